@@ -1,0 +1,145 @@
+# evlog. `make demo` and `make check` need nothing but git, make, a C compiler and, where
+# packages are missing, apt. CFLAGS, CPPFLAGS and LDFLAGS are the user's own.
+
+prefix      = /usr/local
+exec_prefix = $(prefix)
+bindir      = $(exec_prefix)/bin
+libdir      = $(exec_prefix)/lib
+includedir  = $(prefix)/include
+pkgconfigdir = $(libdir)/pkgconfig
+
+VERSION  = 0.1.0
+ABI      = 0
+B        = build
+comma   := ,
+CFLAGS   = -O2 -g
+INSTALL  = install
+
+PKG_CONFIG ?= pkg-config
+MSGPACK  := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+LIB_PKGS  = lmdb $(MSGPACK) libxxhash
+PACKAGES  = pkg-config liblmdb-dev libmsgpack-dev libxxhash-dev libjansson-dev libcmocka-dev
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+       -Wwrite-strings -Werror
+STD  = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -MMD -MP
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) 2>/dev/null)
+LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) 2>/dev/null) -pthread
+
+STORE    := $(wildcard store/*.c)
+DISPATCH := $(wildcard dispatch/*.c)
+REPLAY   := $(wildcard replay/*.c)
+LIB_SRC   = $(STORE) $(DISPATCH) $(REPLAY)
+TOOL_SRC := $(filter-out tools/demo.c,$(wildcard tools/*.c))
+BENCH_SRC := $(wildcard bench/*.c)
+TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+SOURCES  := $(wildcard store/*.[ch] dispatch/*.[ch] replay/*.[ch] tools/*.[ch] tests/*.[ch] bench/*.[ch])
+
+# Each folder sees its own headers and those to its left: store <- dispatch <- replay <- tools.
+INC_store    = -Istore
+INC_dispatch = -Istore -Idispatch
+INC_replay   = -Istore -Idispatch -Ireplay
+INC_tools    = -I$(B)/include -Itools
+INC_bench    = -I$(B)/include -Ibench
+INC_tests    = -Istore -Idispatch -Ireplay -Itools -Itests
+
+LIB_OBJ  = $(LIB_SRC:%.c=$(B)/obj/%.o)
+TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
+
+all: deps-present $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so
+
+# ------------------------------------------------------------- packages ----
+
+deps-present:
+	@$(PKG_CONFIG) --exists lmdb libxxhash jansson 2>/dev/null && $(PKG_CONFIG) --exists $(MSGPACK) || \
+	  { echo "Packages are missing. Run: sudo apt-get install $(PACKAGES)" >&2; exit 1; }
+
+deps:
+	@$(PKG_CONFIG) --exists lmdb libxxhash jansson cmocka 2>/dev/null && $(PKG_CONFIG) --exists $(MSGPACK) || \
+	 if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+	 elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+	   sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+	 else echo "Packages are missing. Run: sudo apt-get install $(PACKAGES)" >&2; exit 1; fi
+
+# ------------------------------------------------------------- building ----
+
+# $(1) where the objects go, $(2) more flags. The folder of a source picks its include path.
+define objects
+$(1)/%.o: %.c Makefile | $$(B)/include/evlog.h
+	@mkdir -p $$(@D)
+	$$(CC) $$(STD) $$(WARN) $$(INC_$$(firstword $$(subst /, ,$$*))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
+endef
+$(eval $(call objects,$(B)/obj,))
+$(eval $(call objects,$(B)/asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer))
+$(eval $(call objects,$(B)/tsan,-fsanitize=thread))
+
+$(B)/include/evlog.h: store/evlog.h
+	@mkdir -p $(@D)
+	cp $< $@
+
+$(B)/libevlog.a: $(LIB_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libevlog.so.$(VERSION): $(LIB_OBJ) store/libevlog.map
+	$(CC) -shared -Wl,-soname,libevlog.so.$(ABI) -Wl,--version-script=store/libevlog.map \
+	  -Wl,--no-undefined $(LDFLAGS) $(LIB_OBJ) $(LIB_LIBS) -o $@
+
+$(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
+	ln -sf libevlog.so.$(VERSION) $(B)/libevlog.so.$(ABI)
+	ln -sf libevlog.so.$(VERSION) $@
+
+$(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
+	$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+
+$(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
+	$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
+demo: deps
+	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo
+	@sh tools/demo.sh $(B)
+
+clean:
+	rm -rf $(B)
+
+include tests/tests.mk
+-include bench/bench.mk
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ----------------------------------------------------------- installing ----
+
+define PC
+prefix=$(prefix)
+libdir=$(libdir)
+includedir=$(includedir)
+
+Name: evlog
+Description: persistent event log with replay
+Version: $(VERSION)
+Requires.private: $(LIB_PKGS)
+Libs: -L$${libdir} -levlog
+Libs.private: -pthread
+Cflags: -I$${includedir}
+endef
+export PC
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(pkgconfigdir)
+	$(INSTALL) -m 755 $(B)/evlog $(DESTDIR)$(bindir)/evlog
+	$(INSTALL) -m 644 store/evlog.h $(DESTDIR)$(includedir)/evlog.h
+	$(INSTALL) -m 644 $(B)/libevlog.a $(DESTDIR)$(libdir)/libevlog.a
+	$(INSTALL) -m 644 $(B)/libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(VERSION)
+	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(ABI)
+	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so
+	echo "$$PC" > $(DESTDIR)$(pkgconfigdir)/evlog.pc
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/evlog $(DESTDIR)$(includedir)/evlog.h $(DESTDIR)$(libdir)/libevlog.a \
+	  $(DESTDIR)$(libdir)/libevlog.so* $(DESTDIR)$(pkgconfigdir)/evlog.pc
+
+# --------------------------------------------------------------- style ----
+
+format:
+	clang-format -i $(SOURCES)
+
+.PHONY: all deps deps-present demo clean install uninstall format

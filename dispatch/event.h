@@ -1,0 +1,33 @@
+/* A record as the event a receiver gets. */
+#ifndef DISPATCH_EVENT_H
+#define DISPATCH_EVENT_H
+
+#include "names.h"
+#include "record.h"
+#include "signals.h"
+
+/* Points into the record and the names; lives as long as they do. */
+static inline evlog_event event_of(const struct record *record, const struct name *type,
+                                   const struct name *source, evlog_signal *signal, int is_replay)
+{
+    evlog_event event = {
+        .seq = record->seq,
+        .log_time_us = record->log_time_us,
+        .event_type = type->text[0],
+        .minorversion = record->minorversion,
+        .time_us = record->time_us,
+        .source = source->text[0],
+        .sourcehost = source->text[1],
+        .sourcelib = source->text[2],
+        .data = record->data,
+        .data_size = record->data_size,
+        .is_replay = is_replay,
+        .from_event_bus = record->flags & RECORD_FROM_EVENT_BUS,
+        .signal = signal,
+    };
+    for (int i = 0; i < 16; i++)
+        event.id[i] = record->id[i];
+    return event;
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* The open log as a program holds it, see log.c. */
+#ifndef DISPATCH_LOG_H
+#define DISPATCH_LOG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "store.h"
+
+#define SIGNAL_BUCKETS 256
+
+struct evlog {
+    struct store *store;
+    pid_t pid; /* of the process that opened it */
+    dev_t device;
+    ino_t inode;
+    unsigned open_count;
+    atomic_uint call_count; /* public calls under way */
+    struct evlog *next;     /* in the registry */
+
+    const char *source[NAMES_TEXTS]; /* of this process: source, sourcehost, sourcelib */
+    uint32_t data_size_max;
+
+    pthread_mutex_t lock; /* over all changes of what follows; never held while a receiver runs */
+    _Atomic(evlog_signal *) buckets[SIGNAL_BUCKETS]; /* signals by name; read without the lock */
+    evlog_signal *first_signal, **end_of_signals;    /* in the order of definition */
+    struct connection **connections;                 /* in the order of connection */
+    size_t connection_count, connection_max;
+};
+
+/*
+ * Every public call but open and close is between these two. EVLOG_FORKED: the
+ * log is another process's, and there is nothing to leave. EVLOG_INVALID: NULL.
+ */
+int log_enter(evlog *log);
+void log_leave(evlog *log);
+
+/* 1 when `text` can be an event type, source, host or dispatch_uid: short enough, UTF-8. */
+int log_is_text(const char *text);
+
+#endif

@@ -1,0 +1,364 @@
+/*
+ * Sending: metadata, checks, append, dispatch.
+ *
+ * The steps and their order are those of send_event in openedx-events (facts: its
+ * metadata is made first, so a bad time is refused even of a disabled signal; a
+ * disabled signal then ends it; then the data are checked; then the receivers
+ * run), with one between the last two: the events are appended, all of one call
+ * in one commit.
+ *
+ * 1. Before the append everything that can be refused has been, and the memory that the
+ *    append needs is there. What fails up to and with it leaves no trace.
+ * 2. After it the result is EVLOG_OK or EVLOG_RECEIVER. If there is no memory to
+ *    write down a response, the receivers run all the same.
+ * 3. The receivers of an event are those connected when it is in the log, not
+ *    when its send began: so whoever connects and then reads the log's head knows
+ *    that later seqs will come to him.
+ * 4. Nothing is held while a receiver runs but its list, which nobody changes.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "error.h"
+#include "event.h"
+#include "pack.h"
+#include "receivers.h"
+#include "uuid.h"
+
+/* Sends under way in this thread, one inside the other. */
+static _Thread_local unsigned nesting;
+
+/* One event on its way. */
+struct parcel {
+    const evlog_send *send;
+    evlog_sent *sent; /* or NULL */
+    const struct name *source;
+    struct record *record; /* NULL: its signal is disabled */
+};
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ------------------------------------------------------------ metadata ---- */
+
+/* Whole numbers with dots between: a tuple of ints in openedx-events. */
+static int is_version(const char *text)
+{
+    if (!log_is_text(text))
+        return 0;
+    do {
+        size_t digits = strspn(text, "0123456789");
+        if (digits == 0 || digits > 9)
+            return 0;
+        text += digits;
+    } while (*text++ == '.');
+    return text[-1] == '\0';
+}
+
+static int check_metadata(const evlog_metadata *metadata)
+{
+    if (metadata->minorversion < 0)
+        return error_set(EVLOG_INVALID, "metadata: minorversion is negative: %d",
+                         metadata->minorversion);
+    if (metadata->source && (!*metadata->source || !log_is_text(metadata->source)))
+        return error_set(EVLOG_INVALID, "metadata: source must be 1 to %d bytes of UTF-8",
+                         EVLOG_NAME_SIZE_MAX);
+    if (metadata->sourcehost && !log_is_text(metadata->sourcehost))
+        return error_set(EVLOG_INVALID, "metadata: sourcehost must be at most %d bytes of UTF-8",
+                         EVLOG_NAME_SIZE_MAX);
+    if (metadata->sourcelib && !is_version(metadata->sourcelib))
+        return error_set(EVLOG_INVALID,
+                         "metadata: sourcelib must be whole numbers with dots between, as 11.2.0");
+    return EVLOG_OK;
+}
+
+static int check_time(int64_t time_us)
+{
+    if (time_us < EVLOG_TIME_US_MIN || time_us > EVLOG_TIME_US_MAX)
+        return error_set(EVLOG_INVALID, "time: %" PRId64 " us is not in the years 1 to 9999", time_us);
+    return EVLOG_OK;
+}
+
+static int make_metadata(const evlog_send *send, struct record *record)
+{
+    const evlog_metadata *given = send->metadata;
+    int64_t time_us = given ? given->time_us : send->time_us;
+    int result = check_time(time_us);
+    if (result == EVLOG_OK && given)
+        result = check_metadata(given);
+    if (result)
+        return result;
+    static const uint8_t none[16];
+    *record = (struct record){
+        .time_us = time_us ? time_us : now_us(),
+        .type = send->signal->type->number,
+        .minorversion = given ? given->minorversion : send->signal->minor_version,
+        .flags = given ? RECORD_FROM_EVENT_BUS : 0,
+        .data = send->data,
+        .data_size = send->data_size,
+    };
+    if (given && memcmp(given->id, none, sizeof none) != 0)
+        memcpy(record->id, given->id, sizeof record->id);
+    else
+        uuid_make(record->id);
+    return EVLOG_OK;
+}
+
+static int check_data(const evlog *log, const evlog_send *send)
+{
+    if (send->data_size > log->data_size_max)
+        return error_set(EVLOG_LIMIT, "data: %zu bytes is over data_size_max, %" PRIu32,
+                         send->data_size, log->data_size_max);
+    if (!send->data)
+        return error_set(EVLOG_INVALID, "data: none is given; an empty map is one byte, 0x80");
+    return pack_check_map(send->data, send->data_size);
+}
+
+static int find_source(evlog *log, const evlog_metadata *given, const struct name **source)
+{
+    const char *text[NAMES_TEXTS] = {log->source[0], log->source[1], log->source[2]};
+    if (given && given->source)
+        text[0] = given->source;
+    if (given && given->sourcehost)
+        text[1] = given->sourcehost;
+    if (given && given->sourcelib)
+        text[2] = given->sourcelib;
+    return names_intern(log->store->sources, text, source);
+}
+
+/* ------------------------------------------------------------ dispatch ---- */
+
+/* Room for the responses, before there is anything to lose. */
+static int begin_sent(const struct parcel *parcel)
+{
+    evlog_sent *sent = parcel->sent;
+    if (!sent)
+        return EVLOG_OK;
+    struct receivers *receivers = receivers_hold(parcel->send->signal);
+    sent->hold = receivers;
+    sent->responses = calloc(receivers->count + 1, sizeof *sent->responses);
+    return sent->responses ? EVLOG_OK : error_nomem();
+}
+
+/* Others may have connected meanwhile: the list that counts is the one after the append. */
+static void renew_sent(evlog_sent *sent, struct receivers *receivers)
+{
+    struct receivers *before = sent->hold;
+    if (receivers->count > before->count) {
+        evlog_response *more = calloc(receivers->count, sizeof *more);
+        free(sent->responses);
+        sent->responses = more; /* NULL: the receivers run, but nothing is written down */
+    }
+    receivers_release(before);
+    atomic_fetch_add(&receivers->holders, 1);
+    sent->hold = receivers;
+}
+
+static void write_down(evlog_sent *sent, const struct connection *connection, int result,
+                       const char *sentence)
+{
+    if (!sent || !sent->responses)
+        return;
+    char *error = *sentence ? strdup(sentence) : NULL;
+    sent->responses[sent->response_count++] = (evlog_response){
+        .receiver = connection->receiver,
+        .ctx = connection->ctx,
+        .dispatch_uid = connection->dispatch_uid,
+        .result = result,
+        .error = error ? error : "",
+    };
+}
+
+static int fail_dispatch(const evlog_event *event, const struct connection *connection,
+                         int result, const char *sentence)
+{
+    char copy[512];
+    strncpy(copy, sentence, sizeof copy - 1);
+    copy[sizeof copy - 1] = '\0';
+    return error_set(EVLOG_RECEIVER,
+                     "event %" PRIu64 " (%s) is in the log, but receiver %s%sfailed with %d%s%s",
+                     event->seq, event->event_type, connection->dispatch_uid,
+                     *connection->dispatch_uid ? " " : "", result, *copy ? ": " : "", copy);
+}
+
+/* Calls the receivers of one event. */
+static int dispatch(const struct parcel *parcel, int not_robust)
+{
+    evlog_signal *signal = parcel->send->signal;
+    evlog_event event =
+        event_of(parcel->record, signal->type, parcel->source, signal, 0);
+    struct receivers *receivers = receivers_hold(signal);
+    int failed = EVLOG_OK;
+    if (parcel->sent)
+        renew_sent(parcel->sent, receivers);
+    for (size_t i = 0; i < receivers->count && failed == EVLOG_OK; i++) {
+        const char *sentence;
+        int result = receivers_call(receivers->connections[i], &event, &sentence);
+        write_down(parcel->sent, receivers->connections[i], result, sentence);
+        if (result && not_robust)
+            failed = fail_dispatch(&event, receivers->connections[i], result, sentence);
+    }
+    receivers_release(receivers);
+    return failed;
+}
+
+void evlog_sent_free(evlog_sent *sent)
+{
+    if (!sent)
+        return;
+    for (size_t i = 0; i < sent->response_count; i++)
+        if (*sent->responses[i].error)
+            free((char *)sent->responses[i].error);
+    free(sent->responses);
+    receivers_release(sent->hold);
+    *sent = (evlog_sent){.seq = 0};
+}
+
+/* ---------------------------------------------------------------- send ---- */
+
+/* Everything up to the append. `record` is a place for this event's, if it has one. */
+static int prepare(evlog *log, struct parcel *parcel, struct record *record)
+{
+    const evlog_send *send = parcel->send;
+    if (!send->signal)
+        return error_set(EVLOG_INVALID, "no signal is given");
+    if (send->signal->log != log)
+        return error_set(EVLOG_INVALID, "signal %s is of another log", send->signal->type->text[0]);
+    int result = make_metadata(send, record);
+    if (result || !evlog_is_enabled(send->signal))
+        return result;
+    result = check_data(log, send);
+    if (result == EVLOG_OK && log->store->read_only)
+        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
+    if (result == EVLOG_OK)
+        result = find_source(log, send->metadata, &parcel->source);
+    if (result)
+        return result;
+    record->source = parcel->source->number;
+    parcel->record = record;
+    return begin_sent(parcel);
+}
+
+/* Says which of many was wrong. */
+static int name_culprit(int result, size_t index, size_t count)
+{
+    char why[768];
+    if (count == 1)
+        return result;
+    strncpy(why, evlog_errmsg(), sizeof why - 1);
+    why[sizeof why - 1] = '\0';
+    return error_set(result, "event %zu of the %zu to send: %s", index, count, why);
+}
+
+static int prepare_all(evlog *log, struct parcel *parcels, struct record *records, size_t count,
+                       size_t *record_count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        int result = prepare(log, &parcels[i], &records[*record_count]);
+        if (result == EVLOG_OK && parcels[i].record) {
+            size += parcels[i].send->data_size;
+            ++*record_count;
+        }
+        if (result == EVLOG_OK && size > EVLOG_SEND_SIZE_MAX)
+            result = error_set(EVLOG_LIMIT, "their data are more than %d bytes together",
+                               EVLOG_SEND_SIZE_MAX);
+        if (result)
+            return name_culprit(result, i, count);
+    }
+    return EVLOG_OK;
+}
+
+static int dispatch_all(struct parcel *parcels, size_t count, int not_robust)
+{
+    int result = EVLOG_OK;
+    for (size_t i = 0; i < count; i++) {
+        struct parcel *parcel = &parcels[i];
+        if (!parcel->record)
+            continue;
+        if (parcel->sent) {
+            parcel->sent->seq = parcel->record->seq;
+            memcpy(parcel->sent->id, parcel->record->id, sizeof parcel->sent->id);
+        }
+        if (result == EVLOG_OK) {
+            nesting++;
+            result = dispatch(parcel, not_robust);
+            nesting--;
+        }
+    }
+    return result;
+}
+
+static int send_parcels(evlog *log, struct parcel *parcels, struct record *records, size_t count,
+                        int not_robust)
+{
+    size_t record_count = 0;
+    int result = EVLOG_OK;
+    if (nesting >= EVLOG_NESTING_MAX)
+        result = error_set(EVLOG_LIMIT, "a receiver sends inside %u other sends, the most there can be",
+                           nesting);
+    if (result == EVLOG_OK)
+        result = prepare_all(log, parcels, records, count, &record_count);
+    if (result == EVLOG_OK && record_count > 0)
+        result = append_records(log->store->appender, records, record_count);
+    if (result == EVLOG_OK)
+        return dispatch_all(parcels, count, not_robust);
+    for (size_t i = 0; i < count; i++)
+        evlog_sent_free(parcels[i].sent);
+    return result;
+}
+
+int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
+                     const evlog_send_options *options, evlog_sent *sent)
+{
+    evlog_send send = {.signal = signal, .data = data, .data_size = data_size};
+    if (options) {
+        send.time_us = options->time_us;
+        send.metadata = options->metadata;
+    }
+    return evlog_send_events(&send, 1, &(evlog_send_options){.not_robust = options && options->not_robust},
+                             sent);
+}
+
+int evlog_send_events(const evlog_send *sends, size_t count, const evlog_send_options *options,
+                      evlog_sent *sent)
+{
+    if (count == 0)
+        return EVLOG_OK;
+    if (count > EVLOG_SEND_COUNT_MAX)
+        return error_set(EVLOG_LIMIT, "%zu events at once is over %d", count, EVLOG_SEND_COUNT_MAX);
+    if (!sends || !sends[0].signal)
+        return error_set(EVLOG_INVALID, "no signal is given");
+    evlog *log = sends[0].signal->log;
+    int result = log_enter(log);
+    if (result)
+        return result;
+    struct parcel one_parcel, *parcels = &one_parcel;
+    struct record one_record, *records = &one_record;
+    if (count > 1) {
+        parcels = malloc(count * sizeof *parcels);
+        records = malloc(count * sizeof *records);
+    }
+    if (parcels && records) {
+        for (size_t i = 0; i < count; i++) {
+            parcels[i] = (struct parcel){.send = &sends[i], .sent = sent ? &sent[i] : NULL};
+            if (sent)
+                sent[i] = (evlog_sent){.seq = 0};
+        }
+        result = send_parcels(log, parcels, records, count, options && options->not_robust);
+    } else {
+        result = error_nomem();
+    }
+    if (count > 1) {
+        free(parcels);
+        free(records);
+    }
+    log_leave(log);
+    return result;
+}

@@ -1,0 +1,124 @@
+/*
+ * Looking at a log: one event, the types, the whole.
+ *
+ * Thin: the store does the work. What is here is the handle's count of calls, and
+ * that what goes out stays valid as evlog.h says.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "event.h"
+#include "reader.h"
+#include "verify.h"
+
+/* Copies `text` to `*at` and moves it on. */
+static const char *copy_text(char **at, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*at, text, size);
+    *at += size;
+    return copy;
+}
+
+/* The event and all it points to in one block, for its caller to keep. */
+static evlog_event *copy_event(const evlog_event *event)
+{
+    size_t size = sizeof *event + event->data_size + strlen(event->event_type) +
+                  strlen(event->source) + strlen(event->sourcehost) + strlen(event->sourcelib) + 4;
+    evlog_event *copy = malloc(size);
+    if (!copy)
+        return NULL;
+    *copy = *event;
+    char *at = (char *)(copy + 1);
+    if (event->data)
+        copy->data = memcpy(at, event->data, event->data_size);
+    at += event->data_size;
+    copy->event_type = copy_text(&at, event->event_type);
+    copy->source = copy_text(&at, event->source);
+    copy->sourcehost = copy_text(&at, event->sourcehost);
+    copy->sourcelib = copy_text(&at, event->sourcelib);
+    return copy;
+}
+
+static int read_event(evlog *log, uint64_t seq, evlog_event **event)
+{
+    uint64_t first, last;
+    struct reader reader = {.events = NULL};
+    int result = store_bounds(log->store, &first, &last);
+    if (result)
+        return result;
+    if (last == 0)
+        return error_set(EVLOG_NOTFOUND, "%s: the log is empty", log->store->path);
+    if (seq < first || seq > last)
+        return error_set(EVLOG_NOTFOUND, "%s: no event %" PRIu64 ": the log has %" PRIu64 " to %" PRIu64,
+                         log->store->path, seq, first, last);
+    result = reader_read(&reader, log->store, seq, seq, 1);
+    if (result == EVLOG_OK) {
+        const struct reader_event *read = &reader.events[0];
+        evlog_signal *signal = signal_find(log, read->type->text[0]);
+        evlog_event found = event_of(&read->record, read->type, read->source, signal, 1);
+        evlog_event *copy = copy_event(&found);
+        if (copy)
+            *event = copy;
+        else
+            result = error_nomem();
+    }
+    reader_free(&reader);
+    return result;
+}
+
+int evlog_read(evlog *log, uint64_t seq, evlog_event **event)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = read_event(log, seq, event);
+    log_leave(log);
+    return result;
+}
+
+void evlog_event_free(evlog_event *event)
+{
+    free(event);
+}
+
+int evlog_inspect(evlog *log, evlog_info *info)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = store_inspect(log->store, info);
+    log_leave(log);
+    return result;
+}
+
+int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx), void *ctx)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    struct names *types = log->store->types;
+    result = names_refresh(types);
+    for (uint32_t i = 1; result == EVLOG_OK && i <= names_count(types); i++) {
+        const struct name *name = names_get(types, i);
+        if (name) {
+            evlog_type type = {.number = i, .name = name->text[0], .schema = name->text[1]};
+            result = visit(&type, ctx);
+        }
+    }
+    log_leave(log);
+    return result;
+}
+
+int evlog_verify(evlog *log, int (*visit)(const evlog_finding *, uint64_t, void *), void *ctx,
+                 uint64_t *checked_count)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = verify_log(log->store, visit, ctx, checked_count);
+    log_leave(log);
+    return result;
+}

@@ -1,0 +1,24 @@
+/* Group commit: putting records at the end of the log, see append.c. */
+#ifndef STORE_APPEND_H
+#define STORE_APPEND_H
+
+#include <stddef.h>
+
+#include "record.h"
+
+struct env;
+struct appender;
+
+/* `origin` is the `prev` of the log's first record. EVLOG_NOMEM. */
+int appender_open(struct env *events, uint64_t origin, struct appender **appender);
+void appender_close(struct appender *appender);
+
+/*
+ * Appends records side by side, all or none, and returns when they are in the
+ * log with its durability. Sets their seq, prev, chain, digest and log time; the
+ * rest is the caller's, and checked by it. Any thread. EVLOG_FULL,
+ * EVLOG_IO, EVLOG_DAMAGED, EVLOG_NOMEM: nothing was appended.
+ */
+int append_records(struct appender *appender, struct record *records, size_t count);
+
+#endif

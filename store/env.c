@@ -1,0 +1,470 @@
+/*
+ * One LMDB environment, and what LMDB asks of those who use it. The only file
+ * that includes lmdb.h.
+ *
+ * Writing goes through liblmdb: one write transaction at a time over all
+ * processes, begun, filled and committed by env_write. Reading goes through page.c
+ * with a descriptor of its own; of liblmdb a reader has only its slot (a read
+ * transaction that touches no page), held for one batch.
+ *
+ * The map. liblmdb maps the file; only the writer looks through it. It starts at
+ * MAP_SIZE_FIRST of address space and doubles when a commit finds it full; another
+ * process that has grown it is followed when a transaction will not begin
+ * (MDB_MAP_RESIZED). Changing it needs `write_lock`, so no write transaction of
+ * ours is open, and `map_lock`, so no read transaction is just beginning.
+ *
+ * Room ahead. Before each commit the file has zeros for all pages that the
+ * commit may add, written in strides under LMDB's writer lock. So a full disk
+ * is met before the transaction, by a plain write of ours that says why, and not
+ * in its midst; and a durable commit need not wait for the file system to
+ * allocate (a fifth off here, see bench/). Past the last used page nothing is LMDB's,
+ * and only the holder of its lock comes there.
+ *
+ * Failures. A page that could not be written fails the commit before the meta
+ * page is touched: nothing has happened. After a failed flush the kernel may have
+ * dropped what it could not write and call the next flush good (fsync(2)), so
+ * `failed` is set for good, and only reopening, which reads the file anew, clears it.
+ *
+ * Invariants: lock order write_lock, map_lock. `failed` never goes back. The file
+ * shrinks only when zeros could not be written whole.
+ */
+#include "env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#define MAP_SIZE_FIRST ((size_t)64 << 20)
+#define STRIDE_MIN ((uint64_t)64 << 10)
+#define STRIDE_MAX ((uint64_t)4 << 20)
+#define READER_CHECK_EVERY 1024 /* commits */
+#define DBI 1                   /* LMDB's number for the unnamed database */
+
+struct env {
+    MDB_env *lmdb; /* NULL: read only, and without locks */
+    int fd;
+    struct env_options options;
+    pthread_mutex_t write_lock, map_lock;
+    atomic_int failed;
+    uint64_t commit_count;
+    uint64_t room_end; /* the file has at least this size */
+    MDB_txn *txn;      /* the write transaction of env_write */
+    MDB_cursor *cursor;
+    int rc; /* what liblmdb said last inside it */
+    char path[];
+};
+
+/* ------------------------------------------------------ codes of LMDB ---- */
+
+static int fail(struct env *env, int rc, const char *what)
+{
+    switch (rc) {
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_BAD_TXN:
+    case MDB_CURSOR_FULL:
+        return error_set(EVLOG_DAMAGED, "%s: %s: %s", env->path, what, mdb_strerror(rc));
+    case MDB_VERSION_MISMATCH:
+        return error_set(EVLOG_UNSUPPORTED, "%s: %s: another LMDB's file", env->path, what);
+    case MDB_READERS_FULL:
+        return error_set(EVLOG_BUSY, "%s: all %u reader slots are taken; end some readers",
+                         env->path, env->options.readers_max);
+    case MDB_PANIC:
+        atomic_store(&env->failed, 1);
+        return error_set(EVLOG_IO, "%s: %s: an earlier write failed; close the log and open it",
+                         env->path, what);
+    }
+    if (rc < 0)
+        return error_set(EVLOG_IO, "%s: %s: %s", env->path, what, mdb_strerror(rc));
+    return error_errno(rc, what, env->path);
+}
+
+/* liblmdb calls a short write EIO; on a full file system that is what it was. */
+static int is_full(struct env *env, int rc)
+{
+    struct statvfs room;
+    if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
+        return 1;
+    return rc == EIO && fstatvfs(env->fd, &room) == 0 &&
+           (uint64_t)room.f_bavail * room.f_frsize < STRIDE_MIN;
+}
+
+static int fail_commit(struct env *env, int rc)
+{
+    if (is_full(env, rc))
+        return error_errno(ENOSPC, "writing", env->path);
+    atomic_store(&env->failed, 1);
+    return fail(env, rc, "committing");
+}
+
+static int check_failed(struct env *env)
+{
+    if (atomic_load(&env->failed))
+        return error_set(EVLOG_IO, "%s: an earlier write or flush failed; close the log and open it",
+                         env->path);
+    return EVLOG_OK;
+}
+
+/* ------------------------------------------------------------ opening ---- */
+
+/*
+ * A writer goes down the right edge of the tree through liblmdb: make sure it is
+ * sound. (The list of free pages is liblmdb's own; evlog verify looks at the rest.)
+ */
+static int check_right_edge(const struct page_snapshot *snapshot)
+{
+    if (snapshot->one_meta)
+        return error_set(EVLOG_DAMAGED, "%s: one of its two meta pages is not sound",
+                         snapshot->name);
+    if ((snapshot->last_page + 1) * snapshot->page_size > snapshot->file_size)
+        return error_set(EVLOG_DAMAGED, "%s: was cut short", snapshot->name);
+    if (snapshot->depth == 0)
+        return EVLOG_OK;
+    struct page_cursor cursor;
+    unsigned index;
+    unsigned char *leaf = malloc(snapshot->page_size);
+    if (!leaf)
+        return error_nomem();
+    int result = page_cursor_open(&cursor, snapshot);
+    if (result == EVLOG_OK)
+        result = page_seek(&cursor, NULL, 0, leaf, &index);
+    page_cursor_free(&cursor);
+    free(leaf);
+    return result;
+}
+
+static int open_lmdb(struct env *env)
+{
+    const struct env_options *options = &env->options;
+    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) |
+                     (options->fast ? MDB_NOSYNC : 0);
+    size_t map_size = MAP_SIZE_FIRST;
+    if (options->file_size_max && options->file_size_max < map_size)
+        map_size = options->file_size_max;
+    int rc = mdb_env_create(&env->lmdb);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_set_maxreaders(env->lmdb, options->readers_max);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_set_mapsize(env->lmdb, map_size);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_open(env->lmdb, env->path, flags, 0600);
+    if (rc != MDB_SUCCESS) {
+        mdb_env_close(env->lmdb);
+        env->lmdb = NULL;
+        return fail(env, rc, "opening");
+    }
+    int dead;
+    mdb_reader_check(env->lmdb, &dead);
+    return EVLOG_OK;
+}
+
+/* Before liblmdb sees a file its meta pages must be sound, and before it writes the edge too. */
+static int check_file(struct env *env)
+{
+    struct stat status;
+    struct page_snapshot snapshot;
+    if (fstat(env->fd, &status))
+        return error_errno(errno, "looking at its size", env->path);
+    if (status.st_size == 0 && !env->options.read_only)
+        return EVLOG_OK;
+    int result = page_snapshot_read(env->fd, env->path, &snapshot);
+    if (result == EVLOG_OK && !env->options.read_only)
+        result = check_right_edge(&snapshot);
+    return result;
+}
+
+int env_open(const char *path, const struct env_options *options, struct env **opened)
+{
+    struct env *env = calloc(1, sizeof *env + strlen(path) + 1);
+    if (!env)
+        return error_nomem();
+    env->options = *options;
+    strcpy(env->path, path);
+    pthread_mutex_init(&env->write_lock, NULL);
+    pthread_mutex_init(&env->map_lock, NULL);
+    int result = EVLOG_OK;
+    env->fd = open(path, O_RDONLY | O_CLOEXEC | (options->read_only ? 0 : O_CREAT), 0600);
+    if (env->fd < 0)
+        result = error_errno(errno, "opening", path);
+    if (result == EVLOG_OK)
+        result = check_file(env);
+    if (result == EVLOG_OK)
+        result = open_lmdb(env);
+    /* a reader gets on without liblmdb: where no lock can be taken, with one bad meta page */
+    if (result && options->read_only && env->fd >= 0 && check_file(env) == EVLOG_OK)
+        result = EVLOG_OK;
+    if (result) {
+        env_close(env);
+        return result;
+    }
+    *opened = env;
+    return EVLOG_OK;
+}
+
+void env_close(struct env *env)
+{
+    if (!env)
+        return;
+    if (env->lmdb)
+        mdb_env_close(env->lmdb);
+    if (env->fd >= 0)
+        close(env->fd);
+    pthread_mutex_destroy(&env->write_lock);
+    pthread_mutex_destroy(&env->map_lock);
+    free(env);
+}
+
+/* ----------------------------------------------------------- the room ---- */
+
+static int write_zeros(int fd, uint64_t from, uint64_t to)
+{
+    static const char zeros[64 << 10];
+    while (from < to) {
+        size_t size = to - from < sizeof zeros ? to - from : sizeof zeros;
+        ssize_t count = pwrite(fd, zeros, size, (off_t)from);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count < 0 ? errno : ENOSPC;
+        from += (uint64_t)count;
+    }
+    return 0;
+}
+
+/* Makes the file long enough for `size` more bytes of events, in a write transaction. */
+static int make_room(struct env *env, size_t size)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat status;
+    int fd;
+    mdb_env_info(env->lmdb, &info);
+    mdb_env_stat(env->lmdb, &stat);
+    mdb_env_get_fd(env->lmdb, &fd);
+    uint64_t pages = info.me_last_pgno + 1 + size / stat.ms_psize * 2 + 16;
+    uint64_t needed = pages * stat.ms_psize;
+    if (needed <= env->room_end)
+        return EVLOG_OK;
+    if (fstat(fd, &status))
+        return error_errno(errno, "looking at its size", env->path);
+    uint64_t end = (uint64_t)status.st_size;
+    if (needed > end) {
+        uint64_t stride = end / 8 < STRIDE_MIN ? STRIDE_MIN : end / 8;
+        stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
+        int errnum = write_zeros(fd, end, needed + stride);
+        if (errnum)
+            errnum = write_zeros(fd, end, needed);
+        if (errnum) {
+            if (ftruncate(fd, (off_t)end))
+                errnum = errno;
+            return error_errno(errnum, "growing the file", env->path);
+        }
+        end = needed;
+    }
+    env->room_end = end;
+    return EVLOG_OK;
+}
+
+/* ------------------------------------------------------------ writing ---- */
+
+/* Follows a map that another process has grown, or doubles it. With write_lock held. */
+static int resize_map(struct env *env, int grow)
+{
+    MDB_envinfo info;
+    uint64_t most = env->options.file_size_max;
+    size_t size = 0;
+    mdb_env_info(env->lmdb, &info);
+    if (grow) {
+        if (most && info.me_mapsize >= most)
+            return error_set(EVLOG_FULL, "%s: log_size_max, %llu bytes, is reached", env->path,
+                             (unsigned long long)most);
+        size = most && info.me_mapsize > most / 2 ? most : info.me_mapsize * 2;
+    }
+    pthread_mutex_lock(&env->map_lock);
+    int rc = mdb_env_set_mapsize(env->lmdb, size);
+    pthread_mutex_unlock(&env->map_lock);
+    return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "growing the map");
+}
+
+static int begin(struct env *env)
+{
+    int rc;
+    while ((rc = mdb_txn_begin(env->lmdb, NULL, 0, &env->txn)) == MDB_MAP_RESIZED) {
+        int result = resize_map(env, 0);
+        if (result)
+            return result;
+    }
+    if (rc != MDB_SUCCESS)
+        return fail(env, rc, "beginning to write");
+    MDB_dbi dbi;
+    rc = mdb_dbi_open(env->txn, NULL, 0, &dbi);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_cursor_open(env->txn, DBI, &env->cursor);
+    if (rc == MDB_SUCCESS)
+        return EVLOG_OK;
+    mdb_txn_abort(env->txn);
+    return fail(env, rc, "beginning to write");
+}
+
+/* One try. `env->rc` is MDB_MAP_FULL when the map must grow first. */
+static int write_once(struct env *env, size_t size_hint, int (*fill)(struct env *, void *),
+                      void *ctx)
+{
+    int result = begin(env);
+    if (result)
+        return result;
+    env->rc = MDB_SUCCESS;
+    result = make_room(env, size_hint);
+    if (result == EVLOG_OK)
+        result = fill(env, ctx);
+    mdb_cursor_close(env->cursor);
+    if (result) {
+        mdb_txn_abort(env->txn);
+        return result;
+    }
+    env->rc = mdb_txn_commit(env->txn); /* frees it also when it fails */
+    if (env->rc == MDB_SUCCESS || env->rc == MDB_MAP_FULL)
+        return EVLOG_OK;
+    return fail_commit(env, env->rc);
+}
+
+int env_write(struct env *env, size_t size_hint, int (*fill)(struct env *, void *), void *ctx)
+{
+    pthread_mutex_lock(&env->write_lock);
+    int result = check_failed(env);
+    if (result == EVLOG_OK) {
+        env->rc = MDB_SUCCESS;
+        result = write_once(env, size_hint, fill, ctx);
+        while (env->rc == MDB_MAP_FULL) {
+            result = resize_map(env, 1);
+            env->rc = MDB_SUCCESS;
+            if (result == EVLOG_OK)
+                result = write_once(env, size_hint, fill, ctx);
+        }
+        int dead;
+        if (++env->commit_count % READER_CHECK_EVERY == 0)
+            mdb_reader_check(env->lmdb, &dead);
+    }
+    pthread_mutex_unlock(&env->write_lock);
+    return result;
+}
+
+static int put(struct env *env, const void *key, size_t key_size, MDB_val *data, unsigned flags)
+{
+    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key};
+    env->rc = mdb_cursor_put(env->cursor, &name, data, flags);
+    if (env->rc == MDB_SUCCESS)
+        return EVLOG_OK;
+    if (env->rc == MDB_MAP_FULL)
+        return EVLOG_FULL; /* env_write grows it and comes again */
+    if (env->rc == MDB_KEYEXIST)
+        return error_set(EVLOG_DAMAGED, "%s: its keys are not in order", env->path);
+    return fail(env, env->rc, "writing");
+}
+
+int env_append(struct env *env, const void *key, size_t key_size, size_t size, void **bytes)
+{
+    MDB_val data = {.mv_size = size};
+    int result = put(env, key, key_size, &data, MDB_APPEND | MDB_RESERVE);
+    if (result == EVLOG_OK)
+        *bytes = data.mv_data;
+    return result;
+}
+
+int env_put(struct env *env, const void *key, size_t key_size, const void *bytes, size_t size)
+{
+    MDB_val data = {.mv_size = size, .mv_data = (void *)bytes};
+    return put(env, key, key_size, &data, 0);
+}
+
+int env_base(struct env *env, struct page_snapshot *snapshot)
+{
+    int result = page_snapshot_read(env->fd, env->path, snapshot);
+    return result ? result : check_right_edge(snapshot);
+}
+
+uint64_t env_txnid(struct env *env)
+{
+    return mdb_txn_id(env->txn);
+}
+
+int env_flush(struct env *env)
+{
+    int result = check_failed(env);
+    if (result)
+        return result;
+    while (fdatasync(env->fd))
+        if (errno != EINTR) {
+            atomic_store(&env->failed, 1);
+            return error_errno(errno, "flushing", env->path);
+        }
+    return EVLOG_OK;
+}
+
+/* ------------------------------------------------------------ reading ---- */
+
+static int begin_read(struct env *env, MDB_txn **txn)
+{
+    pthread_mutex_lock(&env->map_lock);
+    int rc = mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, txn);
+    pthread_mutex_unlock(&env->map_lock);
+    return rc;
+}
+
+/* A reader's slot holds the pages of the snapshot it began with and of all later ones. */
+static int take_slot(struct env *env, MDB_txn **txn)
+{
+    int rc = begin_read(env, txn);
+    if (rc == MDB_READERS_FULL) {
+        int dead;
+        mdb_reader_check(env->lmdb, &dead);
+        rc = begin_read(env, txn);
+    }
+    while (rc == MDB_MAP_RESIZED) {
+        pthread_mutex_lock(&env->write_lock);
+        int result = resize_map(env, 0);
+        pthread_mutex_unlock(&env->write_lock);
+        if (result)
+            return result;
+        rc = begin_read(env, txn);
+    }
+    return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "beginning to read");
+}
+
+int env_pin(struct env *env, struct env_pin *pin)
+{
+    MDB_txn *txn = NULL;
+    int result = env->lmdb ? take_slot(env, &txn) : EVLOG_OK;
+    if (result == EVLOG_OK)
+        result = page_snapshot_read(env->fd, env->path, &pin->snapshot);
+    if (result && txn)
+        mdb_txn_abort(txn);
+    pin->transaction = result ? NULL : txn;
+    return result;
+}
+
+/*
+ * Without a slot: transaction T takes only pages that were freed by T - 2 or
+ * before, so those of snapshot S are whole until S + 2 is committed and S + 3 begins.
+ */
+int env_unpin(struct env *env, struct env_pin *pin)
+{
+    struct page_snapshot now;
+    if (pin->transaction) {
+        mdb_txn_abort(pin->transaction);
+        return 1;
+    }
+    return page_snapshot_read(env->fd, env->path, &now) == EVLOG_OK &&
+           now.txnid <= pin->snapshot.txnid + 1;
+}

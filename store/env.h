@@ -1,0 +1,73 @@
+/* One LMDB environment: writing, growing, and pinning a snapshot, see env.c. */
+#ifndef STORE_ENV_H
+#define STORE_ENV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "page.h"
+
+struct env;
+
+struct env_options {
+    int read_only;
+    int fast;              /* commits are not flushed; env_flush does it */
+    uint32_t readers_max;  /* slots */
+    uint64_t file_size_max; /* 0: none */
+};
+
+/*
+ * Opens `path` (its lock file is path-lock), and makes it unless read_only.
+ * The caller holds the log's own lock: LMDB 0.9.26 to 0.9.31 destroy a shared
+ * mutex when one process closes while another opens. EVLOG_NOTFOUND,
+ * EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ */
+int env_open(const char *path, const struct env_options *options, struct env **env);
+void env_close(struct env *env);
+
+/*
+ * Runs `fill` in a write transaction and commits. When the map is full it is
+ * grown and all is done again, so `fill` must stand being called more than once.
+ * An error of `fill` ends the transaction and is the result. `size_hint` is
+ * about how many bytes will be put. One at a time; callers wait for each other.
+ *
+ * EVLOG_FULL: the disk or file_size_max; nothing has changed, and a later call
+ * may succeed. EVLOG_IO: a flush failed; nothing has changed as far as any process
+ * can see, and this env writes no more (a kernel that lost a page tells it once).
+ */
+int env_write(struct env *env, size_t size_hint, int (*fill)(struct env *env, void *ctx),
+              void *ctx);
+
+/* For use in `fill` only. */
+
+/* Reserves `size` bytes for a key greater than all others; written before the next call. */
+int env_append(struct env *env, const void *key, size_t key_size, size_t size, void **bytes);
+
+/* Sets a key. */
+int env_put(struct env *env, const void *key, size_t key_size, const void *data, size_t size);
+
+/* The state this transaction started from; needs no pin. */
+int env_base(struct env *env, struct page_snapshot *snapshot);
+
+/* The number the transaction will have when it is committed. */
+uint64_t env_txnid(struct env *env);
+
+/* Makes all commits survive a power cut. EVLOG_IO: as for env_write. */
+int env_flush(struct env *env);
+
+/* A snapshot that stays readable until it is unpinned: for a moment. */
+struct env_pin {
+    struct page_snapshot snapshot;
+    void *transaction; /* NULL: nothing holds the pages, see env_unpin */
+};
+
+/* EVLOG_BUSY: all reader slots are taken. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. */
+int env_pin(struct env *env, struct env_pin *pin);
+
+/*
+ * 1 when what was read meanwhile is of the snapshot. 0 only for one that nothing
+ * holds (no lock file can be written): a writer may have used its pages again.
+ */
+int env_unpin(struct env *env, struct env_pin *pin);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * Error codes and the sentence about this failure.
+ *
+ * The codes and their general texts are one table, EVLOG_ERRORS in evlog.h.
+ * The sentence is thread-local and is set once, where the failure is first
+ * understood; functions on the way up pass the code on and leave it alone.
+ * It is cut at its buffer's end, never allocated, so that it can also say that
+ * there is no memory.
+ */
+#include "error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MESSAGE_SIZE 1024
+
+static _Thread_local char message[MESSAGE_SIZE];
+static _Thread_local unsigned long count;
+
+const char *evlog_strerror(int code)
+{
+    switch (code) {
+#define X(name, number, text)                                                                    \
+    case number:                                                                                 \
+        return text;
+        EVLOG_ERRORS(X)
+#undef X
+    }
+    return "not an evlog code";
+}
+
+const char *evlog_errmsg(void)
+{
+    return message;
+}
+
+const char *evlog_version(void)
+{
+    return EVLOG_VERSION;
+}
+
+int error_set(int code, const char *format, ...)
+{
+    char text[MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    memcpy(message, text, sizeof message); /* the arguments may point into the old one */
+    count++;
+    return code;
+}
+
+unsigned long error_count(void)
+{
+    return count;
+}
+
+int error_errno(int errnum, const char *what, const char *path)
+{
+    char buffer[128];
+    const char *reason = strerror_r(errnum, buffer, sizeof buffer);
+    switch (errnum) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return error_set(EVLOG_FULL, "%s: %s: %s; free some space and try again", path, what,
+                         reason);
+    case ENOMEM:
+        return error_set(EVLOG_NOMEM, "%s: %s: %s", path, what, reason);
+    case ENOENT:
+    case ENOTDIR:
+        return error_set(EVLOG_NOTFOUND, "%s: %s: %s", path, what, reason);
+    default:
+        return error_set(EVLOG_IO, "%s: %s: %s", path, what, reason);
+    }
+}
+
+int error_nomem(void)
+{
+    return error_set(EVLOG_NOMEM, "out of memory");
+}
+
+int evlog_fail(const char *why)
+{
+    return error_set(EVLOG_RECEIVER, "%s", why ? why : "");
+}

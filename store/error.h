@@ -1,0 +1,22 @@
+/* The sentence beside a code: set where a failure is first understood, see error.c. */
+#ifndef STORE_ERROR_H
+#define STORE_ERROR_H
+
+#include "evlog.h"
+
+/* Sets this thread's evlog_errmsg and returns `code`: `return error_set(EVLOG_IO, ...)`. */
+int error_set(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * For a failed system call: says what was tried on which path and the reason of
+ * `errnum`, and returns the code that fits it: FULL, NOMEM, NOTFOUND or IO.
+ */
+int error_errno(int errnum, const char *what, const char *path);
+
+/* How many sentences this thread has set so far: tells whether a call set one. */
+unsigned long error_count(void);
+
+/* For memory that could not be had. */
+int error_nomem(void);
+
+#endif

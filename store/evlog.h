@@ -1,0 +1,483 @@
+/*
+ * evlog: a persistent event log with replay.
+ *
+ * A program opens a log, defines signals (typed events), connects receivers to
+ * them and sends events. A send appends the event to the log first and calls
+ * the receivers afterwards, so any range of the log can be delivered again, in
+ * the original order, to whoever comes later. The behaviour of signals and
+ * metadata is that of Open edX Events (openedx-events 11) and of Django's
+ * dispatcher (5.x), on which they are built; where a comment below names one
+ * of them, that is the source of the rule.
+ *
+ * RULES THAT EVERY FUNCTION OBEYS
+ *
+ * Errors. A function that can fail returns an int: EVLOG_OK (0), or a negative
+ *   code of EVLOG_ERRORS. evlog_errmsg() then gives the sentence: what failed,
+ *   where, and what to do. On failure no output parameter is touched, unless
+ *   the function says otherwise (the send functions do, for EVLOG_RECEIVER).
+ * NULL. Options may be NULL: all defaults. In an options struct zero is the
+ *   default of each field, so `= {0}` is always a good start. Outputs that the
+ *   caller does not want may be NULL where the function says "or NULL".
+ *   Functions that free something take NULL and do nothing.
+ * Text. UTF-8, ending in NUL. Data is MessagePack: pointer and size.
+ * Ownership. What goes in is copied or used during the call only. What comes
+ *   out belongs to the library, for the time the function states.
+ * Units. Times are int64_t microseconds since 1970-01-01 UTC (`_us`), sizes are
+ *   bytes (`_size`), counts are items (`_count`); first and last are included.
+ * Threads. A log, its signals and every function here may be used from any
+ *   number of threads at once. Only evlog_close wants to be alone.
+ * Processes. Any number of processes may send to and read one log. After fork()
+ *   the child must not use a log the parent opened: each call then returns
+ *   EVLOG_FORKED and touches nothing. The child may open the log itself.
+ * Receivers run on the thread that sends or replays, never under a lock or in
+ *   a transaction. They may call anything here but evlog_close on their log.
+ *
+ * The library prints nothing, never exits, installs no signal handler and
+ * starts no thread, but for one that flushes an EVLOG_FAST log.
+ */
+#ifndef EVLOG_H
+#define EVLOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EVLOG_API __attribute__((visibility("default")))
+
+#define EVLOG_VERSION "0.1.0"
+
+/* ------------------------------------------------------------- limits ---- */
+
+#define EVLOG_NAME_SIZE_MAX 255        /* event type, source, host, lib, dispatch_uid */
+#define EVLOG_DATA_SIZE_DEFAULT (1 << 20)
+#define EVLOG_DATA_SIZE_MAX (64 << 20) /* of one event's data, see data_size_max */
+#define EVLOG_DATA_DEPTH_MAX 32        /* maps and arrays inside each other */
+#define EVLOG_SEND_COUNT_MAX 65536     /* events in one evlog_send_events */
+#define EVLOG_SEND_SIZE_MAX (128 << 20) /* and their data together */
+#define EVLOG_TYPES_MAX 65535          /* event types (with their schemas) in a log */
+#define EVLOG_SOURCES_MAX 65535        /* different source, host, lib in a log */
+#define EVLOG_RECEIVERS_MAX 4096       /* connected at one time in a process */
+#define EVLOG_NESTING_MAX 64           /* sends inside receivers inside sends */
+#define EVLOG_PATTERNS_MAX 256         /* event types of one range */
+#define EVLOG_READERS_DEFAULT 1024     /* reads under way at once, all processes */
+#define EVLOG_TIME_US_MIN INT64_C(-62135596800000000) /* year 1 */
+#define EVLOG_TIME_US_MAX INT64_C(253402300799999999) /* year 9999 */
+
+/* ------------------------------------------------------------- errors ---- */
+
+/*
+ * The codes are named by what the caller can do. Closed: no others are added
+ * within a major version.
+ */
+#define EVLOG_ERRORS(X)                                                                   \
+    X(OK, 0, "done")                                                                      \
+    X(INVALID, -1, "an argument or the data is wrong: correct the call")                  \
+    X(NOTFOUND, -2, "no such log, event, signal or receiver")                             \
+    X(LIMIT, -3, "over a limit named in evlog.h")                                         \
+    X(CONFLICT, -4, "it exists already, and differently")                                 \
+    X(READONLY, -5, "the log is open for reading only")                                   \
+    X(BUSY, -6, "in use by others: try again later")                                      \
+    X(FULL, -7, "no room: free some and send again; the log is as it was")                \
+    X(IO, -8, "the system refused: see the message, then close the log and open it")      \
+    X(NOMEM, -9, "out of memory")                                                         \
+    X(DAMAGED, -10, "the log is damaged here: run evlog verify")                          \
+    X(UNSUPPORTED, -11, "not an evlog log, a newer one, or a file system it cannot be on") \
+    X(FORKED, -12, "the log was opened before fork(): open it in this process")           \
+    X(RECEIVER, -13, "a receiver failed; the event is in the log")
+
+enum {
+#define X(name, code, text) EVLOG_##name = code,
+    EVLOG_ERRORS(X)
+#undef X
+};
+
+/* The code's general meaning, a constant. Any int may be asked for. */
+EVLOG_API const char *evlog_strerror(int code);
+
+/*
+ * The sentence about the last failure in this thread, never NULL. Valid until
+ * the next failing call in this thread; a success does not change it.
+ */
+EVLOG_API const char *evlog_errmsg(void);
+
+/* EVLOG_VERSION of the library in use, a constant. */
+EVLOG_API const char *evlog_version(void);
+
+/* ------------------------------------------------- opening and closing ---- */
+
+typedef struct evlog evlog;               /* an open log */
+typedef struct evlog_signal evlog_signal; /* an event type, as defined in this process */
+
+/* How hard an event is in the log when its send returns; part of the log. */
+enum {
+    EVLOG_DURABLE = 1, /* it survives a power cut */
+    EVLOG_FAST = 2,    /* it survives the death of the process, not a power cut */
+};
+
+typedef struct evlog_options {
+    int durability;          /* 0: as the log is, EVLOG_DURABLE when it is new */
+    int read_only;           /* no send, nothing is created or changed */
+    int no_create;           /* EVLOG_NOTFOUND instead of a new log */
+    const char *service;     /* source becomes "openedx/<service>/web"; NULL: SERVICE_NAME_UNSET */
+    const char *sourcehost;  /* NULL: gethostname(2) */
+    uint32_t data_size_max;  /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
+    uint32_t readers_max;    /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
+    uint64_t log_size_max;   /* of the events file; 0: until the disk is full */
+    uint32_t flush_every_ms; /* EVLOG_FAST only; 0: 100 */
+} evlog_options;
+
+/*
+ * Opens the log in the directory `path`, and makes it when it does not exist
+ * (one level: the parent must be there; mode 0700, files 0600, less the umask).
+ * Opening takes the same time whatever the log's length.
+ *
+ * A log that this process has open already, by whatever path, is returned
+ * again and counted: each evlog_open wants its evlog_close. The options of the
+ * first open hold; a second may not contradict it in durability (EVLOG_CONFLICT)
+ * nor ask to write where the first was read_only (EVLOG_READONLY).
+ *
+ * A read_only log works also where nothing can be written (another's log, a
+ * read-only file system). Damage does not stop it from being opened so, as
+ * long as one of the two meta pages is sound.
+ *
+ * EVLOG_NOTFOUND: no log there, and no_create or read_only. EVLOG_INVALID: a
+ * file, or options that make no sense. EVLOG_CONFLICT: another durability.
+ * EVLOG_UNSUPPORTED: something else's directory, a newer format, or a network
+ * file system. EVLOG_DAMAGED: where the log would go on growing. EVLOG_IO: the
+ * system refused (permissions, descriptors, disk).
+ */
+EVLOG_API int evlog_open(const char *path, const evlog_options *options, evlog **log);
+
+/*
+ * Takes back one evlog_open; the last one flushes, closes, and frees the log,
+ * its signals and its connections. EVLOG_BUSY, and nothing is closed, while a
+ * call on this log is under way: another thread's, or the send or replay whose
+ * receiver this is. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
+ */
+EVLOG_API int evlog_close(evlog *log);
+
+/*
+ * Makes everything sent so far survive a power cut. An EVLOG_DURABLE log is so
+ * already, and this returns at once. EVLOG_IO: what was not flushed may be
+ * lost in a power cut; the handle sends no more.
+ */
+EVLOG_API int evlog_sync(evlog *log);
+
+/* -------------------------------------------------------------- signals ---- */
+
+/*
+ * Defines the signal for an event type in this process, and records the type in
+ * the log (durably, before its first event). Defining it again the same way
+ * gives the same signal. The name is 1 to EVLOG_NAME_SIZE_MAX bytes without
+ * blanks, control characters or '*', by custom
+ * `{reverse DNS}.{subject}.{action}.{major version}` (ADR-2 of openedx-events),
+ * which is not enforced: two of its own types break it.
+ *
+ * `schema` must be NULL in this version: the data of an event is then any
+ * MessagePack map. The signal belongs to the log and lives as long.
+ *
+ * EVLOG_INVALID: a bad name, or a negative minor version. EVLOG_CONFLICT:
+ * defined with another minor version. EVLOG_LIMIT: EVLOG_TYPES_MAX.
+ * EVLOG_READONLY: the type is not in the log and cannot be recorded.
+ */
+EVLOG_API int evlog_define(evlog *log, const char *event_type, int32_t minor_version,
+                           const char *schema, evlog_signal **signal);
+
+/* The signal defined for an event type. EVLOG_NOTFOUND: not in this process. */
+EVLOG_API int evlog_signal_by_type(evlog *log, const char *event_type, evlog_signal **signal);
+
+/*
+ * Calls `visit` for each signal of the log in the order of definition (all_events
+ * of openedx-events) until it returns other than 0, and returns that, or
+ * EVLOG_OK. Signals defined meanwhile may or may not be visited.
+ */
+EVLOG_API int evlog_each_signal(evlog *log, int (*visit)(evlog_signal *signal, void *ctx),
+                                void *ctx);
+
+/* What a signal is, valid as long as its log. */
+EVLOG_API const char *evlog_signal_type(const evlog_signal *signal);
+EVLOG_API int32_t evlog_signal_minor_version(const evlog_signal *signal);
+
+/*
+ * A disabled signal sends nothing and logs nothing: a send returns EVLOG_OK and
+ * seq 0, its arguments checked no further than its metadata (openedx-events:
+ * enable, disable, and the order of steps in send_event).
+ */
+EVLOG_API void evlog_enable(evlog_signal *signal);
+EVLOG_API void evlog_disable(evlog_signal *signal);
+EVLOG_API int evlog_is_enabled(const evlog_signal *signal);
+
+/* --------------------------------------------------------------- events ---- */
+
+/* What a receiver gets. It and all it points to are valid until the receiver returns. */
+typedef struct evlog_event {
+    uint64_t seq;           /* its place in the log: 1, 2, 3 ... */
+    int64_t log_time_us;    /* when it was appended; never less than its predecessor's */
+    uint8_t id[16];         /* metadata (EventsMetadata of openedx-events): id, a UUID */
+    const char *event_type; /* ... event_type */
+    int32_t minorversion;   /* ... minorversion */
+    int64_t time_us;        /* ... time, as the sender gave it */
+    const char *source;     /* ... source, "openedx/<service>/web" */
+    const char *sourcehost; /* ... sourcehost */
+    const char *sourcelib;  /* ... sourcelib, a version as text: "11.2.0" */
+    const void *data;       /* a MessagePack map; NULL when it was erased */
+    size_t data_size;
+    int is_replay;        /* delivered again from the log, not by its send */
+    int from_event_bus;   /* it came with its metadata from elsewhere: never relay it back */
+    evlog_signal *signal; /* NULL: this event type is not defined in this process */
+} evlog_event;
+
+/* ------------------------------------------------------------ receivers ---- */
+
+/*
+ * Returns 0 when the event is dealt with, anything else when that failed; that
+ * value is the response. evlog_fail puts a sentence beside it.
+ */
+typedef int evlog_receiver(const evlog_event *event, void *ctx);
+
+/*
+ * For use in a receiver: `return evlog_fail("no such course")`. Sets this
+ * thread's evlog_errmsg and returns EVLOG_RECEIVER.
+ */
+EVLOG_API int evlog_fail(const char *why);
+
+/*
+ * Connects a receiver to a signal, or, with NULL, to all signals of the log,
+ * those defined later too. It hears what this process sends from then on, in
+ * the order of connection among all receivers; a send that has begun to call
+ * receivers does not see it.
+ *
+ * A receiver is known by signal and dispatch_uid, or, where that is NULL or "",
+ * by signal, function and ctx. Connecting a known one again changes nothing,
+ * not even its place, and is EVLOG_OK (Django: Signal.connect).
+ *
+ * EVLOG_LIMIT: EVLOG_RECEIVERS_MAX.
+ */
+EVLOG_API int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                            evlog_receiver *receiver, void *ctx);
+
+/*
+ * Disconnects what was connected with the same signal, and the same dispatch_uid
+ * or else the same function and ctx. A send that has begun to call receivers, in
+ * this thread or another, may still call it once (Django). EVLOG_NOTFOUND: no
+ * such connection.
+ */
+EVLOG_API int evlog_disconnect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                               evlog_receiver *receiver, void *ctx);
+
+/* 1 when an event of the signal would reach a receiver, else 0 (Django: has_listeners). */
+EVLOG_API int evlog_has_receivers(const evlog_signal *signal);
+
+/* -------------------------------------------------------------- sending ---- */
+
+/* An event's metadata from elsewhere (send_event_with_custom_metadata). Zero: as if sent here. */
+typedef struct evlog_metadata {
+    uint8_t id[16];
+    int32_t minorversion; /* taken as it is; not compared with the signal's */
+    int64_t time_us;
+    const char *source;
+    const char *sourcehost;
+    const char *sourcelib; /* whole numbers with dots between */
+} evlog_metadata;
+
+typedef struct evlog_send_options {
+    int64_t time_us;                /* when it happened; 0: now */
+    int not_robust;                 /* the first receiver that fails ends the dispatch */
+    const evlog_metadata *metadata; /* then from_event_bus is set; its time_us counts */
+} evlog_send_options;
+
+/* One receiver's answer. */
+typedef struct evlog_response {
+    evlog_receiver *receiver;
+    void *ctx;
+    const char *dispatch_uid; /* "" when it has none */
+    int result;               /* what it returned */
+    const char *error;        /* "" when result is 0 or it gave no sentence */
+} evlog_response;
+
+/* What became of a send. Freed with evlog_sent_free; never needs to be made. */
+typedef struct evlog_sent {
+    uint64_t seq; /* 0: not in the log */
+    uint8_t id[16];
+    evlog_response *responses; /* in the order of the calls */
+    size_t response_count;
+    void *hold; /* the library's, until evlog_sent_free */
+} evlog_sent;
+
+/* Frees the responses and zeroes the struct. */
+EVLOG_API void evlog_sent_free(evlog_sent *sent);
+
+/*
+ * Sends an event: makes its metadata (id: UUID version 1, time, source, host,
+ * lib), checks the data, appends both to the log, and when they are there with
+ * the log's durability calls every receiver of the signal in the order of
+ * connection, on this thread (openedx-events: send_event; Django: send_robust).
+ *
+ * `data` is one MessagePack map: well formed, at most data_size_max bytes and
+ * EVLOG_DATA_DEPTH_MAX deep, its text UTF-8. `sent` (or NULL) tells the seq and
+ * each response; free it also after EVLOG_RECEIVER.
+ *
+ * Robust, the default: a receiver that fails is told in its response, the next
+ * one runs, and the result is EVLOG_OK. not_robust: the first failure ends the
+ * dispatch and the result is EVLOG_RECEIVER, the event being in the log.
+ * After any other error nothing is in the log and no receiver ran:
+ * EVLOG_INVALID (data or metadata, named by evlog_errmsg), EVLOG_LIMIT (too
+ * large, too deep, nested too far), EVLOG_READONLY, EVLOG_FULL (the disk or
+ * log_size_max), EVLOG_IO, EVLOG_NOMEM, EVLOG_DAMAGED.
+ *
+ * A receiver may send: that event is appended and dispatched inside its call.
+ * Senders in parallel share commits, so many of them together are faster, not
+ * slower, than one.
+ */
+EVLOG_API int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
+                               const evlog_send_options *options, evlog_sent *sent);
+
+/* One of many. */
+typedef struct evlog_send {
+    evlog_signal *signal;
+    const void *data;
+    size_t data_size;
+    int64_t time_us;                /* 0: now */
+    const evlog_metadata *metadata; /* or NULL */
+} evlog_send;
+
+/*
+ * Appends many events in one commit, all or none, side by side in the log, and
+ * then dispatches them in order. All signals must be of one log. Errors as
+ * above, evlog_errmsg naming the one that was wrong, counted from 0. not_robust
+ * ends the dispatch of them all at the first failure. `sent` (or NULL) is an
+ * array of `count`; each needs its evlog_sent_free. time_us and metadata of
+ * `options` are not used.
+ */
+EVLOG_API int evlog_send_events(const evlog_send *sends, size_t count,
+                                const evlog_send_options *options, evlog_sent *sent);
+
+/* --------------------------------------------------------------- replay ---- */
+
+/* Which events, and how. Zero: all of them, oldest first, stop at a failure. */
+typedef struct evlog_range {
+    uint64_t first_seq;       /* 0: the first there is */
+    uint64_t last_seq;        /* 0: the last there is */
+    int64_t since_us;         /* log time; 0: no bound */
+    int64_t until_us;         /* log time; 0: no bound */
+    const char *const *types; /* event types, or beginnings of one: "org.openedx.learning.*" */
+    size_t type_count;        /* 0: every type */
+    uint64_t limit;           /* at most so many events; 0: no limit */
+    int newest_first;         /* from the last to the first; limit then counts from the last */
+    int keep_going;           /* count failures and damage, and pass on */
+} evlog_range;
+
+/* How far a replay came; filled also when it fails, unless EVLOG_INVALID. */
+typedef struct evlog_outcome {
+    uint64_t delivered;        /* receivers' calls that returned 0 */
+    uint64_t failed;           /* calls that did not */
+    uint64_t skipped;          /* evlog_replay_to_receivers: events nobody was connected to */
+    uint64_t damaged;          /* seqs in the range that could not be read */
+    uint64_t last_seq;         /* of the last event handed to a receiver; 0: none */
+    uint64_t first_failed_seq; /* the first that failed or was damaged; 0: none */
+    int receiver_result;       /* what the first failing receiver returned */
+} evlog_outcome;
+
+/*
+ * Delivers a range of the log to `receiver`, in log order, each event marked
+ * is_replay, with its own id and time. Ends at the head as it was when it began.
+ * A range with nothing in it is EVLOG_OK and delivers nothing.
+ *
+ * Without keep_going, a receiver that returns other than 0 ends the replay with
+ * EVLOG_RECEIVER, and an event that is damaged, missing, or of a type the log
+ * does not know ends it with EVLOG_DAMAGED, both named in evlog_errmsg and
+ * outcome. With it they are counted and the replay is EVLOG_OK. `outcome` or NULL.
+ *
+ * Events are read in batches; no transaction is open while a receiver runs, so a
+ * slow one costs senders nothing and the file does not grow because of it.
+ *
+ * EVLOG_INVALID: first after last, since after until, a bad type. EVLOG_BUSY:
+ * all reader slots are taken. EVLOG_IO, EVLOG_NOMEM.
+ */
+EVLOG_API int evlog_replay(evlog *log, const evlog_range *range, evlog_receiver *receiver,
+                           void *ctx, evlog_outcome *outcome);
+
+/*
+ * The same, to the receivers that are connected in this process to each event's
+ * signal, in the order of connection. An event of a type that is not defined or
+ * is disabled here, or that has no receiver, is skipped and counted.
+ */
+EVLOG_API int evlog_replay_to_receivers(evlog *log, const evlog_range *range,
+                                        evlog_outcome *outcome);
+
+/*
+ * Reads one event. It is freed with evlog_event_free. EVLOG_NOTFOUND: past the
+ * last or before the first. EVLOG_DAMAGED: it is there, but not as it was sent.
+ */
+EVLOG_API int evlog_read(evlog *log, uint64_t seq, evlog_event **event);
+EVLOG_API void evlog_event_free(evlog_event *event);
+
+/* ----------------------------------------------------- looking at a log ---- */
+
+typedef struct evlog_info {
+    uint8_t uuid[16];          /* the log's own */
+    uint32_t format;           /* version of the file format */
+    int durability;            /* EVLOG_DURABLE or EVLOG_FAST */
+    int read_only;             /* this handle */
+    int64_t created_us;        /* when the log was made */
+    uint64_t first_seq;        /* 0: the log is empty */
+    uint64_t last_seq;         /* 0: the log is empty */
+    int64_t first_log_time_us; /* of these two; 0 when empty or unreadable */
+    int64_t last_log_time_us;
+    uint64_t file_size;  /* of the events file, the room kept ahead included */
+    uint64_t used_size;  /* of it in use */
+    uint64_t page_count; /* pages in use */
+    uint32_t page_size;
+    uint32_t type_count;   /* event types (with their schemas) */
+    uint32_t source_count; /* different source, host, lib */
+} evlog_info;
+
+/* What there is to know of a log without reading it through. */
+EVLOG_API int evlog_inspect(evlog *log, evlog_info *info);
+
+/* An event type as the log records it. */
+typedef struct evlog_type {
+    uint32_t number;    /* by which records refer to it */
+    const char *name;   /* valid as long as the log is open */
+    const char *schema; /* NULL: untyped */
+} evlog_type;
+
+/*
+ * Calls `visit` for each event type in the log, in the order they were first
+ * defined, by whatever process, until it returns other than 0, and returns that,
+ * or EVLOG_OK.
+ */
+EVLOG_API int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx),
+                              void *ctx);
+
+/* What evlog_verify found wrong. Numbers as in store/README.md, "What must hold". */
+typedef struct evlog_finding {
+    uint64_t first_seq; /* the events concerned; 0: not about single events */
+    uint64_t last_seq;
+    const char *text; /* a sentence */
+} evlog_finding;
+
+/*
+ * Reads the whole log and checks what must hold: seqs dense, each record's
+ * checksum, the chain from record to record, log time never back, types and
+ * sources known, data well formed, the pages sound. `visit` (or NULL) is called
+ * for each finding, and with NULL now and then so that it can show progress or
+ * stop: when it returns other than 0 the verification ends and returns that.
+ * Otherwise EVLOG_OK when nothing was found and EVLOG_DAMAGED when something
+ * was. `checked_count` (or NULL) is the events that were read.
+ *
+ * Trusts no byte of the files and cannot be crashed by them. xxHash finds
+ * damage, not an attacker; and events cut off at the end leave no trace inside.
+ */
+EVLOG_API int evlog_verify(evlog *log,
+                           int (*visit)(const evlog_finding *finding, uint64_t seq, void *ctx),
+                           void *ctx, uint64_t *checked_count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

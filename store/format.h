@@ -1,0 +1,30 @@
+/* The file that says what a directory is: an evlog log, see format.c. */
+#ifndef STORE_FORMAT_H
+#define STORE_FORMAT_H
+
+#include <stdint.h>
+
+#define FORMAT_VERSION 1
+#define FORMAT_FILE "format"
+
+struct format {
+    uint32_t version;
+    uint8_t uuid[16];
+    int durability;
+    int64_t created_us;
+    int read_only; /* this evlog can read the log but must not write to it */
+};
+
+/*
+ * Reads it. EVLOG_NOTFOUND: there is none. EVLOG_UNSUPPORTED: of a later
+ * version, or not of this form. EVLOG_DAMAGED: its checksum does not fit. EVLOG_IO.
+ */
+int format_read(const char *directory, struct format *format);
+
+/*
+ * Makes it, all at once: until it is there, the directory is no log. The
+ * directory and its parent are flushed too, which LMDB does not do.
+ */
+int format_write(const char *directory, const struct format *format);
+
+#endif

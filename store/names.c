@@ -1,0 +1,380 @@
+/*
+ * Types and sources: what repeats in records, by number.
+ *
+ * In the state environment (never in that of the events, so that the senders' commits
+ * stay small). Key: the kind's letter and the number, 4 bytes big-endian. Value,
+ * MessagePack: an array of the checksum and the texts,
+ *
+ *   't' [checksum, name, schema or nil, nil]
+ *   's' [checksum, source, sourcehost, sourcelib]
+ *
+ * the checksum being XXH3-64 of the key and of what follows the checksum's 9 bytes.
+ *
+ * 1. An entry is never changed or removed: a changed schema is a new entry.
+ * 2. Numbers are dense from 1, given in a (durable) write transaction of the state
+ *    environment. So an entry is on disk before an event can name it.
+ * 3. A table in memory only grows; entries do not move. A reader finds one by two
+ *    loads and no lock: chunks of pointers, published before the count.
+ *
+ * Cost: all entries are read when the log is opened (EVLOG_TYPES_MAX bounds it).
+ */
+#include "names.h"
+
+#define XXH_INLINE_ALL
+#include <inttypes.h>
+#include <msgpack.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "env.h"
+#include "error.h"
+#include "pack.h"
+
+#define CHUNK 256
+#define CHUNKS 256
+#define BUCKETS 1024
+#define KEY_SIZE 5
+#define SUM_SIZE 9 /* of the checksum as it is packed */
+#define ENTRY_SIZE_MAX ((size_t)1 << 20)
+
+_Static_assert(CHUNK * CHUNKS > EVLOG_TYPES_MAX, "the chunks hold every type");
+_Static_assert(CHUNK * CHUNKS > EVLOG_SOURCES_MAX, "the chunks hold every source");
+
+struct names {
+    struct env *env;
+    enum names_kind kind;
+    int tolerant;
+    char damage[128];     /* the first that was found; set before it can be read by others */
+    pthread_mutex_t lock; /* over the buckets and all growing */
+    _Atomic uint32_t count;
+    _Atomic(struct name **) chunks[CHUNKS];
+    struct name *buckets[BUCKETS];
+};
+
+static void make_key(const struct names *names, uint32_t number, unsigned char key[KEY_SIZE])
+{
+    key[0] = (unsigned char)names->kind;
+    for (int i = 1; i < KEY_SIZE; i++)
+        key[i] = (unsigned char)(number >> (32 - 8 * i));
+}
+
+/* ------------------------------------------------------- the memory side ---- */
+
+static unsigned bucket_of(const char *const text[NAMES_TEXTS])
+{
+    uint64_t hash = 0;
+    for (int i = 0; i < NAMES_TEXTS && text[i]; i++)
+        hash = XXH3_64bits_withSeed(text[i], strlen(text[i]), hash);
+    return (unsigned)(hash % BUCKETS);
+}
+
+static int same_texts(const char *const a[NAMES_TEXTS], const char *const b[NAMES_TEXTS])
+{
+    for (int i = 0; i < NAMES_TEXTS; i++)
+        if (!a[i] != !b[i] || (a[i] && strcmp(a[i], b[i]) != 0))
+            return 0;
+    return 1;
+}
+
+static const struct name *find(struct names *names, const char *const text[NAMES_TEXTS])
+{
+    struct name *name = names->buckets[bucket_of(text)];
+    while (name && !same_texts(name->text, text))
+        name = name->next;
+    return name;
+}
+
+/* A name and its texts in one block. NULL: no memory. */
+static struct name *name_new(uint32_t number, const char *const text[], const size_t size[])
+{
+    size_t total = sizeof(struct name);
+    for (int i = 0; i < NAMES_TEXTS; i++)
+        total += text[i] ? size[i] + 1 : 0;
+    struct name *name = calloc(1, total);
+    if (!name)
+        return NULL;
+    name->number = number;
+    char *at = (char *)(name + 1);
+    for (int i = 0; i < NAMES_TEXTS; i++)
+        if (text[i]) {
+            name->text[i] = memcpy(at, text[i], size[i]);
+            at += size[i] + 1;
+        }
+    return name;
+}
+
+/* The chunk a number is in; NULL: no memory. */
+static struct name **chunk_of(struct names *names, uint32_t number)
+{
+    struct name **chunk = atomic_load(&names->chunks[number / CHUNK]);
+    if (!chunk) {
+        chunk = calloc(CHUNK, sizeof(struct name *));
+        atomic_store(&names->chunks[number / CHUNK], chunk);
+    }
+    return chunk;
+}
+
+/* Takes `name`, the next in number, into the table, which owns it. */
+static int add(struct names *names, struct name *name)
+{
+    struct name **chunk = chunk_of(names, name->number);
+    if (!chunk) {
+        free(name);
+        return error_nomem();
+    }
+    unsigned bucket = bucket_of(name->text);
+    name->next = names->buckets[bucket];
+    names->buckets[bucket] = name;
+    chunk[name->number % CHUNK] = name;
+    atomic_store(&names->count, name->number);
+    return EVLOG_OK;
+}
+
+/* The next number is of an entry that cannot be read. */
+static int add_hole(struct names *names, uint32_t number)
+{
+    if (!chunk_of(names, number))
+        return error_nomem();
+    atomic_store(&names->count, number);
+    return EVLOG_OK;
+}
+
+/* ---------------------------------------------------------- the file side ---- */
+
+static int damaged(struct names *names, uint32_t number)
+{
+    if (!names->damage[0])
+        snprintf(names->damage, sizeof names->damage,
+                 "state.mdb: %s %" PRIu32 " is not as it was written",
+                 names->kind == NAMES_TYPE ? "event type" : "source", number);
+    return error_set(EVLOG_DAMAGED, "%s", names->damage);
+}
+
+static int take_texts(struct names *names, uint32_t number, const msgpack_object *items)
+{
+    const char *text[NAMES_TEXTS] = {NULL};
+    size_t size[NAMES_TEXTS] = {0};
+    for (int i = 0; i < NAMES_TEXTS; i++) {
+        const msgpack_object_str *item = &items[i].via.str;
+        if (items[i].type == MSGPACK_OBJECT_NIL && i > 0 && names->kind == NAMES_TYPE)
+            continue;
+        if (items[i].type != MSGPACK_OBJECT_STR || memchr(item->ptr, 0, item->size))
+            return damaged(names, number);
+        text[i] = item->ptr;
+        size[i] = item->size;
+    }
+    struct name *name = name_new(number, text, size);
+    return name ? add(names, name) : error_nomem();
+}
+
+static uint64_t checksum(struct names *names, uint32_t number, const void *bytes, size_t size)
+{
+    unsigned char key[KEY_SIZE];
+    make_key(names, number, key);
+    return XXH3_64bits_withSeed((const char *)bytes + 1 + SUM_SIZE, size - 1 - SUM_SIZE,
+                                XXH3_64bits(key, sizeof key));
+}
+
+static int parse(struct names *names, uint32_t number, const void *bytes, size_t size)
+{
+    if (size <= 1 + SUM_SIZE || pack_check(bytes, size))
+        return damaged(names, number);
+    msgpack_unpacked unpacked;
+    msgpack_unpacked_init(&unpacked);
+    size_t used = 0;
+    int result = EVLOG_DAMAGED;
+    if (msgpack_unpack_next(&unpacked, bytes, size, &used) == MSGPACK_UNPACK_SUCCESS) {
+        const msgpack_object_array *array = &unpacked.data.via.array;
+        if (unpacked.data.type == MSGPACK_OBJECT_ARRAY && array->size == 1 + NAMES_TEXTS &&
+            array->ptr[0].type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
+            array->ptr[0].via.u64 == checksum(names, number, bytes, size))
+            result = take_texts(names, number, array->ptr + 1);
+    }
+    msgpack_unpacked_destroy(&unpacked);
+    return result == EVLOG_DAMAGED ? damaged(names, number) : result;
+}
+
+/* Reads the entries that are in the file but not in memory. With the lock held. */
+static int catch_up(struct names *names, const struct page_snapshot *snapshot)
+{
+    uint32_t max = CHUNK * CHUNKS - 1;
+    int result = EVLOG_OK;
+    while (result == EVLOG_OK && atomic_load(&names->count) < max) {
+        void *bytes;
+        size_t size;
+        unsigned char key[KEY_SIZE];
+        uint32_t number = atomic_load(&names->count) + 1;
+        make_key(names, number, key);
+        result = page_get(snapshot, key, sizeof key, ENTRY_SIZE_MAX, &bytes, &size);
+        if (result == EVLOG_OK) {
+            result = parse(names, number, bytes, size);
+            free(bytes);
+            if (result == EVLOG_DAMAGED && names->tolerant)
+                result = add_hole(names, number);
+        } else if (result == EVLOG_DAMAGED) {
+            damaged(names, number);
+            result = names->tolerant ? EVLOG_NOTFOUND : result;
+        }
+    }
+    return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+}
+
+static int refresh(struct names *names)
+{
+    struct env_pin pin;
+    int result;
+    do {
+        result = env_pin(names->env, &pin);
+        if (result)
+            return result;
+        result = catch_up(names, &pin.snapshot);
+    } while (!env_unpin(names->env, &pin) && result == EVLOG_DAMAGED);
+    return result;
+}
+
+int names_refresh(struct names *names)
+{
+    pthread_mutex_lock(&names->lock);
+    int result = refresh(names);
+    pthread_mutex_unlock(&names->lock);
+    return result;
+}
+
+/* ------------------------------------------------------------ public side ---- */
+
+int names_open(struct env *env, enum names_kind kind, int tolerant, struct names **opened)
+{
+    struct names *names = calloc(1, sizeof *names);
+    if (!names)
+        return error_nomem();
+    names->env = env;
+    names->kind = kind;
+    names->tolerant = tolerant;
+    pthread_mutex_init(&names->lock, NULL);
+    int result = refresh(names);
+    if (result) {
+        names_close(names);
+        return result;
+    }
+    *opened = names;
+    return EVLOG_OK;
+}
+
+void names_close(struct names *names)
+{
+    if (!names)
+        return;
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        struct name **chunk = names->chunks[i];
+        for (unsigned j = 0; chunk && j < CHUNK; j++)
+            free(chunk[j]);
+        free(chunk);
+    }
+    pthread_mutex_destroy(&names->lock);
+    free(names);
+}
+
+const char *names_damage(struct names *names)
+{
+    pthread_mutex_lock(&names->lock);
+    const char *damage = names->damage[0] ? names->damage : NULL;
+    pthread_mutex_unlock(&names->lock);
+    return damage;
+}
+
+uint32_t names_count(struct names *names)
+{
+    return atomic_load(&names->count);
+}
+
+const struct name *names_get(struct names *names, uint32_t number)
+{
+    if (number == 0 || number >= CHUNK * CHUNKS)
+        return NULL;
+    if (number > atomic_load(&names->count))
+        names_refresh(names);
+    if (number > atomic_load(&names->count))
+        return NULL;
+    return atomic_load(&names->chunks[number / CHUNK])[number % CHUNK];
+}
+
+struct intern {
+    struct names *names;
+    const char *const *text;
+    const struct name *found;
+    uint32_t made; /* the number of a new entry, not yet in memory */
+};
+
+static void pack_entry(struct names *names, uint32_t number, const char *const text[],
+                       msgpack_sbuffer *buffer)
+{
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
+    msgpack_pack_fix_uint64(&packer, 0);
+    for (int i = 0; i < NAMES_TEXTS; i++)
+        if (text[i])
+            msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]));
+        else
+            msgpack_pack_nil(&packer);
+    uint64_t sum = buffer->data ? checksum(names, number, buffer->data, buffer->size) : 0;
+    for (int i = 0; buffer->data && i < 8; i++)
+        buffer->data[2 + i] = (char)(sum >> (56 - 8 * i));
+}
+
+/* In the write transaction: another process may have been first. */
+static int make_entry(struct env *env, void *ctx)
+{
+    struct intern *intern = ctx;
+    struct names *names = intern->names;
+    struct page_snapshot snapshot;
+    int result = env_base(env, &snapshot);
+    if (result == EVLOG_OK)
+        result = catch_up(names, &snapshot);
+    if (result)
+        return result;
+    intern->found = find(names, intern->text);
+    if (intern->found)
+        return EVLOG_OK;
+    uint32_t number = atomic_load(&names->count) + 1;
+    uint32_t max = names->kind == NAMES_TYPE ? EVLOG_TYPES_MAX : EVLOG_SOURCES_MAX;
+    if (number > max)
+        return error_set(EVLOG_LIMIT, "the log holds %" PRIu32 " different %s, the most there can be",
+                         max, names->kind == NAMES_TYPE ? "event types" : "sources");
+    unsigned char key[KEY_SIZE];
+    make_key(names, number, key);
+    msgpack_sbuffer buffer;
+    msgpack_sbuffer_init(&buffer);
+    pack_entry(names, number, intern->text, &buffer);
+    result = buffer.data ? env_put(env, key, sizeof key, buffer.data, buffer.size) : error_nomem();
+    msgpack_sbuffer_destroy(&buffer);
+    intern->made = number;
+    return result;
+}
+
+int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
+                 const struct name **name)
+{
+    struct intern intern = {.names = names, .text = text};
+    int result = EVLOG_OK;
+    pthread_mutex_lock(&names->lock);
+    intern.found = find(names, text);
+    if (!intern.found)
+        result = env_write(names->env, EVLOG_NAME_SIZE_MAX * NAMES_TEXTS, make_entry, &intern);
+    if (result == EVLOG_OK && !intern.found) {
+        size_t size[NAMES_TEXTS];
+        for (int i = 0; i < NAMES_TEXTS; i++)
+            size[i] = text[i] ? strlen(text[i]) : 0;
+        struct name *made = name_new(intern.made, text, size);
+        result = made ? add(names, made) : error_nomem();
+        intern.found = made;
+    }
+    pthread_mutex_unlock(&names->lock);
+    if (result == EVLOG_OK)
+        *name = intern.found;
+    return result;
+}

@@ -1,0 +1,55 @@
+/* What repeats in records, stored once and referred to by number, see names.c. */
+#ifndef STORE_NAMES_H
+#define STORE_NAMES_H
+
+#include <stdint.h>
+
+struct env;
+struct names;
+
+/* A table: which letter its keys begin with, and how many texts an entry has. */
+enum names_kind { NAMES_TYPE = 't', NAMES_SOURCE = 's' };
+
+#define NAMES_TEXTS 3
+
+/*
+ * An entry. A type's texts are its name and its schema (NULL: untyped), a
+ * source's are source, sourcehost, sourcelib. Lives as long as the table.
+ */
+struct name {
+    uint32_t number;
+    const char *text[NAMES_TEXTS];
+    struct name *next;
+};
+
+/*
+ * Reads the table of a kind from `env`. `tolerant`: a damaged entry is as if it were
+ * not there, so that the others can be used. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM, EVLOG_BUSY.
+ */
+int names_open(struct env *env, enum names_kind kind, int tolerant, struct names **names);
+void names_close(struct names *names);
+
+/*
+ * The entry with these texts; when there is none it is made, durably. Any
+ * thread. EVLOG_LIMIT: the table is full. EVLOG_READONLY: it would have to be
+ * made and the env cannot write. Errors of env_write.
+ */
+int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
+                 const struct name **name);
+
+/*
+ * The entry of a number, NULL when there is none. Looks into the file for
+ * what other processes have added. Any thread; no lock on the usual way.
+ */
+const struct name *names_get(struct names *names, uint32_t number);
+
+/* How many there are; numbers go from 1 to this. As of the last look. */
+uint32_t names_count(struct names *names);
+
+/* The sentence about a damaged entry, NULL when all are good. */
+const char *names_damage(struct names *names);
+
+/* Looks for what other processes have added. */
+int names_refresh(struct names *names);
+
+#endif

@@ -1,0 +1,189 @@
+/*
+ * Checking MessagePack from strangers.
+ *
+ * msgpack-c builds an object tree and trusts the lengths it reads: an array
+ * header of five bytes makes it ask for 64 GiB. So every byte that is appended
+ * or read back is walked here first: well formed, all lengths inside the
+ * bytes there are, at most EVLOG_DATA_DEPTH_MAX maps and arrays inside each
+ * other, strings UTF-8, one value and nothing after it. What passes can be given
+ * to any MessagePack reader.
+ *
+ * Cost: one pass, no allocation; the stack of open containers is a small array.
+ * An element takes a byte at least, so the walk ends within `size` steps whatever
+ * the counts claim. Absent: a look at the keys (any value may be one) and at
+ * the meaning of extension types.
+ */
+#include "pack.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "error.h"
+
+struct walk {
+    const unsigned char *start, *at, *end;
+    uint64_t open[EVLOG_DATA_DEPTH_MAX]; /* elements still to come, innermost last */
+    unsigned depth;
+};
+
+/* What a value's first byte says: how many bytes of length follow, and what it is. */
+enum kind { SCALAR, STRING, BYTES, ARRAY, MAP, NEVER };
+
+static int ascii_prefix(const unsigned char **at, const unsigned char *end)
+{
+    while (end - *at >= 8) {
+        uint64_t word;
+        memcpy(&word, *at, sizeof word);
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+        *at += 8;
+    }
+    while (*at < end && **at < 0x80)
+        (*at)++;
+    return *at == end;
+}
+
+int pack_is_utf8(const void *text, size_t size)
+{
+    const unsigned char *at = text;
+    const unsigned char *end = at + size;
+    while (!ascii_prefix(&at, end)) {
+        unsigned char lead = *at++;
+        /* the bounds of the second byte keep out the overlong and the surrogates */
+        unsigned char low = 0x80, high = 0xbf;
+        int more;
+        if (lead >= 0xc2 && lead <= 0xdf) {
+            more = 1;
+        } else if (lead >= 0xe0 && lead <= 0xef) {
+            more = 2;
+            low = lead == 0xe0 ? 0xa0 : 0x80;
+            high = lead == 0xed ? 0x9f : 0xbf;
+        } else if (lead >= 0xf0 && lead <= 0xf4) {
+            more = 3;
+            low = lead == 0xf0 ? 0x90 : 0x80;
+            high = lead == 0xf4 ? 0x8f : 0xbf;
+        } else {
+            return 0;
+        }
+        for (; more > 0; more--, low = 0x80, high = 0xbf)
+            if (at == end || *at < low || *at > high)
+                return 0;
+            else
+                at++;
+    }
+    return 1;
+}
+
+static uint64_t take(struct walk *walk, unsigned bytes)
+{
+    uint64_t value = 0;
+    for (; bytes > 0; bytes--)
+        value = value << 8 | *walk->at++;
+    return value;
+}
+
+/*
+ * Classifies a first byte. `*wide` is how many bytes of length follow; when
+ * there are none, `*length` is the length itself: of a scalar or ext its bytes.
+ */
+static enum kind classify(unsigned char byte, unsigned *wide, uint64_t *length)
+{
+    static const unsigned char scalar_size[] = {4, 8, 1, 2, 4, 8, 1, 2, 4, 8}; /* ca to d3 */
+    *wide = 0;
+    *length = 0;
+    if (byte <= 0x7f || byte >= 0xe0)
+        return SCALAR;
+    if (byte <= 0x8f)
+        return *length = byte & 0x0f, MAP;
+    if (byte <= 0x9f)
+        return *length = byte & 0x0f, ARRAY;
+    if (byte <= 0xbf)
+        return *length = byte & 0x1f, STRING;
+    if (byte >= 0xca && byte <= 0xd3)
+        return *length = scalar_size[byte - 0xca], SCALAR;
+    switch (byte) {
+    case 0xc0: case 0xc2: case 0xc3:
+        return SCALAR;
+    case 0xc4: case 0xc5: case 0xc6:
+        return *wide = 1u << (byte - 0xc4), BYTES;
+    case 0xc7: case 0xc8: case 0xc9: /* ext: the type byte counts as one of its bytes */
+        return *wide = 1u << (byte - 0xc7), *length = 1, BYTES;
+    case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8:
+        return *length = 1 + (UINT64_C(1) << (byte - 0xd4)), BYTES;
+    case 0xd9: case 0xda: case 0xdb:
+        return *wide = 1u << (byte - 0xd9), STRING;
+    case 0xdc: case 0xdd:
+        return *wide = 2u << (byte - 0xdc), ARRAY;
+    case 0xde: case 0xdf:
+        return *wide = 2u << (byte - 0xde), MAP;
+    }
+    return NEVER;
+}
+
+static int invalid(const struct walk *walk, const char *why)
+{
+    return error_set(EVLOG_INVALID, "data, byte %zu: %s", (size_t)(walk->at - walk->start), why);
+}
+
+static int push(struct walk *walk, uint64_t count)
+{
+    if (walk->depth == EVLOG_DATA_DEPTH_MAX)
+        return error_set(EVLOG_LIMIT, "data, byte %zu: more than %d maps and arrays deep",
+                         (size_t)(walk->at - walk->start), EVLOG_DATA_DEPTH_MAX);
+    walk->open[walk->depth++] = count;
+    return EVLOG_OK;
+}
+
+static int step(struct walk *walk)
+{
+    if (walk->at == walk->end)
+        return invalid(walk, "ends in the middle of a value");
+    unsigned wide;
+    uint64_t length;
+    enum kind kind = classify(*walk->at, &wide, &length);
+    if (kind == NEVER)
+        return invalid(walk, "0xc1 is no MessagePack");
+    walk->at++;
+    if (wide > (size_t)(walk->end - walk->at))
+        return invalid(walk, "ends in the middle of a length");
+    if (wide)
+        length += take(walk, wide);
+    if (kind == ARRAY || kind == MAP)
+        return push(walk, kind == MAP ? 2 * length : length);
+    if (length > (size_t)(walk->end - walk->at))
+        return invalid(walk, "a length goes past the end");
+    if (kind == STRING && !pack_is_utf8(walk->at, length))
+        return invalid(walk, "a string is not UTF-8 (send other bytes as bin)");
+    walk->at += length;
+    return EVLOG_OK;
+}
+
+int pack_check(const void *data, size_t size)
+{
+    struct walk walk = {.start = data, .at = data, .end = (const unsigned char *)data + size};
+    int more = 1;
+    while (more) {
+        int result = step(&walk);
+        if (result)
+            return result;
+        while (walk.depth > 0 && walk.open[walk.depth - 1] == 0)
+            walk.depth--;
+        more = walk.depth > 0;
+        if (more)
+            walk.open[walk.depth - 1]--;
+    }
+    if (walk.at != walk.end)
+        return invalid(&walk, "something follows the value");
+    return EVLOG_OK;
+}
+
+int pack_check_map(const void *data, size_t size)
+{
+    if (size == 0)
+        return error_set(EVLOG_INVALID, "data is empty: it must be a MessagePack map");
+    unsigned char first = *(const unsigned char *)data;
+    if (!((first & 0xf0) == 0x80 || first == 0xde || first == 0xdf))
+        return error_set(EVLOG_INVALID, "data must be a MessagePack map, it begins with 0x%02x",
+                         first);
+    return pack_check(data, size);
+}

@@ -1,0 +1,378 @@
+/*
+ * Reading records in batches.
+ *
+ * A batch is some leaves of one snapshot, read into a buffer, and the events in
+ * them, which point into it. The snapshot is held (env_pin) while the buffer is
+ * filled and let go before anyone sees an event: so a slow receiver holds
+ * nothing, and the file does not grow because of it. The next batch takes the
+ * newest snapshot; events before the head are the same in all of them.
+ *
+ * Every seq that is asked for is answered, in order: by a record, or by EVLOG_DAMAGED and the
+ * range that cannot be read. A batch ends before damage, and the next one
+ * begins with it, alone, so that no caller has to look for it among the good.
+ *
+ * A record is good when its seq is the one expected, its bytes are what was sent
+ * (record.c), its `prev` is the chain of the record before it, and its type and source
+ * are known.
+ *
+ * It ends, whatever the file holds: a leaf is left for the next only after giving a
+ * record, each record has the seq that was expected, and what is skipped ends at
+ * a greater seq. A forged tree that leads in circles cannot do that for long.
+ *
+ * Cost: a descent (a pread a level) a batch, a pread a leaf, no allocation once the
+ * buffer is there. A record larger than the buffer makes it grow, to
+ * EVLOG_DATA_SIZE_MAX and little more.
+ */
+#include "reader.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "error.h"
+#include "store.h"
+
+#define BUFFER_SIZE ((size_t)256 << 10)
+#define COUNT_MAX 4096 /* events in a batch */
+#define VALUE_SIZE_MAX (RECORD_HEAD_SIZE + (size_t)EVLOG_DATA_SIZE_MAX)
+#define UNHELD_TRIES 1000
+
+/* One call of reader_read. */
+struct batch {
+    struct reader *reader;
+    struct store *store;
+    const struct page_snapshot *snapshot;
+    struct page_cursor cursor;
+    uint64_t expected, last;
+    size_t count_max;
+};
+
+/* What became of a step: EVLOG_OK, a code, or that the batch ends here. */
+#define ENOUGH 1
+
+void reader_free(struct reader *reader)
+{
+    free(reader->buffer);
+    free(reader->events);
+    *reader = (struct reader){.events = NULL};
+}
+
+/* Makes room for `size` bytes more; ENOUGH when that would move what events point to. */
+static int make_room(struct reader *reader, size_t size)
+{
+    if (size <= reader->buffer_size - reader->used)
+        return EVLOG_OK;
+    if (reader->count > 0)
+        return ENOUGH;
+    size_t wanted = reader->used + size;
+    unsigned char *buffer = realloc(reader->buffer, wanted);
+    if (!buffer)
+        return error_nomem();
+    reader->buffer = buffer;
+    reader->buffer_size = wanted;
+    return EVLOG_OK;
+}
+
+/* What cannot be read: [expected, next - 1]. The good ones before it come first. */
+static int lost(struct batch *batch, uint64_t next)
+{
+    struct reader *reader = batch->reader;
+    if (reader->count > 0)
+        return ENOUGH;
+    if (next <= batch->expected || next > batch->last)
+        next = batch->last + 1;
+    reader->next = next;
+    reader->last_seq = 0;
+    return EVLOG_DAMAGED;
+}
+
+static int lost_range(struct batch *batch, uint64_t next, const char *why)
+{
+    int result = lost(batch, next);
+    uint64_t last = batch->reader->next - 1;
+    if (result == ENOUGH)
+        return result;
+    if (last == batch->expected)
+        return error_set(result, "event %" PRIu64 ": %s", last, why);
+    return error_set(result, "events %" PRIu64 " to %" PRIu64 ": %s", batch->expected, last, why);
+}
+
+/* Where the branches say the next leaf begins; 0: nowhere. */
+static uint64_t next_leaf_seq(const struct batch *batch)
+{
+    const void *key;
+    size_t key_size;
+    if (page_next_key(&batch->cursor, &key, &key_size) && key_size == sizeof(uint64_t))
+        return record_load64(key);
+    return 0;
+}
+
+/* Something that could not be read, for the reason that evlog_errmsg gives. */
+static int lost_reading(struct batch *batch, uint64_t next)
+{
+    char why[256];
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    return lost_range(batch, next, why);
+}
+
+/* ------------------------------------------------------------- a record ---- */
+
+static int check_link(const struct batch *batch, const struct record *record)
+{
+    const struct reader *reader = batch->reader;
+    int fits = 1;
+    if (record->seq == 1)
+        fits = record->prev == record_origin(batch->store->format.uuid);
+    else if (reader->last_seq == record->seq - 1)
+        fits = record->prev == reader->last_chain;
+    if (!fits)
+        return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": it does not follow the one before it",
+                         record->seq);
+    return EVLOG_OK;
+}
+
+static int check_names(struct batch *batch, struct reader_event *event)
+{
+    const struct record *record = &event->record;
+    event->type = names_get(batch->store->types, record->type);
+    event->source = names_get(batch->store->sources, record->source);
+    if (!event->type)
+        return error_set(EVLOG_DAMAGED,
+                         "event %" PRIu64 ": it names event type %" PRIu32 ", which the log does not know",
+                         record->seq, record->type);
+    if (!event->source)
+        return error_set(EVLOG_DAMAGED,
+                         "event %" PRIu64 ": it names source %" PRIu32 ", which the log does not know",
+                         record->seq, record->source);
+    return EVLOG_OK;
+}
+
+/* The bytes of a node's value, read from overflow pages when they are there. */
+static int find_value(struct batch *batch, const struct page_node *node, const void **value)
+{
+    struct reader *reader = batch->reader;
+    *value = node->data;
+    if (node->data)
+        return EVLOG_OK;
+    int result = page_read_overflow(batch->snapshot, node, reader->buffer + reader->used);
+    *value = reader->buffer + reader->used + PAGE_HEADER_SIZE;
+    if (result == EVLOG_OK)
+        reader->used += PAGE_HEADER_SIZE + node->data_size;
+    return result;
+}
+
+static int take_record(struct batch *batch, const struct page_node *node)
+{
+    struct reader *reader = batch->reader;
+    struct reader_event *event = &reader->events[reader->count];
+    const void *value;
+    int result = find_value(batch, node, &value);
+    if (result == EVLOG_DAMAGED)
+        return lost_reading(batch, batch->expected + 1);
+    if (result)
+        return result;
+    result = record_decode(batch->expected, value, node->data_size, &event->record);
+    if (result)
+        return lost(batch, batch->expected + 1);
+    result = check_link(batch, &event->record);
+    if (result == EVLOG_OK)
+        result = check_names(batch, event);
+    if (result) {
+        result = lost(batch, batch->expected + 1);
+        if (result == ENOUGH)
+            return result;
+    }
+    reader->last_seq = event->record.seq;
+    reader->last_chain = event->record.chain;
+    reader->count += result == EVLOG_OK;
+    return result;
+}
+
+/* ----------------------------------------------------------- the leaves ---- */
+
+static uint64_t seq_at(const unsigned char *leaf, unsigned index, struct page_node *node)
+{
+    page_node_at(leaf, index, node);
+    return node->key_size == sizeof(uint64_t) ? record_load64(node->key) : 0;
+}
+
+/*
+ * The node of the seq expected is not where it should be: is it elsewhere in the
+ * leaf, whose order may be damaged? If not, `*index` is one past the last, and
+ * `*next` the nearest seq after it.
+ */
+static void look_for(struct batch *batch, const unsigned char *leaf, unsigned *index,
+                     uint64_t *next)
+{
+    struct page_node node;
+    unsigned count = page_node_count(leaf);
+    *next = next_leaf_seq(batch);
+    for (*index = 0; *index < count; (*index)++) {
+        uint64_t seq = seq_at(leaf, *index, &node);
+        if (seq == batch->expected)
+            return;
+        if (seq > batch->expected && (*next == 0 || seq < *next))
+            *next = seq;
+    }
+}
+
+/* Deals with the nodes of the leaf at `offset` of the buffer, from `index` on. */
+static int take_leaf(struct batch *batch, size_t offset, unsigned index)
+{
+    struct reader *reader = batch->reader;
+    unsigned count = page_node_count(reader->buffer + offset);
+    for (; index < count; index++) {
+        struct page_node node;
+        if (seq_at(reader->buffer + offset, index, &node) != batch->expected) {
+            uint64_t next;
+            look_for(batch, reader->buffer + offset, &index, &next);
+            if (index == count)
+                return lost_range(batch, next, "missing");
+            seq_at(reader->buffer + offset, index, &node);
+        }
+        if (node.data_size > VALUE_SIZE_MAX)
+            return lost_range(batch, batch->expected + 1, "its record claims a size over the limit");
+        if (!node.data) {
+            int result = make_room(reader, PAGE_HEADER_SIZE + node.data_size);
+            if (result)
+                return result;
+            page_node_at(reader->buffer + offset, index, &node); /* the buffer may have moved */
+        }
+        int result = take_record(batch, &node);
+        if (result)
+            return result;
+        if (batch->expected++ == batch->last || reader->count == batch->count_max)
+            return ENOUGH;
+    }
+    return EVLOG_OK;
+}
+
+static int take_leaves(struct batch *batch)
+{
+    struct reader *reader = batch->reader;
+    unsigned char key[sizeof(uint64_t)];
+    unsigned index;
+    record_store64(key, batch->expected);
+    int result = make_room(reader, batch->snapshot->page_size);
+    if (result == EVLOG_OK)
+        result = page_seek(&batch->cursor, key, sizeof key, reader->buffer, &index);
+    while (result == EVLOG_OK) {
+        size_t offset = reader->used;
+        reader->used += batch->snapshot->page_size;
+        result = take_leaf(batch, offset, index);
+        index = 0;
+        if (result == EVLOG_OK)
+            result = make_room(reader, batch->snapshot->page_size);
+        if (result == EVLOG_OK)
+            result = page_next_leaf(&batch->cursor, reader->buffer + reader->used);
+        else
+            return result;
+    }
+    if (result == EVLOG_NOTFOUND)
+        return lost_range(batch, 0, "missing");
+    return result == EVLOG_DAMAGED ? lost_reading(batch, next_leaf_seq(batch)) : result;
+}
+
+static int read_batch(struct reader *reader, struct store *store,
+                      const struct page_snapshot *snapshot, uint64_t first, uint64_t last,
+                      size_t count_max)
+{
+    struct batch batch = {.reader = reader,
+                          .store = store,
+                          .snapshot = snapshot,
+                          .expected = first,
+                          .last = last,
+                          .count_max = count_max};
+    reader->count = 0;
+    reader->used = 0;
+    if (reader->last_seq != first - 1)
+        reader->last_seq = 0;
+    int result = page_cursor_open(&batch.cursor, snapshot);
+    if (result == EVLOG_OK)
+        result = take_leaves(&batch);
+    page_cursor_free(&batch.cursor);
+    if (result != ENOUGH)
+        return result;
+    reader->next = batch.expected;
+    return EVLOG_OK;
+}
+
+static int make_buffers(struct reader *reader, size_t count_max)
+{
+    if (reader->count_max < count_max) {
+        free(reader->events);
+        reader->events = malloc(count_max * sizeof *reader->events);
+        reader->count_max = reader->events ? count_max : 0;
+    }
+    if (count_max > 1 && reader->buffer_size < BUFFER_SIZE) {
+        free(reader->buffer);
+        reader->buffer = malloc(BUFFER_SIZE);
+        reader->buffer_size = reader->buffer ? BUFFER_SIZE : 0;
+    }
+    return reader->count_max >= count_max && (count_max == 1 || reader->buffer) ? EVLOG_OK
+                                                                                : error_nomem();
+}
+
+int reader_read(struct reader *reader, struct store *store, uint64_t first, uint64_t last,
+                size_t count_max)
+{
+    uint64_t last_seq = reader->last_seq, last_chain = reader->last_chain;
+    if (count_max > COUNT_MAX)
+        count_max = COUNT_MAX;
+    int result = make_buffers(reader, count_max);
+    for (int tries = 0; result == EVLOG_OK && tries < UNHELD_TRIES; tries++) {
+        struct env_pin pin;
+        result = env_pin(store->events, &pin);
+        if (result)
+            return result;
+        reader->last_seq = last_seq;
+        reader->last_chain = last_chain;
+        result = read_batch(reader, store, &pin.snapshot, first, last, count_max);
+        if (env_unpin(store->events, &pin))
+            return result;
+        result = EVLOG_OK;
+    }
+    if (result == EVLOG_OK)
+        result = error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", store->path);
+    return result;
+}
+
+/* The log time of the first event that can be read from `first` on; its seq in `*at`. */
+static int time_at(struct reader *reader, struct store *store, uint64_t first, uint64_t last,
+                   int64_t *time_us, uint64_t *at)
+{
+    int result = EVLOG_DAMAGED;
+    for (*at = first; result == EVLOG_DAMAGED && *at <= last;) {
+        result = reader_read(reader, store, *at, last, 1);
+        if (result == EVLOG_DAMAGED)
+            *at = reader->next;
+    }
+    if (result == EVLOG_OK)
+        *time_us = reader->events[0].record.log_time_us;
+    return result;
+}
+
+int reader_seek_time(struct store *store, int64_t time_us, uint64_t first, uint64_t last,
+                     uint64_t *seq)
+{
+    struct reader reader = {.events = NULL};
+    uint64_t low = first, high = last + 1; /* the answer is in [low, high] */
+    int result = EVLOG_OK;
+    while (result == EVLOG_OK && low < high) {
+        uint64_t middle = low + (high - low) / 2, at;
+        int64_t found = 0;
+        result = time_at(&reader, store, middle, high - 1, &found, &at);
+        if (result == EVLOG_DAMAGED) {
+            high = middle; /* nothing from here on can be read */
+            result = EVLOG_OK;
+        } else if (result == EVLOG_OK && found >= time_us) {
+            high = middle;
+        } else {
+            low = at + 1;
+        }
+    }
+    reader_free(&reader);
+    if (result == EVLOG_OK)
+        *seq = low;
+    return result;
+}

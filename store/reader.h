@@ -1,0 +1,50 @@
+/* Reading records in batches, see reader.c. */
+#ifndef STORE_READER_H
+#define STORE_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record.h"
+
+struct store;
+struct name;
+
+/* A record that was read and found good, with its type and source looked up. */
+struct reader_event {
+    struct record record;
+    const struct name *type, *source;
+};
+
+/* Zeroed, it is ready; reader_free takes it so too. */
+struct reader {
+    struct reader_event *events; /* of the last reader_read, in order */
+    size_t count;
+    uint64_t next; /* the first seq after what it dealt with */
+
+    unsigned char *buffer; /* the pages that `events` point into */
+    size_t buffer_size, used, count_max;
+    uint64_t last_seq, last_chain; /* of the last record, for the next one's `prev` */
+};
+
+void reader_free(struct reader *reader);
+
+/*
+ * Deals with the seqs from `first` on, up to `last`, which must be in the log or
+ * have been: either reads some of them (EVLOG_OK, at least one and at most
+ * `count_max`), or finds that the first one, perhaps with more after it, cannot be
+ * read (EVLOG_DAMAGED, the sentence names them). Either way reader->next is where
+ * to go on, and is greater than `first`. EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM.
+ * The events live until the next call. One thread at a time.
+ */
+int reader_read(struct reader *reader, struct store *store, uint64_t first, uint64_t last,
+                size_t count_max);
+
+/*
+ * The first seq in [first, last] whose log time is not before `time_us`; last + 1 when
+ * there is none. By halving, so some 30 reads. Errors of reader_read but EVLOG_DAMAGED.
+ */
+int reader_seek_time(struct store *store, int64_t time_us, uint64_t first, uint64_t last,
+                     uint64_t *seq);
+
+#endif

@@ -1,0 +1,38 @@
+/* An open log's directory: its two environments and all that store/ offers, see store.c. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "append.h"
+#include "env.h"
+#include "evlog.h"
+#include "format.h"
+#include "names.h"
+
+/* The fields may be read, but not changed, by the folders to the right. */
+struct store {
+    struct format format;
+    int read_only;
+    struct env *events; /* the records, by seq */
+    struct env *state;  /* everything else */
+    struct names *types, *sources;
+    struct appender *appender; /* NULL: read only */
+    struct flusher *flusher;   /* NULL: durable, or read only */
+    char path[];
+};
+
+/* See evlog_open. One at a time in a process and directory: the caller keeps count. */
+int store_open(const char *path, const evlog_options *options, struct store **store);
+
+/* See evlog_close. */
+int store_close(struct store *store);
+
+/* The first and last seq there are; 0 and 0 when the log is empty. */
+int store_bounds(struct store *store, uint64_t *first, uint64_t *last);
+
+/* For evlog_inspect: fills in what is known here. */
+int store_inspect(struct store *store, evlog_info *info);
+
+#endif

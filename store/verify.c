@@ -1,0 +1,146 @@
+/*
+ * evlog verify: is the log what was sent?
+ *
+ * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything
+ * and tells what was refused. Besides it looks at what a reader of a range does not:
+ * that log time never steps back, that the file has as many entries as seqs, that
+ * both meta pages and every type and source are sound.
+ *
+ * It works on a log in use: batch by batch, up to the head as it was at the
+ * beginning, holding no snapshot for longer than a batch. It does not look at
+ * liblmdb's list of free pages, and cannot see that events are missing after
+ * the last one.
+ */
+#include "verify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "error.h"
+#include "reader.h"
+#include "store.h"
+
+#define BATCH 4096
+
+struct verification {
+    struct store *store;
+    int (*visit)(const evlog_finding *, uint64_t, void *);
+    void *ctx;
+    uint64_t finding_count, checked_count;
+    int64_t log_time_us; /* of the last event read */
+};
+
+/* What the visitor says, 0 to go on. */
+static int tell(struct verification *verification, uint64_t first, uint64_t last, const char *text)
+{
+    evlog_finding finding = {.first_seq = first, .last_seq = last, .text = text};
+    verification->finding_count++;
+    return verification->visit ? verification->visit(&finding, last, verification->ctx) : 0;
+}
+
+static int tell_progress(struct verification *verification, uint64_t seq)
+{
+    return verification->visit ? verification->visit(NULL, seq, verification->ctx) : 0;
+}
+
+static int check_times(struct verification *verification, const struct reader *reader)
+{
+    int said = 0;
+    for (size_t i = 0; said == 0 && i < reader->count; i++) {
+        const struct record *record = &reader->events[i].record;
+        char text[128];
+        snprintf(text, sizeof text, "event %" PRIu64 ": its log time is before its predecessor's",
+                 record->seq);
+        if (record->log_time_us < verification->log_time_us)
+            said = tell(verification, record->seq, record->seq, text);
+        verification->log_time_us = record->log_time_us;
+    }
+    return said;
+}
+
+static int check_events(struct verification *verification, uint64_t first, uint64_t last)
+{
+    struct reader reader = {.events = NULL};
+    int result = EVLOG_OK, said = 0;
+    for (uint64_t seq = first; said == 0 && seq <= last; seq = reader.next) {
+        result = reader_read(&reader, verification->store, seq, last, BATCH);
+        if (result == EVLOG_DAMAGED) {
+            said = tell(verification, seq, reader.next - 1, evlog_errmsg());
+        } else if (result == EVLOG_OK) {
+            verification->checked_count += reader.count;
+            said = check_times(verification, &reader);
+        } else {
+            break;
+        }
+        if (said == 0)
+            said = tell_progress(verification, reader.next - 1);
+        result = EVLOG_OK;
+    }
+    reader_free(&reader);
+    return said ? said : result;
+}
+
+static int check_file(struct verification *verification, uint64_t *first, uint64_t *last)
+{
+    struct store *store = verification->store;
+    struct env_pin pin;
+    int result = names_refresh(store->types);
+    if (result == EVLOG_OK)
+        result = names_refresh(store->sources);
+    if (result == EVLOG_OK)
+        result = store_bounds(store, first, last);
+    if (result == EVLOG_OK)
+        result = env_pin(store->events, &pin);
+    if (result && result != EVLOG_DAMAGED)
+        return result;
+    if (result)
+        return tell(verification, 0, 0, evlog_errmsg());
+    env_unpin(store->events, &pin);
+    int said = 0;
+    if (pin.snapshot.one_meta)
+        said = tell(verification, 0, 0, "events.mdb: one of its two meta pages is not sound");
+    if (!said && names_damage(store->types))
+        said = tell(verification, 0, 0, names_damage(store->types));
+    if (!said && names_damage(store->sources))
+        said = tell(verification, 0, 0, names_damage(store->sources));
+    return said;
+}
+
+/* Seqs are dense: as many entries as there are seqs, unless others append meanwhile. */
+static int check_count(struct verification *verification, uint64_t first, uint64_t last)
+{
+    struct env_pin pin;
+    uint64_t first_now, last_now;
+    int result = env_pin(verification->store->events, &pin);
+    if (result)
+        return result;
+    env_unpin(verification->store->events, &pin);
+    result = store_bounds(verification->store, &first_now, &last_now);
+    if (result || first_now != first || last_now != last)
+        return result;
+    uint64_t expected = last ? last - first + 1 : 0;
+    char text[160];
+    snprintf(text, sizeof text, "events.mdb: says it has %" PRIu64 " events, and has %" PRIu64,
+             pin.snapshot.entries, expected);
+    return pin.snapshot.entries == expected ? 0 : tell(verification, 0, 0, text);
+}
+
+int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t, void *),
+               void *ctx, uint64_t *checked_count)
+{
+    struct verification verification = {
+        .store = store, .visit = visit, .ctx = ctx, .log_time_us = INT64_MIN};
+    uint64_t first = 0, last = 0;
+    int result = check_file(&verification, &first, &last);
+    if (result == 0 && last > 0)
+        result = check_events(&verification, first, last);
+    if (result == 0)
+        result = check_count(&verification, first, last);
+    if (result == 0 && verification.finding_count > 0)
+        result = error_set(EVLOG_DAMAGED, "%s: %" PRIu64 " findings", store->path,
+                           verification.finding_count);
+    if (result == EVLOG_OK || result == EVLOG_DAMAGED)
+        if (checked_count)
+            *checked_count = verification.checked_count;
+    return result;
+}
