@@ -15,6 +15,10 @@ comma   := ,
 CFLAGS   = -O2 -g
 INSTALL  = install
 
+ifndef V
+Q = @
+endif
+
 PKG_CONFIG ?= pkg-config
 MSGPACK  := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 LIB_PKGS  = lmdb $(MSGPACK) libxxhash
@@ -68,7 +72,8 @@ deps:
 define objects
 $(1)/%.o: %.c Makefile | $$(B)/include/evlog.h
 	@mkdir -p $$(@D)
-	$$(CC) $$(STD) $$(WARN) $$(INC_$$(firstword $$(subst /, ,$$*))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
+	$$(if $$(Q),@echo '  CC    $$@')
+	$$(Q)$$(CC) $$(STD) $$(WARN) $$(INC_$$(firstword $$(subst /, ,$$*))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
 endef
 $(eval $(call objects,$(B)/obj,))
 $(eval $(call objects,$(B)/asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer))
@@ -76,24 +81,28 @@ $(eval $(call objects,$(B)/tsan,-fsanitize=thread))
 
 $(B)/include/evlog.h: store/evlog.h
 	@mkdir -p $(@D)
-	cp $< $@
+	$(Q)cp $< $@
 
 $(B)/libevlog.a: $(LIB_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(if $(Q),@echo '  AR    $@')
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/libevlog.so.$(VERSION): $(LIB_OBJ) store/libevlog.map
-	$(CC) -shared -Wl,-soname,libevlog.so.$(ABI) -Wl,--version-script=store/libevlog.map \
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) -shared -Wl,-soname,libevlog.so.$(ABI) -Wl,--version-script=store/libevlog.map \
 	  -Wl,--no-undefined $(LDFLAGS) $(LIB_OBJ) $(LIB_LIBS) -o $@
 
 $(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
-	ln -sf libevlog.so.$(VERSION) $(B)/libevlog.so.$(ABI)
-	ln -sf libevlog.so.$(VERSION) $@
+	$(Q)ln -sf libevlog.so.$(VERSION) $(B)/libevlog.so.$(ABI)
+	$(Q)ln -sf libevlog.so.$(VERSION) $@
 
 $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
-	$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
-	$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 demo: deps
 	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo

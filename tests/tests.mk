@@ -11,11 +11,13 @@ TSAN_TESTS   = test_threads
 
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	@mkdir -p $(@D)
-	$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 check: deps
 	@$(MAKE) --no-print-directory all
@@ -34,4 +36,5 @@ run-tsan: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@for test in $(TSAN_TESTS); do \
 	  echo "== $$test (thread sanitizer)"; timeout $(TEST_SECONDS) $(B)/tests-tsan/$$test || exit 1; done
 
+.SECONDARY:
 .PHONY: check run-tests check-tsan run-tsan
