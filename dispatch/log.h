@@ -20,6 +20,7 @@ struct evlog {
     struct evlog *next;     /* in the registry */
 
     const char *source[NAMES_TEXTS]; /* of this process: source, sourcehost, sourcelib */
+    _Atomic(const struct name *) own_source; /* its entry; NULL before the first send */
     uint32_t data_size_max;
 
     pthread_mutex_t lock; /* over all changes of what follows; never held while a receiver runs */

@@ -122,6 +122,8 @@ static int check_data(const evlog *log, const evlog_send *send)
 
 static int find_source(evlog *log, const evlog_metadata *given, const struct name **source)
 {
+    if (!given && (*source = atomic_load(&log->own_source)))
+        return EVLOG_OK;
     const char *text[NAMES_TEXTS] = {log->source[0], log->source[1], log->source[2]};
     if (given && given->source)
         text[0] = given->source;
@@ -129,7 +131,10 @@ static int find_source(evlog *log, const evlog_metadata *given, const struct nam
         text[1] = given->sourcehost;
     if (given && given->sourcelib)
         text[2] = given->sourcelib;
-    return names_intern(log->store->sources, text, source);
+    int result = names_intern(log->store->sources, text, source);
+    if (result == EVLOG_OK && !given)
+        atomic_store(&log->own_source, *source);
+    return result;
 }
 
 /* ------------------------------------------------------------ dispatch ---- */

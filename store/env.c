@@ -13,12 +13,14 @@
  * (MDB_MAP_RESIZED). Changing it needs `write_lock`, so no write transaction of
  * ours is open, and `map_lock`, so no read transaction is just beginning.
  *
- * Room ahead. Before each commit the file has zeros for all pages that the
- * commit may add, written in strides under LMDB's writer lock. So a full disk
- * is met before the transaction, by a plain write of ours that says why, and not
- * in its midst; and a durable commit need not wait for the file system to
- * allocate (a fifth off here, see bench/). Past the last used page nothing is LMDB's,
- * and only the holder of its lock comes there.
+ * Room ahead. Before each commit the file is made long enough for all pages that the
+ * commit may add, under LMDB's writer lock. So a full disk is met before the
+ * transaction, in a plain call of ours that says why, and not in its midst. Small
+ * durable commits find zeros there, written in strides: overwriting them costs the file
+ * system no allocation and so no journal (a fifth off a commit here). For large ones and
+ * for those that are not flushed the blocks are only allocated: writing zeros first
+ * would double the work. Past the last used page nothing is LMDB's, and only the
+ * holder of its lock comes there.
  *
  * Failures. A page that could not be written fails the commit before the meta
  * page is touched: nothing has happened. After a failed flush the kernel may have
@@ -242,13 +244,38 @@ static int write_zeros(int fd, uint64_t from, uint64_t to)
     return 0;
 }
 
+/* Allocates [from, to), or, where the file system has no such call, writes zeros. */
+static int allocate(int fd, uint64_t from, uint64_t to)
+{
+    int errnum;
+    do
+        errnum = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? errno : 0;
+    while (errnum == EINTR);
+    return errnum == EOPNOTSUPP ? write_zeros(fd, from, to) : errnum;
+}
+
+/* Lengthens the file from `end` to `needed` or more; what it could not do whole it undoes. */
+static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size_t size)
+{
+    uint64_t stride = end / 8 < STRIDE_MIN ? STRIDE_MIN : end / 8;
+    stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
+    int zeros = !env->options.fast && size < STRIDE_MIN;
+    int (*add)(int, uint64_t, uint64_t) = zeros ? write_zeros : allocate;
+    int errnum = add(fd, end, needed + stride);
+    if (errnum)
+        errnum = add(fd, end, needed);
+    if (errnum && ftruncate(fd, (off_t)end))
+        errnum = errno;
+    return errnum ? error_errno(errnum, "growing the file", env->path) : EVLOG_OK;
+}
+
 /* Makes the file long enough for `size` more bytes of events, in a write transaction. */
 static int make_room(struct env *env, size_t size)
 {
     MDB_envinfo info;
     MDB_stat stat;
     struct stat status;
-    int fd;
+    int fd, result = EVLOG_OK;
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
     mdb_env_get_fd(env->lmdb, &fd);
@@ -258,22 +285,11 @@ static int make_room(struct env *env, size_t size)
         return EVLOG_OK;
     if (fstat(fd, &status))
         return error_errno(errno, "looking at its size", env->path);
-    uint64_t end = (uint64_t)status.st_size;
-    if (needed > end) {
-        uint64_t stride = end / 8 < STRIDE_MIN ? STRIDE_MIN : end / 8;
-        stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
-        int errnum = write_zeros(fd, end, needed + stride);
-        if (errnum)
-            errnum = write_zeros(fd, end, needed);
-        if (errnum) {
-            if (ftruncate(fd, (off_t)end))
-                errnum = errno;
-            return error_errno(errnum, "growing the file", env->path);
-        }
-        end = needed;
-    }
-    env->room_end = end;
-    return EVLOG_OK;
+    if (needed > (uint64_t)status.st_size)
+        result = lengthen(env, fd, (uint64_t)status.st_size, needed, size);
+    if (result == EVLOG_OK)
+        env->room_end = needed > (uint64_t)status.st_size ? needed : (uint64_t)status.st_size;
+    return result;
 }
 
 /* ------------------------------------------------------------ writing ---- */

@@ -12,9 +12,9 @@
  * counter may run ahead of the clock when more than 10 a microsecond are asked
  * for, and then waits for no one: the time is a uniqueness device first.
  *
- * A fork is noticed by the pid. `owner` is stored after `place`, so whoever reads
- * its own pid there reads its own place too. Lost on purpose: the clock_seq across
- * restarts (it is random anew).
+ * A forked child is told by pthread_atfork and settles anew; asking for the pid each
+ * time would be a system call. (A child made by a bare clone(2) is not told.) Lost on
+ * purpose: the clock_seq across restarts, which is random anew.
  */
 #include "uuid.h"
 
@@ -27,15 +27,12 @@
 
 #define GREGORIAN_OFFSET UINT64_C(0x01b21dd213814000) /* 1582-10-15 to 1970, in 100 ns */
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic pid_t owner;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* over settling */
+static atomic_int settled;
 static _Atomic uint64_t last_time;
-static _Atomic uint64_t place; /* clock_seq << 48 | node */
+static _Atomic uint64_t place; /* clock_seq << 48 | node; good when settled */
 
-/*
- * A child's copy of the mutex may be locked for ever by a thread it does not
- * have, so only one thread at a time forks out of here.
- */
+/* Held across fork: a child's copy must not be locked by a thread it does not have. */
 static void lock(void)
 {
     pthread_mutex_lock(&mutex);
@@ -46,24 +43,34 @@ static void unlock(void)
     pthread_mutex_unlock(&mutex);
 }
 
-static void settle_here(void)
+static void unsettle(void)
+{
+    atomic_store(&settled, 0);
+    unlock();
+}
+
+static uint64_t random_place(void)
+{
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) {
+        struct timespec now; /* no getrandom: an old kernel or a closed sandbox */
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        random = ((uint64_t)getpid() << 40) ^ ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec;
+    }
+    return (random & UINT64_C(0x3fffffffffffffff)) | UINT64_C(1) << 40;
+}
+
+static void settle(void)
 {
     static int watched;
     lock();
     if (!watched) {
-        pthread_atfork(lock, unlock, unlock);
+        pthread_atfork(lock, unlock, unsettle);
         watched = 1;
     }
-    if (atomic_load(&owner) != getpid()) {
-        uint64_t random;
-        if (getrandom(&random, sizeof random, 0) != sizeof random) {
-            struct timespec now; /* no getrandom: an old kernel or a closed sandbox */
-            clock_gettime(CLOCK_MONOTONIC, &now);
-            random = ((uint64_t)getpid() << 40) ^ ((uint64_t)now.tv_nsec << 20) ^
-                     (uint64_t)now.tv_sec;
-        }
-        atomic_store(&place, (random & UINT64_C(0x3fffffffffffffff)) | UINT64_C(1) << 40);
-        atomic_store(&owner, getpid());
+    if (!atomic_load(&settled)) {
+        atomic_store(&place, random_place());
+        atomic_store(&settled, 1);
     }
     unlock();
 }
@@ -84,8 +91,8 @@ static uint64_t next_time(void)
 
 void uuid_make(uint8_t uuid[16])
 {
-    if (atomic_load(&owner) != getpid())
-        settle_here();
+    if (!atomic_load(&settled))
+        settle();
     uint64_t ticks = next_time();
     uint64_t where = atomic_load(&place);
     uint64_t high = ticks << 32 | (ticks >> 16 & 0xffff0000) | 0x1000 | (ticks >> 48 & 0x0fff);

@@ -1,0 +1,302 @@
+/*
+ * evlog beside raw LMDB: what the log costs over the store it stands on.
+ *
+ *   bench [ROUNDS] [DIRECTORY]
+ *
+ * Absolute times on a shared machine mean nothing, so each row measures evlog and its
+ * yardstick in turns, ROUNDS times each, and gives the median of the quotients (above 1:
+ * evlog is faster) with the medians of both rates. Every round works on a fresh
+ * directory beside the others, on the file system of DIRECTORY (the current one), which
+ * must be a disk for the durable rows to mean anything. An event is EVENT_SIZE
+ * bytes of data; the yardstick stores as many bytes as evlog's record has.
+ *
+ * Yardsticks: raw LMDB with the same flags (unnamed database, MDB_APPEND), one put a
+ * commit or as many as evlog's call has events; for reading, a cursor over all values, and
+ * the same with XXH3-64 over each, as much checking as a raw reader would do. It stops
+ * by itself, after about a minute.
+ */
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "evlog.h"
+
+#define EVENT_SIZE 256
+#define RECORD_SIZE (EVENT_SIZE + 72)
+#define ROUNDS_MAX 99
+
+#define CHECK(call)                                                                              \
+    do {                                                                                         \
+        int check_result = (call);                                                               \
+        if (check_result) {                                                                      \
+            fprintf(stderr, "bench: %s: %d %s\n", #call, check_result, evlog_errmsg());          \
+            exit(1);                                                                             \
+        }                                                                                        \
+    } while (0)
+
+static char home[4096];
+static unsigned char data[EVENT_SIZE] = {0x81, 0xa1, 'n', 0xc4, EVENT_SIZE - 5};
+static uint64_t sink; /* what is read ends here, so that it is read */
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* What a row does. `batch` events a call, `threads` callers, `count` events in all. */
+struct work {
+    const char *name, *yardstick;
+    int durability;
+    unsigned threads, batch, count;
+    double (*ours)(const struct work *), (*theirs)(const struct work *);
+};
+
+static void fresh(const char *name, char path[4200])
+{
+    char command[8500];
+    snprintf(path, 4200, "%s/%s", home, name);
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    CHECK(system(command));
+}
+
+/* Runs `run` in so many threads; the seconds it took. */
+static double in_threads(unsigned count, void *(*run)(void *), void *ctx)
+{
+    pthread_t threads[64];
+    double start = now();
+    for (unsigned i = 0; i < count; i++)
+        CHECK(pthread_create(&threads[i], NULL, run, ctx));
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    return now() - start;
+}
+
+/* ------------------------------------------------------------------ evlog ---- */
+
+static evlog *open_log(const struct work *work, evlog_signal **signal)
+{
+    evlog *log;
+    char path[4200];
+    fresh("evlog", path);
+    CHECK(evlog_open(path, &(evlog_options){.durability = work->durability}, &log));
+    CHECK(evlog_define(log, "org.openedx.learning.course.enrollment.created.v1", 0, NULL, signal));
+    return log;
+}
+
+struct sender {
+    const struct work *work;
+    evlog_signal *signal;
+};
+
+static void *send_some(void *ctx)
+{
+    const struct sender *sender = ctx;
+    unsigned batch = sender->work->batch;
+    unsigned calls = sender->work->count / sender->work->threads / batch;
+    evlog_send *sends = calloc(batch, sizeof *sends);
+    for (unsigned i = 0; i < batch; i++)
+        sends[i] = (evlog_send){.signal = sender->signal, .data = data, .data_size = EVENT_SIZE};
+    for (unsigned i = 0; i < calls; i++)
+        CHECK(evlog_send_events(sends, batch, NULL, NULL));
+    free(sends);
+    return NULL;
+}
+
+static double append_ours(const struct work *work)
+{
+    struct sender sender = {.work = work};
+    evlog *log = open_log(work, &sender.signal);
+    double seconds = in_threads(work->threads, send_some, &sender);
+    CHECK(evlog_close(log));
+    return work->count / seconds;
+}
+
+static int add_up(const evlog_event *event, void *ctx)
+{
+    (void)ctx;
+    sink += event->seq + *(const unsigned char *)event->data;
+    return 0;
+}
+
+static void fill_ours(const struct work *work, evlog **log)
+{
+    struct sender sender = {.work = work};
+    *log = open_log(work, &sender.signal);
+    send_some(&sender);
+}
+
+static double replay_ours(const struct work *work)
+{
+    static evlog *log; /* filled once: every round reads the same */
+    evlog_outcome outcome;
+    if (!log)
+        fill_ours(work, &log);
+    double start = now();
+    CHECK(evlog_replay(log, NULL, add_up, NULL, &outcome));
+    return (double)outcome.delivered / (now() - start);
+}
+
+/* --------------------------------------------------------------- raw LMDB ---- */
+
+struct raw {
+    const struct work *work;
+    MDB_env *env;
+    pthread_mutex_t lock;
+    uint64_t seq;
+};
+
+static void open_raw(struct raw *raw, const struct work *work)
+{
+    char path[4200];
+    fresh("raw", path);
+    mkdir(path, 0700);
+    *raw = (struct raw){.work = work, .lock = PTHREAD_MUTEX_INITIALIZER};
+    CHECK(mdb_env_create(&raw->env));
+    CHECK(mdb_env_set_mapsize(raw->env, (size_t)4 << 30));
+    CHECK(mdb_env_open(raw->env, path, work->durability == EVLOG_FAST ? MDB_NOSYNC : 0, 0600));
+}
+
+static void put_batch(struct raw *raw)
+{
+    static unsigned char value[RECORD_SIZE];
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    CHECK(mdb_txn_begin(raw->env, NULL, 0, &txn));
+    CHECK(mdb_dbi_open(txn, NULL, 0, &dbi));
+    for (unsigned i = 0; i < raw->work->batch; i++) {
+        uint64_t key = __builtin_bswap64(++raw->seq);
+        MDB_val name = {sizeof key, &key}, bytes = {sizeof value, value};
+        CHECK(mdb_put(txn, dbi, &name, &bytes, MDB_APPEND));
+    }
+    CHECK(mdb_txn_commit(txn));
+}
+
+static void *put_some(void *ctx)
+{
+    struct raw *raw = ctx;
+    unsigned calls = raw->work->count / raw->work->threads / raw->work->batch;
+    for (unsigned i = 0; i < calls; i++) {
+        pthread_mutex_lock(&raw->lock);
+        put_batch(raw);
+        pthread_mutex_unlock(&raw->lock);
+    }
+    return NULL;
+}
+
+static double append_raw(const struct work *work)
+{
+    struct raw raw;
+    open_raw(&raw, work);
+    double seconds = in_threads(work->threads, put_some, &raw);
+    mdb_env_close(raw.env);
+    return work->count / seconds;
+}
+
+static double scan(struct raw *raw, int hashed)
+{
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    uint64_t count = 0;
+    double start = now();
+    CHECK(mdb_txn_begin(raw->env, NULL, MDB_RDONLY, &txn));
+    CHECK(mdb_dbi_open(txn, NULL, 0, &dbi));
+    CHECK(mdb_cursor_open(txn, dbi, &cursor));
+    for (; mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS; count++)
+        sink += hashed ? XXH3_64bits(value.mv_data, value.mv_size)
+                       : *(const unsigned char *)value.mv_data;
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    return (double)count / (now() - start);
+}
+
+static struct raw *filled_raw(const struct work *work)
+{
+    static struct raw raw;
+    if (!raw.env) {
+        open_raw(&raw, work);
+        put_some(&raw);
+    }
+    return &raw;
+}
+
+static double scan_raw(const struct work *work)
+{
+    return scan(filled_raw(work), 0);
+}
+
+static double scan_hashed(const struct work *work)
+{
+    return scan(filled_raw(work), 1);
+}
+
+/* ------------------------------------------------------------------ the table ---- */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, unsigned count)
+{
+    qsort(values, count, sizeof *values, compare);
+    return values[count / 2];
+}
+
+static void measure(const struct work *work, unsigned rounds)
+{
+    double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], quotient[ROUNDS_MAX];
+    for (unsigned i = 0; i < rounds; i++) {
+        ours[i] = work->ours(work);
+        theirs[i] = work->theirs(work);
+        quotient[i] = ours[i] / theirs[i];
+    }
+    double ratio = median(quotient, rounds);
+    printf("%-38s %12.0f  %-34s %12.0f  %6.2f  (%.2f to %.2f)\n", work->name, median(ours, rounds),
+           work->yardstick, median(theirs, rounds), ratio, quotient[0], quotient[rounds - 1]);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct work rows[] = {
+        {"durable, 1 thread", "LMDB, a commit each", EVLOG_DURABLE, 1, 1, 1000, append_ours, append_raw},
+        {"durable, 8 threads", "LMDB, a commit each, 8 threads", EVLOG_DURABLE, 8, 1, 4000, append_ours, append_raw},
+        {"durable, 32 threads", "LMDB, a commit each, 32 threads", EVLOG_DURABLE, 32, 1, 6400, append_ours, append_raw},
+        {"durable, 512 a call", "LMDB, 512 a commit", EVLOG_DURABLE, 1, 512, 102400, append_ours, append_raw},
+        {"fast, 1 thread", "LMDB NOSYNC, a commit each", EVLOG_FAST, 1, 1, 40000, append_ours, append_raw},
+        {"fast, 8 threads", "LMDB NOSYNC, a commit each, 8", EVLOG_FAST, 8, 1, 40000, append_ours, append_raw},
+        {"fast, 512 a call", "LMDB NOSYNC, 512 a commit", EVLOG_FAST, 1, 512, 204800, append_ours, append_raw},
+        {"replay, all checks", "LMDB cursor, no check", EVLOG_FAST, 1, 512, 204800, replay_ours, scan_raw},
+        {"replay, all checks", "LMDB cursor, XXH3-64 of values", EVLOG_FAST, 1, 512, 204800, replay_ours, scan_hashed},
+    };
+    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 7;
+    const char *base = argc > 2 ? argv[2] : ".";
+    char command[4200];
+    if (rounds < 1 || rounds > ROUNDS_MAX) {
+        fprintf(stderr, "usage: bench [ROUNDS, 1 to %d] [DIRECTORY]\n", ROUNDS_MAX);
+        return 2;
+    }
+    snprintf(home, sizeof home, "%s/bench-XXXXXX", base);
+    if (!mkdtemp(home)) {
+        perror(home);
+        return 1;
+    }
+    printf("%u rounds; events of %d bytes a second, medians; evlog by its yardstick (lowest to highest)\n\n", rounds, EVENT_SIZE);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        measure(&rows[i], rounds);
+    snprintf(command, sizeof command, "rm -rf '%s'", home);
+    return system(command) ? 1 : 0;
+}

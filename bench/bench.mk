@@ -1,0 +1,13 @@
+# Benchmarks: each beside the yardstick it is measured against, in the same run.
+
+BENCH_ROUNDS = 7
+
+$(B)/bench: $(B)/obj/bench/bench.o $(B)/libevlog.a
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
+bench: deps
+	@$(MAKE) --no-print-directory -s $(B)/bench
+	@$(B)/bench $(BENCH_ROUNDS)
+
+.PHONY: bench
