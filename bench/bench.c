@@ -33,13 +33,13 @@
 #define RECORD_SIZE (EVENT_SIZE + 72)
 #define ROUNDS_MAX 99
 
-#define CHECK(call)                                                                              \
-    do {                                                                                         \
-        int check_result = (call);                                                               \
-        if (check_result) {                                                                      \
-            fprintf(stderr, "bench: %s: %d %s\n", #call, check_result, evlog_errmsg());          \
-            exit(1);                                                                             \
-        }                                                                                        \
+#define CHECK(call)                                                                     \
+    do {                                                                                \
+        int check_result = (call);                                                      \
+        if (check_result) {                                                             \
+            fprintf(stderr, "bench: %s: %d %s\n", #call, check_result, evlog_errmsg()); \
+            exit(1);                                                                    \
+        }                                                                               \
     } while (0)
 
 static char home[4096];
@@ -89,7 +89,8 @@ static evlog *open_log(const struct work *work, evlog_signal **signal)
     char path[4200];
     fresh("evlog", path);
     CHECK(evlog_open(path, &(evlog_options){.durability = work->durability}, &log));
-    CHECK(evlog_define(log, "org.openedx.learning.course.enrollment.created.v1", 0, NULL, signal));
+    CHECK(
+        evlog_define(log, "org.openedx.learning.course.enrollment.created.v1", 0, NULL, signal));
     return log;
 }
 
@@ -264,23 +265,33 @@ static void measure(const struct work *work, unsigned rounds)
         quotient[i] = ours[i] / theirs[i];
     }
     double ratio = median(quotient, rounds);
-    printf("%-38s %12.0f  %-34s %12.0f  %6.2f  (%.2f to %.2f)\n", work->name, median(ours, rounds),
-           work->yardstick, median(theirs, rounds), ratio, quotient[0], quotient[rounds - 1]);
+    printf("%-38s %12.0f  %-34s %12.0f  %6.2f  (%.2f to %.2f)\n", work->name,
+           median(ours, rounds), work->yardstick, median(theirs, rounds), ratio, quotient[0],
+           quotient[rounds - 1]);
     fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
     static const struct work rows[] = {
-        {"durable, 1 thread", "LMDB, a commit each", EVLOG_DURABLE, 1, 1, 1000, append_ours, append_raw},
-        {"durable, 8 threads", "LMDB, a commit each, 8 threads", EVLOG_DURABLE, 8, 1, 4000, append_ours, append_raw},
-        {"durable, 32 threads", "LMDB, a commit each, 32 threads", EVLOG_DURABLE, 32, 1, 6400, append_ours, append_raw},
-        {"durable, 512 a call", "LMDB, 512 a commit", EVLOG_DURABLE, 1, 512, 102400, append_ours, append_raw},
-        {"fast, 1 thread", "LMDB NOSYNC, a commit each", EVLOG_FAST, 1, 1, 40000, append_ours, append_raw},
-        {"fast, 8 threads", "LMDB NOSYNC, a commit each, 8", EVLOG_FAST, 8, 1, 40000, append_ours, append_raw},
-        {"fast, 512 a call", "LMDB NOSYNC, 512 a commit", EVLOG_FAST, 1, 512, 204800, append_ours, append_raw},
-        {"replay, all checks", "LMDB cursor, no check", EVLOG_FAST, 1, 512, 204800, replay_ours, scan_raw},
-        {"replay, all checks", "LMDB cursor, XXH3-64 of values", EVLOG_FAST, 1, 512, 204800, replay_ours, scan_hashed},
+        {"durable, 1 thread", "LMDB, a commit each", EVLOG_DURABLE, 1, 1, 1000, append_ours,
+         append_raw},
+        {"durable, 8 threads", "LMDB, a commit each, 8 threads", EVLOG_DURABLE, 8, 1, 4000,
+         append_ours, append_raw},
+        {"durable, 32 threads", "LMDB, a commit each, 32 threads", EVLOG_DURABLE, 32, 1, 6400,
+         append_ours, append_raw},
+        {"durable, 512 a call", "LMDB, 512 a commit", EVLOG_DURABLE, 1, 512, 102400, append_ours,
+         append_raw},
+        {"fast, 1 thread", "LMDB NOSYNC, a commit each", EVLOG_FAST, 1, 1, 40000, append_ours,
+         append_raw},
+        {"fast, 8 threads", "LMDB NOSYNC, a commit each, 8", EVLOG_FAST, 8, 1, 40000, append_ours,
+         append_raw},
+        {"fast, 512 a call", "LMDB NOSYNC, 512 a commit", EVLOG_FAST, 1, 512, 204800, append_ours,
+         append_raw},
+        {"replay, all checks", "LMDB cursor, no check", EVLOG_FAST, 1, 512, 204800, replay_ours,
+         scan_raw},
+        {"replay, all checks", "LMDB cursor, XXH3-64 of values", EVLOG_FAST, 1, 512, 204800,
+         replay_ours, scan_hashed},
     };
     unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 7;
     const char *base = argc > 2 ? argv[2] : ".";
@@ -294,7 +305,9 @@ int main(int argc, char **argv)
         perror(home);
         return 1;
     }
-    printf("%u rounds; events of %d bytes a second, medians; evlog by its yardstick (lowest to highest)\n\n", rounds, EVENT_SIZE);
+    printf(
+        "%u rounds; events of %d bytes a second, medians; evlog by its yardstick (lowest to highest)\n\n",
+        rounds, EVENT_SIZE);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         measure(&rows[i], rounds);
     snprintf(command, sizeof command, "rm -rf '%s'", home);

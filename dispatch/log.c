@@ -81,8 +81,8 @@ static int check_options(const char *path, const evlog_options *options)
     if (options->data_size_max > EVLOG_DATA_SIZE_MAX)
         return error_set(EVLOG_LIMIT, "data_size_max %u is over %d", options->data_size_max,
                          EVLOG_DATA_SIZE_MAX);
-    if (options->service && (!*options->service || strlen(options->service) > 200 ||
-                             !log_is_text(options->service)))
+    if (options->service &&
+        (!*options->service || strlen(options->service) > 200 || !log_is_text(options->service)))
         return error_set(EVLOG_INVALID, "the service must be 1 to 200 bytes of UTF-8");
     if (options->sourcehost && !log_is_text(options->sourcehost))
         return error_set(EVLOG_INVALID, "the sourcehost must be at most %d bytes of UTF-8",
@@ -124,7 +124,8 @@ static int log_new(const char *path, const evlog_options *options, evlog **made)
         return error_nomem();
     log->pid = getpid();
     log->open_count = 1;
-    log->data_size_max = options->data_size_max ? options->data_size_max : EVLOG_DATA_SIZE_DEFAULT;
+    log->data_size_max =
+        options->data_size_max ? options->data_size_max : EVLOG_DATA_SIZE_DEFAULT;
     log->end_of_signals = &log->first_signal;
     pthread_mutex_init(&log->lock, NULL);
     int result = describe_source(log, options);
@@ -158,9 +159,9 @@ static evlog *find_open(const char *path)
 static int open_again(evlog *log, const evlog_options *options)
 {
     if (options->durability && options->durability != log->store->format.durability)
-        return error_set(EVLOG_CONFLICT, "%s: its durability is %s, and is not changed by opening it",
-                         log->store->path,
-                         log->store->format.durability == EVLOG_FAST ? "fast" : "durable");
+        return error_set(
+            EVLOG_CONFLICT, "%s: its durability is %s, and is not changed by opening it",
+            log->store->path, log->store->format.durability == EVLOG_FAST ? "fast" : "durable");
     if (log->store->read_only && !options->read_only)
         return error_set(EVLOG_READONLY,
                          "%s: this process has it open for reading only; close that first",
@@ -213,7 +214,8 @@ int evlog_close(evlog *log)
     if (!log)
         return EVLOG_OK;
     if (log->pid != getpid())
-        return error_set(EVLOG_FORKED, "%s: was opened before fork(); it is its parent's to close",
+        return error_set(EVLOG_FORKED,
+                         "%s: was opened before fork(); it is its parent's to close",
                          log->store->path);
     lock_registry();
     int result = EVLOG_OK;

@@ -19,7 +19,7 @@ struct evlog {
     atomic_uint call_count; /* public calls under way */
     struct evlog *next;     /* in the registry */
 
-    const char *source[NAMES_TEXTS]; /* of this process: source, sourcehost, sourcelib */
+    const char *source[NAMES_TEXTS];         /* of this process: source, sourcehost, sourcelib */
     _Atomic(const struct name *) own_source; /* its entry; NULL before the first send */
     uint32_t data_size_max;
 

@@ -73,15 +73,17 @@ static int check_metadata(const evlog_metadata *metadata)
         return error_set(EVLOG_INVALID, "metadata: sourcehost must be at most %d bytes of UTF-8",
                          EVLOG_NAME_SIZE_MAX);
     if (metadata->sourcelib && !is_version(metadata->sourcelib))
-        return error_set(EVLOG_INVALID,
-                         "metadata: sourcelib must be whole numbers with dots between, as 11.2.0");
+        return error_set(
+            EVLOG_INVALID,
+            "metadata: sourcelib must be whole numbers with dots between, as 11.2.0");
     return EVLOG_OK;
 }
 
 static int check_time(int64_t time_us)
 {
     if (time_us < EVLOG_TIME_US_MIN || time_us > EVLOG_TIME_US_MAX)
-        return error_set(EVLOG_INVALID, "time: %" PRId64 " us is not in the years 1 to 9999", time_us);
+        return error_set(EVLOG_INVALID, "time: %" PRId64 " us is not in the years 1 to 9999",
+                         time_us);
     return EVLOG_OK;
 }
 
@@ -196,8 +198,7 @@ static int fail_dispatch(const evlog_event *event, const struct connection *conn
 static int dispatch(const struct parcel *parcel, int not_robust)
 {
     evlog_signal *signal = parcel->send->signal;
-    evlog_event event =
-        event_of(parcel->record, signal->type, parcel->source, signal, 0);
+    evlog_event event = event_of(parcel->record, signal->type, parcel->source, signal, 0);
     struct receivers *receivers = receivers_hold(signal);
     int failed = EVLOG_OK;
     if (parcel->sent)
@@ -234,7 +235,8 @@ static int prepare(evlog *log, struct parcel *parcel, struct record *record)
     if (!send->signal)
         return error_set(EVLOG_INVALID, "no signal is given");
     if (send->signal->log != log)
-        return error_set(EVLOG_INVALID, "signal %s is of another log", send->signal->type->text[0]);
+        return error_set(EVLOG_INVALID, "signal %s is of another log",
+                         send->signal->type->text[0]);
     int result = make_metadata(send, record);
     if (result || !evlog_is_enabled(send->signal))
         return result;
@@ -306,8 +308,9 @@ static int send_parcels(evlog *log, struct parcel *parcels, struct record *recor
     size_t record_count = 0;
     int result = EVLOG_OK;
     if (nesting >= EVLOG_NESTING_MAX)
-        result = error_set(EVLOG_LIMIT, "a receiver sends inside %u other sends, the most there can be",
-                           nesting);
+        result =
+            error_set(EVLOG_LIMIT,
+                      "a receiver sends inside %u other sends, the most there can be", nesting);
     if (result == EVLOG_OK)
         result = prepare_all(log, parcels, records, count, &record_count);
     if (result == EVLOG_OK && record_count > 0)
@@ -327,8 +330,8 @@ int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
         send.time_us = options->time_us;
         send.metadata = options->metadata;
     }
-    return evlog_send_events(&send, 1, &(evlog_send_options){.not_robust = options && options->not_robust},
-                             sent);
+    return evlog_send_events(
+        &send, 1, &(evlog_send_options){.not_robust = options && options->not_robust}, sent);
 }
 
 int evlog_send_events(const evlog_send *sends, size_t count, const evlog_send_options *options,
@@ -337,7 +340,8 @@ int evlog_send_events(const evlog_send *sends, size_t count, const evlog_send_op
     if (count == 0)
         return EVLOG_OK;
     if (count > EVLOG_SEND_COUNT_MAX)
-        return error_set(EVLOG_LIMIT, "%zu events at once is over %d", count, EVLOG_SEND_COUNT_MAX);
+        return error_set(EVLOG_LIMIT, "%zu events at once is over %d", count,
+                         EVLOG_SEND_COUNT_MAX);
     if (!sends || !sends[0].signal)
         return error_set(EVLOG_INVALID, "no signal is given");
     evlog *log = sends[0].signal->log;

@@ -47,9 +47,10 @@ static int check_name(const char *event_type)
                          EVLOG_NAME_SIZE_MAX);
     for (const unsigned char *c = (const unsigned char *)event_type; *c; c++)
         if (*c <= ' ' || *c == 0x7f || *c == '*')
-            return error_set(EVLOG_INVALID,
-                             "an event type has no blanks, control characters or '*': byte %td is 0x%02x",
-                             c - (const unsigned char *)event_type, *c);
+            return error_set(
+                EVLOG_INVALID,
+                "an event type has no blanks, control characters or '*': byte %td is 0x%02x",
+                c - (const unsigned char *)event_type, *c);
     return EVLOG_OK;
 }
 
@@ -67,8 +68,9 @@ static int record_type(evlog *log, const char *event_type, const struct name **t
             return EVLOG_OK;
         }
     }
-    return result ? result : error_set(EVLOG_READONLY, "%s: is read only and has no event type %s",
-                                       log->store->path, event_type);
+    return result ? result
+                  : error_set(EVLOG_READONLY, "%s: is read only and has no event type %s",
+                              log->store->path, event_type);
 }
 
 static int make_signal(evlog *log, const struct name *type, int32_t minor_version,
@@ -120,7 +122,8 @@ int evlog_define(evlog *log, const char *event_type, int32_t minor_version, cons
         result = error_set(EVLOG_INVALID, "%s: a minor version is not negative: %d", event_type,
                            minor_version);
     if (result == EVLOG_OK && schema)
-        result = error_set(EVLOG_INVALID, "%s: this version of evlog takes no schema", event_type);
+        result =
+            error_set(EVLOG_INVALID, "%s: this version of evlog takes no schema", event_type);
     if (result == EVLOG_OK && !signal)
         result = error_set(EVLOG_INVALID, "%s: no place for the signal is given", event_type);
     if (result == EVLOG_OK)

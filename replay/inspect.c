@@ -26,7 +26,8 @@ static const char *copy_text(char **at, const char *text)
 static evlog_event *copy_event(const evlog_event *event)
 {
     size_t size = sizeof *event + event->data_size + strlen(event->event_type) +
-                  strlen(event->source) + strlen(event->sourcehost) + strlen(event->sourcelib) + 4;
+                  strlen(event->source) + strlen(event->sourcehost) + strlen(event->sourcelib) +
+                  4;
     evlog_event *copy = malloc(size);
     if (!copy)
         return NULL;
@@ -52,7 +53,8 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
     if (last == 0)
         return error_set(EVLOG_NOTFOUND, "%s: the log is empty", log->store->path);
     if (seq < first || seq > last)
-        return error_set(EVLOG_NOTFOUND, "%s: no event %" PRIu64 ": the log has %" PRIu64 " to %" PRIu64,
+        return error_set(EVLOG_NOTFOUND,
+                         "%s: no event %" PRIu64 ": the log has %" PRIu64 " to %" PRIu64,
                          log->store->path, seq, first, last);
     result = reader_read(&reader, log->store, seq, seq, 1);
     if (result == EVLOG_OK) {

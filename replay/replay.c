@@ -39,8 +39,8 @@ struct replay {
     const evlog_range *range;
     struct target target;
     evlog_outcome outcome;
-    uint64_t first, last; /* seqs; none when first > last */
-    uint64_t taken;       /* events that matched, for the limit */
+    uint64_t first, last;  /* seqs; none when first > last */
+    uint64_t taken;        /* events that matched, for the limit */
     unsigned char *wanted; /* by type number: 0 not asked yet, 1 yes, 2 no */
     struct reader reader;
 };
@@ -50,7 +50,8 @@ struct replay {
 static int check_range(const evlog_range *range)
 {
     if (range->first_seq && range->last_seq && range->first_seq > range->last_seq)
-        return error_set(EVLOG_INVALID, "range: its first seq, %" PRIu64 ", is after its last, %" PRIu64,
+        return error_set(EVLOG_INVALID,
+                         "range: its first seq, %" PRIu64 ", is after its last, %" PRIu64,
                          range->first_seq, range->last_seq);
     if (range->since_us && range->until_us && range->since_us > range->until_us)
         return error_set(EVLOG_INVALID, "range: its since is after its until");
@@ -62,8 +63,8 @@ static int check_range(const evlog_range *range)
     for (size_t i = 0; i < range->type_count; i++) {
         const char *type = range->types[i];
         if (!type || !*type || !log_is_text(type))
-            return error_set(EVLOG_INVALID, "range: event type %zu is not 1 to %d bytes of UTF-8", i,
-                             EVLOG_NAME_SIZE_MAX);
+            return error_set(EVLOG_INVALID, "range: event type %zu is not 1 to %d bytes of UTF-8",
+                             i, EVLOG_NAME_SIZE_MAX);
         const char *star = strchr(type, '*');
         if (star && star[1])
             return error_set(EVLOG_INVALID, "range: %s: a '*' can only stand at the end", type);
@@ -259,7 +260,8 @@ static int run(evlog *log, const evlog_range *range, struct target target, evlog
         replay.wanted = calloc(EVLOG_TYPES_MAX + 1, 1);
         result = replay.wanted ? settle_range(&replay) : error_nomem();
         if (result == EVLOG_OK)
-            result = replay.range->newest_first ? walk_backwards(&replay) : walk_forwards(&replay);
+            result =
+                replay.range->newest_first ? walk_backwards(&replay) : walk_forwards(&replay);
         if (outcome)
             *outcome = replay.outcome;
     }

@@ -113,7 +113,8 @@ static int fail_commit(struct env *env, int rc)
 static int check_failed(struct env *env)
 {
     if (atomic_load(&env->failed))
-        return error_set(EVLOG_IO, "%s: an earlier write or flush failed; close the log and open it",
+        return error_set(EVLOG_IO,
+                         "%s: an earlier write or flush failed; close the log and open it",
                          env->path);
     return EVLOG_OK;
 }

@@ -11,8 +11,8 @@ struct env;
 
 struct env_options {
     int read_only;
-    int fast;              /* commits are not flushed; env_flush does it */
-    uint32_t readers_max;  /* slots */
+    int fast;               /* commits are not flushed; env_flush does it */
+    uint32_t readers_max;   /* slots */
     uint64_t file_size_max; /* 0: none */
 };
 

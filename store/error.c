@@ -22,8 +22,8 @@ static _Thread_local unsigned long count;
 const char *evlog_strerror(int code)
 {
     switch (code) {
-#define X(name, number, text)                                                                    \
-    case number:                                                                                 \
+#define X(name, number, text) \
+    case number:              \
         return text;
         EVLOG_ERRORS(X)
 #undef X

@@ -51,18 +51,18 @@ extern "C" {
 
 /* ------------------------------------------------------------- limits ---- */
 
-#define EVLOG_NAME_SIZE_MAX 255        /* event type, source, host, lib, dispatch_uid */
+#define EVLOG_NAME_SIZE_MAX 255 /* event type, source, host, lib, dispatch_uid */
 #define EVLOG_DATA_SIZE_DEFAULT (1 << 20)
-#define EVLOG_DATA_SIZE_MAX (64 << 20) /* of one event's data, see data_size_max */
-#define EVLOG_DATA_DEPTH_MAX 32        /* maps and arrays inside each other */
-#define EVLOG_SEND_COUNT_MAX 65536     /* events in one evlog_send_events */
+#define EVLOG_DATA_SIZE_MAX (64 << 20)  /* of one event's data, see data_size_max */
+#define EVLOG_DATA_DEPTH_MAX 32         /* maps and arrays inside each other */
+#define EVLOG_SEND_COUNT_MAX 65536      /* events in one evlog_send_events */
 #define EVLOG_SEND_SIZE_MAX (128 << 20) /* and their data together */
-#define EVLOG_TYPES_MAX 65535          /* event types (with their schemas) in a log */
-#define EVLOG_SOURCES_MAX 65535        /* different source, host, lib in a log */
-#define EVLOG_RECEIVERS_MAX 4096       /* connected at one time in a process */
-#define EVLOG_NESTING_MAX 64           /* sends inside receivers inside sends */
-#define EVLOG_PATTERNS_MAX 256         /* event types of one range */
-#define EVLOG_READERS_DEFAULT 1024     /* reads under way at once, all processes */
+#define EVLOG_TYPES_MAX 65535           /* event types (with their schemas) in a log */
+#define EVLOG_SOURCES_MAX 65535         /* different source, host, lib in a log */
+#define EVLOG_RECEIVERS_MAX 4096        /* connected at one time in a process */
+#define EVLOG_NESTING_MAX 64            /* sends inside receivers inside sends */
+#define EVLOG_PATTERNS_MAX 256          /* event types of one range */
+#define EVLOG_READERS_DEFAULT 1024      /* reads under way at once, all processes */
 #define EVLOG_TIME_US_MIN INT64_C(-62135596800000000) /* year 1 */
 #define EVLOG_TIME_US_MAX INT64_C(253402300799999999) /* year 9999 */
 
@@ -72,20 +72,20 @@ extern "C" {
  * The codes are named by what the caller can do. Closed: no others are added
  * within a major version.
  */
-#define EVLOG_ERRORS(X)                                                                   \
-    X(OK, 0, "done")                                                                      \
-    X(INVALID, -1, "an argument or the data is wrong: correct the call")                  \
-    X(NOTFOUND, -2, "no such log, event, signal or receiver")                             \
-    X(LIMIT, -3, "over a limit named in evlog.h")                                         \
-    X(CONFLICT, -4, "it exists already, and differently")                                 \
-    X(READONLY, -5, "the log is open for reading only")                                   \
-    X(BUSY, -6, "in use by others: try again later")                                      \
-    X(FULL, -7, "no room: free some and send again; the log is as it was")                \
-    X(IO, -8, "the system refused: see the message, then close the log and open it")      \
-    X(NOMEM, -9, "out of memory")                                                         \
-    X(DAMAGED, -10, "the log is damaged here: run evlog verify")                          \
+#define EVLOG_ERRORS(X)                                                                    \
+    X(OK, 0, "done")                                                                       \
+    X(INVALID, -1, "an argument or the data is wrong: correct the call")                   \
+    X(NOTFOUND, -2, "no such log, event, signal or receiver")                              \
+    X(LIMIT, -3, "over a limit named in evlog.h")                                          \
+    X(CONFLICT, -4, "it exists already, and differently")                                  \
+    X(READONLY, -5, "the log is open for reading only")                                    \
+    X(BUSY, -6, "in use by others: try again later")                                       \
+    X(FULL, -7, "no room: free some and send again; the log is as it was")                 \
+    X(IO, -8, "the system refused: see the message, then close the log and open it")       \
+    X(NOMEM, -9, "out of memory")                                                          \
+    X(DAMAGED, -10, "the log is damaged here: run evlog verify")                           \
     X(UNSUPPORTED, -11, "not an evlog log, a newer one, or a file system it cannot be on") \
-    X(FORKED, -12, "the log was opened before fork(): open it in this process")           \
+    X(FORKED, -12, "the log was opened before fork(): open it in this process")            \
     X(RECEIVER, -13, "a receiver failed; the event is in the log")
 
 enum {
@@ -118,14 +118,14 @@ enum {
 };
 
 typedef struct evlog_options {
-    int durability;          /* 0: as the log is, EVLOG_DURABLE when it is new */
-    int read_only;           /* no send, nothing is created or changed */
-    int no_create;           /* EVLOG_NOTFOUND instead of a new log */
-    const char *service;     /* source becomes "openedx/<service>/web"; NULL: SERVICE_NAME_UNSET */
-    const char *sourcehost;  /* NULL: gethostname(2) */
-    uint32_t data_size_max;  /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
-    uint32_t readers_max;    /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
-    uint64_t log_size_max;   /* of the events file; 0: until the disk is full */
+    int durability;         /* 0: as the log is, EVLOG_DURABLE when it is new */
+    int read_only;          /* no send, nothing is created or changed */
+    int no_create;          /* EVLOG_NOTFOUND instead of a new log */
+    const char *service;    /* source becomes "openedx/<service>/web"; NULL: SERVICE_NAME_UNSET */
+    const char *sourcehost; /* NULL: gethostname(2) */
+    uint32_t data_size_max; /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
+    uint32_t readers_max;   /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
+    uint64_t log_size_max;  /* of the events file; 0: until the disk is full */
     uint32_t flush_every_ms; /* EVLOG_FAST only; 0: 100 */
 } evlog_options;
 

@@ -100,13 +100,13 @@ static int parse(const char *path, char *text, struct format *format)
         return error_set(EVLOG_UNSUPPORTED, "%s: not an evlog log", path);
     if (version != FORMAT_VERSION)
         return error_set(EVLOG_UNSUPPORTED,
-                         "%s: format %u; this evlog (%s) knows %d: use a newer one", path, version,
-                         EVLOG_VERSION, FORMAT_VERSION);
+                         "%s: format %u; this evlog (%s) knows %d: use a newer one", path,
+                         version, EVLOG_VERSION, FORMAT_VERSION);
     if (!checksum_fits(text))
         return error_set(EVLOG_DAMAGED, "%s: its checksum does not fit", path);
     if (has_feature(text, "to_read"))
-        return error_set(EVLOG_UNSUPPORTED, "%s: made by a newer evlog, which is needed to read it",
-                         path);
+        return error_set(EVLOG_UNSUPPORTED,
+                         "%s: made by a newer evlog, which is needed to read it", path);
     char *uuid = value_of(text, "uuid"), *durability = value_of(text, "durability");
     char *created = value_of(text, "created_us"), digits[37] = "";
     if (uuid)
@@ -168,11 +168,11 @@ int format_write(const char *directory, const struct format *format)
 {
     char path[PATH_MAX], fresh[PATH_MAX], parent[PATH_MAX], uuid[37], text[SIZE_MAX_TEXT];
     uuid_format(format->uuid, uuid);
-    int size = snprintf(text, sizeof text,
-                        "evlog %" PRIu32 "\nuuid %s\ndurability %s\ncreated_us %" PRId64
-                        "\nto_read\nto_write\n",
-                        format->version, uuid,
-                        format->durability == EVLOG_FAST ? "fast" : "durable", format->created_us);
+    int size = snprintf(
+        text, sizeof text,
+        "evlog %" PRIu32 "\nuuid %s\ndurability %s\ncreated_us %" PRId64 "\nto_read\nto_write\n",
+        format->version, uuid, format->durability == EVLOG_FAST ? "fast" : "durable",
+        format->created_us);
     size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016" PRIx64 "\n",
                      XXH3_64bits(text, (size_t)size));
     int result = path_of(directory, FORMAT_FILE, path);

@@ -41,8 +41,8 @@
 #define SUM_SIZE 9 /* of the checksum as it is packed */
 #define ENTRY_SIZE_MAX ((size_t)1 << 20)
 
-_Static_assert(CHUNK * CHUNKS > EVLOG_TYPES_MAX, "the chunks hold every type");
-_Static_assert(CHUNK * CHUNKS > EVLOG_SOURCES_MAX, "the chunks hold every source");
+_Static_assert(CHUNK *CHUNKS > EVLOG_TYPES_MAX, "the chunks hold every type");
+_Static_assert(CHUNK *CHUNKS > EVLOG_SOURCES_MAX, "the chunks hold every source");
 
 struct names {
     struct env *env;
@@ -343,14 +343,16 @@ static int make_entry(struct env *env, void *ctx)
     uint32_t number = atomic_load(&names->count) + 1;
     uint32_t max = names->kind == NAMES_TYPE ? EVLOG_TYPES_MAX : EVLOG_SOURCES_MAX;
     if (number > max)
-        return error_set(EVLOG_LIMIT, "the log holds %" PRIu32 " different %s, the most there can be",
-                         max, names->kind == NAMES_TYPE ? "event types" : "sources");
+        return error_set(EVLOG_LIMIT,
+                         "the log holds %" PRIu32 " different %s, the most there can be", max,
+                         names->kind == NAMES_TYPE ? "event types" : "sources");
     unsigned char key[KEY_SIZE];
     make_key(names, number, key);
     msgpack_sbuffer buffer;
     msgpack_sbuffer_init(&buffer);
     pack_entry(names, number, intern->text, &buffer);
-    result = buffer.data ? env_put(env, key, sizeof key, buffer.data, buffer.size) : error_nomem();
+    result =
+        buffer.data ? env_put(env, key, sizeof key, buffer.data, buffer.size) : error_nomem();
     msgpack_sbuffer_destroy(&buffer);
     intern->made = number;
     return result;

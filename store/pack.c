@@ -91,7 +91,7 @@ static enum kind classify(unsigned char byte, unsigned *wide, uint64_t *length)
     static const unsigned char scalar_size[] = {4, 8, 1, 2, 4, 8, 1, 2, 4, 8}; /* ca to d3 */
     *wide = 0;
     *length = 0;
-    if (byte <= 0x7f || byte >= 0xe0)
+    if (byte <= 0x7f || byte >= 0xe0 || byte == 0xc0 || byte == 0xc2 || byte == 0xc3)
         return SCALAR;
     if (byte <= 0x8f)
         return *length = byte & 0x0f, MAP;
@@ -99,24 +99,20 @@ static enum kind classify(unsigned char byte, unsigned *wide, uint64_t *length)
         return *length = byte & 0x0f, ARRAY;
     if (byte <= 0xbf)
         return *length = byte & 0x1f, STRING;
+    if (byte >= 0xc4 && byte <= 0xc6)
+        return *wide = 1u << (byte - 0xc4), BYTES;
+    if (byte >= 0xc7 && byte <= 0xc9) /* ext: the type byte counts as one of its bytes */
+        return *wide = 1u << (byte - 0xc7), *length = 1, BYTES;
     if (byte >= 0xca && byte <= 0xd3)
         return *length = scalar_size[byte - 0xca], SCALAR;
-    switch (byte) {
-    case 0xc0: case 0xc2: case 0xc3:
-        return SCALAR;
-    case 0xc4: case 0xc5: case 0xc6:
-        return *wide = 1u << (byte - 0xc4), BYTES;
-    case 0xc7: case 0xc8: case 0xc9: /* ext: the type byte counts as one of its bytes */
-        return *wide = 1u << (byte - 0xc7), *length = 1, BYTES;
-    case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8:
+    if (byte >= 0xd4 && byte <= 0xd8)
         return *length = 1 + (UINT64_C(1) << (byte - 0xd4)), BYTES;
-    case 0xd9: case 0xda: case 0xdb:
+    if (byte >= 0xd9 && byte <= 0xdb)
         return *wide = 1u << (byte - 0xd9), STRING;
-    case 0xdc: case 0xdd:
+    if (byte == 0xdc || byte == 0xdd)
         return *wide = 2u << (byte - 0xdc), ARRAY;
-    case 0xde: case 0xdf:
+    if (byte == 0xde || byte == 0xdf)
         return *wide = 2u << (byte - 0xde), MAP;
-    }
     return NEVER;
 }
 

@@ -46,7 +46,8 @@
 
 #include "error.h"
 
-_Static_assert(sizeof(size_t) == 8, "LMDB's file format depends on the word size: evlog is 64-bit");
+_Static_assert(sizeof(size_t) == 8,
+               "LMDB's file format depends on the word size: evlog is 64-bit");
 
 enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8 };
 enum { NODE_BIG = 1, NODE_HEADER_SIZE = 8 };
@@ -88,8 +89,7 @@ static int read_at(int fd, const char *name, void *bytes, size_t size, uint64_t 
         if (count < 0)
             return error_errno(errno, "reading a page", name);
         if (count == 0)
-            return error_set(EVLOG_DAMAGED, "%s: ends before byte %" PRIu64, name,
-                             offset + size);
+            return error_set(EVLOG_DAMAGED, "%s: ends before byte %" PRIu64, name, offset + size);
         at += count;
         offset += (uint64_t)count;
         size -= (size_t)count;
@@ -203,7 +203,8 @@ static int load(const struct page_snapshot *snapshot, uint64_t pgno, int kind,
 {
     uint32_t page_size = snapshot->page_size;
     if (pgno < 2 || pgno > snapshot->last_page)
-        return error_set(EVLOG_DAMAGED, "%s: a branch points to page %" PRIu64 ", outside the file",
+        return error_set(EVLOG_DAMAGED,
+                         "%s: a branch points to page %" PRIu64 ", outside the file",
                          snapshot->name, pgno);
     int result = read_at(snapshot->fd, snapshot->name, page, page_size, pgno * page_size);
     if (result)
@@ -215,7 +216,8 @@ static int load(const struct page_snapshot *snapshot, uint64_t pgno, int kind,
     for (unsigned i = 0; sound && i < count; i++)
         sound = node_is_sound(page, page_size, i, kind);
     if (!sound)
-        return error_set(EVLOG_DAMAGED, "%s: page %" PRIu64 " is not sound", snapshot->name, pgno);
+        return error_set(EVLOG_DAMAGED, "%s: page %" PRIu64 " is not sound", snapshot->name,
+                         pgno);
     return EVLOG_OK;
 }
 

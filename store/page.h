@@ -12,7 +12,7 @@ struct page_snapshot {
     int fd;
     uint32_t page_size;
     const char *name; /* the file's, for sentences */
-    unsigned depth; /* levels of the tree; 0: it is empty */
+    unsigned depth;   /* levels of the tree; 0: it is empty */
     uint64_t txnid;
     uint64_t root;
     uint64_t last_page;

@@ -138,11 +138,13 @@ static int check_names(struct batch *batch, struct reader_event *event)
     event->source = names_get(batch->store->sources, record->source);
     if (!event->type)
         return error_set(EVLOG_DAMAGED,
-                         "event %" PRIu64 ": it names event type %" PRIu32 ", which the log does not know",
+                         "event %" PRIu64 ": it names event type %" PRIu32
+                         ", which the log does not know",
                          record->seq, record->type);
     if (!event->source)
         return error_set(EVLOG_DAMAGED,
-                         "event %" PRIu64 ": it names source %" PRIu32 ", which the log does not know",
+                         "event %" PRIu64 ": it names source %" PRIu32
+                         ", which the log does not know",
                          record->seq, record->source);
     return EVLOG_OK;
 }
@@ -231,7 +233,8 @@ static int take_leaf(struct batch *batch, size_t offset, unsigned index)
             seq_at(reader->buffer + offset, index, &node);
         }
         if (node.data_size > VALUE_SIZE_MAX)
-            return lost_range(batch, batch->expected + 1, "its record claims a size over the limit");
+            return lost_range(batch, batch->expected + 1,
+                              "its record claims a size over the limit");
         if (!node.data) {
             int result = make_room(reader, PAGE_HEADER_SIZE + node.data_size);
             if (result)
@@ -333,7 +336,8 @@ int reader_read(struct reader *reader, struct store *store, uint64_t first, uint
         result = EVLOG_OK;
     }
     if (result == EVLOG_OK)
-        result = error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", store->path);
+        result = error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock",
+                           store->path);
     return result;
 }
 

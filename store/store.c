@@ -53,8 +53,8 @@ static int check_file_system(const char *path)
         unsigned long type;
         const char *name;
     } network[] = {
-        {0x6969, "NFS"},      {0x517B, "SMB"},      {0xFF534D42, "CIFS"},  {0xFE534D42, "SMB2"},
-        {0x01021997, "9p"},   {0x5346414F, "AFS"},  {0x73757245, "Coda"},  {0x00C36400, "Ceph"},
+        {0x6969, "NFS"},        {0x517B, "SMB"},      {0xFF534D42, "CIFS"},  {0xFE534D42, "SMB2"},
+        {0x01021997, "9p"},     {0x5346414F, "AFS"},  {0x73757245, "Coda"},  {0x00C36400, "Ceph"},
         {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"},
     };
     struct statfs status;
@@ -65,9 +65,10 @@ static int check_file_system(const char *path)
         return error_errno(errno, "looking at its file system", path);
     for (size_t i = 0; i < sizeof network / sizeof *network; i++)
         if ((unsigned long)status.f_type == network[i].type)
-            return error_set(EVLOG_UNSUPPORTED,
-                             "%s: is on a network file system (%s); a log must be on a local disk",
-                             path, network[i].name);
+            return error_set(
+                EVLOG_UNSUPPORTED,
+                "%s: is on a network file system (%s); a log must be on a local disk", path,
+                network[i].name);
     return EVLOG_OK;
 }
 
@@ -126,10 +127,10 @@ static void unlock_directory(int fd)
 /* 1 for what this file makes on the way to a log. */
 static int is_ours(const char *name)
 {
-    static const char *const names[] = {".",        "..",
-                                        LOCK_FILE,  FORMAT_FILE ".new",
+    static const char *const names[] = {".",         "..",
+                                        LOCK_FILE,   FORMAT_FILE ".new",
                                         EVENTS_FILE, EVENTS_FILE "-lock",
-                                        STATE_FILE, STATE_FILE "-lock"};
+                                        STATE_FILE,  STATE_FILE "-lock"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;
@@ -212,12 +213,14 @@ static int read_format(struct store *store, const evlog_options *options, int *i
     if (result)
         return result;
     if (store->format.read_only && !store->read_only)
-        return error_set(EVLOG_UNSUPPORTED,
-                         "%s: made by a newer evlog, which is needed to write to it; open it read only",
-                         store->path);
+        return error_set(
+            EVLOG_UNSUPPORTED,
+            "%s: made by a newer evlog, which is needed to write to it; open it read only",
+            store->path);
     if (options->durability && options->durability != store->format.durability)
-        return error_set(EVLOG_CONFLICT, "%s: its durability is %s, and is not changed by opening it",
-                         store->path, store->format.durability == EVLOG_FAST ? "fast" : "durable");
+        return error_set(
+            EVLOG_CONFLICT, "%s: its durability is %s, and is not changed by opening it",
+            store->path, store->format.durability == EVLOG_FAST ? "fast" : "durable");
     return EVLOG_OK;
 }
 
@@ -262,7 +265,8 @@ static int open_parts(struct store *store, const evlog_options *options)
     if (result == EVLOG_OK)
         result = names_open(store->state, NAMES_SOURCE, store->read_only, &store->sources);
     if (result == EVLOG_OK && !store->read_only)
-        result = appender_open(store->events, record_origin(store->format.uuid), &store->appender);
+        result =
+            appender_open(store->events, record_origin(store->format.uuid), &store->appender);
     if (result == EVLOG_OK && !store->read_only && store->format.durability == EVLOG_FAST)
         result = flusher_open(store->events, options->flush_every_ms, &store->flusher);
     return result;

@@ -55,7 +55,8 @@ static uint64_t random_place(void)
     if (getrandom(&random, sizeof random, 0) != sizeof random) {
         struct timespec now; /* no getrandom: an old kernel or a closed sandbox */
         clock_gettime(CLOCK_MONOTONIC, &now);
-        random = ((uint64_t)getpid() << 40) ^ ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec;
+        random =
+            ((uint64_t)getpid() << 40) ^ ((uint64_t)now.tv_nsec << 20) ^ (uint64_t)now.tv_sec;
     }
     return (random & UINT64_C(0x3fffffffffffffff)) | UINT64_C(1) << 40;
 }
@@ -79,8 +80,8 @@ static uint64_t next_time(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t wanted = (uint64_t)now.tv_sec * 10000000 + (uint64_t)now.tv_nsec / 100 +
-                      GREGORIAN_OFFSET;
+    uint64_t wanted =
+        (uint64_t)now.tv_sec * 10000000 + (uint64_t)now.tv_nsec / 100 + GREGORIAN_OFFSET;
     uint64_t last = atomic_load(&last_time);
     uint64_t next;
     do

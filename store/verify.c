@@ -31,7 +31,8 @@ struct verification {
 };
 
 /* What the visitor says, 0 to go on. */
-static int tell(struct verification *verification, uint64_t first, uint64_t last, const char *text)
+static int tell(struct verification *verification, uint64_t first, uint64_t last,
+                const char *text)
 {
     evlog_finding finding = {.first_seq = first, .last_seq = last, .text = text};
     verification->finding_count++;

@@ -20,22 +20,22 @@
 #include "evlog.h"
 
 /* The call is EVLOG_OK. */
-#define OK(call)                                                                                 \
-    do {                                                                                         \
-        int ok_result = (call);                                                                  \
-        if (ok_result)                                                                           \
-            fail_msg("%s: %d (%s): %s", #call, ok_result, evlog_strerror(ok_result),             \
-                     evlog_errmsg());                                                            \
+#define OK(call)                                                                     \
+    do {                                                                             \
+        int ok_result = (call);                                                      \
+        if (ok_result)                                                               \
+            fail_msg("%s: %d (%s): %s", #call, ok_result, evlog_strerror(ok_result), \
+                     evlog_errmsg());                                                \
     } while (0)
 
 /* The call fails with this code, and its sentence contains `words`. */
-#define FAILS(code, words, call)                                                                 \
-    do {                                                                                         \
-        int fails_result = (call);                                                               \
-        if (fails_result != (code))                                                              \
-            fail_msg("%s: %d, not %s: %s", #call, fails_result, #code, evlog_errmsg());          \
-        if (!strstr(evlog_errmsg(), words))                                                      \
-            fail_msg("%s: says \"%s\", nothing of \"%s\"", #call, evlog_errmsg(), words);        \
+#define FAILS(code, words, call)                                                          \
+    do {                                                                                  \
+        int fails_result = (call);                                                        \
+        if (fails_result != (code))                                                       \
+            fail_msg("%s: %d, not %s: %s", #call, fails_result, #code, evlog_errmsg());   \
+        if (!strstr(evlog_errmsg(), words))                                               \
+            fail_msg("%s: says \"%s\", nothing of \"%s\"", #call, evlog_errmsg(), words); \
     } while (0)
 
 /* A setup and teardown: `*state` is the path of a new directory, removed afterwards. */

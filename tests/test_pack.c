@@ -35,7 +35,9 @@ static void refuses_what_is_no_map(void **state)
     FAILS(EVLOG_INVALID, "0xc1", check(BYTES("\x81\xa1n\xc1")));
     FAILS(EVLOG_INVALID, "middle of a value", check(BYTES("\x82\xa1n\x01")));
     FAILS(EVLOG_INVALID, "middle of a length", check(BYTES("\x81\xa1n\xdb\x00\x00")));
-    FAILS(EVLOG_INVALID, "past the end", check(BYTES("\x81\xa1n\xdb\xff\xff\xff\xff" "abc")));
+    FAILS(EVLOG_INVALID, "past the end",
+          check(BYTES("\x81\xa1n\xdb\xff\xff\xff\xff"
+                      "abc")));
     FAILS(EVLOG_INVALID, "middle of a value", check(BYTES("\x81\xa1n\xdd\xff\xff\xff\xff")));
     FAILS(EVLOG_INVALID, "middle of a value", check(BYTES("\xdf\xff\xff\xff\xff")));
 }
@@ -57,8 +59,9 @@ static void limits_the_depth(void **state)
 static void refuses_every_prefix(void **state)
 {
     (void)state;
-    static const char good[] = "\x83\xa1n\x93\x01\xa2hi\xc0\xa1m\x81\xa1x\xcd\x01\x00\xa1o\xc7\x03\x01"
-                               "abc";
+    static const char good[] =
+        "\x83\xa1n\x93\x01\xa2hi\xc0\xa1m\x81\xa1x\xcd\x01\x00\xa1o\xc7\x03\x01"
+        "abc";
     for (size_t size = 0; size < sizeof good - 1; size++) {
         char *copy = malloc(size + 1);
         memcpy(copy, good, size);
@@ -77,17 +80,28 @@ static void knows_utf8(void **state)
         const char *text;
         int good;
     } table[] = {
-        {"", 1},          {"plain ascii, long enough for words", 1},
-        {"\x7f", 1},      {"\x80", 0},
-        {"\xc2\x80", 1},  {"\xc1\xbf", 0},
-        {"\xc3", 0},      {"\xdf\xbf", 1},
-        {"\xe0\xa0\x80", 1}, {"\xe0\x9f\xbf", 0},
-        {"\xed\x9f\xbf", 1}, {"\xed\xa0\x80", 0},
-        {"\xef\xbf\xbf", 1}, {"\xf0\x90\x80\x80", 1},
-        {"\xf0\x8f\xbf\xbf", 0}, {"\xf4\x8f\xbf\xbf", 1},
-        {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0},
-        {"eight by\xff", 0}, {"\xe2\x82", 0},
-        {"\xe2\x28\xa1", 0}, {"\xf0\x9f\x98\x80 in a text", 1},
+        {"", 1},
+        {"plain ascii, long enough for words", 1},
+        {"\x7f", 1},
+        {"\x80", 0},
+        {"\xc2\x80", 1},
+        {"\xc1\xbf", 0},
+        {"\xc3", 0},
+        {"\xdf\xbf", 1},
+        {"\xe0\xa0\x80", 1},
+        {"\xe0\x9f\xbf", 0},
+        {"\xed\x9f\xbf", 1},
+        {"\xed\xa0\x80", 0},
+        {"\xef\xbf\xbf", 1},
+        {"\xf0\x90\x80\x80", 1},
+        {"\xf0\x8f\xbf\xbf", 0},
+        {"\xf4\x8f\xbf\xbf", 1},
+        {"\xf4\x90\x80\x80", 0},
+        {"\xf5\x80\x80\x80", 0},
+        {"eight by\xff", 0},
+        {"\xe2\x82", 0},
+        {"\xe2\x28\xa1", 0},
+        {"\xf0\x9f\x98\x80 in a text", 1},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (pack_is_utf8(table[i].text, strlen(table[i].text)) != table[i].good)
@@ -99,8 +113,10 @@ static void knows_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_every_kind_of_value), cmocka_unit_test(refuses_what_is_no_map),
-        cmocka_unit_test(limits_the_depth),          cmocka_unit_test(refuses_every_prefix),
+        cmocka_unit_test(takes_every_kind_of_value),
+        cmocka_unit_test(refuses_what_is_no_map),
+        cmocka_unit_test(limits_the_depth),
+        cmocka_unit_test(refuses_every_prefix),
         cmocka_unit_test(knows_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,7 +143,8 @@ static void not_robust_ends_at_the_first_failure(void **state)
     connect(&fixture, &fixture.a);
     connect(&fixture, &fixture.b);
     connect(&fixture, &fixture.c);
-    FAILS(EVLOG_RECEIVER, "event 1", evlog_send_event(fixture.signal, "\x80", 1, &options, &sent));
+    FAILS(EVLOG_RECEIVER, "event 1",
+          evlog_send_event(fixture.signal, "\x80", 1, &options, &sent));
     assert_non_null(strstr(evlog_errmsg(), "no such course"));
     assert_string_equal(fixture.heard, "ab");
     assert_int_equal(sent.seq, 1);
@@ -303,7 +304,8 @@ static int send_again(const evlog_event *event, void *ctx)
 {
     int *depth = ctx;
     ++*depth;
-    return evlog_send_event(event->signal, "\x80", 1, &(evlog_send_options){.not_robust = 1}, NULL);
+    return evlog_send_event(event->signal, "\x80", 1, &(evlog_send_options){.not_robust = 1},
+                            NULL);
 }
 
 /* A receiver that sends its own signal for ever is stopped at a limit, nothing half done. */
@@ -314,7 +316,8 @@ static void endless_nesting_is_stopped(void **state)
     begin(&fixture, *state);
     OK(evlog_connect(fixture.log, fixture.signal, NULL, send_again, &depth));
     FAILS(EVLOG_RECEIVER, "event 1",
-          evlog_send_event(fixture.signal, "\x80", 1, &(evlog_send_options){.not_robust = 1}, NULL));
+          evlog_send_event(fixture.signal, "\x80", 1, &(evlog_send_options){.not_robust = 1},
+                           NULL));
     assert_int_equal(depth, EVLOG_NESTING_MAX);
     evlog_info info;
     OK(evlog_inspect(fixture.log, &info));
@@ -379,8 +382,10 @@ static void bad_connections_are_refused(void **state)
     begin(&fixture, *state);
     OK(evlog_open(in(*state, "other"), NULL, &other_log));
     OK(evlog_define(other_log, TYPE, 0, NULL, &foreign));
-    FAILS(EVLOG_INVALID, "no receiver", evlog_connect(fixture.log, fixture.signal, NULL, NULL, NULL));
-    FAILS(EVLOG_INVALID, "no receiver", evlog_connect(fixture.log, fixture.signal, "u", NULL, NULL));
+    FAILS(EVLOG_INVALID, "no receiver",
+          evlog_connect(fixture.log, fixture.signal, NULL, NULL, NULL));
+    FAILS(EVLOG_INVALID, "no receiver",
+          evlog_connect(fixture.log, fixture.signal, "u", NULL, NULL));
     FAILS(EVLOG_INVALID, "another log", evlog_connect(fixture.log, foreign, NULL, act, NULL));
     FAILS(EVLOG_INVALID, "dispatch_uid",
           evlog_connect(fixture.log, fixture.signal, long_uid, act, NULL));

@@ -158,7 +158,8 @@ static void failures_stop_or_are_counted(void **state)
     evlog_outcome outcome;
     struct heard heard = {.fails_at = 20};
     evlog_range range = {.first_seq = 11, .last_seq = 30};
-    FAILS(EVLOG_RECEIVER, "event 20 (a.two.v1)", evlog_replay(log, &range, hear, &heard, &outcome));
+    FAILS(EVLOG_RECEIVER, "event 20 (a.two.v1)",
+          evlog_replay(log, &range, hear, &heard, &outcome));
     assert_non_null(strstr(evlog_errmsg(), "as asked"));
     assert_int_equal(outcome.delivered, 9);
     assert_int_equal(outcome.failed, 1);
@@ -254,8 +255,9 @@ static void refuses_ranges_that_make_no_sense(void **state)
           evlog_replay(log, &(evlog_range){.types = bad, .type_count = 1}, hear, &heard, NULL));
     FAILS(EVLOG_INVALID, "event type 0",
           evlog_replay(log, &(evlog_range){.types = empty, .type_count = 1}, hear, &heard, NULL));
-    FAILS(EVLOG_INVALID, "event type 0",
-          evlog_replay(log, &(evlog_range){.types = missing, .type_count = 1}, hear, &heard, NULL));
+    FAILS(
+        EVLOG_INVALID, "event type 0",
+        evlog_replay(log, &(evlog_range){.types = missing, .type_count = 1}, hear, &heard, NULL));
     FAILS(EVLOG_INVALID, "has none",
           evlog_replay(log, &(evlog_range){.type_count = 1}, hear, &heard, NULL));
     FAILS(EVLOG_LIMIT, "257",
@@ -318,7 +320,8 @@ static uint64_t twin_next(struct expectation *expectation)
     const evlog_range *range = expectation->range;
     struct twin *twin = expectation->twin;
     uint64_t first = range->first_seq ? range->first_seq : 1;
-    uint64_t last = range->last_seq && range->last_seq < twin->count ? range->last_seq : twin->count;
+    uint64_t last =
+        range->last_seq && range->last_seq < twin->count ? range->last_seq : twin->count;
     if (range->limit && expectation->count == range->limit)
         return 0;
     if (expectation->next == 0)

@@ -36,13 +36,13 @@ static uint64_t head(const struct fixture *fixture)
 }
 
 /* A refused send: this code, nothing in the log, no receiver. */
-#define REFUSED(fixture, code, words, call)                                                      \
-    do {                                                                                         \
-        uint64_t before = head(fixture);                                                         \
-        unsigned heard = (fixture)->heard;                                                       \
-        FAILS(code, words, call);                                                                \
-        assert_int_equal(head(fixture), before);                                                 \
-        assert_int_equal((fixture)->heard, heard);                                               \
+#define REFUSED(fixture, code, words, call)        \
+    do {                                           \
+        uint64_t before = head(fixture);           \
+        unsigned heard = (fixture)->heard;         \
+        FAILS(code, words, call);                  \
+        assert_int_equal(head(fixture), before);   \
+        assert_int_equal((fixture)->heard, heard); \
     } while (0)
 
 /* The seven fields of EventsMetadata, as openedx-events makes them. */
@@ -132,12 +132,12 @@ static void refuses_bad_metadata(void **state)
         evlog_metadata metadata;
         const char *words;
     } table[] = {
-        {{.minorversion = -1}, "minorversion"},   {{.source = ""}, "source"},
-        {{.source = long_name}, "source"},        {{.source = "\xff"}, "source"},
+        {{.minorversion = -1}, "minorversion"},    {{.source = ""}, "source"},
+        {{.source = long_name}, "source"},         {{.source = "\xff"}, "source"},
         {{.sourcehost = long_name}, "sourcehost"}, {{.sourcelib = ""}, "sourcelib"},
-        {{.sourcelib = "1..2"}, "sourcelib"},     {{.sourcelib = "1.2."}, "sourcelib"},
-        {{.sourcelib = "v1"}, "sourcelib"},       {{.sourcelib = "1.2-rc"}, "sourcelib"},
-        {{.time_us = INT64_MAX}, "time"},         {{.time_us = INT64_MIN}, "time"},
+        {{.sourcelib = "1..2"}, "sourcelib"},      {{.sourcelib = "1.2."}, "sourcelib"},
+        {{.sourcelib = "v1"}, "sourcelib"},        {{.sourcelib = "1.2-rc"}, "sourcelib"},
+        {{.time_us = INT64_MAX}, "time"},          {{.time_us = INT64_MIN}, "time"},
     };
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -154,11 +154,14 @@ static void refuses_bad_data(void **state)
     char large[64] = "\x81\xa1n\xc4\x38";
     begin(&fixture, *state, (evlog_options){.data_size_max = 60});
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
-    REFUSED(&fixture, EVLOG_INVALID, "data", evlog_send_event(fixture.signal, NULL, 0, NULL, NULL));
-    REFUSED(&fixture, EVLOG_INVALID, "map", evlog_send_event(fixture.signal, "\x90", 1, NULL, NULL));
+    REFUSED(&fixture, EVLOG_INVALID, "data",
+            evlog_send_event(fixture.signal, NULL, 0, NULL, NULL));
+    REFUSED(&fixture, EVLOG_INVALID, "map",
+            evlog_send_event(fixture.signal, "\x90", 1, NULL, NULL));
     REFUSED(&fixture, EVLOG_INVALID, "UTF-8",
             evlog_send_event(fixture.signal, "\x81\xa1\xff\x01", 4, NULL, NULL));
-    REFUSED(&fixture, EVLOG_LIMIT, "61 bytes", evlog_send_event(fixture.signal, large, 61, NULL, NULL));
+    REFUSED(&fixture, EVLOG_LIMIT, "61 bytes",
+            evlog_send_event(fixture.signal, large, 61, NULL, NULL));
     REFUSED(&fixture, EVLOG_INVALID, "no signal", evlog_send_event(NULL, "\x80", 1, NULL, NULL));
     large[4] = 55;
     OK(evlog_send_event(fixture.signal, large, 60, NULL, NULL));
@@ -227,8 +230,8 @@ static void sends_many_at_once(void **state)
     evlog_sent sent[10];
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     for (int i = 0; i < 10; i++)
-        sends[i] = (evlog_send){.signal = fixture.signal, .data = "\x80", .data_size = 1,
-                                .time_us = 1000 + i};
+        sends[i] = (evlog_send){
+            .signal = fixture.signal, .data = "\x80", .data_size = 1, .time_us = 1000 + i};
     OK(evlog_send_events(sends, 10, NULL, sent));
     assert_int_equal(fixture.heard, 10);
     for (int i = 0; i < 10; i++) {
@@ -332,12 +335,12 @@ static void read_only_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_AT_HOME(makes_the_metadata),     TEST_AT_HOME(metadata_has_defaults),
-        TEST_AT_HOME(keeps_custom_metadata),  TEST_AT_HOME(refuses_bad_metadata),
-        TEST_AT_HOME(refuses_bad_data),       TEST_AT_HOME(takes_the_largest_event),
-        TEST_AT_HOME(disabled_sends_nothing), TEST_AT_HOME(sends_many_at_once),
+        TEST_AT_HOME(makes_the_metadata),      TEST_AT_HOME(metadata_has_defaults),
+        TEST_AT_HOME(keeps_custom_metadata),   TEST_AT_HOME(refuses_bad_metadata),
+        TEST_AT_HOME(refuses_bad_data),        TEST_AT_HOME(takes_the_largest_event),
+        TEST_AT_HOME(disabled_sends_nothing),  TEST_AT_HOME(sends_many_at_once),
         TEST_AT_HOME(many_are_all_or_nothing), TEST_AT_HOME(many_leave_out_the_disabled),
-        TEST_AT_HOME(many_not_robust),        TEST_AT_HOME(read_only_refuses),
+        TEST_AT_HOME(many_not_robust),         TEST_AT_HOME(read_only_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

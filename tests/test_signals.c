@@ -89,7 +89,8 @@ static void names_are_checked(void **state)
     memset(longest, 'x', sizeof longest - 1);
     longest[EVLOG_NAME_SIZE_MAX + 1] = '\0';
     OK(evlog_open(in(*state, "log"), NULL, &log));
-    static const char *const bad[] = {"", "a b", "a*", "*", "a\tb", "a\n", "\x7f", "\xff", "a\xc3"};
+    static const char *const bad[] = {"",    "a b",  "a*",   "*",    "a\tb",
+                                      "a\n", "\x7f", "\xff", "a\xc3"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         FAILS(EVLOG_INVALID, "event type", evlog_define(log, bad[i], 0, NULL, &signal));
     FAILS(EVLOG_INVALID, "event type", evlog_define(log, NULL, 0, NULL, &signal));
@@ -103,7 +104,8 @@ static void names_are_checked(void **state)
     assert_null(signal);
     longest[EVLOG_NAME_SIZE_MAX] = '\0';
     OK(evlog_define(log, longest, 0, NULL, &signal));
-    OK(evlog_define(log, "org.openedx.enterprise.subsidy.redemption-reversed.v1", 0, NULL, &signal));
+    OK(evlog_define(log, "org.openedx.enterprise.subsidy.redemption-reversed.v1", 0, NULL,
+                    &signal));
     OK(evlog_define(log, "org.openedx.authz.role_assignment.created", 0, NULL, &signal));
     OK(evlog_define(log, "\xc3\xa9v\xc3\xa9nement", 0, NULL, &signal));
     OK(evlog_close(log));

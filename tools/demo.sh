@@ -1,0 +1,24 @@
+#!/bin/sh
+# make demo: the demonstration program, and then its log seen from outside with the command.
+set -eu
+build=$1
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+log=$home/log
+
+run() {
+    printf '\n$ evlog %s\n' "$(echo "$*" | sed "s|$home/||g")"
+    "$build/evlog" "$@"
+}
+
+"$build/demo" "$log"
+printf '\n6. The log from outside, with nothing but its files and the command:\n'
+run info "$log" -o short
+run show "$log" --type 'org.openedx.learning.course.*' -n 3 -o short
+run get "$log" 11 -o json
+run verify "$log" -o short
+printf '\nAnd damage is found: one byte of event 6 is changed in a copy of the log.\n'
+cp -r "$log" "$home/damaged"
+offset=$(LC_ALL=C grep -obUa 'carol@example.com' "$home/damaged/events.mdb" | tail -1 | cut -d: -f1)
+printf 'X' | dd of="$home/damaged/events.mdb" bs=1 seek="$offset" conv=notrunc 2>/dev/null
+run verify "$home/damaged" -o short || true
