@@ -19,6 +19,8 @@ $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	$(if $(Q),@echo '  LINK  $@')
 	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
+$(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests
