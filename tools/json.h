@@ -1,0 +1,23 @@
+/* An event's data between MessagePack and JSON. */
+#ifndef JSON_H
+#define JSON_H
+
+#include <jansson.h>
+#include <msgpack.h>
+
+/*
+ * The JSON of one well-formed MessagePack value, to be json_decref'd; NULL: out of memory.
+ * *digits is raised to the precision that all its reals need to come back the same.
+ */
+json_t *json_of_data(const void *data, size_t size, int *digits);
+
+/* Packs a JSON value. 0, or -1 with a sentence in `why`. */
+int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t why_size);
+
+/*
+ * Parses JSON text and packs it: what `evlog send` takes. 0, or -1 with a sentence. Duplicate
+ * keys are refused, since one of the two values would be lost.
+ */
+int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why, size_t why_size);
+
+#endif

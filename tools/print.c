@@ -1,0 +1,133 @@
+/*
+ * Events on standard output: as JSON, whose keys are a promise (seq log_time id type
+ * minorversion time source sourcehost sourcelib from_event_bus data; others may be added), or as
+ * one line a person reads (seq, log time, event type, data), cut to the terminal's width.
+ */
+#include "print.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "text.h"
+#include "times.h"
+
+const char *uuid_text(const uint8_t id[16], char text[37])
+{
+    char *at = text;
+    for (int i = 0; i < 16; i++)
+        at += sprintf(at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", id[i]);
+    return text;
+}
+
+const char *size_text(uint64_t size, char text[16])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    double value = (double)size;
+    int unit = 0;
+    for (; value >= 999.95 && unit < 4; unit++)
+        value /= 1000;
+    snprintf(text, 16, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}
+
+/* "11.2.0" as [11, 2, 0], as openedx-events has it; a part too large for a number as text. */
+static json_t *json_of_lib(const char *lib)
+{
+    json_t *list = json_array();
+    while (lib && *lib && list) {
+        char *end;
+        errno = 0;
+        long long number = strtoll(lib, &end, 10);
+        size_t size = strcspn(lib, ".");
+        json_t *part = errno || end != lib + size ? json_stringn(lib, size) : json_integer(number);
+        if (json_array_append_new(list, part)) {
+            json_decref(list);
+            return NULL;
+        }
+        lib += size + (lib[size] == '.');
+    }
+    return list;
+}
+
+json_t *json_of_event(const evlog_event *event, int *digits)
+{
+    char log_time[TIME_TEXT_SIZE], time[TIME_TEXT_SIZE], id[37];
+    json_t *lib = json_of_lib(event->sourcelib);
+    json_t *data = event->data ? json_of_data(event->data, event->data_size, digits) : json_null();
+    if (!lib || !data) {
+        json_decref(lib);
+        json_decref(data);
+        return NULL;
+    }
+    return json_pack("{s:I, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:b, s:o}", /**/
+                     "seq", (json_int_t)event->seq, "log_time", time_text(event->log_time_us, log_time),
+                     "id", uuid_text(event->id, id), "type", event->event_type,
+                     "minorversion", (int)event->minorversion,
+                     "time", time_text(event->time_us, time), "source", event->source,
+                     "sourcehost", event->sourcehost, "sourcelib", lib,
+                     "from_event_bus", event->from_event_bus, "data", data);
+}
+
+/* The text of JSON, malloc'd, with only as many digits as its reals need. */
+static char *json_text(const json_t *json, enum output output, int digits)
+{
+    size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits);
+    return json_dumps(json, flags | (output == OUTPUT_PRETTY ? JSON_INDENT(2) : 0));
+}
+
+int json_put(FILE *out, const json_t *json, enum output output, int digits)
+{
+    char *text = json_text(json, output, digits);
+    if (!text)
+        return -1;
+    text_put(out, text, strlen(text), 1, 0);
+    fputc('\n', out);
+    free(text);
+    return 0;
+}
+
+/* How many characters a line on `out` may have; 0: any. */
+static size_t line_width(FILE *out)
+{
+    struct winsize size;
+    return isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+static int event_put_short(FILE *out, const evlog_event *event)
+{
+    char time[TIME_TEXT_SIZE];
+    int digits = 15, used;
+    size_t width = line_width(out);
+    json_t *json = event->data ? json_of_data(event->data, event->data_size, &digits) : NULL;
+    char *text = json ? json_text(json, OUTPUT_SHORT, digits) : NULL;
+    json_decref(json);
+    if (event->data && !text)
+        return -1;
+    used = fprintf(out, "%8" PRIu64 "  %s  ", event->seq, time_short_text(event->log_time_us, time));
+    used += (int)strlen(event->event_type) + 2;
+    text_put(out, event->event_type, strlen(event->event_type), 0, 0);
+    fputs("  ", out);
+    if (!text)
+        fputs("(erased)", out);
+    else
+        text_put(out, text, strlen(text), 0,
+                 !width ? 0 : width > (size_t)used + 8 ? width - (size_t)used : 8);
+    fputc('\n', out);
+    free(text);
+    return 0;
+}
+
+int event_put(FILE *out, const evlog_event *event, enum output output)
+{
+    int digits = 15;
+    if (output == OUTPUT_SHORT)
+        return event_put_short(out, event);
+    json_t *json = json_of_event(event, &digits);
+    int failed = !json || json_put(out, json, output, digits);
+    json_decref(json);
+    return failed ? -1 : 0;
+}

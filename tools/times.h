@@ -1,0 +1,27 @@
+/* Times as the command reads and writes them. */
+#ifndef TIMES_H
+#define TIMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TIME_TEXT_SIZE 40
+
+/* "2026-01-31T18:00:00.123456+00:00", as Python's isoformat() writes it. Returns `text`. */
+const char *time_text(int64_t time_us, char text[TIME_TEXT_SIZE]);
+
+/* The same for a person: "2026-01-31 18:00:00.123456", UTC. */
+const char *time_short_text(int64_t time_us, char text[TIME_TEXT_SIZE]);
+
+/*
+ * Reads a time:
+ *   2026-01-31  2026-01-31 18:00[:01[.123456]]  with T for the blank, Z or +01:00 after it
+ *   @1769882400.5          seconds since 1970
+ *   now  today  yesterday
+ *   -1h  -90m  "2d ago"    before now; units s m h d w
+ * All is UTC unless a zone is given. A date alone is its first microsecond, or with
+ * `is_end` its last; so are a minute and a second. 0, or -1.
+ */
+int time_read(const char *text, int is_end, int64_t now_us, int64_t *time_us);
+
+#endif

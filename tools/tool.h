@@ -1,0 +1,96 @@
+/*
+ * What the verbs of the command share.
+ *
+ * A verb is a function in a file of its name. main.c finds it, options.c reads its
+ * arguments into a struct options, and the verb returns the exit status. Data goes to standard
+ * output, all else to standard error; what comes from a log reaches either only through
+ * text_put(), which escapes what could move a terminal's cursor or reorder its text.
+ */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "evlog.h"
+
+/* Exit statuses, as `evlog help` tells them. */
+enum {
+    EXIT_DONE = 0,
+    EXIT_NOTHING = 1, /* nothing matched; verify found something; a replay's command failed */
+    EXIT_MISUSE = 2,  /* arguments or input */
+    EXIT_LOG = 3,     /* the log cannot be opened, read or written */
+    EXIT_DAMAGED = 4, /* an event that was asked for is damaged */
+};
+
+enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
+
+struct options {
+    const char *path; /* the log */
+    const char *operands[2];
+    evlog_range range; /* its types stand in `types` */
+    const char *types[EVLOG_PATTERNS_MAX];
+    enum output output; /* never OUTPUT_AUTO once read */
+    evlog_options open; /* what verbs that send open the log with */
+    int64_t time_us;
+    int32_t minorversion;
+    const char *exec;
+    int known;
+    int skip_bad;
+};
+
+struct verb {
+    const char *name;
+    const char *arguments; /* as help shows them */
+    const char *summary;
+    const char *options; /* the letters or numbers it takes, of options.c's table */
+    int operand_min;     /* the log included */
+    int operand_max;
+    int (*run)(struct options *options);
+    const char *help; /* paragraphs below the summary */
+};
+
+extern const struct verb verbs[];
+extern const size_t verb_count;
+
+int send_run(struct options *options);
+int show_run(struct options *options);
+int get_run(struct options *options);
+int replay_run(struct options *options);
+int types_run(struct options *options);
+int info_run(struct options *options);
+int verify_run(struct options *options);
+
+/*
+ * Reads the arguments of a verb. -1: go on, else the exit status (after --help, or a
+ * misuse that has been told).
+ */
+int options_read(const struct verb *verb, int argc, char **argv, struct options *options);
+
+/* The help of one verb, or of the whole command for NULL. */
+void help_print(const struct verb *verb);
+
+/* Tells a failure on standard error, "evlog: " before it, and returns `status`. */
+int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same with the library's sentence and the status that fits its code. */
+int complain_library(int code);
+
+/* Opens the log to look at it: it is not made, and nothing of it is changed. */
+int open_to_read(const struct options *options, evlog **log);
+
+/*
+ * Says why nothing matched (the log is empty, the range lies past its end, or else) and
+ * returns EXIT_NOTHING.
+ */
+int nothing_matched(evlog *log, const evlog_range *range);
+
+/* The exit status after a replay that kept going; damage is told. */
+int told_damage(const struct options *options, const evlog_outcome *outcome, int status);
+
+/* Flushes standard output; a failure there is told and makes `status` EXIT_LOG. */
+int output_flushed(int status);
+
+#endif
