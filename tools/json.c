@@ -72,7 +72,8 @@ static char *bytes_of_base64(const json_t *json, size_t *size)
     size_t text_size = json_string_length(json);
     if (!text || text_size % 4)
         return NULL;
-    size_t padding = text_size == 0 ? 0 : (text[text_size - 1] == '=') + (text[text_size - 2] == '=');
+    size_t padding =
+        text_size == 0 ? 0 : (text[text_size - 1] == '=') + (text[text_size - 2] == '=');
     char *bytes = malloc(text_size / 4 * 3 + 1);
     if (!bytes)
         return NULL;
@@ -279,8 +280,9 @@ static int wrong(struct packing *packing, const char *why)
 
 static int pack_text(struct packing *packing, const char *text, size_t size)
 {
-    return msgpack_pack_str_with_body(&packing->packer, text, size) ? wrong(packing, "out of memory")
-                                                                    : 0;
+    return msgpack_pack_str_with_body(&packing->packer, text, size)
+               ? wrong(packing, "out of memory")
+               : 0;
 }
 
 static int pack_bin(struct packing *packing, const json_t *value)
@@ -315,7 +317,8 @@ static int pack_uint(struct packing *packing, const json_t *value)
     const char *text = json_string_value(value);
     char *end;
     errno = 0;
-    unsigned long long number = text && *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+    unsigned long long number =
+        text && *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
     if (!text || *text < '0' || *text > '9' || *end || errno)
         return wrong(packing, "{\"$uint\": ...} wants a string of digits, below 2^64");
     return msgpack_pack_uint64(&packing->packer, number) ? wrong(packing, "out of memory") : 0;
@@ -373,9 +376,9 @@ static int pack_object(struct packing *packing, const json_t *json)
         return pack_marked(packing, key + 1, json_object_get(json, key));
     if (msgpack_pack_map(&packing->packer, count))
         return wrong(packing, "out of memory");
-    json_object_foreach (object, key, value)
-        if (pack_text(packing, key + is_word, strlen(key) - is_word) || pack(packing, value))
-            return -1;
+    json_object_foreach(object, key,
+                        value) if (pack_text(packing, key + is_word, strlen(key) - is_word) ||
+                                   pack(packing, value)) return -1;
     return 0;
 }
 
@@ -428,8 +431,8 @@ int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t wh
 int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why, size_t why_size)
 {
     json_error_t error;
-    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
-                              &error);
+    json_t *json =
+        json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!json) {
         int is_large = json_error_code(&error) == json_error_numeric_overflow;
         snprintf(why, why_size, "not JSON: %s, at byte %d%s", error.text, error.position,

@@ -18,6 +18,7 @@ int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t wh
  * Parses JSON text and packs it: what `evlog send` takes. 0, or -1 with a sentence. Duplicate
  * keys are refused, since one of the two values would be lost.
  */
-int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why, size_t why_size);
+int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why,
+                 size_t why_size);
 
 #endif

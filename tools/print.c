@@ -43,7 +43,8 @@ static json_t *json_of_lib(const char *lib)
         errno = 0;
         long long number = strtoll(lib, &end, 10);
         size_t size = strcspn(lib, ".");
-        json_t *part = errno || end != lib + size ? json_stringn(lib, size) : json_integer(number);
+        json_t *part =
+            errno || end != lib + size ? json_stringn(lib, size) : json_integer(number);
         if (json_array_append_new(list, part)) {
             json_decref(list);
             return NULL;
@@ -57,19 +58,20 @@ json_t *json_of_event(const evlog_event *event, int *digits)
 {
     char log_time[TIME_TEXT_SIZE], time[TIME_TEXT_SIZE], id[37];
     json_t *lib = json_of_lib(event->sourcelib);
-    json_t *data = event->data ? json_of_data(event->data, event->data_size, digits) : json_null();
+    json_t *data =
+        event->data ? json_of_data(event->data, event->data_size, digits) : json_null();
     if (!lib || !data) {
         json_decref(lib);
         json_decref(data);
         return NULL;
     }
     return json_pack("{s:I, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:b, s:o}", /**/
-                     "seq", (json_int_t)event->seq, "log_time", time_text(event->log_time_us, log_time),
-                     "id", uuid_text(event->id, id), "type", event->event_type,
-                     "minorversion", (int)event->minorversion,
-                     "time", time_text(event->time_us, time), "source", event->source,
-                     "sourcehost", event->sourcehost, "sourcelib", lib,
-                     "from_event_bus", event->from_event_bus, "data", data);
+                     "seq", (json_int_t)event->seq, "log_time",
+                     time_text(event->log_time_us, log_time), "id", uuid_text(event->id, id),
+                     "type", event->event_type, "minorversion", (int)event->minorversion, "time",
+                     time_text(event->time_us, time), "source", event->source, "sourcehost",
+                     event->sourcehost, "sourcelib", lib, "from_event_bus", event->from_event_bus,
+                     "data", data);
 }
 
 /* The text of JSON, malloc'd, with only as many digits as its reals need. */
@@ -107,7 +109,8 @@ static int event_put_short(FILE *out, const evlog_event *event)
     json_decref(json);
     if (event->data && !text)
         return -1;
-    used = fprintf(out, "%8" PRIu64 "  %s  ", event->seq, time_short_text(event->log_time_us, time));
+    used =
+        fprintf(out, "%8" PRIu64 "  %s  ", event->seq, time_short_text(event->log_time_us, time));
     used += (int)strlen(event->event_type) + 2;
     text_put(out, event->event_type, strlen(event->event_type), 0, 0);
     fputs("  ", out);
@@ -115,7 +118,9 @@ static int event_put_short(FILE *out, const evlog_event *event)
         fputs("(erased)", out);
     else
         text_put(out, text, strlen(text), 0,
-                 !width ? 0 : width > (size_t)used + 8 ? width - (size_t)used : 8);
+                 !width                     ? 0
+                 : width > (size_t)used + 8 ? width - (size_t)used
+                                            : 8);
     fputc('\n', out);
     free(text);
     return 0;

@@ -31,8 +31,8 @@ static size_t decode(const unsigned char *text, size_t size, uint32_t *code)
 
 static int is_dangerous(uint32_t code)
 {
-    return code == UINT32_MAX || code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x61c || code == 0x200e ||
-           code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+    return code == UINT32_MAX || code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x61c ||
+           code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
            (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 

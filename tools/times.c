@@ -177,9 +177,9 @@ int time_read(const char *text, int is_end, int64_t now_us, int64_t *time_us)
         result_us = now_us;
     else if (is_yesterday || strcmp(text, "today") == 0)
         result_us = today_us - (is_yesterday ? DAY_US : 0) + (is_end ? DAY_US - 1 : 0);
-    else if (*text == '@' ? epoch(text + 1, &result_us)
-                          : calendar(text, is_end, &result_us) &&
-                                before_now(text, now_us, &result_us))
+    else if (*text == '@'
+                 ? epoch(text + 1, &result_us)
+                 : calendar(text, is_end, &result_us) && before_now(text, now_us, &result_us))
         return -1;
     if (result_us < EVLOG_TIME_US_MIN || result_us > EVLOG_TIME_US_MAX)
         return -1;

@@ -1,0 +1,81 @@
+/* evlog info: what a log is, without reading it through. */
+#include <string.h>
+
+#include "print.h"
+#include "text.h"
+#include "times.h"
+
+static const char *durability(const evlog_info *info)
+{
+    return info->durability == EVLOG_FAST ? "fast" : "durable";
+}
+
+/* A time in JSON; 0 is none. */
+static json_t *json_of_time(int64_t time_us)
+{
+    char text[TIME_TEXT_SIZE];
+    return time_us ? json_string(time_text(time_us, text)) : json_null();
+}
+
+static int put_json(const evlog_info *info, const struct options *options)
+{
+    char uuid[37];
+    json_t *json = json_pack(
+        "{s:s, s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:i, s:I, s:I, s:i, s:I}", /**/
+        "path", options->path, "uuid", uuid_text(info->uuid, uuid), "format", (int)info->format,
+        "durability", durability(info), "created", json_of_time(info->created_us), "events",
+        (json_int_t)(info->last_seq ? info->last_seq - info->first_seq + 1 : 0), "first_seq",
+        (json_int_t)info->first_seq, "last_seq", (json_int_t)info->last_seq, "first_log_time",
+        json_of_time(info->first_log_time_us), "last_log_time",
+        json_of_time(info->last_log_time_us), "types", (int)info->type_count, "sources",
+        (int)info->source_count, "file_size", (json_int_t)info->file_size, "used_size",
+        (json_int_t)info->used_size, "page_size", (int)info->page_size, "page_count",
+        (json_int_t)info->page_count);
+    int failed = !json || json_put(stdout, json, options->output, 0);
+    json_decref(json);
+    return failed;
+}
+
+static void put_short(const evlog_info *info, const struct options *options)
+{
+    char text[37], first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
+    fputs("log         ", stdout);
+    text_put(stdout, options->path, strlen(options->path), 0, 0);
+    printf("\nuuid        %s\n", uuid_text(info->uuid, text));
+    printf("made        %s UTC\n", time_short_text(info->created_us, first));
+    printf("durability  %s: a send that returned survives %s\n", durability(info),
+           info->durability == EVLOG_FAST ? "the death of the process, not a power cut"
+                                          : "a power cut");
+    if (!info->last_seq)
+        puts("events      none");
+    else {
+        printf("events      %" PRIu64 ", seq %" PRIu64 " to %" PRIu64 "\n",
+               info->last_seq - info->first_seq + 1, info->first_seq, info->last_seq);
+        printf("logged      %s to %s UTC\n",
+               info->first_log_time_us ? time_short_text(info->first_log_time_us, first) : "?",
+               info->last_log_time_us ? time_short_text(info->last_log_time_us, last) : "?");
+    }
+    printf("types       %" PRIu32 "\n", info->type_count);
+    printf("sources     %" PRIu32 "\n", info->source_count);
+    printf("size        %s in use, ", size_text(info->used_size, text));
+    printf("%s on disk\n", size_text(info->file_size, text));
+    printf("format      %" PRIu32 "\n", info->format);
+}
+
+int info_run(struct options *options)
+{
+    evlog *log;
+    evlog_info info;
+    int status = EXIT_DONE;
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    int code = evlog_inspect(log, &info);
+    if (code)
+        status = complain_library(code);
+    else if (options->output == OUTPUT_SHORT)
+        put_short(&info, options);
+    else if (put_json(&info, options))
+        status = complain(EXIT_LOG, "out of memory, or the path is not UTF-8");
+    evlog_close(log);
+    return status;
+}

@@ -1,0 +1,260 @@
+/*
+ * The arguments of the verbs. One table holds every option; a verb names those it takes
+ * by their letters, and help is made from the same table. Only -h -n -o -r are short options, the other
+ * letters are names in here.
+ */
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "times.h"
+#include "tool.h"
+
+static const struct {
+    char letter;
+    const char *name;
+    const char *argument; /* NULL: it takes none */
+    const char *help;
+} table[] = {
+    {'f', "from", "SEQ", "first event"},
+    {'t', "to", "SEQ", "last event"},
+    {'s', "since", "TIME", "first time of logging"},
+    {'u', "until", "TIME", "last time of logging; a date means all of that day"},
+    {'T', "type", "TYPE", "event type, or the beginning of one and *; may be repeated"},
+    {'n', "count", "N", "at most N events"},
+    {'r', "reverse", NULL, "newest first; -n then counts from the newest"},
+    {'o', "output", "FORM",
+     "short, json (one object a line) or pretty; by itself short or\n"
+     "pretty on a terminal, json in a pipe"},
+    {'x', "exec", "COMMAND", "the command to run for each event"},
+    {'k', "keep-going", NULL, "count failures and damaged events, and pass on"},
+    {'b', "skip-bad", NULL, "pass over lines that are wrong, and count them"},
+    {'K', "known", NULL, "refuse an event type that is not in the log"},
+    {'c', "no-create", NULL, "refuse to make a new log"},
+    {'d', "durability", "KIND",
+     "of a new log: durable (default) survives a power cut, fast\n"
+     "does not, but survives the death of the process"},
+    {'S', "service", "NAME", "the source becomes openedx/NAME/web"},
+    {'i', "time", "TIME", "when the event happened; by itself now"},
+    {'m', "minorversion", "N", "the event type's minor version; by itself 0"},
+    {'h', "help", NULL, "show this help"},
+};
+#define TABLE_COUNT (sizeof table / sizeof *table)
+
+static const char times_help[] =
+    "A TIME is 2026-01-31, \"2026-01-31 18:00\", 2026-01-31T18:00:00.5+01:00, @SECONDS since 1970,\n"
+    "now, today, yesterday, -90m, \"2d ago\" (s m h d w). It is UTC unless a zone is given.\n";
+
+/* ---------------------------------------------------------------------- help ---- */
+
+static void option_help(size_t i)
+{
+    char left[40];
+    int is_short = strchr("hnor", table[i].letter) != NULL;
+    const char *help = table[i].help;
+    snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ',
+             is_short ? table[i].letter : ' ', is_short ? "," : " ", table[i].name,
+             table[i].argument ? " " : "", table[i].argument ? table[i].argument : "");
+    printf("  %-24s ", left);
+    for (const char *end; (end = strchr(help, '\n')); help = end + 1)
+        printf("%.*s\n  %-24s ", (int)(end - help), help, "");
+    puts(help);
+}
+
+static void verb_help(const struct verb *verb)
+{
+    int has_times = strpbrk(verb->options, "sui") != NULL;
+    printf("usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s\n", verb->name, verb->arguments,
+           verb->name, verb->summary, verb->help);
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        if (table[i].letter == 'h' || strchr(verb->options, table[i].letter))
+            option_help(i);
+    printf("%s%s", has_times ? "\n" : "", has_times ? times_help : "");
+}
+
+void help_print(const struct verb *verb)
+{
+    if (verb) {
+        verb_help(verb);
+        return;
+    }
+    printf("usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
+           "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
+    for (size_t i = 0; i < verb_count; i++)
+        printf("  %-8s %s\n", verbs[i].name, verbs[i].summary);
+    printf(
+        "\n`evlog help VERB` tells more of one.\n\n"
+        "Exit status: 0 done; 1 nothing matched, verify found something, or a replay's command\n"
+        "failed; 2 wrong arguments or input; 3 the log cannot be opened, read or written;\n"
+        "4 events that were asked for are damaged.\n");
+}
+
+/* ------------------------------------------------------------------- reading ---- */
+
+static int whole_number(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+    uint64_t result = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (result > (UINT64_MAX - digit) / 10)
+            return -1;
+        result = result * 10 + digit;
+    }
+    if (at == text || *at || result < min || result > max)
+        return -1;
+    *value = result;
+    return 0;
+}
+
+static int read_time(const char *text, int is_end, int64_t *time_us)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    if (time_read(text, is_end, now_us, time_us))
+        return -1;
+    if (*time_us == 0)
+        *time_us = is_end ? -1 : 1; /* 0 is no bound to the library; 1970 is before any log */
+    return 0;
+}
+
+static int read_output(const char *text, enum output *output)
+{
+    static const char *const names[] = {"short", "json", "pretty"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *output = (enum output)(OUTPUT_SHORT + i);
+            return 0;
+        }
+    return -1;
+}
+
+static int read_durability(const char *text, int *durability)
+{
+    *durability = strcmp(text, "durable") == 0 ? EVLOG_DURABLE
+                  : strcmp(text, "fast") == 0  ? EVLOG_FAST
+                                               : 0;
+    return *durability ? 0 : -1;
+}
+
+static int add_type(struct options *options, const char *text)
+{
+    if (options->range.type_count == EVLOG_PATTERNS_MAX)
+        return -1;
+    options->types[options->range.type_count++] = text;
+    options->range.types = options->types;
+    return 0;
+}
+
+/* Reads one option's argument into its place. 0, or -1 when it is wrong. */
+static int option_read(struct options *options, int letter, const char *text)
+{
+    uint64_t number;
+    switch (letter) {
+    case 'f':
+        return whole_number(text, 1, UINT64_MAX, &options->range.first_seq);
+    case 't':
+        return whole_number(text, 1, UINT64_MAX, &options->range.last_seq);
+    case 's':
+        return read_time(text, 0, &options->range.since_us);
+    case 'u':
+        return read_time(text, 1, &options->range.until_us);
+    case 'T':
+        return add_type(options, text);
+    case 'n':
+        return whole_number(text, 1, UINT64_MAX, &options->range.limit);
+    case 'o':
+        return read_output(text, &options->output);
+    case 'd':
+        return read_durability(text, &options->open.durability);
+    case 'i':
+        return read_time(text, 0, &options->time_us);
+    case 'm':
+        if (whole_number(text, 0, INT32_MAX, &number))
+            return -1;
+        options->minorversion = (int32_t)number;
+        return 0;
+    case 'x':
+        options->exec = text;
+        return 0;
+    default: /* 'S' */
+        options->open.service = text;
+        return 0;
+    }
+}
+
+static void option_set(struct options *options, int letter)
+{
+    options->range.newest_first |= letter == 'r';
+    options->range.keep_going |= letter == 'k';
+    options->skip_bad |= letter == 'b';
+    options->known |= letter == 'K';
+    options->open.no_create |= letter == 'c' || letter == 'K';
+}
+
+static size_t option_index(int letter)
+{
+    size_t i = 0;
+    while (i < TABLE_COUNT && table[i].letter != letter)
+        i++;
+    return i;
+}
+
+/* Takes one option as getopt gives it. -1: go on, else the exit status. */
+static int option_take(const struct verb *verb, struct options *options, int letter)
+{
+    size_t i = option_index(letter);
+    if (letter == 'h') {
+        help_print(verb);
+        return EXIT_DONE;
+    }
+    if (i == TABLE_COUNT) {
+        fprintf(stderr, "See: evlog help %s\n", verb->name);
+        return EXIT_MISUSE; /* getopt has told what */
+    }
+    if (!strchr(verb->options, letter))
+        return complain(EXIT_MISUSE, "evlog %s has no option --%s; see: evlog help %s",
+                        verb->name, table[i].name, verb->name);
+    if (!table[i].argument)
+        option_set(options, letter);
+    else if (option_read(options, letter, optarg))
+        return complain(EXIT_MISUSE, "--%s wants %s, not '%s'; see: evlog help %s", table[i].name,
+                        table[i].argument, optarg, verb->name);
+    return -1;
+}
+
+static int operands_read(const struct verb *verb, int argc, char **argv, struct options *options)
+{
+    if (argc - optind < verb->operand_min || argc - optind > verb->operand_max)
+        return complain(EXIT_MISUSE, "%s; usage: evlog %s %s",
+                        argc - optind < verb->operand_min ? "an argument is missing"
+                                                          : "too many arguments",
+                        verb->name, verb->arguments);
+    options->path = argv[optind++];
+    for (int i = 0; optind < argc; i++)
+        options->operands[i] = argv[optind++];
+    if (options->output == OUTPUT_AUTO)
+        options->output = !isatty(STDOUT_FILENO) ? OUTPUT_JSON
+                          : verb->run == get_run ? OUTPUT_PRETTY
+                                                 : OUTPUT_SHORT;
+    return -1;
+}
+
+int options_read(const struct verb *verb, int argc, char **argv, struct options *options)
+{
+    struct option longs[TABLE_COUNT + 1] = {{0}};
+    char command[] = "evlog";
+    int letter, status;
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        longs[i] =
+            (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
+    argv[0] = command; /* getopt puts it before what it tells */
+    while ((letter = getopt_long(argc, argv, "hn:o:r", longs, NULL)) != -1)
+        if ((status = option_take(verb, options, letter)) >= 0)
+            return status;
+    return operands_read(verb, argc, argv, options);
+}

@@ -1,0 +1,163 @@
+/*
+ * evlog replay: a command run once for each event.
+ *
+ * The command is a child of its own, with the event as one JSON line on its standard input
+ * and this process's other descriptors, so what it prints goes where ours would. A command
+ * that does not read its input is as good as one that does. SIGPIPE is ignored here, and as
+ * it should be there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "print.h"
+#include "progress.h"
+
+extern char **environ;
+
+struct replay {
+    const struct options *options;
+    uint64_t done;
+};
+
+/* Starts the command with `input` as its standard input. 0 or an error number. */
+static int start(const char *command, int input, pid_t *child)
+{
+    char shell[] = "sh", flag[] = "-c", *text = strdup(command);
+    char *arguments[] = {shell, flag, text, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t restored;
+    if (!text)
+        return ENOMEM;
+    sigemptyset(&restored);
+    sigaddset(&restored, SIGPIPE);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigdefault(&attributes, &restored);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    int error = posix_spawn(child, "/bin/sh", &actions, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    free(text);
+    return error;
+}
+
+/* Writes all of `text`, unless the reader has gone away. */
+static void feed(int fd, const char *text, size_t size)
+{
+    while (size) {
+        ssize_t count = write(fd, text, size);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return;
+        text += count;
+        size -= (size_t)count;
+    }
+}
+
+/* Tells how the command ended, unless well. 0 or -1. */
+static int ended(const evlog_event *event, int state)
+{
+    if (WIFEXITED(state) && WEXITSTATUS(state) == 0)
+        return 0;
+    int is_signal = WIFSIGNALED(state);
+    complain(EXIT_NOTHING, "event %" PRIu64 " (%s): the command %s %d", event->seq,
+             event->event_type, is_signal ? "was killed by signal" : "exited with",
+             is_signal ? WTERMSIG(state) : WEXITSTATUS(state));
+    return -1;
+}
+
+/* Runs the command with `line` as its input. 0 or -1, told. */
+static int run(const struct options *options, const evlog_event *event, const char *line,
+               size_t line_size)
+{
+    int ends[2], state = 0;
+    pid_t child;
+    if (pipe2(ends, O_CLOEXEC))
+        return complain(-1, "event %" PRIu64 ": cannot make a pipe: %s", event->seq,
+                        strerror(errno));
+    int error = start(options->exec, ends[0], &child);
+    close(ends[0]);
+    if (error) {
+        close(ends[1]);
+        return complain(-1, "event %" PRIu64 ": cannot run /bin/sh: %s", event->seq,
+                        strerror(error));
+    }
+    feed(ends[1], line, line_size);
+    close(ends[1]);
+    while (waitpid(child, &state, 0) < 0)
+        if (errno != EINTR)
+            return complain(-1, "event %" PRIu64 ": cannot wait for the command: %s", event->seq,
+                            strerror(errno));
+    return ended(event, state);
+}
+
+static int replay_one(const evlog_event *event, void *ctx)
+{
+    struct replay *replay = ctx;
+    char seq[24], id[37], *line = NULL;
+    size_t line_size = 0;
+    FILE *memory = open_memstream(&line, &line_size);
+    int failed = !memory || event_put(memory, event, OUTPUT_JSON);
+    if (memory)
+        failed |= fclose(memory) != 0;
+    snprintf(seq, sizeof seq, "%" PRIu64, event->seq);
+    failed |= setenv("EVLOG_SEQ", seq, 1) || setenv("EVLOG_TYPE", event->event_type, 1) ||
+              setenv("EVLOG_ID", uuid_text(event->id, id), 1);
+    if (failed)
+        complain(EXIT_LOG, "event %" PRIu64 ": out of memory", event->seq);
+    else
+        failed = run(replay->options, event, line, line_size);
+    free(line);
+    progress_at(++replay->done);
+    return failed;
+}
+
+/* What the outcome amounts to. */
+static int told_outcome(evlog *log, const struct options *options, int code,
+                        const evlog_outcome *outcome)
+{
+    int status = EXIT_DONE;
+    if (code == EVLOG_RECEIVER)
+        status = complain(EXIT_NOTHING, "stopped; %" PRIu64 " events before it went well",
+                          outcome->delivered);
+    else if (code)
+        status = complain_library(code);
+    else if (outcome->failed)
+        status = complain(
+            EXIT_NOTHING, "%" PRIu64 " of %" PRIu64 " events failed, the first at seq %" PRIu64,
+            outcome->failed, outcome->failed + outcome->delivered, outcome->first_failed_seq);
+    else if (!outcome->delivered && !outcome->damaged)
+        status = nothing_matched(log, &options->range);
+    return code == EVLOG_DAMAGED ? status : told_damage(options, outcome, status);
+}
+
+int replay_run(struct options *options)
+{
+    evlog *log;
+    evlog_outcome outcome = {0};
+    struct replay replay = {.options = options};
+    if (!options->exec)
+        return complain(EXIT_MISUSE, "which command? evlog replay %s --exec 'COMMAND'",
+                        options->path);
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    signal(SIGPIPE, SIG_IGN);
+    progress_begin("events replayed", options->range.limit);
+    int code = evlog_replay(log, &options->range, replay_one, &replay, &outcome);
+    progress_end();
+    int status = told_outcome(log, options, code, &outcome);
+    if (status == EXIT_DONE && isatty(STDERR_FILENO))
+        fprintf(stderr, "%" PRIu64 " events were replayed\n", outcome.delivered);
+    evlog_close(log);
+    return status;
+}

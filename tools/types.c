@@ -1,0 +1,159 @@
+/* evlog types: the event types of a log, counted over a range. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "print.h"
+#include "progress.h"
+#include "text.h"
+#include "times.h"
+
+struct count {
+    char *name;
+    uint32_t order; /* in which it was defined */
+    uint64_t count, first_seq, last_seq;
+    int64_t first_us, last_us; /* log time */
+};
+
+struct counts {
+    struct count *items;
+    size_t count;
+    int is_out_of_memory;
+};
+
+static int add_type(const evlog_type *type, void *ctx)
+{
+    struct counts *counts = ctx;
+    char *name = strdup(type->name);
+    struct count *items = realloc(counts->items, (counts->count + 1) * sizeof *items);
+    counts->items = items ? items : counts->items;
+    counts->is_out_of_memory |= !name || !items;
+    if (counts->is_out_of_memory) {
+        free(name);
+        return 1;
+    }
+    counts->items[counts->count] = (struct count){.name = name, .order = (uint32_t)counts->count};
+    counts->count++;
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct count *)a)->name, ((const struct count *)b)->name);
+}
+
+static int by_order(const void *a, const void *b)
+{
+    uint32_t left = ((const struct count *)a)->order, right = ((const struct count *)b)->order;
+    return (left > right) - (left < right);
+}
+
+static int count_one(const evlog_event *event, void *ctx)
+{
+    struct counts *counts = ctx;
+    struct count key = {.name = (char *)event->event_type};
+    struct count *found = bsearch(&key, counts->items, counts->count, sizeof key, by_name);
+    progress_at(event->seq);
+    if (!found)
+        return 0; /* defined since the types were listed: another process goes on sending */
+    if (!found->count++) {
+        found->first_seq = event->seq;
+        found->first_us = event->log_time_us;
+    }
+    found->last_seq = event->seq;
+    found->last_us = event->log_time_us;
+    return 0;
+}
+
+static int put_short(const struct count *item)
+{
+    char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
+    printf("%10" PRIu64 "  ", item->count);
+    if (item->count)
+        printf("%.19s  %.19s  ", time_short_text(item->first_us, first),
+               time_short_text(item->last_us, last));
+    else
+        printf("%-19s  %-19s  ", "-", "-");
+    text_put(stdout, item->name, strlen(item->name), 0, 0);
+    putchar('\n');
+    return 0;
+}
+
+static int put_json(const struct count *item, enum output output)
+{
+    char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
+    json_t *json = json_pack("{s:s, s:I}", "type", item->name, "count", (json_int_t)item->count);
+    int failed = !json;
+    if (json && item->count)
+        failed =
+            json_object_set_new(json, "first_seq", json_integer((json_int_t)item->first_seq)) ||
+            json_object_set_new(json, "last_seq", json_integer((json_int_t)item->last_seq)) ||
+            json_object_set_new(json, "first_log_time",
+                                json_string(time_text(item->first_us, first))) ||
+            json_object_set_new(json, "last_log_time",
+                                json_string(time_text(item->last_us, last)));
+    failed = failed || json_put(stdout, json, output, 0);
+    json_decref(json);
+    return failed ? -1 : 0;
+}
+
+static int is_unbounded(const evlog_range *range)
+{
+    return !range->first_seq && !range->last_seq && !range->since_us && !range->until_us &&
+           !range->type_count;
+}
+
+/* Prints the types that occur in the range; all of them when there is no range. */
+static int put_all(const struct counts *counts, const struct options *options)
+{
+    int is_all = is_unbounded(&options->range), shown = 0;
+    for (size_t i = 0; i < counts->count; i++) {
+        const struct count *item = &counts->items[i];
+        if (!is_all && !item->count)
+            continue;
+        if (!shown++ && options->output == OUTPUT_SHORT)
+            printf("%10s  %-19s  %-19s  type\n", "events", "first", "last");
+        if (options->output == OUTPUT_SHORT ? put_short(item) : put_json(item, options->output))
+            return complain(EXIT_LOG, "out of memory");
+    }
+    return shown ? EXIT_DONE : -1;
+}
+
+static int count_all(evlog *log, struct options *options, struct counts *counts)
+{
+    evlog_outcome outcome;
+    evlog_info info;
+    int code = evlog_each_type(log, add_type, counts);
+    if (counts->is_out_of_memory)
+        return complain(EXIT_LOG, "out of memory");
+    code = code < 0 ? code : evlog_inspect(log, &info);
+    if (code)
+        return complain_library(code);
+    if (counts->count)
+        qsort(counts->items, counts->count, sizeof *counts->items, by_name);
+    options->range.keep_going = 1;
+    progress_begin("events counted", info.last_seq);
+    code = evlog_replay(log, &options->range, count_one, counts, &outcome);
+    progress_end();
+    if (code)
+        return complain_library(code);
+    if (counts->count)
+        qsort(counts->items, counts->count, sizeof *counts->items, by_order);
+    int status = put_all(counts, options);
+    if (status < 0)
+        status = outcome.damaged ? EXIT_DONE : nothing_matched(log, &options->range);
+    return told_damage(options, &outcome, status);
+}
+
+int types_run(struct options *options)
+{
+    evlog *log;
+    struct counts counts = {0};
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    int status = count_all(log, options, &counts);
+    for (size_t i = 0; i < counts.count; i++)
+        free(counts.items[i].name);
+    free(counts.items);
+    evlog_close(log);
+    return status;
+}

@@ -1,0 +1,75 @@
+/* evlog verify: what is wrong with a log, finding by finding. */
+#include <string.h>
+
+#include "print.h"
+#include "progress.h"
+#include "text.h"
+
+struct verify {
+    const struct options *options;
+    uint64_t findings;
+    int is_out_of_memory;
+};
+
+static void put_short(const evlog_finding *finding)
+{
+    if (finding->first_seq && finding->first_seq == finding->last_seq)
+        printf("event %" PRIu64 ": ", finding->first_seq);
+    else if (finding->first_seq)
+        printf("events %" PRIu64 " to %" PRIu64 ": ", finding->first_seq, finding->last_seq);
+    text_put(stdout, finding->text, strlen(finding->text), 0, 0);
+    putchar('\n');
+}
+
+static int put_json(const evlog_finding *finding, enum output output)
+{
+    json_t *json = json_pack("{s:I, s:I, s:s}", "first_seq", (json_int_t)finding->first_seq,
+                             "last_seq", (json_int_t)finding->last_seq, "text", finding->text);
+    int failed = !json || json_put(stdout, json, output, 0);
+    json_decref(json);
+    return failed;
+}
+
+static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
+{
+    struct verify *verify = ctx;
+    progress_at(seq);
+    if (!finding)
+        return 0;
+    progress_end();
+    verify->findings++;
+    if (verify->options->output == OUTPUT_SHORT)
+        put_short(finding);
+    else
+        verify->is_out_of_memory |= put_json(finding, verify->options->output);
+    return verify->is_out_of_memory;
+}
+
+static int told(const struct verify *verify, int code, uint64_t checked)
+{
+    if (verify->is_out_of_memory)
+        return complain(EXIT_LOG, "out of memory, or a finding is not UTF-8");
+    if (code && code != EVLOG_DAMAGED)
+        return complain_library(code);
+    if (verify->options->output == OUTPUT_SHORT)
+        printf(verify->findings ? "%" PRIu64 " events read: %" PRIu64 " findings\n"
+                                : "%" PRIu64 " events read: all is as it was written\n",
+               checked, verify->findings);
+    return code ? EXIT_NOTHING : EXIT_DONE;
+}
+
+int verify_run(struct options *options)
+{
+    evlog *log;
+    evlog_info info;
+    uint64_t checked = 0;
+    struct verify verify = {.options = options};
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    progress_begin("events verified", evlog_inspect(log, &info) ? 0 : info.last_seq);
+    int code = evlog_verify(log, visit, &verify, &checked);
+    progress_end();
+    int status = told(&verify, code, checked);
+    evlog_close(log);
+    return status;
+}
