@@ -11,16 +11,6 @@ struct verify {
     int is_out_of_memory;
 };
 
-static void put_short(const evlog_finding *finding)
-{
-    if (finding->first_seq && finding->first_seq == finding->last_seq)
-        printf("event %" PRIu64 ": ", finding->first_seq);
-    else if (finding->first_seq)
-        printf("events %" PRIu64 " to %" PRIu64 ": ", finding->first_seq, finding->last_seq);
-    text_put(stdout, finding->text, strlen(finding->text), 0, 0);
-    putchar('\n');
-}
-
 static int put_json(const evlog_finding *finding, enum output output)
 {
     json_t *json = json_pack("{s:I, s:I, s:s}", "first_seq", (json_int_t)finding->first_seq,
@@ -38,9 +28,10 @@ static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
         return 0;
     progress_end();
     verify->findings++;
-    if (verify->options->output == OUTPUT_SHORT)
-        put_short(finding);
-    else
+    if (verify->options->output == OUTPUT_SHORT) {
+        text_put(stdout, finding->text, strlen(finding->text), 0, 0);
+        putchar('\n');
+    } else
         verify->is_out_of_memory |= put_json(finding, verify->options->output);
     return verify->is_out_of_memory;
 }
