@@ -17,7 +17,7 @@ run info "$log" -o short
 run show "$log" --type 'org.openedx.learning.course.*' -n 3 -o short
 run get "$log" 11 -o json
 run verify "$log" -o short
-printf '\nAnd damage is found: one letter of carol's address is changed in a copy of the log.\n'
+printf '\nAnd damage is found: one letter of an address is changed in a copy of the log.\n'
 cp -r "$log" "$home/damaged"
 # LMDB copies a page to change it, so the text may be there more than once.
 for offset in $(LC_ALL=C grep -obUa 'carol@example.com' "$home/damaged/events.mdb" | cut -d: -f1); do
