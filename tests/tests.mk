@@ -17,7 +17,7 @@ $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 
@@ -29,6 +29,9 @@ run-tests: $(TESTS:%=$(B)/tests/%) $(B)/evlog
 	@failed=; for test in $(TESTS); do \
 	  echo "== $$test"; EVLOG=$(B)/evlog timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
 	done; \
+	for test in tests/test_*.sh; do \
+	  echo "== $$test"; timeout $(TEST_SECONDS) sh $$test $(B) || failed="$$failed $$test"; \
+	done; \
 	if [ "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; echo "all tests passed"
 
 check-tsan: deps
@@ -38,5 +41,8 @@ run-tsan: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@for test in $(TSAN_TESTS); do \
 	  echo "== $$test (thread sanitizer)"; timeout $(TEST_SECONDS) $(B)/tests-tsan/$$test || exit 1; done
 
+lint: all
+	@sh tests/lint.sh $(B)
+
 .SECONDARY:
-.PHONY: check run-tests check-tsan run-tsan
+.PHONY: check run-tests check-tsan run-tsan lint
