@@ -220,7 +220,8 @@ int evlog_close(evlog *log)
     lock_registry();
     int result = EVLOG_OK;
     if (atomic_load(&log->call_count) > 0) {
-        result = error_set(EVLOG_BUSY, "%s: a receiver of it or another thread is still at work",
+        result = error_set(EVLOG_BUSY,
+                           "%s: a receiver of it, another thread or a consumer is still at work",
                            log->store->path);
     } else if (--log->open_count == 0) {
         forget(log);

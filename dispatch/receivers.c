@@ -14,6 +14,10 @@
  * 1. Lists and connections are counted by who holds them: a signal, a send, a
  *    struct evlog_sent. The last to let go frees.
  * 2. A change either makes all new lists or leaves everything as it was.
+ * 3. A late receiver (replay/late.c) is connected from its beginning but gets nothing from
+ *    sends while it catches up: a send that passes it by leaves its seq in `missed`, under the lock,
+ *    and it may only go live, under the lock, when it has had that one from the log. So whatever was
+ *    sent is handed to it by the log or by its send, and never by both.
  */
 #include "receivers.h"
 
@@ -26,9 +30,9 @@
 
 /* ------------------------------------------------------------- holding ---- */
 
-static void release_connection(struct connection *connection)
+void connection_release(struct connection *connection)
 {
-    if (atomic_fetch_sub(&connection->holders, 1) == 1)
+    if (connection && atomic_fetch_sub(&connection->holders, 1) == 1)
         free(connection);
 }
 
@@ -37,7 +41,7 @@ void receivers_release(struct receivers *receivers)
     if (!receivers || atomic_fetch_sub(&receivers->holders, 1) > 1)
         return;
     for (size_t i = 0; i < receivers->count; i++)
-        release_connection(receivers->connections[i]);
+        connection_release(receivers->connections[i]);
     free(receivers);
 }
 
@@ -54,7 +58,7 @@ struct receivers *receivers_hold(const evlog_signal *signal)
 void receivers_free(evlog *log)
 {
     for (size_t i = 0; i < log->connection_count; i++)
-        release_connection(log->connections[i]);
+        connection_release(log->connections[i]);
     free(log->connections);
 }
 
@@ -153,27 +157,34 @@ static int make_room(evlog *log)
     return EVLOG_OK;
 }
 
-static int connect_new(evlog *log, evlog_signal *signal, const char *dispatch_uid,
-                       evlog_receiver *receiver, void *ctx)
+/* Takes `connection`, of which the caller keeps a hold, into the list. */
+static int add(evlog *log, struct connection *connection)
 {
     int result = make_room(log);
     if (result)
         return result;
+    atomic_fetch_add(&connection->holders, 1);
+    log->connections[log->connection_count++] = connection;
+    result = renew_lists(log, connection->signal);
+    if (result) {
+        log->connection_count--;
+        connection_release(connection);
+    }
+    return result;
+}
+
+static struct connection *connection_new(evlog_signal *signal, const char *dispatch_uid,
+                                         evlog_receiver *receiver, void *ctx)
+{
     struct connection *connection = calloc(1, sizeof *connection + strlen(dispatch_uid) + 1);
     if (!connection)
-        return error_nomem();
+        return NULL;
     atomic_init(&connection->holders, 1);
     connection->signal = signal;
     connection->receiver = receiver;
     connection->ctx = ctx;
     strcpy(connection->dispatch_uid, dispatch_uid);
-    log->connections[log->connection_count++] = connection;
-    result = renew_lists(log, signal);
-    if (result) {
-        log->connection_count--;
-        release_connection(connection);
-    }
-    return result;
+    return connection;
 }
 
 static int disconnect_at(evlog *log, evlog_signal *signal, size_t at)
@@ -190,7 +201,8 @@ static int disconnect_at(evlog *log, evlog_signal *signal, size_t at)
         log->connection_count++;
         return result;
     }
-    release_connection(connection);
+    atomic_store(&connection->is_gone, 1);
+    connection_release(connection);
     return EVLOG_OK;
 }
 
@@ -207,23 +219,44 @@ static int check(const evlog *log, const evlog_signal *signal, const char *dispa
     return EVLOG_OK;
 }
 
-int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
-                  evlog_receiver *receiver, void *ctx)
+int receivers_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                      evlog_receiver *receiver, void *ctx, int replay, uint64_t live_after,
+                      struct connection **made)
 {
-    const char *uid = dispatch_uid ? dispatch_uid : "";
-    int result = log_enter(log);
-    if (result)
-        return result;
-    result = check(log, signal, uid, receiver);
+    int result = check(log, signal, dispatch_uid, receiver);
     if (result == EVLOG_OK && !receiver)
         result = error_set(EVLOG_INVALID, "no receiver is given");
-    if (result == EVLOG_OK) {
-        pthread_mutex_lock(&log->lock);
-        if (find(log, signal, uid, receiver, ctx) == log->connection_count)
-            result = connect_new(log, signal, uid, receiver, ctx);
-        pthread_mutex_unlock(&log->lock);
+    if (result)
+        return result;
+    struct connection *connection = connection_new(signal, dispatch_uid, receiver, ctx);
+    if (!connection)
+        return error_nomem();
+    connection->replay = replay;
+    atomic_init(&connection->live_after, live_after);
+    pthread_mutex_lock(&log->lock);
+    int is_known = find(log, signal, dispatch_uid, receiver, ctx) < log->connection_count;
+    if (!is_known)
+        result = add(log, connection);
+    pthread_mutex_unlock(&log->lock);
+    if (is_known || result) {
+        connection_release(connection);
+        connection = NULL;
     }
-    log_leave(log);
+    if (result == EVLOG_OK)
+        *made = connection;
+    return result;
+}
+
+int receivers_disconnect(evlog *log, struct connection *connection)
+{
+    int result = EVLOG_OK;
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < log->connection_count; i++)
+        if (log->connections[i] == connection) {
+            result = disconnect_at(log, connection->signal, i);
+            break;
+        }
+    pthread_mutex_unlock(&log->lock);
     return result;
 }
 
@@ -257,10 +290,41 @@ int evlog_has_receivers(const evlog_signal *signal)
     return has;
 }
 
+/* --------------------------------------------------------------- calling ---- */
+
+int receivers_is_due(evlog *log, struct connection *connection, uint64_t seq)
+{
+    uint64_t after = atomic_load(&connection->live_after);
+    if (after != CATCHING_UP)
+        return seq > after;
+    pthread_mutex_lock(&log->lock);
+    after = atomic_load(&connection->live_after);
+    if (after == CATCHING_UP && seq > connection->missed)
+        connection->missed = seq;
+    pthread_mutex_unlock(&log->lock);
+    return after != CATCHING_UP && seq > after;
+}
+
+int receivers_go_live(evlog *log, struct connection *connection, uint64_t seq)
+{
+    pthread_mutex_lock(&log->lock);
+    int is_live = connection->missed <= seq;
+    if (is_live)
+        atomic_store(&connection->live_after, seq);
+    pthread_mutex_unlock(&log->lock);
+    return is_live;
+}
+
 int receivers_call(const struct connection *connection, const evlog_event *event,
                    const char **sentence)
 {
     unsigned long before = error_count();
+    evlog_event silent;
+    if (event->is_replay && connection->replay == EVLOG_REPLAY_SILENT) {
+        silent = *event;
+        silent.is_replay = 0;
+        event = &silent;
+    }
     int result = connection->receiver(event, connection->ctx);
     *sentence = result && error_count() != before ? evlog_errmsg() : "";
     return result;

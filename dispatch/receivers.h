@@ -13,8 +13,15 @@ struct connection {
     evlog_signal *signal; /* NULL: all */
     evlog_receiver *receiver;
     void *ctx;
+    int replay;                  /* EVLOG_REPLAY_... */
+    atomic_int is_gone;          /* it was disconnected */
+    _Atomic uint64_t live_after; /* sends up to here are not for it; CATCHING_UP: none is, yet */
+    uint64_t
+        missed; /* while it catches up: the last send not handed to it; under the log's lock */
     char dispatch_uid[]; /* "": none */
 };
+
+#define CATCHING_UP UINT64_MAX
 
 /* The receivers of a signal at one time, in the order of connection; never changed. */
 struct receivers {
@@ -30,11 +37,30 @@ int receivers_begin(evlog_signal *signal);
 struct receivers *receivers_hold(const evlog_signal *signal);
 void receivers_release(struct receivers *receivers);
 
+/*
+ * Connects, see evlog_connect; `live_after` as in struct connection. `*made`, to be let go with
+ * connection_release, is NULL when such a one was connected already.
+ */
+int receivers_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                      evlog_receiver *receiver, void *ctx, int replay, uint64_t live_after,
+                      struct connection **made);
+int receivers_disconnect(evlog *log, struct connection *connection);
+void connection_release(struct connection *connection);
+
+/* 1 when a send's event is for the connection; 0: it has had it, or will have it, as history. */
+int receivers_is_due(evlog *log, struct connection *connection, uint64_t seq);
+
+/*
+ * Ends catching up after `seq`. 0: later events were sent meanwhile, which are in the log; hand
+ * them to it and come again.
+ */
+int receivers_go_live(evlog *log, struct connection *connection, uint64_t seq);
+
 /* Frees the log's connections. */
 void receivers_free(evlog *log);
 
 /*
- * Calls one receiver. Returns what it returned, and, when that is not 0, in
+ * Calls one receiver, unless it refuses replays, which is the caller's to ask. Returns what it returned, and, when that is not 0, in
  * `*sentence` what it said, or "": valid until the thread's next failure.
  */
 int receivers_call(const struct connection *connection, const evlog_event *event,

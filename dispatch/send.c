@@ -205,6 +205,8 @@ static int dispatch(const struct parcel *parcel, int not_robust)
         renew_sent(parcel->sent, receivers);
     for (size_t i = 0; i < receivers->count && failed == EVLOG_OK; i++) {
         const char *sentence;
+        if (!receivers_is_due(signal->log, receivers->connections[i], event.seq))
+            continue;
         int result = receivers_call(receivers->connections[i], &event, &sentence);
         write_down(parcel->sent, receivers->connections[i], result, sentence);
         if (result && not_robust)

@@ -14,15 +14,17 @@
  * 3. `outcome` is true at every moment a receiver could see it, and when the replay
  *    fails.
  *
- * Cost: a batch's reading, and a comparison of its number for the event's type: the
- * patterns are tried once for each type.
+ * Cost: a batch's reading, and a look at the event type's number (filter.c).
  */
+#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "error.h"
 #include "event.h"
+#include "filter.h"
+#include "pace.h"
 #include "reader.h"
 #include "receivers.h"
 
@@ -39,9 +41,10 @@ struct replay {
     const evlog_range *range;
     struct target target;
     evlog_outcome outcome;
-    uint64_t first, last;  /* seqs; none when first > last */
-    uint64_t taken;        /* events that matched, for the limit */
-    unsigned char *wanted; /* by type number: 0 not asked yet, 1 yes, 2 no */
+    uint64_t first, last; /* seqs; none when first > last */
+    uint64_t taken;       /* events that matched, for the limit */
+    struct filter filter;
+    struct pace pace;
     struct reader reader;
 };
 
@@ -55,41 +58,7 @@ static int check_range(const evlog_range *range)
                          range->first_seq, range->last_seq);
     if (range->since_us && range->until_us && range->since_us > range->until_us)
         return error_set(EVLOG_INVALID, "range: its since is after its until");
-    if (range->type_count > EVLOG_PATTERNS_MAX)
-        return error_set(EVLOG_LIMIT, "range: %zu event types, more than %d", range->type_count,
-                         EVLOG_PATTERNS_MAX);
-    if (range->type_count > 0 && !range->types)
-        return error_set(EVLOG_INVALID, "range: it counts event types but has none");
-    for (size_t i = 0; i < range->type_count; i++) {
-        const char *type = range->types[i];
-        if (!type || !*type || !log_is_text(type))
-            return error_set(EVLOG_INVALID, "range: event type %zu is not 1 to %d bytes of UTF-8",
-                             i, EVLOG_NAME_SIZE_MAX);
-        const char *star = strchr(type, '*');
-        if (star && star[1])
-            return error_set(EVLOG_INVALID, "range: %s: a '*' can only stand at the end", type);
-    }
-    return EVLOG_OK;
-}
-
-static int matches(const evlog_range *range, const char *event_type)
-{
-    for (size_t i = 0; i < range->type_count; i++) {
-        const char *pattern = range->types[i];
-        size_t size = strlen(pattern);
-        if (pattern[size - 1] == '*' ? strncmp(pattern, event_type, size - 1) == 0
-                                     : strcmp(pattern, event_type) == 0)
-            return 1;
-    }
-    return range->type_count == 0;
-}
-
-static int is_wanted(struct replay *replay, const struct name *type)
-{
-    unsigned char *wanted = &replay->wanted[type->number];
-    if (*wanted == 0)
-        *wanted = matches(replay->range, type->text[0]) ? 1 : 2;
-    return *wanted == 1;
+    return pace_check(&range->pace);
 }
 
 /* Turns the range into seqs that the log has. */
@@ -130,8 +99,12 @@ static int deliver_to(struct replay *replay, const struct connection *connection
                       const evlog_event *event)
 {
     const char *sentence;
-    int result = receivers_call(connection, event, &sentence);
     evlog_outcome *outcome = &replay->outcome;
+    if (connection->replay == EVLOG_REPLAY_REFUSE) {
+        outcome->refused++;
+        return EVLOG_OK;
+    }
+    int result = receivers_call(connection, event, &sentence);
     outcome->last_seq = event->seq;
     if (result == 0) {
         outcome->delivered++;
@@ -165,11 +138,21 @@ static int deliver_to_connected(struct replay *replay, const evlog_event *event)
     return result;
 }
 
+static void sleep_until(int64_t due_us)
+{
+    int64_t wait_us = due_us ? due_us - pace_now_us() : 0;
+    struct timespec left = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
+    while (wait_us > 0 && nanosleep(&left, &left) && errno == EINTR)
+        ;
+}
+
 static int deliver(struct replay *replay, const struct reader_event *read)
 {
-    if (!is_wanted(replay, read->type))
+    if (!filter_wants(&replay->filter, read->type))
         return EVLOG_OK;
     replay->taken++;
+    sleep_until(pace_due_us(&replay->pace, read->record.log_time_us));
+    pace_handed(&replay->pace);
     evlog_signal *signal = signal_find(replay->log, read->type->text[0]);
     evlog_event event = event_of(&read->record, read->type, read->source, signal, 1);
     if (!replay->target.receiver)
@@ -256,9 +239,11 @@ static int run(evlog *log, const evlog_range *range, struct target target, evlog
     if (result)
         return result;
     result = check_range(replay.range);
+    if (result == EVLOG_OK)
+        result = filter_begin(&replay.filter, replay.range->types, replay.range->type_count);
     if (result == EVLOG_OK) {
-        replay.wanted = calloc(EVLOG_TYPES_MAX + 1, 1);
-        result = replay.wanted ? settle_range(&replay) : error_nomem();
+        replay.pace.wanted = replay.range->pace;
+        result = settle_range(&replay);
         if (result == EVLOG_OK)
             result =
                 replay.range->newest_first ? walk_backwards(&replay) : walk_forwards(&replay);
@@ -266,7 +251,7 @@ static int run(evlog *log, const evlog_range *range, struct target target, evlog
             *outcome = replay.outcome;
     }
     reader_free(&replay.reader);
-    free(replay.wanted);
+    filter_free(&replay.filter);
     log_leave(log);
     return result;
 }

@@ -35,6 +35,7 @@
 
 #include "env.h"
 #include "error.h"
+#include "shared.h"
 
 #define GROUP_SIZE_MAX ((size_t)8 << 20) /* a request larger than this goes alone */
 #define MESSAGE_SIZE 512
@@ -57,6 +58,7 @@ struct last {
 
 struct appender {
     struct env *events;
+    struct shared *shared; /* whom to wake */
     uint64_t origin;
     pthread_mutex_t lock;
     struct request *first, **end; /* the queue */
@@ -64,12 +66,14 @@ struct appender {
     struct last last; /* the leader's */
 };
 
-int appender_open(struct env *events, uint64_t origin, struct appender **opened)
+int appender_open(struct env *events, struct shared *shared, uint64_t origin,
+                  struct appender **opened)
 {
     struct appender *appender = calloc(1, sizeof *appender);
     if (!appender)
         return error_nomem();
     appender->events = events;
+    appender->shared = shared;
     appender->origin = origin;
     appender->end = &appender->first;
     pthread_mutex_init(&appender->lock, NULL);
@@ -181,9 +185,11 @@ static int fill(struct env *events, void *ctx)
 
 static int commit(struct group *group)
 {
-    int result = env_write(group->appender->events, group->size, fill, group);
-    if (result == EVLOG_OK)
+    int result = env_write(group->appender->events, ENV_FLUSH_ALL, group->size, fill, group);
+    if (result == EVLOG_OK) {
         group->appender->last = group->last;
+        shared_wake(group->appender->shared);
+    }
     return result;
 }
 

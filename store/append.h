@@ -7,10 +7,12 @@
 #include "record.h"
 
 struct env;
+struct shared;
 struct appender;
 
 /* `origin` is the `prev` of the log's first record. EVLOG_NOMEM. */
-int appender_open(struct env *events, uint64_t origin, struct appender **appender);
+int appender_open(struct env *events, struct shared *shared, uint64_t origin,
+                  struct appender **appender);
 void appender_close(struct appender *appender);
 
 /*

@@ -167,8 +167,10 @@ static int open_lmdb(struct env *env)
         env->lmdb = NULL;
         return fail(env, rc, "opening");
     }
-    int dead;
+    int dead, fd;
     mdb_reader_check(env->lmdb, &dead);
+    mdb_env_get_fd(env->lmdb, &fd);
+    fcntl(fd, F_SETFD, FD_CLOEXEC); /* 0.9.24 leaves it to whatever program is started */
     return EVLOG_OK;
 }
 
@@ -314,9 +316,10 @@ static int resize_map(struct env *env, int grow)
     return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "growing the map");
 }
 
-static int begin(struct env *env)
+static int begin(struct env *env, enum env_flush flush)
 {
     int rc;
+    mdb_env_set_flags(env->lmdb, MDB_NOMETASYNC, flush == ENV_FLUSH_BUT_LAST);
     while ((rc = mdb_txn_begin(env->lmdb, NULL, 0, &env->txn)) == MDB_MAP_RESIZED) {
         int result = resize_map(env, 0);
         if (result)
@@ -335,10 +338,10 @@ static int begin(struct env *env)
 }
 
 /* One try. `env->rc` is MDB_MAP_FULL when the map must grow first. */
-static int write_once(struct env *env, size_t size_hint, int (*fill)(struct env *, void *),
-                      void *ctx)
+static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
+                      int (*fill)(struct env *, void *), void *ctx)
 {
-    int result = begin(env);
+    int result = begin(env, flush);
     if (result)
         return result;
     env->rc = MDB_SUCCESS;
@@ -356,18 +359,19 @@ static int write_once(struct env *env, size_t size_hint, int (*fill)(struct env 
     return fail_commit(env, env->rc);
 }
 
-int env_write(struct env *env, size_t size_hint, int (*fill)(struct env *, void *), void *ctx)
+int env_write(struct env *env, enum env_flush flush, size_t size_hint,
+              int (*fill)(struct env *, void *), void *ctx)
 {
     pthread_mutex_lock(&env->write_lock);
     int result = check_failed(env);
     if (result == EVLOG_OK) {
         env->rc = MDB_SUCCESS;
-        result = write_once(env, size_hint, fill, ctx);
+        result = write_once(env, flush, size_hint, fill, ctx);
         while (env->rc == MDB_MAP_FULL) {
             result = resize_map(env, 1);
             env->rc = MDB_SUCCESS;
             if (result == EVLOG_OK)
-                result = write_once(env, size_hint, fill, ctx);
+                result = write_once(env, flush, size_hint, fill, ctx);
         }
         int dead;
         if (++env->commit_count % READER_CHECK_EVERY == 0)
@@ -399,10 +403,58 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
     return result;
 }
 
-int env_put(struct env *env, const void *key, size_t key_size, const void *bytes, size_t size)
+/*
+ * liblmdb follows the pages down to a key as it finds them: they must be sound in the state
+ * that the transaction began with. (What it has changed since is in its own memory.)
+ */
+static int check_way(struct env *env, const void *key, size_t key_size)
+{
+    struct page_snapshot snapshot;
+    struct page_cursor cursor;
+    unsigned index;
+    int result = page_snapshot_read(env->fd, env->path, &snapshot);
+    if (result || snapshot.depth == 0)
+        return result;
+    unsigned char *leaf = malloc(snapshot.page_size);
+    if (!leaf)
+        return error_nomem();
+    result = page_cursor_open(&cursor, &snapshot);
+    if (result == EVLOG_OK)
+        result = page_seek(&cursor, key, key_size, leaf, &index);
+    page_cursor_free(&cursor);
+    free(leaf);
+    return result;
+}
+
+int env_put(struct env *env, const void *key, size_t key_size, const void *bytes, size_t size,
+            int *is_new)
 {
     MDB_val data = {.mv_size = size, .mv_data = (void *)bytes};
+    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
+    int result = check_way(env, key, key_size);
+    if (result)
+        return result;
+    if (is_new)
+        *is_new = mdb_cursor_get(env->cursor, &name, &old, MDB_SET) == MDB_NOTFOUND;
     return put(env, key, key_size, &data, 0);
+}
+
+int env_delete(struct env *env, const void *key, size_t key_size)
+{
+    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
+    int result = check_way(env, key, key_size);
+    if (result)
+        return result;
+    env->rc = mdb_cursor_get(env->cursor, &name, &old, MDB_SET);
+    if (env->rc == MDB_SUCCESS)
+        env->rc = mdb_cursor_del(env->cursor, 0);
+    if (env->rc == MDB_SUCCESS)
+        return EVLOG_OK;
+    if (env->rc == MDB_NOTFOUND) {
+        env->rc = MDB_SUCCESS;
+        return error_set(EVLOG_NOTFOUND, "%s: no such key", env->path);
+    }
+    return env->rc == MDB_MAP_FULL ? EVLOG_FULL : fail(env, env->rc, "deleting");
 }
 
 int env_base(struct env *env, struct page_snapshot *snapshot)

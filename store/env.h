@@ -25,6 +25,12 @@ struct env_options {
 int env_open(const char *path, const struct env_options *options, struct env **env);
 void env_close(struct env *env);
 
+/* How a commit of an environment that is not `fast` reaches the disk. */
+enum env_flush {
+    ENV_FLUSH_ALL,      /* it survives a power cut */
+    ENV_FLUSH_BUT_LAST, /* a power cut may undo this commit, whole, if none came after it; faster */
+};
+
 /*
  * Runs `fill` in a write transaction and commits. When the map is full it is
  * grown and all is done again, so `fill` must stand being called more than once.
@@ -35,16 +41,20 @@ void env_close(struct env *env);
  * may succeed. EVLOG_IO: a flush failed; nothing has changed as far as any process
  * can see, and this env writes no more (a kernel that lost a page tells it once).
  */
-int env_write(struct env *env, size_t size_hint, int (*fill)(struct env *env, void *ctx),
-              void *ctx);
+int env_write(struct env *env, enum env_flush flush, size_t size_hint,
+              int (*fill)(struct env *env, void *ctx), void *ctx);
 
 /* For use in `fill` only. */
 
 /* Reserves `size` bytes for a key greater than all others; written before the next call. */
 int env_append(struct env *env, const void *key, size_t key_size, size_t size, void **bytes);
 
-/* Sets a key. */
-int env_put(struct env *env, const void *key, size_t key_size, const void *data, size_t size);
+/* Sets a key. `*is_new` (or NULL): it was not there. */
+int env_put(struct env *env, const void *key, size_t key_size, const void *data, size_t size,
+            int *is_new);
+
+/* Takes a key away. EVLOG_NOTFOUND: it was not there. */
+int env_delete(struct env *env, const void *key, size_t key_size);
 
 /* The state this transaction started from; needs no pin. */
 int env_base(struct env *env, struct page_snapshot *snapshot);

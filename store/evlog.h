@@ -62,7 +62,16 @@ extern "C" {
 #define EVLOG_RECEIVERS_MAX 4096        /* connected at one time in a process */
 #define EVLOG_NESTING_MAX 64            /* sends inside receivers inside sends */
 #define EVLOG_PATTERNS_MAX 256          /* event types of one range */
-#define EVLOG_READERS_DEFAULT 1024      /* reads under way at once, all processes */
+#define EVLOG_CONSUMERS_MAX 1024        /* in a log */
+#define EVLOG_CONSUMER_NAME_SIZE_MAX 128
+#define EVLOG_PARKED_MAX 100000          /* events parked for one consumer */
+#define EVLOG_PARKED_ERROR_SIZE_MAX 1024 /* of the sentence kept; longer ones are cut */
+#define EVLOG_DEATHS_MAX 10 /* of a process inside one event's receiver: then it has failed */
+#define EVLOG_STATE_KEY_SIZE_MAX 255
+#define EVLOG_STATE_VALUE_SIZE_MAX (64 << 10)
+#define EVLOG_STATE_COUNT_MAX (1 << 20)               /* keys of one consumer */
+#define EVLOG_STATE_PENDING_MAX (64 << 20)            /* bytes put and not yet acknowledged */
+#define EVLOG_READERS_DEFAULT 1024                    /* reads under way at once, all processes */
 #define EVLOG_TIME_US_MIN INT64_C(-62135596800000000) /* year 1 */
 #define EVLOG_TIME_US_MAX INT64_C(253402300799999999) /* year 9999 */
 
@@ -225,12 +234,25 @@ typedef struct evlog_event {
     const char *sourcelib;  /* ... sourcelib, a version as text: "11.2.0" */
     const void *data;       /* a MessagePack map; NULL when it was erased */
     size_t data_size;
-    int is_replay;        /* delivered again from the log, not by its send */
+    int is_replay;        /* delivered again from the log, not by its send; see consumers */
     int from_event_bus;   /* it came with its metadata from elsewhere: never relay it back */
+    uint32_t attempt;     /* from a consumer: 1, and more when it was handed out before; else 0 */
     evlog_signal *signal; /* NULL: this event type is not defined in this process */
 } evlog_event;
 
 /* ------------------------------------------------------------ receivers ---- */
+
+/* How far a replay came; filled also when it fails, unless EVLOG_INVALID. */
+typedef struct evlog_outcome {
+    uint64_t delivered;        /* receivers' calls that returned 0 */
+    uint64_t failed;           /* calls that did not */
+    uint64_t skipped;          /* evlog_replay_to_receivers: events nobody was connected to */
+    uint64_t refused;          /* calls that were not made: the receiver refuses replays */
+    uint64_t damaged;          /* seqs in the range that could not be read */
+    uint64_t last_seq;         /* of the last event handed to a receiver; 0: none */
+    uint64_t first_failed_seq; /* the first that failed or was damaged; 0: none */
+    int receiver_result;       /* what the first failing receiver returned */
+} evlog_outcome;
 
 /*
  * Returns 0 when the event is dealt with, anything else when that failed; that
@@ -244,20 +266,64 @@ typedef int evlog_receiver(const evlog_event *event, void *ctx);
  */
 EVLOG_API int evlog_fail(const char *why);
 
+/* Where a late receiver or a new consumer begins. */
+enum {
+    EVLOG_START_DEFAULT = 0, /* a receiver: NEW; a consumer: FIRST */
+    EVLOG_START_FIRST = 1,   /* the first event there is */
+    EVLOG_START_NEW = 2,     /* what is sent from now on */
+    EVLOG_START_SEQ = 3,     /* the event `seq`, which may be the next one to come */
+    EVLOG_START_TIME = 4,    /* the first event logged at `time_us` or later */
+    EVLOG_START_LAST = 5,    /* the last `count` events of the types that are wanted */
+};
+
+typedef struct evlog_start {
+    int from;
+    uint64_t seq;
+    int64_t time_us;
+    uint64_t count;
+} evlog_start;
+
+/* What a receiver or consumer with side effects (mail, payment) wants to do with replays. */
+enum {
+    EVLOG_REPLAY_KNOWING = 0, /* take them; is_replay says so */
+    EVLOG_REPLAY_SILENT = 1,  /* take them like any other: is_replay is 0 */
+    EVLOG_REPLAY_REFUSE = 2,  /* pass over them; they are counted as refused */
+};
+
+typedef struct evlog_connect_options {
+    evlog_start start;
+    int replay;             /* EVLOG_REPLAY_... */
+    int keep_going;         /* a failure in the history is counted, and does not end it */
+    evlog_outcome *outcome; /* or NULL: how far the history came */
+} evlog_connect_options;
+
 /*
  * Connects a receiver to a signal, or, with NULL, to all signals of the log,
  * those defined later too. It hears what this process sends from then on, in
  * the order of connection among all receivers; a send that has begun to call
- * receivers does not see it.
+ * receivers does not see it. `options` or NULL.
  *
  * A receiver is known by signal and dispatch_uid, or, where that is NULL or "",
  * by signal, function and ctx. Connecting a known one again changes nothing,
  * not even its place, and is EVLOG_OK (Django: Signal.connect).
  *
- * EVLOG_LIMIT: EVLOG_RECEIVERS_MAX.
+ * With a start other than new it is a late receiver: it gets history first, here, on
+ * this thread: the events of the whole log from there on, whoever sent them, in log
+ * order, each marked is_replay. What this process sends meanwhile it gets from the log
+ * too, after what came before. When nothing is left it is connected like any other, and
+ * the call returns: so each event comes once, none is left out, and no live one comes before
+ * the last of the history. (A receiver that is slower than all senders together does
+ * not come to that end.) It may disconnect itself, which ends the history.
+ * With a NULL signal, history may have events whose type is not defined here.
+ *
+ * A failure of it in the history disconnects it and is EVLOG_RECEIVER, damage is
+ * EVLOG_DAMAGED, both named in evlog_errmsg and outcome; with keep_going they are
+ * counted. EVLOG_LIMIT: EVLOG_RECEIVERS_MAX. EVLOG_INVALID: a start that makes no
+ * sense, or history for a receiver that refuses replays.
  */
 EVLOG_API int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
-                            evlog_receiver *receiver, void *ctx);
+                            evlog_receiver *receiver, void *ctx,
+                            const evlog_connect_options *options);
 
 /*
  * Disconnects what was connected with the same signal, and the same dispatch_uid
@@ -357,6 +423,12 @@ EVLOG_API int evlog_send_events(const evlog_send *sends, size_t count,
 
 /* --------------------------------------------------------------- replay ---- */
 
+/* How fast events are handed out. Zero: as fast as they are taken. */
+typedef struct evlog_pace {
+    double speed; /* 1: with the time between them as they were logged; 10: ten times faster */
+    double per_second; /* at most so many a second */
+} evlog_pace;
+
 /* Which events, and how. Zero: all of them, oldest first, stop at a failure. */
 typedef struct evlog_range {
     uint64_t first_seq;       /* 0: the first there is */
@@ -368,18 +440,8 @@ typedef struct evlog_range {
     uint64_t limit;           /* at most so many events; 0: no limit */
     int newest_first;         /* from the last to the first; limit then counts from the last */
     int keep_going;           /* count failures and damage, and pass on */
+    evlog_pace pace;
 } evlog_range;
-
-/* How far a replay came; filled also when it fails, unless EVLOG_INVALID. */
-typedef struct evlog_outcome {
-    uint64_t delivered;        /* receivers' calls that returned 0 */
-    uint64_t failed;           /* calls that did not */
-    uint64_t skipped;          /* evlog_replay_to_receivers: events nobody was connected to */
-    uint64_t damaged;          /* seqs in the range that could not be read */
-    uint64_t last_seq;         /* of the last event handed to a receiver; 0: none */
-    uint64_t first_failed_seq; /* the first that failed or was damaged; 0: none */
-    int receiver_result;       /* what the first failing receiver returned */
-} evlog_outcome;
 
 /*
  * Delivers a range of the log to `receiver`, in log order, each event marked
@@ -414,6 +476,224 @@ EVLOG_API int evlog_replay_to_receivers(evlog *log, const evlog_range *range,
  */
 EVLOG_API int evlog_read(evlog *log, uint64_t seq, evlog_event **event);
 EVLOG_API void evlog_event_free(evlog_event *event);
+
+/*
+ * Waits until the log has an event after `seq`, whoever sends it, for `timeout_ms` at most
+ * (negative: for ever). `*last_seq` is the last event there is: no greater than `seq` when
+ * the time was up, or for no reason now and then. Costs nothing while it waits; wakes some microseconds
+ * after the commit. (A read_only log in a directory that this process cannot write to is
+ * looked at 50 times a second instead.) EVLOG_BUSY, EVLOG_IO.
+ */
+EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq);
+
+/* ------------------------------------------------------------ consumers ---- */
+
+/*
+ * A consumer is a named place in the log that outlives the process: its checkpoint is the last
+ * seq it is done with. It hears what every process sends, each event in log order, from where it
+ * began and across restarts and crashes.
+ *
+ * At least once: an event is done when its receiver has returned 0, or when it was acknowledged by
+ * hand. Checkpoints are written for up to commit_every events together, and when there is
+ * nothing more to do; what was not written when the process dies comes again, and
+ * its `attempt` says so. Exactly once, for state that is kept here: evlog_state_put and the
+ * checkpoint are one transaction, so after any crash the state is that of the
+ * events up to the checkpoint.
+ *
+ * is_replay of an event from a consumer: it was in the log before the consumer was
+ * made, or last reset. What came while it was not running is no replay.
+ *
+ * One process at a time has a consumer. It is used by one thread at a time, and may be
+ * stopped by any.
+ */
+typedef struct evlog_consumer evlog_consumer;
+
+/* What becomes of an event whose receiver has failed attempt_max times. */
+enum {
+    EVLOG_FAILURE_PARK = 0, /* it is set aside, on record, and the next one comes */
+    EVLOG_FAILURE_STOP = 1, /* EVLOG_RECEIVER; the next poll tries it again */
+    EVLOG_FAILURE_SKIP = 2, /* it counts as done; the notice is all that is left of it */
+};
+
+/* What a consumer's owner may want to know. */
+enum {
+    EVLOG_NOTICE_CAUGHT_UP = 1, /* it has had all there was; from now on events come live */
+    EVLOG_NOTICE_FELL_BEHIND =
+        2,                 /* it was caught up, and is now over behind_count events behind */
+    EVLOG_NOTICE_LOST = 3, /* events that cannot be had any more: damaged, or trimmed away */
+    EVLOG_NOTICE_PARKED = 4,
+    EVLOG_NOTICE_SKIPPED = 5,
+};
+
+typedef struct evlog_notice {
+    int kind;
+    uint64_t
+        first_seq; /* the events concerned; CAUGHT_UP, FELL_BEHIND: its place, and the head */
+    uint64_t last_seq;
+    const char *text; /* why; "" when there is no more to say */
+} evlog_notice;
+
+typedef struct evlog_consumer_options {
+    evlog_start start;        /* when the consumer is new; else it goes on at its checkpoint */
+    int no_create;            /* EVLOG_NOTFOUND when it is new */
+    const char *const *types; /* as in a range; kept with the consumer */
+    size_t type_count;        /* 0: as it was; every type when it is new */
+    int replay;               /* EVLOG_REPLAY_... */
+    int ack_by_hand;          /* events are done by evlog_consumer_ack, not by returning 0 */
+    int on_failure;           /* EVLOG_FAILURE_... */
+    uint32_t attempt_max;     /* 0: 3 */
+    uint32_t backoff_ms;      /* before the second attempt, doubled for each more; 0: 100 */
+    uint32_t backoff_max_ms;  /* 0: 30000 */
+    uint32_t commit_every;    /* events; 0: 256; 1: after each */
+    uint32_t claim_wait_ms;   /* how long to wait for a consumer that another process has */
+    uint64_t behind_count;    /* 0: 1024 */
+    evlog_pace pace;
+    void (*notice)(const evlog_notice *notice, void *ctx); /* or NULL */
+    void *notice_ctx;
+} evlog_consumer_options;
+
+/*
+ * Opens a consumer, and makes it when it does not exist. `name`: 1 to
+ * EVLOG_CONSUMER_NAME_SIZE_MAX bytes, without blanks, control characters or '*'.
+ *
+ * EVLOG_BUSY: another process has it, named with its pid, or this one has it open already; a dead
+ * one never does. EVLOG_CONFLICT: the event at its checkpoint is not in this log as it was (a
+ * power cut took events of an EVLOG_FAST log, or the log is another's copy): evlog_consumer_reset
+ * puts it somewhere. EVLOG_READONLY: a log that is open for reading has no consumers to open.
+ * EVLOG_LIMIT: EVLOG_CONSUMERS_MAX. EVLOG_NOTFOUND, EVLOG_INVALID, EVLOG_DAMAGED, EVLOG_FULL.
+ */
+EVLOG_API int evlog_consumer_open(evlog *log, const char *name,
+                                  const evlog_consumer_options *options,
+                                  evlog_consumer **consumer);
+
+/*
+ * Writes the checkpoint and frees the consumer and its claim, whatever it returns. The failure of
+ * that last commit: what it held comes again. EVLOG_BUSY, and nothing is done: inside its own receiver.
+ */
+EVLOG_API int evlog_consumer_close(evlog_consumer *consumer);
+
+/*
+ * Hands out at most `limit` events (0: as many as there are), and returns when it has, or when there
+ * are no more and it has handed out some; else it waits up to `timeout_ms` (negative: for ever) for
+ * the first. `receiver` NULL: to the receivers connected in this process to each
+ * event's signal, in their order; one that fails fails the event, and an event without any is done.
+ * `*count` (or NULL) is set always: the events that were handed out.
+ *
+ * An event whose receiver fails is tried again after a while, up to attempt_max times, and then as
+ * on_failure says. Events that are lost are told by the notice and put on record like parked ones.
+ * Parked events that are to be retried (evlog_parked_retry) come first.
+ *
+ * EVLOG_OK also when there was nothing, when it is paused, and when it was stopped. EVLOG_RECEIVER: with
+ * EVLOG_FAILURE_STOP. EVLOG_LIMIT: EVLOG_PARKED_MAX. EVLOG_BUSY: inside its own receiver, or no reader
+ * slot is free. EVLOG_FULL, EVLOG_IO: the checkpoint could not be written; the next poll tries again.
+ */
+EVLOG_API int evlog_consumer_poll(evlog_consumer *consumer, uint64_t limit, int64_t timeout_ms,
+                                  evlog_receiver *receiver, void *ctx, uint64_t *count);
+
+/* Polls until evlog_consumer_stop, and returns EVLOG_OK then; else as evlog_consumer_poll. */
+EVLOG_API int evlog_consumer_run(evlog_consumer *consumer, evlog_receiver *receiver, void *ctx);
+
+/*
+ * Makes the poll or run under way return after the event it is at, or else the next one at once.
+ * From any thread, and from a signal handler.
+ */
+EVLOG_API void evlog_consumer_stop(evlog_consumer *consumer);
+
+/*
+ * Acknowledges all events up to `seq`, and returns when that is written. For consumers with ack_by_hand, also
+ * inside the receiver. EVLOG_INVALID: `seq` was not handed out yet. Acknowledging again is EVLOG_OK.
+ */
+EVLOG_API int evlog_consumer_ack(evlog_consumer *consumer, uint64_t seq);
+
+/*
+ * A consumer's state: small values by key, which are its own. What a receiver puts is
+ * seen by evlog_state_get at once, and becomes lasting in one transaction with the checkpoint
+ * that passes its event; a receiver that fails has put nothing. A value that was got is valid until the next call for
+ * this consumer. Keys are bytes, 1 to EVLOG_STATE_KEY_SIZE_MAX. On the consumer's thread.
+ *
+ * EVLOG_NOTFOUND: no such key (get, delete). EVLOG_LIMIT: the sizes in evlog.h, or, by hand, more than
+ * EVLOG_STATE_PENDING_MAX not acknowledged. (EVLOG_STATE_COUNT_MAX is met when it is written.)
+ */
+EVLOG_API int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size,
+                              const void **value, size_t *value_size);
+EVLOG_API int evlog_state_put(evlog_consumer *consumer, const void *key, size_t key_size,
+                              const void *value, size_t value_size);
+EVLOG_API int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_size);
+
+/* What there is to know of a consumer from outside. */
+typedef struct evlog_consumer_info {
+    const char *name;
+    uint64_t checkpoint;      /* the last seq it is done with; 0: none */
+    uint64_t lag_count;       /* events in the log after it, wanted or not */
+    int64_t lag_us;           /* how long ago the first of these was logged */
+    uint64_t replay_last_seq; /* up to here events are replays to it */
+    int64_t created_us;
+    int64_t updated_us; /* its last commit */
+    uint64_t done_count, refused_count, skipped_count;
+    uint64_t parked_count; /* on record, those that wait to be retried included */
+    uint64_t retry_count;
+    uint64_t state_count; /* keys */
+    int is_paused;
+    int32_t pid; /* of the process that has it; 0: none */
+    const char *const *types;
+    size_t type_count; /* 0: every type */
+} evlog_consumer_info;
+
+/*
+ * Calls `visit` for each consumer, in the order of their names, until it returns other than 0, and
+ * returns that, or EVLOG_OK. The info is valid inside the call. With a name: only for that one, or EVLOG_NOTFOUND.
+ */
+EVLOG_API int evlog_each_consumer(evlog *log, const char *name,
+                                  int (*visit)(const evlog_consumer_info *info, void *ctx),
+                                  void *ctx);
+
+/* Takes a consumer away, with its parked events and its state. EVLOG_NOTFOUND; EVLOG_BUSY: a process has it. */
+EVLOG_API int evlog_consumer_remove(evlog *log, const char *name);
+
+/* What evlog_consumer_reset does. */
+typedef struct evlog_reset {
+    uint64_t old_checkpoint, checkpoint;
+    uint64_t state_count; /* keys that are dropped */
+    uint64_t
+        parked_count; /* parked events that are dropped: they come again, or are passed over */
+} evlog_reset;
+
+/*
+ * Puts a consumer somewhere else: the event of `start` is its next. Its state is dropped, since it is
+ * that of other events, and parked events after the new checkpoint, since they come again. All
+ * that is in the log now is a replay to it. With dry_run it only tells, in `reset` (or NULL), what it would do.
+ * EVLOG_NOTFOUND, EVLOG_BUSY, EVLOG_INVALID.
+ */
+EVLOG_API int evlog_consumer_reset(evlog *log, const char *name, const evlog_start *start,
+                                   int dry_run, evlog_reset *reset);
+
+/* A paused consumer hands out nothing, in whichever process it is, until it is resumed. EVLOG_NOTFOUND. */
+EVLOG_API int evlog_consumer_pause(evlog *log, const char *name, int is_paused);
+
+/* An event on record as not done. */
+typedef struct evlog_parked {
+    uint64_t seq;
+    uint64_t last_seq; /* seq; or of a range that was lost, its last */
+    uint32_t attempt_count;
+    int64_t time_us; /* of the last attempt */
+    int is_lost;     /* damaged or trimmed away when the consumer came there */
+    int is_retry;    /* it waits to be retried */
+    const char *error;
+} evlog_parked;
+
+/* Calls `visit` for each parked event of a consumer, by seq, as evlog_each_consumer does. */
+EVLOG_API int evlog_each_parked(evlog *log, const char *name,
+                                int (*visit)(const evlog_parked *parked, void *ctx), void *ctx);
+
+/*
+ * Has a parked event, or with seq 0 all of them, handed out again by the consumer's next poll, in whichever
+ * process. One that fails again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such
+ * consumer or parked event.
+ */
+EVLOG_API int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count);
+
+/* Takes a parked event, or with seq 0 all of them, off the record for good. As evlog_parked_retry. */
+EVLOG_API int evlog_parked_drop(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 
 /* ----------------------------------------------------- looking at a log ---- */
 

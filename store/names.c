@@ -30,15 +30,14 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "entries.h"
 #include "env.h"
 #include "error.h"
-#include "pack.h"
 
 #define CHUNK 256
 #define CHUNKS 256
 #define BUCKETS 1024
 #define KEY_SIZE 5
-#define SUM_SIZE 9 /* of the checksum as it is packed */
 #define ENTRY_SIZE_MAX ((size_t)1 << 20)
 
 _Static_assert(CHUNK *CHUNKS > EVLOG_TYPES_MAX, "the chunks hold every type");
@@ -171,17 +170,11 @@ static int take_texts(struct names *names, uint32_t number, const msgpack_object
     return name ? add(names, name) : error_nomem();
 }
 
-static uint64_t checksum(struct names *names, uint32_t number, const void *bytes, size_t size)
+static int parse(struct names *names, uint32_t number, const void *bytes, size_t size)
 {
     unsigned char key[KEY_SIZE];
     make_key(names, number, key);
-    return XXH3_64bits_withSeed((const char *)bytes + 1 + SUM_SIZE, size - 1 - SUM_SIZE,
-                                XXH3_64bits(key, sizeof key));
-}
-
-static int parse(struct names *names, uint32_t number, const void *bytes, size_t size)
-{
-    if (size <= 1 + SUM_SIZE || pack_check(bytes, size))
+    if (!entry_is_sound(key, sizeof key, bytes, size))
         return damaged(names, number);
     msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);
@@ -189,9 +182,7 @@ static int parse(struct names *names, uint32_t number, const void *bytes, size_t
     int result = EVLOG_DAMAGED;
     if (msgpack_unpack_next(&unpacked, bytes, size, &used) == MSGPACK_UNPACK_SUCCESS) {
         const msgpack_object_array *array = &unpacked.data.via.array;
-        if (unpacked.data.type == MSGPACK_OBJECT_ARRAY && array->size == 1 + NAMES_TEXTS &&
-            array->ptr[0].type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
-            array->ptr[0].via.u64 == checksum(names, number, bytes, size))
+        if (array->size == 1 + NAMES_TEXTS)
             result = take_texts(names, number, array->ptr + 1);
     }
     msgpack_unpacked_destroy(&unpacked);
@@ -309,21 +300,17 @@ struct intern {
     uint32_t made; /* the number of a new entry, not yet in memory */
 };
 
-static void pack_entry(struct names *names, uint32_t number, const char *const text[],
-                       msgpack_sbuffer *buffer)
+static void pack_entry(const char *const text[], msgpack_sbuffer *buffer)
 {
     msgpack_packer packer;
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
-    msgpack_pack_fix_uint64(&packer, 0);
+    msgpack_pack_fix_uint64(&packer, 0); /* the checksum, see entry_seal */
     for (int i = 0; i < NAMES_TEXTS; i++)
         if (text[i])
             msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]));
         else
             msgpack_pack_nil(&packer);
-    uint64_t sum = buffer->data ? checksum(names, number, buffer->data, buffer->size) : 0;
-    for (int i = 0; buffer->data && i < 8; i++)
-        buffer->data[2 + i] = (char)(sum >> (56 - 8 * i));
 }
 
 /* In the write transaction: another process may have been first. */
@@ -350,9 +337,12 @@ static int make_entry(struct env *env, void *ctx)
     make_key(names, number, key);
     msgpack_sbuffer buffer;
     msgpack_sbuffer_init(&buffer);
-    pack_entry(names, number, intern->text, &buffer);
-    result =
-        buffer.data ? env_put(env, key, sizeof key, buffer.data, buffer.size) : error_nomem();
+    pack_entry(intern->text, &buffer);
+    result = buffer.data ? EVLOG_OK : error_nomem();
+    if (result == EVLOG_OK) {
+        entry_seal(key, sizeof key, buffer.data, buffer.size);
+        result = env_put(env, key, sizeof key, buffer.data, buffer.size, NULL);
+    }
     msgpack_sbuffer_destroy(&buffer);
     intern->made = number;
     return result;
@@ -366,7 +356,8 @@ int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
     pthread_mutex_lock(&names->lock);
     intern.found = find(names, text);
     if (!intern.found)
-        result = env_write(names->env, EVLOG_NAME_SIZE_MAX * NAMES_TEXTS, make_entry, &intern);
+        result = env_write(names->env, ENV_FLUSH_ALL, EVLOG_NAME_SIZE_MAX * NAMES_TEXTS,
+                           make_entry, &intern);
     if (result == EVLOG_OK && !intern.found) {
         size_t size[NAMES_TEXTS];
         for (int i = 0; i < NAMES_TEXTS; i++)

@@ -3,8 +3,9 @@
  *
  *   LOG/format             what this is: text, see format.c; makes the directory a log
  *   LOG/events.mdb         the records: unnamed database, key = seq (record.c)
- *   LOG/state.mdb          types and sources (names.c); later consumers and theirs
+ *   LOG/state.mdb          types and sources (names.c), consumers and theirs (replay/)
  *   LOG/....mdb-lock       liblmdb's two, with its readers and its writer's mutex
+ *   LOG/shared             what the processes tell each other (shared.c)
  *   LOG/lock               ours: held (flock) while the environments open and close
  *
  * Two environments, so that who writes down a type or a position does not wait for a
@@ -43,6 +44,7 @@
 #define EVENTS_FILE "events.mdb"
 #define STATE_FILE "state.mdb"
 #define LOCK_FILE "lock"
+#define SHARED_FILE "shared"
 
 /* ---------------------------------------------------------- the ground ---- */
 
@@ -130,7 +132,8 @@ static int is_ours(const char *name)
     static const char *const names[] = {".",         "..",
                                         LOCK_FILE,   FORMAT_FILE ".new",
                                         EVENTS_FILE, EVENTS_FILE "-lock",
-                                        STATE_FILE,  STATE_FILE "-lock"};
+                                        STATE_FILE,  STATE_FILE "-lock",
+                                        SHARED_FILE};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;
@@ -261,12 +264,16 @@ static int open_locked(struct store *store, const evlog_options *options)
 /* What needs no lock: in memory, and by transactions. */
 static int open_parts(struct store *store, const evlog_options *options)
 {
-    int result = names_open(store->state, NAMES_TYPE, store->read_only, &store->types);
+    char path[PATH_MAX];
+    path_of(store, SHARED_FILE, path);
+    int result = shared_open(path, store->read_only, &store->shared);
+    if (result == EVLOG_OK)
+        result = names_open(store->state, NAMES_TYPE, store->read_only, &store->types);
     if (result == EVLOG_OK)
         result = names_open(store->state, NAMES_SOURCE, store->read_only, &store->sources);
     if (result == EVLOG_OK && !store->read_only)
-        result =
-            appender_open(store->events, record_origin(store->format.uuid), &store->appender);
+        result = appender_open(store->events, store->shared, record_origin(store->format.uuid),
+                               &store->appender);
     if (result == EVLOG_OK && !store->read_only && store->format.durability == EVLOG_FAST)
         result = flusher_open(store->events, options->flush_every_ms, &store->flusher);
     return result;
@@ -279,6 +286,7 @@ int store_close(struct store *store)
     appender_close(store->appender);
     names_close(store->types);
     names_close(store->sources);
+    shared_close(store->shared);
     if (lock_directory(store, &fd))
         fd = -1; /* the races it guards against are rarer than a log that cannot be closed */
     env_close(store->events);

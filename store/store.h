@@ -10,6 +10,7 @@
 #include "evlog.h"
 #include "format.h"
 #include "names.h"
+#include "shared.h"
 
 /* The fields may be read, but not changed, by the folders to the right. */
 struct store {
@@ -18,6 +19,7 @@ struct store {
     struct env *events; /* the records, by seq */
     struct env *state;  /* everything else */
     struct names *types, *sources;
+    struct shared *shared;     /* NULL: a reader that may not write to it */
     struct appender *appender; /* NULL: read only */
     struct flusher *flusher;   /* NULL: durable, or read only */
     char path[];

@@ -34,7 +34,7 @@ static int act(const evlog_event *event, void *ctx)
     fixture->heard[size] = actor->letter;
     fixture->heard[size + 1] = '\0';
     if (actor->connects)
-        OK(evlog_connect(fixture->log, fixture->signal, NULL, act, actor->connects));
+        OK(evlog_connect(fixture->log, fixture->signal, NULL, act, actor->connects, NULL));
     if (actor->disconnects)
         evlog_disconnect(fixture->log, fixture->signal, NULL, act, actor->disconnects);
     if (actor->sends) {
@@ -61,7 +61,7 @@ static void begin(struct fixture *fixture, const void *home)
 
 static void connect(struct fixture *fixture, struct actor *actor)
 {
-    OK(evlog_connect(fixture->log, fixture->signal, NULL, act, actor));
+    OK(evlog_connect(fixture->log, fixture->signal, NULL, act, actor, NULL));
 }
 
 /* Sends once; what was heard is `expected`. */
@@ -95,7 +95,7 @@ static void returns_each_response(void **state)
     assert_int_equal(sent.seq, 1);
     evlog_sent_free(&sent);
     connect(&fixture, &fixture.a);
-    OK(evlog_connect(fixture.log, fixture.signal, "named", act, &fixture.b));
+    OK(evlog_connect(fixture.log, fixture.signal, "named", act, &fixture.b, NULL));
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.response_count, 2);
     assert_ptr_equal(sent.responses[0].ctx, &fixture.a);
@@ -176,8 +176,8 @@ static void dispatch_uid_is_the_identity(void **state)
 {
     struct fixture fixture;
     begin(&fixture, *state);
-    OK(evlog_connect(fixture.log, fixture.signal, "uid", act, &fixture.a));
-    OK(evlog_connect(fixture.log, fixture.signal, "uid", act, &fixture.b));
+    OK(evlog_connect(fixture.log, fixture.signal, "uid", act, &fixture.a, NULL));
+    OK(evlog_connect(fixture.log, fixture.signal, "uid", act, &fixture.b, NULL));
     send_and_hear(&fixture, "a");
     /* connected with a uid, it is only disconnected by it */
     FAILS(EVLOG_NOTFOUND, "not connected",
@@ -192,9 +192,9 @@ static void empty_dispatch_uid_is_none(void **state)
 {
     struct fixture fixture;
     begin(&fixture, *state);
-    OK(evlog_connect(fixture.log, fixture.signal, "", act, &fixture.a));
-    OK(evlog_connect(fixture.log, fixture.signal, NULL, act, &fixture.a));
-    OK(evlog_connect(fixture.log, fixture.signal, "", act, &fixture.b));
+    OK(evlog_connect(fixture.log, fixture.signal, "", act, &fixture.a, NULL));
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, act, &fixture.a, NULL));
+    OK(evlog_connect(fixture.log, fixture.signal, "", act, &fixture.b, NULL));
     send_and_hear(&fixture, "ab");
     OK(evlog_close(fixture.log));
 }
@@ -222,9 +222,9 @@ static void null_signal_is_all_signals(void **state)
     evlog_signal *later;
     begin(&fixture, *state);
     connect(&fixture, &fixture.a);
-    OK(evlog_connect(fixture.log, NULL, NULL, act, &fixture.b));
+    OK(evlog_connect(fixture.log, NULL, NULL, act, &fixture.b, NULL));
     connect(&fixture, &fixture.c);
-    OK(evlog_connect(fixture.log, fixture.signal, NULL, act, &fixture.b)); /* another one */
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, act, &fixture.b, NULL)); /* another one */
     send_and_hear(&fixture, "abcb");
     OK(evlog_define(fixture.log, "later.v1", 0, NULL, &later));
     assert_true(evlog_has_receivers(later));
@@ -291,7 +291,7 @@ static void nested_sends_are_depth_first(void **state)
     fixture.a.sends = fixture.other;
     connect(&fixture, &fixture.a);
     connect(&fixture, &fixture.b);
-    OK(evlog_connect(fixture.log, fixture.other, NULL, act, &fixture.c));
+    OK(evlog_connect(fixture.log, fixture.other, NULL, act, &fixture.c, NULL));
     send_and_hear(&fixture, "acb");
     evlog_event *event;
     OK(evlog_read(fixture.log, 2, &event));
@@ -314,7 +314,7 @@ static void endless_nesting_is_stopped(void **state)
     struct fixture fixture;
     int depth = 0;
     begin(&fixture, *state);
-    OK(evlog_connect(fixture.log, fixture.signal, NULL, send_again, &depth));
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, send_again, &depth, NULL));
     FAILS(EVLOG_RECEIVER, "event 1",
           evlog_send_event(fixture.signal, "\x80", 1, &(evlog_send_options){.not_robust = 1},
                            NULL));
@@ -339,7 +339,7 @@ static void closing_inside_is_refused(void **state)
 {
     struct fixture fixture;
     begin(&fixture, *state);
-    OK(evlog_connect(fixture.log, fixture.signal, NULL, close_inside, fixture.log));
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, close_inside, fixture.log, NULL));
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
     OK(evlog_replay(fixture.log, NULL, close_inside, fixture.log, NULL));
     OK(evlog_close(fixture.log));
@@ -362,7 +362,7 @@ static void event_is_in_the_log_before_receivers(void **state)
     struct fixture fixture;
     evlog_sent sent;
     begin(&fixture, *state);
-    OK(evlog_connect(fixture.log, fixture.signal, NULL, read_inside, fixture.log));
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, read_inside, fixture.log, NULL));
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.response_count, 1);
     assert_int_equal(sent.responses[0].result, 0);
@@ -383,13 +383,14 @@ static void bad_connections_are_refused(void **state)
     OK(evlog_open(in(*state, "other"), NULL, &other_log));
     OK(evlog_define(other_log, TYPE, 0, NULL, &foreign));
     FAILS(EVLOG_INVALID, "no receiver",
-          evlog_connect(fixture.log, fixture.signal, NULL, NULL, NULL));
+          evlog_connect(fixture.log, fixture.signal, NULL, NULL, NULL, NULL));
     FAILS(EVLOG_INVALID, "no receiver",
-          evlog_connect(fixture.log, fixture.signal, "u", NULL, NULL));
-    FAILS(EVLOG_INVALID, "another log", evlog_connect(fixture.log, foreign, NULL, act, NULL));
+          evlog_connect(fixture.log, fixture.signal, "u", NULL, NULL, NULL));
+    FAILS(EVLOG_INVALID, "another log",
+          evlog_connect(fixture.log, foreign, NULL, act, NULL, NULL));
     FAILS(EVLOG_INVALID, "dispatch_uid",
-          evlog_connect(fixture.log, fixture.signal, long_uid, act, NULL));
-    FAILS(EVLOG_INVALID, "no log", evlog_connect(NULL, NULL, NULL, act, NULL));
+          evlog_connect(fixture.log, fixture.signal, long_uid, act, NULL, NULL));
+    FAILS(EVLOG_INVALID, "no log", evlog_connect(NULL, NULL, NULL, act, NULL, NULL));
     assert_false(evlog_has_receivers(fixture.signal));
     OK(evlog_close(other_log));
     OK(evlog_close(fixture.log));
@@ -402,11 +403,11 @@ static void connections_are_limited(void **state)
     static struct actor many[EVLOG_RECEIVERS_MAX + 1];
     begin(&fixture, *state);
     for (int i = 0; i < EVLOG_RECEIVERS_MAX; i++)
-        OK(evlog_connect(fixture.log, fixture.other, NULL, act, &many[i]));
+        OK(evlog_connect(fixture.log, fixture.other, NULL, act, &many[i], NULL));
     FAILS(EVLOG_LIMIT, "4096",
-          evlog_connect(fixture.log, fixture.other, NULL, act, &many[EVLOG_RECEIVERS_MAX]));
+          evlog_connect(fixture.log, fixture.other, NULL, act, &many[EVLOG_RECEIVERS_MAX], NULL));
     OK(evlog_disconnect(fixture.log, fixture.other, NULL, act, &many[7]));
-    OK(evlog_connect(fixture.log, fixture.other, NULL, act, &many[EVLOG_RECEIVERS_MAX]));
+    OK(evlog_connect(fixture.log, fixture.other, NULL, act, &many[EVLOG_RECEIVERS_MAX], NULL));
     OK(evlog_close(fixture.log));
 }
 

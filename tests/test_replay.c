@@ -185,9 +185,9 @@ static void replays_to_connected_receivers(void **state)
     struct heard first = {.count = 0}, second = {.count = 0};
     OK(evlog_signal_by_type(log, "a.one.v1", &one));
     OK(evlog_signal_by_type(log, "b.v1", &b));
-    OK(evlog_connect(log, one, NULL, hear, &first));
-    OK(evlog_connect(log, one, NULL, hear, &second));
-    OK(evlog_connect(log, b, NULL, hear, &second));
+    OK(evlog_connect(log, one, NULL, hear, &first, NULL));
+    OK(evlog_connect(log, one, NULL, hear, &second, NULL));
+    OK(evlog_connect(log, b, NULL, hear, &second, NULL));
     evlog_disable(b);
     OK(evlog_replay_to_receivers(log, &(evlog_range){.last_seq = 9}, &outcome));
     assert_int_equal(first.count, 3);

@@ -25,7 +25,7 @@ static void begin(struct fixture *fixture, const void *home, evlog_options optio
     options.durability = EVLOG_FAST;
     OK(evlog_open(in(home, "log"), &options, &fixture->log));
     OK(evlog_define(fixture->log, TYPE, 3, NULL, &fixture->signal));
-    OK(evlog_connect(fixture->log, fixture->signal, NULL, hear, fixture));
+    OK(evlog_connect(fixture->log, fixture->signal, NULL, hear, fixture, NULL));
 }
 
 static uint64_t head(const struct fixture *fixture)
@@ -303,7 +303,7 @@ static void many_not_robust(void **state)
     evlog_send sends[3];
     evlog_sent sent[3];
     begin(&fixture, *state, (evlog_options){.service = "lms"});
-    OK(evlog_connect(fixture.log, fixture.signal, "second", fail_second, NULL));
+    OK(evlog_connect(fixture.log, fixture.signal, "second", fail_second, NULL, NULL));
     for (int i = 0; i < 3; i++)
         sends[i] = (evlog_send){.signal = fixture.signal, .data = "\x80", .data_size = 1};
     FAILS(EVLOG_RECEIVER, "event 2",

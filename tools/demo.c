@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     must(evlog_define(log, COURSE_ENROLLMENT_CHANGED, 0, NULL, &changed));
     must(evlog_define(log, SESSION_LOGIN_COMPLETED, 0, NULL, &login));
     must(evlog_connect(log, created, "notification_preferences", create_notification_preference,
-                       log));
+                       log, NULL));
 
     printf("1. Five learners log in, enroll, and one upgrades. A receiver is connected to the\n"
            "   enrollments; nobody listens to the rest.\n");

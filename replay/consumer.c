@@ -1,0 +1,322 @@
+/*
+ * Opening and closing a consumer.
+ *
+ * A consumer is an entry in state.mdb (position.c) and, while a process has it, a claim on its slot
+ * in the file `shared` (store/shared.c). Claims of one process do not exclude each other,
+ * so the log has a list of those open here. An open consumer counts as a call under way: the log
+ * is not closed before it.
+ *
+ * What is kept of the event at the checkpoint is its chain. When the log has another event
+ * there, or none, it is not the log whose events were dealt with (a power cut took them from an
+ * EVLOG_FAST log, and new ones have come since): going on would pass over events that nobody has had. So
+ * that is refused, and named.
+ */
+#include "consumer.h"
+
+#include <inttypes.h>
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "error.h"
+#include "start.h"
+
+int consumer_enter(evlog_consumer *consumer)
+{
+    if (!consumer)
+        return error_set(EVLOG_INVALID, "no consumer is given");
+    return log_enter(consumer->log);
+}
+
+void consumer_leave(evlog_consumer *consumer)
+{
+    log_leave(consumer->log);
+}
+
+/* -------------------------------------------------------------- options ---- */
+
+static int check_options(const evlog_consumer_options *options)
+{
+    if (options->replay < 0 || options->replay > EVLOG_REPLAY_REFUSE)
+        return error_set(EVLOG_INVALID, "replay: %d is no EVLOG_REPLAY_...", options->replay);
+    if (options->on_failure < 0 || options->on_failure > EVLOG_FAILURE_SKIP)
+        return error_set(EVLOG_INVALID, "on_failure: %d is no EVLOG_FAILURE_...",
+                         options->on_failure);
+    return pace_check(&options->pace);
+}
+
+static evlog_consumer_options with_defaults(const evlog_consumer_options *options)
+{
+    evlog_consumer_options full = *options;
+    full.attempt_max = full.attempt_max ? full.attempt_max : 3;
+    full.backoff_ms = full.backoff_ms ? full.backoff_ms : 100;
+    full.backoff_max_ms = full.backoff_max_ms ? full.backoff_max_ms : 30000;
+    full.commit_every = full.commit_every ? full.commit_every : 256;
+    full.behind_count = full.behind_count ? full.behind_count : 1024;
+    return full;
+}
+
+/* ---------------------------------------------------------------- filter ---- */
+
+/* Writes down which types are wanted. */
+static int write_filter(evlog_consumer *consumer)
+{
+    const evlog_consumer_options *options = &consumer->options;
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+    struct key key = position_key(KIND_FILTER, consumer->name, NULL, 0);
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, 2);
+    msgpack_pack_fix_uint64(&packer, 0);
+    msgpack_pack_array(&packer, options->type_count);
+    int failed = 0;
+    for (size_t i = 0; i < options->type_count; i++)
+        failed |=
+            msgpack_pack_str_with_body(&packer, options->types[i], strlen(options->types[i]));
+    struct change *change = failed ? NULL : change_new(&key, buffer.data, buffer.size, 0);
+    msgpack_sbuffer_destroy(&buffer);
+    if (!change)
+        return error_nomem();
+    int result = position_write(consumer->log->store, consumer->name, NULL, NULL, change,
+                                &consumer->position);
+    free(change);
+    return result;
+}
+
+static int begin_filter(evlog_consumer *consumer)
+{
+    struct filter checked;
+    const evlog_consumer_options *options = &consumer->options;
+    size_t count;
+    int result = EVLOG_OK;
+    if (options->type_count) {
+        result = filter_begin(&checked, options->types, options->type_count);
+        if (result)
+            return result;
+        filter_free(&checked);
+        result = write_filter(consumer);
+    }
+    if (result == EVLOG_OK)
+        result = types_read(consumer->log->store, consumer->name, &consumer->types, &count);
+    if (result == EVLOG_OK)
+        result = filter_begin(&consumer->filter, (const char *const *)consumer->types, count);
+    return result;
+}
+
+/* --------------------------------------------------------------- claiming ---- */
+
+static int is_open_here(const evlog *log, const char *name)
+{
+    for (evlog_consumer *other = log->consumers; other; other = other->next)
+        if (strcmp(other->name, name) == 0)
+            return 1;
+    return 0;
+}
+
+int consumer_claim(evlog *log, const char *name, unsigned slot, uint32_t wait_ms)
+{
+    int64_t until_us = pace_now_us() + (int64_t)wait_ms * 1000;
+    for (;;) {
+        pid_t holder = 0;
+        int result = shared_claim(log->store->shared, slot, &holder);
+        if (result != EVLOG_BUSY)
+            return result;
+        if (pace_now_us() >= until_us)
+            return error_set(EVLOG_BUSY, "consumer %s: process %d has it", name, (int)holder);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+/* Takes a place in the list, if no other in this process has it. */
+static int enlist(evlog_consumer *consumer)
+{
+    evlog *log = consumer->log;
+    int result = EVLOG_OK;
+    pthread_mutex_lock(&log->lock);
+    if (is_open_here(log, consumer->name)) {
+        result = error_set(EVLOG_BUSY, "consumer %s: this process (%d) has it open already",
+                           consumer->name, (int)log->pid);
+    } else {
+        consumer->next = log->consumers;
+        log->consumers = consumer;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return result;
+}
+
+static void delist(evlog_consumer *consumer)
+{
+    evlog *log = consumer->log;
+    pthread_mutex_lock(&log->lock);
+    evlog_consumer **at = &log->consumers;
+    while (*at && *at != consumer)
+        at = &(*at)->next;
+    if (*at)
+        *at = consumer->next;
+    pthread_mutex_unlock(&log->lock);
+}
+
+/* ---------------------------------------------------------------- opening ---- */
+
+static int make_new(evlog_consumer *consumer)
+{
+    const evlog_consumer_options *options = &consumer->options;
+    struct store *store = consumer->log->store;
+    struct position position = {.slot = 0};
+    struct reader reader = {.events = NULL};
+    int result = position_read(store, consumer->name, &consumer->position);
+    if (result != EVLOG_NOTFOUND || options->no_create)
+        return result;
+    result = start_find(consumer->log, &options->start, EVLOG_START_FIRST, options->types,
+                        options->type_count, &position.checkpoint, &position.replay_last_seq);
+    if (result)
+        return result;
+    uint64_t seq = position.checkpoint;
+    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        position.chain = reader.events[0].record.chain;
+    reader_free(&reader);
+    result = position_create(store, consumer->name, &position);
+    consumer->position = position;
+    return result;
+}
+
+/* Is the event at the checkpoint the one that was dealt with? */
+static int check_place(const evlog_consumer *consumer)
+{
+    const struct position *position = &consumer->position;
+    struct store *store = consumer->log->store;
+    struct reader reader = {.events = NULL};
+    uint64_t first, head, seq = position->checkpoint;
+    int is_same = 1;
+    int result = store_bounds(store, &first, &head);
+    if (result)
+        return result;
+    if (seq > head)
+        is_same = 0;
+    else if (seq >= first && seq && position->chain &&
+             reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        is_same = reader.events[0].record.chain == position->chain;
+    reader_free(&reader);
+    if (is_same)
+        return EVLOG_OK;
+    return error_set(EVLOG_CONFLICT,
+                     "consumer %s: it is done with event %" PRIu64
+                     ", which is not in this log as it was (the last is %" PRIu64
+                     "); put it somewhere with evlog consumer reset",
+                     consumer->name, seq, head);
+}
+
+/* With the claim: nobody else moves it any more. */
+static int begin(evlog_consumer *consumer)
+{
+    struct store *store = consumer->log->store;
+    int result = position_read(store, consumer->name, &consumer->position);
+    if (result == EVLOG_OK)
+        result = check_place(consumer);
+    if (result == EVLOG_OK)
+        result = begin_filter(consumer);
+    if (result)
+        return result;
+    const struct position *position = &consumer->position;
+    uint64_t tag = (uint64_t)position->created_us;
+    shared_mark_begin(store->shared, position->slot, tag ? tag : 1);
+    consumer->mark = shared_mark_get(store->shared, position->slot);
+    if (consumer->mark.seq <= position->checkpoint)
+        consumer->mark = (struct shared_mark){.seq = 0};
+    consumer->place = consumer->out = consumer->acked = position->checkpoint;
+    consumer->chain = position->chain;
+    consumer->tag = consumer->options.ack_by_hand ? consumer->out : 0;
+    consumer->committed_us = pace_now_us();
+    consumer->pace.wanted = consumer->options.pace;
+    return EVLOG_OK;
+}
+
+static int open_consumer(evlog_consumer *consumer)
+{
+    int result = make_new(consumer);
+    if (result == EVLOG_OK)
+        result = consumer_claim(consumer->log, consumer->name, consumer->position.slot,
+                                consumer->options.claim_wait_ms);
+    consumer->has_claim = result == EVLOG_OK;
+    return result ? result : begin(consumer);
+}
+
+static void destroy(evlog_consumer *consumer)
+{
+    if (consumer->has_claim)
+        shared_release(consumer->log->store->shared, consumer->position.slot);
+    delist(consumer);
+    pending_free(&consumer->pending);
+    filter_free(&consumer->filter);
+    free(consumer->types);
+    reader_free(&consumer->reader);
+    free(consumer->value);
+    free(consumer);
+}
+
+static int check(evlog *log, const char *name, const evlog_consumer_options *options,
+                 evlog_consumer **opened)
+{
+    int result = position_check_name(name);
+    if (result == EVLOG_OK)
+        result = check_options(options);
+    if (result == EVLOG_OK && !opened)
+        result = error_set(EVLOG_INVALID, "no place for the consumer is given");
+    if (result == EVLOG_OK && log->store->read_only)
+        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
+    return result;
+}
+
+int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_options *options,
+                        evlog_consumer **opened)
+{
+    evlog_consumer_options defaults = {.replay = 0};
+    if (!options)
+        options = &defaults;
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = check(log, name, options, opened);
+    evlog_consumer *consumer = result ? NULL : calloc(1, sizeof *consumer);
+    if (!result && !consumer)
+        result = error_nomem();
+    if (result) {
+        log_leave(log);
+        return result;
+    }
+    consumer->log = log;
+    consumer->options = with_defaults(options);
+    strcpy(consumer->name, name);
+    pending_begin(&consumer->pending);
+    result = enlist(consumer);
+    if (result == EVLOG_OK)
+        result = open_consumer(consumer);
+    if (result) {
+        destroy(consumer);
+        log_leave(log);
+        return result;
+    }
+    *opened = consumer; /* log_leave is evlog_consumer_close's */
+    return EVLOG_OK;
+}
+
+int evlog_consumer_close(evlog_consumer *consumer)
+{
+    if (!consumer)
+        return EVLOG_OK;
+    int result = consumer_enter(consumer);
+    if (result)
+        return result;
+    evlog *log = consumer->log;
+    if (atomic_load(&consumer->is_polling)) {
+        log_leave(log);
+        return error_set(EVLOG_BUSY, "consumer %s: it is being polled", consumer->name);
+    }
+    result = consumer_commit(consumer);
+    destroy(consumer);
+    log_leave(log);
+    log_leave(log);
+    return result;
+}

@@ -1,0 +1,103 @@
+/* An open consumer, see consumer.c and poll.c. */
+#ifndef REPLAY_CONSUMER_H
+#define REPLAY_CONSUMER_H
+
+#include <stdatomic.h>
+
+#include "filter.h"
+#include "log.h"
+#include "pace.h"
+#include "position.h"
+#include "reader.h"
+
+#define CHANGE_BUCKETS 256
+
+/* What is to be written with the next checkpoint that passes it, see state.c. */
+struct pending {
+    struct change *first, **end;            /* in the order in which it was made */
+    size_t size;                            /* bytes */
+    struct change *buckets[CHANGE_BUCKETS]; /* by key, the newest first */
+};
+
+struct evlog_consumer {
+    evlog *log;
+    struct evlog_consumer *next; /* open in this process; under the log's lock */
+    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    evlog_consumer_options options; /* with the defaults filled in; its types are not used */
+    char **types;                   /* of the filter, owned */
+    struct filter filter;
+    struct pace pace;
+    int has_claim;
+    atomic_int is_polling;
+    _Atomic uint32_t stop; /* a futex of this process */
+
+    struct position position; /* as it was last read or written */
+    struct shared_mark mark;  /* what an earlier process left: events up to it come again */
+    struct reader reader;
+    size_t at;           /* the next event of the reader's batch */
+    uint64_t place;      /* the last seq dealt with */
+    uint64_t chain;      /* of that one; 0: not known */
+    uint64_t out, acked; /* by hand: the last handed out, and the last acknowledged */
+    int is_caught_up;
+
+    uint64_t seq; /* the event in hand, perhaps between two attempts; 0: none */
+    uint32_t attempt, failure_count;
+    int64_t due_us; /* when it is to be handed out */
+
+    struct pending pending;
+    uint64_t tag; /* the event that changes belong to now */
+    void *value;  /* the last one that evlog_state_get read from the file */
+    uint64_t done_count, refused_count, skipped_count; /* not written yet */
+    uint64_t uncommitted_count; /* events handed out since the last commit */
+    int64_t uncommitted_since_us, committed_us, refreshed_us;
+};
+
+/* Between these two is every call but open and close. EVLOG_FORKED, EVLOG_INVALID. */
+int consumer_enter(evlog_consumer *consumer);
+void consumer_leave(evlog_consumer *consumer);
+
+/* Writes the checkpoint and what goes with it, if there is something to write (poll.c). */
+int consumer_commit(evlog_consumer *consumer);
+
+/*
+ * Claims a consumer's slot, waiting for another process for a while. EVLOG_BUSY: it has it
+ * still; named. (Whether this process has it open already is not asked here.)
+ */
+int consumer_claim(evlog *log, const char *name, unsigned slot, uint32_t wait_ms);
+
+/* --------------------------------------------------------- consumers.c ---- */
+
+/* The event types a consumer wants, in one block to be freed; NULL: every one. */
+int types_read(struct store *store, const char *name, char ***types, size_t *count);
+
+/* ------------------------------------------------------------- state.c ---- */
+
+void pending_begin(struct pending *pending);
+void pending_free(struct pending *pending);
+
+/* Appends a change, which pending owns from now on. */
+void pending_add(struct pending *pending, struct change *change);
+
+/* Where the changes end now; and takes back what was added since. */
+struct change **pending_end(struct pending *pending);
+void pending_cut(struct pending *pending, struct change **end);
+
+/*
+ * Takes out what belongs to events up to `seq`, in its order; pending_back puts it back in front
+ * when it could not be written.
+ */
+struct change *pending_take(struct pending *pending, uint64_t seq);
+void pending_back(struct pending *pending, struct change *changes);
+
+/* ------------------------------------------------------------ parked.c ---- */
+
+/* An event's record when it is parked. `error` is cut. NULL: no memory. */
+struct change *parked_new(const char *name, int kind, const evlog_parked *parked, uint64_t seq);
+
+/* The first that waits to be retried; EVLOG_NOTFOUND: none. The error is not kept. */
+int parked_next_retry(struct store *store, const char *name, evlog_parked *parked);
+
+/* 1 when the event is parked, 0 when not; errors of reading. */
+int parked_is(struct store *store, const char *name, uint64_t seq);
+
+#endif

@@ -1,0 +1,327 @@
+/*
+ * Consumers from outside: what they are, and moving, pausing and removing them.
+ *
+ * Reading takes nothing but a look. Moving a consumer and removing it want its claim, so that nobody is
+ * at work with it; pausing does not: who has it sees it soon (poll.c).
+ */
+#include <inttypes.h>
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "consumer.h"
+#include "error.h"
+#include "start.h"
+
+/* ------------------------------------------------------------ their types ---- */
+
+/* The list and its texts in one block. NULL: no memory. */
+static char **copy_types(const msgpack_object_array *array)
+{
+    size_t size = (array->size + 1) * sizeof(char *);
+    for (uint32_t i = 0; i < array->size; i++)
+        size += array->ptr[i].via.str.size + 1;
+    char **types = calloc(1, size);
+    if (!types)
+        return NULL;
+    char *at = (char *)(types + array->size + 1);
+    for (uint32_t i = 0; i < array->size; i++) {
+        const msgpack_object_str *text = &array->ptr[i].via.str;
+        types[i] = memcpy(at, text->ptr, text->size);
+        at += text->size + 1;
+    }
+    return types;
+}
+
+static int are_types(const msgpack_object *object)
+{
+    if (object->via.array.size != 2 || object->via.array.ptr[1].type != MSGPACK_OBJECT_ARRAY)
+        return 0;
+    const msgpack_object_array *array = &object->via.array.ptr[1].via.array;
+    for (uint32_t i = 0; i < array->size; i++)
+        if (array->ptr[i].type != MSGPACK_OBJECT_STR)
+            return 0;
+    return array->size <= EVLOG_PATTERNS_MAX;
+}
+
+int types_read(struct store *store, const char *name, char ***types, size_t *count)
+{
+    struct key key = position_key(KIND_FILTER, name, NULL, 0);
+    msgpack_unpacked unpacked;
+    void *value;
+    size_t size;
+    int result = entry_read(store->state, key.bytes, key.size, &value, &size);
+    *types = NULL;
+    *count = 0;
+    if (result)
+        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+    result = position_unpack(value, size, &unpacked);
+    if (result == EVLOG_OK && !are_types(&unpacked.data))
+        result =
+            error_set(EVLOG_DAMAGED,
+                      "state.mdb: consumer %s: its types are not as they were written", name);
+    if (result == EVLOG_OK) {
+        const msgpack_object_array *array = &unpacked.data.via.array.ptr[1].via.array;
+        *types = copy_types(array);
+        *count = array->size;
+        result = *types ? EVLOG_OK : error_nomem();
+    }
+    msgpack_unpacked_destroy(&unpacked);
+    free(value);
+    return result;
+}
+
+/* --------------------------------------------------------------- what they are ---- */
+
+struct visit {
+    evlog *log;
+    const char *name; /* or NULL: all */
+    int (*visit)(const evlog_consumer_info *, void *);
+    void *ctx;
+    uint64_t first, head;
+};
+
+static int64_t log_time_of(struct store *store, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    int64_t time_us = 0;
+    if (reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        time_us = reader.events[0].record.log_time_us;
+    reader_free(&reader);
+    return time_us;
+}
+
+static int64_t lag_us(const struct visit *visit, uint64_t checkpoint)
+{
+    struct timespec now;
+    uint64_t next = checkpoint + 1 > visit->first ? checkpoint + 1 : visit->first;
+    if (next > visit->head)
+        return 0;
+    int64_t since_us = log_time_of(visit->log->store, next);
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t lag = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - since_us;
+    return since_us && lag > 0 ? lag : 0;
+}
+
+static int is_open_here(evlog *log, const char *name)
+{
+    int is_open = 0;
+    pthread_mutex_lock(&log->lock);
+    for (evlog_consumer *consumer = log->consumers; consumer; consumer = consumer->next)
+        is_open |= strcmp(consumer->name, name) == 0;
+    pthread_mutex_unlock(&log->lock);
+    return is_open;
+}
+
+static int visit_one(const char *name, const struct position *position, void *ctx)
+{
+    const struct visit *visit = ctx;
+    struct store *store = visit->log->store;
+    char **types;
+    evlog_consumer_info info = {
+        .name = name,
+        .checkpoint = position->checkpoint,
+        .lag_count = visit->head > position->checkpoint ? visit->head - position->checkpoint : 0,
+        .lag_us = lag_us(visit, position->checkpoint),
+        .replay_last_seq = position->replay_last_seq,
+        .created_us = position->created_us,
+        .updated_us = position->updated_us,
+        .done_count = position->done_count,
+        .refused_count = position->refused_count,
+        .skipped_count = position->skipped_count,
+        .parked_count = position->parked_count,
+        .retry_count = position->retry_count,
+        .state_count = position->state_count,
+        .is_paused = position->is_paused,
+    };
+    int result = types_read(store, name, &types, &info.type_count);
+    if (result)
+        return result;
+    info.types = (const char *const *)types;
+    info.pid = is_open_here(visit->log, name)
+                   ? (int32_t)visit->log->pid
+                   : (int32_t)shared_holder(store->shared, position->slot);
+    result = visit->visit(&info, visit->ctx);
+    free(types);
+    return result;
+}
+
+int evlog_each_consumer(evlog *log, const char *name,
+                        int (*visit)(const evlog_consumer_info *, void *), void *ctx)
+{
+    struct visit each = {.log = log, .name = name, .visit = visit, .ctx = ctx};
+    struct position position;
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = store_bounds(log->store, &each.first, &each.head);
+    if (result == EVLOG_OK && !name)
+        result = position_each(log->store, visit_one, &each);
+    if (result == EVLOG_OK && name)
+        result = position_read(log->store, name, &position);
+    if (result == EVLOG_OK && name)
+        result = visit_one(name, &position, &each);
+    log_leave(log);
+    return result;
+}
+
+/* ----------------------------------------------------------- changing them ---- */
+
+/* Reads a consumer's entry and claims it, so that nobody is at work with it. */
+static int take(evlog *log, const char *name, struct position *position)
+{
+    if (log->store->read_only)
+        return error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
+    int result = position_read(log->store, name, position);
+    if (result)
+        return result;
+    if (is_open_here(log, name))
+        return error_set(EVLOG_BUSY, "consumer %s: this process (%d) has it open", name,
+                         (int)log->pid);
+    result = consumer_claim(log, name, position->slot, 0);
+    if (result == EVLOG_OK)
+        result = position_read(log->store, name, position);
+    return result;
+}
+
+int evlog_consumer_remove(evlog *log, const char *name)
+{
+    struct position position;
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = take(log, name, &position);
+    if (result == EVLOG_OK) {
+        result = position_remove(log->store, name);
+        shared_release(log->store->shared, position.slot);
+    }
+    log_leave(log);
+    return result;
+}
+
+struct move {
+    uint64_t checkpoint, chain, head;
+};
+
+static int move(struct position *position, void *ctx)
+{
+    const struct move *to = ctx;
+    position->checkpoint = to->checkpoint;
+    position->chain = to->chain;
+    position->replay_last_seq = to->head;
+    return EVLOG_OK;
+}
+
+/* How many entries of a kind there are after a seq, without taking them away. */
+struct tally {
+    uint64_t after, count;
+};
+
+static int tally_one(const evlog_parked *parked, void *ctx)
+{
+    struct tally *tally = ctx;
+    tally->count += parked->seq > tally->after;
+    return 0;
+}
+
+static int reset(evlog *log, const char *name, const struct position *position,
+                 const evlog_start *start, int dry_run, evlog_reset *told)
+{
+    struct store *store = log->store;
+    struct reader reader = {.events = NULL};
+    struct move to = {.chain = 0};
+    size_t type_count;
+    char **types;
+    int result = types_read(store, name, &types, &type_count);
+    if (result == EVLOG_OK)
+        result = start_find(log, start, EVLOG_START_FIRST, (const char *const *)types, type_count,
+                            &to.checkpoint, &to.head);
+    free(types);
+    struct tally tally = {.after = to.checkpoint};
+    if (result == EVLOG_OK)
+        result = evlog_each_parked(log, name, tally_one, &tally);
+    if (result)
+        return result;
+    if (to.checkpoint && reader_read(&reader, store, to.checkpoint, to.checkpoint, 1) == EVLOG_OK)
+        to.chain = reader.events[0].record.chain;
+    reader_free(&reader);
+    struct clear clears[] = {{.kind = KIND_STATE},
+                             {.kind = KIND_PARKED, .after_seq = to.checkpoint},
+                             {.kind = KIND_RETRY, .after_seq = to.checkpoint}};
+    if (!dry_run) {
+        result = position_clear(store, name, move, &to, clears, sizeof clears / sizeof *clears);
+        shared_mark_enter(store->shared, position->slot, (struct shared_mark){.seq = 0});
+    }
+    if (result == EVLOG_OK && told)
+        *told = (evlog_reset){.old_checkpoint = position->checkpoint,
+                              .checkpoint = to.checkpoint,
+                              .state_count = position->state_count,
+                              .parked_count = tally.count};
+    return result;
+}
+
+int evlog_consumer_reset(evlog *log, const char *name, const evlog_start *start, int dry_run,
+                         evlog_reset *told)
+{
+    struct position position;
+    if (!start)
+        return error_set(EVLOG_INVALID, "no start is given");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = take(log, name, &position);
+    if (result == EVLOG_OK) {
+        result = reset(log, name, &position, start, dry_run, told);
+        shared_release(log->store->shared, position.slot);
+    }
+    log_leave(log);
+    return result;
+}
+
+static int set_paused(struct position *position, void *ctx)
+{
+    position->is_paused = *(int *)ctx != 0;
+    return EVLOG_OK;
+}
+
+int evlog_consumer_pause(evlog *log, const char *name, int is_paused)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = position_check_name(name);
+    if (result == EVLOG_OK && log->store->read_only)
+        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
+    if (result == EVLOG_OK)
+        result = position_write(log->store, name, set_paused, &is_paused, NULL, NULL);
+    shared_wake(log->store->shared);
+    log_leave(log);
+    return result;
+}
+
+/* --------------------------------------------------------------- waiting ---- */
+
+int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    int64_t now_us = pace_now_us(), until_us = INT64_MAX;
+    uint64_t first, last = 0;
+    if (timeout_ms >= 0 && timeout_ms < (INT64_MAX - now_us) / 1000)
+        until_us = now_us + timeout_ms * 1000;
+    result = store_bounds(log->store, &first, &last);
+    while (result == EVLOG_OK && last <= seq && (now_us = pace_now_us()) < until_us) {
+        uint32_t ticket = shared_ticket(log->store->shared);
+        result = store_bounds(log->store, &first, &last);
+        if (result == EVLOG_OK && last <= seq)
+            shared_wait(log->store->shared, ticket, until_us - now_us);
+        if (result == EVLOG_OK && last <= seq)
+            result = store_bounds(log->store, &first, &last);
+    }
+    if (result == EVLOG_OK)
+        *last_seq = last;
+    log_leave(log);
+    return result;
+}

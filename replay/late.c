@@ -1,0 +1,135 @@
+/*
+ * Connecting, and late receivers: history first, then live.
+ *
+ * A late receiver is connected before its history is read, in a state in which sends pass it by and leave
+ * word of it (dispatch/receivers.c, invariant 3). This thread reads the log for it, piece by piece, up
+ * to the head, until the head it has come to is no less than any seq that passed it by; then,
+ * in one step with looking, it goes live. Sends that come after that step have a greater seq and
+ * are handed over by their sender; of those that were appended before, the log has given it all.
+ *
+ * Nothing is held while the receiver runs, so it may do what any receiver may. What it sends itself
+ * meanwhile comes to it from the log in turn, and not inside its call.
+ *
+ * Cost: that of a replay of one signal's events; a send passes a receiver that catches up by taking
+ * the log's lock once.
+ */
+#include <string.h>
+
+#include "error.h"
+#include "log.h"
+#include "receivers.h"
+#include "signals.h"
+#include "start.h"
+
+/* The receiver of its history, which stops when it has been disconnected. */
+static int hand_over(const evlog_event *event, void *ctx)
+{
+    struct connection *connection = ctx;
+    const char *sentence;
+    if (atomic_load(&connection->is_gone))
+        return 0;
+    return receivers_call(connection, event, &sentence);
+}
+
+static void add_up(evlog_outcome *sum, const evlog_outcome *piece)
+{
+    if (!sum->first_failed_seq) {
+        sum->first_failed_seq = piece->first_failed_seq;
+        sum->receiver_result = piece->receiver_result;
+    }
+    sum->delivered += piece->delivered;
+    sum->failed += piece->failed;
+    sum->damaged += piece->damaged;
+    if (piece->last_seq)
+        sum->last_seq = piece->last_seq;
+}
+
+/* Hands out the history after `position`, and makes the connection live. */
+static int catch_up(evlog *log, struct connection *connection, uint64_t position,
+                    const evlog_connect_options *options, evlog_outcome *outcome)
+{
+    const char *types[] = {connection->signal ? evlog_signal_type(connection->signal) : ""};
+    uint64_t first, head;
+    int result = store_bounds(log->store, &first, &head);
+    while (result == EVLOG_OK && !atomic_load(&connection->is_gone)) {
+        evlog_outcome piece = {.delivered = 0};
+        evlog_range range = {.first_seq = position + 1,
+                             .last_seq = head,
+                             .types = types,
+                             .type_count = connection->signal ? 1 : 0,
+                             .keep_going = options->keep_going};
+        if (head > position) {
+            result = evlog_replay(log, &range, hand_over, connection, &piece);
+            position = head;
+        }
+        add_up(outcome, &piece);
+        if (result == EVLOG_OK && receivers_go_live(log, connection, position))
+            break;
+        if (result == EVLOG_OK)
+            result = store_bounds(log->store, &first, &head);
+    }
+    return result;
+}
+
+static int wants_history(const evlog_connect_options *options)
+{
+    int from = options->start.from;
+    return from != EVLOG_START_DEFAULT && from != EVLOG_START_NEW;
+}
+
+static int check(const evlog_connect_options *options)
+{
+    if (options->replay < 0 || options->replay > EVLOG_REPLAY_REFUSE)
+        return error_set(EVLOG_INVALID, "replay: %d is no EVLOG_REPLAY_...", options->replay);
+    if (wants_history(options) && options->replay == EVLOG_REPLAY_REFUSE)
+        return error_set(EVLOG_INVALID, "a receiver that refuses replays cannot have history");
+    return EVLOG_OK;
+}
+
+static int connect_late(evlog *log, struct connection *connection, uint64_t position,
+                        const evlog_connect_options *options)
+{
+    evlog_outcome outcome = {.delivered = 0};
+    int result = catch_up(log, connection, position, options, &outcome);
+    if (result)
+        receivers_disconnect(log, connection);
+    if (options->outcome)
+        *options->outcome = outcome;
+    return result;
+}
+
+static int connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                   evlog_receiver *receiver, void *ctx, const evlog_connect_options *options)
+{
+    const char *types[] = {signal ? evlog_signal_type(signal) : ""};
+    struct connection *connection;
+    uint64_t position = 0, head = 0;
+    int is_late = wants_history(options);
+    int result = check(options);
+    if (result == EVLOG_OK && is_late)
+        result = start_find(log, &options->start, EVLOG_START_NEW, types, signal ? 1 : 0,
+                            &position, &head);
+    if (result == EVLOG_OK)
+        result = receivers_connect(log, signal, dispatch_uid ? dispatch_uid : "", receiver, ctx,
+                                   options->replay, is_late ? CATCHING_UP : 0, &connection);
+    if (result)
+        return result;
+    if (options->outcome)
+        *options->outcome = (evlog_outcome){.delivered = 0};
+    if (connection && is_late)
+        result = connect_late(log, connection, position, options);
+    connection_release(connection);
+    return result;
+}
+
+int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                  evlog_receiver *receiver, void *ctx, const evlog_connect_options *options)
+{
+    evlog_connect_options defaults = {.replay = 0};
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = connect(log, signal, dispatch_uid, receiver, ctx, options ? options : &defaults);
+    log_leave(log);
+    return result;
+}

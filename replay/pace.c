@@ -1,0 +1,56 @@
+/*
+ * When the next event is due: at once, in its original timing (times a factor), or so many a
+ * second.
+ *
+ * Due times are reckoned from the first event, not from the one before: so what a receiver or
+ * the scheduler takes for itself does not add up. When it is late for more than that, by
+ * per_second, it does not hurry to make it good: at no time do events come faster than was asked.
+ * Live events are due when they are there, since their log time is now.
+ */
+#include "pace.h"
+
+#include <math.h>
+#include <time.h>
+
+#include "error.h"
+
+int64_t pace_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int pace_check(const evlog_pace *wanted)
+{
+    if (!(wanted->speed >= 0) || !(wanted->per_second >= 0) || isinf(wanted->speed) ||
+        isinf(wanted->per_second))
+        return error_set(EVLOG_INVALID, "pace: speed and per_second are not negative");
+    return EVLOG_OK;
+}
+
+int64_t pace_due_us(struct pace *pace, int64_t log_time_us)
+{
+    int64_t due_us = 0;
+    if (pace->wanted.speed == 0 && pace->wanted.per_second == 0)
+        return 0;
+    if (pace->began_us == 0) {
+        pace->began_us = pace_now_us();
+        pace->began_log_us = log_time_us;
+    }
+    if (pace->wanted.speed > 0) {
+        double after_us = (double)(log_time_us - pace->began_log_us) / pace->wanted.speed;
+        due_us = pace->began_us + (after_us < 1e17 ? (int64_t)after_us : (int64_t)1e17);
+    }
+    return due_us > pace->next_us ? due_us : pace->next_us;
+}
+
+void pace_handed(struct pace *pace)
+{
+    if (pace->wanted.per_second == 0)
+        return;
+    double step_us = 1e6 / pace->wanted.per_second;
+    int64_t now_us = pace_now_us();
+    int64_t from_us = pace->next_us > now_us - 10000 ? pace->next_us : now_us;
+    pace->next_us = from_us + (step_us < 1e15 ? (int64_t)step_us : (int64_t)1e15);
+}

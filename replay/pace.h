@@ -1,0 +1,29 @@
+/* When the next event is due, see pace.c. */
+#ifndef REPLAY_PACE_H
+#define REPLAY_PACE_H
+
+#include <stdint.h>
+
+#include "evlog.h"
+
+/* Begins with the first event that is asked for. */
+struct pace {
+    evlog_pace wanted;
+    int64_t began_us;     /* monotonic; 0: not yet */
+    int64_t began_log_us; /* log time of that event */
+    int64_t next_us;      /* of the next event, by per_second */
+};
+
+/* EVLOG_INVALID: negative, or no number. */
+int pace_check(const evlog_pace *wanted);
+
+/* When an event of this log time is due, on the clock of pace_now_us; 0: at once. */
+int64_t pace_due_us(struct pace *pace, int64_t log_time_us);
+
+/* It was handed out. */
+void pace_handed(struct pace *pace);
+
+/* The monotonic clock. */
+int64_t pace_now_us(void);
+
+#endif

@@ -1,0 +1,697 @@
+/*
+ * A consumer at work: which event is next, handing it out, what its failure means, and the
+ * checkpoint.
+ *
+ * Events come from the log in batches (store/reader.c) and are dealt with one by one, in order: passed
+ * over when they are not wanted, handed out, or, when that has failed too often, parked or skipped.
+ * `place` is the last seq dealt with. The checkpoint follows it, or, when acknowledging is
+ * by hand, the last acknowledged; it is written every so many events, after a while, and
+ * always before waiting.
+ *
+ * 1. The checkpoint passes an event only when it is done, parked, skipped, lost, or not wanted; what is
+ *    written with it (state, parked) is of the events it passes (state.c).
+ * 2. What may have been handed out and is not passed by the checkpoint is known from the mark
+ *    that the last holder left (store/shared.c). Such events say that they come again, and the
+ *    checkpoint is written after each of them: so one that kills its process is met alone, and counted.
+ * 3. Nothing is held while a receiver runs. Of what it is given nothing changes when it polls,
+ *    which is refused, or acknowledges.
+ * 4. A failed commit loses nothing: what was to be written stays, for the next try.
+ *
+ * Waiting. With nothing to do it takes a ticket, looks once more, and sleeps until some process
+ * commits. For its own times (the next attempt, the pace) it sleeps on a word of its own, so that
+ * commits do not wake it. evlog_consumer_stop ends both.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "error.h"
+#include "event.h"
+#include "receivers.h"
+
+#define BATCH 1024
+#define COMMIT_AFTER_US 100000 /* an event that was handed out is not uncommitted for longer */
+#define PASS_AFTER_US 1000000  /* nor is passing over unwanted ones, while waiting */
+#define PASS_COUNT 16384       /* nor for more of them */
+#define PENDING_SIZE ((size_t)1 << 20)
+#define REFRESH_US 100000 /* how soon a pause is noticed */
+#define SENTENCE_SIZE 512
+
+/* What a step comes to, besides EVLOG_OK, one thing dealt with, and the errors. */
+enum { NOTHING = 1, LATER = 2 };
+
+struct poll {
+    evlog_consumer *consumer;
+    uint64_t limit, count;
+    int64_t deadline_us; /* of pace_now_us */
+    evlog_receiver *receiver;
+    void *ctx;
+};
+
+static void tell(const evlog_consumer *consumer, int kind, uint64_t first, uint64_t last,
+                 const char *text)
+{
+    evlog_notice notice = {.kind = kind, .first_seq = first, .last_seq = last, .text = text};
+    if (consumer->options.notice)
+        consumer->options.notice(&notice, consumer->options.notice_ctx);
+}
+
+/* ---------------------------------------------------------- the checkpoint ---- */
+
+/* Where the checkpoint may be. */
+static uint64_t done_seq(const evlog_consumer *consumer)
+{
+    if (!consumer->options.ack_by_hand)
+        return consumer->place;
+    if (consumer->acked < consumer->out || consumer->acked > consumer->place)
+        return consumer->acked;
+    return consumer->place;
+}
+
+/* The chain of an event, 0 when it cannot be read. */
+static uint64_t chain_of(const evlog_consumer *consumer, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    uint64_t chain = 0;
+    if (seq == consumer->place)
+        return consumer->chain;
+    if (seq && reader_read(&reader, consumer->log->store, seq, seq, 1) == EVLOG_OK)
+        chain = reader.events[0].record.chain;
+    reader_free(&reader);
+    return chain;
+}
+
+/* The consumer's own part of its entry. */
+struct advance {
+    const evlog_consumer *consumer;
+    uint64_t checkpoint, chain;
+};
+
+static int advance(struct position *position, void *ctx)
+{
+    const struct advance *to = ctx;
+    position->checkpoint = to->checkpoint;
+    position->chain = to->chain;
+    position->done_count += to->consumer->done_count;
+    position->refused_count += to->consumer->refused_count;
+    position->skipped_count += to->consumer->skipped_count;
+    return EVLOG_OK;
+}
+
+int consumer_commit(evlog_consumer *consumer)
+{
+    uint64_t done = done_seq(consumer);
+    struct change *changes = pending_take(&consumer->pending, done);
+    if (!changes && done == consumer->position.checkpoint)
+        return EVLOG_OK;
+    struct advance to = {
+        .consumer = consumer, .checkpoint = done, .chain = chain_of(consumer, done)};
+    int result = position_write(consumer->log->store, consumer->name, advance, &to, changes,
+                                &consumer->position);
+    if (result) {
+        pending_back(&consumer->pending, changes);
+        return result;
+    }
+    changes_free(changes);
+    consumer->done_count = consumer->refused_count = consumer->skipped_count = 0;
+    consumer->uncommitted_count = 0;
+    consumer->committed_us = pace_now_us();
+    return EVLOG_OK;
+}
+
+static int commit_when_due(evlog_consumer *consumer)
+{
+    int is_due = consumer->place <= consumer->mark.seq ||
+                 consumer->uncommitted_count >= consumer->options.commit_every ||
+                 consumer->pending.size > PENDING_SIZE ||
+                 consumer->place - consumer->position.checkpoint > PASS_COUNT;
+    if (consumer->options.ack_by_hand)
+        return EVLOG_OK;
+    if (!is_due && consumer->uncommitted_count > 0)
+        is_due = pace_now_us() - consumer->uncommitted_since_us > COMMIT_AFTER_US;
+    return is_due ? consumer_commit(consumer) : EVLOG_OK;
+}
+
+/* ------------------------------------------------------------- handing out ---- */
+
+/* To all who are connected; the first failure is the event's. */
+static int call_connected(evlog_consumer *consumer, const evlog_event *event, char *why)
+{
+    int failed = 0;
+    if (!event->signal || !evlog_is_enabled(event->signal))
+        return 0;
+    struct receivers *receivers = receivers_hold(event->signal);
+    for (size_t i = 0; i < receivers->count; i++) {
+        const struct connection *connection = receivers->connections[i];
+        const char *sentence;
+        if (event->is_replay && connection->replay == EVLOG_REPLAY_REFUSE) {
+            consumer->refused_count++;
+            continue;
+        }
+        int result = receivers_call(connection, event, &sentence);
+        if (result && !failed) {
+            failed = result;
+            snprintf(why, SENTENCE_SIZE, "%s", sentence);
+        }
+    }
+    receivers_release(receivers);
+    return failed;
+}
+
+/* Calls whoever is to be called. What the receiver returned, and in `why` what it said. */
+static int call(struct poll *poll, const struct reader_event *read, uint32_t attempt,
+                uint64_t tag, char *why)
+{
+    evlog_consumer *consumer = poll->consumer;
+    const char *sentence = "";
+    evlog_signal *signal = signal_find(consumer->log, read->type->text[0]);
+    int is_replay = consumer->options.replay != EVLOG_REPLAY_SILENT &&
+                    read->record.seq <= consumer->position.replay_last_seq;
+    evlog_event event = event_of(&read->record, read->type, read->source, signal, is_replay);
+    struct connection connection = {.receiver = poll->receiver, .ctx = poll->ctx};
+    int result;
+    event.attempt = attempt;
+    consumer->tag = tag;
+    *why = '\0';
+    if (poll->receiver)
+        result = receivers_call(&connection, &event, &sentence);
+    else
+        result = call_connected(consumer, &event, why);
+    if (*sentence)
+        snprintf(why, SENTENCE_SIZE, "%s", sentence);
+    if (result && !*why)
+        snprintf(why, SENTENCE_SIZE, "the receiver returned %d", result);
+    consumer->tag = consumer->options.ack_by_hand ? consumer->out : 0;
+    return result;
+}
+
+/* ------------------------------------------------------------ dealt with ---- */
+
+/* The event in hand is dealt with, whether it was handed out or not. */
+static int move_on(evlog_consumer *consumer, const struct record *record, int was_handed)
+{
+    consumer->place = record->seq;
+    consumer->chain = record->chain;
+    consumer->at++;
+    consumer->seq = 0;
+    if (was_handed && consumer->uncommitted_count++ == 0)
+        consumer->uncommitted_since_us = pace_now_us();
+    return commit_when_due(consumer);
+}
+
+static int64_t wall_clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Puts an event, or a range that is lost, on record; committed by the caller. */
+static int put_on_record(evlog_consumer *consumer, int kind, const evlog_parked *parked)
+{
+    struct change *change = parked_new(consumer->name, kind, parked, 0);
+    if (!change)
+        return error_nomem();
+    pending_add(&consumer->pending, change);
+    return EVLOG_OK;
+}
+
+static int take_off_record(evlog_consumer *consumer, int kind, uint64_t seq)
+{
+    struct key key = position_seq_key(kind, consumer->name, seq);
+    struct change *change = change_new(&key, NULL, 0, 0);
+    if (!change)
+        return error_nomem();
+    pending_add(&consumer->pending, change);
+    return EVLOG_OK;
+}
+
+static int park(evlog_consumer *consumer, const struct record *record, const char *why)
+{
+    evlog_parked parked = {.seq = record->seq,
+                           .last_seq = record->seq,
+                           .attempt_count = consumer->attempt,
+                           .time_us = wall_clock_us(),
+                           .error = why};
+    int result = put_on_record(consumer, KIND_PARKED, &parked);
+    if (result)
+        return result;
+    tell(consumer, EVLOG_NOTICE_PARKED, record->seq, record->seq, why);
+    result = move_on(consumer, record, 1);
+    return result ? result : consumer_commit(consumer);
+}
+
+/* It has failed for the last time. */
+static int give_up(evlog_consumer *consumer, const struct record *record, const char *why)
+{
+    switch (consumer->options.on_failure) {
+    case EVLOG_FAILURE_STOP:
+        consumer->failure_count = consumer->options.attempt_max - 1; /* once more, when asked */
+        return error_set(EVLOG_RECEIVER, "consumer %s: event %" PRIu64 " failed: %s",
+                         consumer->name, record->seq, why);
+    case EVLOG_FAILURE_SKIP:
+        consumer->skipped_count++;
+        tell(consumer, EVLOG_NOTICE_SKIPPED, record->seq, record->seq, why);
+        return move_on(consumer, record, 1);
+    default:
+        return park(consumer, record, why);
+    }
+}
+
+static int fail(evlog_consumer *consumer, const struct record *record, const char *why)
+{
+    const evlog_consumer_options *options = &consumer->options;
+    uint64_t wait_ms = options->backoff_ms;
+    if (options->ack_by_hand && consumer->acked >= record->seq)
+        return move_on(consumer, record, 1); /* acknowledged before it failed */
+    if (++consumer->failure_count >= options->attempt_max) {
+        int result = give_up(consumer, record, why);
+        if (consumer->seq)
+            consumer->attempt++;
+        return result;
+    }
+    for (uint32_t i = 1; i < consumer->failure_count && wait_ms < options->backoff_max_ms; i++)
+        wait_ms *= 2;
+    if (wait_ms > options->backoff_max_ms)
+        wait_ms = options->backoff_max_ms;
+    consumer->attempt++;
+    consumer->due_us = pace_now_us() + (int64_t)wait_ms * 1000;
+    return LATER;
+}
+
+/* ------------------------------------------------------- the event in hand ---- */
+
+/* An event is met for the first time by this process: how often was it handed out before? */
+static void take_in_hand(evlog_consumer *consumer, const struct record *record)
+{
+    const struct shared_mark *mark = &consumer->mark;
+    consumer->seq = record->seq;
+    consumer->failure_count = 0;
+    consumer->attempt = 1;
+    if (record->seq < mark->seq)
+        consumer->attempt = 2;
+    if (record->seq == mark->seq)
+        consumer->attempt = mark->attempt + 1;
+    consumer->due_us = pace_due_us(&consumer->pace, record->log_time_us);
+}
+
+/* 1 when it need not be handed out. */
+static int is_to_be_passed(evlog_consumer *consumer, const struct reader_event *read)
+{
+    uint64_t seq = read->record.seq;
+    if (!filter_wants(&consumer->filter, read->type))
+        return 1;
+    if (consumer->options.replay == EVLOG_REPLAY_REFUSE &&
+        seq <= consumer->position.replay_last_seq) {
+        consumer->refused_count++;
+        return 1;
+    }
+    /* by hand an event may be parked before the checkpoint passes it */
+    return consumer->options.ack_by_hand && seq <= consumer->mark.seq &&
+           parked_is(consumer->log->store, consumer->name, seq) == 1;
+}
+
+static int hand_out(struct poll *poll, const struct reader_event *read)
+{
+    evlog_consumer *consumer = poll->consumer;
+    struct shared *shared = consumer->log->store->shared;
+    const struct record *record = &read->record;
+    unsigned slot = consumer->position.slot;
+    uint32_t deaths = record->seq == consumer->mark.seq ? consumer->mark.inside : 0;
+    char why[SENTENCE_SIZE];
+    if (deaths >= EVLOG_DEATHS_MAX) {
+        consumer->mark.inside = 0;
+        int given_up =
+            give_up(consumer, record, "its receiver did not return: the process died in it");
+        poll->count += consumer->seq == 0;
+        return given_up;
+    }
+    shared_mark_enter(shared, slot,
+                      (struct shared_mark){record->seq, consumer->attempt, deaths + 1});
+    struct change **end = pending_end(&consumer->pending);
+    int result = call(poll, read, consumer->attempt, record->seq, why);
+    shared_mark_leave(shared, slot);
+    if (result) {
+        pending_cut(&consumer->pending, end);
+        result = fail(consumer, record, why);
+        poll->count += consumer->seq == 0;
+        return result;
+    }
+    pace_handed(&consumer->pace);
+    consumer->done_count++;
+    consumer->out = record->seq;
+    poll->count++;
+    return move_on(consumer, record, 1);
+}
+
+/* The next event of the batch. */
+static int deal_with(struct poll *poll)
+{
+    evlog_consumer *consumer = poll->consumer;
+    const struct reader_event *read = &consumer->reader.events[consumer->at];
+    if (consumer->seq != read->record.seq) {
+        if (is_to_be_passed(consumer, read))
+            return move_on(consumer, &read->record, 0);
+        take_in_hand(consumer, &read->record);
+    }
+    if (consumer->due_us && pace_now_us() < consumer->due_us)
+        return LATER;
+    return hand_out(poll, read);
+}
+
+/* ------------------------------------------------------------ parked events ---- */
+
+/* What became of one that was retried: it is on record again, or off it. */
+static int settle_retry(evlog_consumer *consumer, const evlog_parked *parked, const char *why)
+{
+    evlog_parked rest = *parked;
+    int result = why ? put_on_record(consumer, KIND_PARKED, parked)
+                     : take_off_record(consumer, KIND_PARKED, parked->seq);
+    rest.seq++;
+    rest.error = "lost, and not retried yet";
+    if (result == EVLOG_OK && !why && rest.seq <= rest.last_seq)
+        result = put_on_record(consumer, KIND_RETRY, &rest); /* the next of a range */
+    if (why)
+        tell(consumer, parked->is_lost ? EVLOG_NOTICE_LOST : EVLOG_NOTICE_PARKED, parked->seq,
+             parked->last_seq, why);
+    return result ? result : consumer_commit(consumer);
+}
+
+/* It is parked as if it had failed before it is handed out, in case the process dies in it. */
+static int begin_retry(evlog_consumer *consumer, evlog_parked *parked)
+{
+    parked->attempt_count++;
+    parked->time_us = wall_clock_us();
+    parked->error = "it was retried, and the process died";
+    int result = take_off_record(consumer, KIND_RETRY, parked->seq);
+    if (result == EVLOG_OK)
+        result = put_on_record(consumer, KIND_PARKED, parked);
+    return result ? result : consumer_commit(consumer);
+}
+
+static int hand_out_again(struct poll *poll, evlog_parked *parked,
+                          const struct reader_event *read)
+{
+    evlog_consumer *consumer = poll->consumer;
+    char why[SENTENCE_SIZE];
+    struct change **end = pending_end(&consumer->pending);
+    int result = call(poll, read, parked->attempt_count, 0, why);
+    poll->count++;
+    if (result) {
+        pending_cut(&consumer->pending, end);
+        parked->error = why;
+        parked->is_lost = 0;
+        return settle_retry(consumer, parked, why);
+    }
+    consumer->done_count++;
+    return settle_retry(consumer, parked, NULL);
+}
+
+/* Takes up a parked event that is to be retried. */
+static int retry(struct poll *poll)
+{
+    evlog_consumer *consumer = poll->consumer;
+    struct store *store = consumer->log->store;
+    struct reader reader = {.events = NULL};
+    char why[SENTENCE_SIZE];
+    uint64_t first, last;
+    evlog_parked parked;
+    int result = parked_next_retry(store, consumer->name, &parked);
+    if (result == EVLOG_NOTFOUND) {
+        consumer->position.retry_count = 0;
+        return EVLOG_OK;
+    }
+    if (result == EVLOG_OK)
+        result = begin_retry(consumer, &parked);
+    if (result == EVLOG_OK)
+        result = store_bounds(store, &first, &last);
+    if (result)
+        return result;
+    if (parked.seq < first || parked.seq > last)
+        result =
+            error_set(EVLOG_DAMAGED, "event %" PRIu64 ": it is no longer in the log", parked.seq);
+    else
+        result = reader_read(&reader, store, parked.seq, parked.seq, 1);
+    snprintf(why, sizeof why, "%s", result ? evlog_errmsg() : "");
+    parked.error = why;
+    if (result == EVLOG_OK)
+        result = hand_out_again(poll, &parked, &reader.events[0]);
+    else if (result == EVLOG_DAMAGED)
+        result = settle_retry(consumer, &parked, why);
+    reader_free(&reader);
+    return result;
+}
+
+/* --------------------------------------------------------------- more events ---- */
+
+/* Events that cannot be had: told, on record, and passed. */
+static int lose(evlog_consumer *consumer, uint64_t last, const char *text)
+{
+    char why[SENTENCE_SIZE];
+    evlog_parked parked = {.seq = consumer->place + 1,
+                           .last_seq = last,
+                           .time_us = wall_clock_us(),
+                           .is_lost = 1,
+                           .error = why};
+    snprintf(why, sizeof why, "%s", text);
+    int result = put_on_record(consumer, KIND_PARKED, &parked);
+    if (result)
+        return result;
+    tell(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);
+    consumer->place = last;
+    consumer->chain = 0;
+    return consumer_commit(consumer);
+}
+
+/* Reads the next batch. NOTHING: there is none. */
+static int read_more(evlog_consumer *consumer)
+{
+    struct store *store = consumer->log->store;
+    uint64_t first, head, next = consumer->place + 1;
+    int result = store_bounds(store, &first, &head);
+    consumer->reader.count = consumer->at = 0;
+    if (result || head < next)
+        return result ? result : NOTHING;
+    if (consumer->is_caught_up && head - consumer->place > consumer->options.behind_count) {
+        consumer->is_caught_up = 0;
+        tell(consumer, EVLOG_NOTICE_FELL_BEHIND, consumer->place, head, "");
+    }
+    if (first > next)
+        return lose(consumer, first - 1, "no longer in the log");
+    result = reader_read(&consumer->reader, store, next, head, BATCH);
+    if (result != EVLOG_DAMAGED)
+        return result;
+    consumer->reader.count = 0;
+    return lose(consumer, consumer->reader.next - 1, evlog_errmsg());
+}
+
+/* What others may have changed: it is paused, parked events are to be retried. */
+static int refresh(evlog_consumer *consumer)
+{
+    struct position now;
+    int result = position_read(consumer->log->store, consumer->name, &now);
+    if (result)
+        return result;
+    consumer->position.is_paused = now.is_paused;
+    consumer->position.retry_count = now.retry_count;
+    consumer->refreshed_us = pace_now_us();
+    return EVLOG_OK;
+}
+
+static int step(struct poll *poll)
+{
+    evlog_consumer *consumer = poll->consumer;
+    if (consumer->position.is_paused)
+        return NOTHING;
+    if (consumer->position.retry_count > 0)
+        return retry(poll);
+    if (consumer->at < consumer->reader.count)
+        return deal_with(poll);
+    int result = read_more(consumer);
+    if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
+        result = refresh(consumer);
+    return result;
+}
+
+/* ------------------------------------------------------------------ waiting ---- */
+
+static int is_stopped(const evlog_consumer *consumer)
+{
+    return atomic_load(&consumer->stop) != 0;
+}
+
+/* Waits for the event in hand to be due; 0 when the poll's time ends before. */
+static int wait_until_due(struct poll *poll)
+{
+    evlog_consumer *consumer = poll->consumer;
+    int64_t now_us = pace_now_us();
+    int64_t until_us =
+        consumer->due_us < poll->deadline_us ? consumer->due_us : poll->deadline_us;
+    int64_t wait_us = until_us - now_us < REFRESH_US ? until_us - now_us : REFRESH_US;
+    struct timespec time = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
+    if (now_us >= poll->deadline_us)
+        return 0;
+    if (wait_us > 0)
+        syscall(SYS_futex, &consumer->stop, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
+    return 1;
+}
+
+/* Waits until there may be something to do. */
+static int wait_for_more(struct poll *poll)
+{
+    evlog_consumer *consumer = poll->consumer;
+    struct shared *shared = consumer->log->store->shared;
+    uint32_t ticket = shared_ticket(shared);
+    uint64_t first, head = 0;
+    int64_t wait_us = poll->deadline_us - pace_now_us();
+    int result = refresh(consumer);
+    if (result == EVLOG_OK)
+        result = store_bounds(consumer->log->store, &first, &head);
+    if (result || is_stopped(consumer))
+        return result;
+    if (!consumer->position.is_paused &&
+        (head > consumer->place || consumer->position.retry_count))
+        return EVLOG_OK;
+    if (consumer->position.checkpoint < done_seq(consumer)) { /* some that were not wanted */
+        if (pace_now_us() - consumer->committed_us > PASS_AFTER_US)
+            return consumer_commit(consumer);
+        wait_us = wait_us < PASS_AFTER_US ? wait_us : PASS_AFTER_US;
+    }
+    if (wait_us > 0)
+        shared_wait(shared, ticket, wait_us);
+    return EVLOG_OK;
+}
+
+/* There is nothing to do: say so, once, and leave nothing unwritten. */
+static int settle(struct poll *poll)
+{
+    evlog_consumer *consumer = poll->consumer;
+    if (!consumer->is_caught_up && !consumer->position.is_paused) {
+        consumer->is_caught_up = 1;
+        tell(consumer, EVLOG_NOTICE_CAUGHT_UP, consumer->place, consumer->place, "");
+    }
+    return consumer->uncommitted_count ? consumer_commit(consumer) : EVLOG_OK;
+}
+
+/* --------------------------------------------------------------------- poll ---- */
+
+static int run_poll(struct poll *poll)
+{
+    evlog_consumer *consumer = poll->consumer;
+    int result = refresh(consumer);
+    while (result == EVLOG_OK && poll->count < poll->limit && !is_stopped(consumer)) {
+        result = step(poll);
+        if (result == LATER) {
+            result = EVLOG_OK;
+            if (consumer->uncommitted_count)
+                result = commit_when_due(consumer);
+            if (!wait_until_due(poll))
+                break;
+            if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
+                result = refresh(consumer);
+        } else if (result == NOTHING) {
+            result = settle(poll);
+            if (result || poll->count > 0 || pace_now_us() >= poll->deadline_us)
+                break;
+            result = wait_for_more(poll);
+        }
+    }
+    if (consumer->options.ack_by_hand || !consumer->uncommitted_count)
+        return result;
+    char why[1024]; /* what ended it comes before what the commit says */
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    int committed = consumer_commit(consumer);
+    return result ? error_set(result, "%s", why) : committed;
+}
+
+static int64_t deadline(int64_t timeout_ms)
+{
+    int64_t now_us = pace_now_us();
+    return timeout_ms < 0 || timeout_ms > (INT64_MAX - now_us) / 1000
+               ? INT64_MAX
+               : now_us + timeout_ms * 1000;
+}
+
+/* One poll; `*was_stopped` tells why it ended. */
+static int poll_once(evlog_consumer *consumer, uint64_t limit, int64_t timeout_ms,
+                     evlog_receiver *receiver, void *ctx, uint64_t *count, int *was_stopped)
+{
+    struct poll poll = {.consumer = consumer,
+                        .limit = limit ? limit : UINT64_MAX,
+                        .deadline_us = deadline(timeout_ms),
+                        .receiver = receiver,
+                        .ctx = ctx};
+    int result = consumer_enter(consumer);
+    if (count)
+        *count = 0;
+    if (result)
+        return result;
+    if (atomic_exchange(&consumer->is_polling, 1)) {
+        consumer_leave(consumer);
+        return error_set(EVLOG_BUSY, "consumer %s: it is polled already", consumer->name);
+    }
+    result = run_poll(&poll);
+    *was_stopped = atomic_exchange(&consumer->stop, 0) != 0;
+    atomic_store(&consumer->is_polling, 0);
+    if (count)
+        *count = poll.count;
+    consumer_leave(consumer);
+    return result;
+}
+
+int evlog_consumer_poll(evlog_consumer *consumer, uint64_t limit, int64_t timeout_ms,
+                        evlog_receiver *receiver, void *ctx, uint64_t *count)
+{
+    int was_stopped;
+    return poll_once(consumer, limit, timeout_ms, receiver, ctx, count, &was_stopped);
+}
+
+int evlog_consumer_run(evlog_consumer *consumer, evlog_receiver *receiver, void *ctx)
+{
+    int was_stopped = 0, result = EVLOG_OK;
+    while (result == EVLOG_OK && !was_stopped)
+        result = poll_once(consumer, 0, -1, receiver, ctx, NULL, &was_stopped);
+    return result;
+}
+
+void evlog_consumer_stop(evlog_consumer *consumer)
+{
+    int errnum = errno; /* a signal handler must leave it alone */
+    atomic_store(&consumer->stop, 1);
+    syscall(SYS_futex, &consumer->stop, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    shared_wake(consumer->log->store->shared);
+    errno = errnum;
+}
+
+int evlog_consumer_ack(evlog_consumer *consumer, uint64_t seq)
+{
+    int result = consumer_enter(consumer);
+    if (result)
+        return result;
+    uint64_t most = consumer->place > consumer->tag ? consumer->place : consumer->tag;
+    if (!consumer->options.ack_by_hand)
+        result =
+            error_set(EVLOG_INVALID,
+                      "consumer %s: it is acknowledged by its receiver's return, not by hand",
+                      consumer->name);
+    else if (seq > most)
+        result = error_set(EVLOG_INVALID, "consumer %s: event %" PRIu64 " was not handed out yet",
+                           consumer->name, seq);
+    if (result == EVLOG_OK && seq > consumer->acked) {
+        uint64_t before = consumer->acked;
+        consumer->acked = seq;
+        result = consumer_commit(consumer);
+        if (result)
+            consumer->acked = before;
+    }
+    consumer_leave(consumer);
+    return result;
+}

@@ -1,0 +1,241 @@
+/*
+ * A consumer's state, and all that waits to be written with its checkpoint.
+ *
+ * User code never runs in a transaction: what a receiver puts is a change in memory, which belongs to
+ * the event in hand, and the commit that passes that event writes it. Reading looks at the changes
+ * first, the newest of a key in its bucket first, and then in the file, which nobody else writes for
+ * this consumer.
+ *
+ * 1. Changes are in the order in which they were made. A receiver that fails has its own cut off
+ *    the end. With acknowledgements by hand a commit takes those of the events acknowledged and
+ *    leaves the rest.
+ * 2. A change belongs to event 0 when it goes with the next commit, whatever that passes: what was
+ *    parked or retried out of order.
+ *
+ * Cost: a put is an allocation; a get that is not among the changes reads some pages of the file,
+ * some microseconds. A consumer acknowledges often, so there are few changes.
+ */
+#define XXH_INLINE_ALL
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "consumer.h"
+#include "error.h"
+
+/* ------------------------------------------------------------- pending ---- */
+
+static struct change **bucket_of(struct pending *pending, const struct key *key)
+{
+    return &pending->buckets[XXH3_64bits(key->bytes, key->size) % CHANGE_BUCKETS];
+}
+
+void pending_begin(struct pending *pending)
+{
+    *pending = (struct pending){.first = NULL};
+    pending->end = &pending->first;
+}
+
+void pending_free(struct pending *pending)
+{
+    changes_free(pending->first);
+    pending_begin(pending);
+}
+
+void pending_add(struct pending *pending, struct change *change)
+{
+    struct change **bucket = bucket_of(pending, &change->key);
+    change->next = NULL;
+    *pending->end = change;
+    pending->end = &change->next;
+    pending->size += sizeof *change + change->value_size;
+    change->older = *bucket;
+    *bucket = change;
+}
+
+/* Makes a list, of which nothing is known, the pending one. */
+static void take_over(struct pending *pending, struct change *changes)
+{
+    pending_begin(pending);
+    for (struct change *change = changes, *next; change; change = next) {
+        next = change->next;
+        pending_add(pending, change);
+    }
+}
+
+struct change **pending_end(struct pending *pending)
+{
+    return pending->end;
+}
+
+void pending_cut(struct pending *pending, struct change **end)
+{
+    struct change *tail = *end;
+    if (!tail)
+        return;
+    *end = NULL;
+    changes_free(tail);
+    take_over(pending, pending->first);
+}
+
+struct change *pending_take(struct pending *pending, uint64_t seq)
+{
+    struct change *taken = NULL, **taken_end = &taken, *rest = NULL, **rest_end = &rest;
+    for (struct change *change = pending->first; change; change = change->next) {
+        struct change ***end = change->seq <= seq ? &taken_end : &rest_end;
+        **end = change;
+        *end = &change->next;
+    }
+    *taken_end = NULL;
+    *rest_end = NULL;
+    take_over(pending, rest);
+    return taken;
+}
+
+void pending_back(struct pending *pending, struct change *changes)
+{
+    struct change **end = &changes;
+    while (*end)
+        end = &(*end)->next;
+    *end = pending->first;
+    take_over(pending, changes);
+}
+
+static const struct change *find(struct pending *pending, const struct key *key)
+{
+    const struct change *change = *bucket_of(pending, key);
+    while (change && (change->key.size != key->size ||
+                      memcmp(change->key.bytes, key->bytes, key->size) != 0))
+        change = change->older;
+    return change;
+}
+
+/* --------------------------------------------------------------- values ---- */
+
+/* The bytes in an entry's value, [sum, bin]. */
+static int unwrap(const void *entry, size_t size, const void **value, size_t *value_size)
+{
+    const unsigned char *at = (const unsigned char *)entry + ENTRY_HEAD_SIZE;
+    size_t wide = *at >= 0xc4 && *at <= 0xc6 ? (size_t)1 << (*at - 0xc4) : 0, body = 0;
+    if (wide == 0 || size < ENTRY_HEAD_SIZE + 1 + wide)
+        return error_set(EVLOG_DAMAGED, "state.mdb: a value is not as it was written");
+    for (size_t i = 1; i <= wide; i++)
+        body = body << 8 | at[i];
+    if (body != size - ENTRY_HEAD_SIZE - 1 - wide)
+        return error_set(EVLOG_DAMAGED, "state.mdb: a value is not as it was written");
+    *value = at + 1 + wide;
+    *value_size = body;
+    return EVLOG_OK;
+}
+
+static struct change *wrap(const struct key *key, const void *value, size_t size, uint64_t seq)
+{
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+    struct change *change = NULL;
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, 2);
+    msgpack_pack_fix_uint64(&packer, 0);
+    if (msgpack_pack_bin(&packer, size) == 0 && msgpack_pack_bin_body(&packer, value, size) == 0)
+        change = change_new(key, buffer.data, buffer.size, seq);
+    msgpack_sbuffer_destroy(&buffer);
+    return change;
+}
+
+static int check_key(const void *key, size_t key_size)
+{
+    if (!key || key_size == 0 || key_size > EVLOG_STATE_KEY_SIZE_MAX)
+        return error_set(EVLOG_INVALID, "a key of state is 1 to %d bytes",
+                         EVLOG_STATE_KEY_SIZE_MAX);
+    return EVLOG_OK;
+}
+
+/* Finds a value among the changes or in the file; EVLOG_NOTFOUND. */
+static int look_up(evlog_consumer *consumer, const struct key *key, const void **value,
+                   size_t *value_size)
+{
+    const struct change *change = find(&consumer->pending, key);
+    size_t size;
+    if (change && !change->value)
+        return error_set(EVLOG_NOTFOUND, "consumer %s: no such key in its state", consumer->name);
+    if (change)
+        return unwrap(change->value, change->value_size, value, value_size);
+    void *entry;
+    int result = entry_read(consumer->log->store->state, key->bytes, key->size, &entry, &size);
+    if (result == EVLOG_NOTFOUND)
+        return error_set(EVLOG_NOTFOUND, "consumer %s: no such key in its state", consumer->name);
+    if (result)
+        return result;
+    free(consumer->value);
+    consumer->value = entry;
+    return unwrap(entry, size, value, value_size);
+}
+
+static int add(evlog_consumer *consumer, struct change *change)
+{
+    if (!change)
+        return error_nomem();
+    if (consumer->pending.size + sizeof *change + change->value_size > EVLOG_STATE_PENDING_MAX) {
+        free(change);
+        return error_set(EVLOG_LIMIT,
+                         "consumer %s: more than %d bytes of state wait for an acknowledgement",
+                         consumer->name, EVLOG_STATE_PENDING_MAX);
+    }
+    pending_add(&consumer->pending, change);
+    return EVLOG_OK;
+}
+
+int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size,
+                    const void **value, size_t *value_size)
+{
+    int result = consumer_enter(consumer);
+    if (result)
+        return result;
+    result = check_key(key, key_size);
+    if (result == EVLOG_OK) {
+        struct key full = position_key(KIND_STATE, consumer->name, key, key_size);
+        result = look_up(consumer, &full, value, value_size);
+    }
+    consumer_leave(consumer);
+    return result;
+}
+
+int evlog_state_put(evlog_consumer *consumer, const void *key, size_t key_size, const void *value,
+                    size_t value_size)
+{
+    int result = consumer_enter(consumer);
+    if (result)
+        return result;
+    result = check_key(key, key_size);
+    if (result == EVLOG_OK && value_size > EVLOG_STATE_VALUE_SIZE_MAX)
+        result = error_set(EVLOG_LIMIT, "a value of state is at most %d bytes, not %zu",
+                           EVLOG_STATE_VALUE_SIZE_MAX, value_size);
+    if (result == EVLOG_OK && !value && value_size)
+        result = error_set(EVLOG_INVALID, "no value is given");
+    if (result == EVLOG_OK) {
+        struct key full = position_key(KIND_STATE, consumer->name, key, key_size);
+        result = add(consumer, wrap(&full, value_size ? value : "", value_size, consumer->tag));
+    }
+    consumer_leave(consumer);
+    return result;
+}
+
+int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_size)
+{
+    const void *value;
+    size_t value_size;
+    int result = consumer_enter(consumer);
+    if (result)
+        return result;
+    result = check_key(key, key_size);
+    if (result == EVLOG_OK) {
+        struct key full = position_key(KIND_STATE, consumer->name, key, key_size);
+        result = look_up(consumer, &full, &value, &value_size);
+        if (result == EVLOG_OK)
+            result = add(consumer, change_new(&full, NULL, 0, consumer->tag));
+    }
+    consumer_leave(consumer);
+    return result;
+}

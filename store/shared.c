@@ -1,0 +1,249 @@
+/*
+ * The file `shared`: what the processes that have a log open tell each other.
+ *
+ *    0   4  word      counts wakes in steps of 2; its lowest bit: somebody waits
+ *   64  32  slot 0    tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | 8 unused
+ *   96  32  slot 1    ...
+ *
+ * In the machine's byte order, mapped by all of them. It holds nothing that a log needs: take
+ * it away while nobody has the log open, and it is made again.
+ *
+ * Waking. Who waits sets the bit, looks at the log's head, and sleeps in futex(2) on
+ * the word as he saw it. Who has committed looks at the bit, and only when it is set counts
+ * up, clears it, and wakes everybody. Between writing and looking each side has a full
+ * fence; so either the committer sees the bit or the waiter sees the commit. One who was
+ * killed while he waited leaves the bit set, and the next commit clears it: nothing has to
+ * be repaired, and a sender pays a system call only when somebody waits, or has.
+ *
+ * Claims. A slot is claimed by a lock of fcntl(2) on a byte far past the end of the file. The
+ * kernel lets go of it when the process dies, by whatever death, and tells who has it; a forked
+ * child does not have it. Such locks are lost when *any* descriptor of the file is closed in
+ * the process: so it is opened in one place, here, once per open log.
+ *
+ * Marks. The holder of a slot writes there which event it is about to hand out, and whether its
+ * receiver has returned: plain stores, no system call, and in the page cache when the process
+ * is gone. After a power cut a mark may be an older one, or zeros; who reads it must be
+ * content with that.
+ *
+ * The file is written in full when it is made, so that a full disk is met here and not as a
+ * SIGBUS. Absent: any protection from a process that cuts it short meanwhile; a log's
+ * directory is its owner's.
+ */
+#include "shared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#define WAITING 1u
+#define CLAIMS_AT (INT64_C(1) << 40) /* where the claims' bytes are */
+#define BLIND_WAIT_US 20000          /* of a reader that cannot be woken */
+
+#define ATTEMPT_BITS 16
+#define ATTEMPT_MAX UINT64_C(0xffff)
+
+struct slot {
+    _Atomic uint64_t tag;
+    _Atomic uint64_t place; /* seq << ATTEMPT_BITS | attempt: one store changes both */
+    _Atomic uint64_t inside, unused;
+};
+
+struct page {
+    _Atomic uint32_t word;
+    char unused[60];
+    struct slot slots[SHARED_SLOTS];
+};
+
+_Static_assert(sizeof(struct page) == 64 + 32 * SHARED_SLOTS, "the layout has no holes");
+
+struct shared {
+    int fd;
+    struct page *page;
+};
+
+/* ------------------------------------------------------------- opening ---- */
+
+/* Makes the file as long as it has to be, with blocks of its own. */
+static int fill(int fd, const char *path)
+{
+    static const char zeros[sizeof(struct page)];
+    struct stat status;
+    if (fstat(fd, &status))
+        return error_errno(errno, "looking at its size", path);
+    off_t at = status.st_size;
+    while (at < (off_t)sizeof zeros) {
+        ssize_t count = pwrite(fd, zeros, sizeof zeros - (size_t)at, at);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return error_errno(count < 0 ? errno : ENOSPC, "writing", path);
+        at += count;
+    }
+    return EVLOG_OK;
+}
+
+static int map(struct shared *shared, const char *path)
+{
+    int result = fill(shared->fd, path);
+    if (result)
+        return result;
+    void *at =
+        mmap(NULL, sizeof *shared->page, PROT_READ | PROT_WRITE, MAP_SHARED, shared->fd, 0);
+    if (at == MAP_FAILED)
+        return error_errno(errno, "mapping", path);
+    shared->page = at;
+    return EVLOG_OK;
+}
+
+int shared_open(const char *path, int read_only, struct shared **opened)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | (read_only ? 0 : O_CREAT), 0600);
+    if (fd < 0 && read_only) {
+        *opened = NULL;
+        return EVLOG_OK;
+    }
+    if (fd < 0)
+        return error_errno(errno, "opening", path);
+    struct shared *shared = calloc(1, sizeof *shared);
+    int result = shared ? EVLOG_OK : error_nomem();
+    if (shared)
+        shared->fd = fd;
+    else
+        close(fd);
+    if (result == EVLOG_OK)
+        result = map(shared, path);
+    if (result) {
+        shared_close(shared);
+        return result;
+    }
+    *opened = shared;
+    return EVLOG_OK;
+}
+
+void shared_close(struct shared *shared)
+{
+    if (!shared)
+        return;
+    if (shared->page)
+        munmap(shared->page, sizeof *shared->page);
+    close(shared->fd);
+    free(shared);
+}
+
+/* -------------------------------------------------------------- waking ---- */
+
+void shared_wake(struct shared *shared)
+{
+    if (!shared)
+        return;
+    atomic_thread_fence(memory_order_seq_cst);
+    uint32_t word = atomic_load(&shared->page->word);
+    if (!(word & WAITING))
+        return;
+    while (!atomic_compare_exchange_weak(&shared->page->word, &word, (word & ~WAITING) + 2))
+        ;
+    syscall(SYS_futex, &shared->page->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+uint32_t shared_ticket(struct shared *shared)
+{
+    if (!shared)
+        return 0;
+    uint32_t word = atomic_fetch_or(&shared->page->word, WAITING) | WAITING;
+    atomic_thread_fence(memory_order_seq_cst);
+    return word;
+}
+
+void shared_wait(struct shared *shared, uint32_t ticket, int64_t timeout_us)
+{
+    if (!shared && timeout_us > BLIND_WAIT_US)
+        timeout_us = BLIND_WAIT_US;
+    struct timespec time = {.tv_sec = timeout_us / 1000000,
+                            .tv_nsec = timeout_us % 1000000 * 1000};
+    if (shared)
+        syscall(SYS_futex, &shared->page->word, FUTEX_WAIT, ticket, &time, NULL, 0);
+    else
+        nanosleep(&time, NULL);
+}
+
+/* -------------------------------------------------------------- claims ---- */
+
+static struct flock lock_of(unsigned slot, short type)
+{
+    return (struct flock){
+        .l_type = type, .l_whence = SEEK_SET, .l_start = CLAIMS_AT + slot, .l_len = 1};
+}
+
+int shared_claim(struct shared *shared, unsigned slot, pid_t *holder)
+{
+    struct flock lock = lock_of(slot, F_WRLCK);
+    while (fcntl(shared->fd, F_SETLK, &lock)) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN && errno != EACCES)
+            return error_errno(errno, "claiming a consumer", "shared");
+        *holder = shared_holder(shared, slot);
+        if (*holder)
+            return error_set(EVLOG_BUSY, "process %d has it", (int)*holder);
+    }
+    return EVLOG_OK;
+}
+
+void shared_release(struct shared *shared, unsigned slot)
+{
+    struct flock lock = lock_of(slot, F_UNLCK);
+    fcntl(shared->fd, F_SETLK, &lock);
+}
+
+pid_t shared_holder(struct shared *shared, unsigned slot)
+{
+    struct flock lock = lock_of(slot, F_WRLCK);
+    if (!shared || fcntl(shared->fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
+        return 0;
+    return lock.l_pid;
+}
+
+/* --------------------------------------------------------------- marks ---- */
+
+void shared_mark_begin(struct shared *shared, unsigned slot, uint64_t tag)
+{
+    struct slot *at = &shared->page->slots[slot];
+    if (atomic_load(&at->tag) == tag)
+        return;
+    atomic_store(&at->place, 0);
+    atomic_store(&at->inside, 0);
+    atomic_store(&at->tag, tag);
+}
+
+struct shared_mark shared_mark_get(const struct shared *shared, unsigned slot)
+{
+    const struct slot *at = &shared->page->slots[slot];
+    uint64_t place = atomic_load(&at->place);
+    return (struct shared_mark){.seq = place >> ATTEMPT_BITS,
+                                .attempt = (uint32_t)(place & ATTEMPT_MAX),
+                                .inside = (uint32_t)atomic_load(&at->inside)};
+}
+
+void shared_mark_enter(struct shared *shared, unsigned slot, struct shared_mark mark)
+{
+    struct slot *at = &shared->page->slots[slot];
+    uint64_t attempt = mark.attempt < ATTEMPT_MAX ? mark.attempt : ATTEMPT_MAX;
+    atomic_store_explicit(&at->place, mark.seq << ATTEMPT_BITS | attempt, memory_order_release);
+    atomic_store_explicit(&at->inside, mark.inside, memory_order_release);
+}
+
+void shared_mark_leave(struct shared *shared, unsigned slot)
+{
+    atomic_store_explicit(&shared->page->slots[slot].inside, 0, memory_order_release);
+}
