@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "dump.h"
 #include "json.h"
 #include "text.h"
 #include "times.h"
@@ -54,12 +55,11 @@ static json_t *json_of_lib(const char *lib)
     return list;
 }
 
-json_t *json_of_event(const evlog_event *event, int *digits)
+json_t *json_of_event(const evlog_event *event)
 {
     char log_time[TIME_TEXT_SIZE], time[TIME_TEXT_SIZE], id[37];
     json_t *lib = json_of_lib(event->sourcelib);
-    json_t *data =
-        event->data ? json_of_data(event->data, event->data_size, digits) : json_null();
+    json_t *data = event->data ? json_of_data(event->data, event->data_size) : json_null();
     if (!lib || !data) {
         json_decref(lib);
         json_decref(data);
@@ -74,16 +74,9 @@ json_t *json_of_event(const evlog_event *event, int *digits)
                      "data", data);
 }
 
-/* The text of JSON, malloc'd, with only as many digits as its reals need. */
-static char *json_text(const json_t *json, enum output output, int digits)
+int json_put(FILE *out, const json_t *json, enum output output)
 {
-    size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits);
-    return json_dumps(json, flags | (output == OUTPUT_PRETTY ? JSON_INDENT(2) : 0));
-}
-
-int json_put(FILE *out, const json_t *json, enum output output, int digits)
-{
-    char *text = json_text(json, output, digits);
+    char *text = dump_json(json, output == OUTPUT_PRETTY);
     if (!text)
         return -1;
     text_put(out, text, strlen(text), 1, 0);
@@ -102,10 +95,10 @@ static size_t line_width(FILE *out)
 static int event_put_short(FILE *out, const evlog_event *event)
 {
     char time[TIME_TEXT_SIZE];
-    int digits = 15, used;
+    int used;
     size_t width = line_width(out);
-    json_t *json = event->data ? json_of_data(event->data, event->data_size, &digits) : NULL;
-    char *text = json ? json_text(json, OUTPUT_SHORT, digits) : NULL;
+    json_t *json = event->data ? json_of_data(event->data, event->data_size) : NULL;
+    char *text = json ? dump_json(json, 0) : NULL;
     json_decref(json);
     if (event->data && !text)
         return -1;
@@ -128,11 +121,10 @@ static int event_put_short(FILE *out, const evlog_event *event)
 
 int event_put(FILE *out, const evlog_event *event, enum output output)
 {
-    int digits = 15;
     if (output == OUTPUT_SHORT)
         return event_put_short(out, event);
-    json_t *json = json_of_event(event, &digits);
-    int failed = !json || json_put(out, json, output, digits);
+    json_t *json = json_of_event(event);
+    int failed = !json || json_put(out, json, output);
     json_decref(json);
     return failed ? -1 : 0;
 }

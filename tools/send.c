@@ -46,7 +46,7 @@ static int put_sent(const struct options *options, const evlog_sent *sent)
         return EXIT_DONE;
     }
     json_t *json = json_pack("{s:I, s:s}", "seq", (json_int_t)sent->seq, "id", id);
-    int failed = !json || json_put(stdout, json, options->output, 0);
+    int failed = !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
 }
@@ -194,7 +194,7 @@ static int put_summary(const struct sender *sender)
         json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)sender->sent_count, "skipped",
                   (json_int_t)sender->skipped_count, "first_seq", (json_int_t)sender->first_seq,
                   "last_seq", (json_int_t)sender->last_seq);
-    int failed = !json || json_put(stdout, json, sender->options->output, 0);
+    int failed = !json || json_put(stdout, json, sender->options->output);
     json_decref(json);
     return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
 }

@@ -91,7 +91,7 @@ static int put_json(const struct count *item, enum output output)
                                 json_string(time_text(item->first_us, first))) ||
             json_object_set_new(json, "last_log_time",
                                 json_string(time_text(item->last_us, last)));
-    failed = failed || json_put(stdout, json, output, 0);
+    failed = failed || json_put(stdout, json, output);
     json_decref(json);
     return failed ? -1 : 0;
 }

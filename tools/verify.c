@@ -15,7 +15,7 @@ static int put_json(const evlog_finding *finding, enum output output)
 {
     json_t *json = json_pack("{s:I, s:I, s:s}", "first_seq", (json_int_t)finding->first_seq,
                              "last_seq", (json_int_t)finding->last_seq, "text", finding->text);
-    int failed = !json || json_put(stdout, json, output, 0);
+    int failed = !json || json_put(stdout, json, output);
     json_decref(json);
     return failed;
 }
