@@ -1,7 +1,8 @@
 /*
  * Events on standard output: as JSON, whose keys are a promise (seq log_time id type
  * minorversion time source sourcehost sourcelib from_event_bus data; others may be added), or as
- * one line a person reads (seq, log time, event type, data), cut to the terminal's width.
+ * one line a person reads (seq, log time to the second, event type, data), cut to the terminal's
+ * width.
  */
 #include "print.h"
 
@@ -94,28 +95,22 @@ static size_t line_width(FILE *out)
 
 static int event_put_short(FILE *out, const evlog_event *event)
 {
-    char time[TIME_TEXT_SIZE];
-    int used;
-    size_t width = line_width(out);
+    char time[TIME_TEXT_SIZE], *line = NULL, *text = NULL;
     json_t *json = event->data ? json_of_data(event->data, event->data_size) : NULL;
-    char *text = json ? dump_json(json, 0) : NULL;
+    if (json)
+        text = dump_json(json, 0);
     json_decref(json);
     if (event->data && !text)
         return -1;
-    used =
-        fprintf(out, "%8" PRIu64 "  %s  ", event->seq, time_short_text(event->log_time_us, time));
-    used += (int)strlen(event->event_type) + 2;
-    text_put(out, event->event_type, strlen(event->event_type), 0, 0);
-    fputs("  ", out);
-    if (!text)
-        fputs("(erased)", out);
-    else
-        text_put(out, text, strlen(text), 0,
-                 !width                     ? 0
-                 : width > (size_t)used + 8 ? width - (size_t)used
-                                            : 8);
-    fputc('\n', out);
+    int size = asprintf(&line, "%6" PRIu64 "  %.19s  %s  %s", event->seq,
+                        time_short_text(event->log_time_us, time), event->event_type,
+                        text ? text : "(erased)");
     free(text);
+    if (size < 0)
+        return -1;
+    text_put(out, line, (size_t)size, 0, line_width(out));
+    fputc('\n', out);
+    free(line);
     return 0;
 }
 
