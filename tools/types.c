@@ -140,7 +140,7 @@ static int count_all(evlog *log, struct options *options, struct counts *counts)
         qsort(counts->items, counts->count, sizeof *counts->items, by_order);
     int status = put_all(counts, options);
     if (status < 0)
-        status = outcome.damaged ? EXIT_DONE : nothing_matched(log, &options->range);
+        status = outcome.damaged ? EXIT_DONE : nothing_matched(log, options);
     return told_damage(options, &outcome, status);
 }
 
