@@ -167,8 +167,10 @@ static int open_lmdb(struct env *env)
         env->lmdb = NULL;
         return fail(env, rc, "opening");
     }
-    int dead;
+    int dead, fd;
     mdb_reader_check(env->lmdb, &dead);
+    mdb_env_get_fd(env->lmdb, &fd);
+    fcntl(fd, F_SETFD, FD_CLOEXEC); /* of its descriptors liblmdb leaves this one open in exec */
     return EVLOG_OK;
 }
 
