@@ -25,7 +25,10 @@ const struct verb verbs[] = {
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are no plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
     {"show", "LOG", "print events, oldest first", "ftsuTnro", 1, 1, show_run,
-     "On a terminal one line an event, cut to its width; in a pipe one JSON object a line.\n"
+     "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
+     "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
+     "sourcelib from_event_bus data in this order, and times always with six digits and in UTC:\n"
+     "2026-01-31T18:00:00.123456+00:00. What stands under data can be sent again as it is.\n"
      "Events that are damaged are passed over, and told at the end with exit status 4.\n"},
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},

@@ -29,8 +29,8 @@ static const struct {
     {'n', "count", "N", "a number: 1, 2, 3 ...", "at most N events"},
     {'r', "reverse", NULL, NULL, "newest first; -n then counts from the newest"},
     {'o', "output", "FORM", "short, json or pretty",
-     "short, json (one object a line) or pretty; by itself short or\n"
-     "pretty on a terminal, json in a pipe"},
+     "short, json (one object a line) or pretty; default: short\n"
+     "(get: pretty) on a terminal, json in a pipe"},
     {'x', "exec", "COMMAND", NULL, "the command to run for each event"},
     {'k', "keep-going", NULL, NULL, "count failures and damaged events, and pass on"},
     {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
@@ -41,9 +41,9 @@ static const struct {
      "does not, but survives the death of the process"},
     {'S', "service", "NAME", NULL, "the source becomes openedx/NAME/web"},
     {'i', "time", "TIME", "a time, and not 1970-01-01 to the microsecond",
-     "when the event happened; by itself now"},
+     "when the event happened; default: now"},
     {'m', "minorversion", "N", "a number: 0, 1, 2 ...",
-     "the event type's minor version; by itself 0"},
+     "the event type's minor version; default: 0"},
     {'h', "help", NULL, NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)

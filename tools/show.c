@@ -19,7 +19,7 @@ static int show_one(const evlog_event *event, void *ctx)
 int show_run(struct options *options)
 {
     evlog *log;
-    evlog_outcome outcome;
+    evlog_outcome outcome = {0};
     int status = EXIT_DONE;
     if (open_to_read(options, &log))
         return EXIT_LOG;

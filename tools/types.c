@@ -120,7 +120,7 @@ static int put_all(const struct counts *counts, const struct options *options)
 
 static int count_all(evlog *log, struct options *options, struct counts *counts)
 {
-    evlog_outcome outcome;
+    evlog_outcome outcome = {0};
     evlog_info info;
     int code = evlog_each_type(log, add_type, counts);
     if (counts->is_out_of_memory)
