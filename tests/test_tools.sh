@@ -293,6 +293,10 @@ if command -v script >/dev/null && [ "$(terminal 'echo yes')" = yes ]; then
     terminal "$evlog types tty" >out; has "org.openedx.learning.course.v1"
     terminal "$evlog info tty" >out; has "events      3, seq 1 to 3"
     terminal "$evlog replay tty --exec true" >out; has "3 events replayed"
+    terminal "$evlog replay tty --exec 'sleep 0.4; echo done'" >out; is "no progress into a command's output" "$(grep -c '^done$' out)" 3
+    terminal "$evlog replay tty --exec 'sleep 0.4' >$home/null" >out; has "events replayed: 2"; has "3 events replayed"
+    terminal "$evlog replay tty --keep-going --exec 'sleep 0.6; false' >$home/null" >out
+    has "events replayed: 1"; has "$(printf '\r\033[Kevlog: event 2' | tr -d '\r')"
     terminal "$evlog show 'no
 \$(printf \"\\033\")[2Jlog'" >out; is "a path's control characters" "$(LC_ALL=C tr -d '\n\40-\176\200-\377' <out | wc -c)" 0
 else echo "SKIPPED: what is shown on a terminal (wants script of util-linux)"; fi

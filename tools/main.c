@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "progress.h"
 #include "text.h"
 #include "tool.h"
 
@@ -56,6 +57,7 @@ int complain(int status, const char *format, ...)
     int size = vasprintf(&text, format, arguments);
     va_end(arguments);
     fflush(stdout);
+    progress_clear();
     fputs("evlog: ", stderr);
     if (size < 0)
         fputs("out of memory", stderr);

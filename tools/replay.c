@@ -157,7 +157,8 @@ int replay_run(struct options *options)
     if (open_to_read(options, &log))
         return EXIT_LOG;
     signal(SIGPIPE, SIG_IGN);
-    progress_begin("events replayed", options->range.limit);
+    if (!isatty(STDOUT_FILENO)) /* where the command's output may come between */
+        progress_begin("events replayed", options->range.limit);
     int code = evlog_replay(log, &options->range, replay_one, &replay, &outcome);
     progress_end();
     int status = told_outcome(log, options, code, &outcome);

@@ -209,7 +209,8 @@ static int send_lines(const struct options *options, evlog_signal *signal)
     sender->signal = signal;
     lines_begin(&sender->lines, STDIN_FILENO, LINE_SIZE_MAX);
     msgpack_sbuffer_init(&sender->data);
-    progress_begin("events sent", 0);
+    if (!isatty(STDIN_FILENO)) /* where somebody is typing */
+        progress_begin("events sent", 0);
     while (status < 0 && found != LINES_END) {
         found = lines_next(&sender->lines, &line, &size);
         sender->line += found == LINES_LINE || found == LINES_TOO_LONG;
