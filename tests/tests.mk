@@ -21,6 +21,11 @@ $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 
+$(B)/tests/test_json: $(B)/asan/tools/json.o $(B)/asan/tools/dump.o
+$(B)/tests/test_lines: $(B)/asan/tools/lines.o
+$(B)/tests/test_text: $(B)/asan/tools/text.o
+$(B)/tests/test_times: $(B)/asan/tools/times.o
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests

@@ -7,7 +7,7 @@ trap 'rm -rf "$home"' EXIT
 log=$home/log
 
 run() {
-    printf '\n$ evlog %s\n' "$(echo "$*" | sed "s|$home/||g")"
+    printf '\n$ evlog %s\n' "$(echo "$*" | sed "s|$home/||g; s|[^ ]*[*]|'&'|")"
     "$build/evlog" "$@"
 }
 

@@ -31,7 +31,7 @@ static int put_json(const evlog_info *info, const struct options *options)
         (int)info->source_count, "file_size", (json_int_t)info->file_size, "used_size",
         (json_int_t)info->used_size, "page_size", (int)info->page_size, "page_count",
         (json_int_t)info->page_count);
-    int failed = !json || json_put(stdout, json, options->output, 0);
+    int failed = !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed;
 }

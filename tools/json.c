@@ -102,29 +102,23 @@ static char *bytes_of_base64(const json_t *json, size_t *size)
 
 /* ---------------------------------------------------------- MessagePack to JSON ---- */
 
-static json_t *of_object(const msgpack_object *object, int *digits);
+static json_t *of_object(const msgpack_object *object);
 
-/* {"$word": value}; takes the value over. */
+/* {"$word": value}; takes the value over, which may be NULL. */
 static json_t *marked(const char *key, json_t *value)
 {
     json_t *json = json_object();
-    if (!json || !value || json_object_set_new(json, key, value)) {
+    if (json_object_set_new(json, key, value)) {
         json_decref(json);
         return NULL;
     }
     return json;
 }
 
-static json_t *of_real(double value, int *digits)
+static json_t *of_real(double value)
 {
     if (isnan(value) || isinf(value))
         return marked("$float", json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"));
-    for (; *digits < 17; ++*digits) {
-        char text[32];
-        snprintf(text, sizeof text, "%.*g", *digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
     return json_real(value);
 }
 
@@ -148,11 +142,11 @@ static json_t *of_ext(const msgpack_object_ext *ext)
     return marked("$ext", pair);
 }
 
-static json_t *of_array(const msgpack_object_array *array, int *digits)
+static json_t *of_array(const msgpack_object_array *array)
 {
     json_t *json = json_array();
     for (uint32_t i = 0; json && i < array->size; i++)
-        if (json_array_append_new(json, of_object(&array->ptr[i], digits))) {
+        if (json_array_append_new(json, of_object(&array->ptr[i]))) {
             json_decref(json);
             return NULL;
         }
@@ -160,13 +154,13 @@ static json_t *of_array(const msgpack_object_array *array, int *digits)
 }
 
 /* A map that JSON's object cannot hold, as pairs. */
-static json_t *of_pairs(const msgpack_object_map *map, int *digits)
+static json_t *of_pairs(const msgpack_object_map *map)
 {
     json_t *pairs = json_array();
     for (uint32_t i = 0; pairs && i < map->size; i++) {
         json_t *pair = json_array();
-        if (json_array_append_new(pair, of_object(&map->ptr[i].key, digits)) ||
-            json_array_append_new(pair, of_object(&map->ptr[i].val, digits)) ||
+        if (json_array_append_new(pair, of_object(&map->ptr[i].key)) ||
+            json_array_append_new(pair, of_object(&map->ptr[i].val)) ||
             json_array_append(pairs, pair)) {
             json_decref(pair);
             json_decref(pairs);
@@ -177,44 +171,61 @@ static json_t *of_pairs(const msgpack_object_map *map, int *digits)
     return marked("$map", pairs);
 }
 
-/* Whether a key can be one of `json`, an object under construction. */
-static int fits_object(const json_t *json, const msgpack_object *key)
+/* msgpack-c gives an empty string NULL when nothing of a length came before it. */
+static const char *start_of(const msgpack_object_str *text)
 {
-    return key->type == MSGPACK_OBJECT_STR && !memchr(key->via.str.ptr, 0, key->via.str.size) &&
-           !json_object_getn(json, key->via.str.ptr, key->via.str.size);
+    return text->ptr ? text->ptr : "";
 }
 
-/* Puts a value, which it takes over, under a key with one $ more when that is to be marked. */
-static int set_value(json_t *json, const msgpack_object_str *key, int is_word, json_t *value)
+/*
+ * Puts the keys of a map, with nulls, into a new object. 0: no object can hold them, some being no
+ * strings, or holding NUL, or coming twice. Before any value is looked at: a map that turned out
+ * to be pairs after its values were made would have them made twice, and theirs four times.
+ */
+static int take_keys(const msgpack_object_map *map, json_t *json)
 {
-    if (!is_word)
-        return json_object_setn_new(json, key->ptr, key->size, value);
-    char text[16] = "$";
-    char *longer = key->size + 1 < sizeof text ? text : calloc(1, key->size + 2);
+    for (uint32_t i = 0; i < map->size; i++) {
+        const msgpack_object *key = &map->ptr[i].key;
+        const char *text = start_of(&key->via.str);
+        if (key->type != MSGPACK_OBJECT_STR || memchr(text, 0, key->via.str.size) ||
+            json_object_setn_new(json, text, key->via.str.size, json_null()))
+            return 0;
+    }
+    return json_object_size(json) == map->size;
+}
+
+/* {key: value} where the key looks like a mark: it gets one more $. Takes the value over. */
+static json_t *longer_marked(const msgpack_object_str *key, json_t *value)
+{
+    char *longer = malloc(key->size + 2);
     if (!longer) {
         json_decref(value);
-        return -1;
+        return NULL;
     }
     *longer = '$';
     memcpy(longer + 1, key->ptr, key->size);
-    int failed = json_object_setn_new(json, longer, key->size + 1, value);
-    if (longer != text)
-        free(longer);
-    return failed;
+    longer[key->size + 1] = 0;
+    json_t *json = marked(longer, value);
+    free(longer);
+    return json;
 }
 
-static json_t *of_map(const msgpack_object_map *map, int *digits)
+static json_t *of_map(const msgpack_object_map *map)
 {
     json_t *json = json_object();
-    for (uint32_t i = 0; json && i < map->size; i++) {
+    size_t dollars;
+    if (!take_keys(map, json)) {
+        json_decref(json);
+        return of_pairs(map);
+    }
+    for (uint32_t i = 0; i < map->size; i++) {
         const msgpack_object_str *key = &map->ptr[i].key.via.str;
-        size_t dollars;
-        if (!fits_object(json, &map->ptr[i].key)) {
+        json_t *value = of_object(&map->ptr[i].val);
+        if (map->size == 1 && is_marked(start_of(key), key->size, &dollars)) {
             json_decref(json);
-            return of_pairs(map, digits);
+            return longer_marked(key, value);
         }
-        int is_word = map->size == 1 && is_marked(key->ptr, key->size, &dollars);
-        if (set_value(json, key, is_word, of_object(&map->ptr[i].val, digits))) {
+        if (json_object_setn_new(json, start_of(key), key->size, value)) {
             json_decref(json);
             return NULL;
         }
@@ -222,7 +233,7 @@ static json_t *of_map(const msgpack_object_map *map, int *digits)
     return json;
 }
 
-static json_t *of_object(const msgpack_object *object, int *digits)
+static json_t *of_object(const msgpack_object *object)
 {
     switch (object->type) {
     case MSGPACK_OBJECT_NIL:
@@ -235,29 +246,29 @@ static json_t *of_object(const msgpack_object *object, int *digits)
         return json_integer(object->via.i64);
     case MSGPACK_OBJECT_FLOAT32:
     case MSGPACK_OBJECT_FLOAT64:
-        return of_real(object->via.f64, digits);
+        return of_real(object->via.f64);
     case MSGPACK_OBJECT_STR:
-        return json_stringn(object->via.str.ptr, object->via.str.size);
+        return json_stringn(start_of(&object->via.str), object->via.str.size);
     case MSGPACK_OBJECT_BIN:
         return marked("$bin", base64_of(object->via.bin.ptr, object->via.bin.size));
     case MSGPACK_OBJECT_EXT:
         return of_ext(&object->via.ext);
     case MSGPACK_OBJECT_ARRAY:
-        return of_array(&object->via.array, digits);
+        return of_array(&object->via.array);
     case MSGPACK_OBJECT_MAP:
-        return of_map(&object->via.map, digits);
+        return of_map(&object->via.map);
     }
     return NULL;
 }
 
-json_t *json_of_data(const void *data, size_t size, int *digits)
+json_t *json_of_data(const void *data, size_t size)
 {
     msgpack_unpacked unpacked;
     size_t used = 0;
     json_t *json = NULL;
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, data, size, &used) == MSGPACK_UNPACK_SUCCESS)
-        json = of_object(&unpacked.data, digits);
+        json = of_object(&unpacked.data);
     msgpack_unpacked_destroy(&unpacked);
     return json;
 }
@@ -314,12 +325,11 @@ static int pack_ext(struct packing *packing, const json_t *value)
 
 static int pack_uint(struct packing *packing, const json_t *value)
 {
-    const char *text = json_string_value(value);
-    char *end;
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    size_t size = json_string_length(value);
     errno = 0;
-    unsigned long long number =
-        text && *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
-    if (!text || *text < '0' || *text > '9' || *end || errno)
+    unsigned long long number = strtoull(text, NULL, 10);
+    if (!size || strspn(text, "0123456789") != size || errno)
         return wrong(packing, "{\"$uint\": ...} wants a string of digits, below 2^64");
     return msgpack_pack_uint64(&packing->packer, number) ? wrong(packing, "out of memory") : 0;
 }
@@ -332,7 +342,7 @@ static int pack_float(struct packing *packing, const json_t *value)
     } table[] = {{"nan", NAN}, {"inf", INFINITY}, {"-inf", -INFINITY}};
     const char *text = json_is_string(value) ? json_string_value(value) : "";
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(text, table[i].text) == 0)
+        if (strcmp(text, table[i].text) == 0 && strlen(text) == json_string_length(value))
             return msgpack_pack_double(&packing->packer, table[i].value)
                        ? wrong(packing, "out of memory")
                        : 0;
@@ -434,12 +444,16 @@ int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why
     json_t *json =
         json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!json) {
-        int is_large = json_error_code(&error) == json_error_numeric_overflow;
+        int is_large = strncmp(error.text, "too big integer", 15) == 0;
         snprintf(why, why_size, "not JSON: %s, at byte %d%s", error.text, error.position,
                  is_large ? " (above 2^63 - 1: write {\"$uint\": \"...\"})" : "");
         return -1;
     }
-    int result = data_of_json(json, data, why, why_size);
+    int result = -1;
+    if (!json_is_object(json))
+        snprintf(why, why_size, "an event's data is a JSON object: {\"key\": value, ...}");
+    else
+        result = data_of_json(json, data, why, why_size);
     json_decref(json);
     return result;
 }

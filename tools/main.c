@@ -1,9 +1,11 @@
 /* The command: its verbs, its help, and how it tells what went wrong. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "progress.h"
 #include "text.h"
 #include "tool.h"
 
@@ -24,7 +26,10 @@ const struct verb verbs[] = {
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are no plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
     {"show", "LOG", "print events, oldest first", "ftsuTnro", 1, 1, show_run,
-     "On a terminal one line an event, cut to its width; in a pipe one JSON object a line.\n"
+     "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
+     "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
+     "sourcelib from_event_bus data in this order, and times always with six digits and in UTC:\n"
+     "2026-01-31T18:00:00.123456+00:00. What stands under data can be sent again as it is.\n"
      "Events that are damaged are passed over, and told at the end with exit status 4.\n"},
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
@@ -38,8 +43,9 @@ const struct verb verbs[] = {
     {"info", "LOG", "tell what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
     {"verify", "LOG", "check every event and page, and tell what is wrong", "o", 1, 1, verify_run,
-     "Reads the whole log. Exit status 1 when anything was found. Events that were cut off at\n"
-     "the end leave nothing inside the log that could tell of them.\n"},
+     "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
+     "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
+     "nothing inside the log that could tell of them.\n"},
 };
 const size_t verb_count = sizeof verbs / sizeof *verbs;
 
@@ -51,6 +57,7 @@ int complain(int status, const char *format, ...)
     int size = vasprintf(&text, format, arguments);
     va_end(arguments);
     fflush(stdout);
+    progress_clear();
     fputs("evlog: ", stderr);
     if (size < 0)
         fputs("out of memory", stderr);
@@ -80,21 +87,23 @@ int open_to_read(const struct options *options, evlog **log)
     return code;
 }
 
-int nothing_matched(evlog *log, const evlog_range *range)
+int nothing_matched(evlog *log, const struct options *options)
 {
+    const evlog_range *range = &options->range;
     evlog_info info;
     if (evlog_inspect(log, &info))
         return complain_library(EVLOG_IO);
     if (!info.last_seq)
-        return complain(EXIT_NOTHING, "the log is empty");
+        return complain(EXIT_NOTHING, "%s: the log is empty", options->path);
     if (range->first_seq > info.last_seq)
-        return complain(EXIT_NOTHING, "no event from seq %" PRIu64 " on: the last is %" PRIu64,
-                        range->first_seq, info.last_seq);
+        return complain(EXIT_NOTHING,
+                        "%s: no event from seq %" PRIu64 " on: the last is %" PRIu64,
+                        options->path, range->first_seq, info.last_seq);
     if (range->last_seq && range->last_seq < info.first_seq)
-        return complain(EXIT_NOTHING, "no event up to seq %" PRIu64 ": the first is %" PRIu64,
-                        range->last_seq, info.first_seq);
-    return complain(EXIT_NOTHING, "no event matches, of %" PRIu64 " in the log",
-                    info.last_seq - info.first_seq + 1);
+        return complain(EXIT_NOTHING, "%s: no event up to seq %" PRIu64 ": the first is %" PRIu64,
+                        options->path, range->last_seq, info.first_seq);
+    return complain(EXIT_NOTHING, "%s: no event matches, of %" PRIu64 " in the log",
+                    options->path, info.last_seq - info.first_seq + 1);
 }
 
 int told_damage(const struct options *options, const evlog_outcome *outcome, int status)
@@ -135,18 +144,32 @@ static int asked_about_itself(int argc, char **argv)
         return -1;
     if (is_help && argc > 2 && !verb_named(argv[2]))
         return complain(EXIT_MISUSE, "no such verb: %s; see: evlog help", argv[2]);
-    help_print(is_help && argc > 2 ? verb_named(argv[2]) : NULL);
+    help_print(stdout, is_help && argc > 2 ? verb_named(argv[2]) : NULL);
     return output_flushed(EXIT_DONE);
+}
+
+/*
+ * A standard descriptor that is closed would be given to the log's file, and what is printed
+ * would be written into it: it is opened here, so that its use fails.
+ */
+static void keep_standard_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
 int main(int argc, char **argv)
 {
     struct options options = {0};
+    keep_standard_descriptors();
     int status = asked_about_itself(argc, argv);
     if (status >= 0)
         return status;
-    if (argc < 2)
-        return complain(EXIT_MISUSE, "what to do? See: evlog help");
+    if (argc < 2) {
+        help_print(stderr, NULL);
+        return EXIT_MISUSE;
+    }
     const struct verb *verb = verb_named(argv[1]);
     if (!verb)
         return complain(EXIT_MISUSE, "no such verb: %s; see: evlog help", argv[1]);

@@ -1,7 +1,7 @@
 /*
  * The arguments of the verbs. One table holds every option; a verb names those it takes
- * by their letters, and help is made from the same table. Only -h -n -o -r are short options, the other
- * letters are names in here.
+ * by their letters, and help is made from the same table. Only -h -n -o -r are short options,
+ * the other letters are names in here.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -17,30 +17,34 @@ static const struct {
     char letter;
     const char *name;
     const char *argument; /* NULL: it takes none */
+    const char *wants;    /* what an argument that was wrong should have been */
     const char *help;
 } table[] = {
-    {'f', "from", "SEQ", "first event"},
-    {'t', "to", "SEQ", "last event"},
-    {'s', "since", "TIME", "first time of logging"},
-    {'u', "until", "TIME", "last time of logging; a date means all of that day"},
-    {'T', "type", "TYPE", "event type, or the beginning of one and *; may be repeated"},
-    {'n', "count", "N", "at most N events"},
-    {'r', "reverse", NULL, "newest first; -n then counts from the newest"},
-    {'o', "output", "FORM",
-     "short, json (one object a line) or pretty; by itself short or\n"
-     "pretty on a terminal, json in a pipe"},
-    {'x', "exec", "COMMAND", "the command to run for each event"},
-    {'k', "keep-going", NULL, "count failures and damaged events, and pass on"},
-    {'b', "skip-bad", NULL, "pass over lines that are wrong, and count them"},
-    {'K', "known", NULL, "refuse an event type that is not in the log"},
-    {'c', "no-create", NULL, "refuse to make a new log"},
-    {'d', "durability", "KIND",
+    {'f', "from", "SEQ", "a seq: 1, 2, 3 ...", "first event"},
+    {'t', "to", "SEQ", "a seq: 1, 2, 3 ...", "last event"},
+    {'s', "since", "TIME", "a time", "first time of logging"},
+    {'u', "until", "TIME", "a time", "last time of logging; a date means all of that day"},
+    {'T', "type", "TYPE", "no more than 256 types",
+     "event type, or the beginning of one and *; may be repeated"},
+    {'n', "count", "N", "a number: 1, 2, 3 ...", "at most N events"},
+    {'r', "reverse", NULL, NULL, "newest first; -n then counts from the newest"},
+    {'o', "output", "FORM", "short, json or pretty",
+     "short, json (one object a line) or pretty; default: short\n"
+     "(get: pretty) on a terminal, json in a pipe"},
+    {'x', "exec", "COMMAND", NULL, "the command to run for each event"},
+    {'k', "keep-going", NULL, NULL, "count failures and damaged events, and pass on"},
+    {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
+    {'K', "known", NULL, NULL, "refuse an event type that is not in the log"},
+    {'c', "no-create", NULL, NULL, "refuse to make a new log"},
+    {'d', "durability", "KIND", "durable or fast",
      "of a new log: durable (default) survives a power cut, fast\n"
      "does not, but survives the death of the process"},
-    {'S', "service", "NAME", "the source becomes openedx/NAME/web"},
-    {'i', "time", "TIME", "when the event happened; by itself now"},
-    {'m', "minorversion", "N", "the event type's minor version; by itself 0"},
-    {'h', "help", NULL, "show this help"},
+    {'S', "service", "NAME", NULL, "the source becomes openedx/NAME/web"},
+    {'i', "time", "TIME", "a time, and not 1970-01-01 to the microsecond",
+     "when the event happened; default: now"},
+    {'m', "minorversion", "N", "a number: 0, 1, 2 ...",
+     "the event type's minor version; default: 0"},
+    {'h', "help", NULL, NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
 
@@ -50,7 +54,7 @@ static const char times_help[] =
 
 /* ---------------------------------------------------------------------- help ---- */
 
-static void option_help(size_t i)
+static void option_help(FILE *out, size_t i)
 {
     char left[40];
     int is_short = strchr("hnor", table[i].letter) != NULL;
@@ -58,34 +62,35 @@ static void option_help(size_t i)
     snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ',
              is_short ? table[i].letter : ' ', is_short ? "," : " ", table[i].name,
              table[i].argument ? " " : "", table[i].argument ? table[i].argument : "");
-    printf("  %-24s ", left);
+    fprintf(out, "  %-24s ", left);
     for (const char *end; (end = strchr(help, '\n')); help = end + 1)
-        printf("%.*s\n  %-24s ", (int)(end - help), help, "");
-    puts(help);
+        fprintf(out, "%.*s\n  %-24s ", (int)(end - help), help, "");
+    fprintf(out, "%s\n", help);
 }
 
-static void verb_help(const struct verb *verb)
+static void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "sui") != NULL;
-    printf("usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s\n", verb->name, verb->arguments,
-           verb->name, verb->summary, verb->help);
+    fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s\n", verb->name, verb->arguments,
+            verb->name, verb->summary, verb->help);
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (table[i].letter == 'h' || strchr(verb->options, table[i].letter))
-            option_help(i);
-    printf("%s%s", has_times ? "\n" : "", has_times ? times_help : "");
+            option_help(out, i);
+    fprintf(out, "%s%s", has_times ? "\n" : "", has_times ? times_help : "");
 }
 
-void help_print(const struct verb *verb)
+void help_print(FILE *out, const struct verb *verb)
 {
     if (verb) {
-        verb_help(verb);
+        verb_help(out, verb);
         return;
     }
-    printf("usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
-           "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
+    fprintf(out, "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
+                 "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
     for (size_t i = 0; i < verb_count; i++)
-        printf("  %-8s %s\n", verbs[i].name, verbs[i].summary);
-    printf(
+        fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(
+        out,
         "\n`evlog help VERB` tells more of one.\n\n"
         "Exit status: 0 done; 1 nothing matched, verify found something, or a replay's command\n"
         "failed; 2 wrong arguments or input; 3 the log cannot be opened, read or written;\n"
@@ -110,16 +115,22 @@ static int whole_number(const char *text, uint64_t min, uint64_t max, uint64_t *
     return 0;
 }
 
+/* As time_read(), counted from the clock. */
 static int read_time(const char *text, int is_end, int64_t *time_us)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    if (time_read(text, is_end, now_us, time_us))
-        return -1;
-    if (*time_us == 0)
-        *time_us = is_end ? -1 : 1; /* 0 is no bound to the library; 1970 is before any log */
-    return 0;
+    return time_read(text, is_end, now_us, time_us);
+}
+
+/* The same for a range, where 0 is no bound: the microsecond beside it, as no log is so old. */
+static int read_bound(const char *text, int is_end, int64_t *time_us)
+{
+    int result = read_time(text, is_end, time_us);
+    if (!result && *time_us == 0)
+        *time_us = is_end ? -1 : 1;
+    return result;
 }
 
 static int read_output(const char *text, enum output *output)
@@ -160,9 +171,9 @@ static int option_read(struct options *options, int letter, const char *text)
     case 't':
         return whole_number(text, 1, UINT64_MAX, &options->range.last_seq);
     case 's':
-        return read_time(text, 0, &options->range.since_us);
+        return read_bound(text, 0, &options->range.since_us);
     case 'u':
-        return read_time(text, 1, &options->range.until_us);
+        return read_bound(text, 1, &options->range.until_us);
     case 'T':
         return add_type(options, text);
     case 'n':
@@ -172,7 +183,7 @@ static int option_read(struct options *options, int letter, const char *text)
     case 'd':
         return read_durability(text, &options->open.durability);
     case 'i':
-        return read_time(text, 0, &options->time_us);
+        return read_time(text, 0, &options->time_us) || !options->time_us ? -1 : 0;
     case 'm':
         if (whole_number(text, 0, INT32_MAX, &number))
             return -1;
@@ -209,7 +220,7 @@ static int option_take(const struct verb *verb, struct options *options, int let
 {
     size_t i = option_index(letter);
     if (letter == 'h') {
-        help_print(verb);
+        help_print(stdout, verb);
         return EXIT_DONE;
     }
     if (i == TABLE_COUNT) {
@@ -223,7 +234,7 @@ static int option_take(const struct verb *verb, struct options *options, int let
         option_set(options, letter);
     else if (option_read(options, letter, optarg))
         return complain(EXIT_MISUSE, "--%s wants %s, not '%s'; see: evlog help %s", table[i].name,
-                        table[i].argument, optarg, verb->name);
+                        table[i].wants, optarg, verb->name);
     return -1;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Events on standard output: as JSON, whose keys are a promise (seq log_time id type
  * minorversion time source sourcehost sourcelib from_event_bus data; others may be added), or as
- * one line a person reads (seq, log time, event type, data), cut to the terminal's width.
+ * one line a person reads (seq, log time to the second, event type, data), cut to the terminal's
+ * width.
  */
 #include "print.h"
 
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "dump.h"
 #include "json.h"
 #include "text.h"
 #include "times.h"
@@ -54,12 +56,11 @@ static json_t *json_of_lib(const char *lib)
     return list;
 }
 
-json_t *json_of_event(const evlog_event *event, int *digits)
+json_t *json_of_event(const evlog_event *event)
 {
     char log_time[TIME_TEXT_SIZE], time[TIME_TEXT_SIZE], id[37];
     json_t *lib = json_of_lib(event->sourcelib);
-    json_t *data =
-        event->data ? json_of_data(event->data, event->data_size, digits) : json_null();
+    json_t *data = event->data ? json_of_data(event->data, event->data_size) : json_null();
     if (!lib || !data) {
         json_decref(lib);
         json_decref(data);
@@ -74,16 +75,9 @@ json_t *json_of_event(const evlog_event *event, int *digits)
                      "data", data);
 }
 
-/* The text of JSON, malloc'd, with only as many digits as its reals need. */
-static char *json_text(const json_t *json, enum output output, int digits)
+int json_put(FILE *out, const json_t *json, enum output output)
 {
-    size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits);
-    return json_dumps(json, flags | (output == OUTPUT_PRETTY ? JSON_INDENT(2) : 0));
-}
-
-int json_put(FILE *out, const json_t *json, enum output output, int digits)
-{
-    char *text = json_text(json, output, digits);
+    char *text = dump_json(json, output == OUTPUT_PRETTY);
     if (!text)
         return -1;
     text_put(out, text, strlen(text), 1, 0);
@@ -101,38 +95,31 @@ static size_t line_width(FILE *out)
 
 static int event_put_short(FILE *out, const evlog_event *event)
 {
-    char time[TIME_TEXT_SIZE];
-    int digits = 15, used;
-    size_t width = line_width(out);
-    json_t *json = event->data ? json_of_data(event->data, event->data_size, &digits) : NULL;
-    char *text = json ? json_text(json, OUTPUT_SHORT, digits) : NULL;
+    char time[TIME_TEXT_SIZE], *line = NULL, *text = NULL;
+    json_t *json = event->data ? json_of_data(event->data, event->data_size) : NULL;
+    if (json)
+        text = dump_json(json, 0);
     json_decref(json);
     if (event->data && !text)
         return -1;
-    used =
-        fprintf(out, "%8" PRIu64 "  %s  ", event->seq, time_short_text(event->log_time_us, time));
-    used += (int)strlen(event->event_type) + 2;
-    text_put(out, event->event_type, strlen(event->event_type), 0, 0);
-    fputs("  ", out);
-    if (!text)
-        fputs("(erased)", out);
-    else
-        text_put(out, text, strlen(text), 0,
-                 !width                     ? 0
-                 : width > (size_t)used + 8 ? width - (size_t)used
-                                            : 8);
-    fputc('\n', out);
+    int size = asprintf(&line, "%6" PRIu64 "  %.19s  %s  %s", event->seq,
+                        time_short_text(event->log_time_us, time), event->event_type,
+                        text ? text : "(erased)");
     free(text);
+    if (size < 0)
+        return -1;
+    text_put(out, line, (size_t)size, 0, line_width(out));
+    fputc('\n', out);
+    free(line);
     return 0;
 }
 
 int event_put(FILE *out, const evlog_event *event, enum output output)
 {
-    int digits = 15;
     if (output == OUTPUT_SHORT)
         return event_put_short(out, event);
-    json_t *json = json_of_event(event, &digits);
-    int failed = !json || json_put(out, json, output, digits);
+    json_t *json = json_of_event(event);
+    int failed = !json || json_put(out, json, output);
     json_decref(json);
     return failed ? -1 : 0;
 }

@@ -7,10 +7,10 @@
 #include "tool.h"
 
 /* The JSON object of an event, to be json_decref'd; NULL: out of memory. */
-json_t *json_of_event(const evlog_event *event, int *digits);
+json_t *json_of_event(const evlog_event *event);
 
 /* Writes JSON and a newline, in one line or, for OUTPUT_PRETTY, indented. 0 or -1. */
-int json_put(FILE *out, const json_t *json, enum output output, int digits);
+int json_put(FILE *out, const json_t *json, enum output output);
 
 /* Writes an event as `output` says. 0, or -1: out of memory. */
 int event_put(FILE *out, const evlog_event *event, enum output output);

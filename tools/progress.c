@@ -9,10 +9,9 @@
 static struct {
     const char *what;
     uint64_t total;
-    uint64_t calls;
     int64_t next_ms; /* when to show the next; INT64_MAX: never */
     int shown;
-} progress;
+} progress = {.next_ms = INT64_MAX};
 
 static int64_t now_ms(void)
 {
@@ -25,14 +24,13 @@ void progress_begin(const char *what, uint64_t total)
 {
     progress.what = what;
     progress.total = total;
-    progress.calls = 0;
     progress.shown = 0;
     progress.next_ms = isatty(STDERR_FILENO) ? now_ms() + 500 : INT64_MAX;
 }
 
 void progress_at(uint64_t done)
 {
-    if (progress.next_ms == INT64_MAX || progress.calls++ % 64 || now_ms() < progress.next_ms)
+    if (progress.next_ms == INT64_MAX || now_ms() < progress.next_ms)
         return;
     progress.next_ms = now_ms() + 100;
     progress.shown = 1;
@@ -44,9 +42,15 @@ void progress_at(uint64_t done)
     fflush(stderr);
 }
 
-void progress_end(void)
+void progress_clear(void)
 {
     if (progress.shown)
         fputs("\r\033[K", stderr);
+    progress.shown = 0;
+}
+
+void progress_end(void)
+{
+    progress_clear();
     progress.next_ms = INT64_MAX;
 }

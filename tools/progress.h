@@ -7,10 +7,13 @@
 /* Begins; `total` 0: not known. Nothing is shown in the first half second, nor in a pipe. */
 void progress_begin(const char *what, uint64_t total);
 
-/* How far it is. Cheap: looks at the clock now and then only. */
+/* How far it is. Cheap: a look at the clock. Before progress_begin it does nothing. */
 void progress_at(uint64_t done);
 
-/* Takes the line away. */
+/* Takes the line away, until the next call of progress_at. */
+void progress_clear(void);
+
+/* Takes the line away for good. */
 void progress_end(void);
 
 #endif

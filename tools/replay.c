@@ -128,16 +128,21 @@ static int told_outcome(evlog *log, const struct options *options, int code,
 {
     int status = EXIT_DONE;
     if (code == EVLOG_RECEIVER)
-        status = complain(EXIT_NOTHING, "stopped; %" PRIu64 " events before it went well",
-                          outcome->delivered);
+        status =
+            complain(EXIT_NOTHING,
+                     "stopped; %" PRIu64 " event%s went well before. To go on with "
+                     "this one: %s %" PRIu64,
+                     outcome->delivered, plural(outcome->delivered),
+                     options->range.newest_first ? "--to" : "--from", outcome->first_failed_seq);
     else if (code)
         status = complain_library(code);
     else if (outcome->failed)
         status = complain(
-            EXIT_NOTHING, "%" PRIu64 " of %" PRIu64 " events failed, the first at seq %" PRIu64,
-            outcome->failed, outcome->failed + outcome->delivered, outcome->first_failed_seq);
+            EXIT_NOTHING, "%" PRIu64 " of %" PRIu64 " event%s failed, the first at seq %" PRIu64,
+            outcome->failed, outcome->failed + outcome->delivered,
+            plural(outcome->failed + outcome->delivered), outcome->first_failed_seq);
     else if (!outcome->delivered && !outcome->damaged)
-        status = nothing_matched(log, &options->range);
+        status = nothing_matched(log, options);
     return code == EVLOG_DAMAGED ? status : told_damage(options, outcome, status);
 }
 
@@ -152,12 +157,14 @@ int replay_run(struct options *options)
     if (open_to_read(options, &log))
         return EXIT_LOG;
     signal(SIGPIPE, SIG_IGN);
-    progress_begin("events replayed", options->range.limit);
+    if (!isatty(STDOUT_FILENO)) /* where the command's output may come between */
+        progress_begin("events replayed", options->range.limit);
     int code = evlog_replay(log, &options->range, replay_one, &replay, &outcome);
     progress_end();
     int status = told_outcome(log, options, code, &outcome);
     if (status == EXIT_DONE && isatty(STDERR_FILENO))
-        fprintf(stderr, "%" PRIu64 " events were replayed\n", outcome.delivered);
+        fprintf(stderr, "%" PRIu64 " event%s replayed\n", outcome.delivered,
+                plural(outcome.delivered));
     evlog_close(log);
     return status;
 }

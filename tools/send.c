@@ -46,28 +46,21 @@ static int put_sent(const struct options *options, const evlog_sent *sent)
         return EXIT_DONE;
     }
     json_t *json = json_pack("{s:I, s:s}", "seq", (json_int_t)sent->seq, "id", id);
-    int failed = !json || json_put(stdout, json, options->output, 0);
+    int failed = !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
 }
 
-static int send_one(const struct options *options, evlog_signal *signal, const char *text)
+static int send_one(const struct options *options, evlog_signal *signal,
+                    const msgpack_sbuffer *data)
 {
-    char why[256];
-    msgpack_sbuffer data;
     evlog_sent sent;
-    int status;
-    msgpack_sbuffer_init(&data);
-    if (data_of_text(text, strlen(text), &data, why, sizeof why))
-        status = complain(EXIT_MISUSE, "%s", why);
-    else {
-        evlog_send_options how = {.time_us = options->time_us};
-        int code = evlog_send_event(signal, data.data, data.size, &how, &sent);
-        status = code ? complain_library(code) : put_sent(options, &sent);
-        if (!code)
-            evlog_sent_free(&sent);
-    }
-    msgpack_sbuffer_destroy(&data);
+    evlog_send_options how = {.time_us = options->time_us};
+    int code = evlog_send_event(signal, data->data, data->size, &how, &sent);
+    if (code)
+        return complain_library(code);
+    int status = put_sent(options, &sent);
+    evlog_sent_free(&sent);
     return status;
 }
 
@@ -83,8 +76,8 @@ static int bad_line(struct sender *sender, uint64_t line, const char *why)
     }
     return complain(EXIT_MISUSE,
                     "line %" PRIu64 ": %s\nThe lines before it are in the log (%" PRIu64
-                    " events), it and those after it are not.",
-                    line, why, sender->sent_count);
+                    " event%s), it and those after it are not.",
+                    line, why, sender->sent_count, plural(sender->sent_count));
 }
 
 /* Appends some of the batch at once. Returns the library's code. */
@@ -121,8 +114,11 @@ static int append_or_halve(struct sender *sender, size_t first, size_t count)
     if (code != EVLOG_INVALID && code != EVLOG_LIMIT) {
         int status = complain_library(code);
         return complain(status,
-                        "stopped before line %" PRIu64 "; %" PRIu64 " events are in the log",
-                        sender->batch[first].line, sender->sent_count);
+                        "stopped before line %" PRIu64 "; %" PRIu64
+                        " event%s of the lines before "
+                        "it in the log",
+                        sender->batch[first].line, sender->sent_count,
+                        sender->sent_count == 1 ? " is" : "s are");
     }
     if (count == 1)
         return bad_line(sender, sender->batch[first].line, evlog_errmsg());
@@ -182,11 +178,13 @@ static int read_more(struct sender *sender)
 static int put_summary(const struct sender *sender)
 {
     if (sender->options->output == OUTPUT_SHORT) {
-        printf("%" PRIu64 " events are in the log", sender->sent_count);
+        printf("%" PRIu64 " event%s in the log", sender->sent_count,
+               sender->sent_count == 1 ? " is" : "s are");
         if (sender->sent_count)
             printf(", from seq %" PRIu64 " to %" PRIu64, sender->first_seq, sender->last_seq);
         if (sender->skipped_count)
-            printf("; %" PRIu64 " lines were skipped", sender->skipped_count);
+            printf("; %" PRIu64 " line%s skipped", sender->skipped_count,
+                   sender->skipped_count == 1 ? " was" : "s were");
         putchar('\n');
         return EXIT_DONE;
     }
@@ -194,7 +192,7 @@ static int put_summary(const struct sender *sender)
         json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)sender->sent_count, "skipped",
                   (json_int_t)sender->skipped_count, "first_seq", (json_int_t)sender->first_seq,
                   "last_seq", (json_int_t)sender->last_seq);
-    int failed = !json || json_put(stdout, json, sender->options->output, 0);
+    int failed = !json || json_put(stdout, json, sender->options->output);
     json_decref(json);
     return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
 }
@@ -211,7 +209,8 @@ static int send_lines(const struct options *options, evlog_signal *signal)
     sender->signal = signal;
     lines_begin(&sender->lines, STDIN_FILENO, LINE_SIZE_MAX);
     msgpack_sbuffer_init(&sender->data);
-    progress_begin("events sent", 0);
+    if (!isatty(STDIN_FILENO)) /* where somebody is typing */
+        progress_begin("events sent", 0);
     while (status < 0 && found != LINES_END) {
         found = lines_next(&sender->lines, &line, &size);
         sender->line += found == LINES_LINE || found == LINES_TOO_LONG;
@@ -236,27 +235,28 @@ static int is_type(const evlog_type *type, void *ctx)
     return strcmp(type->name, ctx) == 0;
 }
 
-static int send_to(evlog *log, const struct options *options)
+/* Sends the data, or, when there are none, the lines of standard input. */
+static int send_to(evlog *log, const struct options *options, const msgpack_sbuffer *data)
 {
-    const char *type = options->operands[0], *text = options->operands[1];
+    const char *type = options->operands[0];
     evlog_signal *signal;
     if (options->known) {
         int found = evlog_each_type(log, is_type, (void *)type);
         if (found < 0)
             return complain_library(found);
         if (!found)
-            return complain(EXIT_MISUSE, "%s: the log does not know the event type %s",
-                            options->path, type);
+            return complain(EXIT_MISUSE,
+                            "%s: the log does not know the event type %s; see: "
+                            "evlog types %s",
+                            options->path, type, options->path);
     }
     int code = evlog_define(log, type, options->minorversion, NULL, &signal);
     if (code)
         return complain_library(code);
-    if (text && strcmp(text, "-") == 0)
-        return send_lines(options, signal);
-    return send_one(options, signal, text ? text : "{}");
+    return data->size ? send_one(options, signal, data) : send_lines(options, signal);
 }
 
-int send_run(struct options *options)
+static int open_and_send(struct options *options, const msgpack_sbuffer *data)
 {
     evlog *log;
     options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
@@ -264,7 +264,21 @@ int send_run(struct options *options)
     if (code)
         return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
                         "%s", evlog_errmsg());
-    int status = send_to(log, options);
+    int status = send_to(log, options, data);
     code = evlog_close(log);
     return code && status == EXIT_DONE ? complain_library(code) : status;
+}
+
+/* Data that are no JSON are refused before a log or an event type is made for them. */
+int send_run(struct options *options)
+{
+    const char *text = options->operands[1] ? options->operands[1] : "{}";
+    char why[256];
+    msgpack_sbuffer data;
+    msgpack_sbuffer_init(&data);
+    int is_wrong =
+        strcmp(text, "-") != 0 && data_of_text(text, strlen(text), &data, why, sizeof why);
+    int status = is_wrong ? complain(EXIT_MISUSE, "%s", why) : open_and_send(options, &data);
+    msgpack_sbuffer_destroy(&data);
+    return status;
 }

@@ -5,16 +5,21 @@
 #include "print.h"
 #include "progress.h"
 
+/* Ends the program when nobody reads on or the disk is full, and not after the whole log. */
 static int show_one(const evlog_event *event, void *ctx)
 {
     const struct options *options = ctx;
-    return event_put(stdout, event, options->output) ? evlog_fail("out of memory") : 0;
+    if (event_put(stdout, event, options->output))
+        return evlog_fail("out of memory");
+    if (ferror(stdout))
+        exit(output_flushed(EXIT_DONE));
+    return 0;
 }
 
 int show_run(struct options *options)
 {
     evlog *log;
-    evlog_outcome outcome;
+    evlog_outcome outcome = {0};
     int status = EXIT_DONE;
     if (open_to_read(options, &log))
         return EXIT_LOG;
@@ -25,7 +30,7 @@ int show_run(struct options *options)
     else if (outcome.failed)
         status = complain(EXIT_LOG, "out of memory at event %" PRIu64, outcome.first_failed_seq);
     else if (!outcome.delivered && !outcome.damaged)
-        status = nothing_matched(log, &options->range);
+        status = nothing_matched(log, options);
     status = told_damage(options, &outcome, status);
     evlog_close(log);
     return status;

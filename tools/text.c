@@ -36,27 +36,67 @@ static int is_dangerous(uint32_t code)
            (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
-void text_put(FILE *out, const char *text, size_t size, int keep_newlines, size_t width_max)
+/* The columns a terminal gives to a character: East Asian wide ones and pictures take two. */
+static size_t columns(uint32_t code)
 {
-    const unsigned char *at = (const unsigned char *)text, *end = at + size, *run = at;
+    static const uint32_t wide[][2] = {
+        {0x1100, 0x115f}, {0x2e80, 0x303e},   {0x3041, 0xa4cf},   {0xa960, 0xa97c},
+        {0xac00, 0xd7a3}, {0xf900, 0xfaff},   {0xfe30, 0xfe6f},   {0xff01, 0xff60},
+        {0xffe0, 0xffe6}, {0x16fe0, 0x1b2fb}, {0x1f300, 0x1faff}, {0x20000, 0x3fffd},
+    };
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (code >= wide[i][0] && code <= wide[i][1])
+            return 2;
+    return (code >= 0x300 && code <= 0x36f) || code == 0x200d ? 0 : 1;
+}
+
+/* How a character is written; `escape` is its escape, or empty where it stands for itself. */
+static size_t escape(unsigned char byte, uint32_t code, int keep_newlines, char escape[8])
+{
+    *escape = 0;
+    if (!is_dangerous(code) || (code == '\n' && keep_newlines))
+        return columns(code);
+    if (code == UINT32_MAX)
+        return (size_t)sprintf(escape, "\\x%02x", byte);
+    return (size_t)sprintf(escape, "\\u%04x", (unsigned)code);
+}
+
+/* Where to cut so that the text and an ellipsis fit; the end when all of it does. */
+static const unsigned char *cut(const unsigned char *text, size_t size, size_t width_max)
+{
+    const unsigned char *at = text, *end = text + size, *last = text;
     size_t width = 0;
     while (at < end) {
         uint32_t code;
+        char escaped[8];
         size_t length = decode(at, (size_t)(end - at), &code);
-        if (width_max && ++width == width_max && at + length < end) {
+        width += escape(*at, code, 0, escaped);
+        if (width > width_max)
+            return last;
+        at += length;
+        if (width < width_max)
+            last = at;
+    }
+    return end;
+}
+
+void text_put(FILE *out, const char *text, size_t size, int keep_newlines, size_t width_max)
+{
+    const unsigned char *at = (const unsigned char *)text, *run = at, *end = at + size;
+    const unsigned char *stop = width_max ? cut(at, size, width_max) : end;
+    while (at < stop) {
+        uint32_t code;
+        char escaped[8];
+        size_t length = decode(at, (size_t)(end - at), &code);
+        escape(*at, code, keep_newlines, escaped);
+        if (*escaped) {
             fwrite(run, 1, (size_t)(at - run), out);
-            fputs("\xe2\x80\xa6", out);
-            return;
-        }
-        if (is_dangerous(code) && !(code == '\n' && keep_newlines)) {
-            fwrite(run, 1, (size_t)(at - run), out);
-            if (code == UINT32_MAX)
-                fprintf(out, "\\x%02x", *at);
-            else
-                fprintf(out, "\\u%04x", (unsigned)code);
+            fputs(escaped, out);
             run = at + length;
         }
         at += length;
     }
-    fwrite(run, 1, (size_t)(end - run), out);
+    fwrite(run, 1, (size_t)(stop - run), out);
+    if (stop < end)
+        fputs("\xe2\x80\xa6", out);
 }

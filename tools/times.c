@@ -123,8 +123,8 @@ static int calendar(const char *text, int is_end, int64_t *time_us)
     return 0;
 }
 
-/* "@1769882400.5" */
-static int epoch(const char *text, int64_t *time_us)
+/* "@1769882400", "@1769882400.5" */
+static int epoch(const char *text, int is_end, int64_t *time_us)
 {
     int64_t fraction_us;
     char *end;
@@ -137,6 +137,8 @@ static int epoch(const char *text, int64_t *time_us)
     if (seconds > EVLOG_TIME_US_MAX / SECOND_US || fraction(&at, &fraction_us) || *at)
         return -1;
     *time_us = (seconds * SECOND_US + fraction_us) * (is_negative ? -1 : 1);
+    if (is_end && at == end)
+        *time_us += SECOND_US - 1;
     return 0;
 }
 
@@ -178,7 +180,7 @@ int time_read(const char *text, int is_end, int64_t now_us, int64_t *time_us)
     else if (is_yesterday || strcmp(text, "today") == 0)
         result_us = today_us - (is_yesterday ? DAY_US : 0) + (is_end ? DAY_US - 1 : 0);
     else if (*text == '@'
-                 ? epoch(text + 1, &result_us)
+                 ? epoch(text + 1, is_end, &result_us)
                  : calendar(text, is_end, &result_us) && before_now(text, now_us, &result_us))
         return -1;
     if (result_us < EVLOG_TIME_US_MIN || result_us > EVLOG_TIME_US_MAX)

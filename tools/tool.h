@@ -70,7 +70,7 @@ int verify_run(struct options *options);
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options);
 
 /* The help of one verb, or of the whole command for NULL. */
-void help_print(const struct verb *verb);
+void help_print(FILE *out, const struct verb *verb);
 
 /* Tells a failure on standard error, "evlog: " before it, and returns `status`. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -85,7 +85,13 @@ int open_to_read(const struct options *options, evlog **log);
  * Says why nothing matched (the log is empty, the range lies past its end, or else) and
  * returns EXIT_NOTHING.
  */
-int nothing_matched(evlog *log, const evlog_range *range);
+int nothing_matched(evlog *log, const struct options *options);
+
+/* "1 event", "2 events" */
+static inline const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
 
 /* The exit status after a replay that kept going; damage is told. */
 int told_damage(const struct options *options, const evlog_outcome *outcome, int status);

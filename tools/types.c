@@ -91,7 +91,7 @@ static int put_json(const struct count *item, enum output output)
                                 json_string(time_text(item->first_us, first))) ||
             json_object_set_new(json, "last_log_time",
                                 json_string(time_text(item->last_us, last)));
-    failed = failed || json_put(stdout, json, output, 0);
+    failed = failed || json_put(stdout, json, output);
     json_decref(json);
     return failed ? -1 : 0;
 }
@@ -120,7 +120,7 @@ static int put_all(const struct counts *counts, const struct options *options)
 
 static int count_all(evlog *log, struct options *options, struct counts *counts)
 {
-    evlog_outcome outcome;
+    evlog_outcome outcome = {0};
     evlog_info info;
     int code = evlog_each_type(log, add_type, counts);
     if (counts->is_out_of_memory)
@@ -140,7 +140,7 @@ static int count_all(evlog *log, struct options *options, struct counts *counts)
         qsort(counts->items, counts->count, sizeof *counts->items, by_order);
     int status = put_all(counts, options);
     if (status < 0)
-        status = outcome.damaged ? EXIT_DONE : nothing_matched(log, &options->range);
+        status = outcome.damaged ? EXIT_DONE : nothing_matched(log, options);
     return told_damage(options, &outcome, status);
 }
 

@@ -15,7 +15,7 @@ static int put_json(const evlog_finding *finding, enum output output)
 {
     json_t *json = json_pack("{s:I, s:I, s:s}", "first_seq", (json_int_t)finding->first_seq,
                              "last_seq", (json_int_t)finding->last_seq, "text", finding->text);
-    int failed = !json || json_put(stdout, json, output, 0);
+    int failed = !json || json_put(stdout, json, output);
     json_decref(json);
     return failed;
 }
@@ -43,9 +43,9 @@ static int told(const struct verify *verify, int code, uint64_t checked)
     if (code && code != EVLOG_DAMAGED)
         return complain_library(code);
     if (verify->options->output == OUTPUT_SHORT)
-        printf(verify->findings ? "%" PRIu64 " events read: %" PRIu64 " findings\n"
-                                : "%" PRIu64 " events read: all is as it was written\n",
-               checked, verify->findings);
+        printf(verify->findings ? "%" PRIu64 " event%s read: %" PRIu64 " finding%s\n"
+                                : "%" PRIu64 " event%s read: all is as it was written\n",
+               checked, plural(checked), verify->findings, plural(verify->findings));
     return code ? EXIT_NOTHING : EXIT_DONE;
 }
 
