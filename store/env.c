@@ -179,7 +179,7 @@ static int check_file(struct env *env)
     struct page_snapshot snapshot;
     if (fstat(env->fd, &status))
         return error_errno(errno, "looking at its size", env->path);
-    if (status.st_size == 0 && !env->options.read_only)
+    if (status.st_size == 0 && env->options.create)
         return EVLOG_OK;
     int result = page_snapshot_read(env->fd, env->path, &snapshot);
     if (result == EVLOG_OK && !env->options.read_only)
@@ -197,8 +197,10 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
     int result = EVLOG_OK;
-    env->fd = open(path, O_RDONLY | O_CLOEXEC | (options->read_only ? 0 : O_CREAT), 0600);
-    if (env->fd < 0)
+    env->fd = open(path, O_RDONLY | O_CLOEXEC | (options->create ? O_CREAT : 0), 0600);
+    if (env->fd < 0 && errno == ENOENT)
+        result = error_set(EVLOG_DAMAGED, "%s: is gone", path);
+    else if (env->fd < 0)
         result = error_errno(errno, "opening", path);
     if (result == EVLOG_OK)
         result = check_file(env);
