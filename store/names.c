@@ -187,7 +187,10 @@ static int parse(struct names *names, uint32_t number, const void *bytes, size_t
     msgpack_unpacked_init(&unpacked);
     size_t used = 0;
     int result = EVLOG_DAMAGED;
-    if (msgpack_unpack_next(&unpacked, bytes, size, &used) == MSGPACK_UNPACK_SUCCESS) {
+    msgpack_unpack_return unpacking = msgpack_unpack_next(&unpacked, bytes, size, &used);
+    if (unpacking == MSGPACK_UNPACK_NOMEM_ERROR) {
+        result = error_nomem();
+    } else if (unpacking == MSGPACK_UNPACK_SUCCESS) {
         const msgpack_object_array *array = &unpacked.data.via.array;
         if (unpacked.data.type == MSGPACK_OBJECT_ARRAY && array->size == 1 + NAMES_TEXTS &&
             array->ptr[0].type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
@@ -309,21 +312,23 @@ struct intern {
     uint32_t made; /* the number of a new entry, not yet in memory */
 };
 
-static void pack_entry(struct names *names, uint32_t number, const char *const text[],
-                       msgpack_sbuffer *buffer)
+/* A buffer that could not grow has lost a piece, and may well have taken the next one. */
+static int pack_entry(struct names *names, uint32_t number, const char *const text[],
+                      msgpack_sbuffer *buffer)
 {
     msgpack_packer packer;
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
-    msgpack_pack_fix_uint64(&packer, 0);
+    int failed = msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
+    failed |= msgpack_pack_fix_uint64(&packer, 0);
     for (int i = 0; i < NAMES_TEXTS; i++)
-        if (text[i])
-            msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]));
-        else
-            msgpack_pack_nil(&packer);
-    uint64_t sum = buffer->data ? checksum(names, number, buffer->data, buffer->size) : 0;
-    for (int i = 0; buffer->data && i < 8; i++)
+        failed |= text[i] ? msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]))
+                          : msgpack_pack_nil(&packer);
+    if (failed)
+        return error_nomem();
+    uint64_t sum = checksum(names, number, buffer->data, buffer->size);
+    for (int i = 0; i < 8; i++)
         buffer->data[2 + i] = (char)(sum >> (56 - 8 * i));
+    return EVLOG_OK;
 }
 
 /* In the write transaction: another process may have been first. */
@@ -350,9 +355,9 @@ static int make_entry(struct env *env, void *ctx)
     make_key(names, number, key);
     msgpack_sbuffer buffer;
     msgpack_sbuffer_init(&buffer);
-    pack_entry(names, number, intern->text, &buffer);
-    result =
-        buffer.data ? env_put(env, key, sizeof key, buffer.data, buffer.size) : error_nomem();
+    result = pack_entry(names, number, intern->text, &buffer);
+    if (result == EVLOG_OK)
+        result = env_put(env, key, sizeof key, buffer.data, buffer.size);
     msgpack_sbuffer_destroy(&buffer);
     intern->made = number;
     return result;
