@@ -166,36 +166,39 @@ static int check_only_ours(const struct store *store)
 }
 
 /*
- * 1 when a data file, if there is one, is no more than the beginning of a new one: two
- * meta pages, or as much of them as a crash has left, and no entry.
+ * EVLOG_OK when a data file, if there is one, is no more than the beginning of a new
+ * one: two meta pages, or as much of them as a crash has left, and no entry.
  */
-static int is_begun(const char *path)
+static int check_begun(const char *path)
 {
     struct page_snapshot snapshot;
     struct stat status;
     uint64_t head = 0;
+    int result = EVLOG_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT;
-    int begun = fstat(fd, &status) == 0 && pread(fd, &head, sizeof head, 0) >= 0 && head == 0;
-    if (begun && status.st_size > 2 * sysconf(_SC_PAGESIZE))
-        begun = page_snapshot_read(fd, path, &snapshot) == EVLOG_OK && !snapshot.one_meta &&
-                snapshot.entries == 0;
+        return errno == ENOENT ? EVLOG_OK : error_errno(errno, "opening", path);
+    if (fstat(fd, &status) || pread(fd, &head, sizeof head, 0) < 0)
+        result = error_errno(errno, "reading", path);
+    int begun = head == 0;
+    if (result == EVLOG_OK && begun && status.st_size > 2 * sysconf(_SC_PAGESIZE)) {
+        result = page_snapshot_read(fd, path, &snapshot);
+        begun = result == EVLOG_OK && !snapshot.one_meta && snapshot.entries == 0;
+    }
     close(fd);
-    return begun;
+    if (!begun && (result == EVLOG_OK || result == EVLOG_DAMAGED))
+        result = error_set(EVLOG_DAMAGED, "%s: has data, but the file %s beside it is gone", path,
+                           FORMAT_FILE);
+    return result;
 }
 
-static int check_begun(const struct store *store)
+static int check_both_begun(const struct store *store)
 {
-    static const char *const names[] = {EVENTS_FILE, STATE_FILE};
     char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        path_of(store, names[i], path);
-        if (!is_begun(path))
-            return error_set(EVLOG_DAMAGED, "%s: has data, but the file %s beside it is gone",
-                             path, FORMAT_FILE);
-    }
-    return EVLOG_OK;
+    path_of(store, EVENTS_FILE, path);
+    int result = check_begun(path);
+    path_of(store, STATE_FILE, path);
+    return result ? result : check_begun(path);
 }
 
 /* Takes away what an interrupted attempt has left. */
@@ -231,7 +234,7 @@ static int read_format(struct store *store, const evlog_options *options, int *i
     int result = format_read(store->path, &store->format);
     *is_new = 0;
     if (result == EVLOG_NOTFOUND) {
-        result = check_begun(store);
+        result = check_both_begun(store);
         if (result == EVLOG_OK && (store->read_only || options->no_create))
             return error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
         if (result == EVLOG_OK)
