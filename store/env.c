@@ -277,6 +277,13 @@ static int allocate(int fd, uint64_t from, uint64_t to)
     return errnum == EOPNOTSUPP ? write_zeros(fd, from, to) : errnum;
 }
 
+/* The size, but no more than the file may have: the map ends there, so pages do too. */
+static uint64_t within_limit(const struct env *env, uint64_t size)
+{
+    uint64_t most = env->options.file_size_max;
+    return most && size > most ? most : size;
+}
+
 /* Lengthens the file from `end` to `needed` or more; what it could not do whole it undoes. */
 static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size_t size)
 {
@@ -284,7 +291,7 @@ static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size
     stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
     int zeros = !env->options.fast && size < STRIDE_MIN;
     int (*add)(int, uint64_t, uint64_t) = zeros ? write_zeros : allocate;
-    int errnum = add(fd, end, needed + stride);
+    int errnum = add(fd, end, within_limit(env, needed + stride));
     if (errnum)
         errnum = add(fd, end, needed);
     if (errnum && ftruncate(fd, (off_t)end))
@@ -303,7 +310,7 @@ static int make_room(struct env *env, size_t size)
     mdb_env_stat(env->lmdb, &stat);
     mdb_env_get_fd(env->lmdb, &fd);
     uint64_t pages = info.me_last_pgno + 1 + size / stat.ms_psize * 2 + 16;
-    uint64_t needed = pages * stat.ms_psize;
+    uint64_t needed = within_limit(env, pages * stat.ms_psize);
     if (needed <= env->room_end)
         return EVLOG_OK;
     if (fstat(fd, &status))
