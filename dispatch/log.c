@@ -81,6 +81,9 @@ static int check_options(const char *path, const evlog_options *options)
     if (options->data_size_max > EVLOG_DATA_SIZE_MAX)
         return error_set(EVLOG_LIMIT, "data_size_max %u is over %d", options->data_size_max,
                          EVLOG_DATA_SIZE_MAX);
+    if (options->readers_max > EVLOG_READERS_MAX)
+        return error_set(EVLOG_LIMIT, "readers_max %u is over %d", options->readers_max,
+                         EVLOG_READERS_MAX);
     if (options->service &&
         (!*options->service || strlen(options->service) > 200 || !log_is_text(options->service)))
         return error_set(EVLOG_INVALID, "the service must be 1 to 200 bytes of UTF-8");

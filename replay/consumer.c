@@ -68,10 +68,9 @@ static int write_filter(evlog_consumer *consumer)
     struct key key = position_key(KIND_FILTER, consumer->name, NULL, 0);
     msgpack_sbuffer_init(&buffer);
     msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 2);
-    msgpack_pack_fix_uint64(&packer, 0);
-    msgpack_pack_array(&packer, options->type_count);
-    int failed = 0;
+    int failed = msgpack_pack_array(&packer, 2);
+    failed |= msgpack_pack_fix_uint64(&packer, 0);
+    failed |= msgpack_pack_array(&packer, options->type_count);
     for (size_t i = 0; i < options->type_count; i++)
         failed |=
             msgpack_pack_str_with_body(&packer, options->types[i], strlen(options->types[i]));

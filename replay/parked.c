@@ -27,14 +27,15 @@ struct change *parked_new(const char *name, int kind, const evlog_parked *parked
     size_t size = strnlen(parked->error, EVLOG_PARKED_ERROR_SIZE_MAX);
     msgpack_sbuffer_init(&buffer);
     msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 6);
-    msgpack_pack_fix_uint64(&packer, 0);
-    msgpack_pack_uint32(&packer, parked->attempt_count);
-    msgpack_pack_int64(&packer, parked->time_us);
-    msgpack_pack_uint64(&packer, parked->last_seq);
-    msgpack_pack_int(&packer, parked->is_lost);
-    if (msgpack_pack_bin(&packer, size) == 0 &&
-        msgpack_pack_bin_body(&packer, parked->error, size) == 0)
+    int failed = msgpack_pack_array(&packer, 6);
+    failed |= msgpack_pack_fix_uint64(&packer, 0);
+    failed |= msgpack_pack_uint32(&packer, parked->attempt_count);
+    failed |= msgpack_pack_int64(&packer, parked->time_us);
+    failed |= msgpack_pack_uint64(&packer, parked->last_seq);
+    failed |= msgpack_pack_int(&packer, parked->is_lost);
+    failed |= msgpack_pack_bin(&packer, size);
+    failed |= msgpack_pack_bin_body(&packer, parked->error, size);
+    if (!failed)
         change = change_new(&key, buffer.data, buffer.size, seq);
     msgpack_sbuffer_destroy(&buffer);
     return change;

@@ -108,27 +108,29 @@ void changes_free(struct change *changes)
 
 /* --------------------------------------------------------- the entry `c` ---- */
 
-static void pack(const struct position *position, msgpack_sbuffer *buffer)
+/* 0, or -1: no memory. (A buffer that could not grow has lost a piece, so each is asked.) */
+static int pack(const struct position *position, msgpack_sbuffer *buffer)
 {
     msgpack_packer packer;
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 10);
-    msgpack_pack_fix_uint64(&packer, 0);
-    msgpack_pack_uint32(&packer, position->slot);
-    msgpack_pack_int(&packer, position->is_paused);
-    msgpack_pack_int64(&packer, position->created_us);
-    msgpack_pack_int64(&packer, position->updated_us);
-    msgpack_pack_uint64(&packer, position->checkpoint);
-    msgpack_pack_uint64(&packer, position->chain);
-    msgpack_pack_uint64(&packer, position->replay_last_seq);
-    msgpack_pack_array(&packer, 3);
-    msgpack_pack_uint64(&packer, position->done_count);
-    msgpack_pack_uint64(&packer, position->refused_count);
-    msgpack_pack_uint64(&packer, position->skipped_count);
-    msgpack_pack_array(&packer, 3);
-    msgpack_pack_uint64(&packer, position->parked_count);
-    msgpack_pack_uint64(&packer, position->retry_count);
-    msgpack_pack_uint64(&packer, position->state_count);
+    int failed = msgpack_pack_array(&packer, 10);
+    failed |= msgpack_pack_fix_uint64(&packer, 0);
+    failed |= msgpack_pack_uint32(&packer, position->slot);
+    failed |= msgpack_pack_int(&packer, position->is_paused);
+    failed |= msgpack_pack_int64(&packer, position->created_us);
+    failed |= msgpack_pack_int64(&packer, position->updated_us);
+    failed |= msgpack_pack_uint64(&packer, position->checkpoint);
+    failed |= msgpack_pack_uint64(&packer, position->chain);
+    failed |= msgpack_pack_uint64(&packer, position->replay_last_seq);
+    failed |= msgpack_pack_array(&packer, 3);
+    failed |= msgpack_pack_uint64(&packer, position->done_count);
+    failed |= msgpack_pack_uint64(&packer, position->refused_count);
+    failed |= msgpack_pack_uint64(&packer, position->skipped_count);
+    failed |= msgpack_pack_array(&packer, 3);
+    failed |= msgpack_pack_uint64(&packer, position->parked_count);
+    failed |= msgpack_pack_uint64(&packer, position->retry_count);
+    failed |= msgpack_pack_uint64(&packer, position->state_count);
+    return failed;
 }
 
 static int is_array(const msgpack_object *object, uint32_t size)
@@ -252,8 +254,7 @@ static int put_position(struct env *env, const struct writing *writing)
     msgpack_sbuffer buffer;
     struct key key = position_key(KIND_CONSUMER, writing->name, NULL, 0);
     msgpack_sbuffer_init(&buffer);
-    pack(&writing->position, &buffer);
-    int result = buffer.data ? EVLOG_OK : error_nomem();
+    int result = pack(&writing->position, &buffer) ? error_nomem() : EVLOG_OK;
     if (result == EVLOG_OK) {
         entry_seal(key.bytes, key.size, buffer.data, buffer.size);
         result = env_put(env, key.bytes, key.size, buffer.data, buffer.size, NULL);

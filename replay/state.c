@@ -136,9 +136,11 @@ static struct change *wrap(const struct key *key, const void *value, size_t size
     struct change *change = NULL;
     msgpack_sbuffer_init(&buffer);
     msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 2);
-    msgpack_pack_fix_uint64(&packer, 0);
-    if (msgpack_pack_bin(&packer, size) == 0 && msgpack_pack_bin_body(&packer, value, size) == 0)
+    int failed = msgpack_pack_array(&packer, 2);
+    failed |= msgpack_pack_fix_uint64(&packer, 0);
+    failed |= msgpack_pack_bin(&packer, size);
+    failed |= msgpack_pack_bin_body(&packer, value, size);
+    if (!failed)
         change = change_new(key, buffer.data, buffer.size, seq);
     msgpack_sbuffer_destroy(&buffer);
     return change;

@@ -11,7 +11,8 @@
  * MAP_SIZE_FIRST of address space and doubles when a commit finds it full; another
  * process that has grown it is followed when a transaction will not begin
  * (MDB_MAP_RESIZED). Changing it needs `write_lock`, so no write transaction of
- * ours is open, and `map_lock`, so no read transaction is just beginning.
+ * ours is open, and `map_lock`, so no read transaction is just beginning. liblmdb gives
+ * up the old map first: when it gets no new one it would follow pointers into nothing.
  *
  * Room ahead. Before each commit the file is made long enough for all pages that the
  * commit may add, under LMDB's writer lock. So a full disk is met before the
@@ -23,7 +24,9 @@
  * holder of its lock comes there.
  *
  * Failures. A page that could not be written fails the commit before the meta
- * page is touched: nothing has happened. After a failed flush the kernel may have
+ * page is touched: nothing has happened, and a full disk or want of memory can pass.
+ * A meta page that could not be written is taken back (page.c), and liblmdb gives
+ * up: so does this. After a failed flush the kernel may have
  * dropped what it could not write and call the next flush good (fsync(2)), so
  * `failed` is set for good, and only reopening, which reads the file anew, clears it.
  *
@@ -58,6 +61,7 @@ struct env {
     struct env_options options;
     pthread_mutex_t write_lock, map_lock;
     atomic_int failed;
+    int unmapped; /* liblmdb must not be asked any more; under map_lock */
     uint64_t commit_count;
     uint64_t room_end; /* the file has at least this size */
     MDB_txn *txn;      /* the write transaction of env_write */
@@ -102,12 +106,28 @@ static int is_full(struct env *env, int rc)
            (uint64_t)room.f_bavail * room.f_frsize < STRIDE_MIN;
 }
 
+/* liblmdb begins nothing more after it could not write a meta page. */
+static int has_given_up(struct env *env)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env->lmdb, NULL, 0, &txn);
+    if (rc == MDB_SUCCESS)
+        mdb_txn_abort(txn);
+    return rc == MDB_PANIC;
+}
+
 static int fail_commit(struct env *env, int rc)
 {
-    if (is_full(env, rc))
+    int goes_on = !has_given_up(env);
+    if (goes_on && is_full(env, rc))
         return error_errno(ENOSPC, "writing", env->path);
+    if (goes_on && rc == ENOMEM)
+        return error_errno(rc, "writing", env->path);
     atomic_store(&env->failed, 1);
-    return fail(env, rc, "committing");
+    if (rc < 0)
+        return fail(env, rc, "committing");
+    return error_set(EVLOG_IO, "%s: committing: %s; close the log and open it", env->path,
+                     mdb_strerror(rc));
 }
 
 static int check_failed(struct env *env)
@@ -181,7 +201,7 @@ static int check_file(struct env *env)
     struct page_snapshot snapshot;
     if (fstat(env->fd, &status))
         return error_errno(errno, "looking at its size", env->path);
-    if (status.st_size == 0 && !env->options.read_only)
+    if (status.st_size == 0 && env->options.create)
         return EVLOG_OK;
     int result = page_snapshot_read(env->fd, env->path, &snapshot);
     if (result == EVLOG_OK && !env->options.read_only)
@@ -199,8 +219,10 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
     int result = EVLOG_OK;
-    env->fd = open(path, O_RDONLY | O_CLOEXEC | (options->read_only ? 0 : O_CREAT), 0600);
-    if (env->fd < 0)
+    env->fd = open(path, O_RDONLY | O_CLOEXEC | (options->create ? O_CREAT : 0), 0600);
+    if (env->fd < 0 && errno == ENOENT)
+        result = error_set(EVLOG_DAMAGED, "%s: is gone", path);
+    else if (env->fd < 0)
         result = error_errno(errno, "opening", path);
     if (result == EVLOG_OK)
         result = check_file(env);
@@ -257,6 +279,13 @@ static int allocate(int fd, uint64_t from, uint64_t to)
     return errnum == EOPNOTSUPP ? write_zeros(fd, from, to) : errnum;
 }
 
+/* The size, but no more than the file may have: the map ends there, so pages do too. */
+static uint64_t within_limit(const struct env *env, uint64_t size)
+{
+    uint64_t most = env->options.file_size_max;
+    return most && size > most ? most : size;
+}
+
 /* Lengthens the file from `end` to `needed` or more; what it could not do whole it undoes. */
 static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size_t size)
 {
@@ -264,7 +293,7 @@ static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size
     stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
     int zeros = !env->options.fast && size < STRIDE_MIN;
     int (*add)(int, uint64_t, uint64_t) = zeros ? write_zeros : allocate;
-    int errnum = add(fd, end, needed + stride);
+    int errnum = add(fd, end, within_limit(env, needed + stride));
     if (errnum)
         errnum = add(fd, end, needed);
     if (errnum && ftruncate(fd, (off_t)end))
@@ -283,7 +312,7 @@ static int make_room(struct env *env, size_t size)
     mdb_env_stat(env->lmdb, &stat);
     mdb_env_get_fd(env->lmdb, &fd);
     uint64_t pages = info.me_last_pgno + 1 + size / stat.ms_psize * 2 + 16;
-    uint64_t needed = pages * stat.ms_psize;
+    uint64_t needed = within_limit(env, pages * stat.ms_psize);
     if (needed <= env->room_end)
         return EVLOG_OK;
     if (fstat(fd, &status))
@@ -303,6 +332,8 @@ static int resize_map(struct env *env, int grow)
     MDB_envinfo info;
     uint64_t most = env->options.file_size_max;
     size_t size = 0;
+    if (env->unmapped)
+        return fail(env, MDB_PANIC, "growing the map");
     mdb_env_info(env->lmdb, &info);
     if (grow) {
         if (most && info.me_mapsize >= most)
@@ -312,8 +343,15 @@ static int resize_map(struct env *env, int grow)
     }
     pthread_mutex_lock(&env->map_lock);
     int rc = mdb_env_set_mapsize(env->lmdb, size);
+    if (rc != MDB_SUCCESS) {
+        env->unmapped = 1;
+        atomic_store(&env->failed, 1);
+    }
     pthread_mutex_unlock(&env->map_lock);
-    return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "growing the map");
+    if (rc != MDB_SUCCESS)
+        return error_set(EVLOG_IO, "%s: growing the map: %s; close the log and open it",
+                         env->path, mdb_strerror(rc));
+    return EVLOG_OK;
 }
 
 static int begin(struct env *env, enum env_flush flush)
@@ -486,7 +524,7 @@ int env_flush(struct env *env)
 static int begin_read(struct env *env, MDB_txn **txn)
 {
     pthread_mutex_lock(&env->map_lock);
-    int rc = mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, txn);
+    int rc = env->unmapped ? MDB_PANIC : mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, txn);
     pthread_mutex_unlock(&env->map_lock);
     return rc;
 }

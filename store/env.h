@@ -10,6 +10,7 @@
 struct env;
 
 struct env_options {
+    int create; /* a new file; else it must be there */
     int read_only;
     int fast;               /* commits are not flushed; env_flush does it */
     uint32_t readers_max;   /* slots */
@@ -17,10 +18,10 @@ struct env_options {
 };
 
 /*
- * Opens `path` (its lock file is path-lock), and makes it unless read_only.
+ * Opens `path` (its lock file is path-lock), or makes it.
  * The caller holds the log's own lock: LMDB 0.9.26 to 0.9.31 destroy a shared
- * mutex when one process closes while another opens. EVLOG_NOTFOUND,
- * EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ * mutex when one process closes while another opens. EVLOG_DAMAGED (gone, too),
+ * EVLOG_IO, EVLOG_NOMEM.
  */
 int env_open(const char *path, const struct env_options *options, struct env **env);
 void env_close(struct env *env);

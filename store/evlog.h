@@ -69,9 +69,10 @@ extern "C" {
 #define EVLOG_DEATHS_MAX 10 /* of a process inside one event's receiver: then it has failed */
 #define EVLOG_STATE_KEY_SIZE_MAX 255
 #define EVLOG_STATE_VALUE_SIZE_MAX (64 << 10)
-#define EVLOG_STATE_COUNT_MAX (1 << 20)               /* keys of one consumer */
-#define EVLOG_STATE_PENDING_MAX (64 << 20)            /* bytes put and not yet acknowledged */
-#define EVLOG_READERS_DEFAULT 1024                    /* reads under way at once, all processes */
+#define EVLOG_STATE_COUNT_MAX (1 << 20)    /* keys of one consumer */
+#define EVLOG_STATE_PENDING_MAX (64 << 20) /* bytes put and not yet acknowledged */
+#define EVLOG_READERS_DEFAULT 1024         /* reads under way at once, all processes */
+#define EVLOG_READERS_MAX 65536 /* see readers_max; each takes 64 bytes of a lock file */
 #define EVLOG_TIME_US_MIN INT64_C(-62135596800000000) /* year 1 */
 #define EVLOG_TIME_US_MAX INT64_C(253402300799999999) /* year 9999 */
 
@@ -334,7 +335,7 @@ EVLOG_API int evlog_connect(evlog *log, evlog_signal *signal, const char *dispat
 EVLOG_API int evlog_disconnect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
                                evlog_receiver *receiver, void *ctx);
 
-/* 1 when an event of the signal would reach a receiver, else 0 (Django: has_listeners). */
+/* 1 when an event sent here would reach a receiver, else 0 (Django: has_listeners; 0 after fork). */
 EVLOG_API int evlog_has_receivers(const evlog_signal *signal);
 
 /* -------------------------------------------------------------- sending ---- */

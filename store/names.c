@@ -180,7 +180,10 @@ static int parse(struct names *names, uint32_t number, const void *bytes, size_t
     msgpack_unpacked_init(&unpacked);
     size_t used = 0;
     int result = EVLOG_DAMAGED;
-    if (msgpack_unpack_next(&unpacked, bytes, size, &used) == MSGPACK_UNPACK_SUCCESS) {
+    msgpack_unpack_return unpacking = msgpack_unpack_next(&unpacked, bytes, size, &used);
+    if (unpacking == MSGPACK_UNPACK_NOMEM_ERROR) {
+        result = error_nomem();
+    } else if (unpacking == MSGPACK_UNPACK_SUCCESS) {
         const msgpack_object_array *array = &unpacked.data.via.array;
         if (array->size == 1 + NAMES_TEXTS)
             result = take_texts(names, number, array->ptr + 1);
@@ -300,17 +303,17 @@ struct intern {
     uint32_t made; /* the number of a new entry, not yet in memory */
 };
 
-static void pack_entry(const char *const text[], msgpack_sbuffer *buffer)
+/* A buffer that could not grow has lost a piece, and may well have taken the next one. */
+static int pack_entry(const char *const text[], msgpack_sbuffer *buffer)
 {
     msgpack_packer packer;
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
-    msgpack_pack_fix_uint64(&packer, 0); /* the checksum, see entry_seal */
+    int failed = msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
+    failed |= msgpack_pack_fix_uint64(&packer, 0); /* the checksum, see entry_seal */
     for (int i = 0; i < NAMES_TEXTS; i++)
-        if (text[i])
-            msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]));
-        else
-            msgpack_pack_nil(&packer);
+        failed |= text[i] ? msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]))
+                          : msgpack_pack_nil(&packer);
+    return failed ? error_nomem() : EVLOG_OK;
 }
 
 /* In the write transaction: another process may have been first. */
@@ -337,8 +340,7 @@ static int make_entry(struct env *env, void *ctx)
     make_key(names, number, key);
     msgpack_sbuffer buffer;
     msgpack_sbuffer_init(&buffer);
-    pack_entry(intern->text, &buffer);
-    result = buffer.data ? EVLOG_OK : error_nomem();
+    result = pack_entry(intern->text, &buffer);
     if (result == EVLOG_OK) {
         entry_seal(key, sizeof key, buffer.data, buffer.size);
         result = env_put(env, key, sizeof key, buffer.data, buffer.size, NULL);

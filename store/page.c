@@ -99,7 +99,15 @@ static int read_at(int fd, const char *name, void *bytes, size_t size, uint64_t 
 
 /* ---------------------------------------------------------- meta pages ---- */
 
-static int meta_parse(const unsigned char *page, uint64_t pgno, struct page_snapshot *snapshot)
+/*
+ * A commit whose meta page could not be written takes it back (liblmdb does): its number
+ * and last page are then the old ones again, its tables not. It is the older of the two
+ * and nobody's, until the next commit overwrites it.
+ */
+enum meta { UNSOUND, TAKEN_BACK, SOUND };
+
+static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
+                            struct page_snapshot *snapshot)
 {
     const unsigned char *main = page + META_MAIN;
     uint32_t page_size = get32(page + META_FREE);
@@ -108,59 +116,90 @@ static int meta_parse(const unsigned char *page, uint64_t pgno, struct page_snap
     unsigned depth = get16(main + TABLE_DEPTH);
     if (get64(page) != pgno || get16(page + 10) != META || get32(page + META_MAGIC) != MAGIC ||
         get32(page + META_VERSION) != 1)
-        return 0;
+        return UNSOUND;
     if (page_size < 512 || page_size > 65536 || (page_size & (page_size - 1)))
-        return 0;
+        return UNSOUND;
     if (get16(main + TABLE_FLAGS) != 0 || last_page < 1 || last_page > INT64_MAX / page_size)
-        return 0;
-    if (root == NO_PAGE ? depth != 0 : depth < 1 || depth > PAGE_DEPTH_MAX || root > last_page)
-        return 0;
+        return UNSOUND;
+    if (root == NO_PAGE ? depth != 0 : depth < 1 || depth > PAGE_DEPTH_MAX)
+        return UNSOUND;
     snapshot->page_size = page_size;
     snapshot->depth = depth;
     snapshot->root = root;
     snapshot->last_page = last_page;
     snapshot->entries = get64(main + TABLE_ENTRIES);
     snapshot->txnid = get64(page + META_TXNID);
-    return 1;
+    return root == NO_PAGE || root <= last_page ? SOUND : TAKEN_BACK;
 }
 
 /*
- * Reads a meta page twice until both are the same: a writer may be at it. It
- * is always the older of the two that is written, so this ends.
+ * Reads a meta page twice until both are the same: a writer may be at it. It is always
+ * the older of the two that is written, so this ends. One past the file's end is unsound.
  */
-static int meta_read(int fd, const char *name, uint64_t pgno, uint32_t page_size,
-                     struct page_snapshot *snapshot)
+static int meta_read(const struct page_snapshot *file, uint64_t pgno, uint32_t page_size,
+                     struct page_snapshot *snapshot, enum meta *meta)
 {
     unsigned char first[META_END], second[META_END];
+    int result;
+    *meta = UNSOUND;
     do {
-        if (read_at(fd, name, first, sizeof first, pgno * page_size) ||
-            read_at(fd, name, second, sizeof second, pgno * page_size))
-            return 0;
+        result = read_at(file->fd, file->name, first, sizeof first, pgno * page_size);
+        if (result == EVLOG_OK)
+            result = read_at(file->fd, file->name, second, sizeof second, pgno * page_size);
+        if (result)
+            return result == EVLOG_DAMAGED ? EVLOG_OK : result;
     } while (memcmp(first, second, sizeof first) != 0);
-    return meta_parse(first, pgno, snapshot);
+    *meta = meta_parse(first, pgno, snapshot);
+    return EVLOG_OK;
+}
+
+/* Page 1 is where page 0 says; where that says nothing, it is looked for. */
+static int meta_read_one(const struct page_snapshot *file, uint32_t page_size,
+                         struct page_snapshot *one, enum meta *meta)
+{
+    int result = EVLOG_OK;
+    *meta = UNSOUND;
+    if (page_size)
+        return meta_read(file, 1, page_size, one, meta);
+    for (uint32_t size = 512; result == EVLOG_OK && *meta == UNSOUND && size <= 65536;
+         size *= 2) {
+        result = meta_read(file, 1, size, one, meta);
+        if (*meta != UNSOUND && one->page_size != size)
+            *meta = UNSOUND;
+    }
+    return result;
+}
+
+/* 1 when a meta page is as it should be beside the newest one. */
+static int is_companion(const struct page_snapshot *newest, const struct page_snapshot *other,
+                        enum meta meta)
+{
+    return meta == SOUND || (meta == TAKEN_BACK && other->txnid + 1 == newest->txnid &&
+                             other->root < newest->file_size / newest->page_size);
 }
 
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
 {
     struct page_snapshot zero = {.page_size = 0}, one = {.page_size = 0};
+    struct page_snapshot file = {.fd = fd, .name = name};
+    enum meta meta_zero, meta_one;
     struct stat status;
     if (fstat(fd, &status))
         return error_errno(errno, "looking at its size", name);
-    int sound_zero = meta_read(fd, name, 0, 0, &zero);
-    int sound_one = 0;
-    if (sound_zero) {
-        sound_one = meta_read(fd, name, 1, zero.page_size, &one);
-    } else {
-        for (uint32_t size = 512; !sound_one && size <= 65536; size *= 2)
-            sound_one = meta_read(fd, name, 1, size, &one) && one.page_size == size;
-    }
-    if (!sound_zero && !sound_one)
+    int result = meta_read(&file, 0, 0, &zero, &meta_zero);
+    if (result == EVLOG_OK)
+        result = meta_read_one(&file, zero.page_size, &one, &meta_one);
+    if (result)
+        return result;
+    if (meta_zero != SOUND && meta_one != SOUND)
         return error_set(EVLOG_DAMAGED, "%s: neither of its two meta pages is sound", name);
-    *snapshot = sound_zero && (!sound_one || zero.txnid >= one.txnid) ? zero : one;
+    int is_zero = meta_zero == SOUND && (meta_one != SOUND || zero.txnid >= one.txnid);
+    *snapshot = is_zero ? zero : one;
     snapshot->fd = fd;
     snapshot->name = name;
     snapshot->file_size = (uint64_t)status.st_size;
-    snapshot->one_meta = !sound_zero || !sound_one;
+    snapshot->one_meta = is_zero ? !is_companion(snapshot, &one, meta_one)
+                                 : !is_companion(snapshot, &zero, meta_zero);
     return EVLOG_OK;
 }
 

@@ -12,8 +12,10 @@
  * sender, nor a sender for him.
  *
  * Making a log: the directory, the environments, and last `format`, by rename. What
- * a crash leaves without a `format` is begun again, unless it has events in it:
- * then the file was lost, and nothing is touched.
+ * a crash leaves without a `format` is begun again, unless there is more in it than a
+ * log that was never finished can have: then that file was lost, and nothing is touched.
+ * Nor is a directory of something else, and where there is a `format`, the two data
+ * files must be there: they are made with it and never after.
  *
  * EVLOG_FAST: commits are not flushed (MDB_NOSYNC); a thread flushes the file every
  * flush_every_ms when there was a commit, in this process or another. Between two
@@ -129,19 +131,30 @@ static void unlock_directory(int fd)
 /* 1 for what this file makes on the way to a log. */
 static int is_ours(const char *name)
 {
-    static const char *const names[] = {".",         "..",
-                                        LOCK_FILE,   FORMAT_FILE ".new",
-                                        EVENTS_FILE, EVENTS_FILE "-lock",
-                                        STATE_FILE,  STATE_FILE "-lock",
-                                        SHARED_FILE};
+    static const char *const names[] = {".",
+                                        "..",
+                                        LOCK_FILE,
+                                        EVENTS_FILE,
+                                        EVENTS_FILE "-lock",
+                                        STATE_FILE,
+                                        STATE_FILE "-lock",
+                                        SHARED_FILE,
+                                        FORMAT_FILE,
+                                        FORMAT_FILE ".new"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;
     return 0;
 }
 
-static int check_only_ours(const char *path)
+/* A directory without a `format` can become a log when it has nothing else in it. */
+static int check_only_ours(const struct store *store)
 {
+    char format[PATH_MAX];
+    const char *path = store->path;
+    path_of(store, FORMAT_FILE, format);
+    if (access(format, F_OK) == 0)
+        return EVLOG_OK;
     DIR *directory = opendir(path);
     if (!directory)
         return error_errno(errno, "reading the directory", path);
@@ -155,15 +168,40 @@ static int check_only_ours(const char *path)
     return result;
 }
 
-static int has_events(const char *path)
+/*
+ * EVLOG_OK when a data file, if there is one, is no more than the beginning of a new
+ * one: two meta pages, or as much of them as a crash has left, and no entry.
+ */
+static int check_begun(const char *path)
 {
     struct page_snapshot snapshot;
+    struct stat status;
+    uint64_t head = 0;
+    int result = EVLOG_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
-    int has = page_snapshot_read(fd, path, &snapshot) == EVLOG_OK && snapshot.entries > 0;
+        return errno == ENOENT ? EVLOG_OK : error_errno(errno, "opening", path);
+    if (fstat(fd, &status) || pread(fd, &head, sizeof head, 0) < 0)
+        result = error_errno(errno, "reading", path);
+    int begun = head == 0;
+    if (result == EVLOG_OK && begun && status.st_size > 2 * sysconf(_SC_PAGESIZE)) {
+        result = page_snapshot_read(fd, path, &snapshot);
+        begun = result == EVLOG_OK && !snapshot.one_meta && snapshot.entries == 0;
+    }
     close(fd);
-    return has;
+    if (!begun && (result == EVLOG_OK || result == EVLOG_DAMAGED))
+        result = error_set(EVLOG_DAMAGED, "%s: has data, but the file %s beside it is gone", path,
+                           FORMAT_FILE);
+    return result;
+}
+
+static int check_both_begun(const struct store *store)
+{
+    char path[PATH_MAX];
+    path_of(store, EVENTS_FILE, path);
+    int result = check_begun(path);
+    path_of(store, STATE_FILE, path);
+    return result ? result : check_begun(path);
 }
 
 /* Takes away what an interrupted attempt has left. */
@@ -172,10 +210,6 @@ static int clear_ground(const struct store *store)
     static const char *const names[] = {EVENTS_FILE, EVENTS_FILE "-lock", STATE_FILE,
                                         STATE_FILE "-lock"};
     char path[PATH_MAX];
-    path_of(store, EVENTS_FILE, path);
-    if (has_events(path))
-        return error_set(EVLOG_DAMAGED, "%s: has events, but its file %s is gone", store->path,
-                         FORMAT_FILE);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         path_of(store, names[i], path);
         if (unlink(path) && errno != ENOENT)
@@ -203,7 +237,7 @@ static int read_format(struct store *store, const evlog_options *options, int *i
     int result = format_read(store->path, &store->format);
     *is_new = 0;
     if (result == EVLOG_NOTFOUND) {
-        result = check_only_ours(store->path);
+        result = check_both_begun(store);
         if (result == EVLOG_OK && (store->read_only || options->no_create))
             return error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
         if (result == EVLOG_OK)
@@ -227,10 +261,11 @@ static int read_format(struct store *store, const evlog_options *options, int *i
     return EVLOG_OK;
 }
 
-static int open_envs(struct store *store, const evlog_options *options)
+static int open_envs(struct store *store, const evlog_options *options, int is_new)
 {
     char path[PATH_MAX];
     struct env_options env_options = {
+        .create = is_new,
         .read_only = store->read_only,
         .fast = store->format.durability == EVLOG_FAST,
         .readers_max = options->readers_max ? options->readers_max : EVLOG_READERS_DEFAULT,
@@ -251,7 +286,7 @@ static int open_locked(struct store *store, const evlog_options *options)
     int is_new;
     int result = read_format(store, options, &is_new);
     if (result == EVLOG_OK)
-        result = open_envs(store, options);
+        result = open_envs(store, options, is_new);
     if (result == EVLOG_OK && is_new)
         result = env_flush(store->events);
     if (result == EVLOG_OK && is_new)
@@ -299,7 +334,7 @@ int store_close(struct store *store)
 int store_open(const char *path, const evlog_options *options, struct store **opened)
 {
     if (strlen(path) + sizeof STATE_FILE + sizeof "/-lock" > PATH_MAX)
-        return error_set(EVLOG_INVALID, "%s: the path is too long", path);
+        return error_set(EVLOG_INVALID, "a path of %zu bytes is too long", strlen(path));
     int result = make_directory(path, options);
     if (result == EVLOG_OK)
         result = check_file_system(path);
@@ -311,7 +346,9 @@ int store_open(const char *path, const evlog_options *options, struct store **op
     strcpy(store->path, path);
     store->read_only = options->read_only;
     int fd;
-    result = lock_directory(store, &fd);
+    result = check_only_ours(store);
+    if (result == EVLOG_OK)
+        result = lock_directory(store, &fd);
     if (result) {
         free(store);
         return result;

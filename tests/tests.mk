@@ -20,6 +20,9 @@ $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
+$(B)/tests/test_store: LDEXTRA = -Wl,--wrap=statfs,--wrap=pread
+$(B)/tests/test_faults: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
+$(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit
 
 $(B)/tests/test_json: $(B)/asan/tools/json.o $(B)/asan/tools/dump.o
 $(B)/tests/test_lines: $(B)/asan/tools/lines.o

@@ -1,0 +1,84 @@
+/*
+ * What a test does in a process of its own: after a fork, as another user, among other mounts.
+ *
+ * cmocka's verbs must not fail there (they would go on with the parent's tests), so a
+ * child has its own, CHECK, which tells what was not so and ends it. A child that waits
+ * for ever is killed by its alarm.
+ */
+#ifndef CHILD_H
+#define CHILD_H
+
+#include <errno.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "test.h"
+
+#define CHILD_SECONDS 60
+#define CHILD_CANNOT 77 /* this machine does not let it */
+#define NOBODY 65534
+
+/* In a child: this holds. */
+#define CHECK(condition)                                                                    \
+    do {                                                                                    \
+        if (!(condition)) {                                                                 \
+            fprintf(stderr, "in a child, %s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, \
+                    evlog_errmsg());                                                        \
+            _exit(1);                                                                       \
+        }                                                                                   \
+    } while (0)
+
+/* In a child: the call fails with this code, and its sentence contains `words`. */
+#define CHECK_FAILS(code, words, call) CHECK((call) == (code) && strstr(evlog_errmsg(), words))
+
+/* Begins `run` in a child. */
+static inline pid_t child_start(void (*run)(void *ctx), void *ctx)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(CHILD_SECONDS);
+        run(ctx);
+        _exit(0);
+    }
+    return pid;
+}
+
+/* Its exit status; 128 and the signal that ended it. */
+static inline int child_wait(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) != pid)
+        assert_int_equal(errno, EINTR);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Runs it to its end; the test fails, or is left out loudly, as it says. */
+static inline void in_child(void (*run)(void *ctx), void *ctx)
+{
+    int status = child_wait(child_start(run, ctx));
+    if (status == CHILD_CANNOT) {
+        fprintf(stderr, "NOT TESTED HERE: it wants rights that this process has not\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
+/* In a child: from here on with no rights of root. */
+static inline void become_nobody(void)
+{
+    if (geteuid() == 0 && (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY)))
+        _exit(CHILD_CANNOT);
+}
+
+/* In a child: from here on with mounts that nobody else sees, gone with it. */
+static inline void leave_mounts(void)
+{
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        _exit(CHILD_CANNOT);
+}
+
+#endif

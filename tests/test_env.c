@@ -1,0 +1,345 @@
+/*
+ * An environment among others: signals that interrupt it, readers that take all its
+ * slots, and the size that it may have.
+ */
+#include <errno.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "child.h"
+
+#include "load.h"
+
+static int hear(const evlog_event *event, void *ctx)
+{
+    struct load load;
+    ++*(unsigned *)ctx;
+    return load_known(event, &load) ? 0 : evlog_fail("it is not as it was sent");
+}
+
+static uint64_t head(evlog *log)
+{
+    evlog_info info;
+    OK(evlog_inspect(log, &info));
+    return info.last_seq;
+}
+
+/* One event, whose data follow from `number`. */
+static int send_number(evlog_signal *signal, uint64_t number)
+{
+    unsigned char data[LOAD_SIZE_MAX];
+    size_t size = load_make((struct load){.number = number, .count = 1}, data);
+    return evlog_send_event(signal, data, size, NULL, NULL);
+}
+
+/* ------------------------------------------------------------ interrupted ---- */
+
+#define SENDERS 4
+#define REPLAYERS 2
+#define SENDS 150
+#define ALARM_US 300
+
+static _Atomic unsigned alarms;
+static atomic_int sending;
+
+static void count_alarm(int signal_number)
+{
+    (void)signal_number;
+    alarms++;
+}
+
+/* An alarm every so many microseconds, without SA_RESTART; 0: no more. */
+static void set_alarms(suseconds_t us)
+{
+    struct sigaction action = {.sa_handler = count_alarm};
+    struct itimerval timer = {.it_interval.tv_usec = us, .it_value.tv_usec = us};
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+struct worker {
+    evlog *log;
+    evlog_signal *signal;
+    uint64_t base;
+    int result;
+    char message[256];
+    pthread_t thread;
+};
+
+static void note(struct worker *worker, int result)
+{
+    if (result && !worker->result) {
+        worker->result = result;
+        snprintf(worker->message, sizeof worker->message, "%s", evlog_errmsg());
+    }
+}
+
+static void *send_all(void *ctx)
+{
+    struct worker *worker = ctx;
+    for (uint64_t i = 0; i < SENDS; i++)
+        note(worker, send_number(worker->signal, worker->base + i));
+    sending--;
+    return NULL;
+}
+
+static void *replay_all(void *ctx)
+{
+    struct worker *worker = ctx;
+    do {
+        unsigned heard = 0;
+        note(worker, evlog_replay(worker->log, NULL, hear, &heard, NULL));
+        note(worker, evlog_verify(worker->log, NULL, NULL, NULL));
+    } while (sending);
+    return NULL;
+}
+
+static void run_interrupted(const void *home, int durability)
+{
+    struct worker workers[SENDERS + REPLAYERS];
+    evlog *log;
+    evlog_options options = {.durability = durability, .flush_every_ms = 1};
+    alarms = 0;
+    sending = SENDERS;
+    set_alarms(ALARM_US);
+    for (uint64_t i = 0; i < 20; i++) {
+        OK(evlog_open(in(home, "log"), &options, &log));
+        OK(evlog_close(log));
+    }
+    OK(evlog_open(in(home, "log"), &options, &log));
+    for (uint64_t i = 0; i < SENDERS + REPLAYERS; i++) {
+        workers[i] = (struct worker){.log = log, .base = i << 32};
+        OK(evlog_define(log, LOAD_TYPE, 0, NULL, &workers[i].signal));
+    }
+    for (int i = 0; i < SENDERS + REPLAYERS; i++)
+        assert_int_equal(pthread_create(&workers[i].thread, NULL,
+                                        i < SENDERS ? send_all : replay_all, &workers[i]),
+                         0);
+    for (int i = 0; i < SENDERS + REPLAYERS; i++)
+        pthread_join(workers[i].thread, NULL);
+    OK(evlog_sync(log));
+    OK(evlog_close(log));
+    set_alarms(0);
+    for (int i = 0; i < SENDERS + REPLAYERS; i++)
+        if (workers[i].result)
+            fail_msg("thread %d: %d (%s)", i, workers[i].result, workers[i].message);
+    printf("%u alarms\n", alarms);
+    assert_true(alarms > 20);
+    OK(evlog_open(in(home, "log"), NULL, &log));
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    assert_int_equal(head(log), SENDERS * SENDS);
+    OK(evlog_close(log));
+}
+
+/* Signals that interrupt every call there is are nobody's failure. */
+static void alarms_do_no_harm(void **state)
+{
+    run_interrupted(*state, EVLOG_DURABLE);
+}
+
+/* Nor in a fast log. */
+static void alarms_do_no_harm_to_a_fast_log(void **state)
+{
+    run_interrupted(*state, EVLOG_FAST);
+}
+
+/* --------------------------------------------------------- many readers ---- */
+
+#define SLOTS 5
+
+struct hoarder {
+    const char *file;
+    int ready[2], leave[2]; /* pipes */
+};
+
+/* Takes all slots, with liblmdb itself: no reader of evlog holds one for longer than a moment. */
+static void hoard(void *ctx)
+{
+    struct hoarder *hoarder = ctx;
+    MDB_env *env;
+    MDB_txn *txns[SLOTS + 1];
+    char byte;
+    int count = 0, rc;
+    CHECK(mdb_env_create(&env) == MDB_SUCCESS);
+    CHECK(mdb_env_open(env, hoarder->file, MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY, 0600) ==
+          MDB_SUCCESS);
+    while ((rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txns[count])) == MDB_SUCCESS)
+        CHECK(++count <= SLOTS);
+    CHECK(rc == MDB_READERS_FULL && count == SLOTS);
+    CHECK(write(hoarder->ready[1], "", 1) == 1);
+    CHECK(read(hoarder->leave[0], &byte, 1) == 1);
+    while (count > 0)
+        mdb_txn_abort(txns[--count]);
+    mdb_env_close(env);
+}
+
+static pid_t start_hoarder(struct hoarder *hoarder, const void *home)
+{
+    char byte;
+    hoarder->file = in(home, "log/events.mdb");
+    assert_int_equal(pipe(hoarder->ready), 0);
+    assert_int_equal(pipe(hoarder->leave), 0);
+    pid_t pid = child_start(hoard, hoarder);
+    close(hoarder->ready[1]); /* now the child's only: when it dies, nobody waits */
+    assert_int_equal(read(hoarder->ready[0], &byte, 1), 1);
+    close(hoarder->ready[0]);
+    return pid;
+}
+
+static void end_hoarder(struct hoarder *hoarder)
+{
+    close(hoarder->leave[0]);
+    close(hoarder->leave[1]);
+}
+
+static evlog *open_with_few_slots(const void *home, evlog_signal **signal)
+{
+    evlog *log;
+    evlog_options options = {.durability = EVLOG_FAST, .readers_max = SLOTS};
+    OK(evlog_open(in(home, "log"), &options, &log));
+    OK(evlog_define(log, LOAD_TYPE, 0, NULL, signal));
+    OK(send_number(*signal, 1));
+    return log;
+}
+
+/* All slots taken: who reads is told EVLOG_BUSY, who sends is not kept; later all is well. */
+static void no_slot_is_busy(void **state)
+{
+    struct hoarder hoarder;
+    evlog_signal *signal;
+    evlog_event *event = NULL;
+    evlog_info info;
+    unsigned heard = 0;
+    evlog *log = open_with_few_slots(*state, &signal);
+    pid_t pid = start_hoarder(&hoarder, *state);
+    FAILS(EVLOG_BUSY, "reader slots", evlog_read(log, 1, &event));
+    FAILS(EVLOG_BUSY, "reader slots", evlog_replay(log, NULL, hear, &heard, NULL));
+    FAILS(EVLOG_BUSY, "reader slots", evlog_inspect(log, &info));
+    FAILS(EVLOG_BUSY, "reader slots", evlog_verify(log, NULL, NULL, NULL));
+    assert_true(!event && heard == 0);
+    for (uint64_t i = 2; i <= 50; i++)
+        OK(send_number(signal, i));
+    assert_int_equal(write(hoarder.leave[1], "", 1), 1);
+    assert_int_equal(child_wait(pid), 0);
+    end_hoarder(&hoarder);
+    OK(evlog_replay(log, NULL, hear, &heard, NULL));
+    assert_int_equal(heard, 50);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* A reader that was killed has no slot any more: the next one to find none clears them. */
+static void the_dead_hold_no_slot(void **state)
+{
+    struct hoarder hoarder;
+    evlog_signal *signal;
+    unsigned heard = 0;
+    evlog *log = open_with_few_slots(*state, &signal);
+    for (int i = 0; i < 3; i++) {
+        pid_t pid = start_hoarder(&hoarder, *state);
+        kill(pid, SIGKILL);
+        assert_int_equal(child_wait(pid), 128 + SIGKILL);
+        end_hoarder(&hoarder);
+        OK(evlog_replay(log, NULL, hear, &heard, NULL));
+    }
+    assert_int_equal(heard, 3);
+    OK(evlog_close(log));
+}
+
+/* ----------------------------------------------------------------- size ---- */
+
+#define LOG_SIZE ((uint64_t)1 << 20)
+
+/* Sends until there is no room: what was sent is there, and no more; its number. */
+static uint64_t fill(evlog *log, evlog_signal *signal, uint64_t number, uint64_t most)
+{
+    evlog_info info;
+    int result;
+    while ((result = send_number(signal, number)) == EVLOG_OK)
+        number++;
+    assert_int_equal(result, EVLOG_FULL);
+    assert_non_null(strstr(evlog_errmsg(), "log_size_max"));
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.last_seq, number);
+    assert_true(info.file_size <= most);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    return number;
+}
+
+static void fill_to_the_limit(const void *home, int durability)
+{
+    evlog *log;
+    evlog_signal *signal;
+    static evlog_send sends[3000];
+    unsigned heard = 0;
+    uint64_t number = 0;
+    for (uint64_t size = LOG_SIZE; size <= 3 * LOG_SIZE; size += LOG_SIZE) {
+        evlog_options options = {.durability = durability, .log_size_max = size};
+        OK(evlog_open(in(home, "log"), &options, &log));
+        OK(evlog_define(log, LOAD_TYPE, 0, NULL, &signal));
+        OK(evlog_connect(log, signal, NULL, hear, &heard));
+        uint64_t before = number;
+        number = fill(log, signal, number, size);
+        assert_true(number > before);
+        assert_int_equal(heard, number);
+        for (size_t i = 0; i < 3000; i++)
+            sends[i] = (evlog_send){.signal = signal, .data = "\x80", .data_size = 1};
+        FAILS(EVLOG_FULL, "log_size_max", evlog_send_events(sends, 3000, NULL, NULL));
+        assert_int_equal(heard, number);
+        assert_int_equal(fill(log, signal, number, size), number);
+        OK(evlog_close(log));
+    }
+    OK(evlog_open(in(home, "log"), NULL, &log)); /* and with no limit it goes on */
+    OK(evlog_define(log, LOAD_TYPE, 0, NULL, &signal));
+    for (int i = 0; i < 1000; i++)
+        OK(send_number(signal, number++));
+    assert_int_equal(head(log), number);
+    OK(evlog_close(log));
+}
+
+/* log_size_max is the file's size: EVLOG_FULL there, and on after opening with more. */
+static void a_log_keeps_to_its_size(void **state)
+{
+    fill_to_the_limit(*state, EVLOG_DURABLE);
+}
+
+/* A fast log too. */
+static void a_fast_log_keeps_to_its_size(void **state)
+{
+    fill_to_the_limit(*state, EVLOG_FAST);
+}
+
+/* A limit that leaves no room at all is a log that is full from the beginning. */
+static void a_tiny_log_is_full(void **state)
+{
+    static const uint64_t sizes[] = {1, 4096, 8192, 12288};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        evlog *log;
+        evlog_signal *signal;
+        char name[16];
+        snprintf(name, sizeof name, "log%zu", i);
+        OK(evlog_open(in(*state, name), &(evlog_options){.log_size_max = sizes[i]}, &log));
+        OK(evlog_define(log, LOAD_TYPE, 0, NULL, &signal));
+        int result;
+        while ((result = send_number(signal, head(log))) == EVLOG_OK)
+            ;
+        assert_int_equal(result, EVLOG_FULL);
+        OK(evlog_verify(log, NULL, NULL, NULL));
+        OK(evlog_close(log));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(alarms_do_no_harm),       TEST_AT_HOME(alarms_do_no_harm_to_a_fast_log),
+        TEST_AT_HOME(no_slot_is_busy),         TEST_AT_HOME(the_dead_hold_no_slot),
+        TEST_AT_HOME(a_log_keeps_to_its_size), TEST_AT_HOME(a_fast_log_keeps_to_its_size),
+        TEST_AT_HOME(a_tiny_log_is_full),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,425 @@
+/*
+ * Each failing call in turn: of each operation the first call of the system fails, then
+ * the second, and so on until it gets through untouched; in each of the ways that the system has.
+ *
+ * After every failure: a code and a sentence, no receiver ran, and the log, opened
+ * again, is exactly what it was, and takes events. No operation is half done: what
+ * says it failed did nothing, what says EVLOG_OK did all.
+ */
+#include <lmdb.h>
+
+#include "load.h"
+
+#include "faults.h"
+
+#define EVENTS_MAX 4096
+#define MANY 20
+
+static const struct fault faults[] = {
+    {"no memory", MEMORY, REFUSED, ENOMEM, 0},
+    {"no memory any more", MEMORY, REFUSED, ENOMEM, 1},
+    {"the disk is full", WRITING | ROOM, REFUSED, ENOSPC, 0},
+    {"the disk stays full", WRITING | ROOM, REFUSED, ENOSPC, 1},
+    {"a call fails", ANY & ~MEMORY, REFUSED, EIO, 0},
+    {"every call fails", ANY & ~MEMORY, REFUSED, EIO, 1},
+    {"done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 0},
+    {"all done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 1},
+    {"interrupted", WRITING | ROOM | READING, REFUSED, EINTR, 0},
+    {"interrupted where none is", FLUSHING | LOCKS, REFUSED, EINTR, 0},
+    {"half done", WRITING | READING, SHORT, 0, 0},
+};
+
+int __real_mdb_env_set_mapsize(MDB_env *env, size_t size);
+int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size);
+
+/* The first map is small here: liblmdb makes it as large as the file, so that it is often full. */
+int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size)
+{
+    return __real_mdb_env_set_mapsize(env, size == (size_t)64 << 20 ? 64 << 10 : size);
+}
+
+/* A log, and what must be in it. */
+struct world {
+    const char *path;
+    evlog_options options;
+    evlog *log;
+    evlog_signal *signal;
+    uint64_t numbers[EVENTS_MAX], next_number;
+    size_t count;     /* of numbers */
+    unsigned heard;   /* by the receiver */
+    size_t delivered; /* by a replay */
+    unsigned round;
+};
+
+static int hear(const evlog_event *event, void *ctx)
+{
+    struct world *world = ctx;
+    (void)event;
+    world->heard++;
+    return 0;
+}
+
+static void open_world(struct world *world)
+{
+    OK(evlog_open(world->path, &world->options, &world->log));
+    OK(evlog_define(world->log, LOAD_TYPE, 0, NULL, &world->signal));
+    OK(evlog_connect(world->log, world->signal, NULL, hear, world));
+}
+
+static void close_world(struct world *world)
+{
+    int result = evlog_close(world->log); /* EVLOG_IO: there was one before */
+    if (result && result != EVLOG_IO)
+        fail_msg("closing: %d: %s", result, evlog_errmsg());
+    world->log = NULL;
+}
+
+/* ------------------------------------------------------------ operations ---- */
+
+static int make(struct world *world)
+{
+    return evlog_open(world->path, &world->options, &world->log);
+}
+
+static int define(struct world *world)
+{
+    char name[64];
+    evlog_signal *signal;
+    snprintf(name, sizeof name, "org.evlog.test.number%u.v1", world->round);
+    return evlog_define(world->log, name, 0, NULL, &signal);
+}
+
+/* Events with the next numbers; their twin gets them when they are in the log. */
+static int send(struct world *world, unsigned count, const evlog_metadata *metadata)
+{
+    static unsigned char data[MANY][LOAD_SIZE_MAX];
+    evlog_send sends[MANY];
+    evlog_sent sent[MANY];
+    for (unsigned i = 0; i < count; i++) {
+        struct load load = {.number = world->next_number + i, .count = 1};
+        sends[i] = (evlog_send){.signal = world->signal,
+                                .data = data[i],
+                                .data_size = load_make(load, data[i]),
+                                .metadata = metadata};
+    }
+    int result = evlog_send_events(sends, count, NULL, sent);
+    for (unsigned i = 0; result == EVLOG_OK && i < count; i++) {
+        world->numbers[world->count++] = world->next_number++;
+        evlog_sent_free(&sent[i]);
+    }
+    return result;
+}
+
+static int send_one(struct world *world)
+{
+    return send(world, 1, NULL);
+}
+
+static int send_many(struct world *world)
+{
+    return send(world, MANY, NULL);
+}
+
+/* From a source that the log does not know yet. */
+static int send_from_elsewhere(struct world *world)
+{
+    char host[64];
+    snprintf(host, sizeof host, "host%u", world->round);
+    return send(world, 1, &(evlog_metadata){.sourcehost = host});
+}
+
+static int check_event(const evlog_event *event, void *ctx)
+{
+    struct world *world = ctx;
+    struct load load;
+    if (event->seq != world->delivered + 1 || !load_known(event, &load) ||
+        load.number != world->numbers[world->delivered])
+        return evlog_fail("it is not what was sent");
+    world->delivered++;
+    return 0;
+}
+
+static int replay(struct world *world)
+{
+    evlog_outcome outcome;
+    world->delivered = 0;
+    int result = evlog_replay(world->log, NULL, check_event, world, &outcome);
+    assert_int_not_equal(result, EVLOG_RECEIVER);
+    assert_int_equal(outcome.delivered, world->delivered);
+    if (result == EVLOG_OK)
+        assert_int_equal(world->delivered, world->count);
+    return result;
+}
+
+static int replay_backwards(struct world *world)
+{
+    evlog_outcome outcome;
+    unsigned heard = world->heard;
+    evlog_range range = {.newest_first = 1, .since_us = 1};
+    int result = evlog_replay(world->log, &range, hear, world, &outcome);
+    assert_int_equal(outcome.delivered, world->heard - heard);
+    if (result == EVLOG_OK)
+        assert_int_equal(world->heard - heard, world->count);
+    world->heard = heard;
+    return result;
+}
+
+static int look(struct world *world)
+{
+    evlog_info info;
+    evlog_event *event;
+    int result = evlog_inspect(world->log, &info);
+    if (result == EVLOG_OK)
+        assert_int_equal(info.last_seq, world->count);
+    if (result == EVLOG_OK)
+        result = evlog_read(world->log, world->count, &event);
+    if (result == EVLOG_OK) {
+        assert_int_equal(event->seq, world->count);
+        evlog_event_free(event);
+    }
+    return result;
+}
+
+/* A verification that meets a failing disk may call it damage, but not all is well. */
+static int verify(struct world *world)
+{
+    uint64_t checked = 0;
+    int result = evlog_verify(world->log, NULL, NULL, &checked);
+    if (result == EVLOG_OK)
+        assert_int_equal(checked, world->count);
+    return result;
+}
+
+static int sync_log(struct world *world)
+{
+    return evlog_sync(world->log);
+}
+
+static int connect_more(struct world *world)
+{
+    char uid[16];
+    snprintf(uid, sizeof uid, "%u", world->round);
+    int result = evlog_connect(world->log, NULL, uid, check_event, world);
+    return result ? result : evlog_disconnect(world->log, NULL, uid, NULL, NULL);
+}
+
+static int close_log(struct world *world)
+{
+    int result = evlog_close(world->log);
+    world->log = NULL;
+    return result;
+}
+
+struct operation {
+    const char *name;
+    int (*run)(struct world *world);
+    enum { NEW, CLOSED, OPEN } begins; /* with what log */
+    int durability;
+};
+
+static const struct operation operations[] = {
+    {"making a log", make, NEW, EVLOG_DURABLE},
+    {"making a fast log", make, NEW, EVLOG_FAST},
+    {"opening", make, CLOSED, EVLOG_DURABLE},
+    {"opening a fast log", make, CLOSED, EVLOG_FAST},
+    {"defining", define, OPEN, EVLOG_DURABLE},
+    {"sending one", send_one, OPEN, EVLOG_DURABLE},
+    {"sending one, fast", send_one, OPEN, EVLOG_FAST},
+    {"sending many", send_many, OPEN, EVLOG_DURABLE},
+    {"sending many, fast", send_many, OPEN, EVLOG_FAST},
+    {"sending from elsewhere", send_from_elsewhere, OPEN, EVLOG_DURABLE},
+    {"connecting", connect_more, OPEN, EVLOG_FAST},
+    {"replaying", replay, OPEN, EVLOG_DURABLE},
+    {"replaying backwards", replay_backwards, OPEN, EVLOG_FAST},
+    {"looking", look, OPEN, EVLOG_DURABLE},
+    {"verifying", verify, OPEN, EVLOG_DURABLE},
+    {"syncing", sync_log, OPEN, EVLOG_FAST},
+    {"closing", close_log, OPEN, EVLOG_DURABLE},
+    {"closing a fast log", close_log, OPEN, EVLOG_FAST},
+};
+
+/* ------------------------------------------------------------ afterwards ---- */
+
+/* Where we are, for whoever reads a failure. */
+static void tell(const struct operation *operation, const struct fault *what, unsigned at,
+                 int result)
+{
+    print_error("%s, %s, call %u: %d (%s)\n", operation->name, what->name, at, result,
+                evlog_errmsg());
+}
+
+/* Which codes a failure may have. A read or write that was interrupted is none. */
+static int fits(int result, const struct operation *operation, const struct fault *what)
+{
+    if (what->errnum == EINTR && operation->begins == OPEN && !(what->calls & (FLUSHING | LOCKS)))
+        return 0;
+    switch (what->errnum) {
+    case ENOMEM:
+        return result == EVLOG_NOMEM || result == EVLOG_IO;
+    case ENOSPC:
+        return result == EVLOG_FULL || result == EVLOG_IO;
+    case EIO:
+    case EINTR:
+        return result == EVLOG_IO;
+    default:
+        return result == EVLOG_IO || result == EVLOG_FULL || result == EVLOG_DAMAGED;
+    }
+}
+
+/* Opened again with no fault, the log is what it was. */
+static void check_world(struct world *world)
+{
+    open_world(world);
+    OK(verify(world));
+    OK(replay(world));
+}
+
+/* The handle that met the fault: where there is no broken disk it goes on. */
+static int goes_on(struct world *world, int result)
+{
+    int again = send_one(world);
+    return again == EVLOG_OK || (again == EVLOG_IO && result == EVLOG_IO);
+}
+
+/* One operation with one failing call. 1: it was met by no fault. */
+static int run_once(struct world *world, const struct operation *operation,
+                    const struct fault *what, unsigned at)
+{
+    world->round = at;
+    if (operation->begins == OPEN && !world->log)
+        open_world(world);
+    size_t count = world->count;
+    unsigned heard = world->heard;
+    evlog_fail("nothing was said");
+    fault_begin(what, at);
+    int result = operation->run(world);
+    unsigned hits = fault_end();
+    int silent = strcmp(evlog_errmsg(), "nothing was said") == 0;
+    if (result && (silent || !fits(result, operation, what) || world->heard != heard || !hits)) {
+        tell(operation, what, at, result);
+        fail_msg("not as it should fail");
+    }
+    assert_int_equal(world->heard - heard, world->count - count);
+    if (world->log && operation->begins == OPEN && !goes_on(world, result)) {
+        tell(operation, what, at, result);
+        fail_msg("the handle does not go on");
+    }
+    if (world->log)
+        close_world(world);
+    check_world(world); /* and it is open now, for the next time */
+    if (operation->begins != OPEN || !hits) {
+        OK(send_one(world));
+        close_world(world);
+    }
+    return !hits;
+}
+
+/* How many of its calls have failed. */
+static unsigned run_operation(void *home, const struct operation *operation,
+                              const struct fault *what)
+{
+    static unsigned number;
+    static struct world world;
+    char name[32], *path = NULL;
+    unsigned at = 0;
+    int through = 0;
+    while (!through) {
+        if (at == 0 || operation->begins == NEW) {
+            free(path);
+            snprintf(name, sizeof name, "log%u", number++);
+            path = strdup(in(home, name));
+            world = (struct world){
+                .path = path,
+                .options = {.durability = operation->durability, .flush_every_ms = 1000000}};
+        }
+        if (at == 0 && operation->begins != NEW) {
+            open_world(&world);
+            OK(send_many(&world));
+            close_world(&world);
+        }
+        through = run_once(&world, operation, what, ++at);
+    }
+    free(path);
+    return at - 1;
+}
+
+/* ----------------------------------------------------------------- tests ---- */
+
+static void run_all(void **state, size_t first, size_t last)
+{
+    for (size_t i = first; i <= last; i++) {
+        unsigned count = 0;
+        for (size_t j = 0; j < sizeof operations / sizeof *operations; j++)
+            count += run_operation(*state, &operations[j], &faults[i]);
+        printf("%s: %u times\n", faults[i].name, count);
+        assert_true(count > 0);
+    }
+}
+
+/* Memory that is not there, once or from then on. */
+static void no_memory_changes_nothing(void **state)
+{
+    run_all(state, 0, 1);
+}
+
+/* A full disk: EVLOG_FULL, and the same handle goes on when there is room. */
+static void a_full_disk_changes_nothing(void **state)
+{
+    run_all(state, 2, 3);
+}
+
+/* Calls that fail with EIO: whichever it is. */
+static void a_broken_disk_changes_nothing(void **state)
+{
+    run_all(state, 4, 5);
+}
+
+/* Writes and flushes that reach the page cache, and then say that they failed. */
+static void a_failed_flush_changes_nothing(void **state)
+{
+    run_all(state, 6, 7);
+}
+
+/* Calls that are interrupted, or do half of what they were asked for. */
+static void half_a_call_changes_nothing(void **state)
+{
+    run_all(state, 8, 10);
+}
+
+/* One flush that fails is final for the handle: no send after it, until the log is reopened. */
+static void a_failed_flush_is_final(void **state)
+{
+    static struct world world;
+    static const struct fault flush = {"a flush", FLUSHING, REFUSED, EIO, 0};
+    static const int durabilities[] = {EVLOG_DURABLE, EVLOG_FAST};
+    for (int i = 0; i < 2; i++) {
+        char *path = strdup(in(*state, i ? "fast" : "durable"));
+        world = (struct world){
+            .path = path, .options = {.durability = durabilities[i], .flush_every_ms = 1000000}};
+        open_world(&world);
+        OK(send_many(&world));
+        fault_begin(&flush, 1);
+        int result = i ? evlog_sync(world.log) : send_one(&world);
+        assert_int_equal(fault_end(), 1);
+        assert_int_equal(result, EVLOG_IO);
+        for (int j = 0; j < 3; j++)
+            FAILS(EVLOG_IO, "close the log and open it", send_one(&world));
+        assert_int_equal(world.heard, MANY);
+        OK(replay(&world));
+        close_world(&world);
+        check_world(&world);
+        OK(send_one(&world));
+        close_world(&world);
+        free(path);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(no_memory_changes_nothing),     TEST_AT_HOME(a_full_disk_changes_nothing),
+        TEST_AT_HOME(a_broken_disk_changes_nothing), TEST_AT_HOME(a_failed_flush_changes_nothing),
+        TEST_AT_HOME(half_a_call_changes_nothing),   TEST_AT_HOME(a_failed_flush_is_final),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

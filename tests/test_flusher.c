@@ -1,0 +1,221 @@
+/*
+ * The flusher of a fast log: it flushes, and so do evlog_sync and evlog_close; when it
+ * fails the next send says so; it does not outlive its handle.
+ *
+ * A flush is counted by the file it is of; what waits for the flusher waits as long as
+ * it takes: the time limit of all tests ends what never comes.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+
+#include "test.h"
+
+#define TYPE "org.evlog.test.v1"
+
+/* ------------------------------------------------------ wrapped calls ---- */
+
+static _Atomic unsigned event_flushes, state_flushes;
+static atomic_int failing; /* with this errno */
+
+/* The library's, and liblmdb's: found here before libc's. */
+EVLOG_API int fdatasync(int fd)
+{
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, path, sizeof path - 1);
+    path[size > 0 ? size : 0] = '\0';
+    if (strstr(path, "events.mdb"))
+        event_flushes++;
+    if (strstr(path, "state.mdb"))
+        state_flushes++;
+    if (failing) {
+        errno = failing;
+        return -1;
+    }
+    return fsync(fd);
+}
+
+/* ------------------------------------------------------------- helpers ---- */
+
+static evlog *open_log(const void *home, int durability, uint32_t flush_every_ms,
+                       evlog_signal **signal)
+{
+    evlog *log;
+    evlog_options options = {.durability = durability, .flush_every_ms = flush_every_ms};
+    OK(evlog_open(in(home, "log"), &options, &log));
+    OK(evlog_define(log, TYPE, 0, NULL, signal));
+    return log;
+}
+
+static unsigned thread_count(void)
+{
+    DIR *directory = opendir("/proc/self/task");
+    unsigned count = 0;
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory));)
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+/* A thread that was joined is still listed for a moment. */
+static void wait_for_threads(unsigned count)
+{
+    while (thread_count() != count)
+        usleep(100);
+}
+
+static int count(const evlog_event *event, void *ctx)
+{
+    (void)event;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+#define NEVER UINT32_MAX /* in ms: seven weeks */
+
+/* ----------------------------------------------------------------- tests ---- */
+
+/* Sends of a fast log flush nothing; a sync does, and so does closing. */
+static void sync_and_close_flush(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL)); /* it also makes its source's entry */
+    unsigned before = event_flushes;
+    for (int i = 0; i < 100; i++)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    assert_int_equal(event_flushes, before);
+    OK(evlog_sync(log));
+    assert_int_equal(event_flushes, before + 1);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_close(log));
+    assert_true(event_flushes > before + 1);
+}
+
+/* Each send of a durable log flushes, and a sync has nothing to do. */
+static void durable_sends_flush(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_DURABLE, NEVER, &signal);
+    unsigned before = event_flushes;
+    for (unsigned i = 1; i <= 10; i++) {
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+        assert_true(event_flushes >= before + i);
+    }
+    before = event_flushes;
+    OK(evlog_sync(log));
+    assert_int_equal(event_flushes, before);
+    OK(evlog_close(log));
+}
+
+/* A type is on the disk before an event can name it, in a fast log too. */
+static void a_type_is_durable_in_a_fast_log(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    unsigned before = state_flushes;
+    OK(evlog_define(log, "org.evlog.other.v1", 0, NULL, &signal));
+    assert_true(state_flushes > before);
+    before = state_flushes;
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL)); /* its source */
+    assert_true(state_flushes > before);
+    before = state_flushes;
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    assert_int_equal(state_flushes, before);
+    OK(evlog_close(log));
+}
+
+/* Nobody need ask: the thread flushes again and again. */
+static void the_thread_flushes(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_FAST, 1, &signal);
+    for (int i = 0; i < 5; i++) {
+        unsigned before = event_flushes;
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+        while (event_flushes < before + 2) /* one could have begun before the send */
+            usleep(100);
+    }
+    OK(evlog_close(log));
+}
+
+/* A background flush that failed is told by the next send, which is not in the log. */
+static void a_failed_background_flush_is_told(void **state)
+{
+    evlog_signal *signal;
+    evlog_info info;
+    unsigned heard = 0;
+    evlog *log = open_log(*state, EVLOG_FAST, 1, &signal);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_connect(log, signal, NULL, count, &heard));
+    failing = EIO;
+    while (evlog_send_event(signal, "\x80", 1, NULL, NULL) == EVLOG_OK)
+        usleep(100); /* nothing but the thread flushes here */
+    failing = 0;
+    unsigned before = heard;
+    FAILS(EVLOG_IO, "close the log and open it", evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    FAILS(EVLOG_IO, "close the log and open it", evlog_sync(log));
+    assert_int_equal(heard, before);
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.last_seq, 1 + heard);
+    FAILS(EVLOG_IO, "flush failed", evlog_close(log));
+    log = open_log(*state, EVLOG_FAST, 1, &signal);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* A last flush that fails is told by evlog_close, and the log is closed all the same. */
+static void close_tells_of_its_flush(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    unsigned threads = thread_count();
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    failing = EIO;
+    FAILS(EVLOG_IO, "flushing", evlog_close(log));
+    failing = 0;
+    wait_for_threads(threads - 1);
+    log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* A fast handle has one thread, whatever its interval, and leaves none; others have none. */
+static void no_thread_is_left(void **state)
+{
+    static const uint32_t every_ms[] = {1, 0, NEVER};
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_FAST, 0, &signal);
+    OK(evlog_close(log));
+    unsigned threads = thread_count();
+    for (int i = 0; i < 3; i++) {
+        log = open_log(*state, EVLOG_FAST, every_ms[i], &signal);
+        wait_for_threads(threads + 1);
+        OK(evlog_close(log));
+        wait_for_threads(threads);
+    }
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = 1}, &log));
+    wait_for_threads(threads);
+    OK(evlog_close(log));
+    OK(evlog_open(in(*state, "durable"), NULL, &log));
+    wait_for_threads(threads);
+    OK(evlog_close(log));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(sync_and_close_flush),
+        TEST_AT_HOME(durable_sends_flush),
+        TEST_AT_HOME(a_type_is_durable_in_a_fast_log),
+        TEST_AT_HOME(the_thread_flushes),
+        TEST_AT_HOME(a_failed_background_flush_is_told),
+        TEST_AT_HOME(close_tells_of_its_flush),
+        TEST_AT_HOME(no_thread_is_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
