@@ -45,7 +45,7 @@ static int path_of(const char *directory, const char *name, char path[PATH_MAX])
 
 /* ------------------------------------------------------------- reading ---- */
 
-static int read_text(const char *path, char text[SIZE_MAX_TEXT + 1])
+static int read_text(const char *path, char text[SIZE_MAX_TEXT + 1], size_t *text_size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -63,6 +63,7 @@ static int read_text(const char *path, char text[SIZE_MAX_TEXT + 1])
     }
     close(fd);
     text[size] = '\0';
+    *text_size = (size_t)size;
     return EVLOG_OK;
 }
 
@@ -82,27 +83,45 @@ static int has_feature(char *text, const char *key)
     return value && *value != '\n';
 }
 
-static int checksum_fits(char *text)
+/* The last line, and nothing after it, is the checksum of what is before. */
+static int checksum_fits(char *text, size_t size)
 {
     char *value = value_of(text, "checksum");
     if (!value)
         return 0;
     size_t covered = (size_t)(value - text) - strlen("checksum ");
-    char expected[17];
-    snprintf(expected, sizeof expected, "%016" PRIx64, XXH3_64bits(text, covered));
-    return strncmp(value, expected, 16) == 0;
+    char expected[18];
+    snprintf(expected, sizeof expected, "%016" PRIx64 "\n", XXH3_64bits(text, covered));
+    return value + 17 == text + size && memcmp(value, expected, 17) == 0;
 }
 
-static int parse(const char *path, char *text, struct format *format)
+static int is_line(const char *value, const char *expected)
 {
-    unsigned version;
-    if (sscanf(text, "evlog %u\n", &version) != 1)
+    size_t size = strlen(expected);
+    return strncmp(value, expected, size) == 0 && value[size] == '\n';
+}
+
+static int check_version(const char *path, const char *text)
+{
+    static const char key[] = "evlog ", digits[] = "0123456789.";
+    char known[16];
+    const char *version = text + strlen(key);
+    if (strncmp(text, key, strlen(key)) != 0 || strspn(version, digits) == 0)
         return error_set(EVLOG_UNSUPPORTED, "%s: not an evlog log", path);
-    if (version != FORMAT_VERSION)
+    snprintf(known, sizeof known, "%d", FORMAT_VERSION);
+    if (!is_line(version, known))
         return error_set(EVLOG_UNSUPPORTED,
-                         "%s: format %u; this evlog (%s) knows %d: use a newer one", path,
-                         version, EVLOG_VERSION, FORMAT_VERSION);
-    if (!checksum_fits(text))
+                         "%s: format %.*s; this evlog (%s) knows %s: use a newer one", path,
+                         (int)strspn(version, digits), version, EVLOG_VERSION, known);
+    return EVLOG_OK;
+}
+
+static int parse(const char *path, char *text, size_t size, struct format *format)
+{
+    int result = check_version(path, text);
+    if (result)
+        return result;
+    if (!checksum_fits(text, size))
         return error_set(EVLOG_DAMAGED, "%s: its checksum does not fit", path);
     if (has_feature(text, "to_read"))
         return error_set(EVLOG_UNSUPPORTED,
@@ -111,10 +130,12 @@ static int parse(const char *path, char *text, struct format *format)
     char *created = value_of(text, "created_us"), digits[37] = "";
     if (uuid)
         memcpy(digits, uuid, strnlen(uuid, 36));
-    if (!created || !durability || uuid_parse(digits, format->uuid))
+    int fast = durability && is_line(durability, "fast");
+    if (!created || uuid_parse(digits, format->uuid) ||
+        (!fast && !(durability && is_line(durability, "durable"))))
         return error_set(EVLOG_DAMAGED, "%s: a line is missing", path);
-    format->version = version;
-    format->durability = strncmp(durability, "fast\n", 5) ? EVLOG_DURABLE : EVLOG_FAST;
+    format->version = FORMAT_VERSION;
+    format->durability = fast ? EVLOG_FAST : EVLOG_DURABLE;
     format->created_us = strtoll(created, NULL, 10);
     format->read_only = has_feature(text, "to_write");
     return EVLOG_OK;
@@ -123,10 +144,11 @@ static int parse(const char *path, char *text, struct format *format)
 int format_read(const char *directory, struct format *format)
 {
     char path[PATH_MAX], text[SIZE_MAX_TEXT + 1];
+    size_t size = 0;
     int result = path_of(directory, FORMAT_FILE, path);
     if (result == EVLOG_OK)
-        result = read_text(path, text);
-    return result ? result : parse(path, text, format);
+        result = read_text(path, text, &size);
+    return result ? result : parse(path, text, size, format);
 }
 
 /* ------------------------------------------------------------- writing ---- */

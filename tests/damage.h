@@ -1,0 +1,148 @@
+/*
+ * Harm done to a log's files on purpose: whole files read and written, values changed
+ * through liblmdb as a stranger would, checksums made to fit again. For the tests that
+ * show what becomes of it.
+ */
+#ifndef DAMAGE_H
+#define DAMAGE_H
+
+#define XXH_INLINE_ALL
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "test.h"
+
+/* --------------------------------------------------------------- files ---- */
+
+struct bytes {
+    unsigned char *at;
+    size_t size;
+};
+
+/* A file's bytes, for the caller to free. */
+static inline struct bytes file_read(const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &status), 0);
+    struct bytes bytes = {.at = malloc((size_t)status.st_size + 1),
+                          .size = (size_t)status.st_size};
+    assert_non_null(bytes.at);
+    assert_int_equal(read(fd, bytes.at, bytes.size), bytes.size);
+    close(fd);
+    return bytes;
+}
+
+/* Makes the file hold these bytes and no others. */
+static inline void file_write(const char *path, const void *bytes, size_t size)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), size);
+    close(fd);
+}
+
+/* Overwrites a place of the file. */
+static inline void file_patch(const char *path, const void *bytes, size_t size, uint64_t offset)
+{
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, size, (off_t)offset), size);
+    close(fd);
+}
+
+/* ---------------------------------------------------------- big-endian ---- */
+
+static inline void put_big(void *bytes, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        ((unsigned char *)bytes)[i] = (unsigned char)(value >> (8 * (size - 1 - i)));
+}
+
+static inline uint64_t get_big(const void *bytes, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value = value << 8 | ((const unsigned char *)bytes)[i];
+    return value;
+}
+
+/* ----------------------------------------------------------- checksums ---- */
+
+/*
+ * Makes the checksum of a record fit its bytes, as store/README.md says it: the forger's
+ * part, and written without record.c on purpose.
+ */
+static inline void record_refit(uint64_t seq, unsigned char *value, size_t size)
+{
+    unsigned char covered[78];
+    int erased = size == 81 && value[72] == 0xcf;
+    put_big(covered, seq, 8);
+    memcpy(covered + 8, value + 10, 62);
+    put_big(covered + 70, erased ? get_big(value + 73, 8) : XXH3_64bits(value + 72, size - 72),
+            8);
+    put_big(value + 2, XXH3_64bits(covered, sizeof covered), 8);
+}
+
+/* The same for an entry of state.mdb. */
+static inline void entry_refit(const void *key, size_t key_size, unsigned char *value,
+                               size_t size)
+{
+    put_big(value + 2, XXH3_64bits_withSeed(value + 10, size - 10, XXH3_64bits(key, key_size)),
+            8);
+}
+
+/* ------------------------------------------------------ through liblmdb ---- */
+
+/* An LMDB file open for change. */
+struct raw {
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+};
+
+static inline struct raw raw_open(const char *path)
+{
+    struct raw raw;
+    assert_int_equal(mdb_env_create(&raw.env), 0);
+    assert_int_equal(mdb_env_set_mapsize(raw.env, 64 << 20), 0);
+    assert_int_equal(mdb_env_open(raw.env, path, MDB_NOSUBDIR | MDB_NOSYNC, 0600), 0);
+    assert_int_equal(mdb_txn_begin(raw.env, NULL, 0, &raw.txn), 0);
+    assert_int_equal(mdb_dbi_open(raw.txn, NULL, 0, &raw.dbi), 0);
+    return raw;
+}
+
+static inline void raw_close(struct raw *raw)
+{
+    assert_int_equal(mdb_txn_commit(raw->txn), 0);
+    mdb_env_close(raw->env);
+}
+
+/* A copy of a key's value, for the caller to free; fails the test when there is none. */
+static inline struct bytes raw_get(struct raw *raw, const void *key, size_t key_size)
+{
+    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, found;
+    assert_int_equal(mdb_get(raw->txn, raw->dbi, &name, &found), 0);
+    struct bytes value = {.at = malloc(found.mv_size), .size = found.mv_size};
+    assert_non_null(value.at);
+    memcpy(value.at, found.mv_data, found.mv_size);
+    return value;
+}
+
+static inline void raw_put(struct raw *raw, const void *key, size_t key_size, struct bytes value)
+{
+    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key};
+    MDB_val data = {.mv_size = value.size, .mv_data = value.at};
+    assert_int_equal(mdb_put(raw->txn, raw->dbi, &name, &data, 0), 0);
+}
+
+static inline void raw_del(struct raw *raw, const void *key, size_t key_size)
+{
+    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key};
+    assert_int_equal(mdb_del(raw->txn, raw->dbi, &name, NULL), 0);
+}
+
+#endif
