@@ -247,9 +247,9 @@ static int run(evlog *log, const evlog_range *range, struct target target, evlog
         if (result == EVLOG_OK)
             result =
                 replay.range->newest_first ? walk_backwards(&replay) : walk_forwards(&replay);
-        if (outcome)
-            *outcome = replay.outcome;
     }
+    if (outcome && result != EVLOG_INVALID && result != EVLOG_LIMIT)
+        *outcome = replay.outcome;
     reader_free(&replay.reader);
     filter_free(&replay.filter);
     log_leave(log);

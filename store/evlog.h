@@ -243,7 +243,7 @@ typedef struct evlog_event {
 
 /* ------------------------------------------------------------ receivers ---- */
 
-/* How far a replay came; filled also when it fails, unless EVLOG_INVALID. */
+/* How far a replay came; filled also when it fails, unless EVLOG_INVALID or EVLOG_LIMIT. */
 typedef struct evlog_outcome {
     uint64_t delivered;        /* receivers' calls that returned 0 */
     uint64_t failed;           /* calls that did not */

@@ -167,7 +167,7 @@ static void nobody_is_early(void **state)
     evlog *log;
     atomic_int early = 0;
     begin(*state, NULL, &log, senders);
-    OK(evlog_connect(log, NULL, NULL, hear, &early));
+    OK(evlog_connect(log, NULL, NULL, hear, &early, NULL));
     run(senders, send_all);
     assert_false(early);
     for (int i = 0; i < THREADS; i++) {
@@ -212,7 +212,7 @@ static void a_failed_commit_is_everybodys(void **state)
     atomic_int early = 0;
     begin(*state, NULL, &log, senders);
     send_once(&senders[0], 77);
-    OK(evlog_connect(log, NULL, NULL, hear, &early));
+    OK(evlog_connect(log, NULL, NULL, hear, &early, NULL));
     failing = 1;
     run(senders, send_one);
     assert_false(early); /* it would be: nothing is on the disk */

@@ -281,7 +281,7 @@ static void fill_to_the_limit(const void *home, int durability)
         evlog_options options = {.durability = durability, .log_size_max = size};
         OK(evlog_open(in(home, "log"), &options, &log));
         OK(evlog_define(log, LOAD_TYPE, 0, NULL, &signal));
-        OK(evlog_connect(log, signal, NULL, hear, &heard));
+        OK(evlog_connect(log, signal, NULL, hear, &heard, NULL));
         uint64_t before = number;
         number = fill(log, signal, number, size);
         assert_true(number > before);

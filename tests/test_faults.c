@@ -63,7 +63,7 @@ static void open_world(struct world *world)
 {
     OK(evlog_open(world->path, &world->options, &world->log));
     OK(evlog_define(world->log, LOAD_TYPE, 0, NULL, &world->signal));
-    OK(evlog_connect(world->log, world->signal, NULL, hear, world));
+    OK(evlog_connect(world->log, world->signal, NULL, hear, world, NULL));
 }
 
 static void close_world(struct world *world)
@@ -199,7 +199,7 @@ static int connect_more(struct world *world)
 {
     char uid[16];
     snprintf(uid, sizeof uid, "%u", world->round);
-    int result = evlog_connect(world->log, NULL, uid, check_event, world);
+    int result = evlog_connect(world->log, NULL, uid, check_event, world, NULL);
     return result ? result : evlog_disconnect(world->log, NULL, uid, NULL, NULL);
 }
 

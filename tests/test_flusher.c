@@ -150,7 +150,7 @@ static void a_failed_background_flush_is_told(void **state)
     unsigned heard = 0;
     evlog *log = open_log(*state, EVLOG_FAST, 1, &signal);
     OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
-    OK(evlog_connect(log, signal, NULL, count, &heard));
+    OK(evlog_connect(log, signal, NULL, count, &heard, NULL));
     failing = EIO;
     while (evlog_send_event(signal, "\x80", 1, NULL, NULL) == EVLOG_OK)
         usleep(100); /* nothing but the thread flushes here */

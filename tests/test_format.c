@@ -306,8 +306,8 @@ static void a_directory_in_its_place_is_refused(void **state)
     FAILS(EVLOG_IO, "format", open_to(*state, 1));
     FAILS(EVLOG_IO, "format", open_to(*state, 0));
     assert_int_equal(rmdir(in(*state, "log/format")), 0);
-    FAILS(EVLOG_NOTFOUND, "no log there", open_to(*state, 1));
-    FAILS(EVLOG_DAMAGED, "has events, but its file format is gone", open_to(*state, 0));
+    FAILS(EVLOG_DAMAGED, "the file format beside it is gone", open_to(*state, 1));
+    FAILS(EVLOG_DAMAGED, "the file format beside it is gone", open_to(*state, 0));
 }
 
 /* ------------------------------------------------- what others have made ---- */

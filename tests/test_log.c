@@ -161,7 +161,7 @@ static void no_log_is_said(void **state)
         evlog_sync(NULL),
         evlog_define(NULL, TYPE, 0, NULL, &signal),
         evlog_signal_by_type(NULL, TYPE, &signal),
-        evlog_connect(NULL, NULL, NULL, count, &heard),
+        evlog_connect(NULL, NULL, NULL, count, &heard, NULL),
         evlog_disconnect(NULL, NULL, NULL, count, &heard),
         evlog_replay(NULL, NULL, count, &heard, NULL),
         evlog_replay_to_receivers(NULL, NULL, NULL),
@@ -190,7 +190,7 @@ static void begin_forked(struct forked *forked, const void *home)
 {
     *forked = (struct forked){.log = open_fast(home), .path = strdup(in(home, "log"))};
     OK(evlog_define(forked->log, TYPE, 0, NULL, &forked->signal));
-    OK(evlog_connect(forked->log, forked->signal, NULL, count, &forked->heard));
+    OK(evlog_connect(forked->log, forked->signal, NULL, count, &forked->heard, NULL));
     OK(evlog_send_event(forked->signal, "\x80", 1, NULL, NULL));
 }
 
@@ -227,7 +227,7 @@ static void use_what_is_the_parents(void *ctx)
     CHECK_FORKED(evlog_define(log, "other.v1", 0, NULL, &signal));
     CHECK_FORKED(evlog_signal_by_type(log, TYPE, &signal));
     CHECK_FORKED(evlog_each_signal(log, visit_signal, heard));
-    CHECK_FORKED(evlog_connect(log, NULL, NULL, count, heard));
+    CHECK_FORKED(evlog_connect(log, NULL, NULL, count, heard, NULL));
     CHECK_FORKED(evlog_disconnect(log, forked->signal, NULL, count, heard));
     CHECK_FORKED(evlog_send_event(forked->signal, "\x80", 1, NULL, &sent));
     CHECK_FORKED(evlog_send_events(&send, 1, NULL, &sent));
@@ -374,7 +374,7 @@ static void a_receiver_cannot_close_it(void **state)
     evlog_sent sent;
     evlog_outcome outcome;
     OK(evlog_define(log, TYPE, 0, NULL, &signal));
-    OK(evlog_connect(log, signal, NULL, close_inside, log));
+    OK(evlog_connect(log, signal, NULL, close_inside, log, NULL));
     OK(evlog_send_event(signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.responses[0].result, EVLOG_BUSY);
     assert_non_null(strstr(sent.responses[0].error, "receiver"));
@@ -415,7 +415,7 @@ static void another_threads_call_keeps_it_open(void **state)
     sem_init(&slow.running, 0, 0);
     sem_init(&slow.go_on, 0, 0);
     OK(evlog_define(slow.log, TYPE, 0, NULL, &slow.signal));
-    OK(evlog_connect(slow.log, slow.signal, NULL, wait_inside, &slow));
+    OK(evlog_connect(slow.log, slow.signal, NULL, wait_inside, &slow, NULL));
     assert_int_equal(pthread_create(&thread, NULL, send_slowly, &slow), 0);
     sem_wait(&slow.running);
     FAILS(EVLOG_BUSY, "at work", evlog_close(slow.log));

@@ -135,12 +135,12 @@ static int connect_or_not(struct worker *worker)
     char uid[16];
     HOLDS(worker->connected
               ? evlog_disconnect(log, worker->own, NULL, hear_own, worker) == EVLOG_OK
-              : evlog_connect(log, worker->own, NULL, hear_own, worker) == EVLOG_OK);
+              : evlog_connect(log, worker->own, NULL, hear_own, worker, NULL) == EVLOG_OK);
     worker->connected = !worker->connected;
     HOLDS(evlog_has_receivers(worker->own));
     snprintf(uid, sizeof uid, "%" PRIu64, worker->id);
     if (evlog_disconnect(log, signal, uid, NULL, NULL) == EVLOG_NOTFOUND)
-        HOLDS(evlog_connect(log, signal, uid, hear_nothing, NULL) == EVLOG_OK);
+        HOLDS(evlog_connect(log, signal, uid, hear_nothing, NULL, NULL) == EVLOG_OK);
     return 1;
 }
 
@@ -341,7 +341,7 @@ static void run_world(const void *home, int durability)
     OK(evlog_open(world.path, &options, &world.log));
     OK(evlog_define(world.log, "org.evlog.shared0.v1", 0, NULL, &world.shared[0]));
     OK(evlog_define(world.log, "org.evlog.shared1.v1", 0, NULL, &world.shared[1]));
-    OK(evlog_connect(world.log, NULL, NULL, hear_all, &world));
+    OK(evlog_connect(world.log, NULL, NULL, hear_all, &world, NULL));
     begin_workers(&world, workers, load_seed());
     pthread_barrier_init(&world.start, NULL, THREADS);
     run_workers(workers, work);
