@@ -1,8 +1,11 @@
 #!/bin/sh
 # The command as its user runs it: every verb and option, what is printed, each exit status, and
 # what a hurried user gets wrong. usage: test_tools.sh BUILD
+# The command is the one compiled with the sanitizers, where there is one.
 set -u
-evlog=$(cd "$1" && pwd)/evlog
+evlog=$(cd "$1" && pwd)/asan/evlog
+[ -x "$evlog" ] || evlog=$(cd "$1" && pwd)/evlog
+export ASAN_OPTIONS=exitcode=99:detect_leaks=0
 tracking=${SHARED:-$(cd "$(dirname "$0")/../.." && pwd)/shared}/openedx/tracking_events.ndjson
 home=$(mktemp -d)
 trap 'chmod -R u+rwx "$home"; rm -rf "$home"' EXIT
@@ -293,13 +296,13 @@ if command -v script >/dev/null && [ "$(terminal 'echo yes')" = yes ]; then
     terminal "$evlog types tty" >out; has "org.openedx.learning.course.v1"
     terminal "$evlog info tty" >out; has "events      3, seq 1 to 3"
     terminal "$evlog replay tty --exec true" >out; has "3 events replayed"
-    terminal "$evlog replay tty --exec 'sleep 0.4; echo done'" >out; is "no progress into a command's output" "$(grep -c '^done$' out)" 3
-    terminal "$evlog replay tty --exec 'sleep 0.4' >$home/null" >out; has "events replayed: 2"; has "3 events replayed"
-    terminal "$evlog replay tty --keep-going --exec 'sleep 0.6; false' >$home/null" >out
+    terminal "$evlog replay tty --exec 'sleep 0.3; echo done'" >out; is "no progress into a command's output" "$(grep -c '^done$' out)" 3
+    terminal "$evlog replay tty --exec 'sleep 0.3' >$home/null" >out; has "events replayed: 2"; has "3 events replayed"
+    terminal "$evlog replay tty --keep-going --to 2 --exec 'sleep 0.6; false' >$home/null" >out
     has "events replayed: 1"; has "$(printf '\r\033[Kevlog: event 2' | tr -d '\r')"
     terminal "$evlog show 'no
 \$(printf \"\\033\")[2Jlog'" >out; is "a path's control characters" "$(LC_ALL=C tr -d '\n\40-\176\200-\377' <out | wc -c)" 0
 else echo "SKIPPED: what is shown on a terminal (wants script of util-linux)"; fi
 
-[ $failed = 0 ] && echo "$cases cases hold" || echo "$failed of $cases cases failed"
+[ $failed = 0 ] && echo "$cases cases hold for $evlog" || echo "$failed of $cases cases failed"
 [ $failed = 0 ]

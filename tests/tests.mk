@@ -29,11 +29,16 @@ $(B)/tests/test_lines: $(B)/asan/tools/lines.o
 $(B)/tests/test_text: $(B)/asan/tools/text.o
 $(B)/tests/test_times: $(B)/asan/tools/times.o
 
+# The command with the sanitizers, for test_tools.sh.
+$(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests
 
-run-tests: $(TESTS:%=$(B)/tests/%) $(B)/evlog
+run-tests: $(TESTS:%=$(B)/tests/%) $(B)/evlog $(B)/asan/evlog
 	@failed=; for test in $(TESTS); do \
 	  echo "== $$test"; EVLOG=$(B)/evlog timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
 	done; \
