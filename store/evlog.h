@@ -582,7 +582,8 @@ EVLOG_API int evlog_consumer_close(evlog_consumer *consumer);
  *
  * An event whose receiver fails is tried again after a while, up to attempt_max times, and then as
  * on_failure says. Events that are lost are told by the notice and put on record like parked ones.
- * Parked events that are to be retried (evlog_parked_retry) come first.
+ * Parked events that are to be retried (evlog_parked_retry) come first, and are done when the receiver
+ * returns 0, by hand too.
  *
  * EVLOG_OK also when there was nothing, when it is paused, and when it was stopped. EVLOG_RECEIVER: with
  * EVLOG_FAILURE_STOP. EVLOG_LIMIT: EVLOG_PARKED_MAX. EVLOG_BUSY: inside its own receiver, or no reader

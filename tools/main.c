@@ -9,7 +9,7 @@
 #include "text.h"
 #include "tool.h"
 
-/* The letters of `options` are those of the table in options.c; f t s u T n r are the range. */
+/* The letters of `options` are those of the table in options.c; F t s u T n r are the range. */
 const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
      "obKcdSim", 2, 3, send_run,
@@ -25,7 +25,7 @@ const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are no plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", "ftsuTnro", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", "FtsuTnro", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus data in this order, and times always with six digits and in UTC:\n"
@@ -34,11 +34,11 @@ const struct verb verbs[] = {
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND", "run a command for each event, in the original order",
-     "ftsuTnrxk", 1, 1, replay_run,
+     "FtsuTnrxkER", 1, 1, replay_run,
      "COMMAND runs once for each event, by /bin/sh, with the event as one JSON line on its\n"
      "standard input and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE and EVLOG_ID. Unless it\n"
      "exits with 0 the replay stops and names the event, from which --from can go on.\n"},
-    {"types", "LOG", "list the event types and how many events each has", "ftsuTo", 1, 1,
+    {"types", "LOG", "list the event types and how many events each has", "FtsuTo", 1, 1,
      types_run, "Reads through the range, so it takes the time that takes.\n"},
     {"info", "LOG", "tell what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
@@ -46,6 +46,39 @@ const struct verb verbs[] = {
      "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
      "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
      "nothing inside the log that could tell of them.\n"},
+    {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
+     "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
+     "interrupted. Output as with evlog show.\n"},
+    {"consume", "LOG NAME --exec COMMAND", "run a command as a durable consumer", "xfAnTWERc", 2,
+     2, consume_run,
+     "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND\n"
+     "gets events as JSON lines on its standard input, those that are to be retried first. When\n"
+     "there are no more its input ends, and its exit with 0 acknowledges all it was given; else\n"
+     "they come again the next time. With --ack-lines each line it prints acknowledges one event.\n"
+     "With -f it goes on: COMMAND is started again for what comes, or with --ack-lines gets it on\n"
+     "its input. Interrupted, it lets COMMAND finish what it has. attempt tells how often an event\n"
+     "was given out, is_replay whether it is older than the consumer.\n"},
+    {"consumer ls", "LOG", "list the consumers and how far behind they are", "o", 1, 1,
+     consumer_ls_run, "LAG is in events and in time since the first of them was logged.\n"},
+    {"consumer info", "LOG NAME", "tell what a consumer is", "o", 2, 2, consumer_info_run, ""},
+    {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
+     "It begins at --start, and gets the events of the types given, or all.\n"},
+    {"consumer rm", "LOG NAME", "take a consumer away, its parked events and its state", "y", 2,
+     2, consumer_rm_run, "Tells what it would do, and does it only with --yes.\n"},
+    {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
+     2, consumer_reset_run,
+     "Its state is dropped, and what is parked after that place. All that is in the log now is a\n"
+     "replay to it. Tells what it would do, and does it only with --yes.\n"},
+    {"consumer pause", "LOG NAME", "let a consumer get nothing until it is resumed", "", 2, 2,
+     consumer_pause_run, ""},
+    {"consumer resume", "LOG NAME", "let a paused consumer go on", "", 2, 2, consumer_resume_run,
+     ""},
+    {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o", 2, 2,
+     parked_ls_run, ""},
+    {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "a", 2, 3,
+     parked_retry_run, "The consumer gets them, first of all, when it runs.\n"},
+    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "a", 2, 3,
+     parked_drop_run, "The consumer never gets them again.\n"},
 };
 const size_t verb_count = sizeof verbs / sizeof *verbs;
 
@@ -79,9 +112,24 @@ int complain_library(int code)
     return complain(status, "%s", evlog_errmsg());
 }
 
+int library_status(int code)
+{
+    if (code == EVLOG_NOTFOUND)
+        return complain(EXIT_NOTHING, "%s", evlog_errmsg());
+    return code ? complain_library(code) : EXIT_DONE;
+}
+
 int open_to_read(const struct options *options, evlog **log)
 {
     int code = evlog_open(options->path, &(evlog_options){.read_only = 1}, log);
+    if (code)
+        complain(EXIT_LOG, "%s", evlog_errmsg());
+    return code;
+}
+
+int open_to_write(const struct options *options, evlog **log)
+{
+    int code = evlog_open(options->path, &(evlog_options){.no_create = 1}, log);
     if (code)
         complain(EXIT_LOG, "%s", evlog_errmsg());
     return code;
@@ -123,29 +171,51 @@ int output_flushed(int status)
     return complain(EXIT_LOG, "cannot write to standard output: %s", strerror(errno));
 }
 
-static const struct verb *verb_named(const char *name)
+/* The verb that `words` begin with, one word or two; `*used` is how many. NULL: there is none. */
+static const struct verb *verb_named(int count, char **words, int *used)
 {
-    for (size_t i = 0; i < verb_count; i++)
-        if (strcmp(verbs[i].name, name) == 0)
+    for (size_t i = 0; i < verb_count; i++) {
+        const char *blank = strchr(verbs[i].name, ' ');
+        size_t size = blank ? (size_t)(blank - verbs[i].name) : strlen(verbs[i].name);
+        *used = blank ? 2 : 1;
+        if (count >= *used && strlen(words[0]) == size &&
+            strncmp(words[0], verbs[i].name, size) == 0 &&
+            (!blank || strcmp(words[1], blank + 1) == 0))
             return &verbs[i];
+    }
     return NULL;
+}
+
+static int no_such_verb(const char *word)
+{
+    if (family_print(stderr, word))
+        return EXIT_MISUSE;
+    return complain(EXIT_MISUSE, "no such verb: %s; see: evlog help", word);
+}
+
+static int help(int count, char **words)
+{
+    int used;
+    const struct verb *verb = count ? verb_named(count, words, &used) : NULL;
+    if (!verb && count == 1 && family_print(stdout, words[0]))
+        return output_flushed(EXIT_DONE);
+    if (!verb && count)
+        return no_such_verb(words[0]);
+    help_print(stdout, verb);
+    return output_flushed(EXIT_DONE);
 }
 
 /* `evlog help [VERB]`, `evlog --help`, `evlog --version`. -1: none of these. */
 static int asked_about_itself(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
-    int is_help = strcmp(word, "help") == 0;
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         printf("evlog %s\n", evlog_version());
         return output_flushed(EXIT_DONE);
     }
-    if (!is_help && strcmp(word, "--help") != 0 && strcmp(word, "-h") != 0)
-        return -1;
-    if (is_help && argc > 2 && !verb_named(argv[2]))
-        return complain(EXIT_MISUSE, "no such verb: %s; see: evlog help", argv[2]);
-    help_print(stdout, is_help && argc > 2 ? verb_named(argv[2]) : NULL);
-    return output_flushed(EXIT_DONE);
+    if (strcmp(word, "help") == 0)
+        return help(argc - 2, argv + 2);
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ? help(0, NULL) : -1;
 }
 
 /*
@@ -170,10 +240,11 @@ int main(int argc, char **argv)
         help_print(stderr, NULL);
         return EXIT_MISUSE;
     }
-    const struct verb *verb = verb_named(argv[1]);
+    int used;
+    const struct verb *verb = verb_named(argc - 1, argv + 1, &used);
     if (!verb)
-        return complain(EXIT_MISUSE, "no such verb: %s; see: evlog help", argv[1]);
-    status = options_read(verb, argc - 1, argv + 1, &options);
+        return no_such_verb(argv[1]);
+    status = options_read(verb, argc - used, argv + used, &options);
     if (status < 0)
         status = verb->run(&options);
     return output_flushed(status);

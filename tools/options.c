@@ -1,6 +1,6 @@
 /*
  * The arguments of the verbs. One table holds every option; a verb names those it takes
- * by their letters, and help is made from the same table. Only -h -n -o -r are short options,
+ * by their letters, and help is made from the same table. Only those of SHORT are short options,
  * the other letters are names in here.
  */
 #include <getopt.h>
@@ -13,6 +13,8 @@
 #include "times.h"
 #include "tool.h"
 
+#define SHORT "hnorf"
+
 static const struct {
     char letter;
     const char *name;
@@ -20,7 +22,7 @@ static const struct {
     const char *wants;    /* what an argument that was wrong should have been */
     const char *help;
 } table[] = {
-    {'f', "from", "SEQ", "a seq: 1, 2, 3 ...", "first event"},
+    {'F', "from", "SEQ", "a seq: 1, 2, 3 ...", "first event"},
     {'t', "to", "SEQ", "a seq: 1, 2, 3 ...", "last event"},
     {'s', "since", "TIME", "a time", "first time of logging"},
     {'u', "until", "TIME", "a time", "last time of logging; a date means all of that day"},
@@ -31,7 +33,17 @@ static const struct {
     {'o', "output", "FORM", "short, json or pretty",
      "short, json (one object a line) or pretty; default: short\n"
      "(get: pretty) on a terminal, json in a pipe"},
-    {'x', "exec", "COMMAND", NULL, "the command to run for each event"},
+    {'x', "exec", "COMMAND", NULL, "the command to run for the events"},
+    {'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
+    {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
+     "where a new consumer begins; default: first"},
+    {'Z', "to", "WHERE", "first, last, last:N, a seq or a time", "where it is to go on"},
+    {'y', "yes", NULL, NULL, "do it, and do not only tell what would be done"},
+    {'a', "all", NULL, NULL, "all of them"},
+    {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
+    {'E', "speed", "FACTOR", "a number above 0",
+     "with the time between events as it was, 1, or so many times faster"},
+    {'R', "rate", "N", "a number above 0", "at most so many events a second"},
     {'k', "keep-going", NULL, NULL, "count failures and damaged events, and pass on"},
     {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
     {'K', "known", NULL, NULL, "refuse an event type that is not in the log"},
@@ -48,6 +60,9 @@ static const struct {
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
 
+static const char where_help[] =
+    "WHERE is first, last (what comes from now on), last:N (the last N events), a seq or a time.\n";
+
 static const char times_help[] =
     "A TIME is 2026-01-31, \"2026-01-31 18:00\", 2026-01-31T18:00:00.5+01:00, @SECONDS since 1970,\n"
     "now, today, yesterday, -90m, \"2d ago\" (s m h d w). It is UTC unless a zone is given.\n";
@@ -57,7 +72,7 @@ static const char times_help[] =
 static void option_help(FILE *out, size_t i)
 {
     char left[40];
-    int is_short = strchr("hnor", table[i].letter) != NULL;
+    int is_short = strchr(SHORT, table[i].letter) != NULL;
     const char *help = table[i].help;
     snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ',
              is_short ? table[i].letter : ' ', is_short ? "," : " ", table[i].name,
@@ -70,13 +85,26 @@ static void option_help(FILE *out, size_t i)
 
 static void verb_help(FILE *out, const struct verb *verb)
 {
-    int has_times = strpbrk(verb->options, "sui") != NULL;
+    int has_times = strpbrk(verb->options, "suiWZ") != NULL;
+    int has_where = strpbrk(verb->options, "WZ") != NULL;
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s\n", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help);
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (table[i].letter == 'h' || strchr(verb->options, table[i].letter))
             option_help(out, i);
-    fprintf(out, "%s%s", has_times ? "\n" : "", has_times ? times_help : "");
+    fprintf(out, "%s%s%s", has_times ? "\n" : "", has_where ? where_help : "",
+            has_times ? times_help : "");
+}
+
+int family_print(FILE *out, const char *family)
+{
+    size_t size = strlen(family), count = 0;
+    for (size_t i = 0; i < verb_count; i++)
+        if (strncmp(verbs[i].name, family, size) == 0 && verbs[i].name[size] == ' ') {
+            fprintf(out, "%s  evlog %s %s\n      %s\n", count++ ? "" : "usage:\n", verbs[i].name,
+                    verbs[i].arguments, verbs[i].summary);
+        }
+    return count > 0;
 }
 
 void help_print(FILE *out, const struct verb *verb)
@@ -88,7 +116,7 @@ void help_print(FILE *out, const struct verb *verb)
     fprintf(out, "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
                  "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
     for (size_t i = 0; i < verb_count; i++)
-        fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+        fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
     fprintf(
         out,
         "\n`evlog help VERB` tells more of one.\n\n"
@@ -161,12 +189,37 @@ static int add_type(struct options *options, const char *text)
     return 0;
 }
 
+/* first, last, last:N, a seq or a time. */
+static int read_start(const char *text, evlog_start *start)
+{
+    int is_last_n = strncmp(text, "last:", 5) == 0;
+    *start = (evlog_start){.from = EVLOG_START_SEQ};
+    if (strcmp(text, "first") == 0)
+        start->from = EVLOG_START_FIRST;
+    else if (strcmp(text, "last") == 0 || strcmp(text, "new") == 0)
+        start->from = EVLOG_START_NEW;
+    else if (is_last_n)
+        start->from = EVLOG_START_LAST;
+    else if (whole_number(text, 1, UINT64_MAX, &start->seq))
+        start->from = EVLOG_START_TIME;
+    if (is_last_n)
+        return whole_number(text + 5, 1, UINT64_MAX, &start->count);
+    return start->from == EVLOG_START_TIME ? read_time(text, 0, &start->time_us) : 0;
+}
+
+static int read_factor(const char *text, double *factor)
+{
+    char *end;
+    *factor = strtod(text, &end);
+    return end == text || *end || !(*factor > 0) || *factor > 1e9 ? -1 : 0;
+}
+
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
 static int option_read(struct options *options, int letter, const char *text)
 {
     uint64_t number;
     switch (letter) {
-    case 'f':
+    case 'F':
         return whole_number(text, 1, UINT64_MAX, &options->range.first_seq);
     case 't':
         return whole_number(text, 1, UINT64_MAX, &options->range.last_seq);
@@ -189,6 +242,13 @@ static int option_read(struct options *options, int letter, const char *text)
             return -1;
         options->minorversion = (int32_t)number;
         return 0;
+    case 'W':
+    case 'Z':
+        return read_start(text, &options->start);
+    case 'E':
+        return read_factor(text, &options->range.pace.speed);
+    case 'R':
+        return read_factor(text, &options->range.pace.per_second);
     case 'x':
         options->exec = text;
         return 0;
@@ -204,6 +264,10 @@ static void option_set(struct options *options, int letter)
     options->range.keep_going |= letter == 'k';
     options->skip_bad |= letter == 'b';
     options->known |= letter == 'K';
+    options->follow |= letter == 'f';
+    options->yes |= letter == 'y';
+    options->all |= letter == 'a';
+    options->ack_lines |= letter == 'A';
     options->open.no_create |= letter == 'c' || letter == 'K';
 }
 
@@ -255,16 +319,27 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
     return -1;
 }
 
+/* Two options may have one name, as --to: a verb takes one of them. */
+static int is_others(const struct verb *verb, size_t i)
+{
+    for (size_t j = 0; j < TABLE_COUNT; j++)
+        if (j != i && strcmp(table[j].name, table[i].name) == 0 &&
+            strchr(verb->options, table[j].letter))
+            return 1;
+    return 0;
+}
+
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options)
 {
     struct option longs[TABLE_COUNT + 1] = {{0}};
     char command[] = "evlog";
-    int letter, status;
+    int letter, status, count = 0;
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        longs[i] =
-            (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
+        if (!is_others(verb, i))
+            longs[count++] =
+                (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
     argv[0] = command; /* getopt puts it before what it tells */
-    while ((letter = getopt_long(argc, argv, "hn:o:r", longs, NULL)) != -1)
+    while ((letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1)
         if ((status = option_take(verb, options, letter)) >= 0)
             return status;
     return operands_read(verb, argc, argv, options);

@@ -1,6 +1,6 @@
 /*
  * Events on standard output: as JSON, whose keys are a promise (seq log_time id type
- * minorversion time source sourcehost sourcelib from_event_bus data; others may be added), or as
+ * minorversion time source sourcehost sourcelib from_event_bus data; of a consumer's event attempt is_replay; others may be added), or as
  * one line a person reads (seq, log time to the second, event type, data), cut to the terminal's
  * width.
  */
@@ -66,13 +66,20 @@ json_t *json_of_event(const evlog_event *event)
         json_decref(data);
         return NULL;
     }
-    return json_pack("{s:I, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:b, s:o}", /**/
-                     "seq", (json_int_t)event->seq, "log_time",
-                     time_text(event->log_time_us, log_time), "id", uuid_text(event->id, id),
-                     "type", event->event_type, "minorversion", (int)event->minorversion, "time",
-                     time_text(event->time_us, time), "source", event->source, "sourcehost",
-                     event->sourcehost, "sourcelib", lib, "from_event_bus", event->from_event_bus,
-                     "data", data);
+    json_t *json = json_pack(
+        "{s:I, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:b, s:o}", /**/
+        "seq", (json_int_t)event->seq, "log_time", time_text(event->log_time_us, log_time), "id",
+        uuid_text(event->id, id), "type", event->event_type, "minorversion",
+        (int)event->minorversion, "time", time_text(event->time_us, time), "source",
+        event->source, "sourcehost", event->sourcehost, "sourcelib", lib, "from_event_bus",
+        event->from_event_bus, "data", data);
+    if (json && event->attempt &&
+        (json_object_set_new(json, "attempt", json_integer(event->attempt)) ||
+         json_object_set_new(json, "is_replay", json_boolean(event->is_replay)))) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
 }
 
 int json_put(FILE *out, const json_t *json, enum output output)

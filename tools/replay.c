@@ -6,63 +6,21 @@
  * that does not read its input is as good as one that does. SIGPIPE is ignored here, and as
  * it should be there.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "json.h"
 #include "print.h"
 #include "progress.h"
-
-extern char **environ;
 
 struct replay {
     const struct options *options;
     uint64_t done;
 };
-
-/* Starts the command with `input` as its standard input. 0 or an error number. */
-static int start(const char *command, int input, pid_t *child)
-{
-    char shell[] = "sh", flag[] = "-c", *text = strdup(command);
-    char *arguments[] = {shell, flag, text, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t restored;
-    if (!text)
-        return ENOMEM;
-    sigemptyset(&restored);
-    sigaddset(&restored, SIGPIPE);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigdefault(&attributes, &restored);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    int error = posix_spawn(child, "/bin/sh", &actions, &attributes, arguments, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    free(text);
-    return error;
-}
-
-/* Writes all of `text`, unless the reader has gone away. */
-static void feed(int fd, const char *text, size_t size)
-{
-    while (size) {
-        ssize_t count = write(fd, text, size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return;
-        text += count;
-        size -= (size_t)count;
-    }
-}
 
 /* Tells how the command ended, unless well. 0 or -1. */
 static int ended(const evlog_event *event, int state)
@@ -80,24 +38,17 @@ static int ended(const evlog_event *event, int state)
 static int run(const struct options *options, const evlog_event *event, const char *line,
                size_t line_size)
 {
-    int ends[2], state = 0;
-    pid_t child;
-    if (pipe2(ends, O_CLOEXEC))
-        return complain(-1, "event %" PRIu64 ": cannot make a pipe: %s", event->seq,
-                        strerror(errno));
-    int error = start(options->exec, ends[0], &child);
-    close(ends[0]);
-    if (error) {
-        close(ends[1]);
-        return complain(-1, "event %" PRIu64 ": cannot run /bin/sh: %s", event->seq,
+    struct child child;
+    int state;
+    int error = child_start(&child, options->exec, 0);
+    if (error)
+        return complain(-1, "event %" PRIu64 ": cannot run the command: %s", event->seq,
                         strerror(error));
-    }
-    feed(ends[1], line, line_size);
-    close(ends[1]);
-    while (waitpid(child, &state, 0) < 0)
-        if (errno != EINTR)
-            return complain(-1, "event %" PRIu64 ": cannot wait for the command: %s", event->seq,
-                            strerror(errno));
+    (void)!child_feed(&child, line, line_size); /* one that does not read it is as good */
+    error = child_end(&child, &state);
+    if (error)
+        return complain(-1, "event %" PRIu64 ": cannot wait for the command: %s", event->seq,
+                        strerror(error));
     return ended(event, state);
 }
 

@@ -29,7 +29,7 @@ enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
 
 struct options {
     const char *path; /* the log */
-    const char *operands[2];
+    const char *operands[3];
     evlog_range range; /* its types stand in `types` */
     const char *types[EVLOG_PATTERNS_MAX];
     enum output output; /* never OUTPUT_AUTO once read */
@@ -39,10 +39,15 @@ struct options {
     const char *exec;
     int known;
     int skip_bad;
+    evlog_start start; /* of a consumer; zero: none was given */
+    int follow;
+    int yes;
+    int all;
+    int ack_lines;
 };
 
 struct verb {
-    const char *name;
+    const char *name;      /* one word, or a family's name and one */
     const char *arguments; /* as help shows them */
     const char *summary;
     const char *options; /* the letters or numbers it takes, of options.c's table */
@@ -62,12 +67,27 @@ int replay_run(struct options *options);
 int types_run(struct options *options);
 int info_run(struct options *options);
 int verify_run(struct options *options);
+int tail_run(struct options *options);
+int consume_run(struct options *options);
+int consumer_ls_run(struct options *options);
+int consumer_info_run(struct options *options);
+int consumer_add_run(struct options *options);
+int consumer_rm_run(struct options *options);
+int consumer_reset_run(struct options *options);
+int consumer_pause_run(struct options *options);
+int consumer_resume_run(struct options *options);
+int parked_ls_run(struct options *options);
+int parked_retry_run(struct options *options);
+int parked_drop_run(struct options *options);
 
 /*
  * Reads the arguments of a verb. -1: go on, else the exit status (after --help, or a
  * misuse that has been told).
  */
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options);
+
+/* Lists the verbs of a family (`consumer`). 0: there is no such family. */
+int family_print(FILE *out, const char *family);
 
 /* The help of one verb, or of the whole command for NULL. */
 void help_print(FILE *out, const struct verb *verb);
@@ -78,8 +98,14 @@ int complain(int status, const char *format, ...) __attribute__((format(printf, 
 /* The same with the library's sentence and the status that fits its code. */
 int complain_library(int code);
 
+/* The status of a call: EXIT_DONE, or as told; what is not there is EXIT_NOTHING. */
+int library_status(int code);
+
 /* Opens the log to look at it: it is not made, and nothing of it is changed. */
 int open_to_read(const struct options *options, evlog **log);
+
+/* Opens the log to change it; it is not made. A failure is told. */
+int open_to_write(const struct options *options, evlog **log);
 
 /*
  * Says why nothing matched (the log is empty, the range lies past its end, or else) and

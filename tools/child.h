@@ -1,0 +1,29 @@
+/* A command of the shell as a child, with its input and perhaps its output in our hands. */
+#ifndef CHILD_H
+#define CHILD_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct child {
+    pid_t pid;
+    int to;   /* its standard input; -1: it has ended */
+    int from; /* its standard output; -1: it goes where ours does */
+};
+
+/*
+ * Starts `command` by /bin/sh. With `is_heard` its standard output comes to child->from. 0, or an error
+ * number.
+ */
+int child_start(struct child *child, const char *command, int is_heard);
+
+/* Writes all of `text`. 0, or -1: the child reads no more. */
+int child_feed(struct child *child, const char *text, size_t size);
+
+/* Ends its input. */
+void child_finish(struct child *child);
+
+/* Ends its input and waits for it; `*state` is that of waitpid(2). 0, or an error number. */
+int child_end(struct child *child, int *state);
+
+#endif

@@ -1,0 +1,244 @@
+/* evlog consumer ls, info, add, rm, reset, pause, resume. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "print.h"
+#include "text.h"
+#include "times.h"
+
+/* How long, for a person: "1.2 s", "3 min", "5 h", "12 d". */
+static const char *lag_text(int64_t lag_us, char text[32])
+{
+    double seconds = (double)lag_us / 1e6;
+    if (seconds < 60)
+        snprintf(text, 32, "%.1f s", seconds);
+    else if (seconds < 3600)
+        snprintf(text, 32, "%.0f min", seconds / 60);
+    else if (seconds < 86400)
+        snprintf(text, 32, "%.0f h", seconds / 3600);
+    else
+        snprintf(text, 32, "%.0f d", seconds / 86400);
+    return text;
+}
+
+static json_t *json_of_types(const evlog_consumer_info *info)
+{
+    json_t *types = json_array();
+    for (size_t i = 0; i < info->type_count; i++)
+        json_array_append_new(types, json_string(info->types[i]));
+    return types;
+}
+
+static int put_json(const evlog_consumer_info *info, enum output output)
+{
+    char created[TIME_TEXT_SIZE], updated[TIME_TEXT_SIZE];
+    json_t *json = json_pack(
+        "{s:s, s:I, s:I, s:f, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:o}", /**/
+        "name", info->name, "checkpoint", (json_int_t)info->checkpoint, "lag_events",
+        (json_int_t)info->lag_count, "lag_seconds", (double)info->lag_us / 1e6, "replay_last_seq",
+        (json_int_t)info->replay_last_seq, "created", time_text(info->created_us, created),
+        "updated", time_text(info->updated_us, updated), "done", (json_int_t)info->done_count,
+        "refused", (json_int_t)info->refused_count, "skipped", (json_int_t)info->skipped_count,
+        "parked", (json_int_t)info->parked_count, "to_retry", (json_int_t)info->retry_count,
+        "state_keys", (json_int_t)info->state_count, "paused", info->is_paused, "pid",
+        (int)info->pid, "types", json_of_types(info));
+    int failed = !json || json_put(stdout, json, output);
+    json_decref(json);
+    return failed;
+}
+
+/* One of a list. */
+struct listing {
+    const struct options *options;
+    int count, failed;
+};
+
+static int list_one(const evlog_consumer_info *info, void *ctx)
+{
+    struct listing *listing = ctx;
+    char lag[32], pid[16] = "-";
+    if (listing->options->output != OUTPUT_SHORT) {
+        listing->count++;
+        listing->failed = put_json(info, listing->options->output);
+        return listing->failed;
+    }
+    if (!listing->count++)
+        printf("%10s  %10s  %8s  %6s  %6s  %7s  name\n", "done up to", "lag", "for", "parked",
+               "state", "pid");
+    if (info->pid)
+        snprintf(pid, sizeof pid, "%d", (int)info->pid);
+    printf("%10" PRIu64 "  %10" PRIu64 "  %8s  %6" PRIu64 "  %6" PRIu64 "  %7s  ",
+           info->checkpoint, info->lag_count, lag_text(info->lag_us, lag), info->parked_count,
+           info->state_count, pid);
+    text_put(stdout, info->name, strlen(info->name), 0, 0);
+    puts(info->is_paused ? " (paused)" : "");
+    return 0;
+}
+
+static void put_types(const evlog_consumer_info *info)
+{
+    if (!info->type_count)
+        puts("all");
+    for (size_t i = 0; i < info->type_count; i++) {
+        fputs(i ? "            " : "", stdout);
+        text_put(stdout, info->types[i], strlen(info->types[i]), 0, 0);
+        putchar('\n');
+    }
+}
+
+static int show_one(const evlog_consumer_info *info, void *ctx)
+{
+    struct listing *listing = ctx;
+    char time[TIME_TEXT_SIZE], lag[32];
+    listing->count++;
+    if (listing->options->output != OUTPUT_SHORT) {
+        listing->failed = put_json(info, listing->options->output);
+        return listing->failed;
+    }
+    fputs("consumer    ", stdout);
+    text_put(stdout, info->name, strlen(info->name), 0, 0);
+    printf("\nmade        %s UTC\n", time_short_text(info->created_us, time));
+    printf("done up to  seq %" PRIu64 ", on %s UTC\n", info->checkpoint,
+           time_short_text(info->updated_us, time));
+    printf("behind      %" PRIu64 " event%s, %s\n", info->lag_count, plural(info->lag_count),
+           lag_text(info->lag_us, lag));
+    printf("replays     up to seq %" PRIu64 "\n", info->replay_last_seq);
+    printf("events      %" PRIu64 " done, %" PRIu64 " refused, %" PRIu64 " skipped, %" PRIu64
+           " parked (%" PRIu64 " to be retried)\n",
+           info->done_count, info->refused_count, info->skipped_count, info->parked_count,
+           info->retry_count);
+    printf("state       %" PRIu64 " key%s\n", info->state_count, plural(info->state_count));
+    if (info->pid)
+        printf("at work     process %d%s\n", (int)info->pid, info->is_paused ? ", paused" : "");
+    else
+        printf("at work     nobody%s\n", info->is_paused ? "; it is paused" : "");
+    fputs("types       ", stdout);
+    put_types(info);
+    return 0;
+}
+
+static int list(struct options *options, const char *name,
+                int (*visit)(const evlog_consumer_info *, void *))
+{
+    evlog *log;
+    struct listing listing = {.options = options};
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    int code = evlog_each_consumer(log, name, visit, &listing);
+    int status = EXIT_DONE;
+    if (listing.failed)
+        status = complain(EXIT_LOG, "out of memory");
+    else if (code == EVLOG_NOTFOUND)
+        status = complain(EXIT_NOTHING, "%s", evlog_errmsg());
+    else if (code)
+        status = complain_library(code);
+    else if (!listing.count)
+        status = complain(EXIT_NOTHING, "%s: it has no consumers", options->path);
+    evlog_close(log);
+    return status;
+}
+
+int consumer_ls_run(struct options *options)
+{
+    return list(options, NULL, list_one);
+}
+
+int consumer_info_run(struct options *options)
+{
+    return list(options, options->operands[0], show_one);
+}
+
+/* ----------------------------------------------------------------- changing ---- */
+
+int consumer_add_run(struct options *options)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    const char *name = options->operands[0];
+    evlog_consumer_options wanted = {.start = options->start,
+                                     .types = options->range.types,
+                                     .type_count = options->range.type_count};
+    if (open_to_write(options, &log))
+        return EXIT_LOG;
+    int code =
+        evlog_consumer_open(log, name, &(evlog_consumer_options){.no_create = 1}, &consumer);
+    int is_there = !code;
+    if (code == EVLOG_NOTFOUND)
+        code = evlog_consumer_open(log, name, &wanted, &consumer);
+    if (!code)
+        code = evlog_consumer_close(consumer);
+    int status = library_status(code);
+    if (!code && is_there)
+        status = complain(EXIT_MISUSE, "consumer %s exists already", name);
+    evlog_close(log);
+    return status;
+}
+
+static int tell_loss(const evlog_consumer_info *info, void *ctx)
+{
+    (void)ctx;
+    printf("would remove consumer ");
+    text_put(stdout, info->name, strlen(info->name), 0, 0);
+    printf(", done up to seq %" PRIu64 ", with %" PRIu64 " parked event%s and %" PRIu64
+           " key%s of state; do it with --yes\n",
+           info->checkpoint, info->parked_count, plural(info->parked_count), info->state_count,
+           plural(info->state_count));
+    return 0;
+}
+
+int consumer_rm_run(struct options *options)
+{
+    evlog *log;
+    const char *name = options->operands[0];
+    if (open_to_write(options, &log))
+        return EXIT_LOG;
+    int status = library_status(options->yes ? evlog_consumer_remove(log, name)
+                                             : evlog_each_consumer(log, name, tell_loss, NULL));
+    evlog_close(log);
+    return status;
+}
+
+int consumer_reset_run(struct options *options)
+{
+    evlog *log;
+    evlog_reset reset;
+    if (!options->start.from)
+        return complain(EXIT_MISUSE,
+                        "where to? evlog consumer reset %s %s --to first|last|SEQ|TIME",
+                        options->path, options->operands[0]);
+    if (open_to_write(options, &log))
+        return EXIT_LOG;
+    int code =
+        evlog_consumer_reset(log, options->operands[0], &options->start, !options->yes, &reset);
+    if (!code)
+        printf("%s from seq %" PRIu64 " to %" PRIu64 "; the next event is %" PRIu64 "; %" PRIu64
+               " parked event%s and %" PRIu64 " key%s of state %s%s\n",
+               options->yes ? "moved" : "would move", reset.old_checkpoint, reset.checkpoint,
+               reset.checkpoint + 1, reset.parked_count, plural(reset.parked_count),
+               reset.state_count, plural(reset.state_count),
+               options->yes ? "are dropped" : "would be dropped",
+               options->yes ? "" : "; do it with --yes");
+    int status = library_status(code);
+    evlog_close(log);
+    return status;
+}
+
+static int pause_or_resume(struct options *options, int is_paused)
+{
+    evlog *log;
+    if (open_to_write(options, &log))
+        return EXIT_LOG;
+    int status = library_status(evlog_consumer_pause(log, options->operands[0], is_paused));
+    evlog_close(log);
+    return status;
+}
+
+int consumer_pause_run(struct options *options)
+{
+    return pause_or_resume(options, 1);
+}
+
+int consumer_resume_run(struct options *options)
+{
+    return pause_or_resume(options, 0);
+}
