@@ -223,7 +223,7 @@ static int begin(evlog_consumer *consumer)
     uint64_t tag = (uint64_t)position->created_us;
     shared_mark_begin(store->shared, position->slot, tag ? tag : 1);
     consumer->mark = shared_mark_get(store->shared, position->slot);
-    if (consumer->mark.seq <= position->checkpoint)
+    if (consumer->mark.most <= position->checkpoint)
         consumer->mark = (struct shared_mark){.seq = 0};
     consumer->place = consumer->out = consumer->acked = position->checkpoint;
     consumer->chain = position->chain;

@@ -32,7 +32,7 @@ struct evlog_consumer {
     _Atomic uint32_t stop; /* a futex of this process */
 
     struct position position; /* as it was last read or written */
-    struct shared_mark mark;  /* what an earlier process left: events up to it come again */
+    struct shared_mark mark;  /* what earlier processes left: events up to its most come again */
     struct reader reader;
     size_t at;           /* the next event of the reader's batch */
     uint64_t place;      /* the last seq dealt with */

@@ -11,7 +11,7 @@
  * 1. The checkpoint passes an event only when it is done, parked, skipped, lost, or not wanted; what is
  *    written with it (state, parked) is of the events it passes (state.c).
  * 2. What may have been handed out and is not passed by the checkpoint is known from the mark
- *    that the last holder left (store/shared.c). Such events say that they come again, and the
+ *    that earlier holders left (store/shared.c). Such events say that they come again, and the
  *    checkpoint is written after each of them: so one that kills its process is met alone, and counted.
  * 3. Nothing is held while a receiver runs. Of what it is given nothing changes when it polls,
  *    which is refused, or acknowledges.
@@ -129,7 +129,7 @@ int consumer_commit(evlog_consumer *consumer)
 
 static int commit_when_due(evlog_consumer *consumer)
 {
-    int is_due = consumer->place <= consumer->mark.seq ||
+    int is_due = consumer->place <= consumer->mark.most ||
                  consumer->uncommitted_count >= consumer->options.commit_every ||
                  consumer->pending.size > PENDING_SIZE ||
                  consumer->place - consumer->position.checkpoint > PASS_COUNT;
@@ -296,7 +296,7 @@ static void take_in_hand(evlog_consumer *consumer, const struct record *record)
     consumer->seq = record->seq;
     consumer->failure_count = 0;
     consumer->attempt = 1;
-    if (record->seq < mark->seq)
+    if (record->seq <= mark->most)
         consumer->attempt = 2;
     if (record->seq == mark->seq)
         consumer->attempt = mark->attempt + 1;
@@ -315,7 +315,7 @@ static int is_to_be_passed(evlog_consumer *consumer, const struct reader_event *
         return 1;
     }
     /* by hand an event may be parked before the checkpoint passes it */
-    return consumer->options.ack_by_hand && seq <= consumer->mark.seq &&
+    return consumer->options.ack_by_hand && seq <= consumer->mark.most &&
            parked_is(consumer->log->store, consumer->name, seq) == 1;
 }
 
@@ -335,7 +335,9 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
         return given_up;
     }
     shared_mark_enter(shared, slot,
-                      (struct shared_mark){record->seq, consumer->attempt, deaths + 1});
+                      (struct shared_mark){.seq = record->seq,
+                                           .attempt = consumer->attempt,
+                                           .inside = deaths + 1});
     struct change **end = pending_end(&consumer->pending);
     int result = call(poll, read, consumer->attempt, record->seq, why);
     shared_mark_leave(shared, slot);
