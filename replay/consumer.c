@@ -290,6 +290,7 @@ int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_optio
     consumer->options = with_defaults(options);
     strcpy(consumer->name, name);
     pending_begin(&consumer->pending);
+    consumer->held = UINT64_MAX;
     result = enlist(consumer);
     if (result == EVLOG_OK)
         result = open_consumer(consumer);
