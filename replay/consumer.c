@@ -222,7 +222,7 @@ static int begin(evlog_consumer *consumer)
     uint64_t tag = (uint64_t)position->created_us;
     shared_mark_begin(store->shared, position->slot, tag ? tag : 1);
     consumer->mark = shared_mark_get(store->shared, position->slot);
-    if (consumer->mark.seq <= position->checkpoint)
+    if (consumer->mark.most <= position->checkpoint)
         consumer->mark = (struct shared_mark){.seq = 0};
     consumer->place = consumer->out = consumer->acked = position->checkpoint;
     consumer->chain = position->chain;
@@ -289,6 +289,7 @@ int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_optio
     consumer->options = with_defaults(options);
     strcpy(consumer->name, name);
     pending_begin(&consumer->pending);
+    consumer->held = UINT64_MAX;
     result = enlist(consumer);
     if (result == EVLOG_OK)
         result = open_consumer(consumer);

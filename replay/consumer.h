@@ -15,6 +15,7 @@
 /* What is to be written with the next checkpoint that passes it, see state.c. */
 struct pending {
     struct change *first, **end;            /* in the order in which it was made */
+    uint64_t number;                        /* of the last one ever added */
     size_t size;                            /* bytes */
     struct change *buckets[CHANGE_BUCKETS]; /* by key, the newest first */
 };
@@ -32,7 +33,7 @@ struct evlog_consumer {
     _Atomic uint32_t stop; /* a futex of this process */
 
     struct position position; /* as it was last read or written */
-    struct shared_mark mark;  /* what an earlier process left: events up to it come again */
+    struct shared_mark mark;  /* what earlier processes left: events up to its most come again */
     struct reader reader;
     size_t at;           /* the next event of the reader's batch */
     uint64_t place;      /* the last seq dealt with */
@@ -45,8 +46,9 @@ struct evlog_consumer {
     int64_t due_us; /* when it is to be handed out */
 
     struct pending pending;
-    uint64_t tag; /* the event that changes belong to now */
-    void *value;  /* the last one that evlog_state_get read from the file */
+    uint64_t tag;  /* the event that changes belong to now */
+    uint64_t held; /* changes after this one wait for the receiver's return; UINT64_MAX: none */
+    void *value;   /* the last one that evlog_state_get read from the file */
     uint64_t done_count, refused_count, skipped_count; /* not written yet */
     uint64_t uncommitted_count; /* events handed out since the last commit */
     int64_t uncommitted_since_us, committed_us, refreshed_us;
@@ -78,15 +80,14 @@ void pending_free(struct pending *pending);
 /* Appends a change, which pending owns from now on. */
 void pending_add(struct pending *pending, struct change *change);
 
-/* Where the changes end now; and takes back what was added since. */
-struct change **pending_end(struct pending *pending);
-void pending_cut(struct pending *pending, struct change **end);
+/* Takes back what was added after the change `number`. */
+void pending_cut(struct pending *pending, uint64_t number);
 
 /*
- * Takes out what belongs to events up to `seq`, in its order; pending_back puts it back in front
- * when it could not be written.
+ * Takes out what belongs to events up to `seq`, of the changes up to `number`, in its order;
+ * pending_back puts it back in front when it could not be written.
  */
-struct change *pending_take(struct pending *pending, uint64_t seq);
+struct change *pending_take(struct pending *pending, uint64_t seq, uint64_t number);
 void pending_back(struct pending *pending, struct change *changes);
 
 /* ------------------------------------------------------------ parked.c ---- */

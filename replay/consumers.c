@@ -194,6 +194,8 @@ int evlog_consumer_remove(evlog *log, const char *name)
     result = take(log, name, &position);
     if (result == EVLOG_OK) {
         result = position_remove(log->store, name);
+        if (result == EVLOG_OK)
+            shared_mark_begin(log->store->shared, position.slot, 0);
         shared_release(log->store->shared, position.slot);
     }
     log_leave(log);
@@ -251,7 +253,8 @@ static int reset(evlog *log, const char *name, const struct position *position,
                              {.kind = KIND_RETRY, .after_seq = to.checkpoint}};
     if (!dry_run) {
         result = position_clear(store, name, move, &to, clears, sizeof clears / sizeof *clears);
-        shared_mark_enter(store->shared, position->slot, (struct shared_mark){.seq = 0});
+        if (result == EVLOG_OK)
+            shared_mark_begin(store->shared, position->slot, 0);
     }
     if (result == EVLOG_OK && told)
         *told = (evlog_reset){.old_checkpoint = position->checkpoint,

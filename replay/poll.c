@@ -11,7 +11,7 @@
  * 1. The checkpoint passes an event only when it is done, parked, skipped, lost, or not wanted; what is
  *    written with it (state, parked) is of the events it passes (state.c).
  * 2. What may have been handed out and is not passed by the checkpoint is known from the mark
- *    that the last holder left (store/shared.c). Such events say that they come again, and the
+ *    that earlier holders left (store/shared.c). Such events say that they come again, and the
  *    checkpoint is written after each of them: so one that kills its process is met alone, and counted.
  * 3. Nothing is held while a receiver runs. Of what it is given nothing changes when it polls,
  *    which is refused, or acknowledges.
@@ -109,7 +109,7 @@ static int advance(struct position *position, void *ctx)
 int consumer_commit(evlog_consumer *consumer)
 {
     uint64_t done = done_seq(consumer);
-    struct change *changes = pending_take(&consumer->pending, done);
+    struct change *changes = pending_take(&consumer->pending, done, consumer->held);
     if (!changes && done == consumer->position.checkpoint)
         return EVLOG_OK;
     struct advance to = {
@@ -129,7 +129,7 @@ int consumer_commit(evlog_consumer *consumer)
 
 static int commit_when_due(evlog_consumer *consumer)
 {
-    int is_due = consumer->place <= consumer->mark.seq ||
+    int is_due = consumer->place <= consumer->mark.most ||
                  consumer->uncommitted_count >= consumer->options.commit_every ||
                  consumer->pending.size > PENDING_SIZE ||
                  consumer->place - consumer->position.checkpoint > PASS_COUNT;
@@ -166,6 +166,12 @@ static int call_connected(evlog_consumer *consumer, const evlog_event *event, ch
     return failed;
 }
 
+/* The event that changes belong to which are made now, outside of an event's turn. */
+static uint64_t last_tag(const evlog_consumer *consumer)
+{
+    return consumer->options.ack_by_hand ? consumer->out : 0;
+}
+
 /* Calls whoever is to be called. What the receiver returned, and in `why` what it said. */
 static int call(struct poll *poll, const struct reader_event *read, uint32_t attempt,
                 uint64_t tag, char *why)
@@ -189,7 +195,7 @@ static int call(struct poll *poll, const struct reader_event *read, uint32_t att
         snprintf(why, SENTENCE_SIZE, "%s", sentence);
     if (result && !*why)
         snprintf(why, SENTENCE_SIZE, "the receiver returned %d", result);
-    consumer->tag = consumer->options.ack_by_hand ? consumer->out : 0;
+    consumer->tag = last_tag(consumer);
     return result;
 }
 
@@ -214,20 +220,21 @@ static int64_t wall_clock_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Puts an event, or a range that is lost, on record; committed by the caller. */
-static int put_on_record(evlog_consumer *consumer, int kind, const evlog_parked *parked)
+/* Puts an event, or a range that is lost, on record; committed by the caller. `tag`: see state.c. */
+static int put_on_record(evlog_consumer *consumer, int kind, const evlog_parked *parked,
+                         uint64_t tag)
 {
-    struct change *change = parked_new(consumer->name, kind, parked, 0);
+    struct change *change = parked_new(consumer->name, kind, parked, tag);
     if (!change)
         return error_nomem();
     pending_add(&consumer->pending, change);
     return EVLOG_OK;
 }
 
-static int take_off_record(evlog_consumer *consumer, int kind, uint64_t seq)
+static int take_off_record(evlog_consumer *consumer, int kind, uint64_t seq, uint64_t tag)
 {
     struct key key = position_seq_key(kind, consumer->name, seq);
-    struct change *change = change_new(&key, NULL, 0, 0);
+    struct change *change = change_new(&key, NULL, 0, tag);
     if (!change)
         return error_nomem();
     pending_add(&consumer->pending, change);
@@ -241,7 +248,7 @@ static int park(evlog_consumer *consumer, const struct record *record, const cha
                            .attempt_count = consumer->attempt,
                            .time_us = wall_clock_us(),
                            .error = why};
-    int result = put_on_record(consumer, KIND_PARKED, &parked);
+    int result = put_on_record(consumer, KIND_PARKED, &parked, 0);
     if (result)
         return result;
     tell(consumer, EVLOG_NOTICE_PARKED, record->seq, record->seq, why);
@@ -296,7 +303,7 @@ static void take_in_hand(evlog_consumer *consumer, const struct record *record)
     consumer->seq = record->seq;
     consumer->failure_count = 0;
     consumer->attempt = 1;
-    if (record->seq < mark->seq)
+    if (record->seq <= mark->most)
         consumer->attempt = 2;
     if (record->seq == mark->seq)
         consumer->attempt = mark->attempt + 1;
@@ -315,7 +322,7 @@ static int is_to_be_passed(evlog_consumer *consumer, const struct reader_event *
         return 1;
     }
     /* by hand an event may be parked before the checkpoint passes it */
-    return consumer->options.ack_by_hand && seq <= consumer->mark.seq &&
+    return consumer->options.ack_by_hand && seq <= consumer->mark.most &&
            parked_is(consumer->log->store, consumer->name, seq) == 1;
 }
 
@@ -335,12 +342,14 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
         return given_up;
     }
     shared_mark_enter(shared, slot,
-                      (struct shared_mark){record->seq, consumer->attempt, deaths + 1});
-    struct change **end = pending_end(&consumer->pending);
+                      (struct shared_mark){.seq = record->seq,
+                                           .attempt = consumer->attempt,
+                                           .inside = deaths + 1});
+    uint64_t before = consumer->pending.number;
     int result = call(poll, read, consumer->attempt, record->seq, why);
     shared_mark_leave(shared, slot);
     if (result) {
-        pending_cut(&consumer->pending, end);
+        pending_cut(&consumer->pending, before);
         result = fail(consumer, record, why);
         poll->count += consumer->seq == 0;
         return result;
@@ -348,6 +357,7 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
     pace_handed(&consumer->pace);
     consumer->done_count++;
     consumer->out = record->seq;
+    consumer->tag = last_tag(consumer);
     poll->count++;
     return move_on(consumer, record, 1);
 }
@@ -369,16 +379,17 @@ static int deal_with(struct poll *poll)
 
 /* ------------------------------------------------------------ parked events ---- */
 
-/* What became of one that was retried: it is on record again, or off it. */
+/* What became of one that was retried: it is on record again, or off it, with what it has put. */
 static int settle_retry(evlog_consumer *consumer, const evlog_parked *parked, const char *why)
 {
     evlog_parked rest = *parked;
-    int result = why ? put_on_record(consumer, KIND_PARKED, parked)
-                     : take_off_record(consumer, KIND_PARKED, parked->seq);
+    uint64_t tag = last_tag(consumer);
+    int result = why ? put_on_record(consumer, KIND_PARKED, parked, 0)
+                     : take_off_record(consumer, KIND_PARKED, parked->seq, tag);
     rest.seq++;
     rest.error = "lost, and not retried yet";
     if (result == EVLOG_OK && !why && rest.seq <= rest.last_seq)
-        result = put_on_record(consumer, KIND_RETRY, &rest); /* the next of a range */
+        result = put_on_record(consumer, KIND_RETRY, &rest, tag); /* the next of a range */
     if (why)
         tell(consumer, parked->is_lost ? EVLOG_NOTICE_LOST : EVLOG_NOTICE_PARKED, parked->seq,
              parked->last_seq, why);
@@ -391,10 +402,15 @@ static int begin_retry(evlog_consumer *consumer, evlog_parked *parked)
     parked->attempt_count++;
     parked->time_us = wall_clock_us();
     parked->error = "it was retried, and the process died";
-    int result = take_off_record(consumer, KIND_RETRY, parked->seq);
+    uint64_t before = consumer->pending.number;
+    int result = take_off_record(consumer, KIND_RETRY, parked->seq, 0);
     if (result == EVLOG_OK)
-        result = put_on_record(consumer, KIND_PARKED, parked);
-    return result ? result : consumer_commit(consumer);
+        result = put_on_record(consumer, KIND_PARKED, parked, 0);
+    if (result == EVLOG_OK)
+        result = consumer_commit(consumer);
+    if (result)
+        pending_cut(&consumer->pending, before); /* it waits for its retry still */
+    return result;
 }
 
 static int hand_out_again(struct poll *poll, evlog_parked *parked,
@@ -402,11 +418,12 @@ static int hand_out_again(struct poll *poll, evlog_parked *parked,
 {
     evlog_consumer *consumer = poll->consumer;
     char why[SENTENCE_SIZE];
-    struct change **end = pending_end(&consumer->pending);
-    int result = call(poll, read, parked->attempt_count, 0, why);
+    uint64_t before = consumer->held = consumer->pending.number;
+    int result = call(poll, read, parked->attempt_count, last_tag(consumer), why);
+    consumer->held = UINT64_MAX;
     poll->count++;
     if (result) {
-        pending_cut(&consumer->pending, end);
+        pending_cut(&consumer->pending, before);
         parked->error = why;
         parked->is_lost = 0;
         return settle_retry(consumer, parked, why);
@@ -462,7 +479,7 @@ static int lose(evlog_consumer *consumer, uint64_t last, const char *text)
                            .is_lost = 1,
                            .error = why};
     snprintf(why, sizeof why, "%s", text);
-    int result = put_on_record(consumer, KIND_PARKED, &parked);
+    int result = put_on_record(consumer, KIND_PARKED, &parked, 0);
     if (result)
         return result;
     tell(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);

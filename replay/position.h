@@ -44,6 +44,7 @@ struct change {
     struct change *next;
     struct change *older; /* for state.c: in the same bucket */
     uint64_t seq;         /* the event it belongs to */
+    uint64_t number;      /* among all of its consumer: pending_add gives it */
     struct key key;
     unsigned char *value; /* sealed; in the same block of memory as this */
     size_t value_size;

@@ -6,11 +6,14 @@
  * first, the newest of a key in its bucket first, and then in the file, which nobody else writes for
  * this consumer.
  *
- * 1. Changes are in the order in which they were made. A receiver that fails has its own cut off
- *    the end. With acknowledgements by hand a commit takes those of the events acknowledged and
+ * 1. Changes are in the order in which they were made, and numbered. A receiver that fails has its
+ *    own cut off the end; they are told by their numbers, since it may have acknowledged what is before
+ *    them. With acknowledgements by hand a commit takes those of the events acknowledged and
  *    leaves the rest.
  * 2. A change belongs to event 0 when it goes with the next commit, whatever that passes: what was
- *    parked or retried out of order.
+ *    parked.
+ * 3. A key's changes are written in the order in which they were made. So what a parked event's
+ *    retry puts, by hand, belongs to the last event handed out, on whose changes it may be built.
  *
  * Cost: a put is an allocation; a get that is not among the changes reads some pages of the file,
  * some microseconds. A consumer acknowledges often, so there are few changes.
@@ -43,7 +46,7 @@ void pending_free(struct pending *pending)
     pending_begin(pending);
 }
 
-void pending_add(struct pending *pending, struct change *change)
+static void append(struct pending *pending, struct change *change)
 {
     struct change **bucket = bucket_of(pending, &change->key);
     change->next = NULL;
@@ -54,36 +57,33 @@ void pending_add(struct pending *pending, struct change *change)
     *bucket = change;
 }
 
+void pending_add(struct pending *pending, struct change *change)
+{
+    change->number = ++pending->number;
+    append(pending, change);
+}
+
 /* Makes a list, of which nothing is known, the pending one. */
 static void take_over(struct pending *pending, struct change *changes)
 {
+    uint64_t number = pending->number;
     pending_begin(pending);
+    pending->number = number;
     for (struct change *change = changes, *next; change; change = next) {
         next = change->next;
-        pending_add(pending, change);
+        append(pending, change);
     }
 }
 
-struct change **pending_end(struct pending *pending)
-{
-    return pending->end;
-}
-
-void pending_cut(struct pending *pending, struct change **end)
-{
-    struct change *tail = *end;
-    if (!tail)
-        return;
-    *end = NULL;
-    changes_free(tail);
-    take_over(pending, pending->first);
-}
-
-struct change *pending_take(struct pending *pending, uint64_t seq)
+/* Takes out the changes of events up to `last_seq` with these numbers, in their order. */
+static struct change *take_out(struct pending *pending, uint64_t last_seq, uint64_t first_number,
+                               uint64_t last_number)
 {
     struct change *taken = NULL, **taken_end = &taken, *rest = NULL, **rest_end = &rest;
     for (struct change *change = pending->first; change; change = change->next) {
-        struct change ***end = change->seq <= seq ? &taken_end : &rest_end;
+        int is_one = change->seq <= last_seq && change->number >= first_number &&
+                     change->number <= last_number;
+        struct change ***end = is_one ? &taken_end : &rest_end;
         **end = change;
         *end = &change->next;
     }
@@ -91,6 +91,17 @@ struct change *pending_take(struct pending *pending, uint64_t seq)
     *rest_end = NULL;
     take_over(pending, rest);
     return taken;
+}
+
+void pending_cut(struct pending *pending, uint64_t number)
+{
+    if (pending->number > number)
+        changes_free(take_out(pending, UINT64_MAX, number + 1, UINT64_MAX));
+}
+
+struct change *pending_take(struct pending *pending, uint64_t seq, uint64_t number)
+{
+    return take_out(pending, seq, 0, number);
 }
 
 void pending_back(struct pending *pending, struct change *changes)

@@ -2,7 +2,7 @@
  * The file `shared`: what the processes that have a log open tell each other.
  *
  *    0   4  word      counts wakes in steps of 2; its lowest bit: somebody waits
- *   64  32  slot 0    tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | 8 unused
+ *   64  32  slot 0    tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | most 8
  *   96  32  slot 1    ...
  *
  * In the machine's byte order, mapped by all of them. It holds nothing that a log needs: take
@@ -22,8 +22,9 @@
  *
  * Marks. The holder of a slot writes there which event it is about to hand out, and whether its
  * receiver has returned: plain stores, no system call, and in the page cache when the process
- * is gone. After a power cut a mark may be an older one, or zeros; who reads it must be
- * content with that.
+ * is gone. The greatest seq it ever handed out is there too, since after a death the events come
+ * again from an earlier one on. After a power cut a mark may be an older one, or zeros; who
+ * reads it must be content with that.
  *
  * The file is written in full when it is made, so that a full disk is met here and not as a
  * SIGBUS. Absent: any protection from a process that cuts it short meanwhile; a log's
@@ -56,7 +57,8 @@
 struct slot {
     _Atomic uint64_t tag;
     _Atomic uint64_t place; /* seq << ATTEMPT_BITS | attempt: one store changes both */
-    _Atomic uint64_t inside, unused;
+    _Atomic uint64_t inside;
+    _Atomic uint64_t most; /* no less than the seq in place */
 };
 
 struct page {
@@ -223,6 +225,7 @@ void shared_mark_begin(struct shared *shared, unsigned slot, uint64_t tag)
         return;
     atomic_store(&at->place, 0);
     atomic_store(&at->inside, 0);
+    atomic_store(&at->most, 0);
     atomic_store(&at->tag, tag);
 }
 
@@ -232,13 +235,16 @@ struct shared_mark shared_mark_get(const struct shared *shared, unsigned slot)
     uint64_t place = atomic_load(&at->place);
     return (struct shared_mark){.seq = place >> ATTEMPT_BITS,
                                 .attempt = (uint32_t)(place & ATTEMPT_MAX),
-                                .inside = (uint32_t)atomic_load(&at->inside)};
+                                .inside = (uint32_t)atomic_load(&at->inside),
+                                .most = atomic_load(&at->most)};
 }
 
 void shared_mark_enter(struct shared *shared, unsigned slot, struct shared_mark mark)
 {
     struct slot *at = &shared->page->slots[slot];
     uint64_t attempt = mark.attempt < ATTEMPT_MAX ? mark.attempt : ATTEMPT_MAX;
+    if (mark.seq > atomic_load_explicit(&at->most, memory_order_relaxed))
+        atomic_store_explicit(&at->most, mark.seq, memory_order_release);
     atomic_store_explicit(&at->place, mark.seq << ATTEMPT_BITS | attempt, memory_order_release);
     atomic_store_explicit(&at->inside, mark.inside, memory_order_release);
 }

@@ -57,9 +57,10 @@ struct shared_mark {
     uint32_t attempt;
     uint32_t
         inside; /* not 0: the holder is in its receiver, or died there for the so manyth time */
+    uint64_t most; /* the greatest seq ever handed out; kept by shared_mark_enter */
 };
 
-/* For the holder. `tag` tells whose mark it is: one of another's is forgotten. */
+/* For the holder. `tag` tells whose mark it is: one of another's is forgotten. 0: nobody's. */
 void shared_mark_begin(struct shared *shared, unsigned slot, uint64_t tag);
 struct shared_mark shared_mark_get(const struct shared *shared, unsigned slot);
 void shared_mark_enter(struct shared *shared, unsigned slot, struct shared_mark mark);
