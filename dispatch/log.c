@@ -27,6 +27,7 @@
 #include "pack.h"
 #include "receivers.h"
 #include "signals.h"
+#include "uuid.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static evlog *registry;
@@ -41,8 +42,14 @@ static void unlock_registry(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
+/*
+ * fork(2) takes the locks of those who watch it in the reverse order of their beginning,
+ * and an open takes the registry's before uuid.c's: so uuid.c begins first.
+ */
 static void watch_forks(void)
 {
+    uint8_t unused[16];
+    uuid_make(unused);
     pthread_atfork(lock_registry, unlock_registry, unlock_registry);
 }
 

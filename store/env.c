@@ -37,6 +37,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,7 +54,9 @@
 #define STRIDE_MIN ((uint64_t)64 << 10)
 #define STRIDE_MAX ((uint64_t)4 << 20)
 #define READER_CHECK_EVERY 1024 /* commits */
-#define DBI 1                   /* LMDB's number for the unnamed database */
+#define LOCK_HEAD_SIZE 4096     /* of liblmdb's lock file, and more */
+#define LOCK_SLOT_SIZE 64
+#define DBI 1 /* LMDB's number for the unnamed database */
 
 struct env {
     MDB_env *lmdb; /* NULL: read only, and without locks */
@@ -167,6 +170,28 @@ static int check_right_edge(const struct page_snapshot *snapshot)
     return result;
 }
 
+/*
+ * liblmdb writes to its lock file through a map, where a full disk is a SIGBUS: so the
+ * file gets its blocks before. Its size, 0 for a new one, is liblmdb's to set.
+ */
+static int reserve_locks(struct env *env)
+{
+    char path[PATH_MAX];
+    int errnum;
+    snprintf(path, sizeof path, "%s-lock", env->path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return EVLOG_OK; /* liblmdb will say why, or a reader do without */
+    off_t size = LOCK_HEAD_SIZE + (off_t)env->options.readers_max * LOCK_SLOT_SIZE;
+    do
+        errnum = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) ? errno : 0;
+    while (errnum == EINTR);
+    close(fd);
+    if (errnum && errnum != EOPNOTSUPP)
+        return error_errno(errnum, "making room for its locks", path);
+    return EVLOG_OK;
+}
+
 static int open_lmdb(struct env *env)
 {
     const struct env_options *options = &env->options;
@@ -226,6 +251,8 @@ int env_open(const char *path, const struct env_options *options, struct env **o
         result = error_errno(errno, "opening", path);
     if (result == EVLOG_OK)
         result = check_file(env);
+    if (result == EVLOG_OK)
+        result = reserve_locks(env);
     if (result == EVLOG_OK)
         result = open_lmdb(env);
     /* a reader gets on without liblmdb: where no lock can be taken, with one bad meta page */

@@ -156,8 +156,9 @@ typedef struct evlog_options {
  * EVLOG_NOTFOUND: no log there, and no_create or read_only. EVLOG_INVALID: a
  * file, or options that make no sense. EVLOG_CONFLICT: another durability.
  * EVLOG_UNSUPPORTED: something else's directory, a newer format, or a network
- * file system. EVLOG_DAMAGED: where the log would go on growing. EVLOG_IO: the
- * system refused (permissions, descriptors, disk).
+ * file system. EVLOG_DAMAGED: where the log would go on growing, or one of its
+ * files is gone. EVLOG_FULL: no room to make it. EVLOG_IO: the system refused
+ * (permissions, descriptors, disk).
  */
 EVLOG_API int evlog_open(const char *path, const evlog_options *options, evlog **log);
 
