@@ -427,6 +427,8 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
 int env_write(struct env *env, enum env_flush flush, size_t size_hint,
               int (*fill)(struct env *, void *), void *ctx)
 {
+    if (env->options.read_only)
+        return error_set(EVLOG_READONLY, "%s: is open for reading only", env->path);
     pthread_mutex_lock(&env->write_lock);
     int result = check_failed(env);
     if (result == EVLOG_OK) {

@@ -12,7 +12,8 @@
  *
  * 1. An entry is never changed or removed: a changed schema is a new entry.
  * 2. Numbers are dense from 1, given in a (durable) write transaction of the state
- *    environment. So an entry is on disk before an event can name it.
+ *    environment. So an entry is on disk before an event can name it, and a number that is
+ *    missing before another has been lost: it is never given again.
  * 3. A table in memory only grows; entries do not move. A reader finds one by two
  *    loads and no lock: chunks of pointers, published before the count.
  *
@@ -192,28 +193,48 @@ static int parse(struct names *names, uint32_t number, const void *bytes, size_t
     return result == EVLOG_DAMAGED ? damaged(names, number) : result;
 }
 
+/* There is no entry of this number: when there are some behind it, it has been lost. */
+static int check_end(struct names *names, const struct page_snapshot *snapshot,
+                     const unsigned char key[KEY_SIZE], uint32_t number)
+{
+    unsigned char kind;
+    int result = page_peek(snapshot, key, KEY_SIZE, &kind);
+    if (result == EVLOG_OK)
+        result = kind == names->kind ? damaged(names, number) : EVLOG_NOTFOUND;
+    return result;
+}
+
+/* Reads the entry of the next number. EVLOG_NOTFOUND: there is none, or none can be reached. */
+static int take_next(struct names *names, const struct page_snapshot *snapshot)
+{
+    void *bytes;
+    size_t size;
+    unsigned char key[KEY_SIZE];
+    uint32_t number = atomic_load(&names->count) + 1;
+    make_key(names, number, key);
+    int result = page_get(snapshot, key, sizeof key, ENTRY_SIZE_MAX, &bytes, &size);
+    if (result == EVLOG_DAMAGED) {
+        damaged(names, number);
+        return names->tolerant ? EVLOG_NOTFOUND : result;
+    }
+    if (result == EVLOG_NOTFOUND) {
+        result = check_end(names, snapshot, key, number);
+    } else if (result == EVLOG_OK) {
+        result = parse(names, number, bytes, size);
+        free(bytes);
+    }
+    if (result == EVLOG_DAMAGED && names->tolerant)
+        result = add_hole(names, number);
+    return result;
+}
+
 /* Reads the entries that are in the file but not in memory. With the lock held. */
 static int catch_up(struct names *names, const struct page_snapshot *snapshot)
 {
     uint32_t max = CHUNK * CHUNKS - 1;
     int result = EVLOG_OK;
-    while (result == EVLOG_OK && atomic_load(&names->count) < max) {
-        void *bytes;
-        size_t size;
-        unsigned char key[KEY_SIZE];
-        uint32_t number = atomic_load(&names->count) + 1;
-        make_key(names, number, key);
-        result = page_get(snapshot, key, sizeof key, ENTRY_SIZE_MAX, &bytes, &size);
-        if (result == EVLOG_OK) {
-            result = parse(names, number, bytes, size);
-            free(bytes);
-            if (result == EVLOG_DAMAGED && names->tolerant)
-                result = add_hole(names, number);
-        } else if (result == EVLOG_DAMAGED) {
-            damaged(names, number);
-            result = names->tolerant ? EVLOG_NOTFOUND : result;
-        }
-    }
+    while (result == EVLOG_OK && atomic_load(&names->count) < max)
+        result = take_next(names, snapshot);
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 

@@ -449,7 +449,8 @@ static int copy_value(const struct page_snapshot *snapshot, const struct page_no
     return result;
 }
 
-static int find_node(const struct page_snapshot *snapshot, const void *key, size_t key_size,
+/* The first node that is not less than the key. */
+static int seek_node(const struct page_snapshot *snapshot, const void *key, size_t key_size,
                      unsigned char *leaf, struct page_node *node)
 {
     struct page_cursor cursor;
@@ -462,12 +463,9 @@ static int find_node(const struct page_snapshot *snapshot, const void *key, size
         result = page_next_leaf(&cursor, leaf);
     }
     page_cursor_free(&cursor);
-    if (result)
-        return result;
-    page_node_at(leaf, index, node);
-    if (node->key_size != key_size || memcmp(node->key, key, key_size) != 0)
-        return error_set(EVLOG_NOTFOUND, "%s: no such key", snapshot->name);
-    return EVLOG_OK;
+    if (result == EVLOG_OK)
+        page_node_at(leaf, index, node);
+    return result;
 }
 
 int page_get(const struct page_snapshot *snapshot, const void *key, size_t key_size,
@@ -477,11 +475,27 @@ int page_get(const struct page_snapshot *snapshot, const void *key, size_t key_s
     unsigned char *leaf = malloc(snapshot->page_size);
     if (!leaf)
         return error_nomem();
-    int result = find_node(snapshot, key, key_size, leaf, &node);
+    int result = seek_node(snapshot, key, key_size, leaf, &node);
+    if (result == EVLOG_OK && (node.key_size != key_size || memcmp(node.key, key, key_size) != 0))
+        result = error_set(EVLOG_NOTFOUND, "%s: no such key", snapshot->name);
     if (result == EVLOG_OK)
         result = copy_value(snapshot, &node, size_max, bytes);
     if (result == EVLOG_OK)
         *size = node.data_size;
+    free(leaf);
+    return result;
+}
+
+int page_peek(const struct page_snapshot *snapshot, const void *key, size_t key_size,
+              unsigned char *first)
+{
+    struct page_node node;
+    unsigned char *leaf = malloc(snapshot->page_size);
+    if (!leaf)
+        return error_nomem();
+    int result = seek_node(snapshot, key, key_size, leaf, &node);
+    if (result == EVLOG_OK)
+        *first = node.key_size > 0 ? *(const unsigned char *)node.key : 0;
     free(leaf);
     return result;
 }

@@ -88,4 +88,11 @@ int page_read_overflow(const struct page_snapshot *snapshot, const struct page_n
 int page_get(const struct page_snapshot *snapshot, const void *key, size_t key_size,
              size_t size_max, void **bytes, size_t *size);
 
+/*
+ * The first byte of the first key that is not less than `key`: what there is where
+ * a key is missing. EVLOG_NOTFOUND: nothing. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ */
+int page_peek(const struct page_snapshot *snapshot, const void *key, size_t key_size,
+              unsigned char *first);
+
 #endif

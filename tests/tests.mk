@@ -34,6 +34,8 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(if $(Q),@echo '  LINK  $@')
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
+$(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests
