@@ -6,8 +6,13 @@ $(B)/bench: $(B)/obj/bench/bench.o $(B)/libevlog.a
 	$(if $(Q),@echo '  LINK  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
+$(B)/bench-consumers: $(B)/obj/bench/consumers.o $(B)/libevlog.a
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
 bench: deps
-	@$(MAKE) --no-print-directory -s $(B)/bench
+	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-consumers
 	@$(B)/bench $(BENCH_ROUNDS)
+	@$(B)/bench-consumers $(BENCH_ROUNDS)
 
 .PHONY: bench

@@ -52,7 +52,7 @@ static evlog_consumer_options with_defaults(const evlog_consumer_options *option
     full.attempt_max = full.attempt_max ? full.attempt_max : 3;
     full.backoff_ms = full.backoff_ms ? full.backoff_ms : 100;
     full.backoff_max_ms = full.backoff_max_ms ? full.backoff_max_ms : 30000;
-    full.commit_every = full.commit_every ? full.commit_every : 256;
+    full.commit_every = full.commit_every ? full.commit_every : 4096;
     full.behind_count = full.behind_count ? full.behind_count : 1024;
     return full;
 }

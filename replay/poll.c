@@ -11,8 +11,9 @@
  * 1. The checkpoint passes an event only when it is done, parked, skipped, lost, or not wanted; what is
  *    written with it (state, parked) is of the events it passes (state.c).
  * 2. What may have been handed out and is not passed by the checkpoint is known from the mark
- *    that earlier holders left (store/shared.c). Such events say that they come again, and the
- *    checkpoint is written after each of them: so one that kills its process is met alone, and counted.
+ *    that earlier holders left (store/shared.c). Such events say that they come again. The
+ *    checkpoint is written just before and after the one in whose receiver a process died: so if it
+ *    is the one that kills, it is met alone, and its deaths are counted.
  * 3. Nothing is held while a receiver runs. Of what it is given nothing changes when it polls,
  *    which is refused, or acknowledges.
  * 4. A failed commit loses nothing: what was to be written stays, for the next try.
@@ -127,9 +128,16 @@ int consumer_commit(evlog_consumer *consumer)
     return EVLOG_OK;
 }
 
+/* Just before or just after the event in whose receiver an earlier process died. */
+static int is_beside_death(const evlog_consumer *consumer)
+{
+    return consumer->mark.inside &&
+           (consumer->place + 1 == consumer->mark.seq || consumer->place == consumer->mark.seq);
+}
+
 static int commit_when_due(evlog_consumer *consumer)
 {
-    int is_due = consumer->place <= consumer->mark.most ||
+    int is_due = is_beside_death(consumer) ||
                  consumer->uncommitted_count >= consumer->options.commit_every ||
                  consumer->pending.size > PENDING_SIZE ||
                  consumer->place - consumer->position.checkpoint > PASS_COUNT;

@@ -86,12 +86,13 @@ int position_check_name(const char *name)
 struct change *change_new(const struct key *key, const void *value, size_t value_size,
                           uint64_t seq)
 {
-    struct change *change = malloc(sizeof *change + value_size);
+    struct change *change = malloc(sizeof *change + key->size + value_size);
     if (!change)
         return NULL;
-    *change = (struct change){.key = *key, .seq = seq, .value_size = value_size};
+    *change = (struct change){.key_size = key->size, .seq = seq, .value_size = value_size};
+    change->key = memcpy(change + 1, key->bytes, key->size);
     if (value) {
-        change->value = memcpy(change + 1, value, value_size);
+        change->value = memcpy(change->key + key->size, value, value_size);
         entry_seal(key->bytes, key->size, change->value, value_size);
     }
     return change;
@@ -275,17 +276,19 @@ static void count(struct position *position, int kind, int64_t more)
 
 static int make_change(struct env *env, struct writing *writing, const struct change *change)
 {
-    const struct key *key = &change->key;
     int is_new = 0, result;
+    if (change->is_superseded)
+        return EVLOG_OK;
     if (change->value) {
-        result = env_put(env, key->bytes, key->size, change->value, change->value_size, &is_new);
+        result = env_put(env, change->key, change->key_size, change->value, change->value_size,
+                         &is_new);
         if (result == EVLOG_OK && is_new)
-            count(&writing->position, key->bytes[0], 1);
+            count(&writing->position, change->key[0], 1);
         return result;
     }
-    result = env_delete(env, key->bytes, key->size);
+    result = env_delete(env, change->key, change->key_size);
     if (result == EVLOG_OK)
-        count(&writing->position, key->bytes[0], -1);
+        count(&writing->position, change->key[0], -1);
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
@@ -325,7 +328,7 @@ int position_write(struct store *store, const char *name,
         .store = store, .name = name, .edit = edit, .ctx = ctx, .changes = changes};
     size_t size = 512;
     for (const struct change *change = changes; change; change = change->next)
-        size += change->key.size + change->value_size + 64;
+        size += change->is_superseded ? 0 : change->key_size + change->value_size + 64;
     int result = env_write(store->state, ENV_FLUSH_BUT_LAST, size, fill, &writing);
     if (result == EVLOG_OK && position)
         *position = writing.position;

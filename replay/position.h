@@ -45,9 +45,9 @@ struct change {
     struct change *older; /* for state.c: in the same bucket */
     uint64_t seq;         /* the event it belongs to */
     uint64_t number;      /* among all of its consumer: pending_add gives it */
-    struct key key;
-    unsigned char *value; /* sealed; in the same block of memory as this */
-    size_t value_size;
+    int is_superseded;    /* a later change of the same key is written with it */
+    size_t key_size, value_size;
+    unsigned char *key, *value; /* in the same block of memory; the value is sealed */
 };
 
 /* Makes a change from what was packed, and seals it; NULL: no memory. free() it. */

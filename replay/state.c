@@ -29,9 +29,18 @@
 
 /* ------------------------------------------------------------- pending ---- */
 
-static struct change **bucket_of(struct pending *pending, const struct key *key)
+static struct change **bucket_of(struct pending *pending, const void *key, size_t key_size)
 {
-    return &pending->buckets[XXH3_64bits(key->bytes, key->size) % CHANGE_BUCKETS];
+    return &pending->buckets[XXH3_64bits(key, key_size) % CHANGE_BUCKETS];
+}
+
+/* The newest change of a key; NULL: none. */
+static struct change *find(struct pending *pending, const void *key, size_t key_size)
+{
+    struct change *change = *bucket_of(pending, key, key_size);
+    while (change && (change->key_size != key_size || memcmp(change->key, key, key_size) != 0))
+        change = change->older;
+    return change;
 }
 
 void pending_begin(struct pending *pending)
@@ -48,11 +57,12 @@ void pending_free(struct pending *pending)
 
 static void append(struct pending *pending, struct change *change)
 {
-    struct change **bucket = bucket_of(pending, &change->key);
+    struct change **bucket = bucket_of(pending, change->key, change->key_size);
     change->next = NULL;
+    change->is_superseded = 0;
     *pending->end = change;
     pending->end = &change->next;
-    pending->size += sizeof *change + change->value_size;
+    pending->size += sizeof *change + change->key_size + change->value_size;
     change->older = *bucket;
     *bucket = change;
 }
@@ -99,9 +109,25 @@ void pending_cut(struct pending *pending, uint64_t number)
         changes_free(take_out(pending, UINT64_MAX, number + 1, UINT64_MAX));
 }
 
+/* Of several changes of one key the last one counts: the others need not be written. */
+static void supersede(struct change *changes)
+{
+    struct pending seen;
+    pending_begin(&seen);
+    for (struct change *change = changes, *next; change; change = next) {
+        struct change *before = find(&seen, change->key, change->key_size);
+        next = change->next;
+        append(&seen, change);
+        if (before)
+            before->is_superseded = 1;
+    }
+}
+
 struct change *pending_take(struct pending *pending, uint64_t seq, uint64_t number)
 {
-    return take_out(pending, seq, 0, number);
+    struct change *taken = take_out(pending, seq, 0, number);
+    supersede(taken);
+    return taken;
 }
 
 void pending_back(struct pending *pending, struct change *changes)
@@ -111,15 +137,6 @@ void pending_back(struct pending *pending, struct change *changes)
         end = &(*end)->next;
     *end = pending->first;
     take_over(pending, changes);
-}
-
-static const struct change *find(struct pending *pending, const struct key *key)
-{
-    const struct change *change = *bucket_of(pending, key);
-    while (change && (change->key.size != key->size ||
-                      memcmp(change->key.bytes, key->bytes, key->size) != 0))
-        change = change->older;
-    return change;
 }
 
 /* --------------------------------------------------------------- values ---- */
@@ -169,7 +186,7 @@ static int check_key(const void *key, size_t key_size)
 static int look_up(evlog_consumer *consumer, const struct key *key, const void **value,
                    size_t *value_size)
 {
-    const struct change *change = find(&consumer->pending, key);
+    const struct change *change = find(&consumer->pending, key->bytes, key->size);
     size_t size;
     if (change && !change->value)
         return error_set(EVLOG_NOTFOUND, "consumer %s: no such key in its state", consumer->name);
@@ -190,7 +207,8 @@ static int add(evlog_consumer *consumer, struct change *change)
 {
     if (!change)
         return error_nomem();
-    if (consumer->pending.size + sizeof *change + change->value_size > EVLOG_STATE_PENDING_MAX) {
+    if (consumer->pending.size + sizeof *change + change->key_size + change->value_size >
+        EVLOG_STATE_PENDING_MAX) {
         free(change);
         return error_set(EVLOG_LIMIT,
                          "consumer %s: more than %d bytes of state wait for an acknowledgement",

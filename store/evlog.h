@@ -546,7 +546,7 @@ typedef struct evlog_consumer_options {
     uint32_t attempt_max;     /* 0: 3 */
     uint32_t backoff_ms;      /* before the second attempt, doubled for each more; 0: 100 */
     uint32_t backoff_max_ms;  /* 0: 30000 */
-    uint32_t commit_every;    /* events; 0: 256; 1: after each */
+    uint32_t commit_every;    /* events; 0: 4096; 1: after each */
     uint32_t claim_wait_ms;   /* how long to wait for a consumer that another process has */
     uint64_t behind_count;    /* 0: 1024 */
     evlog_pace pace;

@@ -89,7 +89,7 @@ static void open_log(struct world *world, const char *path)
     evlog_options options = {.durability = world->filling.durability, .flush_every_ms = 1};
     CHECK(evlog_open(path, &options, &world->log) == EVLOG_OK);
     CHECK(evlog_define(world->log, LOAD_TYPE, 0, NULL, &world->signal) == EVLOG_OK);
-    CHECK(evlog_connect(world->log, world->signal, NULL, hear, &world->heard) == EVLOG_OK);
+    CHECK(evlog_connect(world->log, world->signal, NULL, hear, &world->heard, NULL) == EVLOG_OK);
 }
 
 /* Something that takes room, until it is removed. */
