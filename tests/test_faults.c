@@ -13,7 +13,7 @@
 #include "faults.h"
 
 #define EVENTS_MAX 4096
-#define MANY 20
+#define MANY 10
 
 static const struct fault faults[] = {
     {"no memory", MEMORY, REFUSED, ENOMEM, 0},
