@@ -13,7 +13,8 @@
 #include "faults.h"
 
 #define EVENTS_MAX 4096
-#define MANY 20
+#define MANY 10
+#define LARGE 12000
 
 static const struct fault faults[] = {
     {"no memory", MEMORY, REFUSED, ENOMEM, 0},
@@ -119,6 +120,15 @@ static int send_one(struct world *world)
 static int send_many(struct world *world)
 {
     return send(world, MANY, NULL);
+}
+
+/* One that wants pages of its own, which the map, as large as the file, has no room for. */
+static int send_large(struct world *world)
+{
+    unsigned char data[LOAD_SIZE_MAX];
+    while (load_make((struct load){.number = world->next_number, .count = 1}, data) < LARGE)
+        world->next_number++;
+    return send(world, 1, NULL);
 }
 
 /* From a source that the log does not know yet. */
@@ -241,6 +251,7 @@ static const struct operation operations[] = {
     {"sending one, fast", send_one, OPEN, EVLOG_FAST},
     {"sending many", send_many, OPEN, EVLOG_DURABLE},
     {"sending many, fast", send_many, OPEN, EVLOG_FAST},
+    {"sending a large one", send_large, OPEN, EVLOG_DURABLE},
     {"sending from elsewhere", send_from_elsewhere, OPEN, EVLOG_DURABLE},
     {"connecting", connect_more, READS, EVLOG_FAST},
     {"replaying", replay, READS, EVLOG_DURABLE},
