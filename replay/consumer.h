@@ -40,6 +40,7 @@ struct evlog_consumer {
     uint64_t chain;      /* of that one; 0: not known */
     uint64_t out, acked; /* by hand: the last handed out, and the last acknowledged */
     int is_caught_up;
+    uint64_t no_retry_at, no_retry_count; /* the checkpoint and count at which none was due */
 
     uint64_t seq; /* the event in hand, perhaps between two attempts; 0: none */
     uint32_t attempt, failure_count;

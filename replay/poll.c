@@ -440,39 +440,61 @@ static int hand_out_again(struct poll *poll, evlog_parked *parked,
     return settle_retry(consumer, parked, NULL);
 }
 
-/* Takes up a parked event that is to be retried. */
+/* Reads a parked event. EVLOG_DAMAGED also when it is no longer there. */
+static int read_parked(struct reader *reader, struct store *store, uint64_t seq)
+{
+    uint64_t first, last;
+    int result = store_bounds(store, &first, &last);
+    if (result)
+        return result;
+    if (seq < first || seq > last)
+        return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": it is no longer in the log", seq);
+    return reader_read(reader, store, seq, seq, 1);
+}
+
+static int retry_one(struct poll *poll, evlog_parked *parked)
+{
+    evlog_consumer *consumer = poll->consumer;
+    struct reader reader = {.events = NULL};
+    char why[SENTENCE_SIZE] = "";
+    int is_damaged = 0;
+    int result = read_parked(&reader, consumer->log->store, parked->seq);
+    if (result == EVLOG_DAMAGED) {
+        is_damaged = 1;
+        snprintf(why, sizeof why, "%s", evlog_errmsg());
+        result = EVLOG_OK;
+    }
+    if (result == EVLOG_OK)
+        result = begin_retry(consumer, parked);
+    parked->error = why;
+    if (result == EVLOG_OK)
+        result = is_damaged ? settle_retry(consumer, parked, why)
+                            : hand_out_again(poll, parked, &reader.events[0]);
+    reader_free(&reader);
+    return result;
+}
+
+/* By hand, one parked ahead of the checkpoint waits for it, or it would come in its turn once more. */
+static int is_retry_due(const evlog_consumer *consumer)
+{
+    const struct position *position = &consumer->position;
+    return position->retry_count > 0 && (position->retry_count != consumer->no_retry_count ||
+                                         position->checkpoint != consumer->no_retry_at);
+}
+
+/* Takes up the first parked event that is to be retried, if it is due. */
 static int retry(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
-    struct store *store = consumer->log->store;
-    struct reader reader = {.events = NULL};
-    char why[SENTENCE_SIZE];
-    uint64_t first, last;
     evlog_parked parked;
-    int result = parked_next_retry(store, consumer->name, &parked);
-    if (result == EVLOG_NOTFOUND) {
-        consumer->position.retry_count = 0;
-        return EVLOG_OK;
-    }
-    if (result == EVLOG_OK)
-        result = begin_retry(consumer, &parked);
-    if (result == EVLOG_OK)
-        result = store_bounds(store, &first, &last);
-    if (result)
+    int result = parked_next_retry(consumer->log->store, consumer->name, &parked);
+    if (result == EVLOG_OK && parked.seq <= consumer->position.checkpoint)
+        return retry_one(poll, &parked);
+    if (result && result != EVLOG_NOTFOUND)
         return result;
-    if (parked.seq < first || parked.seq > last)
-        result =
-            error_set(EVLOG_DAMAGED, "event %" PRIu64 ": it is no longer in the log", parked.seq);
-    else
-        result = reader_read(&reader, store, parked.seq, parked.seq, 1);
-    snprintf(why, sizeof why, "%s", result ? evlog_errmsg() : "");
-    parked.error = why;
-    if (result == EVLOG_OK)
-        result = hand_out_again(poll, &parked, &reader.events[0]);
-    else if (result == EVLOG_DAMAGED)
-        result = settle_retry(consumer, &parked, why);
-    reader_free(&reader);
-    return result;
+    consumer->no_retry_count = consumer->position.retry_count;
+    consumer->no_retry_at = consumer->position.checkpoint;
+    return EVLOG_OK;
 }
 
 /* --------------------------------------------------------------- more events ---- */
@@ -536,7 +558,7 @@ static int step(struct poll *poll)
     evlog_consumer *consumer = poll->consumer;
     if (consumer->position.is_paused)
         return NOTHING;
-    if (consumer->position.retry_count > 0)
+    if (is_retry_due(consumer))
         return retry(poll);
     if (consumer->at < consumer->reader.count)
         return deal_with(poll);
@@ -582,8 +604,7 @@ static int wait_for_more(struct poll *poll)
         result = store_bounds(consumer->log->store, &first, &head);
     if (result || is_stopped(consumer))
         return result;
-    if (!consumer->position.is_paused &&
-        (head > consumer->place || consumer->position.retry_count))
+    if (!consumer->position.is_paused && (head > consumer->place || is_retry_due(consumer)))
         return EVLOG_OK;
     if (consumer->position.checkpoint < done_seq(consumer)) { /* some that were not wanted */
         if (pace_now_us() - consumer->committed_us > PASS_AFTER_US)

@@ -690,7 +690,7 @@ EVLOG_API int evlog_each_parked(evlog *log, const char *name,
 
 /*
  * Has a parked event, or with seq 0 all of them, handed out again by the consumer's next poll, in whichever
- * process. One that fails again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such
+ * process (or, by hand, when the checkpoint has passed it). One that fails again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such
  * consumer or parked event.
  */
 EVLOG_API int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count);
