@@ -43,7 +43,8 @@ static int check_options(const evlog_consumer_options *options)
     if (options->on_failure < 0 || options->on_failure > EVLOG_FAILURE_SKIP)
         return error_set(EVLOG_INVALID, "on_failure: %d is no EVLOG_FAILURE_...",
                          options->on_failure);
-    return pace_check(&options->pace);
+    int result = pace_check(&options->pace);
+    return result ? result : filter_check(options->types, options->type_count);
 }
 
 static evlog_consumer_options with_defaults(const evlog_consumer_options *options)
@@ -86,17 +87,10 @@ static int write_filter(evlog_consumer *consumer)
 
 static int begin_filter(evlog_consumer *consumer)
 {
-    struct filter checked;
-    const evlog_consumer_options *options = &consumer->options;
     size_t count;
     int result = EVLOG_OK;
-    if (options->type_count) {
-        result = filter_begin(&checked, options->types, options->type_count);
-        if (result)
-            return result;
-        filter_free(&checked);
+    if (consumer->options.type_count)
         result = write_filter(consumer);
-    }
     if (result == EVLOG_OK)
         result = types_read(consumer->log->store, consumer->name, &consumer->types, &count);
     if (result == EVLOG_OK)
