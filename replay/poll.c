@@ -526,16 +526,18 @@ static int refresh(evlog_consumer *consumer)
 static int step(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
+    int result = EVLOG_OK;
+    if (pace_now_us() - consumer->refreshed_us > REFRESH_US)
+        result = refresh(consumer);
+    if (result)
+        return result;
     if (consumer->position.is_paused)
         return NOTHING;
     if (consumer->position.retry_count > 0)
         return retry(poll);
     if (consumer->at < consumer->reader.count)
         return deal_with(poll);
-    int result = read_more(consumer);
-    if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
-        result = refresh(consumer);
-    return result;
+    return read_more(consumer);
 }
 
 /* ------------------------------------------------------------------ waiting ---- */
@@ -612,8 +614,6 @@ static int run_poll(struct poll *poll)
                 result = commit_when_due(consumer);
             if (!wait_until_due(poll))
                 break;
-            if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
-                result = refresh(consumer);
         } else if (result == NOTHING) {
             result = settle(poll);
             if (result || poll->count > 0 || pace_now_us() >= poll->deadline_us)
