@@ -43,7 +43,7 @@
 #define PASS_COUNT 16384       /* nor for more of them */
 #define PENDING_SIZE ((size_t)1 << 20)
 #define REFRESH_US 100000 /* how soon a pause is noticed */
-#define SENTENCE_SIZE 512
+#define SENTENCE_SIZE (EVLOG_PARKED_ERROR_SIZE_MAX + 1)
 
 /* What a step comes to, besides EVLOG_OK, one thing dealt with, and the errors. */
 enum { NOTHING = 1, LATER = 2 };
