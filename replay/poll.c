@@ -348,13 +348,13 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
     uint64_t before = consumer->pending.number;
     int result = call(poll, read, consumer->attempt, record->seq, why);
     shared_mark_leave(shared, slot);
+    pace_handed(&consumer->pace);
     if (result) {
         pending_cut(&consumer->pending, before);
         result = fail(consumer, record, why);
         poll->count += consumer->seq == 0;
         return result;
     }
-    pace_handed(&consumer->pace);
     consumer->done_count++;
     consumer->out = record->seq;
     consumer->tag = last_tag(consumer);
