@@ -336,8 +336,10 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
     char why[SENTENCE_SIZE];
     if (deaths >= EVLOG_DEATHS_MAX) {
         consumer->mark.inside = 0;
+        consumer->attempt--; /* it is not handed out this time */
         int given_up =
             give_up(consumer, record, "its receiver did not return: the process died in it");
+        consumer->attempt += consumer->seq != 0;
         poll->count += consumer->seq == 0;
         return given_up;
     }
