@@ -143,7 +143,8 @@ static int commit_when_due(evlog_consumer *consumer)
 /* ------------------------------------------------------------- handing out ---- */
 
 /* To all who are connected; the first failure is the event's. */
-static int call_connected(evlog_consumer *consumer, const evlog_event *event, char *why)
+static int call_connected(evlog_consumer *consumer, const evlog_event *event, int is_replay,
+                          char *why)
 {
     int failed = 0;
     if (!event->signal || !evlog_is_enabled(event->signal))
@@ -152,7 +153,7 @@ static int call_connected(evlog_consumer *consumer, const evlog_event *event, ch
     for (size_t i = 0; i < receivers->count; i++) {
         const struct connection *connection = receivers->connections[i];
         const char *sentence;
-        if (event->is_replay && connection->replay == EVLOG_REPLAY_REFUSE) {
+        if (is_replay && connection->replay == EVLOG_REPLAY_REFUSE) {
             consumer->refused_count++;
             continue;
         }
@@ -179,9 +180,9 @@ static int call(struct poll *poll, const struct reader_event *read, uint32_t att
     evlog_consumer *consumer = poll->consumer;
     const char *sentence = "";
     evlog_signal *signal = signal_find(consumer->log, read->type->text[0]);
-    int is_replay = consumer->options.replay != EVLOG_REPLAY_SILENT &&
-                    read->record.seq <= consumer->position.replay_last_seq;
-    evlog_event event = event_of(&read->record, read->type, read->source, signal, is_replay);
+    int is_replay = read->record.seq <= consumer->position.replay_last_seq;
+    int says_so = is_replay && consumer->options.replay != EVLOG_REPLAY_SILENT;
+    evlog_event event = event_of(&read->record, read->type, read->source, signal, says_so);
     struct connection connection = {.receiver = poll->receiver, .ctx = poll->ctx};
     int result;
     event.attempt = attempt;
@@ -190,7 +191,7 @@ static int call(struct poll *poll, const struct reader_event *read, uint32_t att
     if (poll->receiver)
         result = receivers_call(&connection, &event, &sentence);
     else
-        result = call_connected(consumer, &event, why);
+        result = call_connected(consumer, &event, is_replay, why);
     if (*sentence)
         snprintf(why, SENTENCE_SIZE, "%s", sentence);
     if (result && !*why)
