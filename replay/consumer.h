@@ -52,6 +52,7 @@ struct evlog_consumer {
     void *value;   /* the last one that evlog_state_get read from the file */
     uint64_t done_count, refused_count, skipped_count; /* not written yet */
     uint64_t uncommitted_count; /* events handed out since the last commit */
+    int must_commit;            /* the last commit failed */
     int64_t uncommitted_since_us, committed_us, refreshed_us;
 };
 
