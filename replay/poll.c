@@ -40,7 +40,7 @@
 
 #define BATCH 1024
 #define COMMIT_AFTER_US 100000 /* an event that was handed out is not uncommitted for longer */
-#define PASS_AFTER_US 1000000  /* nor is passing over unwanted ones, while waiting */
+#define PASS_AFTER_US 1000000  /* nor is passing over unwanted ones, with nothing more to do */
 #define PASS_COUNT 16384       /* nor for more of them */
 #define PENDING_SIZE ((size_t)1 << 20)
 #define REFRESH_US 100000 /* how soon a pause is noticed */
@@ -585,11 +585,8 @@ static int wait_for_more(struct poll *poll)
     if (!consumer->position.is_paused &&
         (head > consumer->place || consumer->position.retry_count))
         return EVLOG_OK;
-    if (consumer->position.checkpoint < done_seq(consumer)) { /* some that were not wanted */
-        if (pace_now_us() - consumer->committed_us > PASS_AFTER_US)
-            return consumer_commit(consumer);
-        wait_us = wait_us < PASS_AFTER_US ? wait_us : PASS_AFTER_US;
-    }
+    if (consumer->position.checkpoint < done_seq(consumer) && wait_us > PASS_AFTER_US)
+        wait_us = PASS_AFTER_US; /* some were not wanted: settle() writes it down then */
     if (wait_us > 0)
         shared_wait(shared, ticket, wait_us);
     return EVLOG_OK;
@@ -603,7 +600,8 @@ static int settle(struct poll *poll)
         consumer->is_caught_up = 1;
         tell(consumer, EVLOG_NOTICE_CAUGHT_UP, consumer->place, consumer->place, "");
     }
-    return consumer->uncommitted_count ? consumer_commit(consumer) : EVLOG_OK;
+    int has_waited = pace_now_us() - consumer->committed_us > PASS_AFTER_US;
+    return consumer->uncommitted_count || has_waited ? consumer_commit(consumer) : EVLOG_OK;
 }
 
 /* --------------------------------------------------------------------- poll ---- */
