@@ -43,7 +43,8 @@ static int check_options(const evlog_consumer_options *options)
     if (options->on_failure < 0 || options->on_failure > EVLOG_FAILURE_SKIP)
         return error_set(EVLOG_INVALID, "on_failure: %d is no EVLOG_FAILURE_...",
                          options->on_failure);
-    return pace_check(&options->pace);
+    int result = pace_check(&options->pace);
+    return result ? result : filter_check(options->types, options->type_count);
 }
 
 static evlog_consumer_options with_defaults(const evlog_consumer_options *options)
@@ -86,17 +87,10 @@ static int write_filter(evlog_consumer *consumer)
 
 static int begin_filter(evlog_consumer *consumer)
 {
-    struct filter checked;
-    const evlog_consumer_options *options = &consumer->options;
     size_t count;
     int result = EVLOG_OK;
-    if (options->type_count) {
-        result = filter_begin(&checked, options->types, options->type_count);
-        if (result)
-            return result;
-        filter_free(&checked);
+    if (consumer->options.type_count)
         result = write_filter(consumer);
-    }
     if (result == EVLOG_OK)
         result = types_read(consumer->log->store, consumer->name, &consumer->types, &count);
     if (result == EVLOG_OK)
@@ -112,20 +106,6 @@ static int is_open_here(const evlog *log, const char *name)
         if (strcmp(other->name, name) == 0)
             return 1;
     return 0;
-}
-
-int consumer_claim(evlog *log, const char *name, unsigned slot, uint32_t wait_ms)
-{
-    int64_t until_us = pace_now_us() + (int64_t)wait_ms * 1000;
-    for (;;) {
-        pid_t holder = 0;
-        int result = shared_claim(log->store->shared, slot, &holder);
-        if (result != EVLOG_BUSY)
-            return result;
-        if (pace_now_us() >= until_us)
-            return error_set(EVLOG_BUSY, "consumer %s: process %d has it", name, (int)holder);
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
 }
 
 /* Takes a place in the list, if no other in this process has it. */
@@ -155,6 +135,95 @@ static void delist(evlog_consumer *consumer)
     if (*at)
         *at = consumer->next;
     pthread_mutex_unlock(&log->lock);
+}
+
+/* One of this process may have the slot, for a moment: claims do not exclude each other there. */
+static int is_slot_taken_here(const evlog *log, unsigned slot)
+{
+    for (evlog_consumer *other = log->consumers; other; other = other->next)
+        if (other->has_claim && other->slot == slot)
+            return 1;
+    return 0;
+}
+
+static int claim_slot(evlog_consumer *consumer, pid_t *holder)
+{
+    evlog *log = consumer->log;
+    int result = EVLOG_BUSY;
+    *holder = log->pid;
+    pthread_mutex_lock(&log->lock);
+    if (!is_slot_taken_here(log, consumer->position.slot))
+        result = shared_claim(log->store->shared, consumer->position.slot, holder);
+    if (result == EVLOG_OK) {
+        consumer->has_claim = 1;
+        consumer->slot = consumer->position.slot;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return result;
+}
+
+static void release_slot(evlog_consumer *consumer)
+{
+    evlog *log = consumer->log;
+    pthread_mutex_lock(&log->lock);
+    if (consumer->has_claim)
+        shared_release(log->store->shared, consumer->slot);
+    consumer->has_claim = 0;
+    pthread_mutex_unlock(&log->lock);
+}
+
+static int is_held(const evlog_consumer *consumer, pid_t holder)
+{
+    if (holder > 0)
+        return error_set(EVLOG_BUSY, "consumer %s: process %d has it", consumer->name,
+                         (int)holder);
+    return error_set(EVLOG_BUSY, "consumer %s: a process of another pid namespace has it",
+                     consumer->name);
+}
+
+/* Claims the slot that its entry names, and still names when it is claimed. */
+static int claim(evlog_consumer *consumer, uint32_t wait_ms)
+{
+    int64_t until_us = pace_now_us() + (int64_t)wait_ms * 1000;
+    struct store *store = consumer->log->store;
+    for (;;) {
+        pid_t holder;
+        int result = position_read(store, consumer->name, &consumer->position);
+        if (result)
+            return result;
+        result = claim_slot(consumer, &holder);
+        if (result == EVLOG_OK) {
+            result = position_read(store, consumer->name, &consumer->position);
+            if (result == EVLOG_OK && consumer->position.slot == consumer->slot)
+                return EVLOG_OK;
+            release_slot(consumer); /* it was removed meanwhile, and perhaps made again */
+            if (result)
+                return result;
+        } else if (result != EVLOG_BUSY) {
+            return result;
+        } else if (pace_now_us() >= until_us) {
+            return is_held(consumer, holder);
+        } else {
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        }
+    }
+}
+
+int consumer_take(evlog_consumer *consumer, uint32_t wait_ms)
+{
+    int result = enlist(consumer);
+    if (result)
+        return result;
+    result = claim(consumer, wait_ms);
+    if (result)
+        delist(consumer);
+    return result;
+}
+
+void consumer_let_go(evlog_consumer *consumer)
+{
+    release_slot(consumer);
+    delist(consumer);
 }
 
 /* ---------------------------------------------------------------- opening ---- */
@@ -211,9 +280,7 @@ static int check_place(const evlog_consumer *consumer)
 static int begin(evlog_consumer *consumer)
 {
     struct store *store = consumer->log->store;
-    int result = position_read(store, consumer->name, &consumer->position);
-    if (result == EVLOG_OK)
-        result = check_place(consumer);
+    int result = check_place(consumer);
     if (result == EVLOG_OK)
         result = begin_filter(consumer);
     if (result)
@@ -236,17 +303,17 @@ static int open_consumer(evlog_consumer *consumer)
 {
     int result = make_new(consumer);
     if (result == EVLOG_OK)
-        result = consumer_claim(consumer->log, consumer->name, consumer->position.slot,
-                                consumer->options.claim_wait_ms);
-    consumer->has_claim = result == EVLOG_OK;
-    return result ? result : begin(consumer);
+        result = consumer_take(consumer, consumer->options.claim_wait_ms);
+    if (result)
+        return result;
+    result = begin(consumer);
+    if (result)
+        consumer_let_go(consumer);
+    return result;
 }
 
 static void destroy(evlog_consumer *consumer)
 {
-    if (consumer->has_claim)
-        shared_release(consumer->log->store->shared, consumer->position.slot);
-    delist(consumer);
     pending_free(&consumer->pending);
     filter_free(&consumer->filter);
     free(consumer->types);
@@ -290,9 +357,7 @@ int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_optio
     strcpy(consumer->name, name);
     pending_begin(&consumer->pending);
     consumer->held = UINT64_MAX;
-    result = enlist(consumer);
-    if (result == EVLOG_OK)
-        result = open_consumer(consumer);
+    result = open_consumer(consumer);
     if (result) {
         destroy(consumer);
         log_leave(log);
@@ -315,6 +380,7 @@ int evlog_consumer_close(evlog_consumer *consumer)
         return error_set(EVLOG_BUSY, "consumer %s: it is being polled", consumer->name);
     }
     result = consumer_commit(consumer);
+    consumer_let_go(consumer);
     destroy(consumer);
     log_leave(log);
     log_leave(log);

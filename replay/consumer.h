@@ -28,7 +28,8 @@ struct evlog_consumer {
     char **types;                   /* of the filter, owned */
     struct filter filter;
     struct pace pace;
-    int has_claim;
+    int has_claim; /* on the slot; under the log's lock */
+    unsigned slot;
     atomic_int is_polling;
     _Atomic uint32_t stop; /* a futex of this process */
 
@@ -52,6 +53,7 @@ struct evlog_consumer {
     void *value;   /* the last one that evlog_state_get read from the file */
     uint64_t done_count, refused_count, skipped_count; /* not written yet */
     uint64_t uncommitted_count; /* events handed out since the last commit */
+    int must_commit;            /* the last commit failed */
     int64_t uncommitted_since_us, committed_us, refreshed_us;
 };
 
@@ -63,10 +65,12 @@ void consumer_leave(evlog_consumer *consumer);
 int consumer_commit(evlog_consumer *consumer);
 
 /*
- * Claims a consumer's slot, waiting for another process for a while. EVLOG_BUSY: it has it
- * still; named. (Whether this process has it open already is not asked here.)
+ * Takes a consumer, of which log and name are known, for this handle alone: nobody else opens,
+ * moves or removes it. Waits for another process for a while. EVLOG_BUSY: named;
+ * EVLOG_NOTFOUND: no such consumer. Its position is read.
  */
-int consumer_claim(evlog *log, const char *name, unsigned slot, uint32_t wait_ms);
+int consumer_take(evlog_consumer *consumer, uint32_t wait_ms);
+void consumer_let_go(evlog_consumer *consumer);
 
 /* --------------------------------------------------------- consumers.c ---- */
 

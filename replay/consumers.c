@@ -168,35 +168,31 @@ int evlog_each_consumer(evlog *log, const char *name,
 
 /* ----------------------------------------------------------- changing them ---- */
 
-/* Reads a consumer's entry and claims it, so that nobody is at work with it. */
-static int take(evlog *log, const char *name, struct position *position)
+/* Takes a consumer, so that nobody is at work with it. */
+static int take(evlog *log, const char *name, evlog_consumer *taken)
 {
-    if (log->store->read_only)
-        return error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
-    int result = position_read(log->store, name, position);
+    int result = position_check_name(name);
     if (result)
         return result;
-    if (is_open_here(log, name))
-        return error_set(EVLOG_BUSY, "consumer %s: this process (%d) has it open", name,
-                         (int)log->pid);
-    result = consumer_claim(log, name, position->slot, 0);
-    if (result == EVLOG_OK)
-        result = position_read(log->store, name, position);
-    return result;
+    if (log->store->read_only)
+        return error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
+    *taken = (evlog_consumer){.log = log};
+    strcpy(taken->name, name);
+    return consumer_take(taken, 0);
 }
 
 int evlog_consumer_remove(evlog *log, const char *name)
 {
-    struct position position;
+    evlog_consumer taken;
     int result = log_enter(log);
     if (result)
         return result;
-    result = take(log, name, &position);
+    result = take(log, name, &taken);
     if (result == EVLOG_OK) {
         result = position_remove(log->store, name);
         if (result == EVLOG_OK)
-            shared_mark_begin(log->store->shared, position.slot, 0);
-        shared_release(log->store->shared, position.slot);
+            shared_mark_begin(log->store->shared, taken.slot, 0);
+        consumer_let_go(&taken);
     }
     log_leave(log);
     return result;
@@ -267,16 +263,16 @@ static int reset(evlog *log, const char *name, const struct position *position,
 int evlog_consumer_reset(evlog *log, const char *name, const evlog_start *start, int dry_run,
                          evlog_reset *told)
 {
-    struct position position;
+    evlog_consumer taken;
     if (!start)
         return error_set(EVLOG_INVALID, "no start is given");
     int result = log_enter(log);
     if (result)
         return result;
-    result = take(log, name, &position);
+    result = take(log, name, &taken);
     if (result == EVLOG_OK) {
-        result = reset(log, name, &position, start, dry_run, told);
-        shared_release(log->store->shared, position.slot);
+        result = reset(log, name, &taken.position, start, dry_run, told);
+        consumer_let_go(&taken);
     }
     log_leave(log);
     return result;

@@ -13,7 +13,7 @@
 #include "log.h"
 #include "names.h"
 
-static int check(const char *const *types, size_t type_count)
+int filter_check(const char *const *types, size_t type_count)
 {
     if (type_count > EVLOG_PATTERNS_MAX)
         return error_set(EVLOG_LIMIT, "%zu event types, more than %d", type_count,
@@ -35,7 +35,7 @@ static int check(const char *const *types, size_t type_count)
 
 int filter_begin(struct filter *filter, const char *const *types, size_t type_count)
 {
-    int result = check(types, type_count);
+    int result = filter_check(types, type_count);
     if (result)
         return result;
     unsigned char *wanted = calloc(EVLOG_TYPES_MAX + 1, 1);

@@ -13,6 +13,9 @@ struct filter {
     unsigned char *wanted; /* by type number: 0 not asked yet, 1 yes, 2 no */
 };
 
+/* EVLOG_INVALID, EVLOG_LIMIT: no types that a filter could have. */
+int filter_check(const char *const *types, size_t type_count);
+
 /* Checks the types. EVLOG_INVALID, EVLOG_LIMIT, EVLOG_NOMEM: then nothing has to be freed. */
 int filter_begin(struct filter *filter, const char *const *types, size_t type_count);
 void filter_free(struct filter *filter);

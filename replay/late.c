@@ -21,52 +21,74 @@
 #include "signals.h"
 #include "start.h"
 
+#define PIECE 1024 /* seqs; whoever disconnects himself costs no more than the rest of one */
+
+/* A piece of history on its way. */
+struct piece {
+    struct connection *connection;
+    uint64_t passed;   /* events that were not handed over, since it had been disconnected */
+    uint64_t last_seq; /* of the last that was; 0: none */
+};
+
 /* The receiver of its history, which stops when it has been disconnected. */
 static int hand_over(const evlog_event *event, void *ctx)
 {
-    struct connection *connection = ctx;
+    struct piece *piece = ctx;
     const char *sentence;
-    if (atomic_load(&connection->is_gone))
+    if (atomic_load(&piece->connection->is_gone)) {
+        piece->passed++;
         return 0;
-    return receivers_call(connection, event, &sentence);
+    }
+    piece->last_seq = event->seq;
+    return receivers_call(piece->connection, event, &sentence);
 }
 
-static void add_up(evlog_outcome *sum, const evlog_outcome *piece)
+static void add_up(evlog_outcome *sum, const evlog_outcome *outcome, const struct piece *piece)
 {
     if (!sum->first_failed_seq) {
-        sum->first_failed_seq = piece->first_failed_seq;
-        sum->receiver_result = piece->receiver_result;
+        sum->first_failed_seq = outcome->first_failed_seq;
+        sum->receiver_result = outcome->receiver_result;
     }
-    sum->delivered += piece->delivered;
-    sum->failed += piece->failed;
-    sum->damaged += piece->damaged;
+    sum->delivered += outcome->delivered - piece->passed;
+    sum->failed += outcome->failed;
+    sum->damaged += outcome->damaged;
     if (piece->last_seq)
         sum->last_seq = piece->last_seq;
+}
+
+/* Hands out the history from `first` to `last`. */
+static int hand_out(evlog *log, struct connection *connection, uint64_t first, uint64_t last,
+                    const evlog_connect_options *options, evlog_outcome *outcome)
+{
+    const char *types[] = {connection->signal ? evlog_signal_type(connection->signal) : ""};
+    struct piece piece = {.connection = connection};
+    evlog_outcome of_piece = {.delivered = 0};
+    evlog_range range = {.first_seq = first,
+                         .last_seq = last,
+                         .types = types,
+                         .type_count = connection->signal ? 1 : 0,
+                         .keep_going = options->keep_going};
+    int result = evlog_replay(log, &range, hand_over, &piece, &of_piece);
+    add_up(outcome, &of_piece, &piece);
+    return result;
 }
 
 /* Hands out the history after `position`, and makes the connection live. */
 static int catch_up(evlog *log, struct connection *connection, uint64_t position,
                     const evlog_connect_options *options, evlog_outcome *outcome)
 {
-    const char *types[] = {connection->signal ? evlog_signal_type(connection->signal) : ""};
     uint64_t first, head;
     int result = store_bounds(log->store, &first, &head);
     while (result == EVLOG_OK && !atomic_load(&connection->is_gone)) {
-        evlog_outcome piece = {.delivered = 0};
-        evlog_range range = {.first_seq = position + 1,
-                             .last_seq = head,
-                             .types = types,
-                             .type_count = connection->signal ? 1 : 0,
-                             .keep_going = options->keep_going};
-        if (head > position) {
-            result = evlog_replay(log, &range, hand_over, connection, &piece);
-            position = head;
-        }
-        add_up(outcome, &piece);
-        if (result == EVLOG_OK && receivers_go_live(log, connection, position))
+        if (position < head) {
+            uint64_t last = head - position > PIECE ? position + PIECE : head;
+            result = hand_out(log, connection, position + 1, last, options, outcome);
+            position = last;
+        } else if (receivers_go_live(log, connection, position)) {
             break;
-        if (result == EVLOG_OK)
+        } else {
             result = store_bounds(log->store, &first, &head);
+        }
     }
     return result;
 }

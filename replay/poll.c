@@ -16,7 +16,8 @@
  *    is the one that kills, it is met alone, and its deaths are counted.
  * 3. Nothing is held while a receiver runs. Of what it is given nothing changes when it polls,
  *    which is refused, or acknowledges.
- * 4. A failed commit loses nothing: what was to be written stays, for the next try.
+ * 4. A failed commit loses nothing: what was to be written stays, and the next poll tries it before
+ *    it hands out more.
  *
  * Waiting. With nothing to do it takes a ticket, looks once more, and sleeps until some process
  * commits. For its own times (the next attempt, the pace) it sleeps on a word of its own, so that
@@ -40,11 +41,11 @@
 
 #define BATCH 1024
 #define COMMIT_AFTER_US 100000 /* an event that was handed out is not uncommitted for longer */
-#define PASS_AFTER_US 1000000  /* nor is passing over unwanted ones, while waiting */
+#define PASS_AFTER_US 1000000  /* nor is passing over unwanted ones, with nothing more to do */
 #define PASS_COUNT 16384       /* nor for more of them */
 #define PENDING_SIZE ((size_t)1 << 20)
 #define REFRESH_US 100000 /* how soon a pause is noticed */
-#define SENTENCE_SIZE 512
+#define SENTENCE_SIZE (EVLOG_PARKED_ERROR_SIZE_MAX + 1)
 
 /* What a step comes to, besides EVLOG_OK, one thing dealt with, and the errors. */
 enum { NOTHING = 1, LATER = 2 };
@@ -111,6 +112,7 @@ int consumer_commit(evlog_consumer *consumer)
 {
     uint64_t done = done_seq(consumer);
     struct change *changes = pending_take(&consumer->pending, done, consumer->held);
+    consumer->must_commit = 0;
     if (!changes && done == consumer->position.checkpoint)
         return EVLOG_OK;
     struct advance to = {
@@ -119,6 +121,7 @@ int consumer_commit(evlog_consumer *consumer)
                                 &consumer->position);
     if (result) {
         pending_back(&consumer->pending, changes);
+        consumer->must_commit = 1;
         return result;
     }
     changes_free(changes);
@@ -151,7 +154,8 @@ static int commit_when_due(evlog_consumer *consumer)
 /* ------------------------------------------------------------- handing out ---- */
 
 /* To all who are connected; the first failure is the event's. */
-static int call_connected(evlog_consumer *consumer, const evlog_event *event, char *why)
+static int call_connected(evlog_consumer *consumer, const evlog_event *event, int is_replay,
+                          char *why)
 {
     int failed = 0;
     if (!event->signal || !evlog_is_enabled(event->signal))
@@ -160,7 +164,7 @@ static int call_connected(evlog_consumer *consumer, const evlog_event *event, ch
     for (size_t i = 0; i < receivers->count; i++) {
         const struct connection *connection = receivers->connections[i];
         const char *sentence;
-        if (event->is_replay && connection->replay == EVLOG_REPLAY_REFUSE) {
+        if (is_replay && connection->replay == EVLOG_REPLAY_REFUSE) {
             consumer->refused_count++;
             continue;
         }
@@ -187,9 +191,9 @@ static int call(struct poll *poll, const struct reader_event *read, uint32_t att
     evlog_consumer *consumer = poll->consumer;
     const char *sentence = "";
     evlog_signal *signal = signal_find(consumer->log, read->type->text[0]);
-    int is_replay = consumer->options.replay != EVLOG_REPLAY_SILENT &&
-                    read->record.seq <= consumer->position.replay_last_seq;
-    evlog_event event = event_of(&read->record, read->type, read->source, signal, is_replay);
+    int is_replay = read->record.seq <= consumer->position.replay_last_seq;
+    int says_so = is_replay && consumer->options.replay != EVLOG_REPLAY_SILENT;
+    evlog_event event = event_of(&read->record, read->type, read->source, signal, says_so);
     struct connection connection = {.receiver = poll->receiver, .ctx = poll->ctx};
     int result;
     event.attempt = attempt;
@@ -198,7 +202,7 @@ static int call(struct poll *poll, const struct reader_event *read, uint32_t att
     if (poll->receiver)
         result = receivers_call(&connection, &event, &sentence);
     else
-        result = call_connected(consumer, &event, why);
+        result = call_connected(consumer, &event, is_replay, why);
     if (*sentence)
         snprintf(why, SENTENCE_SIZE, "%s", sentence);
     if (result && !*why)
@@ -344,8 +348,10 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
     char why[SENTENCE_SIZE];
     if (deaths >= EVLOG_DEATHS_MAX) {
         consumer->mark.inside = 0;
+        consumer->attempt--; /* it is not handed out this time */
         int given_up =
             give_up(consumer, record, "its receiver did not return: the process died in it");
+        consumer->attempt += consumer->seq != 0;
         poll->count += consumer->seq == 0;
         return given_up;
     }
@@ -356,13 +362,13 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
     uint64_t before = consumer->pending.number;
     int result = call(poll, read, consumer->attempt, record->seq, why);
     shared_mark_leave(shared, slot);
+    pace_handed(&consumer->pace);
     if (result) {
         pending_cut(&consumer->pending, before);
         result = fail(consumer, record, why);
         poll->count += consumer->seq == 0;
         return result;
     }
-    pace_handed(&consumer->pace);
     consumer->done_count++;
     consumer->out = record->seq;
     consumer->tag = last_tag(consumer);
@@ -556,16 +562,18 @@ static int refresh(evlog_consumer *consumer)
 static int step(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
+    int result = EVLOG_OK;
+    if (pace_now_us() - consumer->refreshed_us > REFRESH_US)
+        result = refresh(consumer);
+    if (result)
+        return result;
     if (consumer->position.is_paused)
         return NOTHING;
     if (is_retry_due(consumer))
         return retry(poll);
     if (consumer->at < consumer->reader.count)
         return deal_with(poll);
-    int result = read_more(consumer);
-    if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
-        result = refresh(consumer);
-    return result;
+    return read_more(consumer);
 }
 
 /* ------------------------------------------------------------------ waiting ---- */
@@ -606,11 +614,8 @@ static int wait_for_more(struct poll *poll)
         return result;
     if (!consumer->position.is_paused && (head > consumer->place || is_retry_due(consumer)))
         return EVLOG_OK;
-    if (consumer->position.checkpoint < done_seq(consumer)) { /* some that were not wanted */
-        if (pace_now_us() - consumer->committed_us > PASS_AFTER_US)
-            return consumer_commit(consumer);
-        wait_us = wait_us < PASS_AFTER_US ? wait_us : PASS_AFTER_US;
-    }
+    if (consumer->position.checkpoint < done_seq(consumer) && wait_us > PASS_AFTER_US)
+        wait_us = PASS_AFTER_US; /* some were not wanted: settle() writes it down then */
     if (wait_us > 0)
         shared_wait(shared, ticket, wait_us);
     return EVLOG_OK;
@@ -624,7 +629,8 @@ static int settle(struct poll *poll)
         consumer->is_caught_up = 1;
         tell(consumer, EVLOG_NOTICE_CAUGHT_UP, consumer->place, consumer->place, "");
     }
-    return consumer->uncommitted_count ? consumer_commit(consumer) : EVLOG_OK;
+    int has_waited = pace_now_us() - consumer->committed_us > PASS_AFTER_US;
+    return consumer->uncommitted_count || has_waited ? consumer_commit(consumer) : EVLOG_OK;
 }
 
 /* --------------------------------------------------------------------- poll ---- */
@@ -633,6 +639,8 @@ static int run_poll(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
     int result = refresh(consumer);
+    if (result == EVLOG_OK && consumer->must_commit)
+        result = consumer_commit(consumer);
     while (result == EVLOG_OK && poll->count < poll->limit && !is_stopped(consumer)) {
         result = step(poll);
         if (result == LATER) {
@@ -641,8 +649,6 @@ static int run_poll(struct poll *poll)
                 result = commit_when_due(consumer);
             if (!wait_until_due(poll))
                 break;
-            if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
-                result = refresh(consumer);
         } else if (result == NOTHING) {
             result = settle(poll);
             if (result || poll->count > 0 || pace_now_us() >= poll->deadline_us)

@@ -176,9 +176,12 @@ static struct change *wrap(const struct key *key, const void *value, size_t size
 
 static int check_key(const void *key, size_t key_size)
 {
-    if (!key || key_size == 0 || key_size > EVLOG_STATE_KEY_SIZE_MAX)
+    if (!key || key_size == 0)
         return error_set(EVLOG_INVALID, "a key of state is 1 to %d bytes",
                          EVLOG_STATE_KEY_SIZE_MAX);
+    if (key_size > EVLOG_STATE_KEY_SIZE_MAX)
+        return error_set(EVLOG_LIMIT, "a key of state is at most %d bytes, not %zu",
+                         EVLOG_STATE_KEY_SIZE_MAX, key_size);
     return EVLOG_OK;
 }
 

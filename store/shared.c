@@ -197,7 +197,7 @@ int shared_claim(struct shared *shared, unsigned slot, pid_t *holder)
             return error_errno(errno, "claiming a consumer", "shared");
         *holder = shared_holder(shared, slot);
         if (*holder)
-            return error_set(EVLOG_BUSY, "process %d has it", (int)*holder);
+            return error_set(EVLOG_BUSY, "another process has it");
     }
     return EVLOG_OK;
 }
@@ -213,7 +213,7 @@ pid_t shared_holder(struct shared *shared, unsigned slot)
     struct flock lock = lock_of(slot, F_WRLCK);
     if (!shared || fcntl(shared->fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
         return 0;
-    return lock.l_pid;
+    return lock.l_pid > 0 ? lock.l_pid : -1;
 }
 
 /* --------------------------------------------------------------- marks ---- */
