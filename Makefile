@@ -70,7 +70,7 @@ deps:
 
 # $(1) where the objects go, $(2) more flags. The folder of a source picks its include path.
 define objects
-$(1)/%.o: %.c Makefile | $$(B)/include/evlog.h
+$(1)/%.o: %.c Makefile | $$(B)/include/evlog.h $$(B)/include/evlog/openedx.h
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo '  CC    $$@')
 	$$(Q)$$(CC) $$(STD) $$(WARN) $$(INC_$$(firstword $$(subst /, ,$$*))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
@@ -78,6 +78,10 @@ endef
 $(eval $(call objects,$(B)/obj,))
 $(eval $(call objects,$(B)/asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer))
 $(eval $(call objects,$(B)/tsan,-fsanitize=thread))
+
+$(B)/include/evlog/openedx.h: dispatch/openedx.h
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 
 $(B)/include/evlog.h: store/evlog.h
 	@mkdir -p $(@D)
@@ -133,9 +137,10 @@ endef
 export PC
 
 install: all
-	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(pkgconfigdir)
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(pkgconfigdir)
 	$(INSTALL) -m 755 $(B)/evlog $(DESTDIR)$(bindir)/evlog
 	$(INSTALL) -m 644 store/evlog.h $(DESTDIR)$(includedir)/evlog.h
+	$(INSTALL) -m 644 dispatch/openedx.h $(DESTDIR)$(includedir)/evlog/openedx.h
 	$(INSTALL) -m 644 $(B)/libevlog.a $(DESTDIR)$(libdir)/libevlog.a
 	$(INSTALL) -m 644 $(B)/libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(VERSION)
 	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(ABI)
@@ -143,6 +148,8 @@ install: all
 	echo "$$PC" > $(DESTDIR)$(pkgconfigdir)/evlog.pc
 
 uninstall:
+	rm -f $(DESTDIR)$(includedir)/evlog/openedx.h
+	-rmdir $(DESTDIR)$(includedir)/evlog 2>/dev/null
 	rm -f $(DESTDIR)$(bindir)/evlog $(DESTDIR)$(includedir)/evlog.h $(DESTDIR)$(libdir)/libevlog.a \
 	  $(DESTDIR)$(libdir)/libevlog.so* $(DESTDIR)$(pkgconfigdir)/evlog.pc
 

@@ -21,6 +21,9 @@ $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 
+# Typed events.
+$(B)/tests/test_openedx: $(B)/asan/tools/json.o
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests

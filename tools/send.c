@@ -91,13 +91,13 @@ static int bad_line(struct sender *sender, uint64_t line, const char *why)
 static int append(struct sender *sender, size_t first, size_t count)
 {
     evlog_sent *sent = calloc(count, sizeof *sent);
-    evlog_send *sends = calloc(count, sizeof *sends);
+    evlog_sending *sends = calloc(count, sizeof *sends);
     int code = sent && sends ? EVLOG_OK : EVLOG_NOMEM;
     for (size_t i = 0; !code && i < count; i++)
-        sends[i] = (evlog_send){.signal = sender->signal,
-                                .data = sender->data.data + sender->batch[first + i].at,
-                                .data_size = sender->batch[first + i].size,
-                                .time_us = sender->options->time_us};
+        sends[i] = (evlog_sending){.signal = sender->signal,
+                                   .data = sender->data.data + sender->batch[first + i].at,
+                                   .data_size = sender->batch[first + i].size,
+                                   .time_us = sender->options->time_us};
     if (!code)
         code = evlog_send_events(sends, count, NULL, sent);
     if (!code) {
