@@ -34,7 +34,7 @@ STORE    := $(wildcard store/*.c)
 DISPATCH := $(wildcard dispatch/*.c)
 REPLAY   := $(wildcard replay/*.c)
 LIB_SRC   = $(STORE) $(DISPATCH) $(REPLAY)
-TOOL_SRC := $(filter-out tools/demo.c,$(wildcard tools/*.c))
+TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c,$(wildcard tools/*.c))
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 SOURCES  := $(wildcard store/*.[ch] dispatch/*.[ch] replay/*.[ch] tools/*.[ch] tests/*.[ch] bench/*.[ch])
@@ -102,11 +102,19 @@ $(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
 
 $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+
+# A plugin calls into the program that loads it, so that has all of the library, and shows it.
+WHOLE_LIB = -Wl,--whole-archive $(B)/libevlog.a -Wl,--no-whole-archive -rdynamic
+
+$(B)/plugins/%.so: $(B)/obj/tools/plugin_%.o
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) -shared $(LDFLAGS) $^ -o $@
 
 $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $< $(WHOLE_LIB) $(LIB_LIBS) -o $@
 
 demo: deps
 	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo

@@ -32,4 +32,7 @@ static inline evlog_event event_of(const struct record *record, const struct nam
     return event;
 }
 
+/* A copy with all that it points to, to be freed; NULL: no memory. */
+evlog_event *event_copy(const evlog_event *event);
+
 #endif

@@ -13,6 +13,7 @@ struct connection {
     evlog_signal *signal; /* NULL: all */
     evlog_receiver *receiver;
     void *ctx;
+    const void *owner;   /* the plugin whose start connected it, while that runs; NULL: none */
     char dispatch_uid[]; /* "": none */
 };
 
@@ -29,6 +30,15 @@ int receivers_begin(evlog_signal *signal);
 /* The list as it is now, for the caller to release. */
 struct receivers *receivers_hold(const evlog_signal *signal);
 void receivers_release(struct receivers *receivers);
+
+/*
+ * What this thread connects from now on is marked as `owner`'s; NULL: no longer. Returns the
+ * one before.
+ */
+const void *receivers_set_owner(const void *owner);
+
+/* Disconnects all that is marked as the owner's, or, with `keep`, takes the marks away. */
+void receivers_settle_owner(evlog *log, const void *owner, int keep);
 
 /* Frees the log's connections. */
 void receivers_free(evlog *log);

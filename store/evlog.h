@@ -64,6 +64,7 @@ extern "C" {
 #define EVLOG_RECEIVERS_MAX 4096         /* connected at one time in a process */
 #define EVLOG_NESTING_MAX 64             /* sends inside receivers inside sends */
 #define EVLOG_PATTERNS_MAX 256           /* event types of one range */
+#define EVLOG_CAPTURE_MAX 65536          /* events of one evlog_capture */
 #define EVLOG_SCHEMA_SIZE_MAX 262144     /* of a schema's JSON */
 #define EVLOG_FIELDS_MAX 1024            /* of one class */
 #define EVLOG_CLASSES_MAX 1024           /* of one schema */
@@ -852,6 +853,83 @@ typedef struct evlog_finding {
 EVLOG_API int evlog_verify(evlog *log,
                            int (*visit)(const evlog_finding *finding, uint64_t seq, void *ctx),
                            void *ctx, uint64_t *checked_count);
+
+/* -------------------------------------------------------------- plugins ---- */
+
+/*
+ * A plugin is a shared object with receivers in it. It has one function to be found by, which
+ * EVLOG_PLUGIN writes; it calls into the library of the program that loads it, so it
+ * is linked with none (cc -shared -fPIC), and a program made with libevlog.a is linked
+ * with -rdynamic.
+ *
+ *   static int start(evlog *log)
+ *   {
+ *       evlog_signal *created;
+ *       int result = evlog_define_class(log, &definition, &created);
+ *       return result ? result : evlog_connect(log, created, "preferences", make, NULL);
+ *   }
+ *   EVLOG_PLUGIN("notification preferences", start);
+ */
+#define EVLOG_PLUGIN_ABI 1
+
+typedef struct evlog_plugin {
+    uint32_t abi;     /* EVLOG_PLUGIN_ABI as the plugin was compiled */
+    const char *name; /* for messages */
+    int (*start)(
+        evlog *log); /* connects its receivers; other than 0: it failed, see evlog_fail */
+} evlog_plugin;
+
+#ifdef __cplusplus
+#define EVLOG_EXTERN_C extern "C"
+#else
+#define EVLOG_EXTERN_C
+#endif
+
+#define EVLOG_PLUGIN(name, start)                                           \
+    EVLOG_EXTERN_C EVLOG_API const evlog_plugin *evlog_plugin_main(void);   \
+    const evlog_plugin *evlog_plugin_main(void)                             \
+    {                                                                       \
+        static const evlog_plugin plugin = {EVLOG_PLUGIN_ABI, name, start}; \
+        return &plugin;                                                     \
+    }                                                                       \
+    typedef int evlog_plugin_wants_a_semicolon
+
+/*
+ * Loads the shared object at `path` (without a slash: in the current directory) and calls its
+ * start. Plugins are loaded in the order of the calls, and their receivers hear events in the
+ * order of connection like all others. One that has been started stays loaded until the
+ * process ends.
+ *
+ * On failure nothing that its start connected is connected any more: EVLOG_NOTFOUND: no such
+ * file; EVLOG_UNSUPPORTED: not a plugin, or one of another EVLOG_PLUGIN_ABI, or
+ * a symbol that is missing; EVLOG_RECEIVER: its start failed.
+ */
+EVLOG_API int evlog_plugin_load(evlog *log, const char *path);
+
+/* ------------------------------------------------------ for users' tests ---- */
+
+/*
+ * As the testing module of openedx-events: a test that is not about events turns them off,
+ * another turns on those it is about. Errors of evlog_signal_by_type; then none is enabled.
+ */
+EVLOG_API int evlog_enable_all(evlog *log);
+EVLOG_API int evlog_disable_all(evlog *log);
+EVLOG_API int evlog_enable_types(evlog *log, const char *const *types, size_t type_count);
+
+typedef struct evlog_capture evlog_capture;
+
+/*
+ * Keeps a copy of what is sent in this process from now on, of one signal or, with NULL, of all.
+ * evlog_capture_end lets go of them, and enables and disables the signals as they were when
+ * it began, so that one test's switches are not the next one's surprise. EVLOG_CAPTURE_MAX
+ * events are kept; the receiver fails for those that come after. While it ends nobody may be sending.
+ */
+EVLOG_API int evlog_capture_begin(evlog *log, evlog_signal *signal, evlog_capture **capture);
+EVLOG_API int evlog_capture_end(evlog_capture *capture);
+
+/* How many there are, and each, from 0, in the order they were sent; NULL: no such. Valid until the end. */
+EVLOG_API size_t evlog_capture_count(evlog_capture *capture);
+EVLOG_API const evlog_event *evlog_capture_event(evlog_capture *capture, size_t i);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@ TSAN_TESTS   = test_threads
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $(filter-out %.so,$^) $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	@mkdir -p $(@D)
@@ -24,13 +24,24 @@ $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 # Typed events.
 $(B)/tests/test_openedx: $(B)/asan/tools/json.o
 
+# Plugins: the example, and tests/plugin.c in each of its kinds.
+PLUGIN_KINDS = good failing unlinked old nameless startless
+PLUGINS      = $(B)/plugins/preferences.so $(PLUGIN_KINDS:%=$(B)/plugins/%.so)
+
+$(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evlog.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(STD)) $(WARN) -Istore -DPLUGIN_$* $(CPPFLAGS) $(CFLAGS) -shared $< -o $@
+
+$(B)/tests/test_plugin: $(PLUGINS)
+$(B)/tests/test_plugin: LDEXTRA = -rdynamic
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests: $(TESTS:%=$(B)/tests/%) $(B)/evlog
 	@failed=; for test in $(TESTS); do \
-	  echo "== $$test"; EVLOG=$(B)/evlog timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
+	  echo "== $$test"; EVLOG=$(B)/evlog EVLOG_BUILD=$(B) timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
 	done; \
 	for test in tests/test_*.sh; do \
 	  echo "== $$test"; timeout $(TEST_SECONDS) sh $$test $(B) || failed="$$failed $$test"; \
