@@ -40,6 +40,8 @@ static const struct {
     {'S', "service", "NAME", "the source becomes openedx/NAME/web"},
     {'i', "time", "TIME", "when the event happened; by itself now"},
     {'m', "minorversion", "N", "the event type's minor version; by itself 0"},
+    {'M', "schema", NULL, "each type's schemas, one a line"},
+    {'p', "plugin", "FILE.so", "load a plugin's receivers; may be repeated, in that order"},
     {'h', "help", NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
@@ -181,6 +183,11 @@ static int option_read(struct options *options, int letter, const char *text)
     case 'x':
         options->exec = text;
         return 0;
+    case 'p':
+        if (options->plugin_count == PLUGINS_MAX)
+            return -1;
+        options->plugins[options->plugin_count++] = text;
+        return 0;
     default: /* 'S' */
         options->open.service = text;
         return 0;
@@ -193,6 +200,7 @@ static void option_set(struct options *options, int letter)
     options->range.keep_going |= letter == 'k';
     options->skip_bad |= letter == 'b';
     options->known |= letter == 'K';
+    options->schema |= letter == 'M';
     options->open.no_create |= letter == 'c' || letter == 'K';
 }
 

@@ -248,6 +248,9 @@ static int send_to(evlog *log, const struct options *options)
             return complain(EXIT_MISUSE, "%s: the log does not know the event type %s",
                             options->path, type);
     }
+    int status = load_plugins(log, options);
+    if (status >= 0)
+        return status;
     int code = evlog_define(log, type, options->minorversion, NULL, &signal);
     if (code)
         return complain_library(code);

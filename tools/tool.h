@@ -27,9 +27,11 @@ enum {
 
 enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
 
+#define PLUGINS_MAX 64
+
 struct options {
     const char *path; /* the log */
-    const char *operands[2];
+    const char *operands[3];
     evlog_range range; /* its types stand in `types` */
     const char *types[EVLOG_PATTERNS_MAX];
     enum output output; /* never OUTPUT_AUTO once read */
@@ -39,6 +41,9 @@ struct options {
     const char *exec;
     int known;
     int skip_bad;
+    int schema;
+    const char *plugins[PLUGINS_MAX];
+    size_t plugin_count;
 };
 
 struct verb {
@@ -60,6 +65,7 @@ int show_run(struct options *options);
 int get_run(struct options *options);
 int replay_run(struct options *options);
 int types_run(struct options *options);
+int schema_run(struct options *options);
 int info_run(struct options *options);
 int verify_run(struct options *options);
 
@@ -80,6 +86,12 @@ int complain_library(int code);
 
 /* Opens the log to look at it: it is not made, and nothing of it is changed. */
 int open_to_read(const struct options *options, evlog **log);
+
+/* 1 when an event type is one of the range's, or the range has none. */
+int type_matches(const evlog_range *range, const char *event_type);
+
+/* Loads the plugins in the order they were given. -1: go on, else the exit status, told. */
+int load_plugins(evlog *log, const struct options *options);
 
 /*
  * Says why nothing matched (the log is empty, the range lies past its end, or else) and
