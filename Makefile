@@ -117,7 +117,7 @@ $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 	$(Q)$(CC) $(LDFLAGS) $< $(WHOLE_LIB) $(LIB_LIBS) -o $@
 
 demo: deps
-	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo
+	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so
 	@sh tools/demo.sh $(B)
 
 clean:
