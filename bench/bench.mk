@@ -6,8 +6,13 @@ $(B)/bench: $(B)/obj/bench/bench.o $(B)/libevlog.a
 	$(if $(Q),@echo '  LINK  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
+$(B)/bench-typed: $(B)/obj/bench/typed.o $(B)/libevlog.a
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
 bench: deps
-	@$(MAKE) --no-print-directory -s $(B)/bench
+	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-typed
 	@$(B)/bench $(BENCH_ROUNDS)
+	@$(B)/bench-typed $(BENCH_ROUNDS)
 
 .PHONY: bench

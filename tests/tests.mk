@@ -35,12 +35,29 @@ $(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evl
 $(B)/tests/test_plugin: $(PLUGINS)
 $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 
+# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema.
+FUZZERS     = fuzz_unpack fuzz_schema
+FUZZ_ROUNDS = 4000
+
+$(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o
+
+CLANG       = clang
+FUZZ_CFLAGS = $(filter-out -MMD -MP,$(STD)) $(INC_tests) $(LIB_CFLAGS) $(TEST_CFLAGS) -g -O1
+
+fuzz-%: tests/fuzz_%.c
+	@mkdir -p $(B)/fuzz/$*
+	$(CLANG) -fsanitize=fuzzer,address,undefined $(FUZZ_CFLAGS) $< $(LIB_SRC) $(LIB_LIBS) -lcmocka -o $(B)/fuzz/fuzz_$*
+	$(B)/fuzz/fuzz_$* $(FUZZ_FLAGS) $(B)/fuzz/$* tests/corpus/$*
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests
 
-run-tests: $(TESTS:%=$(B)/tests/%) $(B)/evlog
-	@failed=; for test in $(TESTS); do \
+run-tests: $(TESTS:%=$(B)/tests/%) $(FUZZERS:%=$(B)/tests/%) $(B)/evlog
+	@failed=; for fuzzer in $(FUZZERS); do \
+	  echo "== $$fuzzer"; timeout $(TEST_SECONDS) $(B)/tests/$$fuzzer tests/corpus/$${fuzzer#fuzz_} $(FUZZ_ROUNDS) || failed="$$failed $$fuzzer"; \
+	done; \
+	for test in $(TESTS); do \
 	  echo "== $$test"; EVLOG=$(B)/evlog EVLOG_BUILD=$(B) timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
 	done; \
 	for test in tests/test_*.sh; do \
