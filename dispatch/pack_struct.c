@@ -46,7 +46,7 @@ static void pack_nil(struct packing *packing)
 static void pack_text(struct packing *packing, const char *text, size_t size)
 {
     if (has_room(packing, size))
-        msgpack_pack_str_with_body(&packing->bytes->packer, text, size);
+        bytes_put_text(packing->bytes, text, size);
 }
 
 static void pack_bytes(struct packing *packing, const struct place *place, const void *at)

@@ -188,9 +188,16 @@ int schema_is_fallback(const evlog_field *field, const char **why)
 
 /* ---------------------------------------------------------------- bytes ---- */
 
+/* What msgpack-c writes: a few bytes at a time, so the usual way is short. */
 static int put_packed(void *ctx, const char *data, size_t size)
 {
-    bytes_put(ctx, data, size);
+    msgpack_sbuffer *buffer = &((struct bytes *)ctx)->buffer;
+    if (size <= buffer->alloc - buffer->size && size > 0) {
+        memcpy(buffer->data + buffer->size, data, size);
+        buffer->size += size;
+    } else {
+        bytes_put(ctx, data, size);
+    }
     return 0;
 }
 
@@ -205,6 +212,18 @@ void bytes_put(struct bytes *bytes, const void *data, size_t size)
 {
     if (bytes->is_full || (size && msgpack_sbuffer_write(&bytes->buffer, data, size)))
         bytes->is_full = 1;
+}
+
+void bytes_put_text(struct bytes *bytes, const char *text, size_t size)
+{
+    msgpack_sbuffer *buffer = &bytes->buffer;
+    if (size > 0x1f || buffer->alloc - buffer->size < 1 + size) {
+        msgpack_pack_str_with_body(&bytes->packer, text, size);
+        return;
+    }
+    buffer->data[buffer->size] = (char)(0xa0 | size);
+    memcpy(buffer->data + buffer->size + 1, text, size);
+    buffer->size += 1 + size;
 }
 
 void bytes_free(struct bytes *bytes)

@@ -66,6 +66,9 @@ void bytes_begin(struct bytes *bytes);
 void bytes_put(struct bytes *bytes, const void *data, size_t size);
 void bytes_free(struct bytes *bytes);
 
+/* A string as MessagePack; the short ones, which keys are, without a detour. */
+void bytes_put_text(struct bytes *bytes, const char *text, size_t size);
+
 /* Gives the bytes away as `buffer`, or frees them when some were lost: EVLOG_NOMEM. */
 int bytes_end(struct bytes *bytes, evlog_buffer *buffer);
 

@@ -77,6 +77,14 @@ int pack_is_utf8(const void *text, size_t size)
     return 1;
 }
 
+static int is_ascii(const unsigned char *at, size_t size)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < size; i++)
+        all |= at[i];
+    return all < 0x80;
+}
+
 static uint64_t take(struct walk *walk, unsigned bytes)
 {
     uint64_t value = 0;
@@ -137,6 +145,12 @@ static int step(struct walk *walk)
 {
     if (walk->at == walk->end)
         return invalid(walk, "ends in the middle of a value");
+    size_t short_size = (size_t)(*walk->at & 0x1f);
+    if ((*walk->at & 0xe0) == 0xa0 && short_size < (size_t)(walk->end - walk->at) &&
+        is_ascii(walk->at + 1, short_size)) { /* most keys and many values: nothing else to see */
+        walk->at += 1 + short_size;
+        return EVLOG_OK;
+    }
     unsigned wide;
     uint64_t length;
     enum kind kind = classify(*walk->at, &wide, &length);
@@ -241,7 +255,7 @@ static void read_scalar(unsigned char first, const unsigned char *bytes, unsigne
     }
 }
 
-void pack_next(const unsigned char **at, struct pack_item *item)
+void pack_next_any(const unsigned char **at, struct pack_item *item)
 {
     static const enum pack_kind kinds[] = {
         [STRING] = PACK_STR, [BYTES] = PACK_EXT, [ARRAY] = PACK_ARRAY, [MAP] = PACK_MAP};

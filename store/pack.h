@@ -40,11 +40,26 @@ struct pack_item {
     size_t size;
 };
 
+void pack_next_any(const unsigned char **at, struct pack_item *item);
+
 /*
  * Reads the element at `*at`, and moves there past it, or past the head of an array or map.
- * Trusts the bytes: only for what pack_check has passed.
+ * Trusts the bytes: only for what pack_check has passed. Short strings, which keys are, are
+ * read here; all else behind a call.
  */
-void pack_next(const unsigned char **at, struct pack_item *item);
+static inline void pack_next(const unsigned char **at, struct pack_item *item)
+{
+    unsigned char first = **at;
+    size_t head = first == 0xd9 ? 2 : 1;
+    if ((first & 0xe0) != 0xa0 && first != 0xd9) {
+        pack_next_any(at, item);
+        return;
+    }
+    item->kind = PACK_STR;
+    item->bytes = (const char *)*at + head;
+    item->size = head == 2 ? (*at)[1] : first & 0x1f;
+    *at += head + item->size;
+}
 
 /* Moves past one element and all that is in it. */
 void pack_skip(const unsigned char **at);
