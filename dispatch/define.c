@@ -165,8 +165,7 @@ static int look_through(const struct request *request, uint32_t *count, const st
         if (!type || strcmp(type->text[0], request->event_type) != 0)
             continue;
         const evlog_schema *schema = define_schema_of(type);
-        if (schema || !*newest)
-            *newest = type;
+        *newest = type; /* an untyped one is only ever the first */
         if (request->schema && schema &&
             strcmp(schema->canonical, request->schema->canonical) == 0)
             *same = type;

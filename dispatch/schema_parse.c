@@ -181,8 +181,6 @@ static int get_record(struct schema_parser *parser, const struct json *json,
     if (space && space->kind == JSON_STRING)
     namespace = space->text;
     int result = split_name(parser, name, &namespace, &of->name);
-    if (result == EVLOG_OK && find_known(parser, namespace, of->name))
-        result = wrong(of->name, "two records have this name");
     if (result == EVLOG_OK)
         result = get_fields(parser, dom_get(json, "fields"), namespace, of);
     if (result)
