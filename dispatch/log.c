@@ -28,6 +28,7 @@
 #include "pack.h"
 #include "receivers.h"
 #include "signals.h"
+#include "uuid.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static evlog *registry;
@@ -42,8 +43,14 @@ static void unlock_registry(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
+/*
+ * fork() takes the locks of what was watched last first. Opening a log takes this one and then, for
+ * the log's UUID, that of uuid.c: so that one must be watched before.
+ */
 static void watch_forks(void)
 {
+    uint8_t first[16];
+    uuid_make(first);
     pthread_atfork(lock_registry, unlock_registry, unlock_registry);
 }
 

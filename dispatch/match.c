@@ -358,7 +358,7 @@ static void match_field(struct match *match, const struct place *place, const ev
     if (!field && !(match->flags & MATCH_OTHER))
         problem_add(&match->problems, &at, "no such field");
     if (field && see(seen, (size_t)(field - fields)))
-        problem_add(&match->problems, &at, "once more");
+        problem_add(&match->problems, &at, "given twice");
     if (field)
         match_value(match, &at, field->shape, field->of, target ? target + field->offset : NULL);
     else

@@ -7,7 +7,7 @@ TEST_SECONDS = 300
 ASAN_FLAGS   = -fsanitize=address,undefined
 ASAN_LIB     = $(LIB_SRC:%.c=$(B)/asan/%.o)
 TSAN_LIB     = $(LIB_SRC:%.c=$(B)/tsan/%.o)
-TSAN_TESTS   = test_threads
+TSAN_TESTS   = test_threads test_define
 
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
