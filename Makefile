@@ -7,6 +7,7 @@ bindir      = $(exec_prefix)/bin
 libdir      = $(exec_prefix)/lib
 includedir  = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
+examplesdir = $(prefix)/share/evlog/examples
 
 VERSION  = 0.1.0
 ABI      = 0
@@ -149,6 +150,8 @@ install: all
 	$(INSTALL) -m 755 $(B)/evlog $(DESTDIR)$(bindir)/evlog
 	$(INSTALL) -m 644 store/evlog.h $(DESTDIR)$(includedir)/evlog.h
 	$(INSTALL) -m 644 dispatch/openedx.h $(DESTDIR)$(includedir)/evlog/openedx.h
+	$(INSTALL) -d $(DESTDIR)$(examplesdir)
+	$(INSTALL) -m 644 tools/plugin_preferences.c $(DESTDIR)$(examplesdir)/plugin_preferences.c
 	$(INSTALL) -m 644 $(B)/libevlog.a $(DESTDIR)$(libdir)/libevlog.a
 	$(INSTALL) -m 644 $(B)/libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(VERSION)
 	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(ABI)
@@ -156,8 +159,8 @@ install: all
 	echo "$$PC" > $(DESTDIR)$(pkgconfigdir)/evlog.pc
 
 uninstall:
-	rm -f $(DESTDIR)$(includedir)/evlog/openedx.h
-	-rmdir $(DESTDIR)$(includedir)/evlog 2>/dev/null
+	rm -f $(DESTDIR)$(includedir)/evlog/openedx.h $(DESTDIR)$(examplesdir)/plugin_preferences.c
+	-rmdir $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(examplesdir) 2>/dev/null
 	rm -f $(DESTDIR)$(bindir)/evlog $(DESTDIR)$(includedir)/evlog.h $(DESTDIR)$(libdir)/libevlog.a \
 	  $(DESTDIR)$(libdir)/libevlog.so* $(DESTDIR)$(pkgconfigdir)/evlog.pc
 

@@ -22,6 +22,13 @@
 #include "pack_struct.h"
 #include "resolve.h"
 
+/* What cannot be packed cannot be sent; but a disabled signal sends nothing and looks no further. */
+static int refuse(evlog_signal *signal, int result, const evlog_send_options *options,
+                  evlog_sent *sent)
+{
+    return evlog_is_enabled(signal) ? result : evlog_send_event(signal, "\x80", 1, options, sent);
+}
+
 int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
                const evlog_send_options *options, evlog_sent *sent)
 {
@@ -32,10 +39,13 @@ int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
     if (!schema)
         return error_set(EVLOG_INVALID, "%s is untyped here; see evlog_define_class",
                          evlog_signal_type(signal));
+    if (sent)
+        *sent = (evlog_sent){.seq = 0};
     bytes_begin(&bytes);
     int result = pack_struct(of, schema->argument, data, &bytes);
-    if (result == EVLOG_OK)
-        result = evlog_send_event(signal, bytes.buffer.data, bytes.buffer.size, options, sent);
+    result = result
+                 ? refuse(signal, result, options, sent)
+                 : evlog_send_event(signal, bytes.buffer.data, bytes.buffer.size, options, sent);
     bytes_free(&bytes);
     return result;
 }

@@ -35,6 +35,8 @@ LD_LIBRARY_PATH=$root/lib "$home/shared" "$home/log1"
 readelf -d "$home/shared" | grep -q 'libevlog.so.0' || { echo "no soname"; exit 1; }
 cc "$home/program.c" -I"$root/include" "$root/lib/libevlog.a" $(pkg-config $flags --static --libs evlog | sed 's/-levlog//') -o "$home/static"
 "$home/static" "$home/log2"
+cc -Wall -Wextra -Werror -shared -fPIC "$root/share/evlog/examples/plugin_preferences.c" -I"$root/include" -o "$home/preferences.so"
+"$root/bin/evlog" send "$home/log3" org.openedx.learning.course.enrollment.created.v1 '{}' --plugin "$home/preferences.so" >/dev/null
 [ "$("$root/bin/evlog" show "$home/log2" -o json | wc -l)" = 1 ]
 make --no-print-directory -s uninstall prefix=/opt/evlog DESTDIR="$home"
 left=$(find "$root" ! -type d)

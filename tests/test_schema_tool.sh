@@ -24,6 +24,8 @@ fails() { # fails STATUS WORDS COMMAND...: it exits with that and says these wor
 fails 2 'enrollment.user.pii.email: expected string, found integer; enrollment.mode: missing' \
     "$evlog" send log "$type" "$(echo "$good" | sed 's/"email": ""/"email": 5/; s/"mode": "honor", //')"
 fails 2 'enrollment.seat: no such field' "$evlog" send log "$type" "$(echo "$good" | sed 's/"mode"/"seat": 1, "mode"/')"
+fails 2 'enrollment.creation_date: expected a time' "$evlog" send log "$type" "$(echo "$good" | sed 's/12:45+00:00/12:45/')"
+fails 2 'enrollment.course.course_key: expected a course key' "$evlog" send log "$type" "$(echo "$good" | sed 's/course-v1:/course-v9:/')"
 fails 1 'the log is empty' "$evlog" show log
 "$evlog" send log "$type" "$good" >/dev/null
 # what is left out has its default; lines are checked one by one

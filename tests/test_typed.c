@@ -196,6 +196,27 @@ static void refuses_structs_that_say_nothing(void **state)
     OK(evlog_close(shop.log));
 }
 
+/* A disabled signal looks at nothing but the metadata. */
+static void a_disabled_signal_sends_nothing(void **state)
+{
+    struct shop shop;
+    struct shop_order order = {.weight = 0};
+    evlog_sent sent = {.seq = 77};
+    evlog_send_options wrong = {.time_us = INT64_MAX};
+    open_shop(&shop, *state);
+    evlog_disable(shop.signal);
+    OK(evlog_send(shop.signal, &order, &shop_order_class, NULL, &sent));
+    assert_int_equal(sent.seq, 0);
+    FAILS(EVLOG_INVALID, "time",
+          evlog_send(shop.signal, &order, &shop_order_class, &wrong, NULL));
+    evlog_enable(shop.signal);
+    sent.responses = (evlog_response *)&order; /* not set by anyone who fails */
+    FAILS(EVLOG_INVALID, "order.buyer.name",
+          evlog_send(shop.signal, &order, &shop_order_class, NULL, &sent));
+    evlog_sent_free(&sent);
+    OK(evlog_close(shop.log));
+}
+
 /* ----------------------------------------------------- evolution of a class ---- */
 
 #define THING_PART(F) F(INT64, n)
@@ -440,6 +461,7 @@ int main(void)
         TEST_AT_HOME(structs_come_back),
         cmocka_unit_test(strings_are_borrowed),
         TEST_AT_HOME(refuses_structs_that_say_nothing),
+        TEST_AT_HOME(a_disabled_signal_sends_nothing),
         TEST_AT_HOME(newer_class_reads_both),
         TEST_AT_HOME(older_class_reads_both),
         TEST_AT_HOME(is_refused_never_misread),

@@ -133,16 +133,24 @@ static int check_file(evlog *log, const struct options *options)
 
 /* ---------------------------------------------------------------------- adding ---- */
 
-static int define_from_catalogue(evlog *log, const char *type)
+const evlog_definition *openedx_definition(const char *event_type)
 {
     size_t count;
-    evlog_signal *signal;
     const evlog_definition *definitions = evlog_openedx(&count);
     for (size_t i = 0; i < count; i++)
-        if (strcmp(definitions[i].event_type, type) == 0) {
-            int code = evlog_define_class(log, &definitions[i], &signal);
-            return code ? complain_library(code) : EXIT_DONE;
-        }
+        if (strcmp(definitions[i].event_type, event_type) == 0)
+            return &definitions[i];
+    return NULL;
+}
+
+static int define_from_catalogue(evlog *log, const char *type)
+{
+    evlog_signal *signal;
+    const evlog_definition *definition = openedx_definition(type);
+    if (definition) {
+        int code = evlog_define_class(log, definition, &signal);
+        return code ? complain_library(code) : EXIT_DONE;
+    }
     return complain(EXIT_MISUSE, "%s is not an event of Open edX: give its schema in a file",
                     type);
 }

@@ -90,6 +90,9 @@ int open_to_read(const struct options *options, evlog **log);
 /* 1 when an event type is one of the range's, or the range has none. */
 int type_matches(const evlog_range *range, const char *event_type);
 
+/* The definition of an event type of Open edX; NULL: it is none. */
+const evlog_definition *openedx_definition(const char *event_type);
+
 /* Loads the plugins in the order they were given. -1: go on, else the exit status, told. */
 int load_plugins(evlog *log, const struct options *options);
 
