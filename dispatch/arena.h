@@ -6,7 +6,10 @@
 
 #include "evlog.h"
 
-/* An arena that gives out at most `size_max` bytes, about `size_hint` of them soon. NULL: no memory. */
+/*
+ * An arena that gives out at most `size_max` bytes, about `size_hint` of them soon. NULL: no
+ * memory.
+ */
 evlog_arena *arena_new(size_t size_hint, size_t size_max);
 
 /* Zeroed bytes, for any type. NULL, and the sentence is set: EVLOG_NOMEM or EVLOG_LIMIT. */

@@ -7,12 +7,13 @@
  *   string   size, UTF-8                    union  which branch, the value
  *
  * Written: one block to an array or map, and a map's keys in the order of their bytes, so the
- * same data are always the same bytes (openedx-events sorts them). Read: any number of blocks, also
- * those with a size ahead (a negative count).
+ * same data are always the same bytes (openedx-events sorts them). Read: any number of blocks,
+ * also those with a size ahead (a negative count).
  *
  * There are no names and no tags in these bytes: read under another schema they are other data
- * without an error. All that can be noticed is bytes left over, and that is refused. Within a log the
- * data are MessagePack; this is for the way to a bus and from it, with the writer's schema.
+ * without an error. All that can be noticed is bytes left over, and that is refused. Within a
+ * log the data are MessagePack; this is for the way to a bus and from it, with the writer's
+ * schema.
  *
  * Cost: one pass each way; a map is sorted. What comes out is at most EVLOG_DATA_SIZE_MAX, which
  * also ends an array of a billion items that take no bytes.
@@ -20,9 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "error.h"
 #include "match.h"
 #include "pack.h"
+#include "schema.h"
 
 /* ------------------------------------------------------------- encoding ---- */
 

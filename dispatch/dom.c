@@ -2,9 +2,9 @@
  * JSON text as a tree: for schemas, and for the defaults in them.
  *
  * RFC 8259, strictly: UTF-8, no comments, nothing after the value, escapes with their
- * surrogates in pairs. Why an own parser: the library has no JSON library to lean on
- * (jansson is the command's), and what comes from a log's file is a stranger's: 200 lines that can
- * be fuzzed are less than a dependency.
+ * surrogates in pairs. Why an own parser: the library has no JSON library to lean on (jansson
+ * is the command's), and what comes from a log's file is a stranger's: 200 lines that can be
+ * fuzzed are less than a dependency.
  *
  * A tree rather than events, because the attributes of an Avro record come in any
  * order: sorted keys put "fields" before "type".

@@ -2,7 +2,8 @@
 #ifndef DISPATCH_DOM_H
 #define DISPATCH_DOM_H
 
-#include "schema.h"
+#include "arena.h"
+#include "bytes.h"
 
 enum json_kind { JSON_NULL, JSON_BOOLEAN, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 

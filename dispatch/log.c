@@ -44,8 +44,8 @@ static void unlock_registry(void)
 }
 
 /*
- * fork() takes the locks of what was watched last first. Opening a log takes this one and then, for
- * the log's UUID, that of uuid.c: so that one must be watched before.
+ * fork() takes the locks of what was watched last first. Opening a log takes this one and then,
+ * for the log's UUID, that of uuid.c: so that one must be watched before.
  */
 static void watch_forks(void)
 {

@@ -2,8 +2,9 @@
 #ifndef DISPATCH_MATCH_H
 #define DISPATCH_MATCH_H
 
+#include "arena.h"
+#include "class.h"
 #include "problems.h"
-#include "schema.h"
 
 enum {
     MATCH_OTHER = 1, /* another schema wrote it: unknown fields are passed over, numbers widened,

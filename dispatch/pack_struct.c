@@ -5,9 +5,9 @@
  * that openedx-events makes of the same object: a map from field names, times, UUIDs and keys as
  * strings, null where a NULLABLE is NULL. So a tool that knows no schema reads it too.
  *
- * Only what cannot be written down is looked for here: a string without text, a list without items,
- * a time that no calendar has. Whether a key has its form, or text is UTF-8, is the check's to say,
- * which follows before anything is appended to a log.
+ * Only what cannot be written down is looked for here: a string without text, a list without
+ * items, a time that no calendar has. Whether a key has its form, or text is UTF-8, is the
+ * check's to say, which follows before anything is appended to a log.
  *
  * Absent: a bound on recursion. Classes cannot hold themselves, so it is as deep as
  * they were written.

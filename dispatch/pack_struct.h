@@ -2,7 +2,8 @@
 #ifndef DISPATCH_PACK_STRUCT_H
 #define DISPATCH_PACK_STRUCT_H
 
-#include "schema.h"
+#include "bytes.h"
+#include "class.h"
 
 /*
  * Appends the data of an event: `argument` and a struct of class `of`; NULL: the struct's

@@ -1,8 +1,10 @@
 /*
- * Schema resolution (Avro 1.11, "Schema Resolution"): whether one schema can read what another wrote.
+ * Schema resolution (Avro 1.11, "Schema Resolution"): whether one schema can read what another
+ * wrote.
  *
  * Data carry their field names, so nothing can shift as in Avro's binary form; what can go
- * wrong is that a field is not there, may be null, or is another thing under the same name. The rules:
+ * wrong is that a field is not there, may be null, or is another thing under the same name. The
+ * rules:
  *
  *   a field of the reader that the writer lacks   wants a default or fallback
  *   a field of the writer that the reader lacks   is passed over
@@ -22,6 +24,7 @@
 
 #include "error.h"
 #include "problems.h"
+#include "schema.h"
 
 #define PAIRS_MAX 200000
 

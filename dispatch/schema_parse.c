@@ -9,7 +9,8 @@
  *
  * The result is the same tree of classes and fields that EVLOG_CLASS makes, with no offsets.
  *
- * 1. Every record is in the tree once, however often it is named: the tree is as large as the text.
+ * 1. Every record is in the tree once, however often it is named: the tree is as large as the
+ *    text.
  * 2. Names are looked up whole: a namespace is inherited by what is inside it.
  * 3. Every default is a value of its field.
  *

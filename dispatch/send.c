@@ -26,6 +26,7 @@
 #include "match.h"
 #include "pack.h"
 #include "receivers.h"
+#include "schema.h"
 #include "uuid.h"
 
 /* Sends under way in this thread, one inside the other. */

@@ -26,7 +26,10 @@ struct evlog_signal {
 /* The signal of an event type, NULL when it is not defined here. No lock. */
 evlog_signal *signal_find(const evlog *log, const char *event_type);
 
-/* A new signal; takes the definition over when it succeeds. With the log's lock held. EVLOG_NOMEM. */
+/*
+ * A new signal; takes the definition over when it succeeds. With the log's lock held.
+ * EVLOG_NOMEM.
+ */
 int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
                evlog_signal **signal);
 

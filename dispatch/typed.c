@@ -21,8 +21,12 @@
 #include "pack.h"
 #include "pack_struct.h"
 #include "resolve.h"
+#include "schema.h"
 
-/* What cannot be packed cannot be sent; but a disabled signal sends nothing and looks no further. */
+/*
+ * What cannot be packed cannot be sent; but a disabled signal sends nothing and looks no
+ * further.
+ */
 static int refuse(evlog_signal *signal, int result, const evlog_send_options *options,
                   evlog_sent *sent)
 {

@@ -398,27 +398,31 @@ EVLOG_API int evlog_send_events(const evlog_sending *sends, size_t count,
  * write the Avro schema, in which the classes are called Learner and Enrollment. The classes
  * of Open edX (evlog/openedx.h) are made in the same way.
  *
- *   kind                in the struct                 in the data      in Avro
- *   BOOL                bool                          boolean          boolean
- *   INT64               int64_t                       integer          long
- *   DOUBLE              double                        float            double
- *   STRING              evlog_string                  string           string
- *   BYTES               evlog_bytes                   bin              bytes
- *   DATETIME            int64_t, us since 1970 UTC    string, ISO 8601 with offset     string
- *   UUID                evlog_uuid                    string, 8-4-4-4-12 hex digits    string
- *   COURSE_KEY ...      evlog_string                  string of that form, see below   string
- *   CLASS(name)         struct name                   map              record
- *   LIST(kind)          {const T *items; size_t count;}                         array  array
- *   MAP(kind)           {const evlog_string *keys; const T *values; size_t count;} map  map
- *   NULLABLE(kind)      a pointer, NULL for null; a string has text NULL        or nil  union
+ *   kind           in the struct                   in the data                    in Avro
+ *   BOOL           bool                            boolean                        boolean
+ *   INT64          int64_t                         integer                        long
+ *   DOUBLE         double                          float, or the same integer     double
+ *   STRING         evlog_string                    string                         string
+ *   BYTES          evlog_bytes                     bin                            bytes
+ *   DATETIME       int64_t, us since 1970 UTC      string, ISO 8601 with offset   string
+ *   UUID           evlog_uuid                      string, 8-4-4-4-12 hex digits  string
+ *   COURSE_KEY...  evlog_string                    string of that form, below     string
+ *   CLASS(tag)     struct tag                      map                            record
+ *   LIST(kind)     { const T *items;               array                          array
+ *                    size_t count; }
+ *   MAP(kind)      { const evlog_string *keys;     map with strings as keys       map
+ *                    const T *values;
+ *                    size_t count; }
+ *   NULLABLE(kind) const T *, NULL for null; of    or nil                         union with
+ *                  a string: text is NULL                                         null
  *
- * The keys: COURSE_KEY (course-v1:a+b+c, library-v1:a+b, ccx-v1:a+b+c+ccx@1, a/b/c),
- * CCX_KEY (ccx-v1), USAGE_KEY (block-v1:..., ccx-block-v1:..., lib-block-v1:..., lb:..., i4x://...), and of
- * content libraries LIBRARY_KEY (lib:org:slug), LIBRARY_USAGE_KEY (lb:org:slug:type:id),
+ * The keys are COURSE_KEY (course-v1:a+b+c, library-v1:a+b, ccx-v1:a+b+c+ccx@1, a/b/c), CCX_KEY
+ * (ccx-v1:...), USAGE_KEY (block-v1:..., ccx-block-v1:..., lib-block-v1:..., lb:..., i4x://...),
+ * and of content libraries LIBRARY_KEY (lib:org:slug), LIBRARY_USAGE_KEY (lb:org:slug:type:id),
  * COLLECTION_KEY (lib-collection:org:slug:id), CONTAINER_KEY (lct:org:slug:type:id).
  *
  * LIST and MAP may be inside each other; a list of lists is LISTS(kind), a map of maps
- * MAPS(kind). In there, and where they are NULLABLE, they are evlog_list and evlog_map.
+ * MAPS(kind). The inner ones, and those that are NULLABLE, are evlog_list and evlog_map.
  *
  * DEFAULT(kind, json)   the Avro default: the data may leave the field out. null is that of
  *                       every NULLABLE.
@@ -426,8 +430,9 @@ EVLOG_API int evlog_send_events(const evlog_sending *sends, size_t count,
  *                       it existed. The schema does not tell it (openedx-events tells none).
  * AS(kind, "name")      the field has another name in the data than in C.
  *
- * Members follow each other as listed. False, 0, "" and empty lists are values, never taken for
- * absences; a string whose text is NULL is one, and is refused unless it is NULLABLE or has a default.
+ * Members follow each other as listed. False, 0, "" and empty lists are values, never taken
+ * for absences. A string whose text is NULL is an absence: it is refused unless it is NULLABLE or
+ * has a default or fallback, which is then sent.
  */
 
 /* Text with a length: not ended by NUL, may hold NUL. */
@@ -557,9 +562,11 @@ struct evlog_class {
     (struct { evlog_string const *keys; type const *values; size_t count; }, evlog_map, \
      const evlog_map *, EVLOG_WITHIN_(EVLOG_KIND_MAP, shape), of, NULL, 0, EVLOG_QUOTE_)
 #define EVLOG_K_LIST(kind) \
-    EVLOG_LIST_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), EVLOG_GET5_(EVLOG_K_##kind))
+    EVLOG_LIST_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), \
+                EVLOG_GET5_(EVLOG_K_##kind))
 #define EVLOG_K_MAP(kind) \
-    EVLOG_MAP_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), EVLOG_GET5_(EVLOG_K_##kind))
+    EVLOG_MAP_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), \
+               EVLOG_GET5_(EVLOG_K_##kind))
 #define EVLOG_K_LISTS(kind) \
     EVLOG_LIST_(evlog_list, EVLOG_WITHIN_(EVLOG_KIND_LIST, EVLOG_GET4_(EVLOG_K_##kind)), \
                 EVLOG_GET5_(EVLOG_K_##kind))
@@ -577,7 +584,8 @@ struct evlog_class {
 #define EVLOG_K_DEFAULT(kind, ...)  EVLOG_WITH_(EVLOG_K_##kind, #__VA_ARGS__, 1, EVLOG_QUOTE_)
 #define EVLOG_K_FALLBACK(kind, ...) EVLOG_WITH_(EVLOG_K_##kind, #__VA_ARGS__, 0, EVLOG_QUOTE_)
 #define EVLOG_K_AS(kind, name) \
-    EVLOG_WITH_(EVLOG_K_##kind, EVLOG_GET6_(EVLOG_K_##kind), EVLOG_GET7_(EVLOG_K_##kind), name EVLOG_DROP_)
+    EVLOG_WITH_(EVLOG_K_##kind, EVLOG_GET6_(EVLOG_K_##kind), EVLOG_GET7_(EVLOG_K_##kind), \
+                name EVLOG_DROP_)
 
 #define EVLOG_GET1_(tuple) EVLOG_PICK1_ tuple
 #define EVLOG_GET2_(tuple) EVLOG_PICK2_ tuple
@@ -669,9 +677,10 @@ EVLOG_API int evlog_send(evlog_signal *signal, const void *data, const evlog_cla
  * event and live as long as it does; the rest is in `*arena`, for evlog_arena_free.
  *
  * An event that was written under another schema is read by Avro's rules of schema
- * resolution: a field that `of` does not have is passed over; one that the event's schema does not have
- * gets its default, its fallback or null; a long is read as double; all else must be the same. What
- * cannot be read is refused, with the path of each field that stands against it.
+ * resolution: a field that `of` does not have is passed over; one that the event's schema does
+ * not have gets its default, its fallback or null; an int is read as long, both as double, string
+ * and bytes as each other; all else must be the same. What cannot be read is refused, with the
+ * path of each field that stands against it. An untyped event must fit `of` as if sent so.
  *
  * EVLOG_INVALID: the data do not fit; EVLOG_CONFLICT: the schemas do not; EVLOG_NOTFOUND:
  * erased; EVLOG_LIMIT: more than EVLOG_ARENA_SIZE_MAX; EVLOG_NOMEM.
@@ -680,7 +689,10 @@ EVLOG_API int evlog_unpack(const evlog_event *event, const evlog_class *of, void
                            evlog_arena **arena);
 EVLOG_API void evlog_arena_free(evlog_arena *arena);
 
-/* The two halves without a log: a struct to MessagePack, and back. */
+/*
+ * The two halves without a log: a struct to MessagePack, and back. `writer` is the schema that
+ * the data were written under; NULL: they must fit the definition.
+ */
 EVLOG_API int evlog_pack(const evlog_definition *definition, const void *data,
                          evlog_buffer *packed);
 EVLOG_API int evlog_unpack_data(const evlog_definition *definition, const evlog_schema *writer,
@@ -824,9 +836,9 @@ typedef struct evlog_type {
 } evlog_type;
 
 /*
- * Calls `visit` for each event type in the log, and each schema that it has had, in the
- * order they were first defined, by whatever process, until it returns other than 0, and returns that,
- * or EVLOG_OK.
+ * Calls `visit` for each event type in the log, and each schema that it has had, in the order
+ * they were first defined, by whatever process, until it returns other than 0, and returns
+ * that, or EVLOG_OK.
  */
 EVLOG_API int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx),
                               void *ctx);
@@ -919,15 +931,19 @@ EVLOG_API int evlog_enable_types(evlog *log, const char *const *types, size_t ty
 typedef struct evlog_capture evlog_capture;
 
 /*
- * Keeps a copy of what is sent in this process from now on, of one signal or, with NULL, of all.
- * evlog_capture_end lets go of them, and enables and disables the signals as they were when
- * it began, so that one test's switches are not the next one's surprise. EVLOG_CAPTURE_MAX
- * events are kept; the receiver fails for those that come after. While it ends nobody may be sending.
+ * Keeps a copy of what is sent in this process from now on, of one signal or, with NULL, of
+ * all. evlog_capture_end lets go of them, and enables and disables the signals as they were
+ * when it began, so that one test's switches are not the next one's surprise. EVLOG_CAPTURE_MAX
+ * events are kept; the receiver fails for those that come after. While it ends nobody may be
+ * sending.
  */
 EVLOG_API int evlog_capture_begin(evlog *log, evlog_signal *signal, evlog_capture **capture);
 EVLOG_API int evlog_capture_end(evlog_capture *capture);
 
-/* How many there are, and each, from 0, in the order they were sent; NULL: no such. Valid until the end. */
+/*
+ * How many there are, and each, from 0, in the order they were sent; NULL: no such. Valid until
+ * the end.
+ */
 EVLOG_API size_t evlog_capture_count(evlog_capture *capture);
 EVLOG_API const evlog_event *evlog_capture_event(evlog_capture *capture, size_t i);
 

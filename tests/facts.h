@@ -1,6 +1,6 @@
 /*
- * Facts about the events of Open edX, for the tests: a few of each are in tests/openedx/; the whole
- * catalogue, where it is, in $EVLOG_SHARED, ../shared or /work/shared.
+ * Facts about the events of Open edX, for the tests: a few of each are in tests/openedx/; the
+ * whole catalogue, where it is, in $EVLOG_SHARED, ../shared or /work/shared.
  */
 #ifndef FACTS_H
 #define FACTS_H

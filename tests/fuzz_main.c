@@ -1,6 +1,6 @@
 /*
- * A plain driver for the fuzz targets, where there is no libFuzzer: replays the files of a corpus,
- * and then so many changed copies of them.
+ * A plain driver for the fuzz targets, where there is no libFuzzer: replays the files of a
+ * corpus, and then so many changed copies of them.
  *
  *   fuzz_x DIRECTORY [ROUNDS]
  *

@@ -1,6 +1,6 @@
 /*
- * Fuzz target: data from strangers, for every class there is. The first byte chooses the class; the
- * rest is MessagePack for the check and for unpacking, and bytes for the Avro decoder.
+ * Fuzz target: data from strangers, for every class there is. The first byte chooses the class;
+ * the rest is MessagePack for the check and for unpacking, and bytes for the Avro decoder.
  *
  *   clang -fsanitize=fuzzer,address tests/fuzz_unpack.c ... (see fuzz_main.c for the plain driver)
  *

@@ -223,7 +223,9 @@ static void events_keep_their_schema(void **state)
     OK(evlog_close(log));
 }
 
-/* Of processes that define schemas that break with each other at one moment, one comes through. */
+/*
+ * Of processes that define schemas that break with each other at one moment, one comes through.
+ */
 static void one_of_many_at_once_comes_through(void **state)
 {
     int ends[2], came_through = 0;

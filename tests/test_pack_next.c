@@ -23,7 +23,10 @@ static void put_big_endian(struct made *made, uint64_t value, unsigned bytes)
         put(made, (unsigned)(value >> 8 * bytes));
 }
 
-/* A length in one of the widths that MessagePack has for it: `first` is the code of the narrowest. */
+/*
+ * A length in one of the widths that MessagePack has for it: `first` is the code of the
+ * narrowest.
+ */
 static void put_length(struct made *made, unsigned first, unsigned narrowest, uint64_t length)
 {
     unsigned step = (unsigned)load_random(&made->seed, narrowest == 1 ? 3 : 2);

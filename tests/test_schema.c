@@ -472,7 +472,9 @@ static void intricate_schemas_are_given_up(void **state)
 
 /* ------------------------------------------------------- classes as schemas ---- */
 
-/* Every kind of field has its Avro type; DEFAULT and NULLABLE have a default, FALLBACK has none. */
+/*
+ * Every kind of field has its Avro type; DEFAULT and NULLABLE have a default, FALLBACK has none.
+ */
 static void writes_every_kind(void **state)
 {
     evlog_schema *schema;

@@ -4,9 +4,9 @@
  *   demo LOG PLUGIN
  *
  * An LMS sends enrollments; a receiver in a plugin makes notification preferences from them, as
- * in the Open edX documentation's example. Each event is in the log before the receiver runs, which
- * the receiver shows by reading it back. Then receivers come that did not exist when
- * the events were sent, and get the history: all of it, a range, one event type.
+ * in the Open edX documentation's example. Each event is in the log before the receiver runs,
+ * which the receiver shows by reading it back. Then receivers come that did not exist when the
+ * events were sent, and get the history: all of it, a range, one event type.
  */
 #include <inttypes.h>
 #include <stdio.h>
