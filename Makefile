@@ -7,6 +7,7 @@ bindir      = $(exec_prefix)/bin
 libdir      = $(exec_prefix)/lib
 includedir  = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
+examplesdir = $(prefix)/share/evlog/examples
 
 VERSION  = 0.1.0
 ABI      = 0
@@ -34,7 +35,7 @@ STORE    := $(wildcard store/*.c)
 DISPATCH := $(wildcard dispatch/*.c)
 REPLAY   := $(wildcard replay/*.c)
 LIB_SRC   = $(STORE) $(DISPATCH) $(REPLAY)
-TOOL_SRC := $(filter-out tools/demo.c,$(wildcard tools/*.c))
+TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c,$(wildcard tools/*.c))
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 SOURCES  := $(wildcard store/*.[ch] dispatch/*.[ch] replay/*.[ch] tools/*.[ch] tests/*.[ch] bench/*.[ch])
@@ -70,7 +71,7 @@ deps:
 
 # $(1) where the objects go, $(2) more flags. The folder of a source picks its include path.
 define objects
-$(1)/%.o: %.c Makefile | $$(B)/include/evlog.h
+$(1)/%.o: %.c Makefile | $$(B)/include/evlog.h $$(B)/include/evlog/openedx.h
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo '  CC    $$@')
 	$$(Q)$$(CC) $$(STD) $$(WARN) $$(INC_$$(firstword $$(subst /, ,$$*))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
@@ -78,6 +79,10 @@ endef
 $(eval $(call objects,$(B)/obj,))
 $(eval $(call objects,$(B)/asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer))
 $(eval $(call objects,$(B)/tsan,-fsanitize=thread))
+
+$(B)/include/evlog/openedx.h: dispatch/openedx.h
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 
 $(B)/include/evlog.h: store/evlog.h
 	@mkdir -p $(@D)
@@ -98,14 +103,22 @@ $(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
 
 $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+
+# A plugin calls into the program that loads it, so that has all of the library, and shows it.
+WHOLE_LIB = -Wl,--whole-archive $(B)/libevlog.a -Wl,--no-whole-archive -rdynamic
+
+$(B)/plugins/%.so: $(B)/obj/tools/plugin_%.o
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) -shared $(LDFLAGS) $^ -o $@
 
 $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $< $(WHOLE_LIB) $(LIB_LIBS) -o $@
 
 demo: deps
-	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo
+	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so
 	@sh tools/demo.sh $(B)
 
 clean:
@@ -133,9 +146,12 @@ endef
 export PC
 
 install: all
-	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(pkgconfigdir)
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(pkgconfigdir)
 	$(INSTALL) -m 755 $(B)/evlog $(DESTDIR)$(bindir)/evlog
 	$(INSTALL) -m 644 store/evlog.h $(DESTDIR)$(includedir)/evlog.h
+	$(INSTALL) -m 644 dispatch/openedx.h $(DESTDIR)$(includedir)/evlog/openedx.h
+	$(INSTALL) -d $(DESTDIR)$(examplesdir)
+	$(INSTALL) -m 644 tools/plugin_preferences.c $(DESTDIR)$(examplesdir)/plugin_preferences.c
 	$(INSTALL) -m 644 $(B)/libevlog.a $(DESTDIR)$(libdir)/libevlog.a
 	$(INSTALL) -m 644 $(B)/libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(VERSION)
 	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(ABI)
@@ -143,6 +159,8 @@ install: all
 	echo "$$PC" > $(DESTDIR)$(pkgconfigdir)/evlog.pc
 
 uninstall:
+	rm -f $(DESTDIR)$(includedir)/evlog/openedx.h $(DESTDIR)$(examplesdir)/plugin_preferences.c
+	-rmdir $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(examplesdir) 2>/dev/null
 	rm -f $(DESTDIR)$(bindir)/evlog $(DESTDIR)$(includedir)/evlog.h $(DESTDIR)$(libdir)/libevlog.a \
 	  $(DESTDIR)$(libdir)/libevlog.so* $(DESTDIR)$(pkgconfigdir)/evlog.pc
 

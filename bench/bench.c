@@ -104,9 +104,10 @@ static void *send_some(void *ctx)
     const struct sender *sender = ctx;
     unsigned batch = sender->work->batch;
     unsigned calls = sender->work->count / sender->work->threads / batch;
-    evlog_send *sends = calloc(batch, sizeof *sends);
+    evlog_sending *sends = calloc(batch, sizeof *sends);
     for (unsigned i = 0; i < batch; i++)
-        sends[i] = (evlog_send){.signal = sender->signal, .data = data, .data_size = EVENT_SIZE};
+        sends[i] =
+            (evlog_sending){.signal = sender->signal, .data = data, .data_size = EVENT_SIZE};
     for (unsigned i = 0; i < calls; i++)
         CHECK(evlog_send_events(sends, batch, NULL, NULL));
     free(sends);

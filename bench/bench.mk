@@ -10,9 +10,14 @@ $(B)/bench-consumers: $(B)/obj/bench/consumers.o $(B)/libevlog.a
 	$(if $(Q),@echo '  LINK  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
+$(B)/bench-typed: $(B)/obj/bench/typed.o $(B)/libevlog.a
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
 bench: deps
-	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-consumers
+	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-consumers $(B)/bench-typed
 	@$(B)/bench $(BENCH_ROUNDS)
 	@$(B)/bench-consumers $(BENCH_ROUNDS)
+	@$(B)/bench-typed $(BENCH_ROUNDS)
 
 .PHONY: bench

@@ -41,14 +41,14 @@ static evlog_consumer *counting;
 static void make_log(void)
 {
     static unsigned char data[EVENT_SIZE] = {0x81, 0xa1, 'n', 0xc4, EVENT_SIZE - 5};
-    static evlog_send sends[512];
+    static evlog_sending sends[512];
     evlog_signal *signal;
     char path[4200];
     bench_fresh(home, "log", path);
     CHECK(evlog_open(path, &(evlog_options){.durability = EVLOG_FAST}, &log_of_events));
     CHECK(evlog_define(log_of_events, "org.example.bench.v1", 0, NULL, &signal));
     for (size_t i = 0; i < 512; i++)
-        sends[i] = (evlog_send){.signal = signal, .data = data, .data_size = sizeof data};
+        sends[i] = (evlog_sending){.signal = signal, .data = data, .data_size = sizeof data};
     for (unsigned i = 0; i < EVENTS / 512; i++)
         CHECK(evlog_send_events(sends, 512, NULL, NULL));
 }

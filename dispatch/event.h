@@ -2,6 +2,7 @@
 #ifndef DISPATCH_EVENT_H
 #define DISPATCH_EVENT_H
 
+#include "define.h"
 #include "names.h"
 #include "record.h"
 #include "signals.h"
@@ -24,10 +25,14 @@ static inline evlog_event event_of(const struct record *record, const struct nam
         .is_replay = is_replay,
         .from_event_bus = record->flags & RECORD_FROM_EVENT_BUS,
         .signal = signal,
+        .schema = define_schema_of(type),
     };
     for (int i = 0; i < 16; i++)
         event.id[i] = record->id[i];
     return event;
 }
+
+/* A copy with all that it points to, to be freed; NULL: no memory. */
+evlog_event *event_copy(const evlog_event *event);
 
 #endif

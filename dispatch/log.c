@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "define.h"
 #include "error.h"
 #include "pack.h"
 #include "receivers.h"
@@ -235,6 +236,7 @@ int evlog_close(evlog *log)
                            log->store->path);
     } else if (--log->open_count == 0) {
         forget(log);
+        define_forget(log->store->types);
         result = store_close(log->store);
         log_free(log);
     }

@@ -127,6 +127,9 @@ static int renew_lists(evlog *log, const evlog_signal *only)
 
 /* --------------------------------------------------- connect, disconnect ---- */
 
+/* The plugin whose start runs in this thread. */
+static _Thread_local const void *current_owner;
+
 /* Its place in the log's list, or the count when it is not there. */
 static size_t find(const evlog *log, const evlog_signal *signal, const char *dispatch_uid,
                    evlog_receiver *receiver, const void *ctx)
@@ -184,6 +187,7 @@ static struct connection *connection_new(evlog_signal *signal, const char *dispa
     connection->signal = signal;
     connection->receiver = receiver;
     connection->ctx = ctx;
+    connection->owner = current_owner;
     strcpy(connection->dispatch_uid, dispatch_uid);
     return connection;
 }
@@ -218,6 +222,28 @@ static int check(const evlog *log, const evlog_signal *signal, const char *dispa
         return error_set(EVLOG_INVALID, "a dispatch_uid is at most %d bytes of UTF-8",
                          EVLOG_NAME_SIZE_MAX);
     return EVLOG_OK;
+}
+
+const void *receivers_set_owner(const void *owner)
+{
+    const void *before = current_owner;
+    current_owner = owner;
+    return before;
+}
+
+void receivers_settle_owner(evlog *log, const void *owner, int keep)
+{
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = log->connection_count; i-- > 0;) {
+        struct connection *connection = log->connections[i];
+        if (connection->owner != owner)
+            continue;
+        if (keep)
+            connection->owner = NULL;
+        else
+            disconnect_at(log, connection->signal, i);
+    }
+    pthread_mutex_unlock(&log->lock);
 }
 
 int receivers_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,

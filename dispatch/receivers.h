@@ -18,6 +18,7 @@ struct connection {
     _Atomic uint64_t live_after; /* sends up to here are not for it; CATCHING_UP: none is, yet */
     uint64_t
         missed; /* while it catches up: the last send not handed to it; under the log's lock */
+    const void *owner;   /* the plugin whose start connected it, while that runs; NULL: none */
     char dispatch_uid[]; /* "": none */
 };
 
@@ -55,6 +56,15 @@ int receivers_is_due(evlog *log, struct connection *connection, uint64_t seq);
  * them to it and come again.
  */
 int receivers_go_live(evlog *log, struct connection *connection, uint64_t seq);
+
+/*
+ * What this thread connects from now on is marked as `owner`'s; NULL: no longer. Returns the
+ * one before.
+ */
+const void *receivers_set_owner(const void *owner);
+
+/* Disconnects all that is marked as the owner's, or, with `keep`, takes the marks away. */
+void receivers_settle_owner(evlog *log, const void *owner, int keep);
 
 /* Frees the log's connections. */
 void receivers_free(evlog *log);

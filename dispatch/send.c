@@ -23,8 +23,10 @@
 
 #include "error.h"
 #include "event.h"
+#include "match.h"
 #include "pack.h"
 #include "receivers.h"
+#include "schema.h"
 #include "uuid.h"
 
 /* Sends under way in this thread, one inside the other. */
@@ -32,8 +34,9 @@ static _Thread_local unsigned nesting;
 
 /* One event on its way. */
 struct parcel {
-    const evlog_send *send;
-    evlog_sent *sent; /* or NULL */
+    const evlog_sending *send;
+    evlog_sent *sent;                    /* or NULL */
+    const struct definition *definition; /* of its signal, as it was when the send began */
     const struct name *source;
     struct record *record; /* NULL: its signal is disabled */
 };
@@ -87,7 +90,8 @@ static int check_time(int64_t time_us)
     return EVLOG_OK;
 }
 
-static int make_metadata(const evlog_send *send, struct record *record)
+static int make_metadata(const evlog_sending *send, const struct definition *definition,
+                         struct record *record)
 {
     const evlog_metadata *given = send->metadata;
     int64_t time_us = given ? given->time_us : send->time_us;
@@ -99,7 +103,7 @@ static int make_metadata(const evlog_send *send, struct record *record)
     static const uint8_t none[16];
     *record = (struct record){
         .time_us = time_us ? time_us : now_us(),
-        .type = send->signal->type->number,
+        .type = definition->type->number,
         .minorversion = given ? given->minorversion : send->signal->minor_version,
         .flags = given ? RECORD_FROM_EVENT_BUS : 0,
         .data = send->data,
@@ -112,14 +116,18 @@ static int make_metadata(const evlog_send *send, struct record *record)
     return EVLOG_OK;
 }
 
-static int check_data(const evlog *log, const evlog_send *send)
+static int check_data(const evlog *log, const evlog_sending *send,
+                      const struct definition *definition)
 {
     if (send->data_size > log->data_size_max)
         return error_set(EVLOG_LIMIT, "data: %zu bytes is over data_size_max, %" PRIu32,
                          send->data_size, log->data_size_max);
     if (!send->data)
         return error_set(EVLOG_INVALID, "data: none is given; an empty map is one byte, 0x80");
-    return pack_check_map(send->data, send->data_size);
+    int result = pack_check_map(send->data, send->data_size);
+    if (result == EVLOG_OK && definition->schema)
+        result = match_check(&definition->schema->root, send->data, 0);
+    return result;
 }
 
 static int find_source(evlog *log, const evlog_metadata *given, const struct name **source)
@@ -198,7 +206,8 @@ static int fail_dispatch(const evlog_event *event, const struct connection *conn
 static int dispatch(const struct parcel *parcel, int not_robust)
 {
     evlog_signal *signal = parcel->send->signal;
-    evlog_event event = event_of(parcel->record, signal->type, parcel->source, signal, 0);
+    evlog_event event =
+        event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
     struct receivers *receivers = receivers_hold(signal);
     int failed = EVLOG_OK;
     if (parcel->sent)
@@ -233,16 +242,17 @@ void evlog_sent_free(evlog_sent *sent)
 /* Everything up to the append. `record` is a place for this event's, if it has one. */
 static int prepare(evlog *log, struct parcel *parcel, struct record *record)
 {
-    const evlog_send *send = parcel->send;
+    const evlog_sending *send = parcel->send;
     if (!send->signal)
         return error_set(EVLOG_INVALID, "no signal is given");
     if (send->signal->log != log)
         return error_set(EVLOG_INVALID, "signal %s is of another log",
                          send->signal->type->text[0]);
-    int result = make_metadata(send, record);
+    parcel->definition = atomic_load(&send->signal->definition);
+    int result = make_metadata(send, parcel->definition, record);
     if (result || !evlog_is_enabled(send->signal))
         return result;
-    result = check_data(log, send);
+    result = check_data(log, send, parcel->definition);
     if (result == EVLOG_OK && log->store->read_only)
         result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     if (result == EVLOG_OK)
@@ -327,7 +337,7 @@ static int send_parcels(evlog *log, struct parcel *parcels, struct record *recor
 int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
                      const evlog_send_options *options, evlog_sent *sent)
 {
-    evlog_send send = {.signal = signal, .data = data, .data_size = data_size};
+    evlog_sending send = {.signal = signal, .data = data, .data_size = data_size};
     if (options) {
         send.time_us = options->time_us;
         send.metadata = options->metadata;
@@ -336,7 +346,7 @@ int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
         &send, 1, &(evlog_send_options){.not_robust = options && options->not_robust}, sent);
 }
 
-int evlog_send_events(const evlog_send *sends, size_t count, const evlog_send_options *options,
+int evlog_send_events(const evlog_sending *sends, size_t count, const evlog_send_options *options,
                       evlog_sent *sent)
 {
     if (count == 0)

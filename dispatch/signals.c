@@ -3,10 +3,10 @@
  *
  * A signal is made once and lives as long as its log, so a pointer to one may be
  * kept and looked up without a lock: buckets of a hash are only ever added to, at
- * their head. The event type and its schema are an entry of the log's table
- * (names.h), recorded before a first event can name it.
+ * their head. What it is defined as (define.c) may be replaced, once, by a fuller
+ * definition; the one before is kept, since a send may be reading it.
  *
- * Absent: a signal that is undefined again, and, so far, schemas.
+ * Absent: a signal that is undefined again.
  */
 #include "signals.h"
 
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "define.h"
 #include "error.h"
 #include "receivers.h"
 
@@ -36,51 +37,20 @@ void signals_free(evlog *log)
     for (evlog_signal *signal = log->first_signal, *next; signal; signal = next) {
         next = signal->next;
         receivers_release(signal->receivers);
+        definition_free(atomic_load(&signal->definition));
         free(signal);
     }
 }
 
-static int check_name(const char *event_type)
-{
-    if (!event_type || !*event_type || !log_is_text(event_type))
-        return error_set(EVLOG_INVALID, "an event type is 1 to %d bytes of UTF-8",
-                         EVLOG_NAME_SIZE_MAX);
-    for (const unsigned char *c = (const unsigned char *)event_type; *c; c++)
-        if (*c <= ' ' || *c == 0x7f || *c == '*')
-            return error_set(
-                EVLOG_INVALID,
-                "an event type has no blanks, control characters or '*': byte %td is 0x%02x",
-                c - (const unsigned char *)event_type, *c);
-    return EVLOG_OK;
-}
-
-/* The type's entry in the log, made if need be. */
-static int record_type(evlog *log, const char *event_type, const struct name **type)
-{
-    const char *text[NAMES_TEXTS] = {event_type};
-    if (!log->store->read_only)
-        return names_intern(log->store->types, text, type);
-    int result = names_refresh(log->store->types);
-    for (uint32_t i = 1; result == EVLOG_OK && i <= names_count(log->store->types); i++) {
-        const struct name *name = names_get(log->store->types, i);
-        if (name && strcmp(name->text[0], event_type) == 0) {
-            *type = name;
-            return EVLOG_OK;
-        }
-    }
-    return result ? result
-                  : error_set(EVLOG_READONLY, "%s: is read only and has no event type %s",
-                              log->store->path, event_type);
-}
-
-static int make_signal(evlog *log, const struct name *type, int32_t minor_version,
-                       evlog_signal **made)
+int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
+               evlog_signal **made)
 {
     evlog_signal *signal = calloc(1, sizeof *signal);
     if (!signal)
         return error_nomem();
     signal->log = log;
-    signal->type = type;
+    signal->type = definition->type;
+    atomic_store(&signal->definition, definition);
     signal->minor_version = minor_version;
     atomic_store(&signal->enabled, 1);
     int result = receivers_begin(signal);
@@ -88,7 +58,7 @@ static int make_signal(evlog *log, const struct name *type, int32_t minor_versio
         free(signal);
         return result;
     }
-    unsigned bucket = bucket_of(type->text[0]);
+    unsigned bucket = bucket_of(signal->type->text[0]);
     signal->in_bucket = atomic_load(&log->buckets[bucket]);
     atomic_store(&log->buckets[bucket], signal);
     *log->end_of_signals = signal;
@@ -97,44 +67,9 @@ static int make_signal(evlog *log, const struct name *type, int32_t minor_versio
     return EVLOG_OK;
 }
 
-static int define(evlog *log, const struct name *type, int32_t minor_version,
-                  evlog_signal **signal)
+const evlog_schema *evlog_signal_schema(const evlog_signal *signal)
 {
-    evlog_signal *known = signal_find(log, type->text[0]);
-    if (!known)
-        return make_signal(log, type, minor_version, signal);
-    if (known->minor_version != minor_version)
-        return error_set(EVLOG_CONFLICT, "%s is defined here with minor version %d, not %d",
-                         type->text[0], known->minor_version, minor_version);
-    *signal = known;
-    return EVLOG_OK;
-}
-
-int evlog_define(evlog *log, const char *event_type, int32_t minor_version, const char *schema,
-                 evlog_signal **signal)
-{
-    const struct name *type;
-    int result = log_enter(log);
-    if (result)
-        return result;
-    result = check_name(event_type);
-    if (result == EVLOG_OK && minor_version < 0)
-        result = error_set(EVLOG_INVALID, "%s: a minor version is not negative: %d", event_type,
-                           minor_version);
-    if (result == EVLOG_OK && schema)
-        result =
-            error_set(EVLOG_INVALID, "%s: this version of evlog takes no schema", event_type);
-    if (result == EVLOG_OK && !signal)
-        result = error_set(EVLOG_INVALID, "%s: no place for the signal is given", event_type);
-    if (result == EVLOG_OK)
-        result = record_type(log, event_type, &type);
-    if (result == EVLOG_OK) {
-        pthread_mutex_lock(&log->lock);
-        result = define(log, type, minor_version, signal);
-        pthread_mutex_unlock(&log->lock);
-    }
-    log_leave(log);
-    return result;
+    return atomic_load(&signal->definition)->schema;
 }
 
 int evlog_signal_by_type(evlog *log, const char *event_type, evlog_signal **signal)

@@ -4,9 +4,18 @@
 
 #include "log.h"
 
+/* Under which type of the log, and so under which schema, events of a signal are sent. */
+struct definition {
+    const struct name *type;
+    const evlog_schema *schema; /* NULL: untyped */
+    evlog_schema *own;          /* `schema` when it is not the log's table that has it */
+    struct definition *before;  /* the one that this took the place of */
+};
+
 struct evlog_signal {
     evlog *log;
-    const struct name *type; /* in the log's table: number, name, schema */
+    const struct name *type; /* of the first definition: for its name */
+    _Atomic(struct definition *) definition;
     int32_t minor_version;
     atomic_int enabled;
     struct receivers *receivers;    /* to whom it is sent; under the log's lock */
@@ -16,6 +25,13 @@ struct evlog_signal {
 
 /* The signal of an event type, NULL when it is not defined here. No lock. */
 evlog_signal *signal_find(const evlog *log, const char *event_type);
+
+/*
+ * A new signal; takes the definition over when it succeeds. With the log's lock held.
+ * EVLOG_NOMEM.
+ */
+int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
+               evlog_signal **signal);
 
 void signals_free(evlog *log);
 

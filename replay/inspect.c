@@ -6,42 +6,11 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "error.h"
 #include "event.h"
 #include "reader.h"
 #include "verify.h"
-
-/* Copies `text` to `*at` and moves it on. */
-static const char *copy_text(char **at, const char *text)
-{
-    size_t size = strlen(text) + 1;
-    char *copy = memcpy(*at, text, size);
-    *at += size;
-    return copy;
-}
-
-/* The event and all it points to in one block, for its caller to keep. */
-static evlog_event *copy_event(const evlog_event *event)
-{
-    size_t size = sizeof *event + event->data_size + strlen(event->event_type) +
-                  strlen(event->source) + strlen(event->sourcehost) + strlen(event->sourcelib) +
-                  4;
-    evlog_event *copy = malloc(size);
-    if (!copy)
-        return NULL;
-    *copy = *event;
-    char *at = (char *)(copy + 1);
-    if (event->data)
-        copy->data = memcpy(at, event->data, event->data_size);
-    at += event->data_size;
-    copy->event_type = copy_text(&at, event->event_type);
-    copy->source = copy_text(&at, event->source);
-    copy->sourcehost = copy_text(&at, event->sourcehost);
-    copy->sourcelib = copy_text(&at, event->sourcelib);
-    return copy;
-}
 
 static int read_event(evlog *log, uint64_t seq, evlog_event **event)
 {
@@ -61,7 +30,7 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
         const struct reader_event *read = &reader.events[0];
         evlog_signal *signal = signal_find(log, read->type->text[0]);
         evlog_event found = event_of(&read->record, read->type, read->source, signal, 1);
-        evlog_event *copy = copy_event(&found);
+        evlog_event *copy = event_copy(&found);
         if (copy)
             *event = copy;
         else

@@ -38,8 +38,10 @@
 #ifndef EVLOG_H
 #define EVLOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,16 +55,22 @@ extern "C" {
 
 #define EVLOG_NAME_SIZE_MAX 255 /* event type, source, host, lib, dispatch_uid */
 #define EVLOG_DATA_SIZE_DEFAULT (1 << 20)
-#define EVLOG_DATA_SIZE_MAX (64 << 20)  /* of one event's data, see data_size_max */
-#define EVLOG_DATA_DEPTH_MAX 32         /* maps and arrays inside each other */
-#define EVLOG_SEND_COUNT_MAX 65536      /* events in one evlog_send_events */
-#define EVLOG_SEND_SIZE_MAX (128 << 20) /* and their data together */
-#define EVLOG_TYPES_MAX 65535           /* event types (with their schemas) in a log */
-#define EVLOG_SOURCES_MAX 65535         /* different source, host, lib in a log */
-#define EVLOG_RECEIVERS_MAX 4096        /* connected at one time in a process */
-#define EVLOG_NESTING_MAX 64            /* sends inside receivers inside sends */
-#define EVLOG_PATTERNS_MAX 256          /* event types of one range */
-#define EVLOG_CONSUMERS_MAX 1024        /* in a log */
+#define EVLOG_DATA_SIZE_MAX (64 << 20)   /* of one event's data, see data_size_max */
+#define EVLOG_DATA_DEPTH_MAX 32          /* maps and arrays inside each other */
+#define EVLOG_SEND_COUNT_MAX 65536       /* events in one evlog_send_events */
+#define EVLOG_SEND_SIZE_MAX (128 << 20)  /* and their data together */
+#define EVLOG_TYPES_MAX 65535            /* event types (with their schemas) in a log */
+#define EVLOG_SOURCES_MAX 65535          /* different source, host, lib in a log */
+#define EVLOG_RECEIVERS_MAX 4096         /* connected at one time in a process */
+#define EVLOG_NESTING_MAX 64             /* sends inside receivers inside sends */
+#define EVLOG_PATTERNS_MAX 256           /* event types of one range */
+#define EVLOG_CAPTURE_MAX 65536          /* events of one evlog_capture */
+#define EVLOG_SCHEMA_SIZE_MAX 262144     /* of a schema's JSON */
+#define EVLOG_FIELDS_MAX 1024            /* of one class */
+#define EVLOG_CLASSES_MAX 1024           /* of one schema */
+#define EVLOG_SHAPE_MAX 8                /* lists and maps in each other, with what is in them */
+#define EVLOG_ARENA_SIZE_MAX (256 << 20) /* of one evlog_unpack */
+#define EVLOG_CONSUMERS_MAX 1024         /* in a log */
 #define EVLOG_CONSUMER_NAME_SIZE_MAX 128
 #define EVLOG_PARKED_MAX 100000          /* events parked for one consumer */
 #define EVLOG_PARKED_ERROR_SIZE_MAX 1024 /* of the sentence kept; longer ones are cut */
@@ -187,12 +195,22 @@ EVLOG_API int evlog_sync(evlog *log);
  * `{reverse DNS}.{subject}.{action}.{major version}` (ADR-2 of openedx-events),
  * which is not enforced: two of its own types break it.
  *
- * `schema` must be NULL in this version: the data of an event is then any
- * MessagePack map. The signal belongs to the log and lives as long.
+ * `schema` is Avro's JSON, see evlog_schema_parse: the data of an event are then checked
+ * against it in full before anything is appended. NULL: as the type is defined here, or
+ * else in the log, where the newest schema counts; untyped, any MessagePack map, when there
+ * is none. An untyped signal may be defined again with a schema. evlog_define_class is the
+ * same with a data class in C.
  *
- * EVLOG_INVALID: a bad name, or a negative minor version. EVLOG_CONFLICT:
- * defined with another minor version. EVLOG_LIMIT: EVLOG_TYPES_MAX.
- * EVLOG_READONLY: the type is not in the log and cannot be recorded.
+ * A changed schema is a new entry in the log, and every event keeps the one it was written
+ * under. It must read what was written under each earlier one of this event type, and they
+ * what is written under it (openedx-events: fields are added with a default or removed
+ * that have one; the rest is for a new event type, `...v2`): else EVLOG_CONFLICT.
+ *
+ * The signal belongs to the log and lives as long.
+ *
+ * EVLOG_INVALID: a bad name or schema, or a negative minor version. EVLOG_CONFLICT also:
+ * defined here with another minor version or schema. EVLOG_LIMIT: EVLOG_TYPES_MAX, or a limit
+ * of schemas. EVLOG_READONLY: the type is not in the log and cannot be recorded.
  */
 EVLOG_API int evlog_define(evlog *log, const char *event_type, int32_t minor_version,
                            const char *schema, evlog_signal **signal);
@@ -240,6 +258,8 @@ typedef struct evlog_event {
     int from_event_bus;   /* it came with its metadata from elsewhere: never relay it back */
     uint32_t attempt;     /* from a consumer: 1, and more when it was handed out before; else 0 */
     evlog_signal *signal; /* NULL: this event type is not defined in this process */
+    const struct evlog_schema
+        *schema; /* it was written under; NULL: untyped; as long as the log */
 } evlog_event;
 
 /* ------------------------------------------------------------ receivers ---- */
@@ -404,13 +424,13 @@ EVLOG_API int evlog_send_event(evlog_signal *signal, const void *data, size_t da
                                const evlog_send_options *options, evlog_sent *sent);
 
 /* One of many. */
-typedef struct evlog_send {
+typedef struct evlog_sending {
     evlog_signal *signal;
     const void *data;
     size_t data_size;
     int64_t time_us;                /* 0: now */
     const evlog_metadata *metadata; /* or NULL */
-} evlog_send;
+} evlog_sending;
 
 /*
  * Appends many events in one commit, all or none, side by side in the log, and
@@ -420,8 +440,378 @@ typedef struct evlog_send {
  * array of `count`; each needs its evlog_sent_free. time_us and metadata of
  * `options` are not used.
  */
-EVLOG_API int evlog_send_events(const evlog_send *sends, size_t count,
+EVLOG_API int evlog_send_events(const evlog_sending *sends, size_t count,
                                 const evlog_send_options *options, evlog_sent *sent);
+
+/* --------------------------------------------------------- data classes ---- */
+
+/*
+ * A class of data is a struct and a list of its fields, written once, in a header:
+ *
+ *   #define LEARNER(F)                    \
+ *       F(INT64, id)                      \
+ *       F(STRING, username)               \
+ *       F(NULLABLE(DATETIME), last_login)
+ *   EVLOG_CLASS(learner, Learner, LEARNER);
+ *
+ *   #define ENROLLMENT(F)                 \
+ *       F(CLASS(learner), user)           \
+ *       F(COURSE_KEY, course_key)         \
+ *       F(FALLBACK(BOOL, true), is_active) \
+ *       F(LIST(STRING), groups)
+ *   EVLOG_CLASS(enrollment, Enrollment, ENROLLMENT);
+ *
+ * makes `struct learner`, `struct enrollment` and the descriptions `learner_class` and
+ * `enrollment_class`, which all functions below walk: they check, pack and unpack data and
+ * write the Avro schema, in which the classes are called Learner and Enrollment. The classes
+ * of Open edX (evlog/openedx.h) are made in the same way.
+ *
+ *   kind           in the struct                   in the data                    in Avro
+ *   BOOL           bool                            boolean                        boolean
+ *   INT64          int64_t                         integer                        long
+ *   DOUBLE         double                          float, or the same integer     double
+ *   STRING         evlog_string                    string                         string
+ *   BYTES          evlog_bytes                     bin                            bytes
+ *   DATETIME       int64_t, us since 1970 UTC      string, ISO 8601 with offset   string
+ *   UUID           evlog_uuid                      string, 8-4-4-4-12 hex digits  string
+ *   COURSE_KEY...  evlog_string                    string of that form, below     string
+ *   CLASS(tag)     struct tag                      map                            record
+ *   LIST(kind)     { const T *items;               array                          array
+ *                    size_t count; }
+ *   MAP(kind)      { const evlog_string *keys;     map with strings as keys       map
+ *                    const T *values;
+ *                    size_t count; }
+ *   NULLABLE(kind) const T *, NULL for null; of    or nil                         union with
+ *                  a string: text is NULL                                         null
+ *
+ * The keys are COURSE_KEY (course-v1:a+b+c, library-v1:a+b, ccx-v1:a+b+c+ccx@1, a/b/c), CCX_KEY
+ * (ccx-v1:...), USAGE_KEY (block-v1:..., ccx-block-v1:..., lib-block-v1:..., lb:..., i4x://...),
+ * and of content libraries LIBRARY_KEY (lib:org:slug), LIBRARY_USAGE_KEY (lb:org:slug:type:id),
+ * COLLECTION_KEY (lib-collection:org:slug:id), CONTAINER_KEY (lct:org:slug:type:id).
+ *
+ * LIST and MAP may be inside each other; a list of lists is LISTS(kind), a map of maps
+ * MAPS(kind). The inner ones, and those that are NULLABLE, are evlog_list and evlog_map.
+ *
+ * DEFAULT(kind, json)   the Avro default: the data may leave the field out. null is that of
+ *                       every NULLABLE.
+ * FALLBACK(kind, json)  for readers only: what the field is in events that were written before
+ *                       it existed. The schema does not tell it (openedx-events tells none).
+ * AS(kind, "name")      the field has another name in the data than in C.
+ *
+ * Members follow each other as listed. False, 0, "" and empty lists are values, never taken
+ * for absences. A string whose text is NULL is an absence: it is refused unless it is NULLABLE or
+ * has a default or fallback, which is then sent.
+ */
+
+/* Text with a length: not ended by NUL, may hold NUL. */
+typedef struct evlog_string {
+    const char *text; /* UTF-8 */
+    size_t size;
+} evlog_string;
+
+typedef struct evlog_bytes {
+    const void *data;
+    size_t size;
+} evlog_bytes;
+
+typedef struct evlog_uuid {
+    uint8_t bytes[16];
+} evlog_uuid;
+
+/* A list or map inside another: what `items` and `values` point to follows from its kind. */
+typedef struct evlog_list {
+    const void *items;
+    size_t count;
+} evlog_list;
+
+typedef struct evlog_map {
+    const evlog_string *keys;
+    const void *values;
+    size_t count;
+} evlog_map;
+
+/* A C string as evlog_string: `.mode = evlog_str("honor")`. NULL stays NULL. */
+static inline evlog_string evlog_str(const char *text)
+{
+    evlog_string string = {text, text ? strlen(text) : 0};
+    return string;
+}
+
+/* 1 when they are the same text. */
+static inline int evlog_str_is(evlog_string string, const char *text)
+{
+    return string.text && string.size == strlen(text) &&
+           memcmp(string.text, text, string.size) == 0;
+}
+
+/* For printf: `printf("%.*s", EVLOG_STR(string))`. */
+#define EVLOG_STR(string) (int)(string).size, (string).text
+
+enum {
+    EVLOG_KIND_BOOL = 1,
+    EVLOG_KIND_INT64,
+    EVLOG_KIND_DOUBLE,
+    EVLOG_KIND_STRING,
+    EVLOG_KIND_BYTES,
+    EVLOG_KIND_DATETIME,
+    EVLOG_KIND_UUID,
+    EVLOG_KIND_COURSE_KEY,
+    EVLOG_KIND_CCX_KEY,
+    EVLOG_KIND_USAGE_KEY,
+    EVLOG_KIND_LIBRARY_KEY,
+    EVLOG_KIND_LIBRARY_USAGE_KEY,
+    EVLOG_KIND_COLLECTION_KEY,
+    EVLOG_KIND_CONTAINER_KEY,
+    EVLOG_KIND_CLASS,
+    EVLOG_KIND_LIST,
+    EVLOG_KIND_MAP,
+    EVLOG_KIND_INT32, /* this and the next only in schemas that come as text */
+    EVLOG_KIND_FLOAT,
+    EVLOG_KIND_NULLABLE = 0x40,  /* added to a kind */
+    EVLOG_KIND_NULL_LAST = 0x80, /* and: Avro's union names null second */
+};
+
+typedef struct evlog_class evlog_class;
+
+/* A field's description. */
+typedef struct evlog_field {
+    const char *name; /* in the data */
+    size_t name_size;
+    uint64_t shape;        /* its kind in the lowest byte, in the next that of its items, ... */
+    const evlog_class *of; /* the class that the shape ends in, or NULL */
+    const char *fallback;  /* JSON; NULL: none */
+    int is_optional;       /* `fallback` stands in the schema too */
+    size_t offset;         /* in the struct */
+} evlog_field;
+
+/* A class's description. */
+struct evlog_class {
+    const char *name;
+    size_t size;                                         /* of the struct */
+    const evlog_field *(*describe)(size_t *field_count); /* or, when this is NULL: */
+    const evlog_field *fields;
+    size_t field_count;
+};
+
+/* The rest of this section is how EVLOG_CLASS does it. */
+
+/* clang-format off */
+/*
+ * A kind is a tuple: its type as a member, as an item, as a NULLABLE member; its shape; its
+ * class; its fallback, and whether that is in the schema; and what makes its name.
+ */
+#define EVLOG_LEAF_(type, nullable, kind) \
+    (type, type, nullable, (uint64_t)(kind), NULL, NULL, 0, EVLOG_QUOTE_)
+#define EVLOG_TEXT_(kind) EVLOG_LEAF_(evlog_string, evlog_string, kind)
+
+#define EVLOG_K_BOOL              EVLOG_LEAF_(bool, const bool *, EVLOG_KIND_BOOL)
+#define EVLOG_K_INT64             EVLOG_LEAF_(int64_t, const int64_t *, EVLOG_KIND_INT64)
+#define EVLOG_K_DOUBLE            EVLOG_LEAF_(double, const double *, EVLOG_KIND_DOUBLE)
+#define EVLOG_K_BYTES             EVLOG_LEAF_(evlog_bytes, const evlog_bytes *, EVLOG_KIND_BYTES)
+#define EVLOG_K_DATETIME          EVLOG_LEAF_(int64_t, const int64_t *, EVLOG_KIND_DATETIME)
+#define EVLOG_K_UUID              EVLOG_LEAF_(evlog_uuid, const evlog_uuid *, EVLOG_KIND_UUID)
+#define EVLOG_K_STRING            EVLOG_TEXT_(EVLOG_KIND_STRING)
+#define EVLOG_K_COURSE_KEY        EVLOG_TEXT_(EVLOG_KIND_COURSE_KEY)
+#define EVLOG_K_CCX_KEY           EVLOG_TEXT_(EVLOG_KIND_CCX_KEY)
+#define EVLOG_K_USAGE_KEY         EVLOG_TEXT_(EVLOG_KIND_USAGE_KEY)
+#define EVLOG_K_LIBRARY_KEY       EVLOG_TEXT_(EVLOG_KIND_LIBRARY_KEY)
+#define EVLOG_K_LIBRARY_USAGE_KEY EVLOG_TEXT_(EVLOG_KIND_LIBRARY_USAGE_KEY)
+#define EVLOG_K_COLLECTION_KEY    EVLOG_TEXT_(EVLOG_KIND_COLLECTION_KEY)
+#define EVLOG_K_CONTAINER_KEY     EVLOG_TEXT_(EVLOG_KIND_CONTAINER_KEY)
+#define EVLOG_K_CLASS(tag) \
+    (struct tag, struct tag, const struct tag *, (uint64_t)EVLOG_KIND_CLASS, &tag##_class, \
+     NULL, 0, EVLOG_QUOTE_)
+
+#define EVLOG_WITHIN_(container, shape) ((uint64_t)(container) | (uint64_t)(shape) << 8)
+#define EVLOG_LIST_(type, shape, of) \
+    (struct { type const *items; size_t count; }, evlog_list, const evlog_list *, \
+     EVLOG_WITHIN_(EVLOG_KIND_LIST, shape), of, NULL, 0, EVLOG_QUOTE_)
+#define EVLOG_MAP_(type, shape, of) \
+    (struct { evlog_string const *keys; type const *values; size_t count; }, evlog_map, \
+     const evlog_map *, EVLOG_WITHIN_(EVLOG_KIND_MAP, shape), of, NULL, 0, EVLOG_QUOTE_)
+#define EVLOG_K_LIST(kind) \
+    EVLOG_LIST_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), \
+                EVLOG_GET5_(EVLOG_K_##kind))
+#define EVLOG_K_MAP(kind) \
+    EVLOG_MAP_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), \
+               EVLOG_GET5_(EVLOG_K_##kind))
+#define EVLOG_K_LISTS(kind) \
+    EVLOG_LIST_(evlog_list, EVLOG_WITHIN_(EVLOG_KIND_LIST, EVLOG_GET4_(EVLOG_K_##kind)), \
+                EVLOG_GET5_(EVLOG_K_##kind))
+#define EVLOG_K_MAPS(kind) \
+    EVLOG_MAP_(evlog_map, EVLOG_WITHIN_(EVLOG_KIND_MAP, EVLOG_GET4_(EVLOG_K_##kind)), \
+               EVLOG_GET5_(EVLOG_K_##kind))
+
+#define EVLOG_K_NULLABLE(kind) \
+    (EVLOG_GET3_(EVLOG_K_##kind), evlog_nullable_has_no_items, evlog_nullable_twice, \
+     EVLOG_GET4_(EVLOG_K_##kind) | (uint64_t)EVLOG_KIND_NULLABLE, EVLOG_GET5_(EVLOG_K_##kind), \
+     "null", 1, EVLOG_QUOTE_)
+#define EVLOG_WITH_(tuple, fallback, is_optional, name) \
+    (EVLOG_GET1_(tuple), EVLOG_GET2_(tuple), EVLOG_GET3_(tuple), EVLOG_GET4_(tuple), \
+     EVLOG_GET5_(tuple), fallback, is_optional, name)
+#define EVLOG_K_DEFAULT(kind, ...)  EVLOG_WITH_(EVLOG_K_##kind, #__VA_ARGS__, 1, EVLOG_QUOTE_)
+#define EVLOG_K_FALLBACK(kind, ...) EVLOG_WITH_(EVLOG_K_##kind, #__VA_ARGS__, 0, EVLOG_QUOTE_)
+#define EVLOG_K_AS(kind, name) \
+    EVLOG_WITH_(EVLOG_K_##kind, EVLOG_GET6_(EVLOG_K_##kind), EVLOG_GET7_(EVLOG_K_##kind), \
+                name EVLOG_DROP_)
+
+#define EVLOG_GET1_(tuple) EVLOG_PICK1_ tuple
+#define EVLOG_GET2_(tuple) EVLOG_PICK2_ tuple
+#define EVLOG_GET3_(tuple) EVLOG_PICK3_ tuple
+#define EVLOG_GET4_(tuple) EVLOG_PICK4_ tuple
+#define EVLOG_GET5_(tuple) EVLOG_PICK5_ tuple
+#define EVLOG_GET6_(tuple) EVLOG_PICK6_ tuple
+#define EVLOG_GET7_(tuple) EVLOG_PICK7_ tuple
+#define EVLOG_GET8_(tuple) EVLOG_PICK8_ tuple
+#define EVLOG_PICK1_(a, b, c, d, e, f, g, h) a
+#define EVLOG_PICK2_(a, b, c, d, e, f, g, h) b
+#define EVLOG_PICK3_(a, b, c, d, e, f, g, h) c
+#define EVLOG_PICK4_(a, b, c, d, e, f, g, h) d
+#define EVLOG_PICK5_(a, b, c, d, e, f, g, h) e
+#define EVLOG_PICK6_(a, b, c, d, e, f, g, h) f
+#define EVLOG_PICK7_(a, b, c, d, e, f, g, h) g
+#define EVLOG_PICK8_(a, b, c, d, e, f, g, h) h
+#define EVLOG_QUOTE_(member) #member
+#define EVLOG_DROP_(member)
+#define EVLOG_NAME_(kind, member) EVLOG_GET8_(EVLOG_K_##kind)(member)
+
+#define EVLOG_MEMBER_(kind, member) EVLOG_GET1_(EVLOG_K_##kind) member;
+#define EVLOG_FIELD_(kind, member) \
+    {EVLOG_NAME_(kind, member), sizeof(EVLOG_NAME_(kind, member)) - 1, \
+     EVLOG_GET4_(EVLOG_K_##kind), EVLOG_GET5_(EVLOG_K_##kind), EVLOG_GET6_(EVLOG_K_##kind), \
+     EVLOG_GET7_(EVLOG_K_##kind), offsetof(evlog_self, member)},
+
+#define EVLOG_CLASS(tag, schema_name, FIELDS) \
+    struct tag { FIELDS(EVLOG_MEMBER_) }; \
+    static inline const evlog_field *tag##_describe(size_t *field_count) \
+    { \
+        typedef struct tag evlog_self; \
+        static const evlog_field tag##_fields[] = {FIELDS(EVLOG_FIELD_)}; \
+        *field_count = sizeof tag##_fields / sizeof tag##_fields[0]; \
+        return tag##_fields; \
+    } \
+    static const evlog_class tag##_class __attribute__((unused)) = { \
+        #schema_name, sizeof(struct tag), tag##_describe, NULL, 0}
+/* clang-format on */
+
+/* --------------------------------------------------------- typed events ---- */
+
+typedef struct evlog_schema evlog_schema; /* what data of an event type must be; never changes */
+typedef struct evlog_arena evlog_arena;   /* what evlog_unpack had to allocate */
+
+/* Bytes that a function made, freed with evlog_buffer_free. */
+typedef struct evlog_buffer {
+    void *data;
+    size_t size;
+} evlog_buffer;
+
+EVLOG_API void evlog_buffer_free(evlog_buffer *buffer);
+
+/* An event type as a program describes it. */
+typedef struct evlog_definition {
+    const char *event_type;
+    int32_t minor_version;
+    const char *argument; /* the name under which `of` stands in the data, "enrollment" */
+    const evlog_class *of;
+} evlog_definition;
+
+/*
+ * evlog_define with the schema of a class: the data of an event is then a map of one key,
+ * `argument`, and what stands there is of class `of`. With `argument` NULL the fields of
+ * `of` are the arguments. What `definition` points to is copied.
+ *
+ * Errors of evlog_define. EVLOG_INVALID also: two different classes with one name, a name
+ * that Avro has no room for, or a default that is no value of its field.
+ */
+EVLOG_API int evlog_define_class(evlog *log, const evlog_definition *definition,
+                                 evlog_signal **signal);
+
+/* The schema that the signal's events are sent under, as long as its log; NULL: untyped. */
+EVLOG_API const evlog_schema *evlog_signal_schema(const evlog_signal *signal);
+
+/*
+ * evlog_send_event for a struct: packs `data`, which is of class `of`, under the argument
+ * that the signal was defined with, and sends it. It is checked like any other data, so
+ * `of` may be another description than the signal's as long as its data fit.
+ *
+ * EVLOG_INVALID also: a struct that no data can be made of (a string that is NULL but not
+ * NULLABLE, a time outside the years 1 to 9999).
+ */
+EVLOG_API int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
+                         const evlog_send_options *options, evlog_sent *sent);
+
+/*
+ * Reads an event's data into a struct of class `of`. Strings, keys and bytes point into the
+ * event and live as long as it does; the rest is in `*arena`, for evlog_arena_free.
+ *
+ * An event that was written under another schema is read by Avro's rules of schema
+ * resolution: a field that `of` does not have is passed over; one that the event's schema does
+ * not have gets its default, its fallback or null; an int is read as long, both as double, string
+ * and bytes as each other; all else must be the same. What cannot be read is refused, with the
+ * path of each field that stands against it. An untyped event must fit `of` as if sent so.
+ *
+ * EVLOG_INVALID: the data do not fit; EVLOG_CONFLICT: the schemas do not; EVLOG_NOTFOUND:
+ * erased; EVLOG_LIMIT: more than EVLOG_ARENA_SIZE_MAX; EVLOG_NOMEM.
+ */
+EVLOG_API int evlog_unpack(const evlog_event *event, const evlog_class *of, void *data,
+                           evlog_arena **arena);
+EVLOG_API void evlog_arena_free(evlog_arena *arena);
+
+/*
+ * The two halves without a log: a struct to MessagePack, and back. `writer` is the schema that
+ * the data were written under; NULL: they must fit the definition.
+ */
+EVLOG_API int evlog_pack(const evlog_definition *definition, const void *data,
+                         evlog_buffer *packed);
+EVLOG_API int evlog_unpack_data(const evlog_definition *definition, const evlog_schema *writer,
+                                const void *packed, size_t packed_size, void *data,
+                                evlog_arena **arena);
+
+/* -------------------------------------------------------------- schemas ---- */
+
+/*
+ * Reads a schema from Avro's JSON. What evlog takes: a record (the data's arguments are its
+ * fields) of boolean, int, long, float, double, string, bytes, records, arrays, maps, and
+ * unions of one of these with null. Other attributes, logicalType too, are passed over.
+ * Names follow Avro, but for the namespace, which is an event type. No record holds itself.
+ *
+ * EVLOG_INVALID: with the byte where it goes wrong. EVLOG_LIMIT: a limit named in here.
+ */
+EVLOG_API int evlog_schema_parse(const char *text, evlog_schema **schema);
+
+/* The schema of a definition. It is written as openedx-events 11 writes it. */
+EVLOG_API int evlog_schema_make(const evlog_definition *definition, evlog_schema **schema);
+
+/* For the schemas made by these two only. */
+EVLOG_API void evlog_schema_free(evlog_schema *schema);
+
+/* Its JSON, as long as it. */
+EVLOG_API const char *evlog_schema_text(const evlog_schema *schema);
+
+/*
+ * Checks data in full, as a send does. EVLOG_INVALID: evlog_errmsg names each field that is
+ * missing, unknown or wrong by its path, separated by "; ", as many as it has room for:
+ * `enrollment.user.pii.email: expected string, found integer`.
+ */
+EVLOG_API int evlog_schema_check(const evlog_schema *schema, const void *data, size_t data_size);
+
+/*
+ * Whether all that was written under `writer` can be read under `reader`. EVLOG_CONFLICT:
+ * evlog_errmsg names each field that stands against it by its path.
+ */
+EVLOG_API int evlog_schema_reads(const evlog_schema *reader, const evlog_schema *writer);
+
+/*
+ * Data between MessagePack and Avro's binary encoding: as openedx-events puts it on an event
+ * bus, byte for byte (map keys in order, one block). Text may be of any form here.
+ *
+ * EVLOG_INVALID: not of this schema; bytes end too soon or are left over, as they are when
+ * the wrong schema is taken. EVLOG_LIMIT: more than EVLOG_DATA_SIZE_MAX would come of it.
+ */
+EVLOG_API int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_size,
+                                evlog_buffer *avro);
+EVLOG_API int evlog_avro_decode(const evlog_schema *schema, const void *avro, size_t avro_size,
+                                evlog_buffer *data);
 
 /* --------------------------------------------------------------- replay ---- */
 
@@ -729,9 +1119,9 @@ typedef struct evlog_type {
 } evlog_type;
 
 /*
- * Calls `visit` for each event type in the log, in the order they were first
- * defined, by whatever process, until it returns other than 0, and returns that,
- * or EVLOG_OK.
+ * Calls `visit` for each event type in the log, and each schema that it has had, in the order
+ * they were first defined, by whatever process, until it returns other than 0, and returns
+ * that, or EVLOG_OK.
  */
 EVLOG_API int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx),
                               void *ctx);
@@ -758,6 +1148,87 @@ typedef struct evlog_finding {
 EVLOG_API int evlog_verify(evlog *log,
                            int (*visit)(const evlog_finding *finding, uint64_t seq, void *ctx),
                            void *ctx, uint64_t *checked_count);
+
+/* -------------------------------------------------------------- plugins ---- */
+
+/*
+ * A plugin is a shared object with receivers in it. It has one function to be found by, which
+ * EVLOG_PLUGIN writes; it calls into the library of the program that loads it, so it
+ * is linked with none (cc -shared -fPIC), and a program made with libevlog.a is linked
+ * with -rdynamic.
+ *
+ *   static int start(evlog *log)
+ *   {
+ *       evlog_signal *created;
+ *       int result = evlog_define_class(log, &definition, &created);
+ *       return result ? result : evlog_connect(log, created, "preferences", make, NULL);
+ *   }
+ *   EVLOG_PLUGIN("notification preferences", start);
+ */
+#define EVLOG_PLUGIN_ABI 1
+
+typedef struct evlog_plugin {
+    uint32_t abi;     /* EVLOG_PLUGIN_ABI as the plugin was compiled */
+    const char *name; /* for messages */
+    int (*start)(
+        evlog *log); /* connects its receivers; other than 0: it failed, see evlog_fail */
+} evlog_plugin;
+
+#ifdef __cplusplus
+#define EVLOG_EXTERN_C extern "C"
+#else
+#define EVLOG_EXTERN_C
+#endif
+
+#define EVLOG_PLUGIN(name, start)                                           \
+    EVLOG_EXTERN_C EVLOG_API const evlog_plugin *evlog_plugin_main(void);   \
+    const evlog_plugin *evlog_plugin_main(void)                             \
+    {                                                                       \
+        static const evlog_plugin plugin = {EVLOG_PLUGIN_ABI, name, start}; \
+        return &plugin;                                                     \
+    }                                                                       \
+    typedef int evlog_plugin_wants_a_semicolon
+
+/*
+ * Loads the shared object at `path` (without a slash: in the current directory) and calls its
+ * start. Plugins are loaded in the order of the calls, and their receivers hear events in the
+ * order of connection like all others. One that has been started stays loaded until the
+ * process ends.
+ *
+ * On failure nothing that its start connected is connected any more: EVLOG_NOTFOUND: no such
+ * file; EVLOG_UNSUPPORTED: not a plugin, or one of another EVLOG_PLUGIN_ABI, or
+ * a symbol that is missing; EVLOG_RECEIVER: its start failed.
+ */
+EVLOG_API int evlog_plugin_load(evlog *log, const char *path);
+
+/* ------------------------------------------------------ for users' tests ---- */
+
+/*
+ * As the testing module of openedx-events: a test that is not about events turns them off,
+ * another turns on those it is about. Errors of evlog_signal_by_type; then none is enabled.
+ */
+EVLOG_API int evlog_enable_all(evlog *log);
+EVLOG_API int evlog_disable_all(evlog *log);
+EVLOG_API int evlog_enable_types(evlog *log, const char *const *types, size_t type_count);
+
+typedef struct evlog_capture evlog_capture;
+
+/*
+ * Keeps a copy of what is sent in this process from now on, of one signal or, with NULL, of
+ * all. evlog_capture_end lets go of them, and enables and disables the signals as they were
+ * when it began, so that one test's switches are not the next one's surprise. EVLOG_CAPTURE_MAX
+ * events are kept; the receiver fails for those that come after. While it ends nobody may be
+ * sending.
+ */
+EVLOG_API int evlog_capture_begin(evlog *log, evlog_signal *signal, evlog_capture **capture);
+EVLOG_API int evlog_capture_end(evlog_capture *capture);
+
+/*
+ * How many there are, and each, from 0, in the order they were sent; NULL: no such. Valid until
+ * the end.
+ */
+EVLOG_API size_t evlog_capture_count(evlog_capture *capture);
+EVLOG_API const evlog_event *evlog_capture_event(evlog_capture *capture, size_t i);
 
 #ifdef __cplusplus
 }

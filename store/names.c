@@ -91,14 +91,15 @@ static const struct name *find(struct names *names, const char *const text[NAMES
 /* A name and its texts in one block. NULL: no memory. */
 static struct name *name_new(uint32_t number, const char *const text[], const size_t size[])
 {
-    size_t total = sizeof(struct name);
+    size_t total = sizeof(struct name) + sizeof(void *);
     for (int i = 0; i < NAMES_TEXTS; i++)
         total += text[i] ? size[i] + 1 : 0;
     struct name *name = calloc(1, total);
     if (!name)
         return NULL;
     name->number = number;
-    char *at = (char *)(name + 1);
+    name->slot = (void *_Atomic *)(name + 1);
+    char *at = (char *)(name + 1) + sizeof(void *);
     for (int i = 0; i < NAMES_TEXTS; i++)
         if (text[i]) {
             name->text[i] = memcpy(at, text[i], size[i]);
@@ -320,6 +321,7 @@ const struct name *names_get(struct names *names, uint32_t number)
 struct intern {
     struct names *names;
     const char *const *text;
+    uint32_t count; /* the entries there must be; UINT32_MAX: any number */
     const struct name *found;
     uint32_t made; /* the number of a new entry, not yet in memory */
 };
@@ -352,6 +354,8 @@ static int make_entry(struct env *env, void *ctx)
     if (intern->found)
         return EVLOG_OK;
     uint32_t number = atomic_load(&names->count) + 1;
+    if (intern->count != UINT32_MAX && intern->count != number - 1)
+        return error_set(EVLOG_BUSY, "another process has added to the log's types meanwhile");
     uint32_t max = names->kind == NAMES_TYPE ? EVLOG_TYPES_MAX : EVLOG_SOURCES_MAX;
     if (number > max)
         return error_set(EVLOG_LIMIT,
@@ -371,16 +375,29 @@ static int make_entry(struct env *env, void *ctx)
     return result;
 }
 
+static size_t size_of(const char *const text[NAMES_TEXTS])
+{
+    size_t size = 0;
+    for (int i = 0; i < NAMES_TEXTS; i++)
+        size += text[i] ? strlen(text[i]) + 5 : 1;
+    return size;
+}
+
 int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
                  const struct name **name)
 {
-    struct intern intern = {.names = names, .text = text};
+    return names_intern_at(names, text, UINT32_MAX, name);
+}
+
+int names_intern_at(struct names *names, const char *const text[NAMES_TEXTS], uint32_t count,
+                    const struct name **name)
+{
+    struct intern intern = {.names = names, .text = text, .count = count};
     int result = EVLOG_OK;
     pthread_mutex_lock(&names->lock);
     intern.found = find(names, text);
     if (!intern.found)
-        result = env_write(names->env, ENV_FLUSH_ALL, EVLOG_NAME_SIZE_MAX * NAMES_TEXTS,
-                           make_entry, &intern);
+        result = env_write(names->env, ENV_FLUSH_ALL, size_of(text), make_entry, &intern);
     if (result == EVLOG_OK && !intern.found) {
         size_t size[NAMES_TEXTS];
         for (int i = 0; i < NAMES_TEXTS; i++)

@@ -2,6 +2,7 @@
 #ifndef STORE_NAMES_H
 #define STORE_NAMES_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct env;
@@ -19,6 +20,7 @@ enum names_kind { NAMES_TYPE = 't', NAMES_SOURCE = 's' };
 struct name {
     uint32_t number;
     const char *text[NAMES_TEXTS];
+    void *_Atomic *slot; /* for the folders to the right: what they made of it; NULL at first */
     struct name *next;
 };
 
@@ -36,6 +38,13 @@ void names_close(struct names *names);
  */
 int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
                  const struct name **name);
+
+/*
+ * The same, but EVLOG_BUSY when the table then holds other than `count` entries: what the
+ * caller has found out by looking through it may no longer be so.
+ */
+int names_intern_at(struct names *names, const char *const text[NAMES_TEXTS], uint32_t count,
+                    const struct name **name);
 
 /*
  * The entry of a number, NULL when there is none. Looks into the file for

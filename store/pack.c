@@ -12,6 +12,9 @@
  * An element takes a byte at least, so the walk ends within `size` steps whatever
  * the counts claim. Absent: a look at the keys (any value may be one) and at
  * the meaning of extension types.
+ *
+ * What has passed is read again, element by element, by pack_next, which allocates nothing
+ * and checks nothing.
  */
 #include "pack.h"
 
@@ -74,6 +77,14 @@ int pack_is_utf8(const void *text, size_t size)
     return 1;
 }
 
+static int is_ascii(const unsigned char *at, size_t size)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < size; i++)
+        all |= at[i];
+    return all < 0x80;
+}
+
 static uint64_t take(struct walk *walk, unsigned bytes)
 {
     uint64_t value = 0;
@@ -134,6 +145,12 @@ static int step(struct walk *walk)
 {
     if (walk->at == walk->end)
         return invalid(walk, "ends in the middle of a value");
+    size_t short_size = (size_t)(*walk->at & 0x1f);
+    if ((*walk->at & 0xe0) == 0xa0 && short_size < (size_t)(walk->end - walk->at) &&
+        is_ascii(walk->at + 1, short_size)) { /* most keys and many values: nothing else to see */
+        walk->at += 1 + short_size;
+        return EVLOG_OK;
+    }
     unsigned wide;
     uint64_t length;
     enum kind kind = classify(*walk->at, &wide, &length);
@@ -182,4 +199,90 @@ int pack_check_map(const void *data, size_t size)
         return error_set(EVLOG_INVALID, "data must be a MessagePack map, it begins with 0x%02x",
                          first);
     return pack_check(data, size);
+}
+
+/* ----------------------------------------- reading what has been checked ---- */
+
+static uint64_t load(const unsigned char *bytes, unsigned count)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < count; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static void set_unsigned(struct pack_item *item, uint64_t value)
+{
+    item->kind = value > INT64_MAX ? PACK_UINT : PACK_INT;
+    item->as_int = (int64_t)value;
+}
+
+static void set_double(struct pack_item *item, const unsigned char *bytes, unsigned size)
+{
+    uint64_t bits = load(bytes, size);
+    uint32_t bits32 = (uint32_t)bits;
+    float narrow;
+    item->kind = PACK_DOUBLE;
+    if (size == 8) {
+        memcpy(&item->as_double, &bits, sizeof bits);
+    } else {
+        memcpy(&narrow, &bits32, sizeof narrow);
+        item->as_double = narrow;
+    }
+}
+
+/* A scalar whose value is in `size` bytes after its first one. */
+static void read_scalar(unsigned char first, const unsigned char *bytes, unsigned size,
+                        struct pack_item *item)
+{
+    uint64_t value = load(bytes, size);
+    if (first == 0xc0) {
+        item->kind = PACK_NIL;
+    } else if (first == 0xc2 || first == 0xc3) {
+        item->kind = PACK_BOOL;
+        item->as_int = first == 0xc3;
+    } else if (first == 0xca || first == 0xcb) {
+        set_double(item, bytes, size);
+    } else if (first >= 0xd0 && first <= 0xd3) {
+        unsigned spare = 64 - 8 * size;
+        item->kind = PACK_INT;
+        item->as_int = (int64_t)(value << spare) >> spare;
+    } else if (first >= 0xcc && first <= 0xcf) {
+        set_unsigned(item, value);
+    } else {
+        item->kind = PACK_INT;
+        item->as_int = (int8_t)first;
+    }
+}
+
+void pack_next_any(const unsigned char **at, struct pack_item *item)
+{
+    static const enum pack_kind kinds[] = {
+        [STRING] = PACK_STR, [BYTES] = PACK_EXT, [ARRAY] = PACK_ARRAY, [MAP] = PACK_MAP};
+    unsigned char first = *(*at)++;
+    unsigned wide;
+    uint64_t length;
+    enum kind kind = classify(first, &wide, &length);
+    if (kind == SCALAR) {
+        read_scalar(first, *at, (unsigned)length, item);
+        *at += length;
+        return;
+    }
+    length += load(*at, wide);
+    *at += wide;
+    item->kind = first >= 0xc4 && first <= 0xc6 ? PACK_BIN : kinds[kind];
+    item->bytes = (const char *)*at;
+    item->size = (size_t)length;
+    if (kind == STRING || kind == BYTES)
+        *at += length;
+}
+
+void pack_skip(const unsigned char **at)
+{
+    for (uint64_t left = 1; left > 0; left--) {
+        struct pack_item item;
+        pack_next(at, &item);
+        if (item.kind == PACK_ARRAY || item.kind == PACK_MAP)
+            left += item.kind == PACK_MAP ? 2 * (uint64_t)item.size : item.size;
+    }
 }

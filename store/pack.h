@@ -3,6 +3,7 @@
 #define STORE_PACK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * EVLOG_OK when `data` is exactly one well-formed map within the limits, else
@@ -15,5 +16,52 @@ int pack_check(const void *data, size_t size);
 
 /* 1 when `text` is UTF-8 (RFC 3629: no surrogates, nothing overlong, to U+10FFFF). */
 int pack_is_utf8(const void *text, size_t size);
+
+/* ----------------------------------------- reading what has been checked ---- */
+
+enum pack_kind {
+    PACK_NIL,
+    PACK_BOOL,   /* as_int */
+    PACK_INT,    /* as_int */
+    PACK_UINT,   /* an integer above INT64_MAX */
+    PACK_DOUBLE, /* as_double; also of 32 bits */
+    PACK_STR,    /* bytes, size */
+    PACK_BIN,    /* bytes, size */
+    PACK_EXT,
+    PACK_ARRAY, /* size, its items follow */
+    PACK_MAP,   /* size, so many keys and values follow */
+};
+
+struct pack_item {
+    enum pack_kind kind;
+    int64_t as_int;
+    double as_double;
+    const char *bytes;
+    size_t size;
+};
+
+void pack_next_any(const unsigned char **at, struct pack_item *item);
+
+/*
+ * Reads the element at `*at`, and moves there past it, or past the head of an array or map.
+ * Trusts the bytes: only for what pack_check has passed. Short strings, which keys are, are
+ * read here; all else behind a call.
+ */
+static inline void pack_next(const unsigned char **at, struct pack_item *item)
+{
+    unsigned char first = **at;
+    size_t head = first == 0xd9 ? 2 : 1;
+    if ((first & 0xe0) != 0xa0 && first != 0xd9) {
+        pack_next_any(at, item);
+        return;
+    }
+    item->kind = PACK_STR;
+    item->bytes = (const char *)*at + head;
+    item->size = head == 2 ? (*at)[1] : first & 0x1f;
+    *at += head + item->size;
+}
+
+/* Moves past one element and all that is in it. */
+void pack_skip(const unsigned char **at);
 
 #endif

@@ -41,10 +41,10 @@ static void die(const char *what)
 static void send_some(struct sender *sender, uint64_t number, uint32_t count)
 {
     static _Thread_local unsigned char data[BATCH_MAX][LOAD_SIZE_MAX];
-    evlog_send sends[BATCH_MAX];
+    evlog_sending sends[BATCH_MAX];
     evlog_sent sent[BATCH_MAX];
     for (uint32_t i = 0; i < count; i++)
-        sends[i] = (evlog_send){
+        sends[i] = (evlog_sending){
             .signal = sender->signal,
             .data = data[i],
             .data_size =

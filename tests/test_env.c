@@ -274,7 +274,7 @@ static void fill_to_the_limit(const void *home, int durability)
 {
     evlog *log;
     evlog_signal *signal;
-    static evlog_send sends[3000];
+    static evlog_sending sends[3000];
     unsigned heard = 0;
     uint64_t number = 0;
     for (uint64_t size = LOG_SIZE; size <= 3 * LOG_SIZE; size += LOG_SIZE) {
@@ -287,7 +287,7 @@ static void fill_to_the_limit(const void *home, int durability)
         assert_true(number > before);
         assert_int_equal(heard, number);
         for (size_t i = 0; i < 3000; i++)
-            sends[i] = (evlog_send){.signal = signal, .data = "\x80", .data_size = 1};
+            sends[i] = (evlog_sending){.signal = signal, .data = "\x80", .data_size = 1};
         FAILS(EVLOG_FULL, "log_size_max", evlog_send_events(sends, 3000, NULL, NULL));
         assert_int_equal(heard, number);
         assert_int_equal(fill(log, signal, number, size), number);

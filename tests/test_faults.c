@@ -95,14 +95,14 @@ static int define(struct world *world)
 static int send(struct world *world, unsigned count, const evlog_metadata *metadata)
 {
     static unsigned char data[MANY][LOAD_SIZE_MAX];
-    evlog_send sends[MANY];
+    evlog_sending sends[MANY];
     evlog_sent sent[MANY];
     for (unsigned i = 0; i < count; i++) {
         struct load load = {.number = world->next_number + i, .count = 1};
-        sends[i] = (evlog_send){.signal = world->signal,
-                                .data = data[i],
-                                .data_size = load_make(load, data[i]),
-                                .metadata = metadata};
+        sends[i] = (evlog_sending){.signal = world->signal,
+                                   .data = data[i],
+                                   .data_size = load_make(load, data[i]),
+                                   .metadata = metadata};
     }
     int result = evlog_send_events(sends, count, NULL, sent);
     for (unsigned i = 0; result == EVLOG_OK && i < count; i++) {

@@ -47,10 +47,10 @@ static int check(const evlog_event *event, void *ctx)
 static int send_some(struct world *world)
 {
     static unsigned char data[BATCH][LOAD_SIZE_MAX];
-    evlog_send sends[BATCH];
+    evlog_sending sends[BATCH];
     for (unsigned i = 0; i < world->filling.count; i++) {
         struct load load = {.number = world->number + 1 + i, .count = 1};
-        sends[i] = (evlog_send){
+        sends[i] = (evlog_sending){
             .signal = world->signal, .data = data[i], .data_size = load_make(load, data[i])};
     }
     int result = evlog_send_events(sends, world->filling.count, NULL, NULL);

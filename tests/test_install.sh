@@ -7,11 +7,12 @@ trap 'rm -rf "$home"' EXIT
 cd "$(dirname "$0")/.."
 make --no-print-directory -s B="$build" install prefix=/opt/evlog DESTDIR="$home" >/dev/null
 root=$home/opt/evlog
-for file in bin/evlog include/evlog.h lib/libevlog.a lib/libevlog.so lib/libevlog.so.0 lib/pkgconfig/evlog.pc; do
+for file in bin/evlog include/evlog.h include/evlog/openedx.h lib/libevlog.a lib/libevlog.so lib/libevlog.so.0 lib/pkgconfig/evlog.pc; do
     [ -e "$root/$file" ] || { echo "not installed: $file"; exit 1; }
 done
 cat >"$home/program.c" <<'C'
 #include <evlog.h>
+#include <evlog/openedx.h>
 #include <stdio.h>
 int main(int argc, char **argv)
 {
@@ -20,7 +21,7 @@ int main(int argc, char **argv)
     evlog_sent sent;
     if (argc != 2 || evlog_open(argv[1], NULL, &log) ||
         evlog_define(log, "org.example.installed.v1", 0, NULL, &signal) ||
-        evlog_send_event(signal, "\x80", 1, NULL, &sent) || evlog_close(log)) {
+        evlog_send_event(signal, "\x80", 1, NULL, &sent) || evlog_define_openedx(log) || evlog_close(log)) {
         puts(evlog_errmsg());
         return 1;
     }
@@ -34,6 +35,8 @@ LD_LIBRARY_PATH=$root/lib "$home/shared" "$home/log1"
 readelf -d "$home/shared" | grep -q 'libevlog.so.0' || { echo "no soname"; exit 1; }
 cc "$home/program.c" -I"$root/include" "$root/lib/libevlog.a" $(pkg-config $flags --static --libs evlog | sed 's/-levlog//') -o "$home/static"
 "$home/static" "$home/log2"
+cc -Wall -Wextra -Werror -shared -fPIC "$root/share/evlog/examples/plugin_preferences.c" -I"$root/include" -o "$home/preferences.so"
+"$root/bin/evlog" send "$home/log3" org.openedx.learning.course.enrollment.created.v1 '{}' --plugin "$home/preferences.so" >/dev/null
 [ "$("$root/bin/evlog" show "$home/log2" -o json | wc -l)" = 1 ]
 make --no-print-directory -s uninstall prefix=/opt/evlog DESTDIR="$home"
 left=$(find "$root" ! -type d)

@@ -218,7 +218,7 @@ static void use_what_is_the_parents(void *ctx)
     evlog_event *event = NULL;
     evlog_info info = {.format = 77};
     evlog_sent sent = {.seq = 77};
-    evlog_send send = {.signal = forked->signal, .data = "\x80", .data_size = 1};
+    evlog_sending send = {.signal = forked->signal, .data = "\x80", .data_size = 1};
     evlog_outcome outcome = {.delivered = 77};
     uint64_t checked = 77;
     unsigned *heard = &forked->heard, before = *heard;

@@ -63,12 +63,12 @@ struct sender {
 static void send_many(struct sender *sender, uint64_t number)
 {
     static _Thread_local unsigned char data[BATCH][LOAD_SIZE_MAX];
-    evlog_send sends[BATCH];
+    evlog_sending sends[BATCH];
     evlog_sent sent[BATCH];
     for (uint32_t i = 0; i < BATCH; i++) {
         size_t size =
             load_make((struct load){.number = number, .index = i, .count = BATCH}, data[i]);
-        sends[i] = (evlog_send){.signal = sender->signal, .data = data[i], .data_size = size};
+        sends[i] = (evlog_sending){.signal = sender->signal, .data = data[i], .data_size = size};
     }
     if (evlog_send_events(sends, BATCH, NULL, sent))
         die("sending many");

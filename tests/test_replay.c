@@ -356,7 +356,7 @@ static int compare(const evlog_event *event, void *ctx)
 static void twin_send(struct twin *twin, evlog *log, unsigned count)
 {
     static unsigned char data[8][20000];
-    evlog_send sends[8];
+    evlog_sending sends[8];
     for (unsigned i = 0; i < count; i++) {
         uint64_t seq = twin->count + 1 + i;
         char name[16];
@@ -366,7 +366,7 @@ static void twin_send(struct twin *twin, evlog *log, unsigned count)
         twin->events[seq].salt = draw(twin, 1 << 20);
         make_data(data[i], twin->events[seq].size, twin->events[seq].salt);
         snprintf(name, sizeof name, "type.%d.v1", twin->events[seq].type);
-        sends[i] = (evlog_send){.data = data[i], .data_size = twin->events[seq].size};
+        sends[i] = (evlog_sending){.data = data[i], .data_size = twin->events[seq].size};
         OK(evlog_define(log, name, 0, NULL, &sends[i].signal));
     }
     OK(evlog_send_events(sends, count, NULL, NULL));

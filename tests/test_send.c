@@ -226,11 +226,11 @@ static void disabled_sends_nothing(void **state)
 static void sends_many_at_once(void **state)
 {
     struct fixture fixture;
-    evlog_send sends[10];
+    evlog_sending sends[10];
     evlog_sent sent[10];
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     for (int i = 0; i < 10; i++)
-        sends[i] = (evlog_send){
+        sends[i] = (evlog_sending){
             .signal = fixture.signal, .data = "\x80", .data_size = 1, .time_us = 1000 + i};
     OK(evlog_send_events(sends, 10, NULL, sent));
     assert_int_equal(fixture.heard, 10);
@@ -251,11 +251,11 @@ static void sends_many_at_once(void **state)
 static void many_are_all_or_nothing(void **state)
 {
     struct fixture fixture;
-    evlog_send sends[5];
+    evlog_sending sends[5];
     evlog_sent sent[5];
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     for (int i = 0; i < 5; i++)
-        sends[i] = (evlog_send){.signal = fixture.signal, .data = "\x80", .data_size = 1};
+        sends[i] = (evlog_sending){.signal = fixture.signal, .data = "\x80", .data_size = 1};
     sends[3].data = "\x01";
     REFUSED(&fixture, EVLOG_INVALID, "event 3 of the 5", evlog_send_events(sends, 5, NULL, sent));
     sends[3].data = "\x80";
@@ -278,9 +278,9 @@ static void many_leave_out_the_disabled(void **state)
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     OK(evlog_define(fixture.log, "off.v1", 0, NULL, &off));
     evlog_disable(off);
-    evlog_send sends[] = {{.signal = fixture.signal, .data = "\x80", .data_size = 1},
-                          {.signal = off, .data = "\x80", .data_size = 1},
-                          {.signal = fixture.signal, .data = "\x80", .data_size = 1}};
+    evlog_sending sends[] = {{.signal = fixture.signal, .data = "\x80", .data_size = 1},
+                             {.signal = off, .data = "\x80", .data_size = 1},
+                             {.signal = fixture.signal, .data = "\x80", .data_size = 1}};
     OK(evlog_send_events(sends, 3, NULL, sent));
     assert_int_equal(sent[0].seq, 1);
     assert_int_equal(sent[1].seq, 0);
@@ -300,12 +300,12 @@ static int fail_second(const evlog_event *event, void *ctx)
 static void many_not_robust(void **state)
 {
     struct fixture fixture;
-    evlog_send sends[3];
+    evlog_sending sends[3];
     evlog_sent sent[3];
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     OK(evlog_connect(fixture.log, fixture.signal, "second", fail_second, NULL, NULL));
     for (int i = 0; i < 3; i++)
-        sends[i] = (evlog_send){.signal = fixture.signal, .data = "\x80", .data_size = 1};
+        sends[i] = (evlog_sending){.signal = fixture.signal, .data = "\x80", .data_size = 1};
     FAILS(EVLOG_RECEIVER, "event 2",
           evlog_send_events(sends, 3, &(evlog_send_options){.not_robust = 1}, sent));
     assert_int_equal(fixture.heard, 2);

@@ -96,7 +96,7 @@ static void names_are_checked(void **state)
     FAILS(EVLOG_INVALID, "event type", evlog_define(log, NULL, 0, NULL, &signal));
     FAILS(EVLOG_INVALID, "event type", evlog_define(log, longest, 0, NULL, &signal));
     FAILS(EVLOG_INVALID, "minor", evlog_define(log, TYPE, -1, NULL, &signal));
-    FAILS(EVLOG_INVALID, "schema", evlog_define(log, TYPE, 0, "{}", &signal));
+    FAILS(EVLOG_INVALID, "must be a record", evlog_define(log, TYPE, 0, "{}", &signal));
     FAILS(EVLOG_INVALID, "no place", evlog_define(log, TYPE, 0, NULL, NULL));
     FAILS(EVLOG_INVALID, "no log", evlog_define(NULL, TYPE, 0, NULL, &signal));
     OK(evlog_each_type(log, add_type, types));

@@ -55,13 +55,13 @@ static uint64_t head(evlog *log)
 /* A log with `events` events in it, closed again. */
 static void make_log(const char *path, size_t events)
 {
-    static evlog_send sends[10000];
+    static evlog_sending sends[10000];
     evlog *log;
     evlog_signal *signal;
     OK(evlog_open(path, &(evlog_options){.durability = EVLOG_FAST}, &log));
     OK(evlog_define(log, TYPE, 0, NULL, &signal));
     for (size_t i = 0; i < sizeof sends / sizeof *sends; i++)
-        sends[i] = (evlog_send){.signal = signal, .data = SMALL_MAP("\x05"), .data_size = 4};
+        sends[i] = (evlog_sending){.signal = signal, .data = SMALL_MAP("\x05"), .data_size = 4};
     for (size_t sent = 0, n; sent < events; sent += n) {
         n = events - sent < 10000 ? events - sent : 10000;
         OK(evlog_send_events(sends, n, NULL, NULL));

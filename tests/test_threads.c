@@ -105,14 +105,14 @@ static int send_own(struct worker *worker)
 static int send_shared(struct worker *worker)
 {
     static _Thread_local unsigned char data[BATCH][LOAD_SIZE_MAX];
-    evlog_send sends[BATCH];
+    evlog_sending sends[BATCH];
     evlog_sent sent[BATCH];
     uint64_t last = 0;
     for (size_t i = 0; i < BATCH; i++) {
         struct load load = {.number = worker->next_number + i, .count = 1};
-        sends[i] = (evlog_send){.signal = worker->world->shared[i % SHARED],
-                                .data = data[i],
-                                .data_size = load_make(load, data[i])};
+        sends[i] = (evlog_sending){.signal = worker->world->shared[i % SHARED],
+                                   .data = data[i],
+                                   .data_size = load_make(load, data[i])};
     }
     HOLDS(evlog_send_events(sends, BATCH, NULL, sent) == EVLOG_OK);
     for (size_t i = 0; i < BATCH; i++) {

@@ -150,7 +150,7 @@ id=$(sed 's/.*"id": "\([^"]*\)".*/\1/' out) line=$(cat out)
 try 0 "" get log 4; is "get by seq" "$(cat out)" "$line"
 try 0 "" get log "$id"; is "get by id" "$(cat out)" "$line"
 try 0 "" get log "$(echo "$id" | tr -d - | tr a-f A-F)"; is "get by id, no hyphens" "$(cat out)" "$line"
-try 2 "neither a seq" get log "$(echo "$id" | cut -c1-8)"
+try 2 "neither a seq" get log "$(echo "$id" | cut -c1-13)"
 try 2 "neither a seq" get log "$id-"
 try 1 "no event has the id 00000000" get log 00000000-0000-1000-8000-000000000000
 for seq in 0 6 18446744073709551615 99999999999999999999; do try 1 "log: " get log $seq; done
@@ -230,7 +230,7 @@ try 0 "" verify empty -o short; has "0 events read"
 try 0 "" types empty; has "\"type\": \"$a\", \"count\": 0"
 
 # ---------------------------------------------------------------------- replay ----
-try 2 "which command? evlog replay log --exec 'COMMAND'" replay log
+try 2 "to what? evlog replay log --exec 'COMMAND' or --plugin FILE.so" replay log
 try 0 "" replay log --exec 'echo $EVLOG_SEQ $EVLOG_TYPE ${#EVLOG_ID}'
 is "replay" "$(tr '\n' ',' <out)" "1 $a 36,2 $a 36,3 $b 36,4 $c 36,5 $b 36,"
 try 0 "" replay log --exec cat; is "its input is what show prints" "$(cat out)" "$("$evlog" show log)"

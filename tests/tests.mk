@@ -7,12 +7,12 @@ TEST_SECONDS = 300
 ASAN_FLAGS   = -fsanitize=address,undefined
 ASAN_LIB     = $(LIB_SRC:%.c=$(B)/asan/%.o)
 TSAN_LIB     = $(LIB_SRC:%.c=$(B)/tsan/%.o)
-TSAN_TESTS   = test_threads test_append test_flusher test_env test_receivers
+TSAN_TESTS   = test_threads test_append test_flusher test_env test_receivers test_define
 
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $(filter-out %.so,$^) $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	@mkdir -p $(@D)
@@ -36,13 +36,44 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 
+# Typed events.
+$(B)/tests/test_openedx: $(B)/asan/tools/json.o
+
+# Plugins: the example, and tests/plugin.c in each of its kinds.
+PLUGIN_KINDS = good failing unlinked old nameless startless
+PLUGINS      = $(B)/plugins/preferences.so $(PLUGIN_KINDS:%=$(B)/plugins/%.so)
+
+$(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evlog.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(STD)) $(WARN) -Istore -DPLUGIN_$* $(CPPFLAGS) $(CFLAGS) -shared $< -o $@
+
+$(B)/tests/test_plugin: $(PLUGINS)
+$(B)/tests/test_plugin: LDEXTRA = -rdynamic
+
+# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema.
+FUZZERS     = fuzz_unpack fuzz_schema
+FUZZ_ROUNDS = 4000
+
+$(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o
+
+CLANG       = clang
+FUZZ_CFLAGS = $(filter-out -MMD -MP,$(STD)) $(INC_tests) $(LIB_CFLAGS) $(TEST_CFLAGS) -g -O1
+
+fuzz-%: tests/fuzz_%.c
+	@mkdir -p $(B)/fuzz/$*
+	$(CLANG) -fsanitize=fuzzer,address,undefined $(FUZZ_CFLAGS) $< $(LIB_SRC) $(LIB_LIBS) -lcmocka -o $(B)/fuzz/fuzz_$*
+	$(B)/fuzz/fuzz_$* $(FUZZ_FLAGS) $(B)/fuzz/$* tests/corpus/$*
+
 check: deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory run-tests
 
-run-tests: $(TESTS:%=$(B)/tests/%) $(B)/evlog $(B)/asan/evlog
-	@failed=; for test in $(TESTS); do \
-	  echo "== $$test"; EVLOG=$(B)/evlog timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
+run-tests: $(TESTS:%=$(B)/tests/%) $(FUZZERS:%=$(B)/tests/%) $(B)/evlog $(B)/asan/evlog
+	@failed=; for fuzzer in $(FUZZERS); do \
+	  echo "== $$fuzzer"; timeout $(TEST_SECONDS) $(B)/tests/$$fuzzer tests/corpus/$${fuzzer#fuzz_} $(FUZZ_ROUNDS) || failed="$$failed $$fuzzer"; \
+	done; \
+	for test in $(TESTS); do \
+	  echo "== $$test"; EVLOG=$(B)/evlog EVLOG_BUILD=$(B) timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
 	done; \
 	for test in tests/test_*.sh; do \
 	  echo "== $$test"; timeout $(TEST_SECONDS) sh $$test $(B) || failed="$$failed $$test"; \

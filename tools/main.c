@@ -12,11 +12,12 @@
 /* The letters of `options` are those of the table in options.c; F t s u T n r are the range. */
 const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
-     "obKcdSim", 2, 3, send_run,
+     "obKcdSimp", 2, 3, send_run,
      "JSON is the event's data, an object; {} when it is left out. With - each line of standard\n"
      "input is one. They are appended in batches, each in one commit. A line that is wrong is\n"
      "named, those before it are in the log, and nothing after it is read; with --skip-bad it is\n"
      "counted and passed over. The log and the event type are made when they do not exist.\n"
+     "Data of a type that has a schema in the log, or from a plugin, are checked against it.\n"
      "\n"
      "Data that JSON has no word for is written as\n"
      "  {\"$bin\": \"AAEC\"}                    binary, in base64\n"
@@ -33,13 +34,26 @@ const struct verb verbs[] = {
      "Events that are damaged are passed over, and told at the end with exit status 4.\n"},
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
-    {"replay", "LOG --exec COMMAND", "run a command for each event, in the original order",
-     "FtsuTnrxkER", 1, 1, replay_run,
+    {"replay", "LOG --exec COMMAND | --plugin FILE.so",
+     "run a command or a plugin's receivers for each event, in the original order",
+     "FtsuTnrxkpER", 1, 1, replay_run,
      "COMMAND runs once for each event, by /bin/sh, with the event as one JSON line on its\n"
      "standard input and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE and EVLOG_ID. Unless it\n"
-     "exits with 0 the replay stops and names the event, from which --from can go on.\n"},
-    {"types", "LOG", "list the event types and how many events each has", "FtsuTo", 1, 1,
-     types_run, "Reads through the range, so it takes the time that takes.\n"},
+     "exits with 0 the replay stops and names the event, from which --from can go on. With\n"
+     "--plugin the events go to the receivers that the plugins connect.\n"},
+    {"types", "LOG", "list the event types and how many events each has", "FtsuToM", 1, 1,
+     types_run,
+     "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"},
+    {"schema check", "LOG [TYPE FILE|-]",
+     "check the events, or a new schema, against the log's schemas", "o", 1, 3, schema_check_run,
+     "With LOG alone every event is read and checked against the schema that it was written under.\n"
+     "With TYPE and FILE it tells whether the Avro schema in FILE can become the next one of TYPE:\n"
+     "whether it can read what the log has of it, and whether those who have the earlier schemas\n"
+     "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"},
+    {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "",
+     2, 3, schema_add_run,
+     "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
+     "has could not be read under it. evlog send then checks data against it.\n"},
     {"info", "LOG", "tell what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
     {"verify", "LOG", "check every event and page, and tell what is wrong", "o", 1, 1, verify_run,
@@ -169,6 +183,26 @@ int output_flushed(int status)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     return complain(EXIT_LOG, "cannot write to standard output: %s", strerror(errno));
+}
+
+int type_matches(const evlog_range *range, const char *event_type)
+{
+    for (size_t i = 0; i < range->type_count; i++) {
+        size_t size = strlen(range->types[i]);
+        int is_start = size > 0 && range->types[i][size - 1] == '*';
+        if (is_start ? strncmp(range->types[i], event_type, size - 1) == 0
+                     : strcmp(range->types[i], event_type) == 0)
+            return 1;
+    }
+    return range->type_count == 0;
+}
+
+int load_plugins(evlog *log, const struct options *options)
+{
+    for (size_t i = 0; i < options->plugin_count; i++)
+        if (evlog_plugin_load(log, options->plugins[i]))
+            return complain(EXIT_MISUSE, "%s", evlog_errmsg());
+    return -1;
 }
 
 /* The verb that `words` begin with, one word or two; `*used` is how many. NULL: there is none. */

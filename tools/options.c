@@ -56,6 +56,9 @@ static const struct {
      "when the event happened; default: now"},
     {'m', "minorversion", "N", "a number: 0, 1, 2 ...",
      "the event type's minor version; default: 0"},
+    {'M', "schema", NULL, NULL, "each type's schemas, one a line"},
+    {'p', "plugin", "FILE.so", "no more than 64 plugins",
+     "load a plugin's receivers; may be repeated, in that order"},
     {'h', "help", NULL, NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
@@ -252,6 +255,11 @@ static int option_read(struct options *options, int letter, const char *text)
     case 'x':
         options->exec = text;
         return 0;
+    case 'p':
+        if (options->plugin_count == PLUGINS_MAX)
+            return -1;
+        options->plugins[options->plugin_count++] = text;
+        return 0;
     default: /* 'S' */
         options->open.service = text;
         return 0;
@@ -268,6 +276,7 @@ static void option_set(struct options *options, int letter)
     options->yes |= letter == 'y';
     options->all |= letter == 'a';
     options->ack_lines |= letter == 'A';
+    options->schema |= letter == 'M';
     options->open.no_create |= letter == 'c' || letter == 'K';
 }
 

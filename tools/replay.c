@@ -1,5 +1,5 @@
 /*
- * evlog replay: a command run once for each event.
+ * evlog replay: a command run once for each event, or the receivers of plugins.
  *
  * The command is a child of its own, with the event as one JSON line on its standard input
  * and this process's other descriptors, so what it prints goes where ours would. A command
@@ -97,22 +97,46 @@ static int told_outcome(evlog *log, const struct options *options, int code,
     return code == EVLOG_DAMAGED ? status : told_damage(options, outcome, status);
 }
 
+static int define_type(const evlog_type *type, void *ctx)
+{
+    evlog_signal *signal;
+    if (evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
+        return EVLOG_OK;
+    return evlog_define(ctx, type->name, 0, NULL, &signal);
+}
+
+/* Connects the plugins, and defines the log's other types for those that hear all. -1: go on. */
+static int plug(evlog *log, const struct options *options)
+{
+    int status = load_plugins(log, options);
+    if (status >= 0)
+        return status;
+    int code = evlog_each_type(log, define_type, log);
+    return code ? complain_library(code) : -1;
+}
+
 int replay_run(struct options *options)
 {
     evlog *log;
     evlog_outcome outcome = {0};
     struct replay replay = {.options = options};
-    if (!options->exec)
-        return complain(EXIT_MISUSE, "which command? evlog replay %s --exec 'COMMAND'",
+    if (!options->exec == !options->plugin_count)
+        return complain(EXIT_MISUSE,
+                        "to what? evlog replay %s --exec 'COMMAND' or --plugin FILE.so",
                         options->path);
-    if (open_to_read(options, &log))
+    if (options->plugin_count ? open_to_write(options, &log) : open_to_read(options, &log))
         return EXIT_LOG;
     signal(SIGPIPE, SIG_IGN);
-    if (!isatty(STDOUT_FILENO)) /* where the command's output may come between */
-        progress_begin("events replayed", options->range.limit);
-    int code = evlog_replay(log, &options->range, replay_one, &replay, &outcome);
-    progress_end();
-    int status = told_outcome(log, options, code, &outcome);
+    int status = options->plugin_count ? plug(log, options) : -1;
+    if (status < 0) {
+        if (!isatty(STDOUT_FILENO)) /* where the command's output may come between */
+            progress_begin("events replayed", options->range.limit);
+        int code = options->exec
+                       ? evlog_replay(log, &options->range, replay_one, &replay, &outcome)
+                       : evlog_replay_to_receivers(log, &options->range, &outcome);
+        progress_end();
+        status = told_outcome(log, options, code, &outcome);
+    }
     if (status == EXIT_DONE && isatty(STDERR_FILENO))
         fprintf(stderr, "%" PRIu64 " event%s replayed\n", outcome.delivered,
                 plural(outcome.delivered));

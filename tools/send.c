@@ -84,13 +84,13 @@ static int bad_line(struct sender *sender, uint64_t line, const char *why)
 static int append(struct sender *sender, size_t first, size_t count)
 {
     evlog_sent *sent = calloc(count, sizeof *sent);
-    evlog_send *sends = calloc(count, sizeof *sends);
+    evlog_sending *sends = calloc(count, sizeof *sends);
     int code = sent && sends ? EVLOG_OK : EVLOG_NOMEM;
     for (size_t i = 0; !code && i < count; i++)
-        sends[i] = (evlog_send){.signal = sender->signal,
-                                .data = sender->data.data + sender->batch[first + i].at,
-                                .data_size = sender->batch[first + i].size,
-                                .time_us = sender->options->time_us};
+        sends[i] = (evlog_sending){.signal = sender->signal,
+                                   .data = sender->data.data + sender->batch[first + i].at,
+                                   .data_size = sender->batch[first + i].size,
+                                   .time_us = sender->options->time_us};
     if (!code)
         code = evlog_send_events(sends, count, NULL, sent);
     if (!code) {
@@ -235,6 +235,18 @@ static int is_type(const evlog_type *type, void *ctx)
     return strcmp(type->name, ctx) == 0;
 }
 
+/*
+ * Takes the class from the catalogue where it says the same as the log's schema: for Avro a
+ * time, a UUID and a key are strings of any form, for the class they are not.
+ */
+static void look_closer(evlog *log, const char *type, evlog_signal *signal)
+{
+    evlog_signal *same;
+    const evlog_definition *definition = openedx_definition(type);
+    if (definition && evlog_signal_schema(signal))
+        evlog_define_class(log, definition, &same);
+}
+
 /* Sends the data, or, when there are none, the lines of standard input. */
 static int send_to(evlog *log, const struct options *options, const msgpack_sbuffer *data)
 {
@@ -250,9 +262,13 @@ static int send_to(evlog *log, const struct options *options, const msgpack_sbuf
                             "evlog types %s",
                             options->path, type, options->path);
     }
+    int status = load_plugins(log, options);
+    if (status >= 0)
+        return status;
     int code = evlog_define(log, type, options->minorversion, NULL, &signal);
     if (code)
         return complain_library(code);
+    look_closer(log, type, signal);
     return data->size ? send_one(options, signal, data) : send_lines(options, signal);
 }
 

@@ -27,6 +27,8 @@ enum {
 
 enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
 
+#define PLUGINS_MAX 64
+
 struct options {
     const char *path; /* the log */
     const char *operands[3];
@@ -44,6 +46,9 @@ struct options {
     int yes;
     int all;
     int ack_lines;
+    int schema;
+    const char *plugins[PLUGINS_MAX];
+    size_t plugin_count;
 };
 
 struct verb {
@@ -65,6 +70,8 @@ int show_run(struct options *options);
 int get_run(struct options *options);
 int replay_run(struct options *options);
 int types_run(struct options *options);
+int schema_check_run(struct options *options);
+int schema_add_run(struct options *options);
 int info_run(struct options *options);
 int verify_run(struct options *options);
 int tail_run(struct options *options);
@@ -106,6 +113,14 @@ int open_to_read(const struct options *options, evlog **log);
 
 /* Opens the log to change it; it is not made. A failure is told. */
 int open_to_write(const struct options *options, evlog **log);
+/* 1 when an event type is one of the range's, or the range has none. */
+int type_matches(const evlog_range *range, const char *event_type);
+
+/* The definition of an event type of Open edX; NULL: it is none. */
+const evlog_definition *openedx_definition(const char *event_type);
+
+/* Loads the plugins in the order they were given. -1: go on, else the exit status, told. */
+int load_plugins(evlog *log, const struct options *options);
 
 /*
  * Says why nothing matched (the log is empty, the range lies past its end, or else) and

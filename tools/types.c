@@ -1,4 +1,4 @@
-/* evlog types: the event types of a log, counted over a range. */
+/* evlog types: the event types of a log, counted over a range; or their schemas. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +20,20 @@ struct counts {
     int is_out_of_memory;
 };
 
+/* A type comes once for each schema that it has had. */
+static int is_counted(const struct counts *counts, const char *name)
+{
+    for (size_t i = 0; i < counts->count; i++)
+        if (strcmp(counts->items[i].name, name) == 0)
+            return 1;
+    return 0;
+}
+
 static int add_type(const evlog_type *type, void *ctx)
 {
     struct counts *counts = ctx;
+    if (is_counted(counts, type->name))
+        return 0;
     char *name = strdup(type->name);
     struct count *items = realloc(counts->items, (counts->count + 1) * sizeof *items);
     counts->items = items ? items : counts->items;
@@ -144,13 +155,64 @@ static int count_all(evlog *log, struct options *options, struct counts *counts)
     return told_damage(options, &outcome, status);
 }
 
+/* ------------------------------------------------------------------ schemas ---- */
+
+struct listing {
+    const struct options *options;
+    uint64_t shown;
+};
+
+static int put_schema_short(const evlog_type *type)
+{
+    printf("%5" PRIu32 "  ", type->number);
+    text_put(stdout, type->name, strlen(type->name), 0, 0);
+    fputs("  ", stdout);
+    if (type->schema)
+        text_put(stdout, type->schema, strlen(type->schema), 0, 0);
+    else
+        fputs("(untyped)", stdout);
+    putchar('\n');
+    return 0;
+}
+
+static int put_schema_json(const evlog_type *type, enum output output)
+{
+    json_t *schema = type->schema ? json_loads(type->schema, 0, NULL) : json_null();
+    json_t *json = json_pack("{s:I, s:s, s:o}", "number", (json_int_t)type->number, "type",
+                             type->name, "schema", schema ? schema : json_null());
+    int failed = !json || json_put(stdout, json, output);
+    json_decref(json);
+    return failed ? -1 : 0;
+}
+
+static int put_schema(const evlog_type *type, void *ctx)
+{
+    struct listing *listing = ctx;
+    enum output output = listing->options->output;
+    if (!type_matches(&listing->options->range, type->name))
+        return 0;
+    listing->shown++;
+    return output == OUTPUT_SHORT ? put_schema_short(type) : put_schema_json(type, output);
+}
+
+static int put_schemas(evlog *log, const struct options *options)
+{
+    struct listing listing = {.options = options};
+    int code = evlog_each_type(log, put_schema, &listing);
+    if (code == -1)
+        return complain(EXIT_LOG, "out of memory");
+    if (code)
+        return complain_library(code);
+    return listing.shown ? EXIT_DONE : complain(EXIT_NOTHING, "the log has no such event type");
+}
+
 int types_run(struct options *options)
 {
     evlog *log;
     struct counts counts = {0};
     if (open_to_read(options, &log))
         return EXIT_LOG;
-    int status = count_all(log, options, &counts);
+    int status = options->schema ? put_schemas(log, options) : count_all(log, options, &counts);
     for (size_t i = 0; i < counts.count; i++)
         free(counts.items[i].name);
     free(counts.items);

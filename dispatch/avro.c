@@ -1,0 +1,458 @@
+/*
+ * Avro's binary encoding (Avro 1.11, "Binary Encoding"), as openedx-events puts it on a bus.
+ *
+ *   boolean  a byte                         array  count, items, 0      (nothing: 0)
+ *   int/long zigzag, 7 bits a byte          map    count, pairs, 0
+ *   double   8 bytes little-endian          record its fields, in order, with nothing between
+ *   string   size, UTF-8                    union  which branch, the value
+ *
+ * Written: one block to an array or map, and a map's keys in the order of their bytes, so the
+ * same data are always the same bytes (openedx-events sorts them). Read: any number of blocks,
+ * also those with a size ahead (a negative count).
+ *
+ * There are no names and no tags in these bytes: read under another schema they are other data
+ * without an error. All that can be noticed is bytes left over, and that is refused. Within a
+ * log the data are MessagePack; this is for the way to a bus and from it, with the writer's
+ * schema.
+ *
+ * Cost: one pass each way; a map is sorted. What comes out is at most EVLOG_DATA_SIZE_MAX, which
+ * also ends an array of a billion items that take no bytes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "error.h"
+#include "match.h"
+#include "pack.h"
+#include "schema.h"
+
+/* ------------------------------------------------------------- encoding ---- */
+
+struct encoder {
+    const unsigned char *at; /* in the data */
+    struct bytes *bytes;
+};
+
+static void encode(struct encoder *encoder, uint64_t shape, const evlog_class *of);
+
+static void put_long(struct bytes *bytes, int64_t value)
+{
+    uint64_t rest = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    unsigned char out[10];
+    size_t size = 0;
+    for (; rest > 0x7f; rest >>= 7)
+        out[size++] = (unsigned char)(0x80 | (rest & 0x7f));
+    out[size++] = (unsigned char)rest;
+    bytes_put(bytes, out, size);
+}
+
+static void put_text(struct bytes *bytes, const char *text, size_t size)
+{
+    put_long(bytes, (int64_t)size);
+    bytes_put(bytes, text, size);
+}
+
+static void put_little_endian(struct bytes *bytes, uint64_t bits, size_t size)
+{
+    unsigned char out[8];
+    for (size_t i = 0; i < size; i++)
+        out[i] = (unsigned char)(bits >> 8 * i);
+    bytes_put(bytes, out, size);
+}
+
+static void put_number(struct bytes *bytes, int kind, const struct pack_item *item)
+{
+    double value = item->kind == PACK_DOUBLE ? item->as_double : (double)item->as_int;
+    float narrow = (float)value;
+    uint64_t bits;
+    uint32_t bits32;
+    if (kind == EVLOG_KIND_FLOAT) {
+        memcpy(&bits32, &narrow, sizeof bits32);
+        put_little_endian(bytes, bits32, 4);
+    } else {
+        memcpy(&bits, &value, sizeof value);
+        put_little_endian(bytes, bits, 8);
+    }
+}
+
+/* Moves to the value of a field in a map of `count` pairs that begins at `first`; 0: none. */
+static int seek_field(struct encoder *encoder, const unsigned char *first, size_t count,
+                      const evlog_field *field)
+{
+    const unsigned char *at = first;
+    for (size_t i = 0; i < count; i++) {
+        struct pack_item key;
+        pack_next(&at, &key);
+        if (key.size == field->name_size && memcmp(key.bytes, field->name, key.size) == 0) {
+            encoder->at = at;
+            return 1;
+        }
+        pack_skip(&at);
+    }
+    return 0;
+}
+
+static void encode_default(struct encoder *encoder, const evlog_field *field)
+{
+    const unsigned char *rest = encoder->at;
+    evlog_arena *arena = arena_new(512, (size_t)64 << 20);
+    encoder->at = arena ? match_pack_fallback(field, arena) : NULL;
+    if (encoder->at)
+        encode(encoder, field->shape, field->of);
+    else
+        encoder->bytes->is_full = 1;
+    evlog_arena_free(arena);
+    encoder->at = rest;
+}
+
+static void encode_record(struct encoder *encoder, const evlog_class *of, size_t pair_count)
+{
+    size_t count;
+    const evlog_field *fields = class_fields(of, &count);
+    const unsigned char *first = encoder->at, *end = first;
+    for (size_t i = 0; i < 2 * pair_count; i++)
+        pack_skip(&end);
+    for (size_t i = 0; i < count; i++) {
+        struct pack_item key;
+        const unsigned char *at = encoder->at;
+        if (at < end)
+            pack_next(&at, &key);
+        if (at > encoder->at && key.size == fields[i].name_size &&
+            memcmp(key.bytes, fields[i].name, key.size) == 0) {
+            encoder->at = at; /* in order: the usual case */
+            encode(encoder, fields[i].shape, fields[i].of);
+        } else if (seek_field(encoder, first, pair_count, &fields[i])) {
+            encode(encoder, fields[i].shape, fields[i].of);
+        } else {
+            encode_default(encoder, &fields[i]);
+        }
+    }
+    encoder->at = end;
+}
+
+static void encode_list(struct encoder *encoder, uint64_t shape, const evlog_class *of,
+                        size_t count)
+{
+    if (count)
+        put_long(encoder->bytes, (int64_t)count);
+    for (size_t i = 0; i < count; i++)
+        encode(encoder, shape, of);
+    put_long(encoder->bytes, 0);
+}
+
+struct entry {
+    struct pack_item key;
+    const unsigned char *value;
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct pack_item *x = &((const struct entry *)a)->key,
+                           *y = &((const struct entry *)b)->key;
+    size_t size = x->size < y->size ? x->size : y->size;
+    int order = memcmp(x->bytes, y->bytes, size);
+    return order ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+static void encode_map(struct encoder *encoder, uint64_t shape, const evlog_class *of,
+                       size_t count)
+{
+    struct entry *entries = calloc(count + 1, sizeof *entries);
+    if (!entries) {
+        encoder->bytes->is_full = 1;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        pack_next(&encoder->at, &entries[i].key);
+        entries[i].value = encoder->at;
+        pack_skip(&encoder->at);
+    }
+    const unsigned char *end = encoder->at;
+    qsort(entries, count, sizeof *entries, compare_entries);
+    if (count)
+        put_long(encoder->bytes, (int64_t)count);
+    for (size_t i = 0; i < count; i++) {
+        put_text(encoder->bytes, entries[i].key.bytes, entries[i].key.size);
+        encoder->at = entries[i].value;
+        encode(encoder, shape, of);
+    }
+    put_long(encoder->bytes, 0);
+    encoder->at = end;
+    free(entries);
+}
+
+static void encode_item(struct encoder *encoder, uint64_t shape, const evlog_class *of,
+                        const struct pack_item *item)
+{
+    unsigned char truth = item->as_int != 0;
+    switch (KIND_OF(shape)) {
+    case EVLOG_KIND_BOOL:
+        bytes_put(encoder->bytes, &truth, 1);
+        break;
+    case EVLOG_KIND_INT32:
+    case EVLOG_KIND_INT64:
+        put_long(encoder->bytes, item->as_int);
+        break;
+    case EVLOG_KIND_FLOAT:
+    case EVLOG_KIND_DOUBLE:
+        put_number(encoder->bytes, KIND_OF(shape), item);
+        break;
+    case EVLOG_KIND_CLASS:
+        encode_record(encoder, of, item->size);
+        break;
+    case EVLOG_KIND_LIST:
+        encode_list(encoder, ITEMS_OF(shape), of, item->size);
+        break;
+    case EVLOG_KIND_MAP:
+        encode_map(encoder, ITEMS_OF(shape), of, item->size);
+        break;
+    default:
+        put_text(encoder->bytes, item->bytes, item->size);
+    }
+}
+
+static void encode(struct encoder *encoder, uint64_t shape, const evlog_class *of)
+{
+    struct pack_item item;
+    pack_next(&encoder->at, &item);
+    if (IS_NULLABLE(shape)) {
+        int is_last = (shape & EVLOG_KIND_NULL_LAST) != 0;
+        put_long(encoder->bytes, (item.kind == PACK_NIL) == is_last);
+        if (item.kind == PACK_NIL)
+            return;
+    }
+    encode_item(encoder, shape, of, &item);
+}
+
+int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_size,
+                      evlog_buffer *avro)
+{
+    struct bytes bytes;
+    if (!schema || !data || !avro)
+        return error_set(EVLOG_INVALID, "no schema, no data, or no place for the bytes is given");
+    int result = pack_check_map(data, data_size);
+    if (result == EVLOG_OK)
+        result = match_check(&schema->root, data, MATCH_PLAIN);
+    if (result)
+        return result;
+    bytes_begin(&bytes);
+    encode(&(struct encoder){.at = data, .bytes = &bytes}, EVLOG_KIND_CLASS, &schema->root);
+    return bytes_end(&bytes, avro);
+}
+
+/* ------------------------------------------------------------- decoding ---- */
+
+struct decoder {
+    const unsigned char *start, *at, *end;
+    struct bytes *bytes;
+    unsigned depth;
+    int result; /* the first failure: all after it reads nothing */
+};
+
+static void decode(struct decoder *decoder, uint64_t shape, const evlog_class *of);
+
+static void fail(struct decoder *decoder, const char *why)
+{
+    if (!decoder->result)
+        decoder->result =
+            error_set(EVLOG_INVALID, "Avro, byte %td: %s", decoder->at - decoder->start, why);
+}
+
+static int64_t get_long(struct decoder *decoder)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 70; shift += 7) {
+        if (decoder->at == decoder->end)
+            break;
+        unsigned char byte = *decoder->at++;
+        if (shift == 63 && byte > 1)
+            break;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+    }
+    fail(decoder, "ends in the middle of a number, or the number is over 64 bits");
+    return 0;
+}
+
+static const unsigned char *get_bytes(struct decoder *decoder, int64_t size)
+{
+    const unsigned char *bytes = decoder->at;
+    if (size < 0 || size > decoder->end - decoder->at) {
+        fail(decoder, "a size goes past the end");
+        return NULL;
+    }
+    decoder->at += size;
+    return bytes;
+}
+
+static void decode_text(struct decoder *decoder, int is_binary)
+{
+    int64_t size = get_long(decoder);
+    const unsigned char *text = get_bytes(decoder, size);
+    if (decoder->result || !text)
+        return;
+    if (is_binary)
+        msgpack_pack_bin_with_body(&decoder->bytes->packer, text, (size_t)size);
+    else if (pack_is_utf8(text, (size_t)size))
+        msgpack_pack_str_with_body(&decoder->bytes->packer, text, (size_t)size);
+    else
+        fail(decoder, "a string is not UTF-8");
+}
+
+static void decode_number(struct decoder *decoder, int kind)
+{
+    size_t size = kind == EVLOG_KIND_FLOAT ? 4 : 8;
+    const unsigned char *bytes = get_bytes(decoder, (int64_t)size);
+    uint64_t bits = 0;
+    double value;
+    for (size_t i = 0; bytes && i < size; i++)
+        bits |= (uint64_t)bytes[i] << 8 * i;
+    if (kind == EVLOG_KIND_FLOAT) {
+        uint32_t bits32 = (uint32_t)bits;
+        float narrow;
+        memcpy(&narrow, &bits32, sizeof narrow);
+        value = narrow;
+    } else {
+        memcpy(&value, &bits, sizeof value);
+    }
+    msgpack_pack_double(&decoder->bytes->packer, value);
+}
+
+static void decode_long(struct decoder *decoder, int kind)
+{
+    int64_t value = get_long(decoder);
+    if (kind == EVLOG_KIND_INT32 && value != (int32_t)value)
+        fail(decoder, "an int is not one of 32 bits");
+    msgpack_pack_int64(&decoder->bytes->packer, value);
+}
+
+static void decode_bool(struct decoder *decoder)
+{
+    const unsigned char *byte = get_bytes(decoder, 1);
+    if (byte && *byte > 1)
+        fail(decoder, "a boolean is neither 0 nor 1");
+    if (byte && *byte)
+        msgpack_pack_true(&decoder->bytes->packer);
+    else
+        msgpack_pack_false(&decoder->bytes->packer);
+}
+
+/* How many items the next block has; 0: it was the last. */
+static uint64_t get_block(struct decoder *decoder)
+{
+    int64_t count = get_long(decoder);
+    if (count >= 0 || decoder->result)
+        return decoder->result ? 0 : (uint64_t)count;
+    get_long(decoder); /* its size, for those who want to skip it */
+    return -(uint64_t)count;
+}
+
+/* All blocks of an array or map, whose head is written when its count is known. */
+static void decode_blocks(struct decoder *decoder, uint64_t shape, const evlog_class *of,
+                          int is_map)
+{
+    unsigned char head[5] = {is_map ? 0xdf : 0xdd};
+    size_t place = decoder->bytes->buffer.size;
+    uint64_t total = 0, count;
+    bytes_put(decoder->bytes, head, sizeof head);
+    while ((count = get_block(decoder)) > 0 && !decoder->result) {
+        total += count;
+        for (; count > 0 && !decoder->result; count--) {
+            if (is_map)
+                decode_text(decoder, 0);
+            decode(decoder, shape, of);
+        }
+    }
+    for (int i = 1; i < 5 && !decoder->bytes->is_full; i++)
+        decoder->bytes->buffer.data[place + (size_t)i] = (char)(total >> (32 - 8 * i));
+}
+
+static void decode_record(struct decoder *decoder, const evlog_class *of)
+{
+    size_t count;
+    const evlog_field *fields = class_fields(of, &count);
+    msgpack_pack_map(&decoder->bytes->packer, count);
+    for (size_t i = 0; i < count && !decoder->result; i++) {
+        msgpack_pack_str_with_body(&decoder->bytes->packer, fields[i].name, fields[i].name_size);
+        decode(decoder, fields[i].shape, fields[i].of);
+    }
+}
+
+static void decode_container(struct decoder *decoder, uint64_t shape, const evlog_class *of)
+{
+    if (decoder->depth == EVLOG_DATA_DEPTH_MAX) {
+        fail(decoder, "too many records, arrays and maps in each other");
+        return;
+    }
+    decoder->depth++;
+    if (KIND_OF(shape) == EVLOG_KIND_CLASS)
+        decode_record(decoder, of);
+    else
+        decode_blocks(decoder, ITEMS_OF(shape), of, KIND_OF(shape) == EVLOG_KIND_MAP);
+    decoder->depth--;
+}
+
+/* 1 when the value is null, and written. */
+static int decode_branch(struct decoder *decoder, uint64_t shape)
+{
+    int64_t branch = get_long(decoder);
+    int is_last = (shape & EVLOG_KIND_NULL_LAST) != 0;
+    if (branch != 0 && branch != 1)
+        fail(decoder, "a union has no such branch");
+    if (branch != is_last)
+        return 0;
+    msgpack_pack_nil(&decoder->bytes->packer);
+    return 1;
+}
+
+static void decode(struct decoder *decoder, uint64_t shape, const evlog_class *of)
+{
+    if (!decoder->result && decoder->bytes->is_full)
+        decoder->result = error_nomem();
+    if (!decoder->result && decoder->bytes->buffer.size > EVLOG_DATA_SIZE_MAX)
+        decoder->result =
+            error_set(EVLOG_LIMIT, "Avro: would be more than %d bytes", EVLOG_DATA_SIZE_MAX);
+    if (decoder->result || (IS_NULLABLE(shape) && decode_branch(decoder, shape)))
+        return;
+    switch (KIND_OF(shape)) {
+    case EVLOG_KIND_BOOL:
+        decode_bool(decoder);
+        break;
+    case EVLOG_KIND_INT32:
+    case EVLOG_KIND_INT64:
+        decode_long(decoder, KIND_OF(shape));
+        break;
+    case EVLOG_KIND_FLOAT:
+    case EVLOG_KIND_DOUBLE:
+        decode_number(decoder, KIND_OF(shape));
+        break;
+    case EVLOG_KIND_CLASS:
+    case EVLOG_KIND_LIST:
+    case EVLOG_KIND_MAP:
+        decode_container(decoder, shape, of);
+        break;
+    default:
+        decode_text(decoder, KIND_OF(shape) == EVLOG_KIND_BYTES);
+    }
+}
+
+int evlog_avro_decode(const evlog_schema *schema, const void *avro, size_t avro_size,
+                      evlog_buffer *data)
+{
+    struct bytes bytes;
+    if (!schema || (!avro && avro_size) || !data)
+        return error_set(EVLOG_INVALID, "no schema, no bytes, or no place for the data is given");
+    const unsigned char *at = avro;
+    struct decoder decoder = {.start = at, .at = at, .end = at + avro_size, .bytes = &bytes};
+    bytes_begin(&bytes);
+    decode(&decoder, EVLOG_KIND_CLASS, &schema->root);
+    if (!decoder.result && decoder.at != decoder.end)
+        fail(&decoder, "bytes are left over: they were written under another schema");
+    if (decoder.result) {
+        bytes_free(&bytes);
+        return decoder.result;
+    }
+    return bytes_end(&bytes, data);
+}

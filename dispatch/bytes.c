@@ -1,0 +1,74 @@
+/*
+ * A buffer that grows: what packing and encoding write to.
+ *
+ * msgpack-c's own, with its first failure remembered, so that whoever writes looks once,
+ * at the end. Short strings are written without msgpack-c, which takes two calls for them:
+ * half of all that is packed are the names of fields.
+ */
+#include "bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+/* What msgpack-c writes: a few bytes at a time, so the usual way is short. */
+static int put_packed(void *ctx, const char *data, size_t size)
+{
+    msgpack_sbuffer *buffer = &((struct bytes *)ctx)->buffer;
+    if (size <= buffer->alloc - buffer->size && size > 0) {
+        memcpy(buffer->data + buffer->size, data, size);
+        buffer->size += size;
+    } else {
+        bytes_put(ctx, data, size);
+    }
+    return 0;
+}
+
+void bytes_begin(struct bytes *bytes)
+{
+    msgpack_sbuffer_init(&bytes->buffer);
+    msgpack_packer_init(&bytes->packer, bytes, put_packed);
+    bytes->is_full = 0;
+}
+
+void bytes_put(struct bytes *bytes, const void *data, size_t size)
+{
+    if (bytes->is_full || (size && msgpack_sbuffer_write(&bytes->buffer, data, size)))
+        bytes->is_full = 1;
+}
+
+void bytes_put_text(struct bytes *bytes, const char *text, size_t size)
+{
+    msgpack_sbuffer *buffer = &bytes->buffer;
+    if (size > 0x1f || buffer->alloc - buffer->size < 1 + size) {
+        msgpack_pack_str_with_body(&bytes->packer, text, size);
+        return;
+    }
+    buffer->data[buffer->size] = (char)(0xa0 | size);
+    memcpy(buffer->data + buffer->size + 1, text, size);
+    buffer->size += 1 + size;
+}
+
+void bytes_free(struct bytes *bytes)
+{
+    msgpack_sbuffer_destroy(&bytes->buffer);
+}
+
+int bytes_end(struct bytes *bytes, evlog_buffer *buffer)
+{
+    if (bytes->is_full) {
+        bytes_free(bytes);
+        return error_nomem();
+    }
+    *buffer = (evlog_buffer){.data = bytes->buffer.data, .size = bytes->buffer.size};
+    return EVLOG_OK;
+}
+
+void evlog_buffer_free(evlog_buffer *buffer)
+{
+    if (!buffer)
+        return;
+    free(buffer->data);
+    *buffer = (evlog_buffer){.size = 0};
+}

@@ -1,0 +1,26 @@
+/* A buffer that grows, see bytes.c. */
+#ifndef DISPATCH_BYTES_H
+#define DISPATCH_BYTES_H
+
+#include <msgpack.h>
+
+#include "evlog.h"
+
+/* A growing buffer of bytes; is_full once there was no memory, and what is put then is lost. */
+struct bytes {
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+    int is_full;
+};
+
+void bytes_begin(struct bytes *bytes);
+void bytes_put(struct bytes *bytes, const void *data, size_t size);
+void bytes_free(struct bytes *bytes);
+
+/* A string as MessagePack; the short ones, which keys are, without a detour. */
+void bytes_put_text(struct bytes *bytes, const char *text, size_t size);
+
+/* Gives the bytes away as `buffer`, or frees them when some were lost: EVLOG_NOMEM. */
+int bytes_end(struct bytes *bytes, evlog_buffer *buffer);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * Data classes: what their kinds are, and how their fields are found.
+ *
+ * A kind is a byte and a shape is a row of them in 64 bits, the outermost lowest: LIST(MAP(BOOL))
+ * is LIST, MAP, BOOL. So a shape is walked by shifting it, and a description needs no
+ * pointers for what is in a list; the class at its end stands beside it.
+ */
+#include "class.h"
+
+#include <string.h>
+
+/* ---------------------------------------------------------------- kinds ---- */
+
+int kind_is_text(int kind)
+{
+    return kind == EVLOG_KIND_STRING ||
+           (kind >= EVLOG_KIND_DATETIME && kind <= EVLOG_KIND_CONTAINER_KEY);
+}
+
+int kind_is_string(int kind)
+{
+    return kind_is_text(kind) && kind != EVLOG_KIND_DATETIME && kind != EVLOG_KIND_UUID;
+}
+
+const char *kind_avro(int kind)
+{
+    switch (kind) {
+    case EVLOG_KIND_BOOL:
+        return "boolean";
+    case EVLOG_KIND_INT32:
+        return "int";
+    case EVLOG_KIND_INT64:
+        return "long";
+    case EVLOG_KIND_FLOAT:
+        return "float";
+    case EVLOG_KIND_DOUBLE:
+        return "double";
+    case EVLOG_KIND_BYTES:
+        return "bytes";
+    case EVLOG_KIND_CLASS:
+        return "record";
+    case EVLOG_KIND_LIST:
+        return "array";
+    case EVLOG_KIND_MAP:
+        return "map";
+    default:
+        return "string";
+    }
+}
+
+size_t shape_size(uint64_t shape, const evlog_class *of)
+{
+    int kind = KIND_OF(shape);
+    if (kind_is_string(kind))
+        return sizeof(evlog_string);
+    if (IS_NULLABLE(shape))
+        return sizeof(void *);
+    switch (kind) {
+    case EVLOG_KIND_BOOL:
+        return sizeof(bool);
+    case EVLOG_KIND_BYTES:
+        return sizeof(evlog_bytes);
+    case EVLOG_KIND_UUID:
+        return sizeof(evlog_uuid);
+    case EVLOG_KIND_CLASS:
+        return of->size;
+    case EVLOG_KIND_LIST:
+        return sizeof(evlog_list);
+    case EVLOG_KIND_MAP:
+        return sizeof(evlog_map);
+    default:
+        return sizeof(int64_t); /* and of a double, a time */
+    }
+}
+
+/* -------------------------------------------------------------- classes ---- */
+
+const evlog_field *class_fields(const evlog_class *of, size_t *count)
+{
+    if (of->describe)
+        return of->describe(count);
+    *count = of->field_count;
+    return of->fields;
+}
+
+static int has_name(const evlog_field *field, const char *name, size_t name_size)
+{
+    return field->name_size == name_size && memcmp(field->name, name, name_size) == 0;
+}
+
+const evlog_field *class_find(const evlog_field *fields, size_t count, const char *name,
+                              size_t name_size, size_t *hint)
+{
+    for (size_t i = 0, at = *hint; i < count; i++, at++) {
+        if (at >= count)
+            at = 0;
+        if (has_name(&fields[at], name, name_size)) {
+            *hint = at + 1;
+            return &fields[at];
+        }
+    }
+    return NULL;
+}
+
+static int same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+int class_is_same(const evlog_class *a, const evlog_class *b)
+{
+    size_t count, b_count;
+    if (a == b || !a || !b)
+        return a == b;
+    const evlog_field *x = class_fields(a, &count), *y = class_fields(b, &b_count);
+    if (count != b_count || a->size != b->size || strcmp(a->name, b->name) != 0)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        if (!has_name(&x[i], y[i].name, y[i].name_size) || x[i].shape != y[i].shape ||
+            x[i].offset != y[i].offset || x[i].is_optional != y[i].is_optional ||
+            !same_text(x[i].fallback, y[i].fallback) || !class_is_same(x[i].of, y[i].of))
+            return 0;
+    return 1;
+}

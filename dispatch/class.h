@@ -1,0 +1,32 @@
+/* The kinds and fields of data classes, see class.c. */
+#ifndef DISPATCH_CLASS_H
+#define DISPATCH_CLASS_H
+
+#include "evlog.h"
+
+/* A kind is the lowest byte of a shape. */
+#define KIND_OF(shape) ((int)((shape)&0x3f))
+#define IS_NULLABLE(shape) (((shape)&EVLOG_KIND_NULLABLE) != 0)
+#define NOT_NULLABLE(shape) ((shape) & ~(uint64_t)(EVLOG_KIND_NULLABLE | EVLOG_KIND_NULL_LAST))
+#define ITEMS_OF(shape) ((shape) >> 8)
+
+const evlog_field *class_fields(const evlog_class *of, size_t *count);
+
+/* The field of that name, looked for from `*hint` on, which is moved behind it; NULL: none. */
+const evlog_field *class_find(const evlog_field *fields, size_t count, const char *name,
+                              size_t name_size, size_t *hint);
+
+/* 1 when a kind is text in Avro, and evlog_string in a struct but for times and UUIDs. */
+int kind_is_text(int kind);
+int kind_is_string(int kind);
+
+/* Avro's name of a kind that has one: "long". */
+const char *kind_avro(int kind);
+
+/* Bytes of one item of this shape in a C array. */
+size_t shape_size(uint64_t shape, const evlog_class *of);
+
+/* 1 when the two describe the same structs: same schema, same kinds, same layout. */
+int class_is_same(const evlog_class *a, const evlog_class *b);
+
+#endif

@@ -1,0 +1,513 @@
+/*
+ * Data against a description: checking, and reading into a struct.
+ *
+ * One walk does both, since what is checked and what is read must never be two opinions. It goes
+ * through the data and the class side by side, and, when there is a target, puts each
+ * value where the field's offset says. The data is MessagePack that has been found well
+ * formed, so no length is looked at twice; its keys may come in any order, though the
+ * order of the fields is the fast one.
+ *
+ * 1. The walk goes on behind a problem, so that all are told at once.
+ * 2. A struct is only written inside: the target has the size that its class says, and all in
+ *    it that was not in the data stays zero, or becomes the field's fallback.
+ * 3. Nothing is taken for something else: an integer is not a boolean nor a string a number. A
+ *    whole number is good for a double (JSON writes 1.0 as 1) as long as it is the same number.
+ *
+ * Cost: one pass. A key is compared with one field name when it comes in order. Nothing is
+ * allocated for a check, but for a map of more than MAP_COMPARED keys in no order,
+ * which are sorted to find one that comes twice.
+ */
+#include "match.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dom.h"
+#include "error.h"
+#include "forms.h"
+#include "pack.h"
+
+#define MAP_COMPARED 32 /* keys of a map that are compared each with each */
+#define EXACT_DOUBLE (INT64_C(1) << 53)
+#define EXACT_FLOAT (INT64_C(1) << 24)
+
+struct match {
+    const unsigned char *at;
+    struct problems problems;
+    evlog_arena *arena; /* NULL: only a check */
+    int flags;
+    int failure; /* no memory, or a limit: ends the walk */
+};
+
+static void match_value(struct match *match, const struct place *place, uint64_t shape,
+                        const evlog_class *of, void *target);
+
+/* ---------------------------------------------------------------- words ---- */
+
+static const char *expected(int kind)
+{
+    switch (kind) {
+    case EVLOG_KIND_BOOL:
+        return "boolean";
+    case EVLOG_KIND_INT32:
+    case EVLOG_KIND_INT64:
+        return "integer";
+    case EVLOG_KIND_FLOAT:
+    case EVLOG_KIND_DOUBLE:
+        return "number";
+    case EVLOG_KIND_BYTES:
+        return "binary";
+    case EVLOG_KIND_CLASS:
+    case EVLOG_KIND_MAP:
+        return "map";
+    case EVLOG_KIND_LIST:
+        return "list";
+    default:
+        return "string";
+    }
+}
+
+static const char *found(const struct pack_item *item)
+{
+    static const char *const words[] = {
+        [PACK_NIL] = "null",     [PACK_BOOL] = "boolean",  [PACK_INT] = "integer",
+        [PACK_UINT] = "integer", [PACK_DOUBLE] = "number", [PACK_STR] = "string",
+        [PACK_BIN] = "binary",   [PACK_EXT] = "extension", [PACK_ARRAY] = "list",
+        [PACK_MAP] = "map",
+    };
+    return words[item->kind];
+}
+
+static void mismatch(struct match *match, const struct place *place, int kind,
+                     const struct pack_item *item)
+{
+    problem_add(&match->problems, place, "expected %s, found %s", expected(kind), found(item));
+}
+
+/* Zeroed memory for what is read. NULL: only a check, or the walk is over. */
+static void *get_memory(struct match *match, size_t size)
+{
+    if (!match->arena || match->failure)
+        return NULL;
+    void *memory = arena_get(match->arena, size);
+    if (!memory)
+        match->failure = arena_failure(match->arena);
+    return memory;
+}
+
+/* -------------------------------------------------------------- scalars ---- */
+
+static void match_bool(struct match *match, const struct place *place,
+                       const struct pack_item *item, bool *target)
+{
+    if (item->kind != PACK_BOOL)
+        mismatch(match, place, EVLOG_KIND_BOOL, item);
+    else if (target)
+        *target = item->as_int != 0;
+}
+
+static void match_integer(struct match *match, const struct place *place, int kind,
+                          const struct pack_item *item, int64_t *target)
+{
+    if (item->kind == PACK_UINT)
+        problem_add(&match->problems, place, "the integer is above 2^63 - 1");
+    else if (item->kind != PACK_INT)
+        mismatch(match, place, kind, item);
+    else if (kind == EVLOG_KIND_INT32 && item->as_int != (int32_t)item->as_int)
+        problem_add(&match->problems, place, "the integer is not one of 32 bits");
+    else if (target)
+        *target = item->as_int;
+}
+
+/* Avro lets a long lose its last digits on the way to a double; here it is refused. */
+static void match_number(struct match *match, const struct place *place, int kind,
+                         const struct pack_item *item, double *target)
+{
+    int64_t exact = kind == EVLOG_KIND_FLOAT ? EXACT_FLOAT : EXACT_DOUBLE;
+    double value = item->kind == PACK_DOUBLE ? item->as_double : (double)item->as_int;
+    if (item->kind != PACK_DOUBLE && item->kind != PACK_INT && item->kind != PACK_UINT)
+        mismatch(match, place, kind, item);
+    else if (item->kind == PACK_UINT ||
+             (item->kind == PACK_INT && (item->as_int > exact || item->as_int < -exact)))
+        problem_add(&match->problems, place,
+                    "the integer is too large for a number with a point");
+    else if (target)
+        *target = value;
+}
+
+static void match_bytes(struct match *match, const struct place *place,
+                        const struct pack_item *item, evlog_bytes *target)
+{
+    int is_widened = item->kind == PACK_STR && match->flags & MATCH_OTHER;
+    if (item->kind != PACK_BIN && !is_widened)
+        mismatch(match, place, EVLOG_KIND_BYTES, item);
+    else if (target)
+        *target = (evlog_bytes){.data = item->bytes, .size = item->size};
+}
+
+static void match_time(struct match *match, const struct place *place,
+                       const struct pack_item *item, int64_t *target)
+{
+    int64_t time_us;
+    if (!forms_get_time(item->bytes, item->size, &time_us))
+        problem_add(&match->problems, place,
+                    "expected a time with its offset (2026-01-31T18:00:00+00:00), found another "
+                    "string");
+    else if (target)
+        *target = time_us;
+}
+
+static void match_uuid(struct match *match, const struct place *place,
+                       const struct pack_item *item, evlog_uuid *target)
+{
+    evlog_uuid uuid;
+    if (!forms_get_uuid(item->bytes, item->size, uuid.bytes))
+        problem_add(&match->problems, place, "expected a UUID, found another string");
+    else if (target)
+        *target = uuid;
+}
+
+/* Everything that is a string in the data. */
+static void match_text(struct match *match, const struct place *place, int kind,
+                       const struct pack_item *item, void *target)
+{
+    const char *words;
+    int is_widened = item->kind == PACK_BIN && match->flags & MATCH_OTHER &&
+                     pack_is_utf8(item->bytes, item->size);
+    if (item->kind != PACK_STR && !is_widened)
+        mismatch(match, place, kind, item);
+    else if (kind == EVLOG_KIND_DATETIME && !(match->flags & MATCH_PLAIN))
+        match_time(match, place, item, target);
+    else if (kind == EVLOG_KIND_UUID && !(match->flags & MATCH_PLAIN))
+        match_uuid(match, place, item, target);
+    else if (kind != EVLOG_KIND_STRING && !(match->flags & MATCH_PLAIN) &&
+             !forms_is_key(kind, item->bytes, item->size, &words))
+        problem_add(&match->problems, place, "expected %s, found another string", words);
+    else if (target)
+        *(evlog_string *)target = (evlog_string){.text = item->bytes, .size = item->size};
+}
+
+/* --------------------------------------------------------- lists and maps ---- */
+
+static void match_list(struct match *match, const struct place *place, size_t count,
+                       uint64_t shape, const evlog_class *of, void *target)
+{
+    size_t size = target && count ? shape_size(shape, of) : 0;
+    char *items = size ? get_memory(match, count * size) : NULL;
+    struct place item = {.up = place};
+    for (size_t i = 0; i < count && !match->failure; i++) {
+        item.index = i;
+        match_value(match, &item, shape, of, items ? items + i * size : NULL);
+    }
+    evlog_list list = {.items = items, .count = count};
+    if (target)
+        memcpy(target, &list, sizeof list);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const evlog_string *x = a, *y = b;
+    size_t size = x->size < y->size ? x->size : y->size;
+    int order = memcmp(x->text, y->text, size);
+    return order ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+/* A key that comes twice among `count`, NULL: none. Sorts them when they are many. */
+static const evlog_string *find_double(evlog_string *keys, size_t count)
+{
+    if (count <= MAP_COMPARED) {
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < i; j++)
+                if (compare_keys(&keys[i], &keys[j]) == 0)
+                    return &keys[i];
+        return NULL;
+    }
+    qsort(keys, count, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < count; i++)
+        if (compare_keys(&keys[i], &keys[i - 1]) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+/* Looks through a map's keys, from its first one on, without moving. */
+static void check_keys(struct match *match, const struct place *place, size_t count)
+{
+    evlog_string few[MAP_COMPARED], *keys = few;
+    const unsigned char *at = match->at;
+    if (count > MAP_COMPARED && !(keys = malloc(count * sizeof *keys))) {
+        match->failure = error_nomem();
+        return;
+    }
+    size_t key_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct pack_item key;
+        pack_next(&at, &key);
+        if (key.kind == PACK_STR)
+            keys[key_count++] = (evlog_string){.text = key.bytes, .size = key.size};
+        else if (key.kind == PACK_ARRAY || key.kind == PACK_MAP)
+            break; /* told when it is reached */
+        pack_skip(&at);
+    }
+    const evlog_string *twice = find_double(keys, key_count);
+    if (twice) {
+        struct place key = {place, twice->text, twice->size, 0, 1};
+        problem_add(&match->problems, &key, "the key is there twice");
+    }
+    if (keys != few)
+        free(keys);
+}
+
+/* Takes a key that must be a string. 0: it is not, and its value is passed over too. */
+static int take_key(struct match *match, const struct place *place, struct pack_item *key)
+{
+    const unsigned char *before = match->at;
+    pack_next(&match->at, key);
+    if (key->kind == PACK_STR)
+        return 1;
+    problem_add(&match->problems, place, "a key is not a string but %s", found(key));
+    match->at = before;
+    pack_skip(&match->at);
+    pack_skip(&match->at);
+    return 0;
+}
+
+static void match_map(struct match *match, const struct place *place, size_t count,
+                      uint64_t shape, const evlog_class *of, void *target)
+{
+    size_t size = target && count ? shape_size(shape, of) : 0;
+    evlog_string *keys = size ? get_memory(match, count * sizeof *keys) : NULL;
+    char *values = keys ? get_memory(match, count * size) : NULL;
+    check_keys(match, place, count);
+    for (size_t i = 0; i < count && !match->failure; i++) {
+        struct pack_item key;
+        if (!take_key(match, place, &key))
+            continue;
+        struct place entry = {place, key.bytes, key.size, 0, 1};
+        match_value(match, &entry, shape, of, values ? values + i * size : NULL);
+        if (values)
+            keys[i] = (evlog_string){.text = key.bytes, .size = key.size};
+    }
+    evlog_map map = {.keys = keys, .values = values, .count = count};
+    if (target)
+        memcpy(target, &map, sizeof map);
+}
+
+/* -------------------------------------------------------------- records ---- */
+
+const unsigned char *match_pack_fallback(const evlog_field *field, evlog_arena *arena)
+{
+    const struct json *json;
+    struct bytes bytes;
+    void *copy = NULL;
+    if (dom_parse(field->fallback, strlen(field->fallback), arena, &json))
+        return NULL;
+    bytes_begin(&bytes);
+    dom_pack(json, &bytes);
+    if (bytes.is_full)
+        error_nomem();
+    else if ((copy = arena_get(arena, bytes.buffer.size)))
+        memcpy(copy, bytes.buffer.data, bytes.buffer.size);
+    bytes_free(&bytes);
+    return copy;
+}
+
+static void read_fallback(struct match *match, const struct place *place,
+                          const evlog_field *field, void *target)
+{
+    const unsigned char *rest = match->at;
+    int flags = match->flags;
+    match->at = match_pack_fallback(field, match->arena);
+    match->flags |= MATCH_OTHER; /* an empty string is good for bytes */
+    if (match->at)
+        match_value(match, place, field->shape, field->of, target);
+    else
+        match->failure = arena_failure(match->arena) ? arena_failure(match->arena) : EVLOG_NOMEM;
+    match->at = rest;
+    match->flags = flags;
+}
+
+/* A field that is not in the data. */
+static void match_missing(struct match *match, const struct place *place,
+                          const evlog_field *field, void *target)
+{
+    struct place at = {place, field->name, field->name_size, 0, 0};
+    int is_allowed = match->flags & MATCH_OTHER ? field->fallback != NULL : field->is_optional;
+    if (!is_allowed)
+        problem_add(&match->problems, &at, "missing");
+    else if (target && strcmp(field->fallback, "null") != 0)
+        read_fallback(match, &at, field, (char *)target + field->offset);
+}
+
+struct seen {
+    uint64_t bits[EVLOG_FIELDS_MAX / 64];
+};
+
+/* Marks a field, and tells whether it was. */
+static int see(struct seen *seen, size_t i)
+{
+    uint64_t bit = UINT64_C(1) << i % 64, was = seen->bits[i / 64] & bit;
+    seen->bits[i / 64] |= bit;
+    return was != 0;
+}
+
+static void match_field(struct match *match, const struct place *place, const evlog_field *fields,
+                        const evlog_field *field, const struct pack_item *key, struct seen *seen,
+                        char *target)
+{
+    struct place at = {place, key->bytes, key->size, 0, 0};
+    if (!field && !(match->flags & MATCH_OTHER))
+        problem_add(&match->problems, &at, "no such field");
+    if (field && see(seen, (size_t)(field - fields)))
+        problem_add(&match->problems, &at, "given twice");
+    if (field)
+        match_value(match, &at, field->shape, field->of, target ? target + field->offset : NULL);
+    else
+        pack_skip(&match->at);
+}
+
+static void match_record(struct match *match, const struct place *place, size_t pair_count,
+                         const evlog_class *of, void *target)
+{
+    size_t count, hint = 0;
+    const evlog_field *fields = class_fields(of, &count);
+    struct seen seen;
+    memset(&seen, 0, (count + 63) / 64 * sizeof seen.bits[0]);
+    for (size_t i = 0; i < pair_count && !match->failure; i++) {
+        struct pack_item key;
+        if (!take_key(match, place, &key))
+            continue;
+        const evlog_field *field = class_find(fields, count, key.bytes, key.size, &hint);
+        match_field(match, place, fields, field, &key, &seen, target);
+    }
+    for (size_t i = 0; i < count && !match->failure; i++)
+        if (!see(&seen, i))
+            match_missing(match, place, &fields[i], target);
+}
+
+/* --------------------------------------------------------------- values ---- */
+
+/* What is in a list, map or record, whose head has been read. */
+static void match_content(struct match *match, const struct place *place, uint64_t shape,
+                          const evlog_class *of, size_t count, void *target)
+{
+    if (KIND_OF(shape) == EVLOG_KIND_CLASS)
+        match_record(match, place, count, of, target);
+    else if (KIND_OF(shape) == EVLOG_KIND_LIST)
+        match_list(match, place, count, ITEMS_OF(shape), of, target);
+    else
+        match_map(match, place, count, ITEMS_OF(shape), of, target);
+}
+
+static void match_scalar(struct match *match, const struct place *place, int kind,
+                         const struct pack_item *item, void *target)
+{
+    switch (kind) {
+    case EVLOG_KIND_BOOL:
+        match_bool(match, place, item, target);
+        break;
+    case EVLOG_KIND_INT32:
+    case EVLOG_KIND_INT64:
+        match_integer(match, place, kind, item, target);
+        break;
+    case EVLOG_KIND_FLOAT:
+    case EVLOG_KIND_DOUBLE:
+        match_number(match, place, kind, item, target);
+        break;
+    case EVLOG_KIND_BYTES:
+        match_bytes(match, place, item, target);
+        break;
+    default:
+        match_text(match, place, kind, item, target);
+    }
+}
+
+/* Passes over what is in a list or map that should have been something else. */
+static void skip_content(struct match *match, const struct pack_item *item)
+{
+    if (item->kind != PACK_ARRAY && item->kind != PACK_MAP)
+        return;
+    for (size_t i = item->kind == PACK_MAP ? 2 * item->size : item->size; i > 0; i--)
+        pack_skip(&match->at);
+}
+
+/* Where a NULLABLE value that is not null goes: behind the pointer. */
+static void *behind_pointer(struct match *match, uint64_t shape, const evlog_class *of,
+                            void *target)
+{
+    if (!target || kind_is_string(KIND_OF(shape)))
+        return target;
+    void *value = get_memory(match, shape_size(NOT_NULLABLE(shape), of));
+    memcpy(target, &value, sizeof value);
+    return value;
+}
+
+static void match_value(struct match *match, const struct place *place, uint64_t shape,
+                        const evlog_class *of, void *target)
+{
+    int kind = KIND_OF(shape);
+    int is_container =
+        kind == EVLOG_KIND_CLASS || kind == EVLOG_KIND_LIST || kind == EVLOG_KIND_MAP;
+    struct pack_item item;
+    pack_next(&match->at, &item);
+    if (IS_NULLABLE(shape)) {
+        if (item.kind == PACK_NIL)
+            return;
+        target = behind_pointer(match, shape, of, target);
+    }
+    if (is_container && item.kind == (kind == EVLOG_KIND_LIST ? PACK_ARRAY : PACK_MAP)) {
+        match_content(match, place, shape, of, item.size, target);
+        return;
+    }
+    if (is_container)
+        mismatch(match, place, kind, &item);
+    else
+        match_scalar(match, place, kind, &item, target);
+    skip_content(match, &item);
+}
+
+static int finish(const struct match *match)
+{
+    return match->failure ? match->failure : problems_end(&match->problems, EVLOG_INVALID);
+}
+
+int match_check(const evlog_class *of, const void *data, int flags)
+{
+    struct match match;
+    match.at = data;
+    match.arena = NULL;
+    match.flags = flags;
+    match.failure = EVLOG_OK;
+    match.problems.size = match.problems.count = match.problems.untold = 0;
+    static const struct place whole = {.up = NULL};
+    match_value(&match, &whole, EVLOG_KIND_CLASS, of, NULL);
+    return finish(&match);
+}
+
+int match_read(const evlog_class *of, const char *argument, const void *data, int flags,
+               evlog_arena *arena, void *target)
+{
+    static const struct place whole = {.up = NULL};
+    struct match match = {.at = data, .arena = arena, .flags = flags};
+    evlog_field field = {.name = argument,
+                         .name_size = argument ? strlen(argument) : 0,
+                         .shape = EVLOG_KIND_CLASS,
+                         .of = of};
+    evlog_class root = {.name = "", .size = of->size, .fields = &field, .field_count = 1};
+    match_value(&match, &whole, EVLOG_KIND_CLASS, argument ? &root : of, target);
+    return finish(&match);
+}
+
+int match_fallback_fits(const evlog_field *field)
+{
+    static const struct place whole = {.up = NULL};
+    evlog_arena *arena = arena_new(512, (size_t)64 << 20);
+    struct match match = {.flags = MATCH_OTHER};
+    if (!arena)
+        return 0;
+    match.at = match_pack_fallback(field, arena);
+    if (match.at)
+        match_value(&match, &whole, field->shape, field->of, NULL);
+    int fits = match.at && !match.failure && match.problems.count == 0;
+    evlog_arena_free(arena);
+    return fits;
+}

@@ -1,0 +1,35 @@
+/* Data against a description: checking, and reading into a struct, see match.c. */
+#ifndef DISPATCH_MATCH_H
+#define DISPATCH_MATCH_H
+
+#include "arena.h"
+#include "class.h"
+#include "problems.h"
+
+enum {
+    MATCH_OTHER = 1, /* another schema wrote it: unknown fields are passed over, numbers widened,
+                        fallbacks taken; without it only what is_optional may be missing */
+    MATCH_PLAIN = 2, /* strings may be of any form */
+};
+
+/*
+ * Checks one element at `data` (which pack_check has passed) against a class. EVLOG_INVALID
+ * and all that is wrong with it.
+ */
+int match_check(const evlog_class *of, const void *data, int flags);
+
+/*
+ * The same, and fills `target`, a zeroed struct of the class. Strings point into the data,
+ * the rest is taken from the arena. EVLOG_LIMIT, EVLOG_NOMEM. `argument`: of this field in
+ * the data, which are a map of it; NULL: the data themselves.
+ */
+int match_read(const evlog_class *of, const char *argument, const void *data, int flags,
+               evlog_arena *arena, void *target);
+
+/* The fallback of a field as MessagePack, in the arena. NULL: no memory. */
+const unsigned char *match_pack_fallback(const evlog_field *field, evlog_arena *arena);
+
+/* 1 when the fallback of a field is a value of its shape. */
+int match_fallback_fits(const evlog_field *field);
+
+#endif

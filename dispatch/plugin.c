@@ -1,0 +1,109 @@
+/*
+ * Plugins: receivers in a shared object, as Open edX has them in Django apps.
+ *
+ * The object exports one function, evlog_plugin_main, which gives its ABI version, its name
+ * and its start; so whether it fits is known before any of its code that matters has run.
+ * While start runs, what its thread connects is marked as its own, and is disconnected again
+ * should it fail.
+ *
+ * 1. A plugin that failed has nothing connected. What it defined stays: the log has copied it.
+ * 2. An object whose start has been called is never unloaded: another thread may
+ *    be in one of its receivers, and it may have left pointers anywhere.
+ *
+ * Absent: stopping a plugin, and connections that it makes from threads of its own.
+ */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "log.h"
+#include "receivers.h"
+
+#define PATH_SIZE_MAX 4096
+
+typedef const evlog_plugin *plugin_main(void);
+
+/* What dlopen takes for a file and not for the name of a library. */
+static int settle_path(const char *path, char settled[PATH_SIZE_MAX])
+{
+    if (!path || !*path)
+        return error_set(EVLOG_INVALID, "no plugin is given");
+    if (strlen(path) + 3 > PATH_SIZE_MAX)
+        return error_set(EVLOG_LIMIT, "the plugin's path is longer than %d bytes", PATH_SIZE_MAX);
+    sprintf(settled, "%s%s", strchr(path, '/') ? "" : "./", path);
+    if (access(settled, R_OK))
+        return error_set(EVLOG_NOTFOUND, "plugin %s: cannot be read", path);
+    return EVLOG_OK;
+}
+
+static const char *last_error(void)
+{
+    const char *text = dlerror();
+    return text ? text : "unknown";
+}
+
+/* Finds what the object says of itself. */
+static int look_into(void *object, const char *path, const evlog_plugin **plugin)
+{
+    plugin_main *entry;
+    void *symbol = dlsym(object, "evlog_plugin_main");
+    if (!symbol)
+        return error_set(EVLOG_UNSUPPORTED,
+                         "plugin %s: has no evlog_plugin_main: see EVLOG_PLUGIN", path);
+    memcpy(&entry, &symbol, sizeof entry);
+    const evlog_plugin *found = entry();
+    if (!found || found->abi != EVLOG_PLUGIN_ABI)
+        return error_set(EVLOG_UNSUPPORTED,
+                         "plugin %s: is for ABI version %u, this is %d: compile it anew", path,
+                         found ? (unsigned)found->abi : 0, EVLOG_PLUGIN_ABI);
+    if (!found->start)
+        return error_set(EVLOG_UNSUPPORTED, "plugin %s: has no start", path);
+    *plugin = found;
+    return EVLOG_OK;
+}
+
+static int start(evlog *log, const char *path, const evlog_plugin *plugin)
+{
+    char why[700] = "";
+    unsigned long before = error_count();
+    const void *outer = receivers_set_owner(plugin);
+    int failed = plugin->start(log);
+    receivers_set_owner(outer);
+    if (failed && error_count() != before)
+        strncpy(why, evlog_errmsg(), sizeof why - 1);
+    receivers_settle_owner(log, plugin, !failed);
+    if (!failed)
+        return EVLOG_OK;
+    return error_set(EVLOG_RECEIVER, "plugin %s (%s): its start failed with %d%s%s", path,
+                     plugin->name ? plugin->name : "", failed, *why ? ": " : "", why);
+}
+
+static int load(evlog *log, const char *path)
+{
+    char settled[PATH_SIZE_MAX];
+    const evlog_plugin *plugin = NULL;
+    int result = settle_path(path, settled);
+    if (result)
+        return result;
+    void *object = dlopen(settled, RTLD_NOW | RTLD_LOCAL);
+    if (!object)
+        return error_set(EVLOG_UNSUPPORTED, "plugin %s: %s", path, last_error());
+    result = look_into(object, path, &plugin);
+    if (result) {
+        dlclose(object);
+        return result;
+    }
+    return start(log, path, plugin);
+}
+
+int evlog_plugin_load(evlog *log, const char *path)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = load(log, path);
+    log_leave(log);
+    return result;
+}

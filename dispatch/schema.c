@@ -1,0 +1,234 @@
+/*
+ * Schemas: what data of an event type must be.
+ *
+ * A schema is a tree of classes and their fields. It comes from a data class in C (EVLOG_CLASS,
+ * copied here, so that it outlives the shared object that it was in) or from Avro's JSON
+ * (schema_parse.c), and everything else walks the tree and does not ask which: checking and
+ * unpacking (match.c), packing (pack_struct.c), Avro's encoding (avro.c), resolution
+ * (resolve.c), and the text, written here.
+ *
+ * The text is what openedx-events 11 writes for the same class: the top record is called
+ * CloudEvent, in the namespace of the event type; a class is written out where it is
+ * first used and named afterwards; a default stands in it only where it is null, or where
+ * a class says DEFAULT. Two schemas that mean the same have the same canonical text: without
+ * documentation, with attributes in one order.
+ *
+ * Why not libavro: it is a library of its own data model, with a value object for each field, and
+ * with jansson for the JSON; it refuses a namespace with a dash, which one of Open edX's
+ * types has. What is needed of Avro is this tree and 300 lines in avro.c.
+ *
+ * 1. A schema never changes once made; everything it points to is in its arena.
+ * 2. No class holds itself, so every walk ends; one class is in the tree once, so a
+ *    walk over classes is as long as the text.
+ */
+#include "schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "error.h"
+#include "match.h"
+
+#define ARENA_SIZE_MAX ((size_t)64 << 20)
+#define CLOUD_EVENT_DOC \
+    "Avro Event Format for CloudEvents created with openedx_events/schema" /* upstream's */
+
+int schema_is_name(const char *name, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        char c = name[i];
+        int is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && !(i > 0 && c >= '0' && c <= '9'))
+            return 0;
+    }
+    return size > 0 && size <= EVLOG_NAME_SIZE_MAX;
+}
+
+/* Avro: the default of a union is a value of what it names first. */
+static uint64_t shape_of_fallback(const evlog_field *field, int is_null)
+{
+    if (!IS_NULLABLE(field->shape))
+        return field->shape;
+    int wants_null = !(field->shape & EVLOG_KIND_NULL_LAST);
+    return wants_null == is_null ? (is_null ? field->shape : NOT_NULLABLE(field->shape)) : 0;
+}
+
+int schema_is_fallback(const evlog_field *field, const char **why)
+{
+    int is_null = strcmp(field->fallback, "null") == 0;
+    uint64_t shape = shape_of_fallback(field, is_null);
+    *why = "its default is not a value of it";
+    if (!shape)
+        return 0;
+    if (!is_null && KIND_OF(shape) == EVLOG_KIND_BYTES && strcmp(field->fallback, "\"\"") != 0) {
+        *why = "the default of bytes can only be \"\"";
+        return 0;
+    }
+    evlog_field plain = *field;
+    plain.shape = shape;
+    return match_fallback_fits(&plain);
+}
+
+/* -------------------------------------------------------- writing text ---- */
+
+struct writer {
+    struct bytes bytes;
+    const evlog_class *written[EVLOG_CLASSES_MAX];
+    size_t written_count;
+};
+
+static int is_written(const struct writer *writer, const evlog_class *of)
+{
+    for (size_t i = 0; i < writer->written_count; i++)
+        if (writer->written[i] == of)
+            return 1;
+    return 0;
+}
+
+static void put(struct writer *writer, const char *text)
+{
+    bytes_put(&writer->bytes, text, strlen(text));
+}
+
+static void put_quoted(struct writer *writer, const char *text)
+{
+    put(writer, "\"");
+    for (; *text; text++) {
+        char code[8];
+        if (*text == '"' || *text == '\\')
+            put(writer, "\\");
+        if ((unsigned char)*text >= ' ')
+            bytes_put(&writer->bytes, text, 1);
+        else
+            bytes_put(&writer->bytes, code,
+                      (size_t)snprintf(code, sizeof code, "\\u%04x", (unsigned)*text));
+    }
+    put(writer, "\"");
+}
+
+static void put_fields(struct writer *writer, const evlog_class *of);
+
+static void put_class(struct writer *writer, const evlog_class *of)
+{
+    if (is_written(writer, of)) {
+        put_quoted(writer, of->name);
+        return;
+    }
+    if (writer->written_count < EVLOG_CLASSES_MAX)
+        writer->written[writer->written_count++] = of;
+    put(writer, "{\"name\":");
+    put_quoted(writer, of->name);
+    put(writer, ",\"type\":\"record\",");
+    put_fields(writer, of);
+    put(writer, "}");
+}
+
+static void put_type(struct writer *writer, uint64_t shape, const evlog_class *of)
+{
+    int kind = KIND_OF(shape);
+    if (IS_NULLABLE(shape)) {
+        int is_last = (shape & EVLOG_KIND_NULL_LAST) != 0;
+        put(writer, is_last ? "[" : "[\"null\",");
+        put_type(writer, NOT_NULLABLE(shape), of);
+        put(writer, is_last ? ",\"null\"]" : "]");
+    } else if (kind == EVLOG_KIND_CLASS) {
+        put_class(writer, of);
+    } else if (kind == EVLOG_KIND_LIST || kind == EVLOG_KIND_MAP) {
+        put(writer, kind == EVLOG_KIND_LIST ? "{\"type\":\"array\",\"items\":"
+                                            : "{\"type\":\"map\",\"values\":");
+        put_type(writer, ITEMS_OF(shape), of);
+        put(writer, "}");
+    } else {
+        put_quoted(writer, kind_avro(kind));
+    }
+}
+
+static void put_fields(struct writer *writer, const evlog_class *of)
+{
+    size_t count;
+    const evlog_field *fields = class_fields(of, &count);
+    put(writer, "\"fields\":[");
+    for (size_t i = 0; i < count; i++) {
+        put(writer, i ? ",{\"name\":" : "{\"name\":");
+        put_quoted(writer, fields[i].name);
+        put(writer, ",\"type\":");
+        put_type(writer, fields[i].shape, fields[i].of);
+        if (fields[i].is_optional) {
+            put(writer, ",\"default\":");
+            put(writer, fields[i].fallback);
+        }
+        put(writer, "}");
+    }
+    put(writer, "]");
+}
+
+/* The text of a schema, in its arena: whole for an event type, canonical for NULL. */
+static const char *write_text(evlog_schema *schema, const char *event_type)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+    const char *text = NULL;
+    if (!writer)
+        return NULL;
+    bytes_begin(&writer->bytes);
+    if (event_type)
+        put(writer,
+            "{\"name\":\"" SCHEMA_ROOT "\",\"type\":\"record\",\"doc\":\"" CLOUD_EVENT_DOC "\",");
+    put_fields(writer, &schema->root);
+    if (event_type) {
+        put(writer, ",\"namespace\":");
+        put_quoted(writer, event_type);
+        put(writer, "}");
+    }
+    if (!writer->bytes.is_full)
+        text = arena_text(schema->arena, writer->bytes.buffer.data, writer->bytes.buffer.size);
+    bytes_free(&writer->bytes);
+    free(writer);
+    return text;
+}
+
+/* ---------------------------------------------------- making and freeing ---- */
+
+evlog_schema *schema_new(void)
+{
+    evlog_schema *schema = calloc(1, sizeof *schema);
+    if (!schema)
+        return NULL;
+    schema->arena = arena_new(4096, ARENA_SIZE_MAX);
+    if (!schema->arena) {
+        free(schema);
+        return NULL;
+    }
+    return schema;
+}
+
+void evlog_schema_free(evlog_schema *schema)
+{
+    if (!schema)
+        return;
+    evlog_arena_free(schema->arena);
+    free(schema);
+}
+
+int schema_finish(evlog_schema *schema, const char *event_type)
+{
+    size_t count;
+    const evlog_field *fields = class_fields(&schema->root, &count);
+    if (!schema->of && count == 1 && NOT_NULLABLE(fields[0].shape) == EVLOG_KIND_CLASS)
+        schema->argument = fields[0].name;
+    schema->canonical = write_text(schema, NULL);
+    if (event_type)
+        schema->text = write_text(schema, event_type);
+    if (!schema->text || !schema->canonical)
+        return error_nomem();
+    if (strlen(schema->text) > EVLOG_SCHEMA_SIZE_MAX)
+        return error_set(EVLOG_LIMIT, "schema: its text would be over %d bytes",
+                         EVLOG_SCHEMA_SIZE_MAX);
+    return EVLOG_OK;
+}
+
+const char *evlog_schema_text(const evlog_schema *schema)
+{
+    return schema->text;
+}

@@ -1,0 +1,33 @@
+/* What data of an event type must be, see schema.c. */
+#ifndef DISPATCH_SCHEMA_H
+#define DISPATCH_SCHEMA_H
+
+#include "arena.h"
+#include "class.h"
+
+#define SCHEMA_ROOT "CloudEvent" /* the name of the top record, as openedx-events has it */
+
+struct evlog_schema {
+    evlog_class root;      /* the record whose fields are the arguments of the event */
+    const evlog_class *of; /* the C class whose structs the data are made from; NULL: from text */
+    const char *argument;  /* the name of the only field of the root that is a record, or NULL */
+    const char *text;      /* Avro's JSON */
+    const char *canonical; /* the same for all schemas that say the same */
+    const char *damage;    /* why its text, from the log, cannot be read; NULL: it can */
+    evlog_arena *arena;    /* all that is pointed to here */
+    const evlog_class *_Atomic read_as; /* a class that has been found able to read it */
+};
+
+/* Sets argument, text (of `event_type`; NULL: it is there) and canonical. EVLOG_NOMEM. */
+int schema_finish(evlog_schema *schema, const char *event_type);
+
+/* A new one with nothing but its arena. NULL: no memory. */
+evlog_schema *schema_new(void);
+
+/* 1 when a record or field can be called so in Avro. */
+int schema_is_name(const char *name, size_t size);
+
+/* 1 when the fallback of a field is a value of it; else `*why` says why not. */
+int schema_is_fallback(const evlog_field *field, const char **why);
+
+#endif

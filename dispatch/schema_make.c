@@ -1,0 +1,164 @@
+/*
+ * Schemas from data classes in C.
+ *
+ * The class is copied whole, with its offsets: it may be in a shared object that is unloaded, and
+ * each file that includes a header has a copy of its classes of its own. Classes of one
+ * name must be the same; then they are one class in the schema, as in Avro.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "schema.h"
+
+/* Classes that have been copied, each beside its copy. */
+struct class_list {
+    const evlog_class *of[EVLOG_CLASSES_MAX];
+    const evlog_class *copy[EVLOG_CLASSES_MAX];
+    size_t count;
+};
+
+struct copier {
+    evlog_arena *arena;
+    struct class_list done;
+    unsigned depth;
+};
+
+static int copy_class(struct copier *copier, const evlog_class *of, const evlog_class **copied);
+
+static int check_field(const evlog_class *of, const evlog_field *field)
+{
+    const char *why = NULL;
+    if (!schema_is_name(field->name, field->name_size))
+        return error_set(EVLOG_INVALID, "class %s: %s is not a name in Avro", of->name,
+                         field->name);
+    if (field->fallback && !schema_is_fallback(field, &why))
+        return error_set(EVLOG_INVALID, "class %s, field %s: %s", of->name, field->name, why);
+    return EVLOG_OK;
+}
+
+static int copy_field(struct copier *copier, const evlog_class *of, const evlog_field *field,
+                      evlog_field *copy)
+{
+    *copy = *field;
+    copy->name = arena_text(copier->arena, field->name, field->name_size);
+    if (field->fallback)
+        copy->fallback = arena_text(copier->arena, field->fallback, strlen(field->fallback));
+    if (!copy->name || (field->fallback && !copy->fallback))
+        return arena_failure(copier->arena);
+    int result = field->of ? copy_class(copier, field->of, &copy->of) : EVLOG_OK;
+    return result ? result : check_field(of, copy);
+}
+
+static int copy_fields(struct copier *copier, const evlog_class *of, evlog_class *copy)
+{
+    size_t count;
+    const evlog_field *fields = class_fields(of, &count);
+    if (count > EVLOG_FIELDS_MAX || copier->depth == EVLOG_DATA_DEPTH_MAX)
+        return error_set(EVLOG_LIMIT, "class %s: more than %d fields, or %d classes deep",
+                         of->name, EVLOG_FIELDS_MAX, EVLOG_DATA_DEPTH_MAX);
+    evlog_field *copies = arena_get(copier->arena, (count + 1) * sizeof *copies);
+    if (!copies)
+        return arena_failure(copier->arena);
+    copier->depth++;
+    int result = EVLOG_OK;
+    for (size_t i = 0, hint = 0; i < count && result == EVLOG_OK; i++) {
+        result = copy_field(copier, of, &fields[i], &copies[i]);
+        if (result == EVLOG_OK &&
+            class_find(copies, i, copies[i].name, copies[i].name_size, &hint))
+            result = error_set(EVLOG_INVALID, "class %s: two fields are called %s", of->name,
+                               copies[i].name);
+    }
+    copier->depth--;
+    copy->fields = copies;
+    copy->field_count = count;
+    copy->describe = NULL;
+    return result;
+}
+
+/* The class of the same name that is there already; NULL: none. */
+static const evlog_class *find_namesake(const struct class_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->of[i]->name, name) == 0)
+            return list->copy[i];
+    return NULL;
+}
+
+static int copy_class(struct copier *copier, const evlog_class *of, const evlog_class **copied)
+{
+    const evlog_class *namesake = find_namesake(&copier->done, of->name);
+    if (namesake) {
+        *copied = namesake;
+        return class_is_same(namesake, of)
+                   ? EVLOG_OK
+                   : error_set(EVLOG_INVALID, "two different classes are called %s", of->name);
+    }
+    if (!schema_is_name(of->name, strlen(of->name)))
+        return error_set(EVLOG_INVALID, "class %s is not a name in Avro", of->name);
+    evlog_class *copy = arena_get(copier->arena, sizeof *copy);
+    if (!copy)
+        return arena_failure(copier->arena);
+    *copy = *of;
+    *copied = copy;
+    copy->name = arena_text(copier->arena, of->name, strlen(of->name));
+    int result = copy->name ? copy_fields(copier, of, copy) : arena_failure(copier->arena);
+    if (result == EVLOG_OK && copier->done.count == EVLOG_CLASSES_MAX)
+        result = error_set(EVLOG_LIMIT, "more than %d classes", EVLOG_CLASSES_MAX);
+    if (result)
+        return result;
+    copier->done.of[copier->done.count] = of;
+    copier->done.copy[copier->done.count++] = copy;
+    return EVLOG_OK;
+}
+
+/* The root: the class itself, or a record with the one argument that is of it. */
+static int make_root(evlog_schema *schema, const evlog_definition *definition)
+{
+    evlog_class *root = &schema->root;
+    if (!definition->argument) {
+        *root = *schema->of;
+        root->name = SCHEMA_ROOT;
+        return EVLOG_OK;
+    }
+    size_t size = strlen(definition->argument);
+    if (!schema_is_name(definition->argument, size))
+        return error_set(EVLOG_INVALID, "the argument %s is not a name in Avro",
+                         definition->argument);
+    evlog_field *field = arena_get(schema->arena, sizeof *field);
+    schema->argument = arena_text(schema->arena, definition->argument, size);
+    if (!field || !schema->argument)
+        return arena_failure(schema->arena);
+    *field = (evlog_field){
+        .name = schema->argument, .name_size = size, .shape = EVLOG_KIND_CLASS, .of = schema->of};
+    *root = (evlog_class){
+        .name = SCHEMA_ROOT, .size = schema->of->size, .fields = field, .field_count = 1};
+    return EVLOG_OK;
+}
+
+static int make(evlog_schema *schema, const evlog_definition *definition)
+{
+    struct copier *copier = calloc(1, sizeof *copier);
+    if (!copier)
+        return error_nomem();
+    copier->arena = schema->arena;
+    int result = copy_class(copier, definition->of, &schema->of);
+    free(copier);
+    if (result == EVLOG_OK)
+        result = make_root(schema, definition);
+    return result ? result : schema_finish(schema, definition->event_type);
+}
+
+int evlog_schema_make(const evlog_definition *definition, evlog_schema **schema)
+{
+    if (!definition || !definition->event_type || !definition->of || !schema)
+        return error_set(EVLOG_INVALID, "the definition has no event type or no class");
+    evlog_schema *made = schema_new();
+    int result = made ? make(made, definition) : error_nomem();
+    if (result) {
+        evlog_schema_free(made);
+        return result;
+    }
+    *schema = made;
+    return EVLOG_OK;
+}

@@ -1,0 +1,293 @@
+/*
+ * Schemas from Avro's JSON (Avro 1.11 specification, "Schema Declaration").
+ *
+ * What is taken is what data in a log can be: records, arrays, maps, the primitive types, a
+ * union of null and one of these, and names of records that came before. What is not taken
+ * is refused by name, never guessed at: enum, fixed, other unions, null by itself, a record that
+ * holds itself. Attributes that mean nothing here (doc, order, aliases, logicalType) are
+ * passed over, as the specification tells readers to.
+ *
+ * The result is the same tree of classes and fields that EVLOG_CLASS makes, with no offsets.
+ *
+ * 1. Every record is in the tree once, however often it is named: the tree is as large as the
+ *    text.
+ * 2. Names are looked up whole: a namespace is inherited by what is inside it.
+ * 3. Every default is a value of its field.
+ *
+ * Text comes from strangers: its size, the fields of a record, the records and the
+ * depth have limits, and a fuzz target (tests/fuzz_schema.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dom.h"
+#include "error.h"
+#include "schema.h"
+
+/* A record that can be referred to. */
+struct known {
+    const char *namespace, *name;
+    const evlog_class *of;
+};
+
+struct schema_parser {
+    evlog_arena *arena;
+    struct known known[EVLOG_CLASSES_MAX];
+    size_t known_count;
+};
+
+/* A type, as it stands in a field, array or map. */
+struct type {
+    uint64_t shape;
+    const evlog_class *of;
+};
+
+static int get_type(struct schema_parser *parser, const struct json *json, const char *namespace,
+                    struct type *type);
+
+/* `path` is what the sentence is about. */
+static int wrong(const char *about, const char *why)
+{
+    return error_set(EVLOG_INVALID, "schema: %.200s: %s", about, why);
+}
+
+static int is_text(const struct json *json, const char *text)
+{
+    return json && json->kind == JSON_STRING && json->size == strlen(text) &&
+           memcmp(json->text, text, json->size) == 0;
+}
+
+/* --------------------------------------------------------------- names ---- */
+
+static const struct known *find_known(const struct schema_parser *parser, const char *namespace,
+                                      const char *name)
+{
+    for (size_t i = 0; i < parser->known_count; i++)
+        if (strcmp(parser->known[i].name, name) == 0 &&
+            strcmp(parser->known[i].namespace, namespace) == 0)
+            return &parser->known[i];
+    return NULL;
+}
+
+/* Splits a name with dots in it; one without is of the namespace around it. */
+static int split_name(struct schema_parser *parser, const struct json *json,
+                      const char **namespace, const char **name)
+{
+    const char *dot = strrchr(json->text, '.');
+    if (strlen(json->text) != json->size)
+        return wrong("a name", "has a NUL");
+    *name = dot ? dot + 1 : json->text;
+    if (!schema_is_name(*name, strlen(*name)))
+        return wrong(json->text, "is not a name in Avro (letters, digits and _)");
+    if (dot && !(*namespace = arena_text(parser->arena, json->text, (size_t)(dot - json->text))))
+        return arena_failure(parser->arena);
+    return EVLOG_OK;
+}
+
+static int get_named(struct schema_parser *parser, const struct json *json, const char *namespace,
+                     struct type *type)
+{
+    static const struct {
+        const char *name;
+        int kind;
+    } primitives[] = {
+        {"boolean", EVLOG_KIND_BOOL},  {"int", EVLOG_KIND_INT32},
+        {"long", EVLOG_KIND_INT64},    {"float", EVLOG_KIND_FLOAT},
+        {"double", EVLOG_KIND_DOUBLE}, {"string", EVLOG_KIND_STRING},
+        {"bytes", EVLOG_KIND_BYTES},
+    };
+    const char *name;
+    for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
+        if (is_text(json, primitives[i].name)) {
+            *type = (struct type){.shape = (uint64_t)primitives[i].kind};
+            return EVLOG_OK;
+        }
+    if (is_text(json, "null") || is_text(json, "enum") || is_text(json, "fixed"))
+        return wrong(json->text, "is not a type that evlog takes");
+    int result = split_name(parser, json, &namespace, &name);
+    if (result)
+        return result;
+    const struct known *known = find_known(parser, namespace, name);
+    if (!known)
+        return wrong(json->text, "no such type (a record cannot hold itself)");
+    *type = (struct type){.shape = EVLOG_KIND_CLASS, .of = known->of};
+    return EVLOG_OK;
+}
+
+/* -------------------------------------------------------------- records ---- */
+
+static int get_default(const struct json *value, evlog_field *field, evlog_arena *arena)
+{
+    const char *why = NULL;
+    if (!value)
+        return EVLOG_OK;
+    field->fallback = arena_text(arena, value->raw, value->raw_size);
+    field->is_optional = 1;
+    if (!field->fallback)
+        return arena_failure(arena);
+    return schema_is_fallback(field, &why) ? EVLOG_OK : wrong(field->name, why);
+}
+
+static int get_field(struct schema_parser *parser, const struct json *json, const char *namespace,
+                     evlog_field *field)
+{
+    struct type type = {.shape = 0};
+    const struct json *name = dom_get(json, "name"), *kind = dom_get(json, "type");
+    if (!name || name->kind != JSON_STRING || !kind)
+        return wrong("a field", "has no name or no type");
+    if (!schema_is_name(name->text, name->size))
+        return wrong(name->text, "is not a name in Avro (letters, digits and _)");
+    int result = get_type(parser, kind, namespace, &type);
+    if (result)
+        return result;
+    field->name = name->text;
+    field->name_size = name->size;
+    field->shape = type.shape;
+    field->of = type.of;
+    return get_default(dom_get(json, "default"), field, parser->arena);
+}
+
+/* The fields of a record into `of`. */
+static int get_fields(struct schema_parser *parser, const struct json *json,
+                      const char *namespace, evlog_class *of)
+{
+    if (!json || json->kind != JSON_ARRAY)
+        return wrong(of->name, "a record has an array of fields");
+    if (json->size > EVLOG_FIELDS_MAX)
+        return error_set(EVLOG_LIMIT, "schema: %s has %zu fields, more than %d", of->name,
+                         json->size, EVLOG_FIELDS_MAX);
+    evlog_field *fields = arena_get(parser->arena, (json->size + 1) * sizeof *fields);
+    if (!fields)
+        return arena_failure(parser->arena);
+    of->fields = fields;
+    for (const struct json *item = json->first; item; item = item->next) {
+        evlog_field *field = &fields[of->field_count];
+        size_t hint = 0;
+        int result = get_field(parser, item, namespace, field);
+        if (result)
+            return result;
+        if (class_find(fields, of->field_count, field->name, field->name_size, &hint))
+            return wrong(field->name, "two fields have this name");
+        of->field_count++;
+    }
+    return EVLOG_OK;
+}
+
+static int get_record(struct schema_parser *parser, const struct json *json,
+                      const char *namespace, evlog_class *of)
+{
+    const struct json *name = dom_get(json, "name"), *space = dom_get(json, "namespace");
+    if (!name || name->kind != JSON_STRING)
+        return wrong("a record", "has no name");
+    if (space && space->kind == JSON_STRING)
+    namespace = space->text;
+    int result = split_name(parser, name, &namespace, &of->name);
+    if (result == EVLOG_OK)
+        result = get_fields(parser, dom_get(json, "fields"), namespace, of);
+    if (result)
+        return result;
+    if (parser->known_count == EVLOG_CLASSES_MAX)
+        return error_set(EVLOG_LIMIT, "schema: more than %d records", EVLOG_CLASSES_MAX);
+    if (find_known(parser, namespace, of->name))
+        return wrong(of->name, "two records have this name");
+    parser->known[parser->known_count++] = (struct known){namespace, of->name, of};
+    return EVLOG_OK;
+}
+
+/* ----------------------------------------------------------- other types ---- */
+
+static int get_container(struct schema_parser *parser, const struct json *items, int kind,
+                         const char *namespace, struct type *type)
+{
+    struct type inner = {.shape = 0};
+    if (!items)
+        return wrong(kind == EVLOG_KIND_LIST ? "an array" : "a map", "does not say of what");
+    int result = get_type(parser, items, namespace, &inner);
+    if (result)
+        return result;
+    if (inner.shape >> 8 * (EVLOG_SHAPE_MAX - 1))
+        return error_set(EVLOG_LIMIT, "schema: more than %d arrays and maps in each other",
+                         EVLOG_SHAPE_MAX - 1);
+    *type = (struct type){.shape = (uint64_t)kind | inner.shape << 8, .of = inner.of};
+    return EVLOG_OK;
+}
+
+/* A union of null and one other type. */
+static int get_union(struct schema_parser *parser, const struct json *json, const char *namespace,
+                     struct type *type)
+{
+    const struct json *first = json->first, *second = first ? first->next : NULL;
+    int is_first = is_text(first, "null");
+    if (json->size != 2 || is_first == is_text(second, "null"))
+        return wrong("a union", "must be of null and one other type");
+    int result = get_type(parser, is_first ? second : first, namespace, type);
+    if (result == EVLOG_OK && IS_NULLABLE(type->shape))
+        result = wrong("a union", "is directly in another");
+    if (result == EVLOG_OK)
+        type->shape |= EVLOG_KIND_NULLABLE | (is_first ? 0 : EVLOG_KIND_NULL_LAST);
+    return result;
+}
+
+static int get_type(struct schema_parser *parser, const struct json *json, const char *namespace,
+                    struct type *type)
+{
+    if (json->kind == JSON_STRING)
+        return get_named(parser, json, namespace, type);
+    if (json->kind == JSON_ARRAY)
+        return get_union(parser, json, namespace, type);
+    const struct json *word = dom_get(json, "type");
+    if (!word)
+        return wrong("a type", "is a name, an array, or an object with a type");
+    if (is_text(word, "array"))
+        return get_container(parser, dom_get(json, "items"), EVLOG_KIND_LIST, namespace, type);
+    if (is_text(word, "map"))
+        return get_container(parser, dom_get(json, "values"), EVLOG_KIND_MAP, namespace, type);
+    if (!is_text(word, "record"))
+        return get_type(parser, word, namespace, type);
+    evlog_class *of = arena_get(parser->arena, sizeof *of);
+    if (!of)
+        return arena_failure(parser->arena);
+    *type = (struct type){.shape = EVLOG_KIND_CLASS, .of = of};
+    return get_record(parser, json, namespace, of);
+}
+
+static int parse(struct schema_parser *parser, const char *text, size_t size,
+                 evlog_schema *schema)
+{
+    const struct json *root;
+    schema->text = arena_text(schema->arena, text, size);
+    if (!schema->text)
+        return arena_failure(schema->arena);
+    int result = dom_parse(schema->text, size, schema->arena, &root);
+    if (result)
+        return result;
+    if (!is_text(dom_get(root, "type"), "record"))
+        return wrong("the whole", "must be a record: the data of an event are a map");
+    result = get_record(parser, root, "", &schema->root);
+    return result ? result : schema_finish(schema, NULL);
+}
+
+int evlog_schema_parse(const char *text, evlog_schema **schema)
+{
+    size_t size = text ? strnlen(text, EVLOG_SCHEMA_SIZE_MAX + 1) : 0;
+    if (!text || !schema)
+        return error_set(EVLOG_INVALID, "schema: no %s is given", text ? "place for it" : "text");
+    if (size > EVLOG_SCHEMA_SIZE_MAX)
+        return error_set(EVLOG_LIMIT, "schema: more than %d bytes", EVLOG_SCHEMA_SIZE_MAX);
+    struct schema_parser *parser = calloc(1, sizeof *parser);
+    evlog_schema *made = schema_new();
+    int result = EVLOG_NOMEM;
+    if (parser && made) {
+        parser->arena = made->arena;
+        result = parse(parser, text, size, made);
+    } else {
+        error_nomem();
+    }
+    free(parser);
+    if (result) {
+        evlog_schema_free(made);
+        return result;
+    }
+    *schema = made;
+    return EVLOG_OK;
+}

@@ -1,0 +1,137 @@
+/*
+ * Typed events: structs to be sent, events read into structs.
+ *
+ * Thin: packing, checking and resolution are elsewhere. What is decided here is which
+ * argument of the event the struct is, and under which schema it was written.
+ *
+ * The argument is that of the signal's definition. Where that has none to tell (an event type
+ * that this process knows only by name), it is the event's only argument, if it has one only.
+ *
+ * An event is read under its writer's schema, which the log names. Whether a class can
+ * read that schema is found out once and remembered with the schema. An untyped event must
+ * fit the class as if it were sent under it.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "define.h"
+#include "error.h"
+#include "match.h"
+#include "pack.h"
+#include "pack_struct.h"
+#include "resolve.h"
+#include "schema.h"
+
+/*
+ * What cannot be packed cannot be sent; but a disabled signal sends nothing and looks no
+ * further.
+ */
+static int refuse(evlog_signal *signal, int result, const evlog_send_options *options,
+                  evlog_sent *sent)
+{
+    return evlog_is_enabled(signal) ? result : evlog_send_event(signal, "\x80", 1, options, sent);
+}
+
+int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
+               const evlog_send_options *options, evlog_sent *sent)
+{
+    struct bytes bytes;
+    if (!signal || !data || !of)
+        return error_set(EVLOG_INVALID, "no signal, no data, or no class is given");
+    const evlog_schema *schema = evlog_signal_schema(signal);
+    if (!schema)
+        return error_set(EVLOG_INVALID, "%s is untyped here; see evlog_define_class",
+                         evlog_signal_type(signal));
+    if (sent)
+        *sent = (evlog_sent){.seq = 0};
+    bytes_begin(&bytes);
+    int result = pack_struct(of, schema->argument, data, &bytes);
+    result = result
+                 ? refuse(signal, result, options, sent)
+                 : evlog_send_event(signal, bytes.buffer.data, bytes.buffer.size, options, sent);
+    bytes_free(&bytes);
+    return result;
+}
+
+/* What the writer has where the reader's class is to be read; NULL: nothing. */
+static const evlog_class *written_class(const evlog_schema *writer, const char *argument)
+{
+    size_t count, hint = 0;
+    if (!argument)
+        return &writer->root;
+    const evlog_field *fields = class_fields(&writer->root, &count);
+    const evlog_field *field = class_find(fields, count, argument, strlen(argument), &hint);
+    return field && KIND_OF(field->shape) == EVLOG_KIND_CLASS ? field->of : NULL;
+}
+
+static int can_read(const evlog_class *of, const char *argument, const evlog_schema *writer)
+{
+    if (writer->damage)
+        return error_set(EVLOG_DAMAGED, "the event's schema: %s", writer->damage);
+    if (atomic_load(&writer->read_as) == of)
+        return EVLOG_OK;
+    const evlog_class *from = written_class(writer, argument);
+    if (!from)
+        return error_set(EVLOG_CONFLICT, "the event's schema has no record %s", argument);
+    if (argument && strcmp(from->name, of->name) != 0)
+        return error_set(EVLOG_CONFLICT, "%s: written as %.64s, read as %.64s", argument,
+                         from->name, of->name);
+    int result = resolve_classes(of, from, 0);
+    if (result == EVLOG_OK)
+        atomic_store((const evlog_class *_Atomic *)&writer->read_as, of);
+    return result;
+}
+
+static int unpack(const evlog_class *of, const char *argument, const evlog_schema *writer,
+                  const void *packed, size_t packed_size, void *data, evlog_arena **arena)
+{
+    int result = pack_check_map(packed, packed_size);
+    if (result == EVLOG_OK && writer)
+        result = can_read(of, argument, writer);
+    if (result)
+        return result;
+    evlog_arena *made = arena_new(of->size + 256, EVLOG_ARENA_SIZE_MAX);
+    void *target = made ? arena_get(made, of->size) : NULL;
+    result = !made    ? error_nomem()
+             : target ? match_read(of, argument, packed, writer ? MATCH_OTHER : 0, made, target)
+                      : arena_failure(made);
+    if (result) {
+        evlog_arena_free(made);
+        return result;
+    }
+    memcpy(data, target, of->size);
+    *arena = made;
+    return EVLOG_OK;
+}
+
+int evlog_unpack(const evlog_event *event, const evlog_class *of, void *data, evlog_arena **arena)
+{
+    if (!event || !of || !data || !arena)
+        return error_set(EVLOG_INVALID, "no event, no class, or no place for its data is given");
+    if (!event->data)
+        return error_set(EVLOG_NOTFOUND, "event %" PRIu64 ": its data were erased", event->seq);
+    const evlog_schema *schema = event->signal ? evlog_signal_schema(event->signal) : NULL;
+    if (!schema)
+        schema = event->schema;
+    return unpack(of, schema ? schema->argument : NULL, event->schema, event->data,
+                  event->data_size, data, arena);
+}
+
+int evlog_unpack_data(const evlog_definition *definition, const evlog_schema *writer,
+                      const void *packed, size_t packed_size, void *data, evlog_arena **arena)
+{
+    if (!definition || !definition->of || !packed || !data || !arena)
+        return error_set(EVLOG_INVALID, "no class, nothing packed, or no place for its data");
+    return unpack(definition->of, definition->argument, writer, packed, packed_size, data, arena);
+}
+
+int evlog_schema_check(const evlog_schema *schema, const void *data, size_t data_size)
+{
+    if (!schema || !data)
+        return error_set(EVLOG_INVALID, "no schema or no data is given");
+    if (schema->damage)
+        return error_set(EVLOG_DAMAGED, "the schema: %s", schema->damage);
+    int result = pack_check_map(data, data_size);
+    return result ? result : match_check(&schema->root, data, 0);
+}

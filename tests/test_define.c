@@ -1,0 +1,292 @@
+/* The schemas of a log: what a changed one must be like, and what each event keeps. */
+#include <pthread.h>
+#include <sys/wait.h>
+
+#include "shop.h"
+
+#define TYPE "org.example.changing.v1"
+#define SCHEMA(fields) "{\"type\":\"record\",\"name\":\"Data\",\"fields\":[" fields "]}"
+#define LONG_A "{\"name\":\"a\",\"type\":\"long\"}"
+#define MAYBE_B "{\"name\":\"b\",\"type\":[\"null\",\"string\"],\"default\":null}"
+#define LONG_C "{\"name\":\"c\",\"type\":\"long\"}"
+#define WITH_A SCHEMA(LONG_A)
+#define WITH_AB SCHEMA(LONG_A "," MAYBE_B)
+
+static evlog *open_log(const void *home)
+{
+    evlog *log;
+    OK(evlog_open(in(home, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
+    return log;
+}
+
+/* Defines in a process of its own, as it were: the log is opened for it. */
+static int define_anew(const void *home, const char *schema)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(home);
+    int result = evlog_define(log, TYPE, 0, schema, &signal);
+    OK(evlog_close(log));
+    return result;
+}
+
+static int count_type(const evlog_type *type, void *ctx)
+{
+    if (strcmp(type->name, TYPE) == 0)
+        ++*(unsigned *)ctx;
+    return 0;
+}
+
+static unsigned count_entries(const void *home)
+{
+    unsigned count = 0;
+    evlog *log = open_log(home);
+    OK(evlog_each_type(log, count_type, &count));
+    OK(evlog_close(log));
+    return count;
+}
+
+/* A compatible change is a new entry; the same schema, however written, is the old one. */
+static void compatible_changes_are_entries(void **state)
+{
+    OK(define_anew(*state, WITH_A));
+    OK(define_anew(*state, "{\"name\":\"Data\", \"doc\":\"d\", \"fields\":[" LONG_A
+                           "], \"type\":\"record\"}"));
+    assert_int_equal(count_entries(*state), 1);
+    OK(define_anew(*state, WITH_AB));
+    OK(define_anew(*state, WITH_A));
+    OK(define_anew(*state, WITH_AB));
+    assert_int_equal(count_entries(*state), 2);
+}
+
+/* What one side could not read is refused, and leaves nothing in the log. */
+static void breaking_changes_are_refused(void **state)
+{
+    static const struct {
+        const char *schema, *words;
+    } table[] = {
+        {SCHEMA(LONG_A "," LONG_C),
+         "cannot read what was written under the schema that the log has (type 1): c: is not there"},
+        {SCHEMA(LONG_C), "cannot read"},
+        {SCHEMA(""),
+         "would write what cannot be read under the schema that the log has (type 1): a: is not there"},
+        {SCHEMA("{\"name\":\"a\",\"type\":\"string\"}"), "a: written as long, read as string"},
+        {SCHEMA("{\"name\":\"a\",\"type\":\"double\"}"), "a: written as double, read as long"},
+        {SCHEMA("{\"name\":\"a\",\"type\":[\"null\",\"long\"],\"default\":null}"),
+         "a: may be null"},
+        {SCHEMA(LONG_A ",{\"name\":\"b\",\"type\":\"string\",\"default\":\"\"}"),
+         "type 2): b: may be null"},
+        {SCHEMA(LONG_A ",{\"name\":\"b\",\"type\":[\"null\",\"long\"],\"default\":null}"),
+         "type 2): b: written as string, read as long"},
+    };
+    OK(define_anew(*state, WITH_A));
+    OK(define_anew(*state, WITH_AB));
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        FAILS(EVLOG_CONFLICT, table[i].words, define_anew(*state, table[i].schema));
+        if (!strstr(evlog_errmsg(), "new version"))
+            fail_msg("no advice in: %s", evlog_errmsg());
+    }
+    assert_int_equal(count_entries(*state), 2);
+}
+
+/* Another version is another event type, to which the old schema means nothing. */
+static void a_new_version_may_break(void **state)
+{
+    evlog_signal *one, *two;
+    evlog *log = open_log(*state);
+    OK(evlog_define(log, "org.example.changing.v1", 0, WITH_A, &one));
+    OK(evlog_define(log, "org.example.changing.v2", 0, SCHEMA(LONG_C), &two));
+    OK(evlog_send_event(one,
+                        "\x81\xa1"
+                        "a\x01",
+                        4, NULL, NULL));
+    OK(evlog_send_event(two,
+                        "\x81\xa1"
+                        "c\x01",
+                        4, NULL, NULL));
+    FAILS(EVLOG_INVALID, "a: no such field; c: missing",
+          evlog_send_event(two,
+                           "\x81\xa1"
+                           "a\x01",
+                           4, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* Without a schema a type is what the log has of it: the newest entry counts. */
+static void no_schema_means_the_log_s(void **state)
+{
+    evlog_signal *signal;
+    OK(define_anew(*state, NULL));
+    OK(define_anew(*state, WITH_A));
+    OK(define_anew(*state, WITH_AB));
+    OK(define_anew(*state, WITH_A));
+    evlog *log = open_log(*state);
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    assert_string_equal(evlog_schema_text(evlog_signal_schema(signal)), WITH_AB);
+    FAILS(EVLOG_INVALID, "a: missing", evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_send_event(signal,
+                        "\x82\xa1"
+                        "a\x01\xa1"
+                        "b\xa1x",
+                        8, NULL, NULL));
+    OK(evlog_close(log));
+    assert_int_equal(count_entries(*state), 3);
+}
+
+/* In one process a signal has one schema; an untyped one can become typed, once. */
+static void a_signal_has_one_schema(void **state)
+{
+    evlog_signal *signal, *same;
+    evlog *log = open_log(*state);
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_define(log, TYPE, 0, WITH_A, &same));
+    assert_ptr_equal(signal, same);
+    OK(evlog_define(log, TYPE, 0, NULL, &same));
+    assert_ptr_equal(signal, same);
+    FAILS(EVLOG_CONFLICT, "defined here with another schema",
+          evlog_define(log, TYPE, 0, WITH_AB, &same));
+    FAILS(EVLOG_CONFLICT, "minor version", evlog_define(log, TYPE, 1, WITH_A, &same));
+    FAILS(EVLOG_INVALID, "a: missing", evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_close(log));
+    assert_int_equal(count_entries(*state), 2);
+}
+
+#define WIDE(F) F(DATETIME, at) F(STRING, name)
+EVLOG_CLASS(wide, Data, WIDE);
+#define PLAIN(F) F(STRING, at) F(STRING, name)
+EVLOG_CLASS(plain, Data, PLAIN);
+
+/* Two structs with one schema but another layout are not taken for each other. */
+static void another_struct_is_refused(void **state)
+{
+    evlog_signal *signal, *same;
+    evlog_definition first = {TYPE, 0, "data", &wide_class},
+                     second = {TYPE, 0, "data", &plain_class};
+    evlog_schema *text;
+    evlog *log = open_log(*state);
+    OK(evlog_schema_make(&first, &text));
+    OK(evlog_define(log, TYPE, 0, evlog_schema_text(text), &signal));
+    OK(evlog_define_class(log, &first, &same));
+    assert_ptr_equal(signal, same);
+    OK(evlog_define_class(log, &first, &same));
+    OK(evlog_define(log, TYPE, 0, evlog_schema_text(text), &same));
+    FAILS(EVLOG_CONFLICT, "another struct", evlog_define_class(log, &second, &same));
+    evlog_schema_free(text);
+    OK(evlog_close(log));
+}
+
+/* A log that can only be read is read under a class that it does not know. */
+static void a_read_only_log_takes_readers(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    OK(define_anew(*state, WITH_A));
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = 1}, &log));
+    OK(evlog_define(log, TYPE, 0, WITH_AB, &signal));
+    assert_string_equal(evlog_schema_text(evlog_signal_schema(signal)), WITH_AB);
+    FAILS(EVLOG_READONLY, "read only", evlog_define(log, "other", 0, WITH_A, &signal));
+    FAILS(EVLOG_READONLY, "reading only",
+          evlog_send_event(signal,
+                           "\x81\xa1"
+                           "a\x01",
+                           4, NULL, NULL));
+    OK(evlog_close(log));
+    assert_int_equal(count_entries(*state), 1);
+}
+
+/* Each event says under which schema it was written, to one who defines nothing. */
+static void events_keep_their_schema(void **state)
+{
+    evlog_signal *signal;
+    evlog_event *event;
+    static const char *const schemas[] = {NULL, WITH_A, WITH_AB};
+    evlog *log;
+    for (int i = 0; i < 3; i++) {
+        log = open_log(*state);
+        OK(evlog_define(log, TYPE, 0, schemas[i], &signal));
+        OK(evlog_send_event(signal,
+                            "\x81\xa1"
+                            "a\x01",
+                            4, NULL, NULL));
+        OK(evlog_close(log));
+    }
+    log = open_log(*state);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        OK(evlog_read(log, seq, &event));
+        assert_null(event->signal);
+        if (schemas[seq - 1])
+            assert_string_equal(evlog_schema_text(event->schema), schemas[seq - 1]);
+        else
+            assert_null(event->schema);
+        evlog_event_free(event);
+    }
+    OK(evlog_close(log));
+}
+
+/*
+ * Of processes that define schemas that break with each other at one moment, one comes through.
+ */
+static void one_of_many_at_once_comes_through(void **state)
+{
+    int ends[2], came_through = 0;
+    char byte;
+    OK(pipe(ends));
+    for (int i = 0; i < 8; i++)
+        if (fork() == 0) {
+            char schema[200];
+            close(ends[1]);
+            snprintf(schema, sizeof schema, SCHEMA("{\"name\":\"f%d\",\"type\":\"long\"}"), i);
+            if (read(ends[0], &byte, 1) < 0) /* all begin when the other end is closed */
+                _exit(2);
+            int result = define_anew(*state, schema);
+            _exit(result == EVLOG_OK ? 0 : result == EVLOG_CONFLICT ? 1 : 2);
+        }
+    close(ends[0]);
+    close(ends[1]);
+    for (int i = 0; i < 8; i++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+        came_through += WEXITSTATUS(status) == 0;
+    }
+    assert_int_equal(came_through, 1);
+    assert_int_equal(count_entries(*state), 1);
+}
+
+static void *define_in_thread(void *ctx)
+{
+    evlog_signal *signal;
+    return evlog_define_class(ctx, &shop_definition, &signal) ? NULL : signal;
+}
+
+/* Threads that define the same class all get the same signal. */
+static void threads_get_one_signal(void **state)
+{
+    pthread_t threads[8];
+    void *signals[8];
+    evlog *log = open_log(*state);
+    for (int i = 0; i < 8; i++)
+        OK(pthread_create(&threads[i], NULL, define_in_thread, log));
+    for (int i = 0; i < 8; i++)
+        OK(pthread_join(threads[i], &signals[i]));
+    for (int i = 0; i < 8; i++)
+        assert_true(signals[i] && signals[i] == signals[0]);
+    OK(evlog_close(log));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(compatible_changes_are_entries),
+        TEST_AT_HOME(breaking_changes_are_refused),
+        TEST_AT_HOME(a_new_version_may_break),
+        TEST_AT_HOME(no_schema_means_the_log_s),
+        TEST_AT_HOME(a_signal_has_one_schema),
+        TEST_AT_HOME(another_struct_is_refused),
+        TEST_AT_HOME(a_read_only_log_takes_readers),
+        TEST_AT_HOME(events_keep_their_schema),
+        TEST_AT_HOME(one_of_many_at_once_comes_through),
+        TEST_AT_HOME(threads_get_one_signal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
