@@ -311,21 +311,23 @@ struct intern {
     uint32_t made; /* the number of a new entry, not yet in memory */
 };
 
-static void pack_entry(struct names *names, uint32_t number, const char *const text[],
-                       msgpack_sbuffer *buffer)
+/* A part that there is no memory for is not written, and those after it are: each is asked. */
+static int pack_entry(struct names *names, uint32_t number, const char *const text[],
+                      msgpack_sbuffer *buffer)
 {
     msgpack_packer packer;
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
-    msgpack_pack_fix_uint64(&packer, 0);
+    int failed = msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
+    failed |= msgpack_pack_fix_uint64(&packer, 0);
     for (int i = 0; i < NAMES_TEXTS; i++)
-        if (text[i])
-            msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]));
-        else
-            msgpack_pack_nil(&packer);
-    uint64_t sum = buffer->data ? checksum(names, number, buffer->data, buffer->size) : 0;
-    for (int i = 0; buffer->data && i < 8; i++)
+        failed |= text[i] ? msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]))
+                          : msgpack_pack_nil(&packer);
+    if (failed)
+        return error_nomem();
+    uint64_t sum = checksum(names, number, buffer->data, buffer->size);
+    for (int i = 0; i < 8; i++)
         buffer->data[2 + i] = (char)(sum >> (56 - 8 * i));
+    return EVLOG_OK;
 }
 
 /* In the write transaction: another process may have been first. */
@@ -354,9 +356,9 @@ static int make_entry(struct env *env, void *ctx)
     make_key(names, number, key);
     msgpack_sbuffer buffer;
     msgpack_sbuffer_init(&buffer);
-    pack_entry(names, number, intern->text, &buffer);
-    result =
-        buffer.data ? env_put(env, key, sizeof key, buffer.data, buffer.size) : error_nomem();
+    result = pack_entry(names, number, intern->text, &buffer);
+    if (result == EVLOG_OK)
+        result = env_put(env, key, sizeof key, buffer.data, buffer.size);
     msgpack_sbuffer_destroy(&buffer);
     intern->made = number;
     return result;
