@@ -91,12 +91,12 @@ static void refuses_schemas(void **state)
         {RECORD(FIELD("a", "{\"name\":\"R\",\"type\":\"record\",\"fields\":[]}")),
          "R: two records"},
         {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":\"x\"}"),
-         "a: its default is not a value"},
-        {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":null}"), "a: its default"},
-        {RECORD("{\"name\":\"a\",\"type\":[\"null\",\"long\"],\"default\":1}"), "a: its default"},
+         "R.a: its default is not a value"},
+        {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":null}"), "R.a: its default"},
+        {RECORD("{\"name\":\"a\",\"type\":[\"null\",\"long\"],\"default\":1}"), "R.a: its default"},
         {RECORD("{\"name\":\"a\",\"type\":[\"long\",\"null\"],\"default\":null}"),
-         "a: its default"},
-        {RECORD("{\"name\":\"a\",\"type\":\"int\",\"default\":2147483648}"), "a: its default"},
+         "R.a: its default"},
+        {RECORD("{\"name\":\"a\",\"type\":\"int\",\"default\":2147483648}"), "R.a: its default"},
         {RECORD("{\"name\":\"a\",\"type\":\"bytes\",\"default\":\"\\u00ff\"}"), "bytes"},
     };
     evlog_schema *schema = NULL;
@@ -525,7 +525,7 @@ static void refuses_classes(void **state)
     } table[] = {
         {{"t", 0, "x", &two_persons_class}, "two different classes are called Person"},
         {{"t", 0, "x", &bad_name_class}, "a-b is not a name in Avro"},
-        {{"t", 0, "x", &bad_default_class}, "class Bad, field a: its default is not a value"},
+        {{"t", 0, "x", &bad_default_class}, "Bad.a: its default is not a value"},
         {{"t", 0, "x", &same_name_class}, "two fields are called a"},
         {{"t", 0, "x y", &shop_person_class}, "the argument x y"},
         {{"t", 0, "x", NULL}, "no class"},
