@@ -97,8 +97,7 @@ static void encode_default(struct encoder *encoder, const evlog_field *field)
 {
     const unsigned char *rest = encoder->at;
     evlog_arena *arena = arena_new(512, (size_t)64 << 20);
-    encoder->at = arena ? match_pack_fallback(field, arena) : NULL;
-    if (encoder->at)
+    if (arena && match_pack_fallback(field, arena, &encoder->at) == EVLOG_OK)
         encode(encoder, field->shape, field->of);
     else
         encoder->bytes->is_full = 1;

@@ -40,8 +40,10 @@ static int check_name(const char *event_type)
 
 /* ------------------------------------------------- schemas of the log ---- */
 
-static const evlog_schema unreadable = {
-    .text = "", .canonical = "", .damage = "there was no memory to read it"};
+static const evlog_schema unreadable = {.text = "",
+                                        .canonical = "",
+                                        .damage_code = EVLOG_NOMEM,
+                                        .damage = "there was no memory to read it"};
 
 /* A schema from the log's text; when that is damaged, one that says so. NULL: no memory. */
 static evlog_schema *read_schema(const char *text)
@@ -54,6 +56,7 @@ static evlog_schema *read_schema(const char *text)
     if (schema) {
         schema->text = text;
         schema->canonical = "";
+        schema->damage_code = EVLOG_DAMAGED;
         schema->damage = arena_text(schema->arena, evlog_errmsg(), strlen(evlog_errmsg()));
     }
     return schema;
@@ -139,8 +142,8 @@ static int break_with(const struct request *request, uint32_t number, const char
 static int check_against(const struct request *request, const struct name *type)
 {
     const evlog_schema *known = define_schema_of(type);
-    if (known->damage)
-        return error_set(EVLOG_DAMAGED, "%s: the schema of type %" PRIu32 " in the log: %s",
+    if (known->damage_code)
+        return error_set(known->damage_code, "%s: the schema of type %" PRIu32 " in the log: %s",
                          request->event_type, type->number, known->damage);
     if (resolve_classes(&request->schema->root, &known->root, RESOLVE_ALWAYS))
         return break_with(request, type->number, "cannot read what was written under");
@@ -209,9 +212,9 @@ static int make_definition(const struct request *request, struct definition **ma
     if (result)
         return result;
     const evlog_schema *schema = request->schema ? request->schema : define_schema_of(type);
-    if (schema && schema->damage)
-        return error_set(EVLOG_DAMAGED, "%s: its schema in the log: %s", request->event_type,
-                         schema->damage);
+    if (schema && schema->damage_code)
+        return error_set(schema->damage_code, "%s: its schema in the log: %s",
+                         request->event_type, schema->damage);
     struct definition *definition = calloc(1, sizeof *definition);
     if (!definition)
         return error_nomem();

@@ -294,21 +294,25 @@ static void match_map(struct match *match, const struct place *place, size_t cou
 
 /* -------------------------------------------------------------- records ---- */
 
-const unsigned char *match_pack_fallback(const evlog_field *field, evlog_arena *arena)
+int match_pack_fallback(const evlog_field *field, evlog_arena *arena,
+                        const unsigned char **packed)
 {
     const struct json *json;
     struct bytes bytes;
     void *copy = NULL;
-    if (dom_parse(field->fallback, strlen(field->fallback), arena, &json))
-        return NULL;
+    int result = dom_parse(field->fallback, strlen(field->fallback), arena, &json);
+    if (result)
+        return result;
     bytes_begin(&bytes);
     dom_pack(json, &bytes);
     if (bytes.is_full)
-        error_nomem();
-    else if ((copy = arena_get(arena, bytes.buffer.size)))
-        memcpy(copy, bytes.buffer.data, bytes.buffer.size);
+        result = error_nomem();
+    else if (!(copy = arena_get(arena, bytes.buffer.size)))
+        result = arena_failure(arena);
+    else
+        *packed = memcpy(copy, bytes.buffer.data, bytes.buffer.size);
     bytes_free(&bytes);
-    return copy;
+    return result;
 }
 
 static void read_fallback(struct match *match, const struct place *place,
@@ -316,12 +320,10 @@ static void read_fallback(struct match *match, const struct place *place,
 {
     const unsigned char *rest = match->at;
     int flags = match->flags;
-    match->at = match_pack_fallback(field, match->arena);
     match->flags |= MATCH_OTHER; /* an empty string is good for bytes */
-    if (match->at)
+    match->failure = match_pack_fallback(field, match->arena, &match->at);
+    if (!match->failure)
         match_value(match, place, field->shape, field->of, target);
-    else
-        match->failure = arena_failure(match->arena) ? arena_failure(match->arena) : EVLOG_NOMEM;
     match->at = rest;
     match->flags = flags;
 }
@@ -497,17 +499,16 @@ int match_read(const evlog_class *of, const char *argument, const void *data, in
     return finish(&match);
 }
 
-int match_fallback_fits(const evlog_field *field)
+int match_check_fallback(const evlog_field *field)
 {
     static const struct place whole = {.up = NULL};
-    evlog_arena *arena = arena_new(512, (size_t)64 << 20);
     struct match match = {.flags = MATCH_OTHER};
+    evlog_arena *arena = arena_new(512, (size_t)64 << 20);
     if (!arena)
-        return 0;
-    match.at = match_pack_fallback(field, arena);
-    if (match.at)
+        return error_nomem();
+    match.failure = match_pack_fallback(field, arena, &match.at);
+    if (!match.failure)
         match_value(&match, &whole, field->shape, field->of, NULL);
-    int fits = match.at && !match.failure && match.problems.count == 0;
     evlog_arena_free(arena);
-    return fits;
+    return finish(&match);
 }

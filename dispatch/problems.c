@@ -67,6 +67,10 @@ void problem_add(struct problems *problems, const struct place *place, const cha
     struct path path = {.size = 0};
     va_list args;
     problems->count++;
+    if (problems->untold) {
+        problems->untold++; /* a million of them cost no million paths */
+        return;
+    }
     put_place(&path, place);
     if (!path.size)
         put(&path, "data", 4);
@@ -75,7 +79,7 @@ void problem_add(struct problems *problems, const struct place *place, const cha
     va_end(args);
     int size = snprintf(line, sizeof line, "%s%.*s: %s", problems->size ? "; " : "",
                         (int)path.size, path.text, sentence);
-    if (size < 0 || (size_t)size + problems->size >= PROBLEMS_SIZE || problems->untold) {
+    if (size < 0 || (size_t)size + problems->size >= PROBLEMS_SIZE) {
         problems->untold++;
         return;
     }

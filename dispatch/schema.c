@@ -55,20 +55,20 @@ static uint64_t shape_of_fallback(const evlog_field *field, int is_null)
     return wants_null == is_null ? (is_null ? field->shape : NOT_NULLABLE(field->shape)) : 0;
 }
 
-int schema_is_fallback(const evlog_field *field, const char **why)
+int schema_check_fallback(const char *owner, const evlog_field *field)
 {
     int is_null = strcmp(field->fallback, "null") == 0;
-    uint64_t shape = shape_of_fallback(field, is_null);
-    *why = "its default is not a value of it";
-    if (!shape)
-        return 0;
-    if (!is_null && KIND_OF(shape) == EVLOG_KIND_BYTES && strcmp(field->fallback, "\"\"") != 0) {
-        *why = "the default of bytes can only be \"\"";
-        return 0;
-    }
     evlog_field plain = *field;
-    plain.shape = shape;
-    return match_fallback_fits(&plain);
+    plain.shape = shape_of_fallback(field, is_null);
+    if (!is_null && KIND_OF(plain.shape) == EVLOG_KIND_BYTES &&
+        strcmp(field->fallback, "\"\"") != 0)
+        return error_set(EVLOG_INVALID, "schema: %s.%s: the default of bytes can only be \"\"",
+                         owner, field->name);
+    int result = plain.shape ? match_check_fallback(&plain) : EVLOG_INVALID;
+    if (result == EVLOG_INVALID)
+        return error_set(EVLOG_INVALID, "schema: %s.%s: its default is not a value of it", owner,
+                         field->name);
+    return result;
 }
 
 /* -------------------------------------------------------- writing text ---- */

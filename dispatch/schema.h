@@ -13,7 +13,8 @@ struct evlog_schema {
     const char *argument;  /* the name of the only field of the root that is a record, or NULL */
     const char *text;      /* Avro's JSON */
     const char *canonical; /* the same for all schemas that say the same */
-    const char *damage;    /* why its text, from the log, cannot be read; NULL: it can */
+    int damage_code;       /* EVLOG_OK, or why its text, from the log, cannot be read: */
+    const char *damage;    /* ... in words */
     evlog_arena *arena;    /* all that is pointed to here */
     const evlog_class *_Atomic read_as; /* a class that has been found able to read it */
 };
@@ -27,7 +28,7 @@ evlog_schema *schema_new(void);
 /* 1 when a record or field can be called so in Avro. */
 int schema_is_name(const char *name, size_t size);
 
-/* 1 when the fallback of a field is a value of it; else `*why` says why not. */
-int schema_is_fallback(const evlog_field *field, const char **why);
+/* Whether the fallback of a field of class `owner` is a value of it. EVLOG_INVALID, EVLOG_NOMEM. */
+int schema_check_fallback(const char *owner, const evlog_field *field);
 
 #endif

@@ -28,13 +28,10 @@ static int copy_class(struct copier *copier, const evlog_class *of, const evlog_
 
 static int check_field(const evlog_class *of, const evlog_field *field)
 {
-    const char *why = NULL;
     if (!schema_is_name(field->name, field->name_size))
         return error_set(EVLOG_INVALID, "class %s: %s is not a name in Avro", of->name,
                          field->name);
-    if (field->fallback && !schema_is_fallback(field, &why))
-        return error_set(EVLOG_INVALID, "class %s, field %s: %s", of->name, field->name, why);
-    return EVLOG_OK;
+    return field->fallback ? schema_check_fallback(of->name, field) : EVLOG_OK;
 }
 
 static int copy_field(struct copier *copier, const evlog_class *of, const evlog_field *field,

@@ -116,20 +116,18 @@ static int get_named(struct schema_parser *parser, const struct json *json, cons
 
 /* -------------------------------------------------------------- records ---- */
 
-static int get_default(const struct json *value, evlog_field *field, evlog_arena *arena)
+static int get_default(const struct json *value, const char *owner, evlog_field *field,
+                       evlog_arena *arena)
 {
-    const char *why = NULL;
     if (!value)
         return EVLOG_OK;
     field->fallback = arena_text(arena, value->raw, value->raw_size);
     field->is_optional = 1;
-    if (!field->fallback)
-        return arena_failure(arena);
-    return schema_is_fallback(field, &why) ? EVLOG_OK : wrong(field->name, why);
+    return field->fallback ? schema_check_fallback(owner, field) : arena_failure(arena);
 }
 
 static int get_field(struct schema_parser *parser, const struct json *json, const char *namespace,
-                     evlog_field *field)
+                     const char *owner, evlog_field *field)
 {
     struct type type = {.shape = 0};
     const struct json *name = dom_get(json, "name"), *kind = dom_get(json, "type");
@@ -144,7 +142,7 @@ static int get_field(struct schema_parser *parser, const struct json *json, cons
     field->name_size = name->size;
     field->shape = type.shape;
     field->of = type.of;
-    return get_default(dom_get(json, "default"), field, parser->arena);
+    return get_default(dom_get(json, "default"), owner, field, parser->arena);
 }
 
 /* The fields of a record into `of`. */
@@ -163,7 +161,7 @@ static int get_fields(struct schema_parser *parser, const struct json *json,
     for (const struct json *item = json->first; item; item = item->next) {
         evlog_field *field = &fields[of->field_count];
         size_t hint = 0;
-        int result = get_field(parser, item, namespace, field);
+        int result = get_field(parser, item, namespace, of->name, field);
         if (result)
             return result;
         if (class_find(fields, of->field_count, field->name, field->name_size, &hint))

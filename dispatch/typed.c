@@ -67,8 +67,8 @@ static const evlog_class *written_class(const evlog_schema *writer, const char *
 
 static int can_read(const evlog_class *of, const char *argument, const evlog_schema *writer)
 {
-    if (writer->damage)
-        return error_set(EVLOG_DAMAGED, "the event's schema: %s", writer->damage);
+    if (writer->damage_code)
+        return error_set(writer->damage_code, "the event's schema: %s", writer->damage);
     if (atomic_load(&writer->read_as) == of)
         return EVLOG_OK;
     const evlog_class *from = written_class(writer, argument);
@@ -130,8 +130,8 @@ int evlog_schema_check(const evlog_schema *schema, const void *data, size_t data
 {
     if (!schema || !data)
         return error_set(EVLOG_INVALID, "no schema or no data is given");
-    if (schema->damage)
-        return error_set(EVLOG_DAMAGED, "the schema: %s", schema->damage);
+    if (schema->damage_code)
+        return error_set(schema->damage_code, "the schema: %s", schema->damage);
     int result = pack_check_map(data, data_size);
     return result ? result : match_check(&schema->root, data, 0);
 }

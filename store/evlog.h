@@ -489,7 +489,7 @@ EVLOG_API int evlog_send_events(const evlog_sending *sends, size_t count,
  * and of content libraries LIBRARY_KEY (lib:org:slug), LIBRARY_USAGE_KEY (lb:org:slug:type:id),
  * COLLECTION_KEY (lib-collection:org:slug:id), CONTAINER_KEY (lct:org:slug:type:id).
  *
- * LIST and MAP may be inside each other; a list of lists is LISTS(kind), a map of maps
+ * LIST and MAP take any kind, NULLABLE too, and may be inside each other; a list of lists is LISTS(kind), a map of maps
  * MAPS(kind). The inner ones, and those that are NULLABLE, are evlog_list and evlog_map.
  *
  * DEFAULT(kind, json)   the Avro default: the data may leave the field out. null is that of
@@ -643,7 +643,7 @@ struct evlog_class {
                EVLOG_GET5_(EVLOG_K_##kind))
 
 #define EVLOG_K_NULLABLE(kind) \
-    (EVLOG_GET3_(EVLOG_K_##kind), evlog_nullable_has_no_items, evlog_nullable_twice, \
+    (EVLOG_GET3_(EVLOG_K_##kind), EVLOG_GET3_(EVLOG_K_##kind), evlog_nullable_twice, \
      EVLOG_GET4_(EVLOG_K_##kind) | (uint64_t)EVLOG_KIND_NULLABLE, EVLOG_GET5_(EVLOG_K_##kind), \
      "null", 1, EVLOG_QUOTE_)
 #define EVLOG_WITH_(tuple, fallback, is_optional, name) \

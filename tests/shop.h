@@ -15,33 +15,36 @@ EVLOG_CLASS(shop_person, Person, SHOP_PERSON);
     F(MAP(STRING), labels)
 EVLOG_CLASS(shop_item, Item, SHOP_ITEM);
 
-#define SHOP_ORDER(F)                         \
-    F(UUID, id)                               \
-    F(CLASS(shop_person), buyer)              \
-    F(NULLABLE(CLASS(shop_person)), receiver) \
-    F(LIST(CLASS(shop_item)), items)          \
-    F(DATETIME, ordered)                      \
-    F(NULLABLE(DATETIME), paid)               \
-    F(BOOL, is_gift)                          \
-    F(NULLABLE(BOOL), is_fragile)             \
-    F(DOUBLE, weight)                         \
-    F(NULLABLE(DOUBLE), discount)             \
-    F(NULLABLE(INT64), floor)                 \
-    F(NULLABLE(UUID), parcel)                 \
-    F(BYTES, signature)                       \
-    F(NULLABLE(BYTES), photo)                 \
-    F(COURSE_KEY, course_key)                 \
-    F(NULLABLE(USAGE_KEY), usage_key)         \
-    F(LIST(STRING), tags)                     \
-    F(LISTS(INT64), grid)                     \
-    F(LIST(MAP(STRING)), notes)               \
-    F(MAP(BOOL), flags)                       \
-    F(MAP(LIST(STRING)), groups)              \
-    F(MAPS(DOUBLE), rates)                    \
-    F(NULLABLE(MAP(INT64)), counts)           \
-    F(NULLABLE(LIST(STRING)), codes)          \
-    F(DEFAULT(STRING, "EUR"), currency)       \
-    F(FALLBACK(BOOL, true), is_tracked)       \
+#define SHOP_ORDER(F)                             \
+    F(UUID, id)                                   \
+    F(CLASS(shop_person), buyer)                  \
+    F(NULLABLE(CLASS(shop_person)), receiver)     \
+    F(LIST(CLASS(shop_item)), items)              \
+    F(DATETIME, ordered)                          \
+    F(NULLABLE(DATETIME), paid)                   \
+    F(BOOL, is_gift)                              \
+    F(NULLABLE(BOOL), is_fragile)                 \
+    F(DOUBLE, weight)                             \
+    F(NULLABLE(DOUBLE), discount)                 \
+    F(NULLABLE(INT64), floor)                     \
+    F(NULLABLE(UUID), parcel)                     \
+    F(BYTES, signature)                           \
+    F(NULLABLE(BYTES), photo)                     \
+    F(COURSE_KEY, course_key)                     \
+    F(NULLABLE(USAGE_KEY), usage_key)             \
+    F(LIST(STRING), tags)                         \
+    F(LISTS(INT64), grid)                         \
+    F(LIST(MAP(STRING)), notes)                   \
+    F(MAP(BOOL), flags)                           \
+    F(MAP(LIST(STRING)), groups)                  \
+    F(MAPS(DOUBLE), rates)                        \
+    F(NULLABLE(MAP(INT64)), counts)               \
+    F(NULLABLE(LIST(STRING)), codes)              \
+    F(LIST(NULLABLE(INT64)), holes)               \
+    F(MAP(NULLABLE(STRING)), maybes)              \
+    F(LIST(NULLABLE(CLASS(shop_person))), guests) \
+    F(DEFAULT(STRING, "EUR"), currency)           \
+    F(FALLBACK(BOOL, true), is_tracked)           \
     F(AS(INT64, "class"), class_)
 EVLOG_CLASS(shop_order, Order, SHOP_ORDER);
 
@@ -72,6 +75,9 @@ static inline struct shop_order shop_order_full(void)
     static const evlog_map rates[] = {{label_keys, rate_values, 2}};
     static const evlog_map counts = {label_keys, row, 2};
     static const evlog_list codes = {tags, 1};
+    static const int64_t *const holes[] = {&paid, NULL, &floor};
+    static const struct shop_person *const guests[] = {NULL, &receiver};
+    static const evlog_string maybes[] = {{NULL, 0}, {"", 0}};
     struct shop_order order = {
         .id = {{0x62, 0x9f, 0x98, 0x92, 0xc2, 0x58, 0x11, 0xed}},
         .buyer = {{"Alice", 5}, {NULL, 0}},
@@ -97,6 +103,9 @@ static inline struct shop_order shop_order_full(void)
         .rates = {label_keys, rates, 1},
         .counts = &counts,
         .codes = &codes,
+        .holes = {holes, 3},
+        .maybes = {label_keys, maybes, 2},
+        .guests = {guests, 2},
         .currency = {"USD", 3},
         .is_tracked = false,
         .class_ = INT64_MIN,

@@ -2,6 +2,8 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
+#include "log.h"
+#include "record.h"
 #include "shop.h"
 
 #define TYPE "org.example.changing.v1"
@@ -223,6 +225,31 @@ static void events_keep_their_schema(void **state)
     OK(evlog_close(log));
 }
 
+/* A schema that cannot be read, as another's program might write it, is told, not passed over. */
+static void an_unreadable_schema_is_told(void **state)
+{
+    const char *text[NAMES_TEXTS] = {TYPE, "{\"type\":\"enum\"}"};
+    const struct name *name;
+    evlog_signal *signal, *other;
+    evlog_event *event;
+    evlog_arena *arena;
+    struct wide target;
+    evlog *log = open_log(*state);
+    OK(names_intern(log->store->types, text, &name));
+    FAILS(EVLOG_DAMAGED, "must be a record", evlog_define(log, TYPE, 0, NULL, &signal));
+    FAILS(EVLOG_DAMAGED, "must be a record", evlog_define(log, TYPE, 0, WITH_A, &signal));
+    OK(evlog_define(log, "other.v1", 0, NULL, &other));
+    struct record record = {.type = name->number, .source = 1, .data = "\x80", .data_size = 1};
+    OK(evlog_send_event(other, "\x80", 1, NULL, NULL)); /* so that there is a source */
+    OK(append_records(log->store->appender, &record, 1));
+    OK(evlog_read(log, 2, &event));
+    assert_string_equal(evlog_schema_text(event->schema), text[1]);
+    FAILS(EVLOG_DAMAGED, "must be a record", evlog_unpack(event, &wide_class, &target, &arena));
+    FAILS(EVLOG_DAMAGED, "must be a record", evlog_schema_check(event->schema, "\x80", 1));
+    evlog_event_free(event);
+    OK(evlog_close(log));
+}
+
 /*
  * Of processes that define schemas that break with each other at one moment, one comes through.
  */
@@ -285,6 +312,7 @@ int main(void)
         TEST_AT_HOME(another_struct_is_refused),
         TEST_AT_HOME(a_read_only_log_takes_readers),
         TEST_AT_HOME(events_keep_their_schema),
+        TEST_AT_HOME(an_unreadable_schema_is_told),
         TEST_AT_HOME(one_of_many_at_once_comes_through),
         TEST_AT_HOME(threads_get_one_signal),
     };

@@ -91,6 +91,21 @@ static void same_containers(const struct shop_order *a, const struct shop_order 
         same_strings(a->codes->items, b->codes->items, a->codes->count);
 }
 
+static void same_holes(const struct shop_order *a, const struct shop_order *b)
+{
+    assert_int_equal(a->holes.count, b->holes.count);
+    for (size_t i = 0; i < a->holes.count; i++)
+        SAME_POINTED(a->holes.items[i], b->holes.items[i]);
+    assert_int_equal(a->maybes.count, b->maybes.count);
+    same_strings(a->maybes.values, b->maybes.values, a->maybes.count);
+    assert_int_equal(a->guests.count, b->guests.count);
+    for (size_t i = 0; i < a->guests.count; i++) {
+        assert_int_equal(!a->guests.items[i], !b->guests.items[i]);
+        if (a->guests.items[i])
+            same_person(a->guests.items[i], b->guests.items[i]);
+    }
+}
+
 static void same_order(const struct shop_order *a, const struct shop_order *b)
 {
     assert_memory_equal(&a->id, &b->id, sizeof a->id);
@@ -112,6 +127,7 @@ static void same_order(const struct shop_order *a, const struct shop_order *b)
     same_string(a->course_key, b->course_key);
     same_string(a->usage_key, b->usage_key);
     same_containers(a, b);
+    same_holes(a, b);
     assert_true(a->is_tracked == b->is_tracked && a->class_ == b->class_);
 }
 

@@ -39,6 +39,8 @@ $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 # Typed events.
 $(B)/tests/test_openedx: $(B)/asan/tools/json.o
 
+$(B)/tests/test_nomem: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
 # Plugins: the example, and tests/plugin.c in each of its kinds.
 PLUGIN_KINDS = good failing unlinked old nameless startless
 PLUGINS      = $(B)/plugins/preferences.so $(PLUGIN_KINDS:%=$(B)/plugins/%.so)
