@@ -9,9 +9,12 @@
  * events were sent, and get the history: all of it, a range, one event type.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "evlog/openedx.h"
 
@@ -84,6 +87,54 @@ static void send_nonsense(evlog_signal *signal)
     printf("    %s\n", evlog_errmsg());
 }
 
+/* ------------------------------------------------------- a durable consumer ---- */
+
+struct projection {
+    evlog_consumer *consumer;
+    int deaths_at; /* the event in whose receiver the process dies; 0: none */
+};
+
+/* Counts the events in the consumer's state, and dies where it is told to. */
+static int count_event(const evlog_event *event, void *ctx)
+{
+    struct projection *projection = ctx;
+    const void *value;
+    size_t size;
+    uint64_t count = 0;
+    if (evlog_state_get(projection->consumer, "count", 5, &value, &size) == EVLOG_OK)
+        memcpy(&count, value, sizeof count);
+    count++;
+    if (evlog_state_put(projection->consumer, "count", 5, &count, sizeof count))
+        return evlog_fail(evlog_errmsg());
+    printf("    process %d: event %2" PRIu64 ", attempt %" PRIu32 "; counted %" PRIu64 "\n",
+           (int)getpid(), event->seq, event->attempt, count);
+    if (event->seq == (uint64_t)projection->deaths_at) {
+        printf("    process %d is killed in the middle of it\n", (int)getpid());
+        fflush(stdout);
+        raise(SIGKILL);
+    }
+    return 0;
+}
+
+/* Another process catches up with the log, or dies on the way. */
+static void consume_in_another_process(const char *path, int deaths_at)
+{
+    evlog *log;
+    struct projection projection = {.deaths_at = deaths_at};
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        must(evlog_open(path, NULL, &log));
+        must(evlog_consumer_open(log, "counter", NULL, &projection.consumer));
+        must(evlog_consumer_poll(projection.consumer, 0, 0, count_event, &projection, NULL));
+        must(evlog_consumer_close(projection.consumer));
+        must(evlog_close(log));
+        exit(0);
+    }
+    if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+        exit(1);
+}
+
 int main(int argc, char **argv)
 {
     evlog *log;
@@ -131,6 +182,12 @@ int main(int argc, char **argv)
     must(evlog_replay_to_receivers(log, &(evlog_range){.types = types, .type_count = 1},
                                    &outcome));
     printf("   %" PRIu64 " made again.\n", outcome.delivered);
+
+    printf(
+        "\n6. A durable consumer in another process counts the events, and is killed half way. The\n"
+        "   next process goes on where it was: nothing is left out, nothing is counted twice.\n");
     must(evlog_close(log));
+    consume_in_another_process(argv[1], 6);
+    consume_in_another_process(argv[1], 0);
     return 0;
 }

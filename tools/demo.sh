@@ -12,12 +12,15 @@ run() {
 }
 
 "$build/demo" "$log" "$build/plugins/preferences.so"
-printf '\n6. The log from outside, with nothing but its files and the command:\n'
+printf '\n7. The log from outside, with nothing but its files and the command:\n'
 run info "$log" -o short
 run show "$log" --type 'org.openedx.learning.course.*' -n 3 -o short
 run get "$log" 11 -o json
 run types "$log" --schema --type org.openedx.learning.auth.session.login.completed.v1 -o short
 run replay "$log" --plugin "$build/plugins/preferences.so" --from 1 --to 4
+run consumer ls "$log" -o short
+run consume "$log" shell --exec 'wc -l | sed "s/^/    a command was given events: /"'
+run consumer ls "$log" -o short
 run verify "$log" -o short
 printf '\nAnd damage is found: one letter of an address is changed in a copy of the log.\n'
 cp -r "$log" "$home/damaged"
