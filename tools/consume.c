@@ -10,6 +10,9 @@
  * written only as far as it takes, and its answers are read meanwhile, so that neither waits
  * for the other for ever. How many may be unanswered is limited.
  *
+ * With --plugin there is no command: the consumer hands its events to the receivers that are
+ * connected, and each is done when they have returned.
+ *
  * SIGINT and SIGTERM end the giving out; the command's input then ends, and what it has done
  * is acknowledged as always.
  */
@@ -31,9 +34,11 @@
 
 struct consuming {
     const struct options *options;
+    evlog *log;
     evlog_consumer *consumer;
     struct child child;
-    int is_running;
+    int is_running, is_caught_up;
+    uint64_t parked_count;
     uint64_t given_count, acked_count;
     uint64_t first_seq, last_seq;  /* given to this run of the command */
     uint64_t seqs[UNANSWERED_MAX]; /* a ring: given and not answered */
@@ -234,27 +239,66 @@ static int end_run(struct consuming *consuming)
 
 /* --------------------------------------------------------------------- the whole ---- */
 
-/* Gives out what there is, at most `limit`; waits for the first when `is_waiting`. */
-static int give_out(struct consuming *consuming, uint64_t limit, int is_waiting, uint64_t *count)
+/* What the consumer tells: when it is caught up, and what has failed. */
+static void hear_notice(const evlog_notice *notice, void *ctx)
 {
-    return evlog_consumer_poll(consuming->consumer, limit, is_waiting ? -1 : 0, give, consuming,
-                               count);
+    struct consuming *consuming = ctx;
+    consuming->is_caught_up |= notice->kind == EVLOG_NOTICE_CAUGHT_UP;
+    if (notice->kind == EVLOG_NOTICE_PARKED)
+        complain(EXIT_NOTHING, "event %" PRIu64 " is parked: %s", notice->first_seq,
+                 notice->text);
+    if (notice->kind == EVLOG_NOTICE_LOST)
+        complain(EXIT_NOTHING, "events %" PRIu64 " to %" PRIu64 " are lost: %s",
+                 notice->first_seq, notice->last_seq, notice->text);
+    consuming->parked_count +=
+        notice->kind == EVLOG_NOTICE_PARKED || notice->kind == EVLOG_NOTICE_LOST;
+}
+
+static int is_paused(const evlog_consumer_info *info, void *ctx)
+{
+    (void)ctx;
+    return info->is_paused;
+}
+
+/*
+ * Gives out what there is. Waits for the first when `is_waiting`; else for events that are due
+ * later only, and so ends when it is caught up.
+ */
+static int give_out(struct consuming *consuming, int is_waiting, uint64_t *count)
+{
+    const struct options *options = consuming->options;
+    uint64_t limit = options->range.limit ? options->range.limit - consuming->given_count : 0;
+    evlog_receiver *receiver = options->exec ? give : NULL;
+    int code = evlog_consumer_poll(consuming->consumer, limit, is_waiting ? -1 : 0, receiver,
+                                   consuming, count);
+    while (!code && !*count && !consuming->is_caught_up && !was_interrupted) {
+        code = evlog_each_consumer(consuming->log, options->operands[0], is_paused, NULL);
+        if (code > 0)
+            return evlog_fail("the consumer is paused; see: evlog consumer resume");
+        if (!code)
+            code =
+                evlog_consumer_poll(consuming->consumer, limit, 100, receiver, consuming, count);
+    }
+    if (!options->exec)
+        progress_at(consuming->given_count += *count);
+    return code;
 }
 
 /* One round: events, and with --ack-lines answers meanwhile. -1: go on, else the status. */
-static int round_of(struct consuming *consuming, int *is_caught_up)
+static int round_of(struct consuming *consuming, int *is_over)
 {
     const struct options *options = consuming->options;
-    uint64_t limit = 0, count;
-    if (options->range.limit)
-        limit = options->range.limit - consuming->given_count;
+    uint64_t count;
     int waits = options->follow && !consuming->is_running;
     if (options->follow && options->ack_lines)
         waits = consuming->unanswered == 0;
-    int code = give_out(consuming, limit, waits, &count);
-    *is_caught_up = !code && !count;
-    if (!code && consuming->is_running && options->ack_lines && options->follow && !count)
+    int code = give_out(consuming, waits, &count);
+    *is_over = !code && consuming->is_caught_up && !options->follow;
+    if (!code && !count && options->follow && consuming->is_running) {
+        if (!options->ack_lines)
+            return end_run(consuming);
         code = exchange(consuming, 0, ANSWER_WAIT_MS);
+    }
     if (code >= 0)
         return -1;
     int status = complain(code == EVLOG_RECEIVER ? EXIT_NOTHING : EXIT_LOG, "%s", evlog_errmsg());
@@ -262,38 +306,37 @@ static int round_of(struct consuming *consuming, int *is_caught_up)
     return ended >= 0 ? ended : status;
 }
 
-static int is_over(const struct consuming *consuming)
-{
-    const struct options *options = consuming->options;
-    return was_interrupted ||
-           (options->range.limit && consuming->given_count >= options->range.limit);
-}
-
 static int consume(struct consuming *consuming)
 {
-    const struct options *options = consuming->options;
-    int status = -1, is_caught_up = 0;
-    while (status < 0 && !is_over(consuming) && !(is_caught_up && !options->follow)) {
-        status = round_of(consuming, &is_caught_up);
-        if (status < 0 && options->follow && !options->ack_lines && is_caught_up)
-            status = end_run(consuming);
-    }
+    uint64_t limit = consuming->options->range.limit;
+    int status = -1, is_over = 0;
+    while (status < 0 && !is_over && !was_interrupted &&
+           !(limit && consuming->given_count >= limit))
+        status = round_of(consuming, &is_over);
     if (status < 0)
         status = end_run(consuming);
-    return status < 0 ? EXIT_DONE : status;
+    if (status < 0)
+        status = consuming->parked_count ? EXIT_NOTHING : EXIT_DONE;
+    return status;
 }
 
-static int open_consumer(evlog *log, const struct options *options, evlog_consumer **consumer)
+static int open_consumer(struct consuming *consuming)
 {
+    const struct options *options = consuming->options;
     evlog_consumer_options wanted = {.start = options->start,
                                      .no_create = options->open.no_create,
                                      .types = options->range.types,
                                      .type_count = options->range.type_count,
-                                     .ack_by_hand = 1,
-                                     .on_failure = EVLOG_FAILURE_STOP,
-                                     .attempt_max = 1,
-                                     .pace = options->range.pace};
-    return evlog_consumer_open(log, options->operands[0], &wanted, consumer);
+                                     .pace = options->range.pace,
+                                     .notice = hear_notice,
+                                     .notice_ctx = consuming};
+    if (options->exec) {
+        wanted.ack_by_hand = 1;
+        wanted.on_failure = EVLOG_FAILURE_STOP;
+        wanted.attempt_max = 1;
+    }
+    return evlog_consumer_open(consuming->log, options->operands[0], &wanted,
+                               &consuming->consumer);
 }
 
 static void watch_signals(evlog_consumer *consumer)
@@ -305,33 +348,40 @@ static void watch_signals(evlog_consumer *consumer)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* With the log open. */
+static int run(struct consuming *consuming)
+{
+    const struct options *options = consuming->options;
+    int status = options->exec ? -1 : plug(consuming->log, options);
+    if (status >= 0)
+        return status;
+    int code = open_consumer(consuming);
+    if (code)
+        return library_status(code);
+    watch_signals(consuming->consumer);
+    progress_begin("events given", options->range.limit);
+    status = consume(consuming);
+    progress_end();
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    code = evlog_consumer_close(consuming->consumer);
+    return code && status == EXIT_DONE ? complain_library(code) : status;
+}
+
 int consume_run(struct options *options)
 {
-    evlog *log;
+    if (!options->exec == !options->plugin_count)
+        return complain(EXIT_MISUSE,
+                        "to what? evlog consume %s %s --exec 'COMMAND' or --plugin FILE.so",
+                        options->path, options->operands[0]);
     struct consuming *consuming = calloc(1, sizeof *consuming);
     if (!consuming)
         return complain(EXIT_LOG, "out of memory");
     consuming->options = options;
-    int status = options->exec ? -1
-                               : complain(EXIT_MISUSE,
-                                          "which command? evlog consume %s %s --exec 'COMMAND'",
-                                          options->path, options->operands[0]);
-    if (status < 0 && open_to_write(options, &log))
-        status = EXIT_LOG;
-    if (status < 0) {
-        int code = open_consumer(log, options, &consuming->consumer);
-        status = code ? library_status(code) : -1;
-        if (!code) {
-            watch_signals(consuming->consumer);
-            progress_begin("events given", options->range.limit);
-            status = consume(consuming);
-            progress_end();
-            signal(SIGINT, SIG_DFL);
-            signal(SIGTERM, SIG_DFL);
-            code = evlog_consumer_close(consuming->consumer);
-            status = code && status == EXIT_DONE ? complain_library(code) : status;
-        }
-        evlog_close(log);
+    int status = EXIT_LOG;
+    if (!open_to_write(options, &consuming->log)) {
+        status = run(consuming);
+        evlog_close(consuming->log);
     }
     free(consuming);
     return status;

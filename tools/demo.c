@@ -125,7 +125,8 @@ static void consume_in_another_process(const char *path, int deaths_at)
     pid_t pid = fork();
     if (pid == 0) {
         must(evlog_open(path, NULL, &log));
-        must(evlog_consumer_open(log, "counter", NULL, &projection.consumer));
+        must(evlog_consumer_open(log, "counter", &(evlog_consumer_options){.commit_every = 4},
+                                 &projection.consumer));
         must(evlog_consumer_poll(projection.consumer, 0, 0, count_event, &projection, NULL));
         must(evlog_consumer_close(projection.consumer));
         must(evlog_close(log));

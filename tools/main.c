@@ -63,15 +63,18 @@ const struct verb verbs[] = {
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted. Output as with evlog show.\n"},
-    {"consume", "LOG NAME --exec COMMAND", "run a command as a durable consumer", "xfAnTWERc", 2,
-     2, consume_run,
+    {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTWERc", 2, 2,
+     consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND\n"
      "gets events as JSON lines on its standard input, those that are to be retried first. When\n"
      "there are no more its input ends, and its exit with 0 acknowledges all it was given; else\n"
      "they come again the next time. With --ack-lines each line it prints acknowledges one event.\n"
      "With -f it goes on: COMMAND is started again for what comes, or with --ack-lines gets it on\n"
      "its input. Interrupted, it lets COMMAND finish what it has. attempt tells how often an event\n"
-     "was given out, is_replay whether it is older than the consumer.\n"},
+     "was given out, is_replay whether it is older than the consumer.\n"
+     "With --plugin the events go to the receivers that the plugins connect; one that fails three\n"
+     "times is parked, and told.\n"},
     {"consumer ls", "LOG", "list the consumers and how far behind they are", "o", 1, 1,
      consumer_ls_run, "LAG is in events and in time since the first of them was logged.\n"},
     {"consumer info", "LOG NAME", "tell what a consumer is", "o", 2, 2, consumer_info_run, ""},
@@ -203,6 +206,23 @@ int load_plugins(evlog *log, const struct options *options)
         if (evlog_plugin_load(log, options->plugins[i]))
             return complain(EXIT_MISUSE, "%s", evlog_errmsg());
     return -1;
+}
+
+static int define_type(const evlog_type *type, void *ctx)
+{
+    evlog_signal *signal;
+    if (evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
+        return EVLOG_OK;
+    return evlog_define(ctx, type->name, 0, NULL, &signal);
+}
+
+int plug(evlog *log, const struct options *options)
+{
+    int status = load_plugins(log, options);
+    if (status >= 0)
+        return status;
+    int code = evlog_each_type(log, define_type, log);
+    return code ? complain_library(code) : -1;
 }
 
 /* The verb that `words` begin with, one word or two; `*used` is how many. NULL: there is none. */

@@ -97,24 +97,6 @@ static int told_outcome(evlog *log, const struct options *options, int code,
     return code == EVLOG_DAMAGED ? status : told_damage(options, outcome, status);
 }
 
-static int define_type(const evlog_type *type, void *ctx)
-{
-    evlog_signal *signal;
-    if (evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
-        return EVLOG_OK;
-    return evlog_define(ctx, type->name, 0, NULL, &signal);
-}
-
-/* Connects the plugins, and defines the log's other types for those that hear all. -1: go on. */
-static int plug(evlog *log, const struct options *options)
-{
-    int status = load_plugins(log, options);
-    if (status >= 0)
-        return status;
-    int code = evlog_each_type(log, define_type, log);
-    return code ? complain_library(code) : -1;
-}
-
 int replay_run(struct options *options)
 {
     evlog *log;
