@@ -8,12 +8,8 @@
  * handed out and before the receiver has: so one event a kill may say that it comes again
  * when nobody has seen it, the next one, and no other.
  */
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-
 #include "load.h"
+#include "processes.h"
 
 #define ROUNDS 32
 #define SENDERS 2
@@ -56,13 +52,6 @@ static int is_flaky(uint64_t seq)
 static int is_bad(uint64_t seq)
 {
     return seq % BAD_EVERY == 13;
-}
-
-/* It cannot be reported through cmocka from a child: the parent sees the exit. */
-static void die(const char *what, uint64_t seq)
-{
-    fprintf(stderr, "event %" PRIu64 ": %s: %s\n", seq, what, evlog_errmsg());
-    _exit(1);
 }
 
 /* -------------------------------------------------------------- the fold ---- */
@@ -243,12 +232,6 @@ static void ack_some(struct worker *worker)
         ack(worker, done);
     else if (load_random(&worker->random, 3) == 0)
         ack(worker, done - load_random(&worker->random, done - first));
-}
-
-static int copy_info(const evlog_consumer_info *info, void *ctx)
-{
-    *(evlog_consumer_info *)ctx = *info;
-    return 0;
 }
 
 static int is_at_end(evlog *log, const char *name)
@@ -434,17 +417,6 @@ static void check_all(struct test *test)
     OK(evlog_close(log));
 }
 
-/* A child that does not outlive a test that failed. */
-static pid_t start_process(void)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0)
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return pid;
-}
-
 /* Starts a process for each consumer. */
 static void start(struct test *test, pid_t pids[CONSUMERS])
 {
@@ -466,25 +438,13 @@ static void run_round(struct test *test)
         deaths_us[i] = load_now_us() + (int64_t)load_random(&test->random, LIFE_US_MAX);
     for (size_t alive = CONSUMERS; alive > 0; usleep(200))
         for (size_t i = 0; i < CONSUMERS; i++) {
-            int status;
             if (pids[i] == 0 || load_now_us() < deaths_us[i])
                 continue;
-            kill(pids[i], SIGKILL);
-            assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-            assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+            kill_process(pids[i]);
             pids[i] = 0;
             alive--;
         }
     check_all(test);
-}
-
-static void expect_end(const pid_t *pids, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        int status;
-        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-        assert_int_equal(status, 0);
-    }
 }
 
 /* Nobody is killed any more: all come to the end, and have had everything. */
@@ -518,9 +478,7 @@ static void begin(struct test *test, void **state)
     test->numbers = calloc(EVENTS_MAX + 1, sizeof *test->numbers);
     test->is_parked = calloc(EVENTS_MAX + 1, 1);
     assert_true(test->numbers && test->is_parked);
-    shared =
-        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_true(shared != MAP_FAILED);
+    shared = map_shared(sizeof *shared);
     OK(evlog_open(test->path, NULL, &log));
     OK(evlog_close(log));
     for (uint64_t i = 0; i < SENDERS; i++) {
