@@ -1,0 +1,464 @@
+/*
+ * The file that processes share: it is made good whatever it holds, no wake-up is lost and
+ * none is paid for when nobody waits, a claim is its holder's and dies with him, a mark
+ * outlives him.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "child.h"
+#include "damage.h"
+#include "load.h"
+#include "shared.h"
+
+#define FILE_SIZE (64 + 32 * SHARED_SLOTS)
+#define ROUNDS 100000
+#define HANG_SECONDS 30
+#define LONG_US INT64_C(3600000000) /* nobody waits for that long: HANG_SECONDS kills first */
+
+/* ------------------------------------------------- the calls it makes ---- */
+
+static atomic_uint syscall_count;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+/* Six arguments, as futex(2) has. */
+long __wrap_syscall(long number, ...)
+{
+    long arguments[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        arguments[i] = va_arg(list, long);
+    va_end(list);
+    syscall_count++;
+    return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
+                          arguments[4], arguments[5]);
+}
+
+/* ----------------------------------------------------------- a playground ---- */
+
+/* What a test's processes know of each other, in memory that they share. */
+struct common {
+    _Atomic uint64_t ping, pong;
+    atomic_int ready;
+};
+
+static struct common *make_common(void)
+{
+    struct common *common =
+        mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(common, MAP_FAILED);
+    return common;
+}
+
+/* What a child is to do, with what. */
+struct job {
+    const char *path;
+    struct common *common;
+    unsigned slot;
+    pid_t expected;
+};
+
+static struct shared *open_shared(const void *home)
+{
+    struct shared *shared;
+    OK(shared_open(in(home, "shared"), 0, &shared));
+    return shared;
+}
+
+/* In a child. */
+static struct shared *child_open(const struct job *job)
+{
+    struct shared *shared;
+    CHECK(shared_open(job->path, 0, &shared) == EVLOG_OK);
+    return shared;
+}
+
+static void wait_until_ready(struct common *common)
+{
+    while (!common->ready)
+        usleep(100);
+}
+
+/* --------------------------------------------------------------- the file ---- */
+
+/* It works as one that was just made: a wake ends a wait, a claim and a mark are had. */
+static void works(struct shared *shared)
+{
+    pid_t holder;
+    uint32_t ticket = shared_ticket(shared);
+    shared_wake(shared);
+    shared_wait(shared, ticket, LONG_US);
+    OK(shared_claim(shared, SHARED_SLOTS - 1, &holder));
+    shared_mark_begin(shared, SHARED_SLOTS - 1, 77);
+    assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).seq, 0);
+    assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).most, 0);
+    shared_mark_enter(shared, SHARED_SLOTS - 1, (struct shared_mark){.seq = 5, .attempt = 2});
+    assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).seq, 5);
+    shared_release(shared, SHARED_SLOTS - 1);
+}
+
+/* A file that is not there, is empty or too short is made as long as it has to be, in full. */
+static void a_short_file_is_made_good(void **state)
+{
+    static const off_t sizes[] = {-1, 0, 3, 100, FILE_SIZE - 1, FILE_SIZE, 2 * FILE_SIZE};
+    const char *path = in(*state, "shared");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct stat status;
+        if (sizes[i] >= 0)
+            file_write(path, "", 0);
+        if (sizes[i] >= 0)
+            assert_int_equal(truncate(path, sizes[i]), 0);
+        struct shared *shared = open_shared(*state);
+        works(shared);
+        shared_close(shared);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_size, sizes[i] > FILE_SIZE ? sizes[i] : FILE_SIZE);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* Whatever bytes are in it, it works. */
+static void garbage_does_no_harm(void **state)
+{
+    static unsigned char bytes[FILE_SIZE];
+    uint64_t random = load_seed();
+    for (int round = 0; round < 20; round++) {
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = round ? (unsigned char)load_random(&random, 256) : 0xff;
+        file_write(in(*state, "shared"), bytes, sizeof bytes);
+        struct shared *shared = open_shared(*state);
+        works(shared);
+        shared_close(shared);
+    }
+}
+
+/* What cannot be a file of ours is refused, and told. */
+static void a_directory_in_its_place_is_refused(void **state)
+{
+    struct shared *shared = (void *)1;
+    assert_int_equal(mkdir(in(*state, "shared"), 0700), 0);
+    FAILS(EVLOG_IO, "shared", shared_open(in(*state, "shared"), 0, &shared));
+    assert_ptr_equal(shared, (void *)1);
+}
+
+/* A reader makes no file; without one it sleeps for a moment, and nobody has anything. */
+static void a_reader_gets_on_without_it(void **state)
+{
+    struct shared *shared = (void *)1;
+    OK(shared_open(in(*state, "shared"), 1, &shared));
+    assert_null(shared);
+    assert_int_equal(access(in(*state, "shared"), F_OK), -1);
+    shared_wake(shared);
+    shared_wait(shared, shared_ticket(shared), LONG_US);
+    assert_int_equal(shared_holder(shared, 0), 0);
+    shared_close(shared);
+}
+
+/* ---------------------------------------------------------------- waking ---- */
+
+/* Waits until `*value` is at least `least`, as evlog_wait does it. */
+static void wait_for(struct shared *shared, _Atomic uint64_t *value, uint64_t least)
+{
+    while (*value < least) {
+        uint32_t ticket = shared_ticket(shared);
+        if (*value < least)
+            shared_wait(shared, ticket, LONG_US);
+    }
+}
+
+/* A commit: a plain store, so that the order is shared_wake's to keep. */
+static void announce(struct shared *shared, _Atomic uint64_t *value, uint64_t now)
+{
+    atomic_store_explicit(value, now, memory_order_relaxed);
+    shared_wake(shared);
+}
+
+static void answer_pings(void *ctx)
+{
+    struct job *job = ctx;
+    struct shared *shared = child_open(job);
+    for (uint64_t i = 1; i <= ROUNDS; i++) {
+        wait_for(shared, &job->common->ping, i);
+        announce(shared, &job->common->pong, i);
+    }
+}
+
+/*
+ * Two processes that wait for each other, thousands of times: were one wake-up lost, both
+ * would wait for ever, and be killed.
+ */
+static void no_wake_up_is_lost(void **state)
+{
+    struct common *common = make_common();
+    struct shared *shared = open_shared(*state);
+    struct job job = {.path = in(*state, "shared"), .common = common};
+    pid_t child = child_start(answer_pings, &job);
+    alarm(HANG_SECONDS);
+    for (uint64_t i = 1; i <= ROUNDS; i++) {
+        announce(shared, &common->ping, i);
+        wait_for(shared, &common->pong, i);
+    }
+    assert_int_equal(child_wait(child), 0);
+    alarm(0);
+    shared_close(shared);
+}
+
+static void wait_for_all(void *ctx)
+{
+    struct job *job = ctx;
+    struct shared *shared = child_open(job);
+    job->common->ready++;
+    wait_for(shared, &job->common->ping, ROUNDS);
+}
+
+/* One wake ends the waits of all, whoever took his ticket when. */
+static void a_wake_is_for_everybody(void **state)
+{
+    struct common *common = make_common();
+    struct shared *shared = open_shared(*state);
+    struct job job = {.path = in(*state, "shared"), .common = common};
+    pid_t children[4];
+    for (int i = 0; i < 4; i++)
+        children[i] = child_start(wait_for_all, &job);
+    alarm(HANG_SECONDS);
+    while (common->ready < 4)
+        usleep(100);
+    for (uint64_t i = 1; i <= ROUNDS; i++) {
+        announce(shared, &common->ping, i);
+    }
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(child_wait(children[i]), 0);
+    alarm(0);
+    shared_close(shared);
+}
+
+/* Who commits makes no system call when nobody waits, and one when somebody does, or did. */
+static void a_wake_costs_nothing_when_nobody_waits(void **state)
+{
+    struct shared *shared = open_shared(*state);
+    syscall_count = 0;
+    for (int i = 0; i < 1000; i++)
+        shared_wake(shared);
+    assert_int_equal(syscall_count, 0);
+    shared_ticket(shared);
+    shared_ticket(shared);
+    assert_int_equal(syscall_count, 0);
+    for (int i = 0; i < 1000; i++)
+        shared_wake(shared);
+    assert_int_equal(syscall_count, 1);
+    shared_close(shared);
+}
+
+/* A wake since the ticket was taken is not slept over; a time that is up ends a wait. */
+static void an_old_ticket_does_not_wait(void **state)
+{
+    struct shared *shared = open_shared(*state);
+    uint32_t ticket = shared_ticket(shared);
+    alarm(HANG_SECONDS);
+    shared_wake(shared);
+    shared_wait(shared, ticket, LONG_US);
+    shared_wait(shared, shared_ticket(shared), 1000);
+    alarm(0);
+    shared_close(shared);
+}
+
+static void wait_for_ever(void *ctx)
+{
+    struct job *job = ctx;
+    struct shared *shared = child_open(job);
+    uint32_t ticket = shared_ticket(shared);
+    job->common->ready = 1;
+    for (;;)
+        shared_wait(shared, ticket, LONG_US);
+}
+
+/* One who is killed while he waits leaves nothing but one wake for nobody. */
+static void a_killed_waiter_leaves_nothing_to_repair(void **state)
+{
+    struct common *common = make_common();
+    struct shared *shared = open_shared(*state);
+    struct job job = {.path = in(*state, "shared"), .common = common};
+    pid_t child = child_start(wait_for_ever, &job);
+    wait_until_ready(common);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(child_wait(child), 128 + SIGKILL);
+    syscall_count = 0;
+    for (int i = 0; i < 100; i++)
+        shared_wake(shared);
+    assert_int_equal(syscall_count, 1);
+    works(shared);
+    shared_close(shared);
+}
+
+/* ---------------------------------------------------------------- claims ---- */
+
+static void hold_a_claim(void *ctx)
+{
+    struct job *job = ctx;
+    pid_t holder;
+    struct shared *shared = child_open(job);
+    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_OK);
+    job->common->ready = 1;
+    for (;;)
+        pause();
+}
+
+/* A claim is one process's, of one slot; it is told who has it, and his death ends it. */
+static void a_claim_lives_as_long_as_its_holder(void **state)
+{
+    struct common *common = make_common();
+    struct shared *shared = open_shared(*state);
+    struct job job = {.path = in(*state, "shared"), .common = common, .slot = 5};
+    pid_t holder = 0, child = child_start(hold_a_claim, &job);
+    wait_until_ready(common);
+    assert_int_equal(shared_claim(shared, 5, &holder), EVLOG_BUSY);
+    assert_int_equal(holder, child);
+    assert_int_equal(shared_holder(shared, 5), child);
+    assert_int_equal(shared_holder(shared, 6), 0);
+    OK(shared_claim(shared, 4, &holder));
+    OK(shared_claim(shared, 6, &holder));
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(child_wait(child), 128 + SIGKILL);
+    assert_int_equal(shared_holder(shared, 5), 0);
+    OK(shared_claim(shared, 5, &holder));
+    shared_close(shared);
+}
+
+/* In a child: the parent has the slot, and gives it up when this says so. */
+static void see_the_parents_claim(void *ctx)
+{
+    struct job *job = ctx;
+    pid_t holder = 0;
+    struct shared *shared = child_open(job);
+    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_BUSY);
+    CHECK(holder == job->expected);
+    job->common->ready = 1;
+    while (job->common->ready != 2)
+        usleep(100);
+    CHECK(shared_holder(shared, job->slot) == 0);
+    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_OK);
+}
+
+/* A fork does not inherit a claim; one that was let go of can be had. */
+static void a_claim_can_be_let_go(void **state)
+{
+    struct common *common = make_common();
+    struct shared *shared = open_shared(*state);
+    struct job job = {
+        .path = in(*state, "shared"), .common = common, .slot = 0, .expected = getpid()};
+    pid_t holder;
+    OK(shared_claim(shared, 0, &holder));
+    OK(shared_claim(shared, 0, &holder)); /* one process does not exclude itself */
+    assert_int_equal(shared_holder(shared, 0), 0);
+    pid_t child = child_start(see_the_parents_claim, &job);
+    wait_until_ready(common);
+    shared_release(shared, 0);
+    common->ready = 2;
+    assert_int_equal(child_wait(child), 0);
+    shared_close(shared);
+}
+
+static void see_a_holder_without_a_number(void *ctx)
+{
+    struct job *job = ctx;
+    pid_t holder = 0;
+    struct shared *shared = child_open(job);
+    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_BUSY);
+    CHECK(holder == -1);
+    CHECK(shared_holder(shared, job->slot) == -1);
+    CHECK(shared_holder(shared, job->slot + 1) == 0);
+}
+
+static void see_it_from_another_namespace(void *ctx)
+{
+    if (unshare(CLONE_NEWPID))
+        _exit(CHILD_CANNOT);
+    _exit(child_wait(child_start(see_a_holder_without_a_number, ctx)));
+}
+
+/* In another pid namespace (a container) the holder has no number, and has it all the same. */
+static void a_claim_holds_over_pid_namespaces(void **state)
+{
+    struct shared *shared = open_shared(*state);
+    struct job job = {.path = in(*state, "shared"), .slot = 9};
+    pid_t holder;
+    OK(shared_claim(shared, 9, &holder));
+    in_child(see_it_from_another_namespace, &job);
+    shared_close(shared);
+}
+
+/* ----------------------------------------------------------------- marks ---- */
+
+static void mark_and_die(void *ctx)
+{
+    struct shared *shared = child_open(ctx);
+    shared_mark_begin(shared, 3, 1234);
+    shared_mark_enter(shared, 3, (struct shared_mark){.seq = 900, .attempt = 1, .inside = 1});
+    shared_mark_enter(shared, 3, (struct shared_mark){.seq = 800, .attempt = 7, .inside = 4});
+    kill(getpid(), SIGKILL);
+}
+
+/* A mark is there when its holder was killed, for who has its tag; another's is forgotten. */
+static void a_mark_outlives_its_holder(void **state)
+{
+    struct job job = {.path = in(*state, "shared")};
+    struct shared *shared = open_shared(*state);
+    assert_int_equal(child_wait(child_start(mark_and_die, &job)), 128 + SIGKILL);
+    shared_mark_begin(shared, 3, 1234);
+    struct shared_mark mark = shared_mark_get(shared, 3);
+    assert_int_equal(mark.seq, 800);
+    assert_int_equal(mark.attempt, 7);
+    assert_int_equal(mark.inside, 4);
+    assert_int_equal(mark.most, 900);
+    shared_mark_leave(shared, 3);
+    mark = shared_mark_get(shared, 3);
+    assert_int_equal(mark.seq, 800);
+    assert_int_equal(mark.inside, 0);
+    assert_int_equal(shared_mark_get(shared, 2).seq + shared_mark_get(shared, 4).seq, 0);
+    shared_mark_begin(shared, 3, 1235);
+    mark = shared_mark_get(shared, 3);
+    assert_int_equal(mark.seq + mark.attempt + mark.inside + mark.most, 0);
+    shared_close(shared);
+}
+
+/* The greatest seq there can be has its place; attempts end at the most that can be written. */
+static void marks_have_their_limits(void **state)
+{
+    struct shared *shared = open_shared(*state);
+    uint64_t seq = (UINT64_C(1) << 48) - 1;
+    shared_mark_begin(shared, 0, 1);
+    shared_mark_enter(shared, 0, (struct shared_mark){.seq = seq, .attempt = 65535});
+    assert_int_equal(shared_mark_get(shared, 0).seq, seq);
+    assert_int_equal(shared_mark_get(shared, 0).attempt, 65535);
+    shared_mark_enter(shared, 0, (struct shared_mark){.seq = seq, .attempt = 65536});
+    assert_int_equal(shared_mark_get(shared, 0).seq, seq);
+    assert_int_equal(shared_mark_get(shared, 0).attempt, 65535);
+    shared_close(shared);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(a_short_file_is_made_good),
+        TEST_AT_HOME(garbage_does_no_harm),
+        TEST_AT_HOME(a_directory_in_its_place_is_refused),
+        TEST_AT_HOME(a_reader_gets_on_without_it),
+        TEST_AT_HOME(no_wake_up_is_lost),
+        TEST_AT_HOME(a_wake_is_for_everybody),
+        TEST_AT_HOME(a_wake_costs_nothing_when_nobody_waits),
+        TEST_AT_HOME(an_old_ticket_does_not_wait),
+        TEST_AT_HOME(a_killed_waiter_leaves_nothing_to_repair),
+        TEST_AT_HOME(a_claim_lives_as_long_as_its_holder),
+        TEST_AT_HOME(a_claim_can_be_let_go),
+        TEST_AT_HOME(a_claim_holds_over_pid_namespaces),
+        TEST_AT_HOME(a_mark_outlives_its_holder),
+        TEST_AT_HOME(marks_have_their_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
