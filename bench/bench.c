@@ -17,41 +17,19 @@
  */
 #include <lmdb.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "evlog.h"
+#include "bench.h"
 
 #define EVENT_SIZE 256
 #define RECORD_SIZE (EVENT_SIZE + 72)
-#define ROUNDS_MAX 99
-
-#define CHECK(call)                                                                     \
-    do {                                                                                \
-        int check_result = (call);                                                      \
-        if (check_result) {                                                             \
-            fprintf(stderr, "bench: %s: %d %s\n", #call, check_result, evlog_errmsg()); \
-            exit(1);                                                                    \
-        }                                                                               \
-    } while (0)
 
 static char home[4096];
 static unsigned char data[EVENT_SIZE] = {0x81, 0xa1, 'n', 0xc4, EVENT_SIZE - 5};
 static uint64_t sink; /* what is read ends here, so that it is read */
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 /* What a row does. `batch` events a call, `threads` callers, `count` events in all. */
 struct work {
@@ -61,24 +39,16 @@ struct work {
     double (*ours)(const struct work *), (*theirs)(const struct work *);
 };
 
-static void fresh(const char *name, char path[4200])
-{
-    char command[8500];
-    snprintf(path, 4200, "%s/%s", home, name);
-    snprintf(command, sizeof command, "rm -rf '%s'", path);
-    CHECK(system(command));
-}
-
 /* Runs `run` in so many threads; the seconds it took. */
 static double in_threads(unsigned count, void *(*run)(void *), void *ctx)
 {
     pthread_t threads[64];
-    double start = now();
+    double start = bench_now();
     for (unsigned i = 0; i < count; i++)
         CHECK(pthread_create(&threads[i], NULL, run, ctx));
     for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
-    return now() - start;
+    return bench_now() - start;
 }
 
 /* ------------------------------------------------------------------ evlog ---- */
@@ -87,7 +57,7 @@ static evlog *open_log(const struct work *work, evlog_signal **signal)
 {
     evlog *log;
     char path[4200];
-    fresh("evlog", path);
+    bench_fresh(home, "evlog", path);
     CHECK(evlog_open(path, &(evlog_options){.durability = work->durability}, &log));
     CHECK(
         evlog_define(log, "org.openedx.learning.course.enrollment.created.v1", 0, NULL, signal));
@@ -143,9 +113,9 @@ static double replay_ours(const struct work *work)
     evlog_outcome outcome;
     if (!log)
         fill_ours(work, &log);
-    double start = now();
+    double start = bench_now();
     CHECK(evlog_replay(log, NULL, add_up, NULL, &outcome));
-    return (double)outcome.delivered / (now() - start);
+    return (double)outcome.delivered / (bench_now() - start);
 }
 
 /* --------------------------------------------------------------- raw LMDB ---- */
@@ -160,7 +130,7 @@ struct raw {
 static void open_raw(struct raw *raw, const struct work *work)
 {
     char path[4200];
-    fresh("raw", path);
+    bench_fresh(home, "raw", path);
     mkdir(path, 0700);
     *raw = (struct raw){.work = work, .lock = PTHREAD_MUTEX_INITIALIZER};
     CHECK(mdb_env_create(&raw->env));
@@ -211,7 +181,7 @@ static double scan(struct raw *raw, int hashed)
     MDB_cursor *cursor;
     MDB_val key, value;
     uint64_t count = 0;
-    double start = now();
+    double start = bench_now();
     CHECK(mdb_txn_begin(raw->env, NULL, MDB_RDONLY, &txn));
     CHECK(mdb_dbi_open(txn, NULL, 0, &dbi));
     CHECK(mdb_cursor_open(txn, dbi, &cursor));
@@ -220,7 +190,7 @@ static double scan(struct raw *raw, int hashed)
                        : *(const unsigned char *)value.mv_data;
     mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
-    return (double)count / (now() - start);
+    return (double)count / (bench_now() - start);
 }
 
 static struct raw *filled_raw(const struct work *work)
@@ -245,31 +215,15 @@ static double scan_hashed(const struct work *work)
 
 /* ------------------------------------------------------------------ the table ---- */
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned count)
-{
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
-}
-
 static void measure(const struct work *work, unsigned rounds)
 {
-    double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], quotient[ROUNDS_MAX];
+    struct bench_row row;
     for (unsigned i = 0; i < rounds; i++) {
-        ours[i] = work->ours(work);
-        theirs[i] = work->theirs(work);
-        quotient[i] = ours[i] / theirs[i];
+        row.ours[i] = work->ours(work);
+        row.theirs[i] = work->theirs(work);
+        row.quotient[i] = row.ours[i] / row.theirs[i];
     }
-    double ratio = median(quotient, rounds);
-    printf("%-38s %12.0f  %-34s %12.0f  %6.2f  (%.2f to %.2f)\n", work->name,
-           median(ours, rounds), work->yardstick, median(theirs, rounds), ratio, quotient[0],
-           quotient[rounds - 1]);
-    fflush(stdout);
+    bench_print(work->name, work->yardstick, &row, rounds);
 }
 
 int main(int argc, char **argv)
@@ -294,23 +248,11 @@ int main(int argc, char **argv)
         {"replay, all checks", "LMDB cursor, XXH3-64 of values", EVLOG_FAST, 1, 512, 204800,
          replay_ours, scan_hashed},
     };
-    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 7;
-    const char *base = argc > 2 ? argv[2] : ".";
-    char command[4200];
-    if (rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: bench [ROUNDS, 1 to %d] [DIRECTORY]\n", ROUNDS_MAX);
-        return 2;
-    }
-    snprintf(home, sizeof home, "%s/bench-XXXXXX", base);
-    if (!mkdtemp(home)) {
-        perror(home);
-        return 1;
-    }
+    unsigned rounds = bench_begin(argc, argv, home);
     printf(
         "%u rounds; events of %d bytes a second, medians; evlog by its yardstick (lowest to highest)\n\n",
         rounds, EVENT_SIZE);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         measure(&rows[i], rounds);
-    snprintf(command, sizeof command, "rm -rf '%s'", home);
-    return system(command) ? 1 : 0;
+    return bench_end(home);
 }

@@ -30,7 +30,6 @@
 #define COMMIT_EVERY 4096 /* evlog's default */
 #define KEYS 100
 #define WAKES 2000
-#define ROUNDS_MAX 99
 
 static char home[4096];
 static evlog *log_of_events;
@@ -141,17 +140,13 @@ static double raw_rate(void)
 static void compare(const char *name, double (*ours)(void), const char *yardstick,
                     double (*theirs)(void), unsigned rounds)
 {
-    double our[ROUNDS_MAX], their[ROUNDS_MAX], quotient[ROUNDS_MAX];
+    struct bench_row row;
     for (unsigned i = 0; i < rounds; i++) {
-        our[i] = ours();
-        their[i] = theirs();
-        quotient[i] = our[i] / their[i];
+        row.ours[i] = ours();
+        row.theirs[i] = theirs();
+        row.quotient[i] = row.ours[i] / row.theirs[i];
     }
-    double ratio = bench_quantile(quotient, rounds, 0.5);
-    printf("%-38s %12.0f  %-34s %12.0f  %6.2f  (%.2f to %.2f)\n", name,
-           bench_quantile(our, rounds, 0.5), yardstick, bench_quantile(their, rounds, 0.5), ratio,
-           quotient[0], quotient[rounds - 1]);
-    fflush(stdout);
+    bench_print(name, yardstick, &row, rounds);
 }
 
 /* ------------------------------------------------------------------- waking ---- */
@@ -283,17 +278,7 @@ static void compare_wakes(const char *name, int in_process)
 
 int main(int argc, char **argv)
 {
-    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 7;
-    char command[4200];
-    if (rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: bench-consumers [ROUNDS, 1 to %d] [DIRECTORY]\n", ROUNDS_MAX);
-        return 2;
-    }
-    snprintf(home, sizeof home, "%s/bench-XXXXXX", argc > 2 ? argv[2] : ".");
-    if (!mkdtemp(home)) {
-        perror(home);
-        return 1;
-    }
+    unsigned rounds = bench_begin(argc, argv, home);
     wakes = mmap(NULL, sizeof *wakes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (wakes == MAP_FAILED)
         return 1;
@@ -305,6 +290,5 @@ int main(int argc, char **argv)
     printf("\nfrom sending to a waiting consumer: us, medians of %d\n\n", WAKES);
     compare_wakes("another thread", 0);
     compare_wakes("another process", 1);
-    snprintf(command, sizeof command, "rm -rf '%s'", home);
-    return system(command) ? 1 : 0;
+    return bench_end(home);
 }

@@ -13,25 +13,11 @@
  *   send     what it costs to have a schema: the same bytes sent to an untyped signal
  */
 #include <msgpack.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "bench.h"
 #include "evlog/openedx.h"
 
-#define ROUNDS_MAX 99
 #define TYPE OPENEDX_COURSE_ENROLLMENT_CREATED
-
-#define CHECK(call)                                                                           \
-    do {                                                                                      \
-        int check_result = (call);                                                            \
-        if (check_result) {                                                                   \
-            fprintf(stderr, "bench-typed: %s: %d %s\n", #call, check_result, evlog_errmsg()); \
-            exit(1);                                                                          \
-        }                                                                                     \
-    } while (0)
 
 static struct openedx_course_enrollment_data enrollment;
 static const evlog_definition definition = {TYPE, 0, "enrollment",
@@ -40,13 +26,6 @@ static evlog_schema *schema;
 static evlog_buffer packed;
 static uint64_t sink;                       /* what is read ends here, so that it is read */
 static evlog_signal *typed[2], *untyped[2]; /* of a fast and of a durable log */
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 /* ------------------------------------------------------- a packer by hand ---- */
 
@@ -261,37 +240,22 @@ static const struct row {
      send_untyped_durable},
 };
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned count)
-{
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
-}
-
 static double nanoseconds(void (*run)(unsigned), unsigned count)
 {
-    double start = now();
+    double start = bench_now();
     run(count);
-    return (now() - start) / count * 1e9;
+    return (bench_now() - start) / count * 1e9;
 }
 
 static void measure(const struct row *row, unsigned rounds)
 {
-    double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], quotient[ROUNDS_MAX];
+    struct bench_row result;
     for (unsigned i = 0; i < rounds; i++) {
-        ours[i] = nanoseconds(row->ours, row->count);
-        theirs[i] = nanoseconds(row->theirs, row->count);
-        quotient[i] = theirs[i] / ours[i];
+        result.ours[i] = nanoseconds(row->ours, row->count);
+        result.theirs[i] = nanoseconds(row->theirs, row->count);
+        result.quotient[i] = result.theirs[i] / result.ours[i];
     }
-    double ratio = median(quotient, rounds);
-    printf("%-34s %8.0f  %-30s %8.0f  %5.2f  (%.2f to %.2f)\n", row->name, median(ours, rounds),
-           row->yardstick, median(theirs, rounds), ratio, quotient[0], quotient[rounds - 1]);
-    fflush(stdout);
+    bench_print(row->name, row->yardstick, &result, rounds);
 }
 
 static void open_logs(const char *home, evlog *logs[2])
@@ -330,18 +294,9 @@ static void fill_enrollment(void)
 
 int main(int argc, char **argv)
 {
-    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 7;
-    char home[4096], command[4200];
+    char home[4096];
     evlog *logs[2];
-    if (rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: bench-typed [ROUNDS, 1 to %d] [DIRECTORY]\n", ROUNDS_MAX);
-        return 2;
-    }
-    snprintf(home, sizeof home, "%s/bench-XXXXXX", argc > 2 ? argv[2] : ".");
-    if (!mkdtemp(home)) {
-        perror(home);
-        return 1;
-    }
+    unsigned rounds = bench_begin(argc, argv, home);
     fill_enrollment();
     open_logs(home, logs);
     printf("\n%u rounds; a CourseEnrollmentData, %zu bytes packed; nanoseconds, medians; the "
@@ -351,6 +306,5 @@ int main(int argc, char **argv)
         measure(&rows[i], rounds);
     CHECK(evlog_close(logs[0]));
     CHECK(evlog_close(logs[1]));
-    snprintf(command, sizeof command, "rm -rf '%s'", home);
-    return system(command) ? 1 : 0;
+    return bench_end(home);
 }
