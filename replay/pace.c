@@ -3,9 +3,9 @@
  * second.
  *
  * Due times are reckoned from the first event, not from the one before: so what a receiver or
- * the scheduler takes for itself does not add up. When it is late for more than that, by
- * per_second, it does not hurry to make it good: at no time do events come faster than was asked.
- * Live events are due when they are there, since their log time is now.
+ * the scheduler takes for itself does not add up. One that is late by more than 10 ms, by
+ * per_second, does not hurry to make it good. Live events are due when they are there, since
+ * their log time is now.
  */
 #include "pace.h"
 

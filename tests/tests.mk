@@ -36,6 +36,7 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
+$(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
 
 # Typed events.
 $(B)/tests/test_openedx: $(B)/asan/tools/json.o
