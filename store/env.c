@@ -219,7 +219,11 @@ static int open_lmdb(struct env *env)
     return EVLOG_OK;
 }
 
-/* Before liblmdb sees a file its meta pages must be sound, and before it writes the edge too. */
+/*
+ * Before liblmdb sees a file its meta pages must be sound, and before it writes the edge too.
+ * Nothing holds the pages yet, so while others write one of them may be another's by the time
+ * it is read: it is damage when it is so twice in one state.
+ */
 static int check_file(struct env *env)
 {
     struct stat status;
@@ -228,10 +232,16 @@ static int check_file(struct env *env)
         return error_errno(errno, "looking at its size", env->path);
     if (status.st_size == 0 && env->options.create)
         return EVLOG_OK;
-    int result = page_snapshot_read(env->fd, env->path, &snapshot);
-    if (result == EVLOG_OK && !env->options.read_only)
-        result = check_right_edge(&snapshot);
-    return result;
+    uint64_t before = UINT64_MAX; /* the state that was damaged a moment ago */
+    for (;;) {
+        snapshot.txnid = 0;
+        int result = page_snapshot_read(env->fd, env->path, &snapshot);
+        if (result == EVLOG_OK && !env->options.read_only)
+            result = check_right_edge(&snapshot);
+        if (result != EVLOG_DAMAGED || snapshot.txnid == before)
+            return result;
+        before = snapshot.txnid;
+    }
 }
 
 int env_open(const char *path, const struct env_options *options, struct env **opened)

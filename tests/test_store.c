@@ -21,6 +21,9 @@ int __wrap_statfs(const char *path, struct statfs *status);
 ssize_t __real_pread(int fd, void *bytes, size_t size, off_t offset);
 ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset);
 
+static unsigned meanwhile_at; /* the read before which others commit; 0: none */
+static void (*meanwhile)(void);
+
 int __wrap_statfs(const char *path, struct statfs *status)
 {
     int result = __real_statfs(path, status);
@@ -33,6 +36,8 @@ ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset)
 {
     read_count++;
     read_size += size;
+    if (meanwhile_at && read_count == meanwhile_at)
+        meanwhile();
     return __real_pread(fd, bytes, size, offset);
 }
 
@@ -479,6 +484,83 @@ static void opening_costs_the_same_at_any_length(void **state)
     assert_true(long_size <= short_size + 16 * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
+/* Another process with the log open commits to state.mdb when it is told to. */
+static int to_other, from_other;
+
+static void define_another(evlog *log)
+{
+    static int number;
+    char type[64];
+    evlog_signal *signal;
+    snprintf(type, sizeof type, "org.example.a.type.with.a.long.name.number.%d.v1", number++);
+    CHECK(evlog_define(log, type, 0, NULL, &signal) == EVLOG_OK);
+}
+
+static void commit_when_told(void *ctx)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    char byte;
+    CHECK(evlog_open(in(ctx, "log"), NULL, &log) == EVLOG_OK);
+    for (int i = 0; i < 200; i++) /* so that there are branches */
+        define_another(log);
+    CHECK(evlog_consumer_open(log, "c", NULL, &consumer) == EVLOG_OK);
+    CHECK(write(from_other, "o", 1) == 1);
+    while (read(to_other, &byte, 1) == 1) {
+        for (int i = 0; i < byte;
+             i++) /* pages change their roles: branch, leaf, list of free ones */
+            if (i % 3)
+                CHECK(evlog_consumer_pause(log, "c", i % 2) == EVLOG_OK);
+            else
+                define_another(log);
+        CHECK(write(from_other, "d", 1) == 1);
+    }
+}
+
+static char commits; /* how many the other makes */
+
+static void tell_other(void)
+{
+    char byte;
+    assert_int_equal(write(to_other, &commits, 1), 1);
+    assert_int_equal(read(from_other, &byte, 1), 1);
+}
+
+/* Others commit between any two reads of opening a log, and use its pages again: no damage. */
+static void opening_amid_commits_finds_no_damage(void **state)
+{
+    int to[2], from[2];
+    char byte;
+    assert_int_equal(pipe(to) | pipe(from), 0);
+    to_other = to[0];
+    from_other = from[1];
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(to[1]);
+        alarm(CHILD_SECONDS);
+        commit_when_told(*state);
+        _exit(0);
+    }
+    close(to[0]);
+    close(from[1]);
+    to_other = to[1];
+    from_other = from[0];
+    assert_int_equal(read(from_other, &byte, 1), 1);
+    meanwhile = tell_other;
+    for (commits = 3; commits < 15; commits++)
+        for (unsigned at = 1; at <= 12; at++) { /* those before the names are read */
+            evlog *log;
+            read_count = 0;
+            meanwhile_at = at;
+            OK(evlog_open(in(*state, "log"), NULL, &log));
+            meanwhile_at = 0;
+            OK(evlog_close(log));
+        }
+    close(to_other);
+    assert_int_equal(child_wait(pid), 0);
+    close(from_other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +581,7 @@ int main(void)
         TEST_AT_HOME(a_read_only_mount_is_read_only),
         TEST_AT_HOME(a_copy_on_a_read_only_mount_is_read_only),
         TEST_AT_HOME(opening_costs_the_same_at_any_length),
+        TEST_AT_HOME(opening_amid_commits_finds_no_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
