@@ -20,6 +20,7 @@ $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
+$(B)/tests/test_consumer_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 
 check: deps
 	@$(MAKE) --no-print-directory all
