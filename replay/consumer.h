@@ -53,6 +53,7 @@ struct evlog_consumer {
     uint64_t done_count, refused_count, skipped_count; /* not written yet */
     uint64_t uncommitted_count; /* events handed out since the last commit */
     int64_t uncommitted_since_us, committed_us, refreshed_us;
+    int is_unwritten; /* the last commit failed */
 };
 
 /* Between these two is every call but open and close. EVLOG_FORKED, EVLOG_INVALID. */

@@ -15,7 +15,8 @@
  *    checkpoint is written after each of them: so one that kills its process is met alone, and counted.
  * 3. Nothing is held while a receiver runs. Of what it is given nothing changes when it polls,
  *    which is refused, or acknowledges.
- * 4. A failed commit loses nothing: what was to be written stays, for the next try.
+ * 4. A failed commit loses nothing: what was to be written stays, for the next try, which is the
+ *    first thing the next poll does. So a full disk ends the handing out, and nothing piles up.
  *
  * Waiting. With nothing to do it takes a ticket, looks once more, and sleeps until some process
  * commits. For its own times (the next attempt, the pace) it sleeps on a word of its own, so that
@@ -110,6 +111,7 @@ int consumer_commit(evlog_consumer *consumer)
 {
     uint64_t done = done_seq(consumer);
     struct change *changes = pending_take(&consumer->pending, done, consumer->held);
+    consumer->is_unwritten = 0;
     if (!changes && done == consumer->position.checkpoint)
         return EVLOG_OK;
     struct advance to = {
@@ -118,6 +120,7 @@ int consumer_commit(evlog_consumer *consumer)
                                 &consumer->position);
     if (result) {
         pending_back(&consumer->pending, changes);
+        consumer->is_unwritten = 1;
         return result;
     }
     changes_free(changes);
@@ -625,6 +628,8 @@ static int run_poll(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
     int result = refresh(consumer);
+    if (result == EVLOG_OK && consumer->is_unwritten)
+        result = consumer_commit(consumer);
     while (result == EVLOG_OK && poll->count < poll->limit && !is_stopped(consumer)) {
         result = step(poll);
         if (result == LATER) {
