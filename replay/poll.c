@@ -551,16 +551,18 @@ static int refresh(evlog_consumer *consumer)
 static int step(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
+    if (pace_now_us() - consumer->refreshed_us > REFRESH_US) {
+        int result = refresh(consumer);
+        if (result)
+            return result;
+    }
     if (consumer->position.is_paused)
         return NOTHING;
     if (is_retry_due(consumer))
         return retry(poll);
     if (consumer->at < consumer->reader.count)
         return deal_with(poll);
-    int result = read_more(consumer);
-    if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
-        result = refresh(consumer);
-    return result;
+    return read_more(consumer);
 }
 
 /* ------------------------------------------------------------------ waiting ---- */
@@ -586,6 +588,14 @@ static int wait_until_due(struct poll *poll)
     return 1;
 }
 
+/* When having passed over unwanted events is to be written down. */
+static int64_t pass_due_us(const evlog_consumer *consumer)
+{
+    return consumer->position.checkpoint < done_seq(consumer)
+               ? consumer->committed_us + PASS_AFTER_US
+               : INT64_MAX;
+}
+
 /* Waits until there may be something to do. */
 static int wait_for_more(struct poll *poll)
 {
@@ -593,7 +603,8 @@ static int wait_for_more(struct poll *poll)
     struct shared *shared = consumer->log->store->shared;
     uint32_t ticket = shared_ticket(shared);
     uint64_t first, head = 0;
-    int64_t wait_us = poll->deadline_us - pace_now_us();
+    int64_t pass_us = pass_due_us(consumer);
+    int64_t until_us = pass_us < poll->deadline_us ? pass_us : poll->deadline_us;
     int result = refresh(consumer);
     if (result == EVLOG_OK)
         result = store_bounds(consumer->log->store, &first, &head);
@@ -601,11 +612,7 @@ static int wait_for_more(struct poll *poll)
         return result;
     if (!consumer->position.is_paused && (head > consumer->place || is_retry_due(consumer)))
         return EVLOG_OK;
-    if (consumer->position.checkpoint < done_seq(consumer)) { /* some that were not wanted */
-        if (pace_now_us() - consumer->committed_us > PASS_AFTER_US)
-            return consumer_commit(consumer);
-        wait_us = wait_us < PASS_AFTER_US ? wait_us : PASS_AFTER_US;
-    }
+    int64_t wait_us = until_us - pace_now_us();
     if (wait_us > 0)
         shared_wait(shared, ticket, wait_us);
     return EVLOG_OK;
@@ -619,7 +626,9 @@ static int settle(struct poll *poll)
         consumer->is_caught_up = 1;
         tell(consumer, EVLOG_NOTICE_CAUGHT_UP, consumer->place, consumer->place, "");
     }
-    return consumer->uncommitted_count ? consumer_commit(consumer) : EVLOG_OK;
+    if (consumer->uncommitted_count || pace_now_us() >= pass_due_us(consumer))
+        return consumer_commit(consumer);
+    return EVLOG_OK;
 }
 
 /* --------------------------------------------------------------------- poll ---- */
@@ -638,8 +647,6 @@ static int run_poll(struct poll *poll)
                 result = commit_when_due(consumer);
             if (!wait_until_due(poll))
                 break;
-            if (result == EVLOG_OK && pace_now_us() - consumer->refreshed_us > REFRESH_US)
-                result = refresh(consumer);
         } else if (result == NOTHING) {
             result = settle(poll);
             if (result || poll->count > 0 || pace_now_us() >= poll->deadline_us)
