@@ -581,12 +581,66 @@ static void a_held_consumer_does_not_make_the_file_grow(void **state)
     munmap((void *)step, sizeof *step);
 }
 
+/* ------------------------------------------------------- one process alone ---- */
+
+/* Pauses its own consumer, as anybody may, and takes its time. */
+static int pause_and_dawdle(const evlog_event *event, void *ctx)
+{
+    if (event->seq == 1)
+        OK(evlog_consumer_pause(ctx, "paused", 1));
+    usleep(5000);
+    return 0;
+}
+
+/* By hand, where no commit brings word of it, a pause ends the handing out within a batch. */
+static void a_pause_is_noticed_in_the_midst_of_a_batch(void **state)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    evlog_consumer_options options = {.ack_by_hand = 1};
+    uint64_t count, rest;
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    send_small(log, 200);
+    OK(evlog_consumer_open(log, "paused", &options, &consumer));
+    OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &count));
+    assert_in_range(count, 1, 199);
+    OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &rest));
+    assert_int_equal(rest, 0);
+    OK(evlog_consumer_pause(log, "paused", 0));
+    OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &rest));
+    assert_int_equal(count + rest, 200);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(log));
+}
+
+/* A filtered consumer that never waits moves on past what it does not want all the same. */
+static void polls_that_do_not_wait_pass_over_what_is_not_wanted(void **state)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    const char *type = OTHER_TYPE;
+    evlog_consumer_options options = {.types = &type, .type_count = 1};
+    evlog_consumer_info info = {.lag_count = 1};
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    send_small(log, 20);
+    OK(evlog_consumer_open(log, "other", &options, &consumer));
+    while (info.lag_count > 0) {
+        OK(evlog_consumer_poll(consumer, 0, 0, hold_at_first, &info, NULL));
+        OK(evlog_each_consumer(log, "other", copy_info, &info));
+        usleep(10000);
+    }
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(eight_consumers_have_their_events_from_eight_senders),
         TEST_AT_HOME(history_and_live_have_no_seam),
         TEST_AT_HOME(a_held_consumer_does_not_make_the_file_grow),
+        TEST_AT_HOME(a_pause_is_noticed_in_the_midst_of_a_batch),
+        TEST_AT_HOME(polls_that_do_not_wait_pass_over_what_is_not_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
