@@ -115,20 +115,6 @@ static int is_open_here(const evlog *log, const char *name)
     return 0;
 }
 
-int consumer_claim(evlog *log, const char *name, unsigned slot, uint32_t wait_ms)
-{
-    int64_t until_us = pace_now_us() + (int64_t)wait_ms * 1000;
-    for (;;) {
-        pid_t holder = 0;
-        int result = shared_claim(log->store->shared, slot, &holder);
-        if (result != EVLOG_BUSY)
-            return result;
-        if (pace_now_us() >= until_us)
-            return error_set(EVLOG_BUSY, "consumer %s: process %d has it", name, (int)holder);
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-}
-
 /* Takes a place in the list, if no other in this process has it. */
 static int enlist(evlog_consumer *consumer)
 {
@@ -156,6 +142,75 @@ static void delist(evlog_consumer *consumer)
     if (*at)
         *at = consumer->next;
     pthread_mutex_unlock(&log->lock);
+}
+
+static int fail_busy(const evlog_consumer *consumer, pid_t holder)
+{
+    if (holder < 0)
+        return error_set(EVLOG_BUSY, "consumer %s: a process of another container has it",
+                         consumer->name);
+    return error_set(EVLOG_BUSY, "consumer %s: process %d has it", consumer->name, (int)holder);
+}
+
+static int try_to_claim(evlog_consumer *consumer, unsigned slot, pid_t *holder)
+{
+    evlog *log = consumer->log;
+    pthread_mutex_lock(&log->lock);
+    int result = shared_claim(log->store->shared, slot, holder);
+    consumer->has_claim = result == EVLOG_OK;
+    consumer->slot = slot;
+    pthread_mutex_unlock(&log->lock);
+    return result;
+}
+
+/* Lets go of the slot, unless another consumer of this process has come by it meanwhile. */
+static void give_back(evlog_consumer *consumer)
+{
+    evlog *log = consumer->log;
+    pthread_mutex_lock(&log->lock);
+    int is_ours = consumer->has_claim;
+    consumer->has_claim = 0;
+    for (evlog_consumer *other = log->consumers; other; other = other->next)
+        is_ours = is_ours && !(other->has_claim && other->slot == consumer->slot);
+    if (is_ours)
+        shared_release(log->store->shared, consumer->slot);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static int claim_slot(evlog_consumer *consumer, unsigned slot, int64_t until_us)
+{
+    for (;;) {
+        pid_t holder = 0;
+        int result = try_to_claim(consumer, slot, &holder);
+        if (result != EVLOG_BUSY)
+            return result;
+        if (pace_now_us() >= until_us)
+            return fail_busy(consumer, holder);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+int consumer_claim(evlog_consumer *consumer, uint32_t wait_ms)
+{
+    struct store *store = consumer->log->store;
+    int64_t until_us = pace_now_us() + (int64_t)wait_ms * 1000;
+    int result = enlist(consumer);
+    if (result == EVLOG_OK)
+        result = position_read(store, consumer->name, &consumer->position);
+    while (result == EVLOG_OK && !consumer->has_claim) {
+        result = claim_slot(consumer, consumer->position.slot, until_us);
+        if (result == EVLOG_OK)
+            result = position_read(store, consumer->name, &consumer->position);
+        if (result || consumer->position.slot != consumer->slot)
+            give_back(consumer); /* it was removed meanwhile, and perhaps made anew in another */
+    }
+    return result;
+}
+
+void consumer_release(evlog_consumer *consumer)
+{
+    give_back(consumer);
+    delist(consumer);
 }
 
 /* ---------------------------------------------------------------- opening ---- */
@@ -212,9 +267,7 @@ static int check_place(const evlog_consumer *consumer)
 static int begin(evlog_consumer *consumer)
 {
     struct store *store = consumer->log->store;
-    int result = position_read(store, consumer->name, &consumer->position);
-    if (result == EVLOG_OK)
-        result = check_place(consumer);
+    int result = check_place(consumer);
     if (result == EVLOG_OK)
         result = begin_filter(consumer);
     if (result)
@@ -237,17 +290,13 @@ static int open_consumer(evlog_consumer *consumer)
 {
     int result = make_new(consumer);
     if (result == EVLOG_OK)
-        result = consumer_claim(consumer->log, consumer->name, consumer->position.slot,
-                                consumer->options.claim_wait_ms);
-    consumer->has_claim = result == EVLOG_OK;
+        result = consumer_claim(consumer, consumer->options.claim_wait_ms);
     return result ? result : begin(consumer);
 }
 
 static void destroy(evlog_consumer *consumer)
 {
-    if (consumer->has_claim)
-        shared_release(consumer->log->store->shared, consumer->position.slot);
-    delist(consumer);
+    consumer_release(consumer);
     pending_free(&consumer->pending);
     filter_free(&consumer->filter);
     free(consumer->types);
@@ -291,9 +340,7 @@ int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_optio
     strcpy(consumer->name, name);
     pending_begin(&consumer->pending);
     consumer->held = UINT64_MAX;
-    result = enlist(consumer);
-    if (result == EVLOG_OK)
-        result = open_consumer(consumer);
+    result = open_consumer(consumer);
     if (result) {
         destroy(consumer);
         log_leave(log);

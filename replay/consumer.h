@@ -28,7 +28,8 @@ struct evlog_consumer {
     char **types;                   /* of the filter, owned */
     struct filter filter;
     struct pace pace;
-    int has_claim;
+    int has_claim; /* on `slot`; under the log's lock */
+    unsigned slot;
     atomic_int is_polling;
     _Atomic uint32_t stop; /* a futex of this process */
 
@@ -64,10 +65,12 @@ void consumer_leave(evlog_consumer *consumer);
 int consumer_commit(evlog_consumer *consumer);
 
 /*
- * Claims a consumer's slot, waiting for another process for a while. EVLOG_BUSY: it has it
- * still; named. (Whether this process has it open already is not asked here.)
+ * Has a consumer for this process: enters it in the log's list of those open here, and claims its
+ * slot, waiting for another process for a while. Its log and name are set, and its position is
+ * read when this is done. EVLOG_BUSY: another process has it still, named; or this one.
  */
-int consumer_claim(evlog *log, const char *name, unsigned slot, uint32_t wait_ms);
+int consumer_claim(evlog_consumer *consumer, uint32_t wait_ms);
+void consumer_release(evlog_consumer *consumer);
 
 /* --------------------------------------------------------- consumers.c ---- */
 

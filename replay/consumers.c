@@ -168,36 +168,45 @@ int evlog_each_consumer(evlog *log, const char *name,
 
 /* ----------------------------------------------------------- changing them ---- */
 
-/* Reads a consumer's entry and claims it, so that nobody is at work with it. */
-static int take(evlog *log, const char *name, struct position *position)
+/*
+ * Has a consumer as one who opens it would, so that nobody is at work with it, in this process or
+ * another; let go with let_go.
+ */
+static int take(evlog *log, const char *name, evlog_consumer **taken)
 {
-    if (log->store->read_only)
-        return error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
-    int result = position_read(log->store, name, position);
+    int result = position_check_name(name);
+    if (result == EVLOG_OK && log->store->read_only)
+        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     if (result)
         return result;
-    if (is_open_here(log, name))
-        return error_set(EVLOG_BUSY, "consumer %s: this process (%d) has it open", name,
-                         (int)log->pid);
-    result = consumer_claim(log, name, position->slot, 0);
-    if (result == EVLOG_OK)
-        result = position_read(log->store, name, position);
-    return result;
+    evlog_consumer *consumer = calloc(1, sizeof *consumer);
+    if (!consumer)
+        return error_nomem();
+    consumer->log = log;
+    strcpy(consumer->name, name);
+    *taken = consumer;
+    return consumer_claim(consumer, 0);
+}
+
+static void let_go(evlog_consumer *consumer)
+{
+    if (consumer)
+        consumer_release(consumer);
+    free(consumer);
 }
 
 int evlog_consumer_remove(evlog *log, const char *name)
 {
-    struct position position;
+    evlog_consumer *consumer = NULL;
     int result = log_enter(log);
     if (result)
         return result;
-    result = take(log, name, &position);
-    if (result == EVLOG_OK) {
+    result = take(log, name, &consumer);
+    if (result == EVLOG_OK)
         result = position_remove(log->store, name);
-        if (result == EVLOG_OK)
-            shared_mark_begin(log->store->shared, position.slot, 0);
-        shared_release(log->store->shared, position.slot);
-    }
+    if (result == EVLOG_OK)
+        shared_mark_begin(log->store->shared, consumer->position.slot, 0);
+    let_go(consumer);
     log_leave(log);
     return result;
 }
@@ -267,17 +276,16 @@ static int reset(evlog *log, const char *name, const struct position *position,
 int evlog_consumer_reset(evlog *log, const char *name, const evlog_start *start, int dry_run,
                          evlog_reset *told)
 {
-    struct position position;
+    evlog_consumer *consumer = NULL;
     if (!start)
         return error_set(EVLOG_INVALID, "no start is given");
     int result = log_enter(log);
     if (result)
         return result;
-    result = take(log, name, &position);
-    if (result == EVLOG_OK) {
-        result = reset(log, name, &position, start, dry_run, told);
-        shared_release(log->store->shared, position.slot);
-    }
+    result = take(log, name, &consumer);
+    if (result == EVLOG_OK)
+        result = reset(log, name, &consumer->position, start, dry_run, told);
+    let_go(consumer);
     log_leave(log);
     return result;
 }

@@ -213,7 +213,7 @@ pid_t shared_holder(struct shared *shared, unsigned slot)
     struct flock lock = lock_of(slot, F_WRLCK);
     if (!shared || fcntl(shared->fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
         return 0;
-    return lock.l_pid;
+    return lock.l_pid ? lock.l_pid : -1;
 }
 
 /* --------------------------------------------------------------- marks ---- */

@@ -40,13 +40,16 @@ void shared_wait(struct shared *shared, uint32_t ticket, int64_t timeout_us);
 
 /*
  * Claims a slot for this process, for as long as it lives or until shared_release. EVLOG_OK;
- * EVLOG_BUSY: `*holder` (a pid) has it. Claims of one process do not exclude each
+ * EVLOG_BUSY: `*holder` (see shared_holder) has it. Claims of one process do not exclude each
  * other: the caller keeps count of its own. EVLOG_IO.
  */
 int shared_claim(struct shared *shared, unsigned slot, pid_t *holder);
 void shared_release(struct shared *shared, unsigned slot);
 
-/* The process, other than this one, that has claimed a slot; 0: none. */
+/*
+ * The process, other than this one, that has claimed a slot; 0: none; -1: one that has no pid
+ * here, being of another container.
+ */
 pid_t shared_holder(struct shared *shared, unsigned slot);
 
 /* -------------------------------------------------------------- marks ---- */
