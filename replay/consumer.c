@@ -177,7 +177,7 @@ static int is_held(const evlog_consumer *consumer, pid_t holder)
     if (holder > 0)
         return error_set(EVLOG_BUSY, "consumer %s: process %d has it", consumer->name,
                          (int)holder);
-    return error_set(EVLOG_BUSY, "consumer %s: a process of another pid namespace has it",
+    return error_set(EVLOG_BUSY, "consumer %s: a process of another container has it",
                      consumer->name);
 }
 

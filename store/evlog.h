@@ -1027,7 +1027,8 @@ typedef struct evlog_consumer_info {
     uint64_t retry_count;
     uint64_t state_count; /* keys */
     int is_paused;
-    int32_t pid; /* of the process that has it; 0: none; -1: one of another pid namespace */
+    int32_t
+        pid; /* of the process that has it; 0: none; -1: one of another container (pid namespace) */
     const char *const *types;
     size_t type_count; /* 0: every type */
 } evlog_consumer_info;

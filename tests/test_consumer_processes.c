@@ -3,6 +3,10 @@
  * fast or slow or unlucky it and the others are; the way from history to what is live
  * has no seam; and one that is held for long costs the log nothing. EVLOG_SEED repeats a run.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "env.h"
 #include "load.h"
 #include "log.h"
@@ -581,12 +585,170 @@ static void a_held_consumer_does_not_make_the_file_grow(void **state)
     munmap((void *)step, sizeof *step);
 }
 
+/* ---------------------------------------------------------- who has it ---- */
+
+static void have_it(const char *path)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    if (evlog_open(path, NULL, &log) || evlog_consumer_open(log, "c", NULL, &consumer))
+        die("opening", 0);
+    hold();
+    _exit(0);
+}
+
+/* Tries to have what its parent's other child has; in a pid namespace of its own, when root. */
+static void try_to_have_it(const char *path, int is_elsewhere)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    if (evlog_open(path, NULL, &log))
+        die("opening", 0);
+    int result = evlog_consumer_open(log, "c", NULL, &consumer);
+    if (result != EVLOG_BUSY)
+        die("not busy", 0);
+    if (!strstr(evlog_errmsg(), is_elsewhere ? "another container" : "process "))
+        die("does not say who has it", 0);
+    _exit(0);
+}
+
+/* The second process to open a consumer is told who has it, from another container too. */
+static void the_second_is_told_who_has_it(void **state)
+{
+    char *path = strdup(in(*state, "log"));
+    pid_t first, second;
+    evlog *log;
+    step = map_shared(sizeof *step);
+    OK(evlog_open(path, NULL, &log));
+    OK(evlog_close(log));
+    if ((first = start_process()) == 0)
+        have_it(path);
+    while (*step < 1)
+        usleep(1000);
+    if ((second = start_process()) == 0)
+        try_to_have_it(path, 0);
+    expect_end(&second, 1);
+    if ((second = start_process()) == 0) {
+        if (unshare(CLONE_NEWPID)) {
+            puts("NOT TRIED: another container, which takes root to make");
+            fflush(NULL);
+            _exit(0);
+        }
+        pid_t inside = start_process();
+        if (inside == 0)
+            try_to_have_it(path, 1);
+        expect_end(&inside, 1);
+        _exit(0);
+    }
+    expect_end(&second, 1);
+    *step = 2;
+    expect_end(&first, 1);
+    munmap((void *)step, sizeof *step);
+    free(path);
+}
+
+#define TURNS 150
+
+/* Opens, resets and removes one consumer again and again; nobody ever finds two at work with it. */
+static void *open_or_reset(void *ctx)
+{
+    static atomic_int at_work;
+    evlog *log = ctx;
+    for (int i = 0; i < TURNS; i++) {
+        evlog_consumer *consumer;
+        evlog_start start = {.from = EVLOG_START_FIRST};
+        int result = evlog_consumer_open(log, "c", NULL, &consumer);
+        if (result == EVLOG_OK) {
+            assert_int_equal(atomic_fetch_add(&at_work, 1), 0);
+            OK(evlog_consumer_poll(consumer, 1, 0, hold_at_first, &(int){NOT_AT_ALL}, NULL));
+            atomic_fetch_sub(&at_work, 1);
+            OK(evlog_consumer_close(consumer));
+        } else {
+            assert_true(result == EVLOG_BUSY || result == EVLOG_NOTFOUND);
+        }
+        result = i % 2 ? evlog_consumer_reset(log, "c", &start, 0, NULL)
+                       : evlog_consumer_remove(log, "c");
+        assert_true(result == EVLOG_OK || result == EVLOG_BUSY || result == EVLOG_NOTFOUND);
+    }
+    return NULL;
+}
+
+/* Threads that open, reset and remove a consumer exclude each other as processes do. */
+static void threads_exclude_each_other(void **state)
+{
+    pthread_t threads[3];
+    evlog *log;
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
+    send_small(log, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_or_reset, log), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    OK(evlog_close(log));
+}
+
+/* ------------------------------------------------------- one process alone ---- */
+
+/* Pauses its own consumer, as anybody may, and takes its time. */
+static int pause_and_dawdle(const evlog_event *event, void *ctx)
+{
+    if (event->seq == 1)
+        OK(evlog_consumer_pause(ctx, "paused", 1));
+    usleep(5000);
+    return 0;
+}
+
+/* By hand, where no commit brings word of it, a pause ends the handing out within a batch. */
+static void a_pause_is_noticed_in_the_midst_of_a_batch(void **state)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    evlog_consumer_options options = {.ack_by_hand = 1};
+    uint64_t count, rest;
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    send_small(log, 200);
+    OK(evlog_consumer_open(log, "paused", &options, &consumer));
+    OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &count));
+    assert_in_range(count, 1, 199);
+    OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &rest));
+    assert_int_equal(rest, 0);
+    OK(evlog_consumer_pause(log, "paused", 0));
+    OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &rest));
+    assert_int_equal(count + rest, 200);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(log));
+}
+
+/* A filtered consumer that never waits moves on past what it does not want all the same. */
+static void polls_that_do_not_wait_pass_over_what_is_not_wanted(void **state)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    const char *type = OTHER_TYPE;
+    evlog_consumer_options options = {.types = &type, .type_count = 1};
+    evlog_consumer_info info = {.lag_count = 1};
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    send_small(log, 20);
+    OK(evlog_consumer_open(log, "other", &options, &consumer));
+    while (info.lag_count > 0) {
+        OK(evlog_consumer_poll(consumer, 0, 0, hold_at_first, &info, NULL));
+        OK(evlog_each_consumer(log, "other", copy_info, &info));
+        usleep(10000);
+    }
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(eight_consumers_have_their_events_from_eight_senders),
         TEST_AT_HOME(history_and_live_have_no_seam),
         TEST_AT_HOME(a_held_consumer_does_not_make_the_file_grow),
+        TEST_AT_HOME(the_second_is_told_who_has_it),
+        TEST_AT_HOME(threads_exclude_each_other),
+        TEST_AT_HOME(a_pause_is_noticed_in_the_midst_of_a_batch),
+        TEST_AT_HOME(polls_that_do_not_wait_pass_over_what_is_not_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

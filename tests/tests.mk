@@ -67,6 +67,7 @@ fuzz-%: tests/fuzz_%.c
 	@mkdir -p $(B)/fuzz/$*
 	$(CLANG) -fsanitize=fuzzer,address,undefined $(FUZZ_CFLAGS) $< $(LIB_SRC) $(LIB_LIBS) -lcmocka -o $(B)/fuzz/fuzz_$*
 	$(B)/fuzz/fuzz_$* $(FUZZ_FLAGS) $(B)/fuzz/$* tests/corpus/$*
+$(B)/tests/test_consumer_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 
 check: deps
 	@$(MAKE) --no-print-directory all
