@@ -393,20 +393,29 @@ static int deal_with(struct poll *poll)
 
 /* ------------------------------------------------------------ parked events ---- */
 
-/* What became of one that was retried: it is on record again, or off it, with what it has put. */
-static int settle_retry(evlog_consumer *consumer, const evlog_parked *parked, const char *why)
+/*
+ * What became of the seqs up to `last` of what was retried: they are on record again, or off it,
+ * with what was put. Of a range that was lost the rest is retried next.
+ */
+static int settle_retry(evlog_consumer *consumer, const evlog_parked *parked, uint64_t last,
+                        const char *why)
 {
-    evlog_parked rest = *parked;
-    uint64_t tag = last_tag(consumer);
-    int result = why ? put_on_record(consumer, KIND_PARKED, parked, 0)
-                     : take_off_record(consumer, KIND_PARKED, parked->seq, tag);
-    rest.seq++;
+    evlog_parked part = *parked, rest = *parked;
+    uint64_t tag = why ? 0 : last_tag(consumer);
+    part.last_seq = last;
+    part.error = why;
+    rest.seq = last + 1;
+    rest.attempt_count = parked->attempt_count - 1;
     rest.error = "lost, and not retried yet";
-    if (result == EVLOG_OK && !why && rest.seq <= rest.last_seq)
-        result = put_on_record(consumer, KIND_RETRY, &rest, tag); /* the next of a range */
+    int result = why ? put_on_record(consumer, KIND_PARKED, &part, 0)
+                     : take_off_record(consumer, KIND_PARKED, parked->seq, tag);
+    if (result == EVLOG_OK && rest.seq <= rest.last_seq) {
+        rest.is_lost = 1;
+        result = put_on_record(consumer, KIND_RETRY, &rest, tag);
+    }
     if (why)
-        tell(consumer, parked->is_lost ? EVLOG_NOTICE_LOST : EVLOG_NOTICE_PARKED, parked->seq,
-             parked->last_seq, why);
+        tell(consumer, part.is_lost ? EVLOG_NOTICE_LOST : EVLOG_NOTICE_PARKED, part.seq,
+             part.last_seq, why);
     return result ? result : consumer_commit(consumer);
 }
 
@@ -438,44 +447,68 @@ static int hand_out_again(struct poll *poll, evlog_parked *parked,
     poll->count++;
     if (result) {
         pending_cut(&consumer->pending, before);
-        parked->error = why;
         parked->is_lost = 0;
-        return settle_retry(consumer, parked, why);
+        return settle_retry(consumer, parked, parked->seq, why);
     }
     consumer->done_count++;
-    return settle_retry(consumer, parked, NULL);
+    return settle_retry(consumer, parked, parked->seq, NULL);
 }
 
-/* Reads a parked event. EVLOG_DAMAGED also when it is no longer there. */
-static int read_parked(struct reader *reader, struct store *store, uint64_t seq)
+/*
+ * Reads the first event of what is retried. EVLOG_DAMAGED also when it is no longer there; up to
+ * `*last` nothing can be had then.
+ */
+static int read_parked(struct reader *reader, struct store *store, const evlog_parked *parked,
+                       uint64_t *last)
 {
-    uint64_t first, last;
-    int result = store_bounds(store, &first, &last);
+    uint64_t first, head, seq = parked->seq;
+    int result = store_bounds(store, &first, &head);
+    *last = parked->last_seq;
     if (result)
         return result;
-    if (seq < first || seq > last)
+    if (seq < first || seq > head) {
+        if (first > seq && first <= *last)
+            *last = first - 1;
         return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": it is no longer in the log", seq);
-    return reader_read(reader, store, seq, seq, 1);
+    }
+    result = reader_read(reader, store, seq, *last < head ? *last : head, 1);
+    if (result == EVLOG_DAMAGED && reader->next <= head)
+        *last = reader->next - 1;
+    return result;
+}
+
+/* 1 when an event of a range that was lost would have been passed in its turn. */
+static int is_unwanted(evlog_consumer *consumer, const evlog_parked *parked,
+                       const struct reader_event *read)
+{
+    if (!parked->is_lost)
+        return 0;
+    if (!filter_wants(&consumer->filter, read->type))
+        return 1;
+    if (consumer->options.replay != EVLOG_REPLAY_REFUSE ||
+        read->record.seq > consumer->position.replay_last_seq)
+        return 0;
+    consumer->refused_count++;
+    return 1;
 }
 
 static int retry_one(struct poll *poll, evlog_parked *parked)
 {
     evlog_consumer *consumer = poll->consumer;
     struct reader reader = {.events = NULL};
-    char why[SENTENCE_SIZE] = "";
-    int is_damaged = 0;
-    int result = read_parked(&reader, consumer->log->store, parked->seq);
-    if (result == EVLOG_DAMAGED) {
-        is_damaged = 1;
-        snprintf(why, sizeof why, "%s", evlog_errmsg());
-        result = EVLOG_OK;
-    }
+    char why[SENTENCE_SIZE];
+    uint64_t last;
+    int read = read_parked(&reader, consumer->log->store, parked, &last);
+    int result = read == EVLOG_DAMAGED ? EVLOG_OK : read;
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
     if (result == EVLOG_OK)
         result = begin_retry(consumer, parked);
-    parked->error = why;
-    if (result == EVLOG_OK)
-        result = is_damaged ? settle_retry(consumer, parked, why)
-                            : hand_out_again(poll, parked, &reader.events[0]);
+    if (result == EVLOG_OK && read)
+        result = settle_retry(consumer, parked, last, why);
+    else if (result == EVLOG_OK && is_unwanted(consumer, parked, &reader.events[0]))
+        result = settle_retry(consumer, parked, parked->seq, NULL);
+    else if (result == EVLOG_OK)
+        result = hand_out_again(poll, parked, &reader.events[0]);
     reader_free(&reader);
     return result;
 }
