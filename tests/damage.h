@@ -151,12 +151,12 @@ static inline uint64_t raw_offset(const struct raw *raw, const void *bytes)
 }
 
 /* Where the record of a seq is in the file, its key and its value. */
-struct place {
+struct damage_place {
     uint64_t key, value;
     size_t size; /* of the value; the key has 8 bytes */
 };
 
-static inline struct place place_of(const char *path, uint64_t seq)
+static inline struct damage_place damage_place_of(const char *path, uint64_t seq)
 {
     unsigned char bytes[8];
     MDB_cursor *cursor;
@@ -169,9 +169,9 @@ static inline struct place place_of(const char *path, uint64_t seq)
     assert_int_equal(mdb_dbi_open(raw.txn, NULL, 0, &raw.dbi), 0);
     assert_int_equal(mdb_cursor_open(raw.txn, raw.dbi, &cursor), 0);
     assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY), 0);
-    struct place place = {.key = raw_offset(&raw, key.mv_data),
-                          .value = raw_offset(&raw, value.mv_data),
-                          .size = value.mv_size};
+    struct damage_place place = {.key = raw_offset(&raw, key.mv_data),
+                                 .value = raw_offset(&raw, value.mv_data),
+                                 .size = value.mv_size};
     mdb_cursor_close(cursor);
     mdb_txn_abort(raw.txn);
     mdb_env_close(raw.env);

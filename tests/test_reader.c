@@ -278,9 +278,9 @@ static void every_flipped_bit_of_a_record_is_found(void **state)
 {
     enum { FEW = 9 }; /* BIG_SEQ_1 among them */
     struct bytes file = make_log(*state, FEW);
-    struct place places[FEW + 1];
+    struct damage_place places[FEW + 1];
     for (uint64_t seq = 1; seq <= FEW; seq++)
-        places[seq] = place_of(in(*state, "log/events.mdb"), seq);
+        places[seq] = damage_place_of(in(*state, "log/events.mdb"), seq);
     evlog *log = open_to_read(*state);
     int fd = open(in(*state, "log/events.mdb"), O_RDWR);
     for (uint64_t seq = 1; seq <= FEW; seq++) {
@@ -440,7 +440,7 @@ static void write_branch(const char *path, uint64_t number, uint64_t child, unsi
 /* The page that holds the record of a seq. */
 static uint64_t leaf_of(const char *path, uint64_t seq)
 {
-    return place_of(path, seq).key / PAGE;
+    return damage_place_of(path, seq).key / PAGE;
 }
 
 /* Trees that lead in circles, or by a million ways to one leaf: reading them ends. */
@@ -490,7 +490,7 @@ static void huge_seqs_end(void **state)
                                     0};
     struct bytes file = make_log(*state, COUNT);
     char *path = strdup(in(*state, "log/events.mdb"));
-    uint64_t first = place_of(path, 1).key, last = place_of(path, COUNT).key;
+    uint64_t first = damage_place_of(path, 1).key, last = damage_place_of(path, COUNT).key;
     for (size_t i = 0; i < sizeof seqs / sizeof *seqs; i++)
         for (uint64_t entries = 0; entries < 4; entries++) {
             unsigned char key[8];
@@ -523,7 +523,7 @@ static void a_forged_seq_far_away_ends(void **state)
     raw_close(&raw);
     open_and_check(*state, TOLD);
     char *path = strdup(in(*state, "log/events.mdb"));
-    uint64_t first = place_of(path, 1).value, last_page = file.size / PAGE + 16;
+    uint64_t first = damage_place_of(path, 1).value, last_page = file.size / PAGE + 16;
     free(file.at);
     file = file_read(path); /* the root is another now */
     file_patch(path, "\xc0", 1, first);
@@ -551,7 +551,7 @@ static void huge_sizes_are_refused(void **state)
         UINT32_MAX, INT32_MAX, EVLOG_DATA_SIZE_MAX + 73, EVLOG_DATA_SIZE_MAX, 65536, 5000, 0};
     for (uint64_t seq = BIG_SEQ_1 - 1; seq <= BIG_SEQ_1; seq++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            uint64_t node = place_of(path, seq).key - 8;
+            uint64_t node = damage_place_of(path, seq).key - 8;
             file_patch(path, &sizes[i], 4, node);
             open_and_check(*state, TOLD);
             if (seq == BIG_SEQ_1 && sizes[i] > EVLOG_DATA_SIZE_MAX)
