@@ -123,8 +123,7 @@ static int read_last(struct group *group, struct env *events)
         page_node_at(leaf, index, &node);
         void *value = NULL;
         size_t size;
-        result = page_get(&snapshot, node.key, node.key_size,
-                          RECORD_HEAD_SIZE + EVLOG_DATA_SIZE_MAX, &value, &size);
+        result = page_get(&snapshot, node.key, node.key_size, RECORD_SIZE_MAX, &value, &size);
         if (result == EVLOG_OK && node.key_size != sizeof(uint64_t))
             result = error_set(EVLOG_DAMAGED, "%s: its last key is no seq", snapshot.name);
         if (result == EVLOG_OK)

@@ -144,6 +144,11 @@ static int check_failed(struct env *env)
 
 /* ------------------------------------------------------------ opening ---- */
 
+static int is_cut_short(const struct page_snapshot *snapshot)
+{
+    return (snapshot->last_page + 1) * snapshot->page_size > snapshot->file_size;
+}
+
 /*
  * A writer goes down the right edge of the tree through liblmdb: make sure it is
  * sound. (The list of free pages is liblmdb's own; evlog verify looks at the rest.)
@@ -153,7 +158,7 @@ static int check_right_edge(const struct page_snapshot *snapshot)
     if (snapshot->one_meta)
         return error_set(EVLOG_DAMAGED, "%s: one of its two meta pages is not sound",
                          snapshot->name);
-    if ((snapshot->last_page + 1) * snapshot->page_size > snapshot->file_size)
+    if (is_cut_short(snapshot))
         return error_set(EVLOG_DAMAGED, "%s: was cut short", snapshot->name);
     if (snapshot->depth == 0)
         return EVLOG_OK;
@@ -220,14 +225,16 @@ static int open_lmdb(struct env *env)
 }
 
 /*
- * Before liblmdb sees a file its meta pages must be sound, and before it writes the edge too.
+ * liblmdb believes what a meta page says (a page size of 0 ends the process): it gets a file only
+ * when both are sound and it has all the pages, and writes only when the edge is sound too.
  * Nothing holds the pages yet, so while others write one of them may be another's by the time
  * it is read: it is damage when it is so twice in one state.
  */
-static int check_file(struct env *env)
+static int check_file(struct env *env, int *for_liblmdb)
 {
     struct stat status;
     struct page_snapshot snapshot;
+    *for_liblmdb = 1;
     if (fstat(env->fd, &status))
         return error_errno(errno, "looking at its size", env->path);
     if (status.st_size == 0 && env->options.create)
@@ -236,9 +243,11 @@ static int check_file(struct env *env)
     for (;;) {
         snapshot.txnid = 0;
         int result = page_snapshot_read(env->fd, env->path, &snapshot);
+        *for_liblmdb = result == EVLOG_OK && !snapshot.one_meta && !is_cut_short(&snapshot);
         if (result == EVLOG_OK && !env->options.read_only)
             result = check_right_edge(&snapshot);
-        if (result != EVLOG_DAMAGED || snapshot.txnid == before)
+        int settled = result == EVLOG_OK ? *for_liblmdb : result != EVLOG_DAMAGED;
+        if (settled || snapshot.txnid == before)
             return result;
         before = snapshot.txnid;
     }
@@ -253,20 +262,20 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     strcpy(env->path, path);
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
-    int result = EVLOG_OK;
+    int result = EVLOG_OK, for_liblmdb = 0;
     env->fd = open(path, O_RDONLY | O_CLOEXEC | (options->create ? O_CREAT : 0), 0600);
     if (env->fd < 0 && errno == ENOENT)
         result = error_set(EVLOG_DAMAGED, "%s: is gone", path);
     else if (env->fd < 0)
         result = error_errno(errno, "opening", path);
     if (result == EVLOG_OK)
-        result = check_file(env);
-    if (result == EVLOG_OK)
+        result = check_file(env, &for_liblmdb);
+    if (result == EVLOG_OK && for_liblmdb)
         result = reserve_locks(env);
-    if (result == EVLOG_OK)
+    if (result == EVLOG_OK && for_liblmdb)
         result = open_lmdb(env);
-    /* a reader gets on without liblmdb: where no lock can be taken, with one bad meta page */
-    if (result && options->read_only && env->fd >= 0 && check_file(env) == EVLOG_OK)
+    /* a reader gets on without liblmdb, also where no lock can be taken */
+    if (result && options->read_only && env->fd >= 0 && check_file(env, &for_liblmdb) == EVLOG_OK)
         result = EVLOG_OK;
     if (result) {
         env_close(env);
@@ -363,21 +372,44 @@ static int make_room(struct env *env, size_t size)
 
 /* ------------------------------------------------------------ writing ---- */
 
+/* Double the map, but no more than the file may have. */
+static int size_to_grow(struct env *env, size_t *size)
+{
+    uint64_t most = env->options.file_size_max;
+    if (most && *size >= most)
+        return error_set(EVLOG_FULL, "%s: log_size_max, %llu bytes, is reached", env->path,
+                         (unsigned long long)most);
+    *size = most && *size > most / 2 ? most : *size * 2;
+    return EVLOG_OK;
+}
+
+/* The map for a file that others have grown; not for what a damaged meta page says of it. */
+static int size_to_follow(struct env *env, const MDB_envinfo *info, size_t *size)
+{
+    MDB_stat stat;
+    struct stat status;
+    mdb_env_stat(env->lmdb, &stat);
+    if (fstat(env->fd, &status))
+        return error_errno(errno, "looking at its size", env->path);
+    if (info->me_last_pgno >= (uint64_t)status.st_size / stat.ms_psize)
+        return error_set(EVLOG_DAMAGED, "%s: a meta page tells of pages it does not have",
+                         env->path);
+    while (*size < (uint64_t)status.st_size)
+        *size *= 2;
+    return EVLOG_OK;
+}
+
 /* Follows a map that another process has grown, or doubles it. With write_lock held. */
 static int resize_map(struct env *env, int grow)
 {
     MDB_envinfo info;
-    uint64_t most = env->options.file_size_max;
-    size_t size = 0;
     if (env->unmapped)
         return fail(env, MDB_PANIC, "growing the map");
     mdb_env_info(env->lmdb, &info);
-    if (grow) {
-        if (most && info.me_mapsize >= most)
-            return error_set(EVLOG_FULL, "%s: log_size_max, %llu bytes, is reached", env->path,
-                             (unsigned long long)most);
-        size = most && info.me_mapsize > most / 2 ? most : info.me_mapsize * 2;
-    }
+    size_t size = info.me_mapsize;
+    int result = grow ? size_to_grow(env, &size) : size_to_follow(env, &info, &size);
+    if (result)
+        return result;
     pthread_mutex_lock(&env->map_lock);
     int rc = mdb_env_set_mapsize(env->lmdb, size);
     if (rc != MDB_SUCCESS) {
@@ -592,7 +624,7 @@ int env_pin(struct env *env, struct env_pin *pin)
 {
     MDB_txn *txn = NULL;
     int result = env->lmdb ? take_slot(env, &txn) : EVLOG_OK;
-    if (result == EVLOG_OK)
+    if (result == EVLOG_OK || result == EVLOG_DAMAGED) /* reading goes on without a slot */
         result = page_snapshot_read(env->fd, env->path, &pin->snapshot);
     if (result && txn)
         mdb_txn_abort(txn);

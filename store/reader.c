@@ -34,7 +34,6 @@
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define COUNT_MAX 4096 /* events in a batch */
-#define VALUE_SIZE_MAX (RECORD_HEAD_SIZE + (size_t)EVLOG_DATA_SIZE_MAX)
 #define UNHELD_TRIES 1000
 
 /* One call of reader_read. */
@@ -232,7 +231,7 @@ static int take_leaf(struct batch *batch, size_t offset, unsigned index)
                 return lost_range(batch, next, "missing");
             seq_at(reader->buffer + offset, index, &node);
         }
-        if (node.data_size > VALUE_SIZE_MAX)
+        if (node.data_size > RECORD_SIZE_MAX)
             return lost_range(batch, batch->expected + 1,
                               "its record claims a size over the limit");
         if (!node.data) {

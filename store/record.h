@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "evlog.h"
+
 #define RECORD_HEAD_SIZE 72 /* bytes before the data */
+#define RECORD_SIZE_MAX (RECORD_HEAD_SIZE + (size_t)EVLOG_DATA_SIZE_MAX)
 #define RECORD_FROM_EVENT_BUS 1
 
 /* A record outside its bytes. What it points to belongs to whoever filled it. */

@@ -398,28 +398,72 @@ static int end_of(const struct page_snapshot *snapshot, const void *key, size_t 
     return result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }
 
-/* Where an end cannot be reached, the other and the count of entries tell it: seqs are dense. */
+/* 1 when the record under this key is sound: its checksum covers the key. */
+static int is_record(const struct page_snapshot *snapshot, uint64_t seq)
+{
+    unsigned char key[sizeof seq];
+    void *value;
+    size_t size;
+    struct record record;
+    record_store64(key, seq);
+    if (page_get(snapshot, key, sizeof key, RECORD_SIZE_MAX, &value, &size))
+        return 0;
+    int result = record_decode(seq, value, size, &record);
+    free(value);
+    return result == EVLOG_OK;
+}
+
+/* `seq` - `count` + 1, but not before 1. */
+static uint64_t back_from(uint64_t seq, uint64_t count)
+{
+    return seq > count ? seq - count + 1 : 1;
+}
+
+/*
+ * Seqs are dense: the first, the last and the count of entries must agree. Where they do
+ * not, or an end cannot be reached, an end is believed when its record is sound, and
+ * the count unless the file has no room for so many. The range is then rather too long
+ * than too short: an event too many is reported as missing, one too few would not be.
+ */
+static void settle_bounds(const struct page_snapshot *snapshot, uint64_t *first, uint64_t *last)
+{
+    uint64_t most = snapshot->file_size / RECORD_HEAD_SIZE;
+    uint64_t count = snapshot->entries <= most ? snapshot->entries : 0;
+    uint64_t low = *first && is_record(snapshot, *first) ? *first : 0;
+    uint64_t high = *last && is_record(snapshot, *last) ? *last : 0;
+    if (low && high && (high < low || high - low >= most))
+        high = 0;
+    if (!low && !high)
+        low = 1;
+    *first = low;
+    *last = high;
+    if (!low)
+        *first = back_from(high, count ? count : most);
+    else if (!high)
+        *last = low + (count ? count - 1 : 0);
+    else if (count > high - low + 1) {
+        *first = back_from(high, count);
+        *last = low + count - 1;
+    }
+}
+
 static int bounds_of(const struct page_snapshot *snapshot, uint64_t *first, uint64_t *last)
 {
     uint64_t low = 0, high = 0, entries = snapshot->entries;
-    if (snapshot->depth == 0) {
-        *first = *last = 0;
-        return EVLOG_OK;
+    int result = EVLOG_OK;
+    if (snapshot->depth > 0) {
+        result = end_of(snapshot, "\0", 1, &low);
+        if (result == EVLOG_OK)
+            result = end_of(snapshot, NULL, 0, &high);
+        if (result)
+            return result;
+        if (low == 0 || high < low || high - low + 1 != entries ||
+            entries > snapshot->file_size / RECORD_HEAD_SIZE)
+            settle_bounds(snapshot, &low, &high);
     }
-    int result = end_of(snapshot, "\0", 1, &low);
-    if (result == EVLOG_OK)
-        result = end_of(snapshot, NULL, 0, &high);
-    if (result)
-        return result;
-    if (entries > snapshot->file_size / RECORD_HEAD_SIZE)
-        entries = 0;
-    if (low == 0)
-        low = high >= entries && entries ? high - entries + 1 : 1;
-    if (high < low)
-        high = low + (entries ? entries - 1 : 0);
     *first = low;
     *last = high;
-    return EVLOG_OK;
+    return result;
 }
 
 int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
