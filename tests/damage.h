@@ -139,6 +139,45 @@ static inline void raw_put(struct raw *raw, const void *key, size_t key_size, st
     assert_int_equal(mdb_put(raw->txn, raw->dbi, &name, &data, 0), 0);
 }
 
+/* Where in the file the bytes are that liblmdb shows: by the number at their page's head. */
+static inline uint64_t raw_offset(const struct raw *raw, const void *bytes)
+{
+    MDB_stat stat;
+    uint64_t number;
+    assert_int_equal(mdb_env_stat(raw->env, &stat), 0);
+    uintptr_t in_page = (uintptr_t)bytes % stat.ms_psize;
+    memcpy(&number, (const char *)bytes - in_page, sizeof number);
+    return number * stat.ms_psize + in_page;
+}
+
+/* Where the record of a seq is in the file, its key and its value. */
+struct place {
+    uint64_t key, value;
+    size_t size; /* of the value; the key has 8 bytes */
+};
+
+static inline struct place place_of(const char *path, uint64_t seq)
+{
+    unsigned char bytes[8];
+    MDB_cursor *cursor;
+    MDB_val key = {.mv_size = sizeof bytes, .mv_data = bytes}, value;
+    struct raw raw;
+    put_big(bytes, seq, 8);
+    assert_int_equal(mdb_env_create(&raw.env), 0);
+    assert_int_equal(mdb_env_open(raw.env, path, MDB_NOSUBDIR | MDB_RDONLY, 0600), 0);
+    assert_int_equal(mdb_txn_begin(raw.env, NULL, MDB_RDONLY, &raw.txn), 0);
+    assert_int_equal(mdb_dbi_open(raw.txn, NULL, 0, &raw.dbi), 0);
+    assert_int_equal(mdb_cursor_open(raw.txn, raw.dbi, &cursor), 0);
+    assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY), 0);
+    struct place place = {.key = raw_offset(&raw, key.mv_data),
+                          .value = raw_offset(&raw, value.mv_data),
+                          .size = value.mv_size};
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(raw.txn);
+    mdb_env_close(raw.env);
+    return place;
+}
+
 static inline void raw_del(struct raw *raw, const void *key, size_t key_size)
 {
     MDB_val name = {.mv_size = key_size, .mv_data = (void *)key};
