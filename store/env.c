@@ -243,12 +243,11 @@ static int check_file(struct env *env, int *for_liblmdb)
     for (;;) {
         snapshot.txnid = 0;
         int result = page_snapshot_read(env->fd, env->path, &snapshot);
-        if (result == EVLOG_OK)
-            *for_liblmdb = !snapshot.one_meta && !is_cut_short(&snapshot);
+        *for_liblmdb = result == EVLOG_OK && !snapshot.one_meta && !is_cut_short(&snapshot);
         if (result == EVLOG_OK && !env->options.read_only)
             result = check_right_edge(&snapshot);
-        int is_good = result == EVLOG_OK && *for_liblmdb;
-        if (is_good || (result && result != EVLOG_DAMAGED) || snapshot.txnid == before)
+        int settled = result == EVLOG_OK ? *for_liblmdb : result != EVLOG_DAMAGED;
+        if (settled || snapshot.txnid == before)
             return result;
         before = snapshot.txnid;
     }

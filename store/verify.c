@@ -4,7 +4,7 @@
  * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything
  * and tells what was refused. Besides it looks at what a reader of a range does not:
  * that log time never steps back, that the file has as many entries as seqs, that
- * both meta pages and every type and source are sound.
+ * the meta pages of both files and every type and source are sound.
  *
  * It works on a log in use: batch by batch, up to the head as it was at the
  * beginning, holding no snapshot for longer than a batch. It does not look at
@@ -81,37 +81,52 @@ static int check_events(struct verification *verification, uint64_t first, uint6
     return said ? said : result;
 }
 
-static int check_file(struct verification *verification, uint64_t *first, uint64_t *last)
+/* Whether a file's newest state can be found, and its meta pages are both sound. */
+static int check_metas(struct verification *verification, struct env *env, const char *name)
 {
-    struct store *store = verification->store;
     struct env_pin pin;
-    int result = names_refresh(store->types);
-    if (result == EVLOG_OK)
-        result = names_refresh(store->sources);
-    if (result == EVLOG_OK)
-        result = store_bounds(store, first, last);
-    if (result == EVLOG_OK)
-        result = env_pin(store->events, &pin);
-    if (result && result != EVLOG_DAMAGED)
-        return result;
-    if (result)
+    char text[80];
+    int result = env_pin(env, &pin);
+    if (result == EVLOG_DAMAGED)
         return tell(verification, 0, 0, evlog_errmsg());
-    env_unpin(store->events, &pin);
-    int said = 0;
-    if (pin.snapshot.one_meta)
-        said = tell(verification, 0, 0, "events.mdb: one of its two meta pages is not sound");
-    if (!said && names_damage(store->types))
-        said = tell(verification, 0, 0, names_damage(store->types));
-    if (!said && names_damage(store->sources))
-        said = tell(verification, 0, 0, names_damage(store->sources));
-    return said;
+    if (result)
+        return result;
+    env_unpin(env, &pin);
+    snprintf(text, sizeof text, "%s: one of its two meta pages is not sound", name);
+    return pin.snapshot.one_meta ? tell(verification, 0, 0, text) : 0;
 }
 
-/* Seqs are dense: as many entries as there are seqs, unless others append meanwhile. */
+static int check_names(struct verification *verification, struct names *names)
+{
+    int result = names_refresh(names);
+    if (result == EVLOG_DAMAGED)
+        return tell(verification, 0, 0, evlog_errmsg());
+    if (result)
+        return result;
+    return names_damage(names) ? tell(verification, 0, 0, names_damage(names)) : 0;
+}
+
+static int check_files(struct verification *verification)
+{
+    struct store *store = verification->store;
+    int result = check_metas(verification, store->events, "events.mdb");
+    if (result == 0)
+        result = check_metas(verification, store->state, "state.mdb");
+    if (result == 0)
+        result = check_names(verification, store->types);
+    return result ? result : check_names(verification, store->sources);
+}
+
+/*
+ * Seqs are dense: as many entries as there are seqs. Not asked where some could not be read, for
+ * they may be missing, nor when others append meanwhile.
+ */
 static int check_count(struct verification *verification, uint64_t first, uint64_t last)
 {
     struct env_pin pin;
-    uint64_t first_now, last_now;
+    uint64_t first_now, last_now, expected = last ? last - first + 1 : 0;
+    if (verification->checked_count != expected)
+        return EVLOG_OK;
     int result = env_pin(verification->store->events, &pin);
     if (result)
         return result;
@@ -119,7 +134,6 @@ static int check_count(struct verification *verification, uint64_t first, uint64
     result = store_bounds(verification->store, &first_now, &last_now);
     if (result || first_now != first || last_now != last)
         return result;
-    uint64_t expected = last ? last - first + 1 : 0;
     char text[160];
     snprintf(text, sizeof text, "events.mdb: says it has %" PRIu64 " events, and has %" PRIu64,
              pin.snapshot.entries, expected);
@@ -132,7 +146,9 @@ int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t
     struct verification verification = {
         .store = store, .visit = visit, .ctx = ctx, .log_time_us = INT64_MIN};
     uint64_t first = 0, last = 0;
-    int result = check_file(&verification, &first, &last);
+    int result = check_files(&verification);
+    if (result == 0)
+        result = store_bounds(store, &first, &last);
     if (result == 0 && last > 0)
         result = check_events(&verification, first, last);
     if (result == 0)

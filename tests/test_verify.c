@@ -1,0 +1,547 @@
+/*
+ * evlog_verify: each thing that can be wrong is told once, with the seqs it concerns, and
+ * nothing else is. What is wrong is made here by hand, in the file's bytes or through
+ * liblmdb, with checksums that fit where a forger would have made them fit.
+ */
+#include <errno.h>
+#include <sys/wait.h>
+
+#include "damage.h"
+#include "load.h"
+
+#define TYPE "org.evlog.verify.v1"
+#define UNUSED_TYPE "org.evlog.verify.unused.v1"
+#define COUNT 10
+
+/* Where fields begin in a record (store/README.md). */
+enum { AT_CHAIN = 2, AT_PREV = 11, AT_LOG_TIME = 20, AT_TYPE = 56, AT_SOURCE = 66, AT_DATA = 72 };
+
+static evlog *open_log(const void *home, int read_only, evlog_signal **signal)
+{
+    evlog *log;
+    evlog_options options = {.durability = read_only ? 0 : EVLOG_FAST, .read_only = read_only};
+    OK(evlog_open(in(home, "log"), &options, &log));
+    if (signal)
+        OK(evlog_define(log, TYPE, 0, NULL, signal));
+    return log;
+}
+
+/* Makes a log of `count` events, {"n": seq % 100}, and of one more type. */
+static void make_log(const void *home, uint64_t count)
+{
+    evlog_signal *signal, *unused;
+    evlog *log = open_log(home, 0, &signal);
+    OK(evlog_define(log, UNUSED_TYPE, 0, NULL, &unused));
+    for (uint64_t seq = 1; seq <= count; seq++) {
+        char data[] = SMALL_MAP("\x00");
+        data[3] = (char)(seq % 100);
+        OK(evlog_send_event(signal, data, 4, NULL, NULL));
+    }
+    OK(evlog_close(log));
+}
+
+/* ------------------------------------------------------------ what is told ---- */
+
+struct told {
+    size_t count;
+    struct {
+        uint64_t first, last;
+        char text[200];
+    } findings[64];
+    size_t progress_count;
+    uint64_t progress_seq;
+    size_t stop_at_finding, stop_at_progress; /* counted from 1; 0: never */
+};
+
+static int listen(const evlog_finding *finding, uint64_t seq, void *ctx)
+{
+    struct told *told = ctx;
+    if (!finding) {
+        assert_true(seq >= told->progress_seq);
+        told->progress_seq = seq;
+        return ++told->progress_count == told->stop_at_progress ? 77 : 0;
+    }
+    assert_true(told->count < sizeof told->findings / sizeof *told->findings);
+    assert_true(finding->last_seq >= finding->first_seq && seq == finding->last_seq);
+    told->findings[told->count].first = finding->first_seq;
+    told->findings[told->count].last = finding->last_seq;
+    snprintf(told->findings[told->count].text, sizeof told->findings->text, "%s", finding->text);
+    return ++told->count == told->stop_at_finding ? 88 : 0;
+}
+
+static int verify(const void *home, struct told *told, uint64_t *checked)
+{
+    evlog *log = open_log(home, 1, NULL);
+    int result = evlog_verify(log, listen, told, checked);
+    OK(evlog_close(log));
+    return result;
+}
+
+/* What a finding must be. */
+struct expected {
+    uint64_t first, last;
+    const char *words;
+};
+
+/* These are told, in this order, and no others. */
+static void assert_told(const void *home, const struct expected *expected, size_t count)
+{
+    struct told told = {.count = 0};
+    int result = verify(home, &told, NULL);
+    for (size_t i = 0; i < told.count || i < count; i++)
+        if (i >= count || i >= told.count || told.findings[i].first != expected[i].first ||
+            told.findings[i].last != expected[i].last ||
+            !strstr(told.findings[i].text, expected[i].words))
+            fail_msg("finding %zu of %zu is %" PRIu64 " to %" PRIu64 ": %s; expected: %s", i,
+                     told.count, told.findings[i].first, told.findings[i].last,
+                     i < told.count ? told.findings[i].text : "none",
+                     i < count ? expected[i].words : "none");
+    assert_int_equal(result, count ? EVLOG_DAMAGED : EVLOG_OK);
+}
+
+#define TOLD(home, ...)                                       \
+    assert_told(home, (const struct expected[]){__VA_ARGS__}, \
+                sizeof((const struct expected[]){__VA_ARGS__}) / sizeof(struct expected))
+
+/* -------------------------------------------------------------- tampering ---- */
+
+static struct raw open_events(const void *home)
+{
+    return raw_open(in(home, "log/events.mdb"));
+}
+
+static struct bytes get(struct raw *raw, uint64_t seq)
+{
+    unsigned char key[8];
+    put_big(key, seq, 8);
+    return raw_get(raw, key, 8);
+}
+
+/* Puts a value under a seq, its checksum made to fit, and frees it. */
+static void put(struct raw *raw, uint64_t seq, struct bytes value)
+{
+    unsigned char key[8];
+    put_big(key, seq, 8);
+    record_refit(seq, value.at, value.size);
+    raw_put(raw, key, 8, value);
+    free(value.at);
+}
+
+static void take_out(struct raw *raw, uint64_t seq)
+{
+    unsigned char key[8];
+    put_big(key, seq, 8);
+    raw_del(raw, key, 8);
+}
+
+/* Makes the chain fit again from `seq` on, as a forger with time would. */
+static void rechain(struct raw *raw, uint64_t seq)
+{
+    for (; seq <= COUNT; seq++) {
+        struct bytes value = get(raw, seq), before = get(raw, seq - 1);
+        memcpy(value.at + AT_PREV, before.at + AT_CHAIN, 8);
+        put(raw, seq, value);
+        free(before.at);
+    }
+}
+
+/* Sets a field of a record and makes everything after it fit. */
+static void forge(const void *home, uint64_t seq, size_t at, uint64_t field, size_t size)
+{
+    struct raw raw = open_events(home);
+    struct bytes value = get(&raw, seq);
+    put_big(value.at + at, field, size);
+    put(&raw, seq, value);
+    rechain(&raw, seq + 1);
+    raw_close(&raw);
+}
+
+/* Flips bits in one byte of a file. */
+static void flip(const char *path, uint64_t at, unsigned char bits)
+{
+    struct bytes file = file_read(path);
+    unsigned char flipped = file.at[at] ^ bits;
+    file_patch(path, &flipped, 1, at);
+    free(file.at);
+}
+
+/* ------------------------------------------------------------------ sound ---- */
+
+/* A log that is as it was sent: no finding, every event read, progress to the last. */
+static void a_sound_log_has_no_findings(void **state)
+{
+    struct told told = {.count = 0};
+    uint64_t checked = 0;
+    make_log(*state, COUNT);
+    OK(verify(*state, &told, &checked));
+    assert_int_equal(told.count, 0);
+    assert_int_equal(checked, COUNT);
+    assert_true(told.progress_count > 0);
+    assert_int_equal(told.progress_seq, COUNT);
+}
+
+/* An empty log is sound, too. */
+static void an_empty_log_has_no_findings(void **state)
+{
+    struct told told = {.count = 0};
+    uint64_t checked = 7;
+    make_log(*state, 0);
+    OK(verify(*state, &told, &checked));
+    assert_int_equal(told.count, 0);
+    assert_int_equal(checked, 0);
+}
+
+/* Data that was erased, by its digest in its place, breaks nothing. */
+static void an_erased_event_is_no_finding(void **state)
+{
+    make_log(*state, COUNT);
+    struct raw raw = open_events(*state);
+    struct bytes value = get(&raw, 5), erased = {.at = malloc(81), .size = 81};
+    memcpy(erased.at, value.at, AT_DATA);
+    erased.at[AT_DATA] = 0xcf;
+    put_big(erased.at + AT_DATA + 1, XXH3_64bits(value.at + AT_DATA, value.size - AT_DATA), 8);
+    put(&raw, 5, erased);
+    struct bytes after = get(&raw, 5);
+    assert_memory_equal(after.at, value.at, AT_DATA); /* the chain is unchanged */
+    free(after.at);
+    free(value.at);
+    raw_close(&raw);
+    assert_told(*state, NULL, 0);
+}
+
+/* Without its oldest events, as a log that was trimmed, it is sound. */
+static void a_log_without_its_oldest_is_sound(void **state)
+{
+    make_log(*state, COUNT);
+    struct raw raw = open_events(*state);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        take_out(&raw, seq);
+    raw_close(&raw);
+    assert_told(*state, NULL, 0);
+}
+
+/* ----------------------------------------------------------- the records ---- */
+
+/* A flipped bit: the event it is in, and no other. */
+static void a_flipped_bit_is_told_once(void **state)
+{
+    make_log(*state, COUNT);
+    flip(in(*state, "log/events.mdb"),
+         damage_place_of(in(*state, "log/events.mdb"), 5).value + 75, 1);
+    TOLD(*state, {5, 5, "event 5: its checksum does not fit"});
+}
+
+/* Two that changed places: each, whose checksum holds its seq. */
+static void swapped_records_are_told(void **state)
+{
+    make_log(*state, COUNT);
+    struct raw raw = open_events(*state);
+    struct bytes five = get(&raw, 5), seven = get(&raw, 7);
+    raw_put(&raw, "\0\0\0\0\0\0\0\x05", 8, seven);
+    raw_put(&raw, "\0\0\0\0\0\0\0\x07", 8, five);
+    raw_close(&raw);
+    free(five.at);
+    free(seven.at);
+    TOLD(*state, {5, 5, "checksum"}, {7, 7, "checksum"});
+}
+
+/* Swapped with fitting checksums: where one chain ends and another begins. */
+static void forged_swaps_are_told(void **state)
+{
+    make_log(*state, COUNT);
+    struct raw raw = open_events(*state);
+    struct bytes five = get(&raw, 5), seven = get(&raw, 7);
+    put(&raw, 5, seven);
+    put(&raw, 7, five);
+    raw_close(&raw);
+    TOLD(*state, {5, 5, "does not follow"}, {6, 6, "does not follow"}, {7, 7, "does not follow"},
+         {8, 8, "does not follow"});
+}
+
+/* One that stands there twice, the second time for another. */
+static void a_doubled_record_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    struct raw raw = open_events(*state);
+    put(&raw, 6, get(&raw, 5));
+    raw_close(&raw);
+    TOLD(*state, {6, 6, "does not follow"}, {7, 7, "does not follow"});
+}
+
+/* One taken out of the middle, and several: missing, as a range. */
+static void a_missing_event_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    struct raw raw = open_events(*state);
+    take_out(&raw, 3);
+    for (uint64_t seq = 6; seq <= 8; seq++)
+        take_out(&raw, seq);
+    raw_close(&raw);
+    TOLD(*state, {3, 3, "event 3: missing"}, {6, 8, "events 6 to 8: missing"});
+}
+
+/* One taken out and the others moved up, their checksums fitting: the chain is broken there. */
+static void a_closed_gap_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    struct raw raw = open_events(*state);
+    for (uint64_t seq = 5; seq < COUNT; seq++) {
+        put(&raw, seq, get(&raw, seq + 1));
+        if (seq > 5) { /* the chain of those that follow is made to fit, too */
+            struct bytes value = get(&raw, seq), before = get(&raw, seq - 1);
+            memcpy(value.at + AT_PREV, before.at + AT_CHAIN, 8);
+            put(&raw, seq, value);
+            free(before.at);
+        }
+    }
+    take_out(&raw, COUNT);
+    raw_close(&raw);
+    TOLD(*state, {5, 5, "does not follow"});
+}
+
+/* The first event of another log, or of this one's past: it is not the origin's. */
+static void a_foreign_first_event_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    forge(*state, 1, AT_PREV, 12345, 8);
+    TOLD(*state, {1, 1, "does not follow"});
+}
+
+/* Log time that steps back, in a chain that fits: the event that is too early. */
+static void log_time_that_steps_back_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    forge(*state, 5, AT_LOG_TIME, 1, 8);
+    TOLD(*state, {5, 5, "event 5: its log time is before"});
+}
+
+/* A type, and a source, that no table has: the events that name them. */
+static void unknown_types_and_sources_are_told(void **state)
+{
+    make_log(*state, COUNT);
+    forge(*state, 4, AT_TYPE, 99, 4);
+    forge(*state, 6, AT_SOURCE, 0, 4);
+    forge(*state, 8, AT_TYPE, UINT32_MAX, 4);
+    TOLD(*state, {4, 4, "names event type 99, which"}, {6, 6, "names source 0, which"},
+         {8, 8, "names event type 4294967295, which"});
+}
+
+/* Data that is no map, its digest fitting. */
+static void malformed_data_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    forge(*state, COUNT, AT_DATA, 0x93, 1);
+    TOLD(*state, {COUNT, COUNT, "no well-formed MessagePack map"});
+}
+
+/* ----------------------------------------------------------- the files ---- */
+
+/* A leaf that is not sound: the range of the events that were in it. */
+static void a_bad_page_is_told_with_its_events(void **state)
+{
+    make_log(*state, 150);
+    const char *path = strdup(in(*state, "log/events.mdb"));
+    uint64_t page = damage_place_of(path, 75).key / 4096, first = 75, last = 75;
+    while (damage_place_of(path, first - 1).key / 4096 == page)
+        first--;
+    while (damage_place_of(path, last + 1).key / 4096 == page)
+        last++;
+    flip(path, page * 4096 + 10, 1);
+    TOLD(*state, {first, last, "is not sound"});
+    free((char *)path);
+}
+
+/* A meta page that is not sound, of either file. */
+static void a_bad_meta_page_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    struct bytes file = file_read(in(*state, "log/events.mdb"));
+    uint64_t older = memcmp(file.at + 144, file.at + 4096 + 144, 8) < 0 ? 0 : 4096;
+    flip(in(*state, "log/events.mdb"), older + 16, 1);
+    TOLD(*state, {0, 0, "events.mdb: one of its two meta pages"});
+    flip(in(*state, "log/events.mdb"), older + 16, 1);
+    flip(in(*state, "log/state.mdb"), 16, 1);
+    TOLD(*state, {0, 0, "state.mdb: one of its two meta pages"});
+    flip(in(*state, "log/state.mdb"), 16, 1);
+    assert_told(*state, NULL, 0);
+    free(file.at);
+}
+
+/* An entry of state.mdb: itself, and the events that cannot be read without it. */
+static void a_bad_entry_is_told(void **state)
+{
+    make_log(*state, 2);
+    struct raw raw = raw_open(in(*state, "log/state.mdb"));
+    struct bytes type = raw_get(&raw, "t\0\0\0\x02", 5), source = raw_get(&raw, "s\0\0\0\x01", 5);
+    type.at[12] ^= 1;
+    raw_put(&raw, "t\0\0\0\x02", 5, type);
+    raw_close(&raw);
+    TOLD(*state, {0, 0, "event type 2 is not as it was written"});
+    raw = raw_open(in(*state, "log/state.mdb"));
+    type.at[12] ^= 1;
+    raw_put(&raw, "t\0\0\0\x02", 5, type);
+    source.at[12] ^= 1;
+    raw_put(&raw, "s\0\0\0\x01", 5, source);
+    raw_close(&raw);
+    TOLD(*state, {0, 0, "source 1 is not as it was written"}, {1, 1, "names source 1"},
+         {2, 2, "names source 1"});
+    free(type.at);
+    free(source.at);
+}
+
+static void set_entries(const char *path, uint64_t entries)
+{
+    file_patch(path, &entries, 8, 120);
+    file_patch(path, &entries, 8, 4096 + 120);
+}
+
+/* A count of entries that is not the events': too few by itself, too many as missing events. */
+static void a_wrong_count_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    const char *path = strdup(in(*state, "log/events.mdb"));
+    set_entries(path, COUNT - 1);
+    TOLD(*state, {0, 0, "says it has 9 events, and has 10"});
+    set_entries(path, COUNT + 2);
+    TOLD(*state, {COUNT + 1, COUNT + 2, "missing"});
+    free((char *)path);
+}
+
+/* ------------------------------------------------------------ the visitor ---- */
+
+/* It may stop at a finding, or at progress: its answer is the result, no output is touched. */
+static void the_visitor_may_stop_it(void **state)
+{
+    uint64_t checked = 4711;
+    make_log(*state, COUNT);
+    struct told told = {.stop_at_progress = 1};
+    assert_int_equal(verify(*state, &told, &checked), 77);
+    forge(*state, 4, AT_TYPE, 99, 4);
+    forge(*state, 6, AT_TYPE, 99, 4);
+    told = (struct told){.stop_at_finding = 1};
+    assert_int_equal(verify(*state, &told, &checked), 88);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.findings[0].first, 4);
+    told = (struct told){.stop_at_finding = 2};
+    assert_int_equal(verify(*state, &told, &checked), 88);
+    assert_int_equal(told.findings[1].first, 6);
+    assert_int_equal(checked, 4711);
+}
+
+/* Without a visitor the result and the count say it all. */
+static void the_visitor_may_be_left_out(void **state)
+{
+    uint64_t checked;
+    make_log(*state, COUNT);
+    forge(*state, 4, AT_TYPE, 99, 4);
+    evlog *log = open_log(*state, 1, NULL);
+    FAILS(EVLOG_DAMAGED, "1 finding", evlog_verify(log, NULL, NULL, &checked));
+    assert_int_equal(checked, COUNT - 1);
+    FAILS(EVLOG_DAMAGED, "1 finding", evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* Sends many at once, in batches of `count`. */
+static void send_many(evlog_signal *signal, size_t count)
+{
+    static evlog_sending sends[5000];
+    for (size_t i = 0; i < count; i++)
+        sends[i] = (evlog_sending){.signal = signal, .data = SMALL_MAP("\x05"), .data_size = 4};
+    OK(evlog_send_events(sends, count, NULL, NULL));
+}
+
+/* A long log: progress comes again and again, each time further on. */
+static void progress_is_told_now_and_then(void **state)
+{
+    evlog_signal *signal;
+    struct told told = {.count = 0};
+    evlog *log = open_log(*state, 0, &signal);
+    for (int i = 0; i < 4; i++)
+        send_many(signal, 5000);
+    OK(evlog_verify(log, listen, &told, NULL));
+    assert_true(told.progress_count >= 4);
+    assert_int_equal(told.progress_seq, 20000);
+    told = (struct told){.stop_at_progress = 2};
+    assert_int_equal(evlog_verify(log, listen, &told, NULL), 77);
+    assert_true(told.progress_seq < 20000);
+    OK(evlog_close(log));
+}
+
+/* ---------------------------------------------------------------- in use ---- */
+
+/* In a child: sends until there is somebody who closes the pipe. */
+static void send_until(const char *path, int from)
+{
+    evlog *log;
+    evlog_signal *signal;
+    char byte;
+    alarm(60);
+    if (evlog_open(path, NULL, &log) || evlog_define(log, TYPE, 0, NULL, &signal))
+        _exit(1);
+    fcntl(from, F_SETFL, O_NONBLOCK);
+    while (read(from, &byte, 1) != 0)
+        for (int i = 0; i < 20; i++)
+            if (evlog_send_event(signal, SMALL_MAP("\x05"), 4, NULL, NULL))
+                _exit(1);
+    _exit(evlog_close(log) ? 1 : 0);
+}
+
+/* A log that another process is sending to: never a finding, and always more events. */
+static void a_log_in_use_is_sound(void **state)
+{
+    int ends[2], status;
+    uint64_t before = COUNT, checked = 0;
+    make_log(*state, COUNT);
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(ends[1]);
+        send_until(in(*state, "log"), ends[0]);
+    }
+    evlog *log = open_log(*state, 1, NULL);
+    for (int i = 0; i < 100 || (before < 500 && i < 100000); i++) {
+        struct told told = {.count = 0};
+        int result = evlog_verify(log, listen, &told, &checked);
+        if (result || told.count)
+            fail_msg("round %d: %d: %s", i, result, told.findings[0].text);
+        assert_true(checked >= before);
+        before = checked;
+    }
+    assert_true(before >= 500);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    OK(evlog_close(log));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(a_sound_log_has_no_findings),
+        TEST_AT_HOME(an_empty_log_has_no_findings),
+        TEST_AT_HOME(an_erased_event_is_no_finding),
+        TEST_AT_HOME(a_log_without_its_oldest_is_sound),
+        TEST_AT_HOME(a_flipped_bit_is_told_once),
+        TEST_AT_HOME(swapped_records_are_told),
+        TEST_AT_HOME(forged_swaps_are_told),
+        TEST_AT_HOME(a_doubled_record_is_told),
+        TEST_AT_HOME(a_missing_event_is_told),
+        TEST_AT_HOME(a_closed_gap_is_told),
+        TEST_AT_HOME(a_foreign_first_event_is_told),
+        TEST_AT_HOME(log_time_that_steps_back_is_told),
+        TEST_AT_HOME(unknown_types_and_sources_are_told),
+        TEST_AT_HOME(malformed_data_is_told),
+        TEST_AT_HOME(a_bad_page_is_told_with_its_events),
+        TEST_AT_HOME(a_bad_meta_page_is_told),
+        TEST_AT_HOME(a_bad_entry_is_told),
+        TEST_AT_HOME(a_wrong_count_is_told),
+        TEST_AT_HOME(the_visitor_may_stop_it),
+        TEST_AT_HOME(the_visitor_may_be_left_out),
+        TEST_AT_HOME(progress_is_told_now_and_then),
+        TEST_AT_HOME(a_log_in_use_is_sound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
