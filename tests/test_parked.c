@@ -472,6 +472,96 @@ static void by_hand_a_parked_event_does_not_come_again(void **state)
     OK(evlog_close(place.log));
 }
 
+/*
+ * By hand, one that was retried is done when it is acknowledged, by its own seq or a later one, or
+ * inside its receiver; one that was not is on record still.
+ */
+static void by_hand_a_retry_is_acknowledged(void **state)
+{
+    static struct heard heard;
+    struct place place = open_place(*state);
+    evlog_consumer_options options = {.ack_by_hand = 1};
+    park_some(&place, 5);
+    OK(evlog_parked_retry(place.log, "c", 0, NULL));
+    evlog_consumer *consumer = open_consumer(place.log, options);
+    OK(evlog_consumer_poll(consumer, 3, 0, hear, &heard, NULL));
+    HEARD(&heard, 1, 2, 3);
+    PARKED(place.log, 1, 2, 3, 4, 5);
+    OK(evlog_consumer_ack(consumer, 2)); /* 3 is not done yet: they are done together */
+    PARKED(place.log, 1, 2, 3, 4, 5);
+    OK(evlog_consumer_ack(consumer, 3));
+    PARKED(place.log, 4, 5);
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    send_some(place.a, 2);
+    OK(evlog_consumer_close(consumer));
+    PARKED(place.log, 4, 5);
+    assert_non_null(strstr(list(place.log)->error, "as asked"));
+    assert_false(list(place.log)->of[0].is_retry);
+    consumer = open_consumer(place.log, options);
+    OK(evlog_parked_retry(place.log, "c", 4, NULL));
+    heard.count = 0;
+    OK(evlog_consumer_poll(consumer, 2, 0, hear, &heard, NULL));
+    HEARD(&heard, 4, 5);
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    HEARD(&heard, 6);
+    OK(evlog_consumer_ack(consumer, 6));
+    assert_int_equal(list(place.log)->count, 0);
+    assert_int_equal(info_of(place.log, "c").checkpoint, 6);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
+struct acking {
+    evlog_consumer *consumer;
+    int result;
+};
+
+static int ack_inside(const evlog_event *event, void *ctx)
+{
+    struct acking *acking = ctx;
+    OK(evlog_consumer_ack(acking->consumer, event->seq));
+    return acking->result;
+}
+
+/* By hand, its receiver may acknowledge a retried event; when it fails after that, it is parked. */
+static void by_hand_a_retry_is_acknowledged_inside(void **state)
+{
+    struct place place = open_place(*state);
+    struct acking acking = {.result = 1};
+    park_some(&place, 2);
+    acking.consumer = open_consumer(place.log, (evlog_consumer_options){.ack_by_hand = 1});
+    for (; acking.result >= 0; acking.result--) {
+        OK(evlog_parked_retry(place.log, "c", 0, NULL));
+        OK(evlog_consumer_poll(acking.consumer, 0, 0, ack_inside, &acking, NULL));
+        assert_int_equal(list(place.log)->count, acking.result ? 2 : 0);
+    }
+    OK(evlog_consumer_close(acking.consumer));
+    OK(evlog_close(place.log));
+}
+
+/* By hand, retries wait until what was handed out is acknowledged, and then come. */
+static void by_hand_retries_wait_for_acknowledgements(void **state)
+{
+    static struct heard heard;
+    struct place place = open_place(*state);
+    park_some(&place, 1);
+    send_some(place.a, 4);
+    evlog_consumer *consumer =
+        open_consumer(place.log, (evlog_consumer_options){.ack_by_hand = 1});
+    OK(evlog_consumer_poll(consumer, 2, 0, hear, &heard, NULL));
+    OK(evlog_parked_retry(place.log, "c", 1, NULL));
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    OK(evlog_consumer_ack(consumer, 3));
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    OK(evlog_consumer_ack(consumer, 5));
+    poll_now(consumer, &heard);
+    HEARD(&heard, 2, 3, 4, 5, 1);
+    OK(evlog_consumer_ack(consumer, 1));
+    assert_int_equal(list(place.log)->count, 0);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
 /* ---------------------------------------------------------------- lost ranges ---- */
 
 static void set_damage(const void *home, uint64_t first, uint64_t last)
@@ -628,6 +718,9 @@ int main(void)
         TEST_AT_HOME(a_retried_one_that_kills_does_so_once),
         TEST_AT_HOME(a_deadly_event_is_given_up),
         TEST_AT_HOME(by_hand_a_parked_event_does_not_come_again),
+        TEST_AT_HOME(by_hand_a_retry_is_acknowledged),
+        TEST_AT_HOME(by_hand_a_retry_is_acknowledged_inside),
+        TEST_AT_HOME(by_hand_retries_wait_for_acknowledgements),
         TEST_AT_HOME(a_lost_event_can_be_retried),
         TEST_AT_HOME(a_lost_range_is_retried_event_by_event),
         TEST_AT_HOME(a_damaged_record_can_be_dropped),
