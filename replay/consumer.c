@@ -293,7 +293,7 @@ static int begin(evlog_consumer *consumer)
         consumer->mark = (struct shared_mark){.seq = 0};
     consumer->place = consumer->out = consumer->acked = position->checkpoint;
     consumer->chain = position->chain;
-    consumer->tag = consumer->options.ack_by_hand ? consumer->out : 0;
+    consumer->tag = consumer->options.ack_by_hand ? 2 * consumer->out + 1 : 0;
     consumer->committed_us = pace_now_us();
     consumer->pace.wanted = consumer->options.pace;
     return EVLOG_OK;

@@ -40,6 +40,7 @@ struct evlog_consumer {
     uint64_t place;      /* the last seq dealt with */
     uint64_t chain;      /* of that one; 0: not known */
     uint64_t out, acked; /* by hand: the last handed out, and the last acknowledged */
+    uint64_t owed;       /* by hand: the last retried that is not acknowledged; 0: none */
     int is_caught_up;
     uint64_t no_retry_at, no_retry_count; /* the checkpoint and count at which none was due */
 
@@ -48,7 +49,7 @@ struct evlog_consumer {
     int64_t due_us; /* when it is to be handed out */
 
     struct pending pending;
-    uint64_t tag;  /* the event that changes belong to now */
+    uint64_t tag;  /* whom changes belong to now, see state.c */
     uint64_t held; /* changes after this one wait for the receiver's return; UINT64_MAX: none */
     void *value;   /* the last one that evlog_state_get read from the file */
     uint64_t done_count, refused_count, skipped_count; /* not written yet */
@@ -89,16 +90,16 @@ void pending_add(struct pending *pending, struct change *change);
 void pending_cut(struct pending *pending, uint64_t number);
 
 /*
- * Takes out what belongs to events up to `seq`, of the changes up to `number`, in its order;
+ * Takes out what goes with `tag` or before, of the changes up to `number`, in its order;
  * pending_back puts it back in front when it could not be written.
  */
-struct change *pending_take(struct pending *pending, uint64_t seq, uint64_t number);
+struct change *pending_take(struct pending *pending, uint64_t tag, uint64_t number);
 void pending_back(struct pending *pending, struct change *changes);
 
 /* ------------------------------------------------------------ parked.c ---- */
 
 /* An event's record when it is parked. `error` is cut. NULL: no memory. */
-struct change *parked_new(const char *name, int kind, const evlog_parked *parked, uint64_t seq);
+struct change *parked_new(const char *name, int kind, const evlog_parked *parked, uint64_t tag);
 
 /* The first that waits to be retried; EVLOG_NOTFOUND: none. The error is not kept. */
 int parked_next_retry(struct store *store, const char *name, evlog_parked *parked);

@@ -18,7 +18,7 @@
 
 #define LIST_MAX 256
 
-struct change *parked_new(const char *name, int kind, const evlog_parked *parked, uint64_t seq)
+struct change *parked_new(const char *name, int kind, const evlog_parked *parked, uint64_t tag)
 {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
@@ -36,7 +36,7 @@ struct change *parked_new(const char *name, int kind, const evlog_parked *parked
     failed |= msgpack_pack_bin(&packer, size);
     failed |= msgpack_pack_bin_body(&packer, parked->error, size);
     if (!failed)
-        change = change_new(&key, buffer.data, buffer.size, seq);
+        change = change_new(&key, buffer.data, buffer.size, tag);
     msgpack_sbuffer_destroy(&buffer);
     return change;
 }

@@ -111,7 +111,8 @@ static int advance(struct position *position, void *ctx)
 int consumer_commit(evlog_consumer *consumer)
 {
     uint64_t done = done_seq(consumer);
-    struct change *changes = pending_take(&consumer->pending, done, consumer->held);
+    struct change *changes =
+        pending_take(&consumer->pending, 2 * done + !consumer->owed, consumer->held);
     consumer->must_commit = 0;
     if (!changes && done == consumer->position.checkpoint)
         return EVLOG_OK;
@@ -178,10 +179,10 @@ static int call_connected(evlog_consumer *consumer, const evlog_event *event, in
     return failed;
 }
 
-/* The event that changes belong to which are made now, outside of an event's turn. */
+/* Whom changes belong to that are made outside of an event's turn. */
 static uint64_t last_tag(const evlog_consumer *consumer)
 {
-    return consumer->options.ack_by_hand ? consumer->out : 0;
+    return consumer->options.ack_by_hand ? 2 * consumer->out + 1 : 0;
 }
 
 /* Calls whoever is to be called. What the receiver returned, and in `why` what it said. */
@@ -360,7 +361,7 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
                                            .attempt = consumer->attempt,
                                            .inside = deaths + 1});
     uint64_t before = consumer->pending.number;
-    int result = call(poll, read, consumer->attempt, record->seq, why);
+    int result = call(poll, read, consumer->attempt, 2 * record->seq, why);
     shared_mark_leave(shared, slot);
     pace_handed(&consumer->pace);
     if (result) {
@@ -424,7 +425,8 @@ static int begin_retry(evlog_consumer *consumer, evlog_parked *parked)
 {
     parked->attempt_count++;
     parked->time_us = wall_clock_us();
-    parked->error = "it was retried, and the process died";
+    parked->error = consumer->options.ack_by_hand ? "it was retried, and not acknowledged"
+                                                  : "it was retried, and the process died";
     uint64_t before = consumer->pending.number;
     int result = take_off_record(consumer, KIND_RETRY, parked->seq, 0);
     if (result == EVLOG_OK)
@@ -441,12 +443,15 @@ static int hand_out_again(struct poll *poll, evlog_parked *parked,
 {
     evlog_consumer *consumer = poll->consumer;
     char why[SENTENCE_SIZE];
-    uint64_t before = consumer->held = consumer->pending.number;
+    uint64_t before = consumer->held = consumer->pending.number, owed = consumer->owed;
+    if (consumer->options.ack_by_hand)
+        consumer->owed = parked->seq; /* unless it acknowledges it inside */
     int result = call(poll, read, parked->attempt_count, last_tag(consumer), why);
     consumer->held = UINT64_MAX;
     poll->count++;
     if (result) {
         pending_cut(&consumer->pending, before);
+        consumer->owed = owed;
         parked->is_lost = 0;
         return settle_retry(consumer, parked, parked->seq, why);
     }
@@ -513,9 +518,15 @@ static int retry_one(struct poll *poll, evlog_parked *parked)
     return result;
 }
 
-/* By hand, one parked ahead of the checkpoint waits for it, or it would come in its turn once more. */
+/*
+ * By hand they come when all that was handed out is acknowledged: so it is known which
+ * acknowledgement means them, and none comes in its turn once more, having been parked ahead
+ * of the checkpoint.
+ */
 static int is_retry_due(const evlog_consumer *consumer)
 {
+    if (consumer->options.ack_by_hand && consumer->acked < consumer->out)
+        return 0;
     const struct position *position = &consumer->position;
     return position->retry_count > 0 && (position->retry_count != consumer->no_retry_count ||
                                          position->checkpoint != consumer->no_retry_at);
@@ -761,7 +772,8 @@ int evlog_consumer_ack(evlog_consumer *consumer, uint64_t seq)
     int result = consumer_enter(consumer);
     if (result)
         return result;
-    uint64_t most = consumer->place > consumer->tag ? consumer->place : consumer->tag;
+    uint64_t in_hand = consumer->tag / 2, owed = consumer->owed, acked = consumer->acked;
+    uint64_t most = consumer->place > in_hand ? consumer->place : in_hand;
     if (!consumer->options.ack_by_hand)
         result =
             error_set(EVLOG_INVALID,
@@ -770,12 +782,14 @@ int evlog_consumer_ack(evlog_consumer *consumer, uint64_t seq)
     else if (seq > most)
         result = error_set(EVLOG_INVALID, "consumer %s: event %" PRIu64 " was not handed out yet",
                            consumer->name, seq);
-    if (result == EVLOG_OK && seq > consumer->acked) {
-        uint64_t before = consumer->acked;
-        consumer->acked = seq;
+    if (result == EVLOG_OK && (seq > acked || (owed && seq >= owed))) {
+        consumer->acked = seq > acked ? seq : acked;
+        consumer->owed = 0;
         result = consumer_commit(consumer);
-        if (result)
-            consumer->acked = before;
+        if (result) {
+            consumer->acked = acked;
+            consumer->owed = owed;
+        }
     }
     consumer_leave(consumer);
     return result;

@@ -84,12 +84,12 @@ int position_check_name(const char *name)
 /* ------------------------------------------------------------- changes ---- */
 
 struct change *change_new(const struct key *key, const void *value, size_t value_size,
-                          uint64_t seq)
+                          uint64_t tag)
 {
     struct change *change = malloc(sizeof *change + key->size + value_size);
     if (!change)
         return NULL;
-    *change = (struct change){.key_size = key->size, .seq = seq, .value_size = value_size};
+    *change = (struct change){.key_size = key->size, .tag = tag, .value_size = value_size};
     change->key = memcpy(change + 1, key->bytes, key->size);
     if (value) {
         change->value = memcpy(change->key + key->size, value, value_size);

@@ -43,7 +43,7 @@ struct key position_seq_key(int kind, const char *name, uint64_t seq);
 struct change {
     struct change *next;
     struct change *older; /* for state.c: in the same bucket */
-    uint64_t seq;         /* the event it belongs to */
+    uint64_t tag;         /* with which commit it goes, see state.c */
     uint64_t number;      /* among all of its consumer: pending_add gives it */
     int is_superseded;    /* a later change of the same key is written with it */
     size_t key_size, value_size;
@@ -52,7 +52,7 @@ struct change {
 
 /* Makes a change from what was packed, and seals it; NULL: no memory. free() it. */
 struct change *change_new(const struct key *key, const void *value, size_t value_size,
-                          uint64_t seq);
+                          uint64_t tag);
 void changes_free(struct change *changes);
 
 /* EVLOG_INVALID: no name for a consumer. */

@@ -10,10 +10,11 @@
  *    own cut off the end; they are told by their numbers, since it may have acknowledged what is before
  *    them. With acknowledgements by hand a commit takes those of the events acknowledged and
  *    leaves the rest.
- * 2. A change belongs to event 0 when it goes with the next commit, whatever that passes: what was
- *    parked.
+ * 2. A change's `tag` says with which commit it goes: 2 * seq, with one that passes the event; 2 * seq
+ *    + 1, with one that passes it when no retried event waits for its acknowledgement; 0, with the
+ *    next, whatever that passes: what was parked.
  * 3. A key's changes are written in the order in which they were made. So what a parked event's
- *    retry puts, by hand, belongs to the last event handed out, on whose changes it may be built.
+ *    retry puts, by hand, comes behind the last event handed out, on whose changes it may be built.
  *
  * Cost: a put is an allocation; a get that is not among the changes reads some pages of the file,
  * some microseconds. A consumer acknowledges often, so there are few changes.
@@ -85,13 +86,13 @@ static void take_over(struct pending *pending, struct change *changes)
     }
 }
 
-/* Takes out the changes of events up to `last_seq` with these numbers, in their order. */
-static struct change *take_out(struct pending *pending, uint64_t last_seq, uint64_t first_number,
+/* Takes out the changes up to `last_tag` with these numbers, in their order. */
+static struct change *take_out(struct pending *pending, uint64_t last_tag, uint64_t first_number,
                                uint64_t last_number)
 {
     struct change *taken = NULL, **taken_end = &taken, *rest = NULL, **rest_end = &rest;
     for (struct change *change = pending->first; change; change = change->next) {
-        int is_one = change->seq <= last_seq && change->number >= first_number &&
+        int is_one = change->tag <= last_tag && change->number >= first_number &&
                      change->number <= last_number;
         struct change ***end = is_one ? &taken_end : &rest_end;
         **end = change;
@@ -123,9 +124,9 @@ static void supersede(struct change *changes)
     }
 }
 
-struct change *pending_take(struct pending *pending, uint64_t seq, uint64_t number)
+struct change *pending_take(struct pending *pending, uint64_t tag, uint64_t number)
 {
-    struct change *taken = take_out(pending, seq, 0, number);
+    struct change *taken = take_out(pending, tag, 0, number);
     supersede(taken);
     return taken;
 }
@@ -157,7 +158,7 @@ static int unwrap(const void *entry, size_t size, const void **value, size_t *va
     return EVLOG_OK;
 }
 
-static struct change *wrap(const struct key *key, const void *value, size_t size, uint64_t seq)
+static struct change *wrap(const struct key *key, const void *value, size_t size, uint64_t tag)
 {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
@@ -169,7 +170,7 @@ static struct change *wrap(const struct key *key, const void *value, size_t size
     failed |= msgpack_pack_bin(&packer, size);
     failed |= msgpack_pack_bin_body(&packer, value, size);
     if (!failed)
-        change = change_new(key, buffer.data, buffer.size, seq);
+        change = change_new(key, buffer.data, buffer.size, tag);
     msgpack_sbuffer_destroy(&buffer);
     return change;
 }

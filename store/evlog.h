@@ -995,6 +995,8 @@ EVLOG_API void evlog_consumer_stop(evlog_consumer *consumer);
 /*
  * Acknowledges all events up to `seq`, and returns when that is written. For consumers with ack_by_hand, also
  * inside the receiver. EVLOG_INVALID: `seq` was not handed out yet. Acknowledging again is EVLOG_OK.
+ * A parked event that was retried is acknowledged by its own seq or any greater one; several
+ * together by that of the last. Until then it is on record.
  */
 EVLOG_API int evlog_consumer_ack(evlog_consumer *consumer, uint64_t seq);
 
@@ -1081,8 +1083,8 @@ EVLOG_API int evlog_each_parked(evlog *log, const char *name,
 
 /*
  * Has a parked event, or with seq 0 all of them, handed out again by the consumer's next poll, in whichever
- * process (or, by hand, when the checkpoint has passed it). One that fails again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such
- * consumer or parked event.
+ * process (by hand: when all that was handed out is acknowledged). One that fails again is parked
+ * again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such consumer or parked event.
  */
 EVLOG_API int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 

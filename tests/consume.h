@@ -10,14 +10,14 @@
 #define HEARD_MAX 8192
 
 /* A log and its signals. */
-struct place {
+struct opened {
     evlog *log;
     evlog_signal *a, *b;
 };
 
-static inline struct place open_place(const void *home)
+static inline struct opened open_log(const void *home)
 {
-    struct place place;
+    struct opened place;
     OK(evlog_open(in(home, "log"), &(evlog_options){.durability = EVLOG_FAST}, &place.log));
     OK(evlog_define(place.log, "a.v1", 0, NULL, &place.a));
     OK(evlog_define(place.log, "b.v1", 0, NULL, &place.b));

@@ -38,7 +38,7 @@ static evlog_consumer *open_consumer(evlog *log, const char *name, evlog_consume
 static void a_new_consumer_begins_where_it_is_asked_to(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_event *event;
     for (int i = 0; i < 6; i++) {
         send_some(place.a, 1);
@@ -69,7 +69,7 @@ static void new_is_what_comes(void **state)
         {.from = EVLOG_START_LAST, .count = 0},
         {.from = EVLOG_START_TIME, .time_us = INT64_MAX},
     };
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumers[4];
     send_some(place.a, 3);
     for (int i = 0; i < 4; i++)
@@ -91,7 +91,7 @@ static void the_last_are_those_that_are_wanted(void **state)
 {
     static struct heard heard;
     static const char *const types[] = {"a.*"};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 3);
     send_some(place.b, 3);
     evlog_consumer *consumer = open_consumer(
@@ -108,7 +108,7 @@ static void the_last_are_those_that_are_wanted(void **state)
 static void a_known_consumer_goes_on_at_its_checkpoint(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.start = {.from = EVLOG_START_FIRST}};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     assert_int_equal(poll_now(consumer, &heard), 0);
@@ -118,7 +118,7 @@ static void a_known_consumer_goes_on_at_its_checkpoint(void **state)
     OK(evlog_consumer_close(consumer));
     for (int i = 0; i < 2; i++) {
         OK(evlog_close(place.log));
-        place = open_place(*state);
+        place = open_log(*state);
         options.start = (evlog_start){.from = EVLOG_START_SEQ, .seq = 1};
         consumer = open_consumer(place.log, "c", options);
         assert_int_equal(info_of(place.log, "c").checkpoint, 2 + i);
@@ -149,7 +149,7 @@ static void what_is_refused_makes_no_consumer(void **state)
         {.pace = {.speed = -1}},
         {.pace = {.per_second = -0.5}},
     };
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer = (void *)1;
     evlog_consumer_options no_create = {.no_create = 1};
     FAILS(EVLOG_NOTFOUND, "no consumer c",
@@ -174,7 +174,7 @@ static void a_checkpoint_passes_what_is_not_wanted(void **state)
 {
     static struct heard heard;
     static const char *const types[] = {"b.v1"};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.types = types, .type_count = 1};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     send_some(place.a, 5);
@@ -187,7 +187,7 @@ static void a_checkpoint_passes_what_is_not_wanted(void **state)
     assert_int_equal(info_of(place.log, "c").lag_count, 0);
     assert_int_equal(info_of(place.log, "c").done_count, 1);
     OK(evlog_close(place.log));
-    place = open_place(*state);
+    place = open_log(*state);
     consumer = open_consumer(place.log, "c", (evlog_consumer_options){.no_create = 1});
     send_some(place.a, 3);
     assert_int_equal(poll_now(consumer, &heard), 0);
@@ -202,7 +202,7 @@ static void many_unwanted_are_passed_on_the_way(void **state)
     static struct heard heard;
     static const char *const types[] = {"b.v1"};
     static evlog_sending sends[20000];
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.types = types, .type_count = 1};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     for (size_t i = 0; i < 20000; i++)
@@ -224,7 +224,7 @@ static void types_are_kept_until_others_are_given(void **state)
         size_t count;
         size_t wanted;
     } cases[] = {{b, 2, 1}, {NULL, 0, 1}, {a, 1, 2}, {NULL, 0, 2}, {all, 1, 3}, {NULL, 0, 3}};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         evlog_consumer_options options = {.types = cases[i].types, .type_count = cases[i].count};
         evlog_consumer *consumer = open_consumer(place.log, "c", options);
@@ -246,7 +246,7 @@ static void a_poll_ends_at_its_limit(void **state)
 {
     static struct heard heard;
     static const char *const types[] = {"a.v1"};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.types = types, .type_count = 1};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     uint64_t count = 7;
@@ -267,7 +267,7 @@ static void a_poll_ends_at_its_limit(void **state)
 
 static void *send_later(void *ctx)
 {
-    struct place *place = ctx;
+    struct opened *place = ctx;
     usleep(20000);
     send_some(place->a, 1);
     return NULL;
@@ -277,7 +277,7 @@ static void *send_later(void *ctx)
 static void a_poll_waits_for_the_first(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
         open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     pthread_t thread;
@@ -314,7 +314,7 @@ static int hear_and_run(const evlog_event *event, void *ctx)
 static void a_run_is_stopped_from_a_thread(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
         open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     pthread_t thread;
@@ -344,7 +344,7 @@ static int stop_in_the_midst(const evlog_event *event, void *ctx)
 static void a_stop_counts_for_one_poll(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
         open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     uint64_t count;
@@ -375,7 +375,7 @@ static void stop_by_signal(int number)
 static void a_run_is_stopped_from_a_signal_handler(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct sigaction action = {.sa_handler = stop_by_signal}, before;
     signalled =
         open_consumer(place.log, "c",
@@ -411,7 +411,7 @@ static int watch_checkpoint(const evlog_event *event, void *ctx)
 /* Acknowledged as each returns: together, commit_every of them, and at the end of a poll. */
 static void checkpoints_are_written_together(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     static const uint32_t every[] = {1, 4, 100};
     send_some(place.a, 10);
     for (size_t i = 0; i < 3; i++) {
@@ -435,7 +435,7 @@ static void checkpoints_are_written_together(void **state)
 static void unacknowledged_events_come_again(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.ack_by_hand = 1};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     send_some(place.a, 6);
@@ -473,7 +473,7 @@ static void acknowledging_all_passes_the_unwanted(void **state)
 {
     static struct heard heard;
     static const char *const types[] = {"a.v1"};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.ack_by_hand = 1, .types = types, .type_count = 1};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     send_some(place.b, 2);
@@ -510,7 +510,7 @@ static int ack_inside(const evlog_event *event, void *ctx)
 static void a_receiver_may_acknowledge(void **state)
 {
     static struct acking acking;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     acking.consumer =
         open_consumer(place.log, "c", (evlog_consumer_options){.ack_by_hand = 1, QUICK});
     send_some(place.a, 4);
@@ -537,7 +537,7 @@ static void a_receiver_may_acknowledge(void **state)
 static void what_was_not_handed_out_is_not_acknowledged(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *by_hand =
         open_consumer(place.log, "c", (evlog_consumer_options){.ack_by_hand = 1});
     evlog_consumer *other = open_consumer(place.log, "d", (evlog_consumer_options){.replay = 0});
@@ -562,7 +562,7 @@ static void a_failing_event_is_parked(void **state)
 {
     static struct heard heard = {.fails_at = 2, .why = "no such course"};
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
         open_consumer(place.log, "c",
                       (evlog_consumer_options){QUICK, .notice = notice, .notice_ctx = &noticed});
@@ -589,7 +589,7 @@ static void a_failing_event_is_parked(void **state)
 static void an_event_may_succeed_at_last(void **state)
 {
     static struct heard heard = {.fails_at = 1, .fails = 4};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
         open_consumer(place.log, "c", (evlog_consumer_options){QUICK, .attempt_max = 5});
     send_some(place.a, 2);
@@ -604,7 +604,7 @@ static void an_event_may_succeed_at_last(void **state)
 static void stop_goes_no_further(void **state)
 {
     static struct heard heard = {.fails_at = 2};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {QUICK, .on_failure = EVLOG_FAILURE_STOP};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     uint64_t count;
@@ -634,7 +634,7 @@ static void skip_passes_it(void **state)
 {
     static struct heard heard = {.fails_at = UINT64_MAX};
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer = open_consumer(
         place.log, "c",
         (evlog_consumer_options){QUICK, .on_failure = EVLOG_FAILURE_SKIP, .attempt_max = 2,
@@ -656,7 +656,7 @@ static void skip_passes_it(void **state)
 static void attempts_go_on_with_the_next_poll(void **state)
 {
     static struct heard heard = {.fails_at = 1, .fails = 2};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
         open_consumer(place.log, "c", (evlog_consumer_options){.backoff_ms = 50});
     uint64_t count = 9;
@@ -680,7 +680,7 @@ static void attempts_go_on_with_the_next_poll(void **state)
 static void a_replay_is_what_was_there_before(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 2);
     evlog_consumer *consumer =
         open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
@@ -709,7 +709,7 @@ static void a_replay_is_what_was_there_before(void **state)
 static void replays_are_silent_or_refused(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 2);
     evlog_consumer *silent = open_consumer(
         place.log, "silent", (evlog_consumer_options){.replay = EVLOG_REPLAY_SILENT});
@@ -738,7 +738,7 @@ static void replays_are_silent_or_refused(void **state)
 static void connected_receivers_are_called(void **state)
 {
     static struct heard one, two, all;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 1);
     send_some(place.b, 1);
     OK(evlog_connect(place.log, place.a, NULL, hear, &one, NULL));
@@ -767,7 +767,7 @@ static void one_that_fails_fails_the_event(void **state)
 {
     static struct heard one, fails = {.fails_at = 1, .why = "the second of three"}, three;
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 2);
     OK(evlog_connect(place.log, place.a, NULL, hear, &one, NULL));
     OK(evlog_connect(place.log, place.a, NULL, hear, &fails, NULL));
@@ -791,7 +791,7 @@ static void connected_receivers_have_their_own_policy(void **state)
 {
     static struct heard knowing, silent, refuses;
     static const int policies[] = {EVLOG_REPLAY_KNOWING, EVLOG_REPLAY_SILENT};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 2);
     OK(evlog_connect(place.log, place.a, NULL, hear, &knowing, NULL));
     OK(evlog_connect(place.log, place.a, NULL, hear, &silent,
@@ -821,7 +821,7 @@ static void it_catches_up_and_falls_behind(void **state)
 {
     static struct heard heard;
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer = open_consumer(
         place.log, "c",
         (evlog_consumer_options){.behind_count = 3, .notice = notice, .notice_ctx = &noticed});
@@ -878,12 +878,12 @@ static void what_is_damaged_is_told_and_passed(void **state)
 {
     static struct heard heard;
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_parked parked = {.seq = 0};
     send_some(place.a, 6);
     OK(evlog_close(place.log));
     damage_events(*state, 3, 3);
-    place = open_place(*state);
+    place = open_log(*state);
     evlog_consumer *consumer = open_consumer(
         place.log, "c", (evlog_consumer_options){.notice = notice, .notice_ctx = &noticed});
     poll_now(consumer, &heard);
@@ -905,7 +905,7 @@ static void what_was_trimmed_away_is_told_once(void **state)
 {
     static struct heard heard;
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_parked parked = {.seq = 0};
     evlog_consumer_options options = {.notice = notice, .notice_ctx = &noticed};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
@@ -915,7 +915,7 @@ static void what_was_trimmed_away_is_told_once(void **state)
     send_some(place.a, 8);
     OK(evlog_close(place.log));
     trim_events(*state, 7);
-    place = open_place(*state);
+    place = open_log(*state);
     heard.count = noticed.count = 0;
     for (int i = 0; i < 2; i++) {
         consumer = open_consumer(place.log, "c", options);
@@ -939,18 +939,18 @@ static void another_past_is_a_conflict(void **state)
 {
     static struct heard heard;
     evlog_consumer *consumer = (void *)1;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 3);
     OK(evlog_close(place.log));
     struct bytes older = file_read(in(*state, "log/events.mdb"));
-    place = open_place(*state);
+    place = open_log(*state);
     send_some(place.a, 3);
     evlog_consumer *first = open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     OK(evlog_consumer_poll(first, 5, 0, hear, &heard, NULL));
     OK(evlog_consumer_close(first));
     OK(evlog_close(place.log));
     file_write(in(*state, "log/events.mdb"), older.at, older.size);
-    place = open_place(*state);
+    place = open_log(*state);
     for (int i = 0; i < 2; i++) { /* first without event 5, then with another one */
         FAILS(EVLOG_CONFLICT, "done with event 5",
               evlog_consumer_open(place.log, "c", NULL, &consumer));
@@ -999,7 +999,7 @@ static int call_from_inside(const evlog_event *event, void *ctx)
 /* Inside its own receiver it can be neither polled nor closed; nor can its log. */
 static void its_receiver_cannot_poll_or_close_it(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct inside inside = {.log = place.log};
     inside.consumer = open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     send_some(place.a, 2);
@@ -1014,7 +1014,7 @@ static void its_receiver_cannot_poll_or_close_it(void **state)
 /* Within a process a consumer is open once; others beside it are free. */
 static void a_process_has_it_open_once(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
                        open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0}),
                    *again = (void *)1;
@@ -1083,7 +1083,7 @@ static void have_it(void *ctx)
 /* The second process is told who has it; or it waits, and gets it when it is closed. */
 static void a_second_process_is_told_or_waits(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct job job = {.path = in(*state, "log"), .common = make_common()};
     evlog_start first = {.from = EVLOG_START_FIRST};
     evlog_consumer *consumer = (void *)1;
@@ -1111,7 +1111,7 @@ static void a_second_process_is_told_or_waits(void **state)
 /* A dead holder's claim is void, however it died. */
 static void a_dead_holder_has_nothing(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct job job = {.path = in(*state, "log"), .common = make_common()};
     pid_t child = child_start(have_it, &job);
     await(job.common, 1);
@@ -1150,7 +1150,7 @@ static void use_the_parents(void *ctx)
 static void a_fork_has_no_consumer(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct job job = {.path = in(*state, "log"), .log = place.log};
     job.consumer = open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     send_some(place.a, 1);
@@ -1203,7 +1203,7 @@ static void fight_in_a_child(void *ctx)
  */
 static void many_fight_for_one_consumer(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct job job = {.path = in(*state, "log"), .common = make_common(), .log = place.log};
     pthread_t threads[3];
     send_some(place.a, 3);
@@ -1230,7 +1230,7 @@ static void a_paused_consumer_hands_out_nothing(void **state)
 {
     static struct heard heard;
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.notice = notice, .notice_ctx = &noticed};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     send_some(place.a, 2);
@@ -1282,7 +1282,7 @@ static int hear_slowly(const evlog_event *event, void *ctx)
 /* Another process pauses it while it is at work with many events, and later wakes it. */
 static void another_process_pauses_and_resumes_it(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct job job = {.path = in(*state, "log"), .common = make_common()};
     struct slow slow = {.common = job.common, .log = place.log};
     evlog_consumer *consumer =
@@ -1314,7 +1314,7 @@ static int put_and_fail(const evlog_event *event, void *ctx)
 }
 
 /* A consumer "c" with 6 events behind it: keys for 1, 3, 5; parked 2, 4, 6. */
-static void make_history(struct place *place)
+static void make_history(struct opened *place)
 {
     evlog_consumer *consumer =
         open_consumer(place->log, "c", (evlog_consumer_options){.attempt_max = 1});
@@ -1335,7 +1335,7 @@ static int count_parked(const evlog_parked *parked, void *ctx)
 static void a_removed_consumer_leaves_nothing(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     const void *value;
     size_t size;
     make_history(&place);
@@ -1365,7 +1365,7 @@ static void a_removed_consumer_leaves_nothing(void **state)
 static void a_reset_does_what_its_dry_run_tells(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_start start = {.from = EVLOG_START_SEQ, .seq = 4};
     evlog_reset dry = {.checkpoint = 99}, real;
     make_history(&place);
@@ -1401,7 +1401,7 @@ static void a_reset_does_what_its_dry_run_tells(void **state)
 /* To the first, the last, a time; forwards events are passed over, and parked ones stay on record. */
 static void a_reset_goes_anywhere(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_reset told;
     make_history(&place);
     OK(evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_FIRST}, 1, &told));
@@ -1438,7 +1438,7 @@ static void a_reset_goes_anywhere(void **state)
 static void names_have_limits(void **state)
 {
     static const char *const bad[] = {"", "a b", "a\nb", "a*", "\x7f", "\xff\xfe", "\xc3", NULL};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_start first = {.from = EVLOG_START_FIRST};
     char longest[EVLOG_CONSUMER_NAME_SIZE_MAX + 2];
     evlog_consumer *consumer = (void *)1;
@@ -1482,7 +1482,7 @@ static int are_in_order(const evlog_consumer_info *info, void *ctx)
 /* There can be EVLOG_CONSUMERS_MAX; they are listed by name; the place of one removed is free. */
 static void there_can_be_so_many(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer = (void *)1;
     struct names names = {.count = 0};
     char name[16];
@@ -1507,7 +1507,7 @@ static void there_can_be_so_many(void **state)
 /* A log that is open for reading tells of its consumers, and has none to open or change. */
 static void a_reader_can_only_look(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_start first = {.from = EVLOG_START_FIRST};
     evlog_consumer *consumer = (void *)1;
     evlog *log;
@@ -1533,7 +1533,7 @@ static void a_reader_can_only_look(void **state)
 /* What is not there is refused by every call, and no output is touched. */
 static void nothing_is_refused_by_every_call(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     static struct heard heard;
     evlog_start first = {.from = EVLOG_START_FIRST};
     evlog_consumer *consumer = (void *)1;
@@ -1568,7 +1568,7 @@ static void nothing_is_refused_by_every_call(void **state)
 /* Waiting tells the last event there is: at once when it is later, else when it comes. */
 static void waiting_tells_the_last_event(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     uint64_t last = 9;
     pthread_t thread;
     OK(evlog_wait(place.log, 0, 0, &last));
@@ -1597,7 +1597,7 @@ static void waiting_tells_the_last_event(void **state)
 static void failing_events_are_paced(void **state)
 {
     static struct heard heard = {.fails_at = UINT64_MAX};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer = open_consumer(
         place.log, "c",
         (evlog_consumer_options){

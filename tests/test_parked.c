@@ -65,7 +65,7 @@ static void parked_are(evlog *log, size_t count, const uint64_t seqs[])
                (uint64_t[]){__VA_ARGS__})
 
 /* Sends `count` events, of which a consumer parks every one, and closes it. */
-static void park_some(struct place *place, unsigned count)
+static void park_some(struct opened *place, unsigned count)
 {
     static struct heard heard;
     evlog_consumer *consumer =
@@ -82,7 +82,7 @@ static void park_some(struct place *place, unsigned count)
 static void what_is_on_record(void **state)
 {
     static struct heard heard = {.fails_at = 2, .why = "no such course"};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer *consumer =
         open_consumer(place.log, (evlog_consumer_options){QUICK, .attempt_max = 4});
     struct timespec now;
@@ -113,7 +113,7 @@ static void the_error_is_kept_and_cut(void **state)
 {
     static const size_t sizes[] = {1, 511, 512, 1000, 1022};
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     char why[4096];
     evlog_consumer *consumer =
         open_consumer(place.log, (evlog_consumer_options){.attempt_max = 1});
@@ -146,7 +146,7 @@ static int end_at_three(const evlog_parked *parked, void *ctx)
 /* Many are listed by seq, those that wait to be retried among the others; a visitor may end it. */
 static void many_are_listed_by_seq(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     park_some(&place, 700);
     for (uint64_t seq = 1; seq <= 700; seq += seq % 5 ? 1 : 3)
         OK(evlog_parked_retry(place.log, "c", seq, NULL));
@@ -168,7 +168,7 @@ static void many_are_listed_by_seq(void **state)
 static void one_is_retried(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     uint64_t count = 0;
     park_some(&place, 3);
     OK(evlog_parked_retry(place.log, "c", 2, &count));
@@ -194,7 +194,7 @@ static void one_is_retried(void **state)
 static void all_are_retried_in_order(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     uint64_t count = 0;
     park_some(&place, 600);
     OK(evlog_parked_retry(place.log, "c", 0, &count));
@@ -218,7 +218,7 @@ static void one_that_fails_again_is_parked_again(void **state)
 {
     static struct heard heard;
     static struct noticed noticed;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     park_some(&place, 2);
     OK(evlog_parked_retry(place.log, "c", 0, NULL));
     evlog_consumer *consumer = open_consumer(
@@ -246,7 +246,7 @@ static void one_that_fails_again_is_parked_again(void **state)
 static void dropped_ones_do_not_come(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     uint64_t count = 0;
     park_some(&place, 600);
     OK(evlog_parked_retry(place.log, "c", 3, NULL));
@@ -340,7 +340,7 @@ static void tell_it_runs(const evlog_notice *notice, void *ctx)
 static void another_process_has_them_retried(void **state)
 {
     static struct running running;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     struct job job = make_job(*state);
     park_some(&place, 5);
     running.common = job.common;
@@ -385,7 +385,7 @@ static void consume_and_die(void *ctx)
 static void a_retried_one_that_kills_does_so_once(void **state)
 {
     struct job job = make_job(*state);
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     park_some(&place, 3);
     OK(evlog_parked_retry(place.log, "c", 0, NULL));
     job.kills = 2;
@@ -408,7 +408,7 @@ static void a_deadly_event_is_given_up(void **state)
 {
     for (int by_hand = 0; by_hand < 2; by_hand++) {
         struct job job = make_job(*state);
-        struct place place = open_place(*state);
+        struct opened place = open_log(*state);
         OK(evlog_consumer_close(open_consumer(place.log, (evlog_consumer_options){.replay = 0})));
         send_some(place.a, 3);
         job.kills = 2 + 3 * (uint64_t)by_hand;
@@ -441,7 +441,7 @@ static void a_deadly_event_is_given_up(void **state)
 static void by_hand_a_parked_event_does_not_come_again(void **state)
 {
     static struct heard heard = {.fails_at = 2};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.ack_by_hand = 1, .attempt_max = 1};
     evlog_consumer *consumer = open_consumer(place.log, options);
     send_some(place.a, 4);
@@ -472,6 +472,96 @@ static void by_hand_a_parked_event_does_not_come_again(void **state)
     OK(evlog_close(place.log));
 }
 
+/*
+ * By hand, one that was retried is done when it is acknowledged, by its own seq or a later one, or
+ * inside its receiver; one that was not is on record still.
+ */
+static void by_hand_a_retry_is_acknowledged(void **state)
+{
+    static struct heard heard;
+    struct opened place = open_log(*state);
+    evlog_consumer_options options = {.ack_by_hand = 1};
+    park_some(&place, 5);
+    OK(evlog_parked_retry(place.log, "c", 0, NULL));
+    evlog_consumer *consumer = open_consumer(place.log, options);
+    OK(evlog_consumer_poll(consumer, 3, 0, hear, &heard, NULL));
+    HEARD(&heard, 1, 2, 3);
+    PARKED(place.log, 1, 2, 3, 4, 5);
+    OK(evlog_consumer_ack(consumer, 2)); /* 3 is not done yet: they are done together */
+    PARKED(place.log, 1, 2, 3, 4, 5);
+    OK(evlog_consumer_ack(consumer, 3));
+    PARKED(place.log, 4, 5);
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    send_some(place.a, 2);
+    OK(evlog_consumer_close(consumer));
+    PARKED(place.log, 4, 5);
+    assert_non_null(strstr(list(place.log)->error, "as asked"));
+    assert_false(list(place.log)->of[0].is_retry);
+    consumer = open_consumer(place.log, options);
+    OK(evlog_parked_retry(place.log, "c", 4, NULL));
+    heard.count = 0;
+    OK(evlog_consumer_poll(consumer, 2, 0, hear, &heard, NULL));
+    HEARD(&heard, 4, 5);
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    HEARD(&heard, 6);
+    OK(evlog_consumer_ack(consumer, 6));
+    assert_int_equal(list(place.log)->count, 0);
+    assert_int_equal(info_of(place.log, "c").checkpoint, 6);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
+struct acking {
+    evlog_consumer *consumer;
+    int result;
+};
+
+static int ack_inside(const evlog_event *event, void *ctx)
+{
+    struct acking *acking = ctx;
+    OK(evlog_consumer_ack(acking->consumer, event->seq));
+    return acking->result;
+}
+
+/* By hand, its receiver may acknowledge a retried event; when it fails after that, it is parked. */
+static void by_hand_a_retry_is_acknowledged_inside(void **state)
+{
+    struct opened place = open_log(*state);
+    struct acking acking = {.result = 1};
+    park_some(&place, 2);
+    acking.consumer = open_consumer(place.log, (evlog_consumer_options){.ack_by_hand = 1});
+    for (; acking.result >= 0; acking.result--) {
+        OK(evlog_parked_retry(place.log, "c", 0, NULL));
+        OK(evlog_consumer_poll(acking.consumer, 0, 0, ack_inside, &acking, NULL));
+        assert_int_equal(list(place.log)->count, acking.result ? 2 : 0);
+    }
+    OK(evlog_consumer_close(acking.consumer));
+    OK(evlog_close(place.log));
+}
+
+/* By hand, retries wait until what was handed out is acknowledged, and then come. */
+static void by_hand_retries_wait_for_acknowledgements(void **state)
+{
+    static struct heard heard;
+    struct opened place = open_log(*state);
+    park_some(&place, 1);
+    send_some(place.a, 4);
+    evlog_consumer *consumer =
+        open_consumer(place.log, (evlog_consumer_options){.ack_by_hand = 1});
+    OK(evlog_consumer_poll(consumer, 2, 0, hear, &heard, NULL));
+    OK(evlog_parked_retry(place.log, "c", 1, NULL));
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    OK(evlog_consumer_ack(consumer, 3));
+    OK(evlog_consumer_poll(consumer, 1, 0, hear, &heard, NULL));
+    OK(evlog_consumer_ack(consumer, 5));
+    poll_now(consumer, &heard);
+    HEARD(&heard, 2, 3, 4, 5, 1);
+    OK(evlog_consumer_ack(consumer, 1));
+    assert_int_equal(list(place.log)->count, 0);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
 /* ---------------------------------------------------------------- lost ranges ---- */
 
 static void set_damage(const void *home, uint64_t first, uint64_t last)
@@ -492,11 +582,11 @@ static void set_damage(const void *home, uint64_t first, uint64_t last)
 static void a_lost_event_can_be_retried(void **state)
 {
     static struct heard heard;
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     send_some(place.a, 6);
     OK(evlog_close(place.log));
     set_damage(*state, 3, 4);
-    place = open_place(*state);
+    place = open_log(*state);
     evlog_consumer *consumer = open_consumer(place.log, (evlog_consumer_options){.replay = 0});
     poll_now(consumer, &heard);
     HEARD(&heard, 1, 2, 5, 6);
@@ -509,7 +599,7 @@ static void a_lost_event_can_be_retried(void **state)
     OK(evlog_consumer_close(consumer));
     OK(evlog_close(place.log));
     set_damage(*state, 3, 4);
-    place = open_place(*state);
+    place = open_log(*state);
     OK(evlog_parked_retry(place.log, "c", 0, NULL));
     consumer = open_consumer(place.log, (evlog_consumer_options){.replay = 0});
     poll_now(consumer, &heard);
@@ -546,14 +636,14 @@ static void a_lost_range_is_retried_event_by_event(void **state)
     static struct heard heard;
     static struct bytes taken[9];
     static const char *const types[] = {"a.v1"};
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     evlog_consumer_options options = {.types = types, .type_count = 1};
     send_some(place.a, 4);
     send_some(place.b, 2);
     send_some(place.a, 4);
     OK(evlog_close(place.log));
     cut_events(*state, 8, taken, 0);
-    place = open_place(*state);
+    place = open_log(*state);
     OK(evlog_consumer_close(open_consumer(
         place.log, (evlog_consumer_options){.start = {.from = EVLOG_START_SEQ, .seq = 2},
                                             .types = types,
@@ -574,7 +664,7 @@ static void a_lost_range_is_retried_event_by_event(void **state)
     OK(evlog_consumer_close(consumer));
     OK(evlog_close(place.log));
     cut_events(*state, 8, taken, 1);
-    place = open_place(*state);
+    place = open_log(*state);
     consumer = open_consumer(place.log, options);
     OK(evlog_parked_retry(place.log, "c", 2, NULL));
     heard.fails_at = 3;
@@ -594,7 +684,7 @@ static void a_lost_range_is_retried_event_by_event(void **state)
 /* A record of a parked event that is damaged is told, and can be dropped all the same. */
 static void a_damaged_record_can_be_dropped(void **state)
 {
-    struct place place = open_place(*state);
+    struct opened place = open_log(*state);
     uint64_t count;
     park_some(&place, 3);
     OK(evlog_close(place.log));
@@ -605,7 +695,7 @@ static void a_damaged_record_can_be_dropped(void **state)
     raw_put(&raw, key, 11, value);
     free(value.at);
     raw_close(&raw);
-    place = open_place(*state);
+    place = open_log(*state);
     struct listed listed = {.count = 0};
     FAILS(EVLOG_DAMAGED, "parked event", evlog_each_parked(place.log, "c", list_one, &listed));
     FAILS(EVLOG_DAMAGED, "parked event", evlog_parked_retry(place.log, "c", 2, &count));
@@ -628,6 +718,9 @@ int main(void)
         TEST_AT_HOME(a_retried_one_that_kills_does_so_once),
         TEST_AT_HOME(a_deadly_event_is_given_up),
         TEST_AT_HOME(by_hand_a_parked_event_does_not_come_again),
+        TEST_AT_HOME(by_hand_a_retry_is_acknowledged),
+        TEST_AT_HOME(by_hand_a_retry_is_acknowledged_inside),
+        TEST_AT_HOME(by_hand_retries_wait_for_acknowledgements),
         TEST_AT_HOME(a_lost_event_can_be_retried),
         TEST_AT_HOME(a_lost_range_is_retried_event_by_event),
         TEST_AT_HOME(a_damaged_record_can_be_dropped),
