@@ -15,6 +15,7 @@
 
 #include <inttypes.h>
 #include <msgpack.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -381,6 +382,8 @@ int evlog_consumer_close(evlog_consumer *consumer)
     }
     result = consumer_commit(consumer);
     consumer_let_go(consumer);
+    while (atomic_load(&consumer->stopper_count))
+        sched_yield(); /* another thread has woken this one, and is on its way out */
     destroy(consumer);
     log_leave(log);
     log_leave(log);

@@ -31,7 +31,8 @@ struct evlog_consumer {
     int has_claim; /* on the slot; under the log's lock */
     unsigned slot;
     atomic_int is_polling;
-    _Atomic uint32_t stop; /* a futex of this process */
+    _Atomic uint32_t stop;     /* a futex of this process */
+    atomic_uint stopper_count; /* calls of evlog_consumer_stop under way */
 
     struct position position; /* as it was last read or written */
     struct shared_mark mark;  /* what earlier processes left: events up to its most come again */

@@ -725,21 +725,22 @@ static int poll_once(evlog_consumer *consumer, uint64_t limit, int64_t timeout_m
                         .deadline_us = deadline(timeout_ms),
                         .receiver = receiver,
                         .ctx = ctx};
-    int result = consumer_enter(consumer);
     if (count)
         *count = 0;
+    int result = consumer_enter(consumer);
     if (result)
         return result;
+    evlog *log = consumer->log;
     if (atomic_exchange(&consumer->is_polling, 1)) {
         consumer_leave(consumer);
         return error_set(EVLOG_BUSY, "consumer %s: it is polled already", consumer->name);
     }
     result = run_poll(&poll);
     *was_stopped = atomic_exchange(&consumer->stop, 0) != 0;
-    atomic_store(&consumer->is_polling, 0);
+    atomic_store(&consumer->is_polling, 0); /* from here on another thread may close it */
     if (count)
         *count = poll.count;
-    consumer_leave(consumer);
+    log_leave(log);
     return result;
 }
 
@@ -761,9 +762,11 @@ int evlog_consumer_run(evlog_consumer *consumer, evlog_receiver *receiver, void 
 void evlog_consumer_stop(evlog_consumer *consumer)
 {
     int errnum = errno; /* a signal handler must leave it alone */
+    atomic_fetch_add(&consumer->stopper_count, 1);
     atomic_store(&consumer->stop, 1);
     syscall(SYS_futex, &consumer->stop, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
     shared_wake(consumer->log->store->shared);
+    atomic_fetch_sub(&consumer->stopper_count, 1); /* and who waits for that frees it */
     errno = errnum;
 }
 

@@ -988,7 +988,8 @@ EVLOG_API int evlog_consumer_run(evlog_consumer *consumer, evlog_receiver *recei
 
 /*
  * Makes the poll or run under way return after the event it is at, or else the next one at once.
- * From any thread, and from a signal handler.
+ * From any thread, and from a signal handler; not once evlog_consumer_close has begun, which waits for
+ * those that are under way.
  */
 EVLOG_API void evlog_consumer_stop(evlog_consumer *consumer);
 

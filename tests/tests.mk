@@ -7,7 +7,8 @@ TEST_SECONDS = 300
 ASAN_FLAGS   = -fsanitize=address,undefined
 ASAN_LIB     = $(LIB_SRC:%.c=$(B)/asan/%.o)
 TSAN_LIB     = $(LIB_SRC:%.c=$(B)/tsan/%.o)
-TSAN_TESTS   = test_threads test_append test_flusher test_env test_receivers test_define
+TSAN_TESTS   = test_threads test_append test_flusher test_env test_receivers test_define \
+               test_consumer_threads
 
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
@@ -37,6 +38,9 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
+
+# Consumers.
+$(B)/tests/test_consumer_threads $(B)/tests-tsan/test_consumer_threads: LDEXTRA = -Wl,--wrap=syscall
 
 # Typed events.
 $(B)/tests/test_openedx: $(B)/asan/tools/json.o
