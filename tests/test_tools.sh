@@ -1,46 +1,10 @@
 #!/bin/sh
 # The command as its user runs it: every verb and option, what is printed, each exit status, and
 # what a hurried user gets wrong. usage: test_tools.sh BUILD
-# The command is the one compiled with the sanitizers, where there is one.
-set -u
-evlog=$(cd "$1" && pwd)/asan/evlog
-[ -x "$evlog" ] || evlog=$(cd "$1" && pwd)/evlog
-export ASAN_OPTIONS=exitcode=99:detect_leaks=0
 tracking=${SHARED:-$(cd "$(dirname "$0")/../.." && pwd)/shared}/openedx/tracking_events.ndjson
-home=$(mktemp -d)
-trap 'chmod -R u+rwx "$home"; rm -rf "$home"' EXIT
-cd "$home" || exit 1
-cases=0 failed=0
+. "$(dirname "$0")/tool.sh"
 a=org.example.first.v1 b=org.example.second.v1 c=com.other.v1
 
-bad() { # bad WORD...: prints what failed, and the last run's output
-    failed=$((failed + 1))
-    printf 'FAILED: %s\n' "$*"
-    head -c 600 out | sed 's/^/    out: /'
-    head -c 600 err | sed 's/^/    err: /'
-}
-
-# try STATUS WORDS ARGUMENT...: evlog exits so, and its standard error contains the words ("": is empty)
-try() {
-    wanted=$1 words=$2
-    shift 2
-    cases=$((cases + 1))
-    "$evlog" "$@" >out 2>err
-    status=$?
-    [ $status = "$wanted" ] || bad "evlog $*: exit status $status, not $wanted"
-    if [ "$words" ]; then grep -qF -e "$words" err || bad "evlog $*: nothing of \"$words\""
-    elif [ -s err ]; then bad "evlog $*: says something"; fi
-    [ "$(grep -c '^evlog: ' err)" -le 2 ] || bad "evlog $*: says too much"
-}
-
-is() { # is WHAT ACTUAL EXPECTED
-    cases=$((cases + 1))
-    [ "$2" = "$3" ] || bad "$1: '$2', not '$3'"
-}
-has() { # has WORDS: the last run printed them
-    cases=$((cases + 1))
-    grep -qF -e "$1" out || bad "printed nothing of \"$1\""
-}
 seqs() { # seqs EXPECTED ARGUMENT...: evlog show LOG prints these events
     expected=$1
     shift
@@ -304,5 +268,4 @@ if command -v script >/dev/null && [ "$(terminal 'echo yes')" = yes ]; then
 \$(printf \"\\033\")[2Jlog'" >out; is "a path's control characters" "$(LC_ALL=C tr -d '\n\40-\176\200-\377' <out | wc -c)" 0
 else echo "SKIPPED: what is shown on a terminal (wants script of util-linux)"; fi
 
-[ $failed = 0 ] && echo "$cases cases hold for $evlog" || echo "$failed of $cases cases failed"
-[ $failed = 0 ]
+told_cases
