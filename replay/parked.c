@@ -205,7 +205,10 @@ int evlog_each_parked(evlog *log, const char *name, int (*visit)(const evlog_par
 
 /* -------------------------------------------------------- retry and drop ---- */
 
-/* The changes that make `p` entries `r` ones, or take them away. */
+/*
+ * The changes that make `p` entries `r` ones, or take them away. Others may be faster: what is no
+ * longer there when they are made does not come back.
+ */
 static int change_one(const struct entry *entry, const char *name, int is_retry,
                       struct change ***end)
 {
@@ -225,6 +228,8 @@ static int change_one(const struct entry *entry, const char *name, int is_retry,
     }
     **end = away;
     away->next = back;
+    if (back)
+        back->is_instead = 1;
     *end = back ? &back->next : &away->next;
     return EVLOG_OK;
 }

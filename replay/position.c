@@ -274,10 +274,14 @@ static void count(struct position *position, int kind, int64_t more)
         position->state_count += (uint64_t)more;
 }
 
-static int make_change(struct env *env, struct writing *writing, const struct change *change)
+/* `*has_removed`: the change before took an entry away; then, whether this one did. */
+static int make_change(struct env *env, struct writing *writing, const struct change *change,
+                       int *has_removed)
 {
     int is_new = 0, result;
-    if (change->is_superseded)
+    int is_needless = change->is_superseded || (change->is_instead && !*has_removed);
+    *has_removed = 0;
+    if (is_needless)
         return EVLOG_OK;
     if (change->value) {
         result = env_put(env, change->key, change->key_size, change->value, change->value_size,
@@ -287,6 +291,7 @@ static int make_change(struct env *env, struct writing *writing, const struct ch
         return result;
     }
     result = env_delete(env, change->key, change->key_size);
+    *has_removed = result == EVLOG_OK;
     if (result == EVLOG_OK)
         count(&writing->position, change->key[0], -1);
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
@@ -307,13 +312,13 @@ static int check_counts(const struct writing *writing, const struct position *be
 static int fill(struct env *env, void *ctx)
 {
     struct writing *writing = ctx;
-    int result = read_base(env, writing);
+    int result = read_base(env, writing), has_removed = 0;
     struct position before = writing->position;
     if (result == EVLOG_OK && writing->edit)
         result = writing->edit(&writing->position, writing->ctx);
     for (const struct change *change = writing->changes; change && result == EVLOG_OK;
          change = change->next)
-        result = make_change(env, writing, change);
+        result = make_change(env, writing, change, &has_removed);
     if (result == EVLOG_OK)
         result = check_counts(writing, &before);
     writing->position.updated_us = now_us();

@@ -46,6 +46,7 @@ struct change {
     uint64_t tag;         /* with which commit it goes, see state.c */
     uint64_t number;      /* among all of its consumer: pending_add gives it */
     int is_superseded;    /* a later change of the same key is written with it */
+    int is_instead;       /* only when the one before it has taken an entry away */
     size_t key_size, value_size;
     unsigned char *key, *value; /* in the same block of memory; the value is sealed */
 };

@@ -1024,8 +1024,9 @@ typedef struct evlog_consumer_info {
     int64_t lag_us;           /* how long ago the first of these was logged */
     uint64_t replay_last_seq; /* up to here events are replays to it */
     int64_t created_us;
-    int64_t updated_us; /* its last commit */
-    uint64_t done_count, refused_count, skipped_count;
+    int64_t updated_us;  /* its last commit */
+    uint64_t done_count; /* calls that returned 0; by hand, of events that came again too */
+    uint64_t refused_count, skipped_count;
     uint64_t parked_count; /* on record, those that wait to be retried included */
     uint64_t retry_count;
     uint64_t state_count; /* keys */
