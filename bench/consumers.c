@@ -3,14 +3,15 @@
  *
  *   bench-consumers [ROUNDS] [DIRECTORY]
  *
- * How many events a second go through a consumer, without and with state, beside a plain replay of
- * the same log, which reads and checks as much; and beside what state costs at the least: raw LMDB, a
- * get and a put for each event, a commit for as many as a consumer commits (MDB_NOMETASYNC, as evlog does).
+ * How many events a second go through a consumer, without and with state, beside a plain replay
+ * of the same log, which reads and checks as much; and beside what state costs at the least:
+ * raw LMDB, a get and a put for each event, a commit for as many as a consumer commits
+ * (MDB_NOMETASYNC, as evlog does).
  *
- * How long it takes from sending to a waiting consumer, in the same process and in another, beside a
- * bare futex between two threads and two processes in the same run. The clock starts before the
- * send (of a fast log), so the time of the append is in it; that alone is told too. Ratios of times: above 1,
- * evlog takes longer. It stops by itself, after half a minute.
+ * How long it takes from sending to a waiting consumer, in the same process and in another,
+ * beside a bare futex between two threads and two processes in the same run. The clock starts
+ * before the send (of a fast log), so the time of the append is in it; that alone is told too.
+ * Ratios of times: above 1, evlog takes longer. It stops by itself, after half a minute.
  */
 #include <limits.h>
 #include <linux/futex.h>

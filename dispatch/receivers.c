@@ -15,9 +15,9 @@
  *    struct evlog_sent. The last to let go frees.
  * 2. A change either makes all new lists or leaves everything as it was.
  * 3. A late receiver (replay/late.c) is connected from its beginning but gets nothing from
- *    sends while it catches up: a send that passes it by leaves its seq in `missed`, under the lock,
- *    and it may only go live, under the lock, when it has had that one from the log. So whatever was
- *    sent is handed to it by the log or by its send, and never by both.
+ *    sends while it catches up: a send that passes it by leaves its seq in `missed`, under the
+ *    lock, and it may only go live, under the lock, when it has had that one from the log. So
+ *    whatever was sent is handed to it by the log or by its send, and never by both.
  */
 #include "receivers.h"
 

@@ -28,7 +28,10 @@ evlog_schema *schema_new(void);
 /* 1 when a record or field can be called so in Avro. */
 int schema_is_name(const char *name, size_t size);
 
-/* Whether the fallback of a field of class `owner` is a value of it. EVLOG_INVALID, EVLOG_NOMEM. */
+/*
+ * Whether the fallback of a field of class `owner` is a value of it. EVLOG_INVALID,
+ * EVLOG_NOMEM.
+ */
 int schema_check_fallback(const char *owner, const evlog_field *field);
 
 #endif

@@ -1,15 +1,15 @@
 /*
  * Opening and closing a consumer.
  *
- * A consumer is an entry in state.mdb (position.c) and, while a process has it, a claim on its slot
- * in the file `shared` (store/shared.c). Claims of one process do not exclude each other,
- * so the log has a list of those open here. An open consumer counts as a call under way: the log
- * is not closed before it.
+ * A consumer is an entry in state.mdb (position.c) and, while a process has it, a claim on its
+ * slot in the file `shared` (store/shared.c). Claims of one process do not exclude each other,
+ * so the log has a list of those open here. An open consumer counts as a call under way: the
+ * log is not closed before it.
  *
  * What is kept of the event at the checkpoint is its chain. When the log has another event
  * there, or none, it is not the log whose events were dealt with (a power cut took them from an
- * EVLOG_FAST log, and new ones have come since): going on would pass over events that nobody has had. So
- * that is refused, and named.
+ * EVLOG_FAST log, and new ones have come since): going on would pass over events that nobody
+ * has had. So that is refused, and named.
  */
 #include "consumer.h"
 

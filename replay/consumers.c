@@ -1,8 +1,8 @@
 /*
  * Consumers from outside: what they are, and moving, pausing and removing them.
  *
- * Reading takes nothing but a look. Moving a consumer and removing it want its claim, so that nobody is
- * at work with it; pausing does not: who has it sees it soon (poll.c).
+ * Reading takes nothing but a look. Moving a consumer and removing it want its claim, so that
+ * nobody is at work with it; pausing does not: who has it sees it soon (poll.c).
  */
 #include <inttypes.h>
 #include <msgpack.h>

@@ -1,17 +1,18 @@
 /*
  * Connecting, and late receivers: history first, then live.
  *
- * A late receiver is connected before its history is read, in a state in which sends pass it by and leave
- * word of it (dispatch/receivers.c, invariant 3). This thread reads the log for it, piece by piece, up
- * to the head, until the head it has come to is no less than any seq that passed it by; then,
- * in one step with looking, it goes live. Sends that come after that step have a greater seq and
- * are handed over by their sender; of those that were appended before, the log has given it all.
+ * A late receiver is connected before its history is read, in a state in which sends pass it by
+ * and leave word of it (dispatch/receivers.c, invariant 3). This thread reads the log for it,
+ * piece by piece, up to the head, until the head it has come to is no less than any seq that
+ * passed it by; then, in one step with looking, it goes live. Sends that come after that step
+ * have a greater seq and are handed over by their sender; of those that were appended before,
+ * the log has given it all.
  *
- * Nothing is held while the receiver runs, so it may do what any receiver may. What it sends itself
- * meanwhile comes to it from the log in turn, and not inside its call.
+ * Nothing is held while the receiver runs, so it may do what any receiver may. What it sends
+ * itself meanwhile comes to it from the log in turn, and not inside its call.
  *
- * Cost: that of a replay of one signal's events; a send passes a receiver that catches up by taking
- * the log's lock once.
+ * Cost: that of a replay of one signal's events; a send passes a receiver that catches up by
+ * taking the log's lock once.
  */
 #include <string.h>
 

@@ -1,11 +1,12 @@
 /*
  * Parked events: on record as not done, for one consumer each.
  *
- * An event is parked by the consumer, in the transaction of the checkpoint that passes it (poll.c). It is
- * one of two entries (position.c): `p`, or `r` when somebody has asked for it to be
- * retried. Who has the consumer takes the `r` entries up with its next poll; before it hands
- * one out it makes it a `p` again, so that an event that kills its process does so once, and is
- * parked then. What was lost, being damaged or trimmed away, is on the same record, as a range.
+ * An event is parked by the consumer, in the transaction of the checkpoint that passes it
+ * (poll.c). It is one of two entries (position.c): `p`, or `r` when somebody has asked for it
+ * to be retried. Who has the consumer takes the `r` entries up with its next poll; before it
+ * hands one out it makes it a `p` again, so that an event that kills its process does so once,
+ * and is parked then. What was lost, being damaged or trimmed away, is on the same record, as a
+ * range.
  */
 #include <inttypes.h>
 #include <msgpack.h>
@@ -289,7 +290,10 @@ static int change_seq(evlog *log, const char *name, int kind, int is_retry, uint
     return result;
 }
 
-/* For seq 0 all. Those that wait already to be retried can be dropped, and not be retried twice. */
+/*
+ * For seq 0 all. Those that wait already to be retried can be dropped, and not be retried
+ * twice.
+ */
 static int change(evlog *log, const char *name, int is_retry, uint64_t seq, uint64_t *count)
 {
     struct position position;

@@ -1,23 +1,18 @@
 /*
- * A consumer at work: which event is next, handing it out, what its failure means, and the
- * checkpoint.
+ * A consumer at work: which event is next, handing it out, and what its failure means.
  *
- * Events come from the log in batches (store/reader.c) and are dealt with one by one, in order: passed
- * over when they are not wanted, handed out, or, when that has failed too often, parked or skipped.
- * `place` is the last seq dealt with. The checkpoint follows it, or, when acknowledging is
- * by hand, the last acknowledged; it is written every so many events, after a while, and
- * always before waiting.
+ * Events come from the log in batches (store/reader.c) and are dealt with one by one, in order:
+ * passed over when they are not wanted, handed out, or, when that has failed too often, parked
+ * or skipped. `place` is the last seq dealt with, which the checkpoint follows (checkpoint.c).
  *
- * 1. The checkpoint passes an event only when it is done, parked, skipped, lost, or not wanted; what is
- *    written with it (state, parked) is of the events it passes (state.c).
+ * 1. The checkpoint passes an event only when it is done, parked, skipped, lost, or not wanted;
+ *    what is written with it (state, parked) is of the events it passes (state.c).
  * 2. What may have been handed out and is not passed by the checkpoint is known from the mark
  *    that earlier holders left (store/shared.c). Such events say that they come again. The
- *    checkpoint is written just before and after the one in whose receiver a process died: so if it
- *    is the one that kills, it is met alone, and its deaths are counted.
+ *    checkpoint is written just before and after the one in whose receiver a process died: so
+ *    if it is the one that kills, it is met alone, and its deaths are counted.
  * 3. Nothing is held while a receiver runs. Of what it is given nothing changes when it polls,
  *    which is refused, or acknowledges.
- * 4. A failed commit loses nothing: what was to be written stays, and the next poll tries it before
- *    it hands out more.
  *
  * Waiting. With nothing to do it takes a ticket, looks once more, and sleeps until some process
  * commits. For its own times (the next attempt, the pace) it sleeps on a word of its own, so that
@@ -37,119 +32,22 @@
 #include "consumer.h"
 #include "error.h"
 #include "event.h"
+#include "poll.h"
 #include "receivers.h"
 
 #define BATCH 1024
-#define COMMIT_AFTER_US 100000 /* an event that was handed out is not uncommitted for longer */
-#define PASS_AFTER_US 1000000  /* nor is passing over unwanted ones, with nothing more to do */
-#define PASS_COUNT 16384       /* nor for more of them */
-#define PENDING_SIZE ((size_t)1 << 20)
-#define REFRESH_US 100000 /* how soon a pause is noticed */
-#define SENTENCE_SIZE (EVLOG_PARKED_ERROR_SIZE_MAX + 1)
+#define PASS_AFTER_US 1000000 /* nor is passing over unwanted ones, with nothing more to do */
+#define REFRESH_US 100000     /* how soon a pause is noticed */
 
 /* What a step comes to, besides EVLOG_OK, one thing dealt with, and the errors. */
 enum { NOTHING = 1, LATER = 2 };
 
-struct poll {
-    evlog_consumer *consumer;
-    uint64_t limit, count;
-    int64_t deadline_us; /* of pace_now_us */
-    evlog_receiver *receiver;
-    void *ctx;
-};
-
-static void tell(const evlog_consumer *consumer, int kind, uint64_t first, uint64_t last,
-                 const char *text)
+void poll_tell(const evlog_consumer *consumer, int kind, uint64_t first, uint64_t last,
+               const char *text)
 {
     evlog_notice notice = {.kind = kind, .first_seq = first, .last_seq = last, .text = text};
     if (consumer->options.notice)
         consumer->options.notice(&notice, consumer->options.notice_ctx);
-}
-
-/* ---------------------------------------------------------- the checkpoint ---- */
-
-/* Where the checkpoint may be. */
-static uint64_t done_seq(const evlog_consumer *consumer)
-{
-    if (!consumer->options.ack_by_hand)
-        return consumer->place;
-    if (consumer->acked < consumer->out || consumer->acked > consumer->place)
-        return consumer->acked;
-    return consumer->place;
-}
-
-/* The chain of an event, 0 when it cannot be read. */
-static uint64_t chain_of(const evlog_consumer *consumer, uint64_t seq)
-{
-    struct reader reader = {.events = NULL};
-    uint64_t chain = 0;
-    if (seq == consumer->place)
-        return consumer->chain;
-    if (seq && reader_read(&reader, consumer->log->store, seq, seq, 1) == EVLOG_OK)
-        chain = reader.events[0].record.chain;
-    reader_free(&reader);
-    return chain;
-}
-
-/* The consumer's own part of its entry. */
-struct advance {
-    const evlog_consumer *consumer;
-    uint64_t checkpoint, chain;
-};
-
-static int advance(struct position *position, void *ctx)
-{
-    const struct advance *to = ctx;
-    position->checkpoint = to->checkpoint;
-    position->chain = to->chain;
-    position->done_count += to->consumer->done_count;
-    position->refused_count += to->consumer->refused_count;
-    position->skipped_count += to->consumer->skipped_count;
-    return EVLOG_OK;
-}
-
-int consumer_commit(evlog_consumer *consumer)
-{
-    uint64_t done = done_seq(consumer);
-    struct change *changes =
-        pending_take(&consumer->pending, 2 * done + !consumer->owed, consumer->held);
-    consumer->must_commit = 0;
-    if (!changes && done == consumer->position.checkpoint)
-        return EVLOG_OK;
-    struct advance to = {
-        .consumer = consumer, .checkpoint = done, .chain = chain_of(consumer, done)};
-    int result = position_write(consumer->log->store, consumer->name, advance, &to, changes,
-                                &consumer->position);
-    if (result) {
-        pending_back(&consumer->pending, changes);
-        consumer->must_commit = 1;
-        return result;
-    }
-    changes_free(changes);
-    consumer->done_count = consumer->refused_count = consumer->skipped_count = 0;
-    consumer->uncommitted_count = 0;
-    consumer->committed_us = pace_now_us();
-    return EVLOG_OK;
-}
-
-/* Just before or just after the event in whose receiver an earlier process died. */
-static int is_beside_death(const evlog_consumer *consumer)
-{
-    return consumer->mark.inside &&
-           (consumer->place + 1 == consumer->mark.seq || consumer->place == consumer->mark.seq);
-}
-
-static int commit_when_due(evlog_consumer *consumer)
-{
-    int is_due = is_beside_death(consumer) ||
-                 consumer->uncommitted_count >= consumer->options.commit_every ||
-                 consumer->pending.size > PENDING_SIZE ||
-                 consumer->place - consumer->position.checkpoint > PASS_COUNT;
-    if (consumer->options.ack_by_hand)
-        return EVLOG_OK;
-    if (!is_due && consumer->uncommitted_count > 0)
-        is_due = pace_now_us() - consumer->uncommitted_since_us > COMMIT_AFTER_US;
-    return is_due ? consumer_commit(consumer) : EVLOG_OK;
 }
 
 /* ------------------------------------------------------------- handing out ---- */
@@ -180,14 +78,14 @@ static int call_connected(evlog_consumer *consumer, const evlog_event *event, in
 }
 
 /* Whom changes belong to that are made outside of an event's turn. */
-static uint64_t last_tag(const evlog_consumer *consumer)
+uint64_t poll_last_tag(const evlog_consumer *consumer)
 {
     return consumer->options.ack_by_hand ? 2 * consumer->out + 1 : 0;
 }
 
 /* Calls whoever is to be called. What the receiver returned, and in `why` what it said. */
-static int call(struct poll *poll, const struct reader_event *read, uint32_t attempt,
-                uint64_t tag, char *why)
+int poll_call(struct poll *poll, const struct reader_event *read, uint32_t attempt, uint64_t tag,
+              char *why)
 {
     evlog_consumer *consumer = poll->consumer;
     const char *sentence = "";
@@ -208,7 +106,7 @@ static int call(struct poll *poll, const struct reader_event *read, uint32_t att
         snprintf(why, SENTENCE_SIZE, "%s", sentence);
     if (result && !*why)
         snprintf(why, SENTENCE_SIZE, "the receiver returned %d", result);
-    consumer->tag = last_tag(consumer);
+    consumer->tag = poll_last_tag(consumer);
     return result;
 }
 
@@ -223,31 +121,24 @@ static int move_on(evlog_consumer *consumer, const struct record *record, int wa
     consumer->seq = 0;
     if (was_handed && consumer->uncommitted_count++ == 0)
         consumer->uncommitted_since_us = pace_now_us();
-    return commit_when_due(consumer);
+    return checkpoint_when_due(consumer);
 }
 
-static int64_t wall_clock_us(void)
+int64_t poll_wall_clock_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Puts an event, or a range that is lost, on record; committed by the caller. `tag`: see state.c. */
-static int put_on_record(evlog_consumer *consumer, int kind, const evlog_parked *parked,
-                         uint64_t tag)
+/*
+ * Puts an event, or a range that is lost, on record; committed by the caller. `tag`: see
+ * state.c.
+ */
+int poll_put_on_record(evlog_consumer *consumer, int kind, const evlog_parked *parked,
+                       uint64_t tag)
 {
     struct change *change = parked_new(consumer->name, kind, parked, tag);
-    if (!change)
-        return error_nomem();
-    pending_add(&consumer->pending, change);
-    return EVLOG_OK;
-}
-
-static int take_off_record(evlog_consumer *consumer, int kind, uint64_t seq, uint64_t tag)
-{
-    struct key key = position_seq_key(kind, consumer->name, seq);
-    struct change *change = change_new(&key, NULL, 0, tag);
     if (!change)
         return error_nomem();
     pending_add(&consumer->pending, change);
@@ -259,12 +150,12 @@ static int park(evlog_consumer *consumer, const struct record *record, const cha
     evlog_parked parked = {.seq = record->seq,
                            .last_seq = record->seq,
                            .attempt_count = consumer->attempt,
-                           .time_us = wall_clock_us(),
+                           .time_us = poll_wall_clock_us(),
                            .error = why};
-    int result = put_on_record(consumer, KIND_PARKED, &parked, 0);
+    int result = poll_put_on_record(consumer, KIND_PARKED, &parked, 0);
     if (result)
         return result;
-    tell(consumer, EVLOG_NOTICE_PARKED, record->seq, record->seq, why);
+    poll_tell(consumer, EVLOG_NOTICE_PARKED, record->seq, record->seq, why);
     result = move_on(consumer, record, 1);
     return result ? result : consumer_commit(consumer);
 }
@@ -279,7 +170,7 @@ static int give_up(evlog_consumer *consumer, const struct record *record, const 
                          consumer->name, record->seq, why);
     case EVLOG_FAILURE_SKIP:
         consumer->skipped_count++;
-        tell(consumer, EVLOG_NOTICE_SKIPPED, record->seq, record->seq, why);
+        poll_tell(consumer, EVLOG_NOTICE_SKIPPED, record->seq, record->seq, why);
         return move_on(consumer, record, 1);
     default:
         return park(consumer, record, why);
@@ -361,7 +252,7 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
                                            .attempt = consumer->attempt,
                                            .inside = deaths + 1});
     uint64_t before = consumer->pending.number;
-    int result = call(poll, read, consumer->attempt, 2 * record->seq, why);
+    int result = poll_call(poll, read, consumer->attempt, 2 * record->seq, why);
     shared_mark_leave(shared, slot);
     pace_handed(&consumer->pace);
     if (result) {
@@ -372,7 +263,7 @@ static int hand_out(struct poll *poll, const struct reader_event *read)
     }
     consumer->done_count++;
     consumer->out = record->seq;
-    consumer->tag = last_tag(consumer);
+    consumer->tag = poll_last_tag(consumer);
     poll->count++;
     return move_on(consumer, record, 1);
 }
@@ -392,161 +283,6 @@ static int deal_with(struct poll *poll)
     return hand_out(poll, read);
 }
 
-/* ------------------------------------------------------------ parked events ---- */
-
-/*
- * What became of the seqs up to `last` of what was retried: they are on record again, or off it,
- * with what was put. Of a range that was lost the rest is retried next.
- */
-static int settle_retry(evlog_consumer *consumer, const evlog_parked *parked, uint64_t last,
-                        const char *why)
-{
-    evlog_parked part = *parked, rest = *parked;
-    uint64_t tag = why ? 0 : last_tag(consumer);
-    part.last_seq = last;
-    part.error = why;
-    rest.seq = last + 1;
-    rest.attempt_count = parked->attempt_count - 1;
-    rest.error = "lost, and not retried yet";
-    int result = why ? put_on_record(consumer, KIND_PARKED, &part, 0)
-                     : take_off_record(consumer, KIND_PARKED, parked->seq, tag);
-    if (result == EVLOG_OK && rest.seq <= rest.last_seq) {
-        rest.is_lost = 1;
-        result = put_on_record(consumer, KIND_RETRY, &rest, tag);
-    }
-    if (why)
-        tell(consumer, part.is_lost ? EVLOG_NOTICE_LOST : EVLOG_NOTICE_PARKED, part.seq,
-             part.last_seq, why);
-    return result ? result : consumer_commit(consumer);
-}
-
-/* It is parked as if it had failed before it is handed out, in case the process dies in it. */
-static int begin_retry(evlog_consumer *consumer, evlog_parked *parked)
-{
-    parked->attempt_count++;
-    parked->time_us = wall_clock_us();
-    parked->error = consumer->options.ack_by_hand ? "it was retried, and not acknowledged"
-                                                  : "it was retried, and the process died";
-    uint64_t before = consumer->pending.number;
-    int result = take_off_record(consumer, KIND_RETRY, parked->seq, 0);
-    if (result == EVLOG_OK)
-        result = put_on_record(consumer, KIND_PARKED, parked, 0);
-    if (result == EVLOG_OK)
-        result = consumer_commit(consumer);
-    if (result)
-        pending_cut(&consumer->pending, before); /* it waits for its retry still */
-    return result;
-}
-
-static int hand_out_again(struct poll *poll, evlog_parked *parked,
-                          const struct reader_event *read)
-{
-    evlog_consumer *consumer = poll->consumer;
-    char why[SENTENCE_SIZE];
-    uint64_t before = consumer->held = consumer->pending.number, owed = consumer->owed;
-    if (consumer->options.ack_by_hand)
-        consumer->owed = parked->seq; /* unless it acknowledges it inside */
-    int result = call(poll, read, parked->attempt_count, last_tag(consumer), why);
-    consumer->held = UINT64_MAX;
-    poll->count++;
-    if (result) {
-        pending_cut(&consumer->pending, before);
-        consumer->owed = owed;
-        parked->is_lost = 0;
-        return settle_retry(consumer, parked, parked->seq, why);
-    }
-    consumer->done_count++;
-    return settle_retry(consumer, parked, parked->seq, NULL);
-}
-
-/*
- * Reads the first event of what is retried. EVLOG_DAMAGED also when it is no longer there; up to
- * `*last` nothing can be had then.
- */
-static int read_parked(struct reader *reader, struct store *store, const evlog_parked *parked,
-                       uint64_t *last)
-{
-    uint64_t first, head, seq = parked->seq;
-    int result = store_bounds(store, &first, &head);
-    *last = parked->last_seq;
-    if (result)
-        return result;
-    if (seq < first || seq > head) {
-        if (first > seq && first <= *last)
-            *last = first - 1;
-        return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": it is no longer in the log", seq);
-    }
-    result = reader_read(reader, store, seq, *last < head ? *last : head, 1);
-    if (result == EVLOG_DAMAGED && reader->next <= head)
-        *last = reader->next - 1;
-    return result;
-}
-
-/* 1 when an event of a range that was lost would have been passed in its turn. */
-static int is_unwanted(evlog_consumer *consumer, const evlog_parked *parked,
-                       const struct reader_event *read)
-{
-    if (!parked->is_lost)
-        return 0;
-    if (!filter_wants(&consumer->filter, read->type))
-        return 1;
-    if (consumer->options.replay != EVLOG_REPLAY_REFUSE ||
-        read->record.seq > consumer->position.replay_last_seq)
-        return 0;
-    consumer->refused_count++;
-    return 1;
-}
-
-static int retry_one(struct poll *poll, evlog_parked *parked)
-{
-    evlog_consumer *consumer = poll->consumer;
-    struct reader reader = {.events = NULL};
-    char why[SENTENCE_SIZE];
-    uint64_t last;
-    int read = read_parked(&reader, consumer->log->store, parked, &last);
-    int result = read == EVLOG_DAMAGED ? EVLOG_OK : read;
-    snprintf(why, sizeof why, "%s", evlog_errmsg());
-    if (result == EVLOG_OK)
-        result = begin_retry(consumer, parked);
-    if (result == EVLOG_OK && read)
-        result = settle_retry(consumer, parked, last, why);
-    else if (result == EVLOG_OK && is_unwanted(consumer, parked, &reader.events[0]))
-        result = settle_retry(consumer, parked, parked->seq, NULL);
-    else if (result == EVLOG_OK)
-        result = hand_out_again(poll, parked, &reader.events[0]);
-    reader_free(&reader);
-    return result;
-}
-
-/*
- * By hand they come when all that was handed out is acknowledged: so it is known which
- * acknowledgement means them, and none comes in its turn once more, having been parked ahead
- * of the checkpoint.
- */
-static int is_retry_due(const evlog_consumer *consumer)
-{
-    if (consumer->options.ack_by_hand && consumer->acked < consumer->out)
-        return 0;
-    const struct position *position = &consumer->position;
-    return position->retry_count > 0 && (position->retry_count != consumer->no_retry_count ||
-                                         position->checkpoint != consumer->no_retry_at);
-}
-
-/* Takes up the first parked event that is to be retried, if it is due. */
-static int retry(struct poll *poll)
-{
-    evlog_consumer *consumer = poll->consumer;
-    evlog_parked parked;
-    int result = parked_next_retry(consumer->log->store, consumer->name, &parked);
-    if (result == EVLOG_OK && parked.seq <= consumer->position.checkpoint)
-        return retry_one(poll, &parked);
-    if (result && result != EVLOG_NOTFOUND)
-        return result;
-    consumer->no_retry_count = consumer->position.retry_count;
-    consumer->no_retry_at = consumer->position.checkpoint;
-    return EVLOG_OK;
-}
-
 /* --------------------------------------------------------------- more events ---- */
 
 /* Events that cannot be had: told, on record, and passed. */
@@ -555,14 +291,14 @@ static int lose(evlog_consumer *consumer, uint64_t last, const char *text)
     char why[SENTENCE_SIZE];
     evlog_parked parked = {.seq = consumer->place + 1,
                            .last_seq = last,
-                           .time_us = wall_clock_us(),
+                           .time_us = poll_wall_clock_us(),
                            .is_lost = 1,
                            .error = why};
     snprintf(why, sizeof why, "%s", text);
-    int result = put_on_record(consumer, KIND_PARKED, &parked, 0);
+    int result = poll_put_on_record(consumer, KIND_PARKED, &parked, 0);
     if (result)
         return result;
-    tell(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);
+    poll_tell(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);
     consumer->place = last;
     consumer->chain = 0;
     return consumer_commit(consumer);
@@ -579,7 +315,7 @@ static int read_more(evlog_consumer *consumer)
         return result ? result : NOTHING;
     if (consumer->is_caught_up && head - consumer->place > consumer->options.behind_count) {
         consumer->is_caught_up = 0;
-        tell(consumer, EVLOG_NOTICE_FELL_BEHIND, consumer->place, head, "");
+        poll_tell(consumer, EVLOG_NOTICE_FELL_BEHIND, consumer->place, head, "");
     }
     if (first > next)
         return lose(consumer, first - 1, "no longer in the log");
@@ -613,8 +349,8 @@ static int step(struct poll *poll)
         return result;
     if (consumer->position.is_paused)
         return NOTHING;
-    if (is_retry_due(consumer))
-        return retry(poll);
+    if (retry_is_due(consumer))
+        return retry_next(poll);
     if (consumer->at < consumer->reader.count)
         return deal_with(poll);
     return read_more(consumer);
@@ -656,9 +392,9 @@ static int wait_for_more(struct poll *poll)
         result = store_bounds(consumer->log->store, &first, &head);
     if (result || is_stopped(consumer))
         return result;
-    if (!consumer->position.is_paused && (head > consumer->place || is_retry_due(consumer)))
+    if (!consumer->position.is_paused && (head > consumer->place || retry_is_due(consumer)))
         return EVLOG_OK;
-    if (consumer->position.checkpoint < done_seq(consumer) && wait_us > PASS_AFTER_US)
+    if (consumer->position.checkpoint < checkpoint_may_be(consumer) && wait_us > PASS_AFTER_US)
         wait_us = PASS_AFTER_US; /* some were not wanted: settle() writes it down then */
     if (wait_us > 0)
         shared_wait(shared, ticket, wait_us);
@@ -671,7 +407,7 @@ static int settle(struct poll *poll)
     evlog_consumer *consumer = poll->consumer;
     if (!consumer->is_caught_up && !consumer->position.is_paused) {
         consumer->is_caught_up = 1;
-        tell(consumer, EVLOG_NOTICE_CAUGHT_UP, consumer->place, consumer->place, "");
+        poll_tell(consumer, EVLOG_NOTICE_CAUGHT_UP, consumer->place, consumer->place, "");
     }
     int has_waited = pace_now_us() - consumer->committed_us > PASS_AFTER_US;
     return consumer->uncommitted_count || has_waited ? consumer_commit(consumer) : EVLOG_OK;
@@ -690,7 +426,7 @@ static int run_poll(struct poll *poll)
         if (result == LATER) {
             result = EVLOG_OK;
             if (consumer->uncommitted_count)
-                result = commit_when_due(consumer);
+                result = checkpoint_when_due(consumer);
             if (!wait_until_due(poll))
                 break;
         } else if (result == NOTHING) {

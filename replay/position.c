@@ -11,9 +11,9 @@
  *
  * 1. One write transaction changes a consumer's place and all that goes with it: what was parked,
  *    what was retried, the state its events made. So after any crash these agree.
- * 2. Who has the consumer (store/shared.c) alone moves its checkpoint and its state. Anybody may pause
- *    it and mark parked events: so the entry is read again in each transaction, and only what
- *    is one's own is changed in it.
+ * 2. Who has the consumer (store/shared.c) alone moves its checkpoint and its state. Anybody
+ *    may pause it and mark parked events: so the entry is read again in each transaction, and
+ *    only what is one's own is changed in it.
  * 3. The counts in the entry are those of its `p` and `r`, `r` and `v` entries.
  *
  * Such a commit is flushed but for its meta page: a power cut may undo the last one, whole, and

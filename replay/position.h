@@ -21,7 +21,10 @@ struct position {
     uint64_t parked_count, retry_count, state_count; /* entries `p`, `r`, `v` */
 };
 
-/* Kinds of a consumer's entries. Key: the letter, the name, and for all but CONSUMER a NUL and more. */
+/*
+ * Kinds of a consumer's entries. Key: the letter, the name, and for all but CONSUMER a NUL and
+ * more.
+ */
 enum {
     KIND_CONSUMER = 'c',
     KIND_FILTER = 'f',

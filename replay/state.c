@@ -1,20 +1,21 @@
 /*
  * A consumer's state, and all that waits to be written with its checkpoint.
  *
- * User code never runs in a transaction: what a receiver puts is a change in memory, which belongs to
- * the event in hand, and the commit that passes that event writes it. Reading looks at the changes
- * first, the newest of a key in its bucket first, and then in the file, which nobody else writes for
- * this consumer.
+ * User code never runs in a transaction: what a receiver puts is a change in memory, which
+ * belongs to the event in hand, and the commit that passes that event writes it. Reading looks
+ * at the changes first, the newest of a key in its bucket first, and then in the file, which
+ * nobody else writes for this consumer.
  *
- * 1. Changes are in the order in which they were made, and numbered. A receiver that fails has its
- *    own cut off the end; they are told by their numbers, since it may have acknowledged what is before
- *    them. With acknowledgements by hand a commit takes those of the events acknowledged and
- *    leaves the rest.
- * 2. A change's `tag` says with which commit it goes: 2 * seq, with one that passes the event; 2 * seq
- *    + 1, with one that passes it when no retried event waits for its acknowledgement; 0, with the
- *    next, whatever that passes: what was parked.
+ * 1. Changes are in the order in which they were made, and numbered. A receiver that fails has
+ *    its own cut off the end; they are told by their numbers, since it may have acknowledged
+ *    what is before them. With acknowledgements by hand a commit takes those of the events
+ *    acknowledged and leaves the rest.
+ * 2. A change's `tag` says with which commit it goes: 2 * seq, with one that passes the event;
+ *    2 * seq + 1, with one that passes it when no retried event waits for its acknowledgement;
+ *    0, with the next, whatever that passes: what was parked.
  * 3. A key's changes are written in the order in which they were made. So what a parked event's
- *    retry puts, by hand, comes behind the last event handed out, on whose changes it may be built.
+ *    retry puts, by hand, comes behind the last event handed out, on whose changes it may be
+ *    built.
  *
  * Cost: a put is an allocation; a get that is not among the changes reads some pages of the file,
  * some microseconds. A consumer acknowledges often, so there are few changes.

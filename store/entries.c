@@ -10,8 +10,8 @@
  *
  * Reading goes through page.c and trusts no page; a value that is sound can be given to
  * msgpack-c. Lists are read in pieces, each in a snapshot of its own that is let go before
- * anybody sees them: an entry that comes or goes meanwhile may be in the list or not. Keys must grow from one
- * to the next, so a forged tree that leads in circles ends a list.
+ * anybody sees them: an entry that comes or goes meanwhile may be in the list or not. Keys must
+ * grow from one to the next, so a forged tree that leads in circles ends a list.
  */
 #include "entries.h"
 

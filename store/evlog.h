@@ -356,7 +356,10 @@ EVLOG_API int evlog_connect(evlog *log, evlog_signal *signal, const char *dispat
 EVLOG_API int evlog_disconnect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
                                evlog_receiver *receiver, void *ctx);
 
-/* 1 when an event sent here would reach a receiver, else 0 (Django: has_listeners; 0 after fork). */
+/*
+ * 1 when an event sent here would reach a receiver, else 0 (Django: has_listeners; 0 after
+ * fork).
+ */
 EVLOG_API int evlog_has_receivers(const evlog_signal *signal);
 
 /* -------------------------------------------------------------- sending ---- */
@@ -489,8 +492,9 @@ EVLOG_API int evlog_send_events(const evlog_sending *sends, size_t count,
  * and of content libraries LIBRARY_KEY (lib:org:slug), LIBRARY_USAGE_KEY (lb:org:slug:type:id),
  * COLLECTION_KEY (lib-collection:org:slug:id), CONTAINER_KEY (lct:org:slug:type:id).
  *
- * LIST and MAP take any kind, NULLABLE too, and may be inside each other; a list of lists is LISTS(kind), a map of maps
- * MAPS(kind). The inner ones, and those that are NULLABLE, are evlog_list and evlog_map.
+ * LIST and MAP take any kind, NULLABLE too, and may be inside each other; a list of lists is
+ * LISTS(kind), a map of maps MAPS(kind). The inner ones, and those that are NULLABLE, are
+ * evlog_list and evlog_map.
  *
  * DEFAULT(kind, json)   the Avro default: the data may leave the field out. null is that of
  *                       every NULLABLE.
@@ -871,10 +875,10 @@ EVLOG_API void evlog_event_free(evlog_event *event);
 
 /*
  * Waits until the log has an event after `seq`, whoever sends it, for `timeout_ms` at most
- * (negative: for ever). `*last_seq` is the last event there is: no greater than `seq` when
- * the time was up, or for no reason now and then. Costs nothing while it waits; wakes some microseconds
- * after the commit. (A read_only log in a directory that this process cannot write to is
- * looked at 50 times a second instead.) EVLOG_BUSY, EVLOG_IO.
+ * (negative: for ever). `*last_seq` is the last event there is: no greater than `seq` when the
+ * time was up, or for no reason now and then. Costs nothing while it waits; wakes some
+ * microseconds after the commit. (A read_only log in a directory that this process cannot write
+ * to is looked at 50 times a second instead.) EVLOG_BUSY, EVLOG_IO.
  */
 EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq);
 
@@ -885,12 +889,11 @@ EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t 
  * seq it is done with. It hears what every process sends, each event in log order, from where it
  * began and across restarts and crashes.
  *
- * At least once: an event is done when its receiver has returned 0, or when it was acknowledged by
- * hand. Checkpoints are written for up to commit_every events together, and when there is
- * nothing more to do; what was not written when the process dies comes again, and
- * its `attempt` says so. Exactly once, for state that is kept here: evlog_state_put and the
- * checkpoint are one transaction, so after any crash the state is that of the
- * events up to the checkpoint.
+ * At least once: an event is done when its receiver has returned 0, or when it was acknowledged
+ * by hand. Checkpoints are written for up to commit_every events together, and when there is
+ * nothing more to do; what was not written when the process dies comes again, and its `attempt`
+ * says so. Exactly once, for state that is kept here: evlog_state_put and the checkpoint are
+ * one transaction, so after any crash the state is that of the events up to the checkpoint.
  *
  * is_replay of an event from a consumer: it was in the log before the consumer was
  * made, or last reset. What came while it was not running is no replay.
@@ -959,26 +962,28 @@ EVLOG_API int evlog_consumer_open(evlog *log, const char *name,
                                   evlog_consumer **consumer);
 
 /*
- * Writes the checkpoint and frees the consumer and its claim, whatever it returns. The failure of
- * that last commit: what it held comes again. EVLOG_BUSY, and nothing is done: inside its own receiver.
+ * Writes the checkpoint and frees the consumer and its claim, whatever it returns. The failure
+ * of that last commit: what it held comes again. EVLOG_BUSY, and nothing is done: inside its
+ * own receiver.
  */
 EVLOG_API int evlog_consumer_close(evlog_consumer *consumer);
 
 /*
- * Hands out at most `limit` events (0: as many as there are), and returns when it has, or when there
- * are no more and it has handed out some; else it waits up to `timeout_ms` (negative: for ever) for
- * the first. `receiver` NULL: to the receivers connected in this process to each
- * event's signal, in their order; one that fails fails the event, and an event without any is done.
- * `*count` (or NULL) is set always: the events that were handed out.
+ * Hands out at most `limit` events (0: as many as there are), and returns when it has, or when
+ * there are no more and it has handed out some; else it waits up to `timeout_ms` (negative: for
+ * ever) for the first. `receiver` NULL: to the receivers connected in this process to each
+ * event's signal, in their order; one that fails fails the event, and an event without any is
+ * done. `*count` (or NULL) is set always: the events that were handed out.
  *
- * An event whose receiver fails is tried again after a while, up to attempt_max times, and then as
- * on_failure says. Events that are lost are told by the notice and put on record like parked ones.
- * Parked events that are to be retried (evlog_parked_retry) come first, and are done when the receiver
- * returns 0, by hand too.
+ * An event whose receiver fails is tried again after a while, up to attempt_max times, and then
+ * as on_failure says. Events that are lost are told by the notice and put on record like parked
+ * ones. Parked events that are to be retried (evlog_parked_retry) come before what is new; by
+ * hand they stay on record until they are acknowledged.
  *
- * EVLOG_OK also when there was nothing, when it is paused, and when it was stopped. EVLOG_RECEIVER: with
- * EVLOG_FAILURE_STOP. EVLOG_LIMIT: EVLOG_PARKED_MAX. EVLOG_BUSY: inside its own receiver, or no reader
- * slot is free. EVLOG_FULL, EVLOG_IO: the checkpoint could not be written; the next poll tries again.
+ * EVLOG_OK also when there was nothing, when it is paused, and when it was stopped.
+ * EVLOG_RECEIVER: with EVLOG_FAILURE_STOP. EVLOG_LIMIT: EVLOG_PARKED_MAX. EVLOG_BUSY: inside
+ * its own receiver, or no reader slot is free. EVLOG_FULL, EVLOG_IO: the checkpoint could not
+ * be written; the next poll tries again.
  */
 EVLOG_API int evlog_consumer_poll(evlog_consumer *consumer, uint64_t limit, int64_t timeout_ms,
                                   evlog_receiver *receiver, void *ctx, uint64_t *count);
@@ -987,28 +992,30 @@ EVLOG_API int evlog_consumer_poll(evlog_consumer *consumer, uint64_t limit, int6
 EVLOG_API int evlog_consumer_run(evlog_consumer *consumer, evlog_receiver *receiver, void *ctx);
 
 /*
- * Makes the poll or run under way return after the event it is at, or else the next one at once.
- * From any thread, and from a signal handler; not once evlog_consumer_close has begun, which waits for
- * those that are under way.
+ * Makes the poll or run under way return after the event it is at, or else the next one at
+ * once. From any thread, and from a signal handler; not once evlog_consumer_close has begun,
+ * which waits for those that are under way.
  */
 EVLOG_API void evlog_consumer_stop(evlog_consumer *consumer);
 
 /*
- * Acknowledges all events up to `seq`, and returns when that is written. For consumers with ack_by_hand, also
- * inside the receiver. EVLOG_INVALID: `seq` was not handed out yet. Acknowledging again is EVLOG_OK.
- * A parked event that was retried is acknowledged by its own seq or any greater one; several
- * together by that of the last. Until then it is on record.
+ * Acknowledges all events up to `seq`, and returns when that is written. For consumers with
+ * ack_by_hand, also inside the receiver. EVLOG_INVALID: `seq` was not handed out yet.
+ * Acknowledging again is EVLOG_OK. A parked event that was retried is acknowledged by its own
+ * seq or any greater one; several together by that of the last. Until then it is on record.
  */
 EVLOG_API int evlog_consumer_ack(evlog_consumer *consumer, uint64_t seq);
 
 /*
- * A consumer's state: small values by key, which are its own. What a receiver puts is
- * seen by evlog_state_get at once, and becomes lasting in one transaction with the checkpoint
- * that passes its event; a receiver that fails has put nothing. A value that was got is valid until the next call for
- * this consumer. Keys are bytes, 1 to EVLOG_STATE_KEY_SIZE_MAX. On the consumer's thread.
+ * A consumer's state: small values by key, which are its own. What a receiver puts is seen by
+ * evlog_state_get at once, and becomes lasting in one transaction with the checkpoint that
+ * passes its event; a receiver that fails has put nothing. A value that was got is valid until
+ * the next call for this consumer. Keys are bytes, 1 to EVLOG_STATE_KEY_SIZE_MAX. On the
+ * consumer's thread.
  *
- * EVLOG_NOTFOUND: no such key (get, delete). EVLOG_LIMIT: the sizes in evlog.h, or, by hand, more than
- * EVLOG_STATE_PENDING_MAX not acknowledged. (EVLOG_STATE_COUNT_MAX is met when it is written.)
+ * EVLOG_NOTFOUND: no such key (get, delete). EVLOG_LIMIT: the sizes in evlog.h, or, by hand,
+ * more than EVLOG_STATE_PENDING_MAX not acknowledged. (EVLOG_STATE_COUNT_MAX is met when it is
+ * written.)
  */
 EVLOG_API int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size,
                               const void **value, size_t *value_size);
@@ -1038,14 +1045,18 @@ typedef struct evlog_consumer_info {
 } evlog_consumer_info;
 
 /*
- * Calls `visit` for each consumer, in the order of their names, until it returns other than 0, and
- * returns that, or EVLOG_OK. The info is valid inside the call. With a name: only for that one, or EVLOG_NOTFOUND.
+ * Calls `visit` for each consumer, in the order of their names, until it returns other than 0,
+ * and returns that, or EVLOG_OK. The info is valid inside the call. With a name: only for that
+ * one, or EVLOG_NOTFOUND.
  */
 EVLOG_API int evlog_each_consumer(evlog *log, const char *name,
                                   int (*visit)(const evlog_consumer_info *info, void *ctx),
                                   void *ctx);
 
-/* Takes a consumer away, with its parked events and its state. EVLOG_NOTFOUND; EVLOG_BUSY: a process has it. */
+/*
+ * Takes a consumer away, with its parked events and its state. EVLOG_NOTFOUND; EVLOG_BUSY: a
+ * process has it.
+ */
 EVLOG_API int evlog_consumer_remove(evlog *log, const char *name);
 
 /* What evlog_consumer_reset does. */
@@ -1057,15 +1068,18 @@ typedef struct evlog_reset {
 } evlog_reset;
 
 /*
- * Puts a consumer somewhere else: the event of `start` is its next. Its state is dropped, since it is
- * that of other events, and parked events after the new checkpoint, since they come again. All
- * that is in the log now is a replay to it. With dry_run it only tells, in `reset` (or NULL), what it would do.
- * EVLOG_NOTFOUND, EVLOG_BUSY, EVLOG_INVALID.
+ * Puts a consumer somewhere else: the event of `start` is its next. Its state is dropped, since
+ * it is that of other events, and parked events after the new checkpoint, since they come
+ * again. All that is in the log now is a replay to it. With dry_run it only tells, in `reset`
+ * (or NULL), what it would do. EVLOG_NOTFOUND, EVLOG_BUSY, EVLOG_INVALID.
  */
 EVLOG_API int evlog_consumer_reset(evlog *log, const char *name, const evlog_start *start,
                                    int dry_run, evlog_reset *reset);
 
-/* A paused consumer hands out nothing, in whichever process it is, until it is resumed. EVLOG_NOTFOUND. */
+/*
+ * A paused consumer hands out nothing, in whichever process it is, until it is resumed.
+ * EVLOG_NOTFOUND.
+ */
 EVLOG_API int evlog_consumer_pause(evlog *log, const char *name, int is_paused);
 
 /* An event on record as not done. */
@@ -1084,13 +1098,17 @@ EVLOG_API int evlog_each_parked(evlog *log, const char *name,
                                 int (*visit)(const evlog_parked *parked, void *ctx), void *ctx);
 
 /*
- * Has a parked event, or with seq 0 all of them, handed out again by the consumer's next poll, in whichever
- * process (by hand: when all that was handed out is acknowledged). One that fails again is parked
- * again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such consumer or parked event.
+ * Has a parked event, or with seq 0 all of them, handed out again by the consumer's next poll,
+ * in whichever process (by hand: when all that was handed out is acknowledged). One that fails
+ * again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such consumer or
+ * parked event.
  */
 EVLOG_API int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 
-/* Takes a parked event, or with seq 0 all of them, off the record for good. As evlog_parked_retry. */
+/*
+ * Takes a parked event, or with seq 0 all of them, off the record for good. As
+ * evlog_parked_retry.
+ */
 EVLOG_API int evlog_parked_drop(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 
 /* ----------------------------------------------------- looking at a log ---- */

@@ -40,8 +40,8 @@ void shared_wait(struct shared *shared, uint32_t ticket, int64_t timeout_us);
 
 /*
  * Claims a slot for this process, for as long as it lives or until shared_release. EVLOG_OK;
- * EVLOG_BUSY: `*holder` (as shared_holder tells it) has it. Claims of one process do not exclude each
- * other: the caller keeps count of its own. EVLOG_IO.
+ * EVLOG_BUSY: `*holder` (as shared_holder tells it) has it. Claims of one process do not
+ * exclude each other: the caller keeps count of its own. EVLOG_IO.
  */
 int shared_claim(struct shared *shared, unsigned slot, pid_t *holder);
 void shared_release(struct shared *shared, unsigned slot);

@@ -143,7 +143,10 @@ static void begin(const void *home, const evlog_options *options, evlog **log,
 
 /* ----------------------------------------------------------------- tests ---- */
 
-/* Eight who send at once need far fewer commits than they send events; one alone needs one each. */
+/*
+ * Eight who send at once need far fewer commits than they send events; one alone needs one
+ * each.
+ */
 static void senders_share_commits(void **state)
 {
     static struct sender senders[THREADS];
@@ -204,7 +207,10 @@ static void a_large_one_fails_alone(void **state)
     OK(evlog_close(log));
 }
 
-/* A commit that fails fails for all in it: each has the code and the sentence, nothing is there. */
+/*
+ * A commit that fails fails for all in it: each has the code and the sentence, nothing is
+ * there.
+ */
 static void a_failed_commit_is_everybodys(void **state)
 {
     static struct sender senders[THREADS];

@@ -111,7 +111,10 @@ static uint64_t first_from(evlog *log, int64_t time_us)
     return first;
 }
 
-/* Many events of one time, by a clock that stood still or was behind: the first of them is found. */
+/*
+ * Many events of one time, by a clock that stood still or was behind: the first of them is
+ * found.
+ */
 static void a_start_by_time_finds_the_first_of_it(void **state)
 {
     static struct times times;
@@ -147,7 +150,10 @@ static evlog_consumer_info info_of(evlog *log, const char *name)
     return info;
 }
 
-/* The lag in time is what the clock says, and nothing when it is behind the log; that in events counts. */
+/*
+ * The lag in time is what the clock says, and nothing when it is behind the log; that in events
+ * counts.
+ */
 static void a_clock_behind_the_log_means_no_lag_in_time(void **state)
 {
     evlog *log = open_log(*state);
@@ -218,7 +224,10 @@ static void a_step_back_is_no_time_to_wait_for(void **state)
     OK(evlog_close(log));
 }
 
-/* One removed and one made in the same microsecond: the new one's events do not say they come again. */
+/*
+ * One removed and one made in the same microsecond: the new one's events do not say they come
+ * again.
+ */
 static void a_consumer_made_in_the_same_moment_is_another(void **state)
 {
     evlog *log = open_log(*state);

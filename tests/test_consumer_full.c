@@ -110,7 +110,10 @@ static void poll_until_full(struct worker *worker)
 
 /* ------------------------------------------------------------------ tests ---- */
 
-/* A poll on a full disk says EVLOG_FULL and hands out no more; with room it goes on, and all is there. */
+/*
+ * A poll on a full disk says EVLOG_FULL and hands out no more; with room it goes on, and all is
+ * there.
+ */
 static void a_full_disk_stops_a_consumer_and_loses_nothing(void **state)
 {
     struct worker worker = {.is_failing = 1};
@@ -144,7 +147,10 @@ static void a_full_disk_stops_a_consumer_and_loses_nothing(void **state)
     OK(evlog_close(log));
 }
 
-/* Closed on a full disk: what was not written comes again, and until then the state is without it. */
+/*
+ * Closed on a full disk: what was not written comes again, and until then the state is without
+ * it.
+ */
 static void what_a_full_disk_kept_out_comes_again(void **state)
 {
     struct worker worker = {.is_failing = 0};

@@ -568,7 +568,10 @@ static uint64_t pages_when_held(const void *home, const char *name, int how)
     return info.page_count;
 }
 
-/* However long a consumer is held, the file is as without it; a held snapshot shows what would be. */
+/*
+ * However long a consumer is held, the file is as without it; a held snapshot shows what would
+ * be.
+ */
 static void a_held_consumer_does_not_make_the_file_grow(void **state)
 {
     step = map_shared(sizeof *step);
@@ -649,7 +652,10 @@ static void the_second_is_told_who_has_it(void **state)
 
 #define TURNS 150
 
-/* Opens, resets and removes one consumer again and again; nobody ever finds two at work with it. */
+/*
+ * Opens, resets and removes one consumer again and again; nobody ever finds two at work with
+ * it.
+ */
 static void *open_or_reset(void *ctx)
 {
     static atomic_int at_work;

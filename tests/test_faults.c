@@ -34,7 +34,9 @@ static const struct fault faults[] = {
 int __real_mdb_env_set_mapsize(MDB_env *env, size_t size);
 int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size);
 
-/* The first map is small here: liblmdb makes it as large as the file, so that it is often full. */
+/*
+ * The first map is small here: liblmdb makes it as large as the file, so that it is often full.
+ */
 int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size)
 {
     return __real_mdb_env_set_mapsize(env, size == (size_t)64 << 20 ? 64 << 10 : size);
@@ -308,7 +310,10 @@ static int goes_on(struct world *world, int result)
             (reading == EVLOG_OK || reading == EVLOG_IO));
 }
 
-/* The operation, while one call fails: it does all, or nothing and says so. How many have failed. */
+/*
+ * The operation, while one call fails: it does all, or nothing and says so. How many have
+ * failed.
+ */
 static unsigned run_with_fault(struct world *world, const struct operation *operation,
                                const struct fault *what, unsigned at)
 {

@@ -65,7 +65,9 @@ static void lines_end_at_newlines_and_at_the_end(void **state)
     ends(&lines);
 }
 
-/* A line of the longest length is given, one more byte is passed over, and the next line comes. */
+/*
+ * A line of the longest length is given, one more byte is passed over, and the next line comes.
+ */
 static void a_line_that_is_too_long_is_passed_over(void **state)
 {
     const char *line;
@@ -108,7 +110,9 @@ static void memory_is_bounded_by_the_longest_line_allowed(void **state)
     fclose(file);
 }
 
-/* A line is given as soon as it is there, and lines_ready says when reading would mean waiting. */
+/*
+ * A line is given as soon as it is there, and lines_ready says when reading would mean waiting.
+ */
 static void a_line_is_given_before_the_next_is_there(void **state)
 {
     const char *line;

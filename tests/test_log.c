@@ -74,7 +74,9 @@ static void another_log_is_another_handle(void **state)
     OK(evlog_close(second));
 }
 
-/* The options of the first open hold; what contradicts them is refused, and counts for nothing. */
+/*
+ * The options of the first open hold; what contradicts them is refused, and counts for nothing.
+ */
 static void a_second_open_may_not_contradict(void **state)
 {
     evlog *log = open_fast(*state), *other = log;
@@ -268,7 +270,10 @@ static void use_a_signal(void *ctx)
     CHECK_FORKED(evlog_sync(forked->log));
 }
 
-/* A child that was forked while a thread of the parent held the handle's lock does not wait for it. */
+/*
+ * A child that was forked while a thread of the parent held the handle's lock does not wait for
+ * it.
+ */
 static void a_child_waits_for_no_thread_of_its_parent(void **state)
 {
     struct forked forked;

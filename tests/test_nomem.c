@@ -1,4 +1,7 @@
-/* Typed events without memory: each allocation in turn fails, and the call says so and leaves nothing. */
+/*
+ * Typed events without memory: each allocation in turn fails, and the call says so and leaves
+ * nothing.
+ */
 #include "shop.h"
 
 void *__real_malloc(size_t size);
@@ -106,8 +109,8 @@ static int send(void)
 }
 
 /*
- * Lets the first, second, third ... allocation fail until the call gets through; it may get through
- * also where it tries again (evlog_define, of a type that the log has got by then).
+ * Lets the first, second, third ... allocation fail until the call gets through; it may get
+ * through also where it tries again (evlog_define, of a type that the log has got by then).
  */
 static void each_failing(const char *what, int (*call)(void))
 {

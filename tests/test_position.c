@@ -143,7 +143,9 @@ static void what_is_put_instead_needs_what_was_there(void **state)
     OK(evlog_close(fixture.log));
 }
 
-/* Of several kinds, from a seq on, in one transaction; the others stay, another consumer's too. */
+/*
+ * Of several kinds, from a seq on, in one transaction; the others stay, another consumer's too.
+ */
 static void clearing_takes_what_is_asked(void **state)
 {
     struct fixture fixture;

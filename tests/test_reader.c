@@ -215,7 +215,7 @@ static void mark_live(const char *path, const struct bytes *file, unsigned char 
 {
     live[0] = live[1] = live[root_of(file)] = 1;
     for (uint64_t seq = 1; seq <= COUNT; seq++) {
-        struct place place = place_of(path, seq);
+        struct damage_place place = damage_place_of(path, seq);
         live[place.key / PAGE] = live[place.value / PAGE] = 1;
     }
 }
@@ -348,7 +348,10 @@ static void assert_no_writer(const void *home, size_t size)
     assert_int_equal(status.st_size, size);
 }
 
-/* Cut at every page, and amid one, it is read as far as it goes; cut in the first, it is no file. */
+/*
+ * Cut at every page, and amid one, it is read as far as it goes; cut in the first, it is no
+ * file.
+ */
 static void a_file_that_was_cut_is_read_as_far_as_it_goes(void **state)
 {
     struct bytes file = make_log(*state, COUNT);

@@ -236,7 +236,9 @@ static void refuses_forged_metadata(void **state)
     OK(forge(AT_FLAGS, 0, 1));
 }
 
-/* Nor is it one for another form: each of the eleven bytes that say what follows must be there. */
+/*
+ * Nor is it one for another form: each of the eleven bytes that say what follows must be there.
+ */
 static void refuses_another_form(void **state)
 {
     (void)state;

@@ -23,7 +23,10 @@ static int hear(const evlog_event *event, void *ctx)
     return event->seq == heard->fails_at ? evlog_fail("as asked") : 0;
 }
 
-/* A log of COUNT events: type by seq % 3 ("a.one.v1", "a.two.v1", "b.v1"), data {"n": seq % 100}. */
+/*
+ * A log of COUNT events: type by seq % 3 ("a.one.v1", "a.two.v1", "b.v1"), data {"n": seq %
+ * 100}.
+ */
 static evlog *make_log(const void *home)
 {
     evlog *log;

@@ -114,7 +114,10 @@ static void a_line_is_cut_to_its_width(void **state)
           "bc");
 }
 
-/* Whatever the bytes, what is written is UTF-8 without a control character, and within the width. */
+/*
+ * Whatever the bytes, what is written is UTF-8 without a control character, and within the
+ * width.
+ */
 static void random_bytes_are_safe_to_show(void **state)
 {
     uint64_t random = load_seed();

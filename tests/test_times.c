@@ -168,7 +168,10 @@ static void the_bounds_are_the_years_1_and_9999(void **state)
     reads(text, EVLOG_TIME_US_MAX, EVLOG_TIME_US_MAX);
 }
 
-/* Six digits always, also where Python's isoformat() leaves zeros out, and UTC whatever TZ says. */
+/*
+ * Six digits always, also where Python's isoformat() leaves zeros out, and UTC whatever TZ
+ * says.
+ */
 static void a_time_is_written_in_one_form(void **state)
 {
     char text[TIME_TEXT_SIZE];

@@ -12,8 +12,8 @@ struct child {
 };
 
 /*
- * Starts `command` by /bin/sh. With `is_heard` its standard output comes to child->from. 0, or an error
- * number.
+ * Starts `command` by /bin/sh. With `is_heard` its standard output comes to child->from. 0, or
+ * an error number.
  */
 int child_start(struct child *child, const char *command, int is_heard);
 

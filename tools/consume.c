@@ -1,10 +1,10 @@
 /*
  * evlog consume: any program as a durable consumer.
  *
- * The consumer acknowledges by hand: what the command was given is acknowledged when its input has ended
- * and it exits with 0, or, with --ack-lines, event by event as it answers with lines. What
- * is not acknowledged is given again by the next run. A command that stops reading, or ends
- * before its input does, has failed.
+ * The consumer acknowledges by hand: what the command was given is acknowledged when its input
+ * has ended and it exits with 0, or, with --ack-lines, event by event as it answers with lines.
+ * What is not acknowledged is given again by the next run. A command that stops reading, or
+ * ends before its input does, has failed.
  *
  * With --ack-lines events go in and answers come out at the same time: the pipe to the command is
  * written only as far as it takes, and its answers are read meanwhile, so that neither waits
@@ -211,7 +211,10 @@ static int hear_out(struct consuming *consuming)
     return code;
 }
 
-/* Ends the command's input, and acknowledges what it has dealt with. -1: go on, else the status. */
+/*
+ * Ends the command's input, and acknowledges what it has dealt with. -1: go on, else the
+ * status.
+ */
 static int end_run(struct consuming *consuming)
 {
     int state, code = EVLOG_OK, is_heard = consuming->options->ack_lines;

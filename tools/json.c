@@ -178,9 +178,9 @@ static const char *start_of(const msgpack_object_str *text)
 }
 
 /*
- * Puts the keys of a map, with nulls, into a new object. 0: no object can hold them, some being no
- * strings, or holding NUL, or coming twice. Before any value is looked at: a map that turned out
- * to be pairs after its values were made would have them made twice, and theirs four times.
+ * Puts the keys of a map, with nulls, into a new object. 0: no object can hold them, some being
+ * no strings, or holding NUL, or coming twice. Before any value is looked at: a map that turned
+ * out to be pairs after its values were made would have them made twice, and theirs four times.
  */
 static int take_keys(const msgpack_object_map *map, json_t *json)
 {

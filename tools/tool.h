@@ -122,7 +122,10 @@ const evlog_definition *openedx_definition(const char *event_type);
 /* Loads the plugins in the order they were given. -1: go on, else the exit status, told. */
 int load_plugins(evlog *log, const struct options *options);
 
-/* The same, and defines the log's other types for those who hear all. -1: go on, else the status. */
+/*
+ * The same, and defines the log's other types for those who hear all. -1: go on, else the
+ * status.
+ */
 int plug(evlog *log, const struct options *options);
 
 /*
