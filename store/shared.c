@@ -27,8 +27,9 @@
  * reads it must be content with that.
  *
  * The file is written in full when it is made, so that a full disk is met here and not as a
- * SIGBUS. Absent: any protection from a process that cuts it short meanwhile; a log's
- * directory is its owner's.
+ * SIGBUS. Two who made it at once would wipe out each other's bits and marks: whoever opens it
+ * holds the lock of the log's directory (store.c). Absent: any protection from a process that
+ * cuts it short meanwhile; a log's directory is its owner's.
  */
 #include "shared.h"
 

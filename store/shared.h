@@ -10,8 +10,9 @@
 struct shared;
 
 /*
- * Opens the file `path`, and makes it unless `read_only`. A reader that cannot open it for
- * writing gets NULL, which every function here takes. EVLOG_IO, EVLOG_FULL, EVLOG_NOMEM.
+ * Opens the file `path`, and makes it unless `read_only`; with the log's directory locked. A reader
+ * that cannot open it for writing gets NULL, which every function here takes. EVLOG_IO,
+ * EVLOG_FULL, EVLOG_NOMEM.
  */
 int shared_open(const char *path, int read_only, struct shared **shared);
 void shared_close(struct shared *shared);

@@ -281,12 +281,22 @@ static int open_envs(struct store *store, const evlog_options *options, int is_n
     return env_open(path, &env_options, &store->state);
 }
 
+/* With the lock: who makes the file fills it, over what others may have written there. */
+static int open_shared(struct store *store)
+{
+    char path[PATH_MAX];
+    path_of(store, SHARED_FILE, path);
+    return shared_open(path, store->read_only, &store->shared);
+}
+
 static int open_locked(struct store *store, const evlog_options *options)
 {
     int is_new;
     int result = read_format(store, options, &is_new);
     if (result == EVLOG_OK)
         result = open_envs(store, options, is_new);
+    if (result == EVLOG_OK)
+        result = open_shared(store);
     if (result == EVLOG_OK && is_new)
         result = env_flush(store->events);
     if (result == EVLOG_OK && is_new)
@@ -299,11 +309,7 @@ static int open_locked(struct store *store, const evlog_options *options)
 /* What needs no lock: in memory, and by transactions. */
 static int open_parts(struct store *store, const evlog_options *options)
 {
-    char path[PATH_MAX];
-    path_of(store, SHARED_FILE, path);
-    int result = shared_open(path, store->read_only, &store->shared);
-    if (result == EVLOG_OK)
-        result = names_open(store->state, NAMES_TYPE, store->read_only, &store->types);
+    int result = names_open(store->state, NAMES_TYPE, store->read_only, &store->types);
     if (result == EVLOG_OK)
         result = names_open(store->state, NAMES_SOURCE, store->read_only, &store->sources);
     if (result == EVLOG_OK && !store->read_only)
