@@ -2,8 +2,8 @@
  * The lasting side of a consumer, in state.mdb.
  *
  *   c name            its place:
- *                     [sum, slot, paused, created_us, updated_us, checkpoint, chain, replay_last_seq,
- *                      [done, refused, skipped], [parked, retry, state]]
+ *                     [sum, slot, paused, created_us, updated_us, checkpoint, chain,
+ *                      replay_last_seq, [done, refused, skipped], [parked, retry, state]]
  *   f name NUL        [sum, [event types]]: which it wants; absent: every one
  *   p name NUL seq    [sum, attempts, time_us, last_seq, is_lost, error]: parked; seq of 8 bytes
  *   r name NUL seq    the same: parked, and to be retried
@@ -83,17 +83,34 @@ int position_check_name(const char *name)
 
 /* ------------------------------------------------------------- changes ---- */
 
+struct change *change_reserve(const struct key *key, size_t size_max, uint64_t tag)
+{
+    struct change *change = malloc(sizeof *change + key->size + size_max);
+    if (!change)
+        return NULL;
+    *change = (struct change){.key_size = key->size, .tag = tag};
+    change->key = memcpy(change + 1, key->bytes, key->size);
+    change->value = change->key + key->size;
+    return change;
+}
+
+void change_seal(struct change *change, size_t value_size)
+{
+    change->value_size = value_size;
+    entry_seal(change->key, change->key_size, change->value, value_size);
+}
+
 struct change *change_new(const struct key *key, const void *value, size_t value_size,
                           uint64_t tag)
 {
-    struct change *change = malloc(sizeof *change + key->size + value_size);
+    struct change *change = change_reserve(key, value_size, tag);
     if (!change)
         return NULL;
-    *change = (struct change){.key_size = key->size, .tag = tag, .value_size = value_size};
-    change->key = memcpy(change + 1, key->bytes, key->size);
     if (value) {
-        change->value = memcpy(change->key + key->size, value, value_size);
-        entry_seal(key->bytes, key->size, change->value, value_size);
+        memcpy(change->value, value, value_size);
+        change_seal(change, value_size);
+    } else {
+        change->value = NULL;
     }
     return change;
 }

@@ -57,6 +57,10 @@ struct change {
 /* Makes a change from what was packed, and seals it; NULL: no memory. free() it. */
 struct change *change_new(const struct key *key, const void *value, size_t value_size,
                           uint64_t tag);
+
+/* The same in two steps: room for a value, to be packed there, and its sealing. */
+struct change *change_reserve(const struct key *key, size_t size_max, uint64_t tag);
+void change_seal(struct change *change, size_t value_size);
 void changes_free(struct change *changes);
 
 /* EVLOG_INVALID: no name for a consumer. */

@@ -29,6 +29,8 @@
 #include "consumer.h"
 #include "error.h"
 
+#define BIN_HEAD_SIZE_MAX 5
+
 /* ------------------------------------------------------------- pending ---- */
 
 static struct change **bucket_of(struct pending *pending, const void *key, size_t key_size)
@@ -159,20 +161,28 @@ static int unwrap(const void *entry, size_t size, const void **value, size_t *va
     return EVLOG_OK;
 }
 
+/* A msgpack_packer_write that appends at a moving pointer, where there is room. */
+static int append_bytes(void *at, const char *bytes, size_t size)
+{
+    unsigned char **out = at;
+    memcpy(*out, bytes, size);
+    *out += size;
+    return 0;
+}
+
 static struct change *wrap(const struct key *key, const void *value, size_t size, uint64_t tag)
 {
-    msgpack_sbuffer buffer;
     msgpack_packer packer;
-    struct change *change = NULL;
-    msgpack_sbuffer_init(&buffer);
-    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-    int failed = msgpack_pack_array(&packer, 2);
-    failed |= msgpack_pack_fix_uint64(&packer, 0);
-    failed |= msgpack_pack_bin(&packer, size);
-    failed |= msgpack_pack_bin_body(&packer, value, size);
-    if (!failed)
-        change = change_new(key, buffer.data, buffer.size, tag);
-    msgpack_sbuffer_destroy(&buffer);
+    struct change *change = change_reserve(key, ENTRY_HEAD_SIZE + BIN_HEAD_SIZE_MAX + size, tag);
+    if (!change)
+        return NULL;
+    unsigned char *at = change->value;
+    msgpack_packer_init(&packer, &at, append_bytes);
+    msgpack_pack_array(&packer, 2);
+    msgpack_pack_fix_uint64(&packer, 0);
+    msgpack_pack_bin(&packer, size);
+    msgpack_pack_bin_body(&packer, value, size);
+    change_seal(change, (size_t)(at - change->value));
     return change;
 }
 
