@@ -149,6 +149,39 @@ static void the_last_put_is_seen(void **state)
     OK(evlog_close(place.log));
 }
 
+static int put_many(const evlog_event *event, void *ctx)
+{
+    evlog_consumer *consumer = *(evlog_consumer **)ctx;
+    char key[16], value[32], before[32];
+    for (uint64_t i = 0; i < 2000; i++) {
+        snprintf(key, sizeof key, "key%" PRIu64, i);
+        snprintf(value, sizeof value, "%" PRIu64 " of %" PRIu64, i, event->seq);
+        snprintf(before, sizeof before, "%" PRIu64 " of %" PRIu64, i, event->seq - 1);
+        assert_value(consumer, key, event->seq > 1 ? before : NULL);
+        put(consumer, key, value);
+    }
+    for (uint64_t i = 0; i < 2000; i++) {
+        snprintf(key, sizeof key, "key%" PRIu64, i);
+        snprintf(value, sizeof value, "%" PRIu64 " of %" PRIu64, i, event->seq);
+        assert_value(consumer, key, value);
+    }
+    return 0;
+}
+
+/* Many keys at once, each again and again: each has its own last value, pending or written. */
+static void many_keys_are_told_apart(void **state)
+{
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
+    send_some(place.a, 4);
+    OK(evlog_consumer_poll(consumer, 2, 0, put_many, &consumer, NULL));
+    OK(evlog_consumer_poll(consumer, 0, 0, put_many, &consumer, NULL));
+    assert_int_equal(info_of(place.log, "c").state_count, 2000);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
 /* Each consumer has a state of its own, also where one's name is the beginning of another's. */
 static void consumers_do_not_share_it(void **state)
 {
@@ -524,6 +557,7 @@ int main(void)
         TEST_AT_HOME(keys_and_values_have_limits),
         TEST_AT_HOME(what_is_pending_has_a_limit),
         TEST_AT_HOME(the_last_put_is_seen),
+        TEST_AT_HOME(many_keys_are_told_apart),
         TEST_AT_HOME(consumers_do_not_share_it),
         TEST_AT_HOME(a_failing_receiver_has_put_nothing),
         TEST_AT_HOME(what_is_put_between_polls_waits_for_the_ack),
