@@ -513,8 +513,9 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
 }
 
 /*
- * liblmdb follows the pages down to a key as it finds them: they must be sound in the state
- * that the transaction began with. (What it has changed since is in its own memory.)
+ * liblmdb follows the pages down to a key as it finds them, and gives those of its value back to the
+ * free ones: they must be sound in the state that the transaction began with. (What it has
+ * changed since is in its own memory.)
  */
 static int check_way(struct env *env, const void *key, size_t key_size)
 {
@@ -531,6 +532,11 @@ static int check_way(struct env *env, const void *key, size_t key_size)
     if (result == EVLOG_OK)
         result = page_seek(&cursor, key, key_size, leaf, &index);
     page_cursor_free(&cursor);
+    if (result == EVLOG_OK && index < page_node_count(leaf)) {
+        struct page_node node;
+        page_node_at(leaf, index, &node); /* of this key, or the one after it */
+        result = page_check_overflow(&snapshot, &node);
+    }
     free(leaf);
     return result;
 }

@@ -274,22 +274,46 @@ void page_node_at(const unsigned char *leaf, unsigned index, struct page_node *n
     }
 }
 
-int page_read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
-                       unsigned char *bytes)
+/* Where a value's overflow pages are in the file, and how many; 0: none that could be its own. */
+static uint64_t overflow_pages(const struct page_snapshot *snapshot, const struct page_node *node)
 {
-    uint64_t pgno = node->overflow;
     uint64_t size = PAGE_HEADER_SIZE + (uint64_t)node->data_size;
     uint64_t pages = (size + snapshot->page_size - 1) / snapshot->page_size;
-    if (pgno < 2 || pgno > snapshot->last_page || pages > snapshot->last_page - pgno + 1)
-        return error_set(EVLOG_DAMAGED, "%s: overflow page %" PRIu64 " is outside the file",
-                         snapshot->name, pgno);
+    if (node->overflow >= 2 && node->overflow <= snapshot->last_page &&
+        pages <= snapshot->last_page - node->overflow + 1)
+        return pages;
+    error_set(EVLOG_DAMAGED, "%s: overflow page %" PRIu64 " is outside the file", snapshot->name,
+              node->overflow);
+    return 0;
+}
+
+/* The first `size` bytes of a value's overflow pages. `is_exact`: and they are no more than it needs. */
+static int read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
+                         int is_exact, unsigned char *bytes, size_t size)
+{
+    uint64_t pgno = node->overflow, pages = overflow_pages(snapshot, node);
+    if (pages == 0)
+        return EVLOG_DAMAGED;
     int result = read_at(snapshot->fd, snapshot->name, bytes, size, pgno * snapshot->page_size);
     if (result)
         return result;
-    if (get64(bytes) != pgno || get16(bytes + 10) != OVERFLOW || get32(bytes + 12) < pages)
+    if (get64(bytes) != pgno || get16(bytes + 10) != OVERFLOW || get32(bytes + 12) < pages ||
+        (is_exact && get32(bytes + 12) > pages))
         return error_set(EVLOG_DAMAGED, "%s: overflow page %" PRIu64 " is not sound",
                          snapshot->name, pgno);
     return EVLOG_OK;
+}
+
+int page_read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
+                       unsigned char *bytes)
+{
+    return read_overflow(snapshot, node, 0, bytes, PAGE_HEADER_SIZE + (size_t)node->data_size);
+}
+
+int page_check_overflow(const struct page_snapshot *snapshot, const struct page_node *node)
+{
+    unsigned char head[PAGE_HEADER_SIZE];
+    return node->data ? EVLOG_OK : read_overflow(snapshot, node, 1, head, sizeof head);
 }
 
 /* -------------------------------------------------------------- cursor ---- */
