@@ -929,6 +929,7 @@ static void what_was_trimmed_away_is_told_once(void **state)
     assert_int_equal(parked.seq, 3);
     assert_int_equal(parked.last_seq, 7);
     BEGINS(place, "new", {.from = EVLOG_START_FIRST}, 8, 9, 10);
+    assert_int_equal(info_of(place.log, "new").parked_count, 0); /* it has lost nothing */
     OK(evlog_close(place.log));
 }
 
