@@ -219,6 +219,14 @@ static int open_lmdb(struct env *env)
     return EVLOG_OK;
 }
 
+/* 1 when others have committed since a snapshot that nothing holds: its pages may be theirs. */
+static int is_past(const struct env *env, const struct page_snapshot *snapshot)
+{
+    struct page_snapshot now;
+    return page_snapshot_read(env->fd, env->path, &now) == EVLOG_OK &&
+           now.txnid != snapshot->txnid;
+}
+
 /* Before liblmdb sees a file its meta pages must be sound, and before it writes the edge too. */
 static int check_file(struct env *env)
 {
@@ -228,10 +236,14 @@ static int check_file(struct env *env)
         return error_errno(errno, "looking at its size", env->path);
     if (status.st_size == 0 && env->options.create)
         return EVLOG_OK;
-    int result = page_snapshot_read(env->fd, env->path, &snapshot);
-    if (result == EVLOG_OK && !env->options.read_only)
+    for (;;) {
+        int result = page_snapshot_read(env->fd, env->path, &snapshot);
+        if (result || env->options.read_only)
+            return result;
         result = check_right_edge(&snapshot);
-    return result;
+        if (result != EVLOG_DAMAGED || !is_past(env, &snapshot))
+            return result;
+    }
 }
 
 int env_open(const char *path, const struct env_options *options, struct env **opened)

@@ -184,11 +184,12 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
     struct page_snapshot file = {.fd = fd, .name = name};
     enum meta meta_zero, meta_one;
     struct stat status;
-    if (fstat(fd, &status))
-        return error_errno(errno, "looking at its size", name);
     int result = meta_read(&file, 0, 0, &zero, &meta_zero);
     if (result == EVLOG_OK)
         result = meta_read_one(&file, zero.page_size, &one, &meta_one);
+    if (result == EVLOG_OK &&
+        fstat(fd, &status)) /* after them: it grows before they tell of it */
+        result = error_errno(errno, "looking at its size", name);
     if (result)
         return result;
     if (meta_zero != SOUND && meta_one != SOUND)
