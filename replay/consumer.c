@@ -9,7 +9,8 @@
  * What is kept of the event at the checkpoint is its chain. When the log has another event
  * there, or none, it is not the log whose events were dealt with (a power cut took them from an
  * EVLOG_FAST log, and new ones have come since): going on would pass over events that nobody has had. So
- * that is refused, and named.
+ * that is refused, and named. Where history ends (replay_last_seq) is kept without a chain: the log is
+ * flushed before it is written down, here and by a reset.
  */
 #include "consumer.h"
 
@@ -240,6 +241,8 @@ static int make_new(evlog_consumer *consumer)
         return result;
     result = start_find(consumer->log, &options->start, EVLOG_START_FIRST, options->types,
                         options->type_count, &position.checkpoint, &position.replay_last_seq);
+    if (result == EVLOG_OK)
+        result = evlog_sync(consumer->log); /* what is history to it must not become new */
     if (result)
         return result;
     uint64_t seq = position.checkpoint;

@@ -247,7 +247,9 @@ static int reset(evlog *log, const char *name, const struct position *position,
     struct clear clears[] = {{.kind = KIND_STATE},
                              {.kind = KIND_PARKED, .after_seq = to.checkpoint},
                              {.kind = KIND_RETRY, .after_seq = to.checkpoint}};
-    if (!dry_run) {
+    if (!dry_run)
+        result = evlog_sync(log); /* what is history to it must not become new */
+    if (!dry_run && result == EVLOG_OK) {
         result = position_clear(store, name, move, &to, clears, sizeof clears / sizeof *clears);
         if (result == EVLOG_OK)
             shared_mark_begin(store->shared, position->slot, 0);
