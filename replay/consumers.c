@@ -193,6 +193,8 @@ int evlog_consumer_remove(evlog *log, const char *name)
         if (result == EVLOG_OK)
             shared_mark_begin(log->store->shared, taken.slot, 0);
         consumer_let_go(&taken);
+    } else if (result == EVLOG_DAMAGED) {
+        result = position_remove(log->store, name); /* nobody can be at work with it */
     }
     log_leave(log);
     return result;

@@ -1041,7 +1041,10 @@ EVLOG_API int evlog_each_consumer(evlog *log, const char *name,
                                   int (*visit)(const evlog_consumer_info *info, void *ctx),
                                   void *ctx);
 
-/* Takes a consumer away, with its parked events and its state. EVLOG_NOTFOUND; EVLOG_BUSY: a process has it. */
+/*
+ * Takes a consumer away, with its parked events and its state; one whose entry is damaged, too.
+ * EVLOG_NOTFOUND; EVLOG_BUSY: a process has it.
+ */
 EVLOG_API int evlog_consumer_remove(evlog *log, const char *name);
 
 /* What evlog_consumer_reset does. */

@@ -161,12 +161,47 @@ static void a_damaged_retry_is_named_and_can_be_dropped(void **state)
     in_child(poll_and_drop, (void *)in(*state, "log"));
 }
 
+/* --------------------------------------------------- a consumer's entry ---- */
+
+#define ENTRY "cone"
+
+static int no_visit(const evlog_consumer_info *info, void *ctx)
+{
+    (void)info;
+    (void)ctx;
+    return 1;
+}
+
+/* A consumer whose entry is damaged is named, and can be removed and made again. */
+static void a_damaged_consumer_is_named_and_can_be_removed(void **state)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    park(in(*state, "log"));
+    struct raw raw = raw_open(in(*state, "log/state.mdb"));
+    struct bytes value = raw_get(&raw, ENTRY, sizeof ENTRY - 1);
+    value.at[value.size - 1] ^= 1;
+    raw_put(&raw, ENTRY, sizeof ENTRY - 1, value);
+    raw_close(&raw);
+    free(value.at);
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    FAILS(EVLOG_DAMAGED, "", evlog_consumer_open(log, "one", NULL, &consumer));
+    FAILS(EVLOG_DAMAGED, "consumer one", evlog_each_consumer(log, NULL, no_visit, NULL));
+    OK(evlog_consumer_remove(log, "one"));
+    OK(evlog_each_consumer(log, NULL, no_visit, NULL));
+    FAILS(EVLOG_NOTFOUND, "no consumer", evlog_consumer_remove(log, "one"));
+    OK(evlog_consumer_open(log, "one", NULL, &consumer));
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(counts_of_overflow_pages_are_checked),
         TEST_AT_HOME(a_forged_retry_ends_a_poll),
         TEST_AT_HOME(a_damaged_retry_is_named_and_can_be_dropped),
+        TEST_AT_HOME(a_damaged_consumer_is_named_and_can_be_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
