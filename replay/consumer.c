@@ -230,12 +230,21 @@ void consumer_let_go(evlog_consumer *consumer)
 
 /* ---------------------------------------------------------------- opening ---- */
 
+uint64_t consumer_chain_at(struct store *store, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    uint64_t chain = 0;
+    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        chain = reader.events[0].record.chain;
+    reader_free(&reader);
+    return chain;
+}
+
 static int make_new(evlog_consumer *consumer)
 {
     const evlog_consumer_options *options = &consumer->options;
     struct store *store = consumer->log->store;
     struct position position = {.slot = 0};
-    struct reader reader = {.events = NULL};
     int result = position_read(store, consumer->name, &consumer->position);
     if (result != EVLOG_NOTFOUND || options->no_create)
         return result;
@@ -245,10 +254,7 @@ static int make_new(evlog_consumer *consumer)
         result = evlog_sync(consumer->log); /* what is history to it must not become new */
     if (result)
         return result;
-    uint64_t seq = position.checkpoint;
-    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        position.chain = reader.events[0].record.chain;
-    reader_free(&reader);
+    position.chain = consumer_chain_at(store, position.checkpoint);
     result = position_create(store, consumer->name, &position);
     consumer->position = position;
     return result;
@@ -259,19 +265,13 @@ static int check_place(const evlog_consumer *consumer)
 {
     const struct position *position = &consumer->position;
     struct store *store = consumer->log->store;
-    struct reader reader = {.events = NULL};
-    uint64_t first, head, seq = position->checkpoint;
-    int is_same = 1;
+    uint64_t first, head, chain = 0, seq = position->checkpoint;
     int result = store_bounds(store, &first, &head);
     if (result)
         return result;
-    if (seq > head)
-        is_same = 0;
-    else if (seq >= first && seq && position->chain &&
-             reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        is_same = reader.events[0].record.chain == position->chain;
-    reader_free(&reader);
-    if (is_same)
+    if (seq >= first && seq <= head && position->chain)
+        chain = consumer_chain_at(store, seq);
+    if (seq <= head && (chain == 0 || chain == position->chain))
         return EVLOG_OK;
     return error_set(EVLOG_CONFLICT,
                      "consumer %s: it is done with event %" PRIu64

@@ -229,7 +229,6 @@ static int reset(evlog *log, const char *name, const struct position *position,
                  const evlog_start *start, int dry_run, evlog_reset *told)
 {
     struct store *store = log->store;
-    struct reader reader = {.events = NULL};
     struct move to = {.chain = 0};
     size_t type_count;
     char **types;
@@ -243,9 +242,7 @@ static int reset(evlog *log, const char *name, const struct position *position,
         result = evlog_each_parked(log, name, tally_one, &tally);
     if (result)
         return result;
-    if (to.checkpoint && reader_read(&reader, store, to.checkpoint, to.checkpoint, 1) == EVLOG_OK)
-        to.chain = reader.events[0].record.chain;
-    reader_free(&reader);
+    to.chain = consumer_chain_at(store, to.checkpoint);
     struct clear clears[] = {{.kind = KIND_STATE},
                              {.kind = KIND_PARKED, .after_seq = to.checkpoint},
                              {.kind = KIND_RETRY, .after_seq = to.checkpoint}};
