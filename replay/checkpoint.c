@@ -26,19 +26,6 @@ uint64_t checkpoint_may_be(const evlog_consumer *consumer)
     return consumer->place;
 }
 
-/* The chain of an event, 0 when it cannot be read. */
-static uint64_t chain_of(const evlog_consumer *consumer, uint64_t seq)
-{
-    struct reader reader = {.events = NULL};
-    uint64_t chain = 0;
-    if (seq == consumer->place)
-        return consumer->chain;
-    if (seq && reader_read(&reader, consumer->log->store, seq, seq, 1) == EVLOG_OK)
-        chain = reader.events[0].record.chain;
-    reader_free(&reader);
-    return chain;
-}
-
 /* The consumer's own part of its entry. */
 struct advance {
     const evlog_consumer *consumer;
@@ -64,8 +51,9 @@ int consumer_commit(evlog_consumer *consumer)
     consumer->must_commit = 0;
     if (!changes && done == consumer->position.checkpoint)
         return EVLOG_OK;
-    struct advance to = {
-        .consumer = consumer, .checkpoint = done, .chain = chain_of(consumer, done)};
+    struct advance to = {.consumer = consumer, .checkpoint = done, .chain = consumer->chain};
+    if (done != consumer->place)
+        to.chain = consumer_chain_at(consumer->log->store, done);
     int result = position_write(consumer->log->store, consumer->name, advance, &to, changes,
                                 &consumer->position);
     if (result) {

@@ -9,7 +9,8 @@
  * What is kept of the event at the checkpoint is its chain. When the log has another event
  * there, or none, it is not the log whose events were dealt with (a power cut took them from an
  * EVLOG_FAST log, and new ones have come since): going on would pass over events that nobody
- * has had. So that is refused, and named.
+ * has had. So that is refused, and named. Where history ends (replay_last_seq) is kept without
+ * a chain: the log is flushed before it is written down, here and by a reset.
  */
 #include "consumer.h"
 
@@ -229,23 +230,31 @@ void consumer_let_go(evlog_consumer *consumer)
 
 /* ---------------------------------------------------------------- opening ---- */
 
+uint64_t consumer_chain_at(struct store *store, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    uint64_t chain = 0;
+    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        chain = reader.events[0].record.chain;
+    reader_free(&reader);
+    return chain;
+}
+
 static int make_new(evlog_consumer *consumer)
 {
     const evlog_consumer_options *options = &consumer->options;
     struct store *store = consumer->log->store;
     struct position position = {.slot = 0};
-    struct reader reader = {.events = NULL};
     int result = position_read(store, consumer->name, &consumer->position);
     if (result != EVLOG_NOTFOUND || options->no_create)
         return result;
     result = start_find(consumer->log, &options->start, EVLOG_START_FIRST, options->types,
                         options->type_count, &position.checkpoint, &position.replay_last_seq);
+    if (result == EVLOG_OK)
+        result = evlog_sync(consumer->log); /* what is history to it must not become new */
     if (result)
         return result;
-    uint64_t seq = position.checkpoint;
-    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        position.chain = reader.events[0].record.chain;
-    reader_free(&reader);
+    position.chain = consumer_chain_at(store, position.checkpoint);
     result = position_create(store, consumer->name, &position);
     consumer->position = position;
     return result;
@@ -256,19 +265,13 @@ static int check_place(const evlog_consumer *consumer)
 {
     const struct position *position = &consumer->position;
     struct store *store = consumer->log->store;
-    struct reader reader = {.events = NULL};
-    uint64_t first, head, seq = position->checkpoint;
-    int is_same = 1;
+    uint64_t first, head, chain = 0, seq = position->checkpoint;
     int result = store_bounds(store, &first, &head);
     if (result)
         return result;
-    if (seq > head)
-        is_same = 0;
-    else if (seq >= first && seq && position->chain &&
-             reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        is_same = reader.events[0].record.chain == position->chain;
-    reader_free(&reader);
-    if (is_same)
+    if (seq >= first && seq <= head && position->chain)
+        chain = consumer_chain_at(store, seq);
+    if (seq <= head && (chain == 0 || chain == position->chain))
         return EVLOG_OK;
     return error_set(EVLOG_CONFLICT,
                      "consumer %s: it is done with event %" PRIu64

@@ -66,6 +66,9 @@ void consumer_leave(evlog_consumer *consumer);
 /* Writes the checkpoint and what goes with it, if there is something to write (poll.c). */
 int consumer_commit(evlog_consumer *consumer);
 
+/* The chain of an event, 0 when there is none or it cannot be read. */
+uint64_t consumer_chain_at(struct store *store, uint64_t seq);
+
 /*
  * Takes a consumer, of which log and name are known, for this handle alone: nobody else opens,
  * moves or removes it. Waits for another process for a while. EVLOG_BUSY: named;

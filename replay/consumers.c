@@ -193,6 +193,8 @@ int evlog_consumer_remove(evlog *log, const char *name)
         if (result == EVLOG_OK)
             shared_mark_begin(log->store->shared, taken.slot, 0);
         consumer_let_go(&taken);
+    } else if (result == EVLOG_DAMAGED) {
+        result = position_remove(log->store, name); /* nobody can be at work with it */
     }
     log_leave(log);
     return result;
@@ -227,7 +229,6 @@ static int reset(evlog *log, const char *name, const struct position *position,
                  const evlog_start *start, int dry_run, evlog_reset *told)
 {
     struct store *store = log->store;
-    struct reader reader = {.events = NULL};
     struct move to = {.chain = 0};
     size_t type_count;
     char **types;
@@ -241,13 +242,13 @@ static int reset(evlog *log, const char *name, const struct position *position,
         result = evlog_each_parked(log, name, tally_one, &tally);
     if (result)
         return result;
-    if (to.checkpoint && reader_read(&reader, store, to.checkpoint, to.checkpoint, 1) == EVLOG_OK)
-        to.chain = reader.events[0].record.chain;
-    reader_free(&reader);
+    to.chain = consumer_chain_at(store, to.checkpoint);
     struct clear clears[] = {{.kind = KIND_STATE},
                              {.kind = KIND_PARKED, .after_seq = to.checkpoint},
                              {.kind = KIND_RETRY, .after_seq = to.checkpoint}};
-    if (!dry_run) {
+    if (!dry_run)
+        result = evlog_sync(log); /* what is history to it must not become new */
+    if (!dry_run && result == EVLOG_OK) {
         result = position_clear(store, name, move, &to, clears, sizeof clears / sizeof *clears);
         if (result == EVLOG_OK)
             shared_mark_begin(store->shared, position->slot, 0);

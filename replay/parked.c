@@ -44,13 +44,23 @@ struct change *parked_new(const char *name, int kind, const evlog_parked *parked
 
 /* ------------------------------------------------------------- reading ---- */
 
+/* The seq at the end of its key, which has nothing else behind the name; 0: it is no such key. */
+static uint64_t seq_of(const struct entry *entry)
+{
+    const unsigned char *name_end = memchr(entry->key, '\0', entry->key_size);
+    if (!name_end || name_end + 1 + 8 != entry->key + entry->key_size)
+        return 0;
+    return record_load64(name_end + 1);
+}
+
 /* An entry as it is told; its error is in `error`. */
 static int parse(const struct entry *entry, evlog_parked *parked,
                  char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1])
 {
     msgpack_unpacked unpacked;
     int result = EVLOG_DAMAGED;
-    if (entry->is_sound && entry->key_size > 8 &&
+    uint64_t seq = seq_of(entry);
+    if (entry->is_sound && seq &&
         position_unpack(entry->value, entry->value_size, &unpacked) == EVLOG_OK) {
         const msgpack_object_array *array = &unpacked.data.via.array;
         if (array->size == 6 && array->ptr[1].type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
@@ -60,7 +70,7 @@ static int parse(const struct entry *entry, evlog_parked *parked,
             memcpy(error, array->ptr[5].via.bin.ptr, array->ptr[5].via.bin.size);
             error[array->ptr[5].via.bin.size] = '\0';
             *parked = (evlog_parked){
-                .seq = record_load64(entry->key + entry->key_size - 8),
+                .seq = seq,
                 .attempt_count = (uint32_t)array->ptr[1].via.u64,
                 .time_us = array->ptr[2].via.i64,
                 .last_seq = array->ptr[3].via.u64,
@@ -73,7 +83,10 @@ static int parse(const struct entry *entry, evlog_parked *parked,
         msgpack_unpacked_destroy(&unpacked);
     }
     if (result)
-        return error_set(EVLOG_DAMAGED, "state.mdb: a parked event is not as it was written");
+        return error_set(EVLOG_DAMAGED,
+                         "state.mdb: the record of parked event %" PRIu64
+                         " is not as it was written; drop it, or all",
+                         seq);
     return EVLOG_OK;
 }
 
@@ -159,11 +172,6 @@ static int tell(const struct entry *entry, int (*visit)(const evlog_parked *, vo
     char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1];
     int result = parse(entry, &parked, error);
     return result ? result : visit(&parked, ctx);
-}
-
-static uint64_t seq_of(const struct entry *entry)
-{
-    return entry->key_size > 8 ? record_load64(entry->key + entry->key_size - 8) : 0;
 }
 
 /* Both kinds, merged by seq. */

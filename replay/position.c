@@ -463,6 +463,8 @@ static int fill_clear(struct env *env, void *ctx)
     struct clearing *clearing = ctx;
     struct writing *writing = &clearing->writing;
     int result = read_base(env, writing);
+    if (result == EVLOG_DAMAGED && clearing->and_remove)
+        result = EVLOG_OK; /* it is of no use, and goes */
     for (size_t i = 0; i < clearing->clear_count && result == EVLOG_OK; i++)
         result = clear_kind(env, writing, &clearing->clears[i]);
     if (result == EVLOG_OK && writing->edit)
@@ -505,8 +507,10 @@ static int visit_entry(const struct entry *entry,
                          entry->key_size - 1);
     memcpy(name, entry->key + 1, entry->key_size - 1);
     name[entry->key_size - 1] = '\0';
-    if (!entry->is_sound || position_check_name(name))
-        return error_set(EVLOG_DAMAGED, "state.mdb: a consumer's entry is not as it was written");
+    if (position_check_name(name))
+        return error_set(EVLOG_DAMAGED, "state.mdb: a consumer's name is not one");
+    if (!entry->is_sound)
+        return error_set(EVLOG_DAMAGED, "state.mdb: consumer %s is not as it was written", name);
     int result = parse(name, entry->value, entry->value_size, &position);
     return result ? result : visit(name, &position, ctx);
 }

@@ -100,7 +100,7 @@ int position_clear(struct store *store, const char *name,
                    int (*edit)(struct position *position, void *ctx), void *ctx,
                    struct clear *clears, size_t clear_count);
 
-/* Takes a consumer away, and all its entries. EVLOG_NOTFOUND. */
+/* Takes a consumer away, and all its entries, also when its own is damaged. EVLOG_NOTFOUND. */
 int position_remove(struct store *store, const char *name);
 
 /* Calls `visit` for each consumer by name, with nothing held. */

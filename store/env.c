@@ -513,9 +513,9 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
 }
 
 /*
- * liblmdb follows the pages down to a key as it finds them, and gives those of its value back to the
- * free ones: they must be sound in the state that the transaction began with. (What it has
- * changed since is in its own memory.)
+ * liblmdb follows the pages down to a key as it finds them, and gives those of its value back
+ * to the free ones: they must be sound in the state that the transaction began with. (What it
+ * has changed since is in its own memory.)
  */
 static int check_way(struct env *env, const void *key, size_t key_size)
 {

@@ -1054,8 +1054,8 @@ EVLOG_API int evlog_each_consumer(evlog *log, const char *name,
                                   void *ctx);
 
 /*
- * Takes a consumer away, with its parked events and its state. EVLOG_NOTFOUND; EVLOG_BUSY: a
- * process has it.
+ * Takes a consumer away, with its parked events and its state; one whose entry is damaged, too.
+ * EVLOG_NOTFOUND; EVLOG_BUSY: a process has it.
  */
 EVLOG_API int evlog_consumer_remove(evlog *log, const char *name);
 

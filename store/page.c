@@ -187,6 +187,9 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
     int result = meta_read(&file, 0, 0, &zero, &meta_zero);
     if (result == EVLOG_OK)
         result = meta_read_one(&file, zero.page_size, &one, &meta_one);
+    if (result == EVLOG_OK &&
+        fstat(fd, &status)) /* after them: it grows before they tell of it */
+        result = error_errno(errno, "looking at its size", name);
     if (result)
         return result;
     if (fstat(fd, &status)) /* after them, for the file grows before they tell of it */
@@ -287,7 +290,10 @@ static uint64_t overflow_pages(const struct page_snapshot *snapshot, const struc
     return 0;
 }
 
-/* The first `size` bytes of a value's overflow pages. `is_exact`: and they are no more than it needs. */
+/*
+ * The first `size` bytes of a value's overflow pages. `is_exact`: and they are no more than it
+ * needs.
+ */
 static int read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
                          int is_exact, unsigned char *bytes, size_t size)
 {

@@ -82,8 +82,8 @@ int page_read_overflow(const struct page_snapshot *snapshot, const struct page_n
                        unsigned char *bytes);
 
 /*
- * Whether liblmdb can take a node's overflow pages away, which it does by the number and the count
- * in the first of them. EVLOG_DAMAGED, EVLOG_IO.
+ * Whether liblmdb can take a node's overflow pages away, which it does by the number and the
+ * count in the first of them. EVLOG_DAMAGED, EVLOG_IO.
  */
 int page_check_overflow(const struct page_snapshot *snapshot, const struct page_node *node);
 

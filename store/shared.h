@@ -10,8 +10,8 @@
 struct shared;
 
 /*
- * Opens the file `path`, and makes it unless `read_only`; with the log's directory locked. A reader
- * that cannot open it for writing gets NULL, which every function here takes. EVLOG_IO,
+ * Opens the file `path`, and makes it unless `read_only`; with the log's directory locked. A
+ * reader that cannot open it for writing gets NULL, which every function here takes. EVLOG_IO,
  * EVLOG_FULL, EVLOG_NOMEM.
  */
 int shared_open(const char *path, int read_only, struct shared **shared);

@@ -84,10 +84,124 @@ static void counts_of_overflow_pages_are_checked(void **state)
     free(whole.at);
 }
 
+/* ------------------------------------------------------- parked events ---- */
+
+#define RETRIED "rone\0\0\0\0\0\0\0\0\1"
+#define FORGED "rone\0\0\0\0\0\0\0\0\0\1"
+
+static int refuse(const evlog_event *event, void *ctx)
+{
+    (void)event;
+    (void)ctx;
+    return 1;
+}
+
+/* A log whose consumer has parked its only event, which is to be retried. */
+static void park(const char *path)
+{
+    static const evlog_consumer_options options = {.attempt_max = 1};
+    evlog *log;
+    evlog_signal *signal;
+    evlog_consumer *consumer;
+    OK(evlog_open(path, NULL, &log));
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_consumer_open(log, "one", &options, &consumer));
+    OK(evlog_consumer_poll(consumer, 0, 0, refuse, NULL, NULL));
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_parked_retry(log, "one", 1, NULL));
+    OK(evlog_close(log));
+}
+
+/* In a child: the poll ends, says which it was, and goes on when that one is dropped. */
+static void poll_and_drop(void *ctx)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    uint64_t count;
+    CHECK(evlog_open(ctx, NULL, &log) == EVLOG_OK);
+    CHECK(evlog_consumer_open(log, "one", NULL, &consumer) == EVLOG_OK);
+    CHECK_FAILS(EVLOG_DAMAGED, "the record of parked event",
+                evlog_consumer_poll(consumer, 0, 0, refuse, NULL, &count));
+    CHECK(count == 0);
+    CHECK(evlog_parked_drop(log, "one", 0, &count) == EVLOG_OK && count == 1);
+    CHECK(evlog_consumer_poll(consumer, 0, 0, refuse, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_consumer_close(consumer) == EVLOG_OK);
+    CHECK(evlog_close(log) == EVLOG_OK);
+}
+
+/* A retry that stands under a key that is never taken away is not handed out for ever. */
+static void a_forged_retry_ends_a_poll(void **state)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s", in(*state, "log/state.mdb"));
+    park(in(*state, "log"));
+    struct raw raw = raw_open(path);
+    struct bytes value = raw_get(&raw, RETRIED, sizeof RETRIED - 1);
+    raw_del(&raw, RETRIED, sizeof RETRIED - 1);
+    entry_refit(FORGED, sizeof FORGED - 1, value.at, value.size);
+    raw_put(&raw, FORGED, sizeof FORGED - 1, value);
+    raw_close(&raw);
+    free(value.at);
+    in_child(poll_and_drop, (void *)in(*state, "log"));
+}
+
+/* One that is damaged is named, and can be dropped. */
+static void a_damaged_retry_is_named_and_can_be_dropped(void **state)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s", in(*state, "log/state.mdb"));
+    park(in(*state, "log"));
+    struct raw raw = raw_open(path);
+    struct bytes value = raw_get(&raw, RETRIED, sizeof RETRIED - 1);
+    value.at[value.size - 1] ^= 1;
+    raw_put(&raw, RETRIED, sizeof RETRIED - 1, value);
+    raw_close(&raw);
+    free(value.at);
+    in_child(poll_and_drop, (void *)in(*state, "log"));
+}
+
+/* --------------------------------------------------- a consumer's entry ---- */
+
+#define ENTRY "cone"
+
+static int no_visit(const evlog_consumer_info *info, void *ctx)
+{
+    (void)info;
+    (void)ctx;
+    return 1;
+}
+
+/* A consumer whose entry is damaged is named, and can be removed and made again. */
+static void a_damaged_consumer_is_named_and_can_be_removed(void **state)
+{
+    evlog *log;
+    evlog_consumer *consumer;
+    park(in(*state, "log"));
+    struct raw raw = raw_open(in(*state, "log/state.mdb"));
+    struct bytes value = raw_get(&raw, ENTRY, sizeof ENTRY - 1);
+    value.at[value.size - 1] ^= 1;
+    raw_put(&raw, ENTRY, sizeof ENTRY - 1, value);
+    raw_close(&raw);
+    free(value.at);
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    FAILS(EVLOG_DAMAGED, "", evlog_consumer_open(log, "one", NULL, &consumer));
+    FAILS(EVLOG_DAMAGED, "consumer one", evlog_each_consumer(log, NULL, no_visit, NULL));
+    OK(evlog_consumer_remove(log, "one"));
+    OK(evlog_each_consumer(log, NULL, no_visit, NULL));
+    FAILS(EVLOG_NOTFOUND, "no consumer", evlog_consumer_remove(log, "one"));
+    OK(evlog_consumer_open(log, "one", NULL, &consumer));
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(counts_of_overflow_pages_are_checked),
+        TEST_AT_HOME(a_forged_retry_ends_a_poll),
+        TEST_AT_HOME(a_damaged_retry_is_named_and_can_be_dropped),
+        TEST_AT_HOME(a_damaged_consumer_is_named_and_can_be_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 $(B)/tests/test_shared_making: LDEXTRA = -Wl,--wrap=pwrite
+$(B)/tests/test_open_while_sent: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_store: LDEXTRA = -Wl,--wrap=statfs,--wrap=pread
 $(B)/tests/test_faults: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall
