@@ -1,4 +1,6 @@
 /* Plugins, good and bad, for test_plugin.c: which one is said by -DPLUGIN_name. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "evlog.h"
@@ -7,9 +9,27 @@
 
 int no_such_function(void);
 
+#ifdef PLUGIN_refusing
+/* Refuses the event whose seq PLUGIN_REFUSES says, or all; prints the others. */
+static int hear(const evlog_event *event)
+{
+    const char *refused = getenv("PLUGIN_REFUSES");
+    char seq[24], why[40];
+    snprintf(seq, sizeof seq, "%" PRIu64, event->seq);
+    snprintf(why, sizeof why, "no seat for %s", seq);
+    if (refused && (strcmp(refused, seq) == 0 || strcmp(refused, "all") == 0))
+        return evlog_fail(why);
+    printf("heard %s\n", seq);
+    return 0;
+}
+#endif
+
 static int count(const evlog_event *event, void *ctx)
 {
     (void)ctx;
+#ifdef PLUGIN_refusing
+    return hear(event);
+#endif
     setenv("PLUGIN_HEARD", event->event_type, 1);
     return 0;
 }

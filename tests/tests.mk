@@ -33,10 +33,10 @@ $(B)/tests/test_lines: $(B)/asan/tools/lines.o
 $(B)/tests/test_text: $(B)/asan/tools/text.o
 $(B)/tests/test_times: $(B)/asan/tools/times.o
 
-# The command with the sanitizers, for test_tools.sh.
+# The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
@@ -50,7 +50,7 @@ $(B)/tests/test_openedx: $(B)/asan/tools/json.o
 $(B)/tests/test_nomem: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 # Plugins: the example, and tests/plugin.c in each of its kinds.
-PLUGIN_KINDS = good failing unlinked old nameless startless
+PLUGIN_KINDS = good failing unlinked old nameless startless refusing
 PLUGINS      = $(B)/plugins/preferences.so $(PLUGIN_KINDS:%=$(B)/plugins/%.so)
 
 $(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evlog.h

@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,15 +92,27 @@ void child_finish(struct child *child)
     child->to = -1;
 }
 
-int child_end(struct child *child, int *state)
+/* What the pipe to the child still holds can be asked of its other end, opened anew. */
+static int open_rest(const struct child *child)
 {
-    int error = 0;
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", child->to);
+    return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+int child_end(struct child *child, int *state, size_t *unread_size)
+{
+    int error = 0, rest = unread_size ? open_rest(child) : -1, count = 0;
     child_finish(child);
+    if (child->from >= 0)
+        close(child->from); /* one that goes on to write is not waited for */
+    child->from = -1;
     *state = 0;
     while (!error && waitpid(child->pid, state, 0) < 0)
         error = errno == EINTR ? 0 : errno;
-    if (child->from >= 0)
-        close(child->from);
-    child->from = -1;
+    if (rest >= 0 && ioctl(rest, FIONREAD, &count) == 0)
+        *unread_size = (size_t)count;
+    if (rest >= 0)
+        close(rest);
     return error;
 }

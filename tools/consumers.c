@@ -198,26 +198,32 @@ int consumer_rm_run(struct options *options)
     return status;
 }
 
+static void tell_reset(const char *name, const evlog_reset *reset, int is_done)
+{
+    printf("the next event of consumer ");
+    text_put(stdout, name, strlen(name), 0, 0);
+    printf(" %s %" PRIu64 ", and not %" PRIu64 "; %" PRIu64 " parked event%s and %" PRIu64
+           " key%s of state %s%s\n",
+           is_done ? "is" : "would be", reset->checkpoint + 1, reset->old_checkpoint + 1,
+           reset->parked_count, plural(reset->parked_count), reset->state_count,
+           plural(reset->state_count), is_done ? "are dropped" : "would be dropped",
+           is_done ? "" : "; do it with --yes");
+}
+
 int consumer_reset_run(struct options *options)
 {
     evlog *log;
     evlog_reset reset;
+    const char *name = options->operands[0];
     if (!options->start.from)
         return complain(EXIT_MISUSE,
-                        "where to? evlog consumer reset %s %s --to first|last|SEQ|TIME",
-                        options->path, options->operands[0]);
+                        "where to? evlog consumer reset %s %s --to first|last|last:N|SEQ|TIME",
+                        options->path, name);
     if (open_to_write(options, &log))
         return EXIT_LOG;
-    int code =
-        evlog_consumer_reset(log, options->operands[0], &options->start, !options->yes, &reset);
+    int code = evlog_consumer_reset(log, name, &options->start, !options->yes, &reset);
     if (!code)
-        printf("%s from seq %" PRIu64 " to %" PRIu64 "; the next event is %" PRIu64 "; %" PRIu64
-               " parked event%s and %" PRIu64 " key%s of state %s%s\n",
-               options->yes ? "moved" : "would move", reset.old_checkpoint, reset.checkpoint,
-               reset.checkpoint + 1, reset.parked_count, plural(reset.parked_count),
-               reset.state_count, plural(reset.state_count),
-               options->yes ? "are dropped" : "would be dropped",
-               options->yes ? "" : "; do it with --yes");
+        tell_reset(name, &reset, options->yes);
     int status = library_status(code);
     evlog_close(log);
     return status;

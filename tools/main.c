@@ -62,38 +62,55 @@ const struct verb verbs[] = {
      "nothing inside the log that could tell of them.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
-     "interrupted. Output as with evlog show.\n"},
+     "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTWERc", 2, 2,
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTWERC", 2, 2,
      consume_run,
-     "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND\n"
-     "gets events as JSON lines on its standard input, those that are to be retried first. When\n"
-     "there are no more its input ends, and its exit with 0 acknowledges all it was given; else\n"
-     "they come again the next time. With --ack-lines each line it prints acknowledges one event.\n"
-     "With -f it goes on: COMMAND is started again for what comes, or with --ack-lines gets it on\n"
-     "its input. Interrupted, it lets COMMAND finish what it has. attempt tells how often an event\n"
-     "was given out, is_replay whether it is older than the consumer.\n"
-     "With --plugin the events go to the receivers that the plugins connect; one that fails three\n"
-     "times is parked, and told.\n"},
+     "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
+     "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"
+     "its input ends; its exit with 0, when it has read all, acknowledges all. Else they come again\n"
+     "the next time. With --ack-lines each line that it prints acknowledges one event, the oldest\n"
+     "that is not yet. In the JSON, attempt is more than 1 when an event may have been given out\n"
+     "before, and is_replay tells whether it was in the log before the consumer was made.\n"
+     "\n"
+     "It ends when it is caught up. With -f it goes on: COMMAND is started again for what comes, or\n"
+     "with --ack-lines gets it on its input. SIGINT or SIGTERM stop the giving out: COMMAND may\n"
+     "finish what it has, which is then acknowledged as always. A second one ends it at once.\n"
+     "\n"
+     "With --plugin the events go to the receivers that the plugins connect. An event whose\n"
+     "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
+     "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
+     "with the consumer: what it did not want then is not given later.\n"
+     "\n"
+     "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
+     "has the consumer.\n"},
     {"consumer ls", "LOG", "list the consumers and how far behind they are", "o", 1, 1,
-     consumer_ls_run, "LAG is in events and in time since the first of them was logged.\n"},
-    {"consumer info", "LOG NAME", "tell what a consumer is", "o", 2, 2, consumer_info_run, ""},
+     consumer_ls_run,
+     "The lag is the events of the log after the last that a consumer is done with, wanted or not,\n"
+     "and how long ago the first of them was logged: in JSON lag_events and lag_seconds. pid is the\n"
+     "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
+    {"consumer info", "LOG NAME", "tell what a consumer is", "o", 2, 2, consumer_info_run,
+     "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
+     "and retried. Those up to replay_last_seq are replays to it.\n"},
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME", "take a consumer away, its parked events and its state", "y", 2,
      2, consumer_rm_run, "Tells what it would do, and does it only with --yes.\n"},
     {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
      2, consumer_reset_run,
-     "Its state is dropped, and what is parked after that place. All that is in the log now is a\n"
-     "replay to it. Tells what it would do, and does it only with --yes.\n"},
+     "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"
+     "that is in the log now is a replay to it. Tells what it would do, and does it only with\n"
+     "--yes.\n"},
     {"consumer pause", "LOG NAME", "let a consumer get nothing until it is resumed", "", 2, 2,
-     consumer_pause_run, ""},
+     consumer_pause_run, "In whichever process it is at work.\n"},
     {"consumer resume", "LOG NAME", "let a paused consumer go on", "", 2, 2, consumer_resume_run,
      ""},
     {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o", 2, 2,
-     parked_ls_run, ""},
+     parked_ls_run,
+     "Those whose receiver failed too often, and those that were lost: damaged, or trimmed away.\n"},
     {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "a", 2, 3,
-     parked_retry_run, "The consumer gets them, first of all, when it runs.\n"},
+     parked_retry_run,
+     "The consumer gets them, first of all, when it runs. One that fails is parked again.\n"},
     {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "a", 2, 3,
      parked_drop_run, "The consumer never gets them again.\n"},
 };

@@ -48,6 +48,7 @@ static const struct {
     {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
     {'K', "known", NULL, NULL, "refuse an event type that is not in the log"},
     {'c', "no-create", NULL, NULL, "refuse to make a new log"},
+    {'C', "no-create", NULL, NULL, "refuse to make a new consumer"},
     {'d', "durability", "KIND", "durable or fast",
      "of a new log: durable (default) survives a power cut, fast\n"
      "does not, but survives the death of the process"},
@@ -90,8 +91,8 @@ static void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "suiWZ") != NULL;
     int has_where = strpbrk(verb->options, "WZ") != NULL;
-    fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s\n", verb->name, verb->arguments,
-            verb->name, verb->summary, verb->help);
+    fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
+            verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (table[i].letter == 'h' || strchr(verb->options, table[i].letter))
             option_help(out, i);
@@ -107,6 +108,8 @@ int family_print(FILE *out, const char *family)
             fprintf(out, "%s  evlog %s %s\n      %s\n", count++ ? "" : "usage:\n", verbs[i].name,
                     verbs[i].arguments, verbs[i].summary);
         }
+    if (count)
+        fprintf(out, "`evlog help %s VERB` tells more of one.\n", family);
     return count > 0;
 }
 
@@ -123,9 +126,9 @@ void help_print(FILE *out, const struct verb *verb)
     fprintf(
         out,
         "\n`evlog help VERB` tells more of one.\n\n"
-        "Exit status: 0 done; 1 nothing matched, verify found something, or a replay's command\n"
-        "failed; 2 wrong arguments or input; 3 the log cannot be opened, read or written;\n"
-        "4 events that were asked for are damaged.\n");
+        "Exit status: 0 done; 1 nothing matched, no such consumer, verify found something, or a\n"
+        "command or receiver failed; 2 wrong arguments or input; 3 the log cannot be opened, read\n"
+        "or written, or others have it; 4 events that were asked for are damaged.\n");
 }
 
 /* ------------------------------------------------------------------- reading ---- */
@@ -277,7 +280,7 @@ static void option_set(struct options *options, int letter)
     options->all |= letter == 'a';
     options->ack_lines |= letter == 'A';
     options->schema |= letter == 'M';
-    options->open.no_create |= letter == 'c' || letter == 'K';
+    options->open.no_create |= letter == 'c' || letter == 'C' || letter == 'K';
 }
 
 static size_t option_index(int letter)
@@ -328,7 +331,10 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
     return -1;
 }
 
-/* Two options may have one name, as --to: a verb takes one of them. */
+/*
+ * Two options may have one name, as --to: a verb takes one of them, or the first is named to
+ * it.
+ */
 static int is_others(const struct verb *verb, size_t i)
 {
     for (size_t j = 0; j < TABLE_COUNT; j++)

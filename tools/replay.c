@@ -45,7 +45,7 @@ static int run(const struct options *options, const evlog_event *event, const ch
         return complain(-1, "event %" PRIu64 ": cannot run the command: %s", event->seq,
                         strerror(error));
     (void)!child_feed(&child, line, line_size); /* one that does not read it is as good */
-    error = child_end(&child, &state);
+    error = child_end(&child, &state, NULL);
     if (error)
         return complain(-1, "event %" PRIu64 ": cannot wait for the command: %s", event->seq,
                         strerror(error));

@@ -19,9 +19,10 @@
 /* Exit statuses, as `evlog help` tells them. */
 enum {
     EXIT_DONE = 0,
-    EXIT_NOTHING = 1, /* nothing matched; verify found something; a replay's command failed */
-    EXIT_MISUSE = 2,  /* arguments or input */
-    EXIT_LOG = 3,     /* the log cannot be opened, read or written */
+    EXIT_NOTHING =
+        1,           /* nothing matched; verify found something; a command or a receiver failed */
+    EXIT_MISUSE = 2, /* arguments or input */
+    EXIT_LOG = 3,    /* the log cannot be opened, read or written */
     EXIT_DAMAGED = 4, /* an event that was asked for is damaged */
 };
 

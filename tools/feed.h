@@ -1,0 +1,45 @@
+/* A command that is fed events, a line each, and answers for them. See feed.c. */
+#ifndef FEED_H
+#define FEED_H
+
+#include <stdint.h>
+
+#include "child.h"
+
+#define UNANSWERED_MAX 4096
+
+struct feed {
+    int is_heard; /* it answers each event with a line; else with its exit, for all */
+    int (*answered)(uint64_t seq, void *ctx); /* all events up to this one, or NULL */
+    void *ctx;
+
+    struct child child;
+    int is_running;
+    int is_confused;               /* it has answered more than it was asked */
+    uint64_t first_seq, last_seq;  /* fed since it was started */
+    uint64_t fed_count;            /* how many these are */
+    uint64_t unanswered;           /* how many of them are not answered yet */
+    uint64_t seqs[UNANSWERED_MAX]; /* when heard, those: a ring */
+    uint64_t oldest;               /* the first of it */
+};
+
+/* All return EVLOG_OK or, with the sentence set (evlog_fail), less than 0. */
+
+int feed_start(struct feed *feed, const char *command);
+
+/* Feeds an event; `line` ends in a newline. Waits until the command takes it. */
+int feed_event(struct feed *feed, uint64_t seq, const char *line, size_t size);
+
+/* Waits for answers to come, for so long at most. */
+int feed_hear(struct feed *feed, int timeout_ms);
+
+/*
+ * Ends its input, hears it out and waits for it. EVLOG_OK: it has dealt with all it was fed, or
+ * the failure is one that was told before.
+ */
+int feed_end(struct feed *feed);
+
+/* The first event that is not answered, when there is one. */
+uint64_t feed_oldest(const struct feed *feed);
+
+#endif
