@@ -531,6 +531,8 @@ static int check_way(struct env *env, const void *key, size_t key_size)
     result = page_cursor_open(&cursor, &snapshot);
     if (result == EVLOG_OK)
         result = page_seek(&cursor, key, key_size, leaf, &index);
+    if (result == EVLOG_OK)
+        result = page_check_way(&cursor, leaf);
     page_cursor_free(&cursor);
     if (result == EVLOG_OK && index < page_node_count(leaf)) {
         struct page_node node;

@@ -454,6 +454,33 @@ int page_next_key(const struct page_cursor *cursor, const void **key, size_t *ke
     return 1;
 }
 
+/* 1 when the nodes fill the page from `upper` to its end: so liblmdb moves them about. */
+static int is_packed(const unsigned char *page, uint32_t page_size)
+{
+    int is_leaf = get16(page + 10) == LEAF;
+    size_t used = 0;
+    for (unsigned i = 0; i < page_node_count(page); i++) {
+        const unsigned char *node = node_start(page, i);
+        size_t size = NODE_HEADER_SIZE + (size_t)get16(node + 6);
+        if (is_leaf)
+            size += get16(node + 4) & NODE_BIG ? sizeof(uint64_t) : get32(node);
+        used += size + size % 2;
+    }
+    return used == page_size - get16(page + 14);
+}
+
+int page_check_way(const struct page_cursor *cursor, const unsigned char *leaf)
+{
+    const struct page_snapshot *snapshot = cursor->snapshot;
+    int packed = is_packed(leaf, snapshot->page_size);
+    for (unsigned level = 0; packed && level + 1 < snapshot->depth; level++)
+        packed = is_packed(branch_at(cursor, level), snapshot->page_size);
+    if (!packed)
+        return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
+                         snapshot->name);
+    return EVLOG_OK;
+}
+
 /* ------------------------------------------------------- a single value ---- */
 
 static int copy_value(const struct page_snapshot *snapshot, const struct page_node *node,

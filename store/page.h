@@ -60,6 +60,12 @@ int page_next_leaf(struct page_cursor *cursor, unsigned char *leaf);
  */
 int page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size);
 
+/*
+ * Whether liblmdb can change the leaf that page_seek came to, and the branches above it: it takes nodes out
+ * by the size that they tell. EVLOG_DAMAGED.
+ */
+int page_check_way(const struct page_cursor *cursor, const unsigned char *leaf);
+
 /* A node of a leaf; all of it lies inside the page. */
 struct page_node {
     const void *key;

@@ -161,6 +161,37 @@ static void a_damaged_retry_is_named_and_can_be_dropped(void **state)
     in_child(poll_and_drop, (void *)in(*state, "log"));
 }
 
+/* Makes a key's value longer, by what its node tells, wherever the file has it. */
+static void lengthen(const char *path, const void *key, size_t key_size)
+{
+    struct bytes file = file_read(path);
+    unsigned count = 0;
+    for (size_t at = 2 * PAGE; at + key_size < file.size; at++)
+        if (memcmp(file.at + at, key, key_size) == 0) {
+            unsigned char longer = (unsigned char)(file.at[at - 8] + 2);
+            file_patch(path, &longer, 1, at - 8);
+            count++;
+        }
+    assert_true(count > 0);
+    free(file.at);
+}
+
+/*
+ * A node that tells a wrong size is not taken out of its page: liblmdb would write over its
+ * neighbours.
+ */
+static void a_node_of_a_wrong_size_is_not_taken_out(void **state)
+{
+    evlog *log;
+    uint64_t count;
+    park(in(*state, "log"));
+    lengthen(in(*state, "log/state.mdb"), RETRIED, sizeof RETRIED - 1);
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    FAILS(EVLOG_DAMAGED, "not as long as they say", evlog_parked_drop(log, "one", 1, &count));
+    FAILS(EVLOG_DAMAGED, "not as long as they say", evlog_consumer_remove(log, "one"));
+    OK(evlog_close(log));
+}
+
 /* --------------------------------------------------- a consumer's entry ---- */
 
 #define ENTRY "cone"
@@ -201,6 +232,7 @@ int main(void)
         TEST_AT_HOME(counts_of_overflow_pages_are_checked),
         TEST_AT_HOME(a_forged_retry_ends_a_poll),
         TEST_AT_HOME(a_damaged_retry_is_named_and_can_be_dropped),
+        TEST_AT_HOME(a_node_of_a_wrong_size_is_not_taken_out),
         TEST_AT_HOME(a_damaged_consumer_is_named_and_can_be_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
