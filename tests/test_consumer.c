@@ -1174,7 +1174,7 @@ static void *fight(void *ctx)
 {
     struct job *job = ctx;
     evlog_start first = {.from = EVLOG_START_FIRST};
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 50; i++) {
         evlog_consumer *consumer;
         int result = evlog_consumer_open(job->log, "c", NULL, &consumer);
         if (result == EVLOG_OK) {
