@@ -40,7 +40,10 @@ static int settle_retry(evlog_consumer *consumer, const evlog_parked *parked, ui
     rest.seq = last + 1;
     rest.attempt_count = parked->attempt_count - 1;
     rest.error = "lost, and not retried yet";
-    int result = why ? poll_put_on_record(consumer, KIND_PARKED, &part, 0)
+    /* somebody may have asked for it again while it was under way: this was it */
+    int result = take_off_record(consumer, KIND_RETRY, parked->seq, tag);
+    if (result == EVLOG_OK)
+        result = why ? poll_put_on_record(consumer, KIND_PARKED, &part, 0)
                      : take_off_record(consumer, KIND_PARKED, parked->seq, tag);
     if (result == EVLOG_OK && rest.seq <= rest.last_seq) {
         rest.is_lost = 1;

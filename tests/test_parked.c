@@ -147,17 +147,17 @@ static int end_at_three(const evlog_parked *parked, void *ctx)
 static void many_are_listed_by_seq(void **state)
 {
     struct opened place = open_log(*state);
-    park_some(&place, 700);
-    for (uint64_t seq = 1; seq <= 700; seq += seq % 5 ? 1 : 3)
+    park_some(&place, 600);
+    for (uint64_t seq = 1; seq <= 600; seq += 2)
         OK(evlog_parked_retry(place.log, "c", seq, NULL));
     struct listed *listed = list(place.log);
-    assert_int_equal(listed->count, 700);
+    assert_int_equal(listed->count, 600);
     size_t retried = 0;
-    for (size_t i = 0; i < 700; i++) {
+    for (size_t i = 0; i < 600; i++) {
         assert_int_equal(listed->of[i].seq, i + 1);
         retried += (size_t)listed->of[i].is_retry;
     }
-    assert_in_range(retried, 257, 690);
+    assert_int_equal(retried, 300);
     assert_int_equal(evlog_each_parked(place.log, "c", end_at_three, NULL), -99);
     OK(evlog_close(place.log));
 }
@@ -196,18 +196,18 @@ static void all_are_retried_in_order(void **state)
     static struct heard heard;
     struct opened place = open_log(*state);
     uint64_t count = 0;
-    park_some(&place, 600);
+    park_some(&place, 300);
     OK(evlog_parked_retry(place.log, "c", 0, &count));
-    assert_int_equal(count, 600);
+    assert_int_equal(count, 300);
     OK(evlog_parked_retry(place.log, "c", 0, &count));
     assert_int_equal(count, 0);
     evlog_consumer *consumer = open_consumer(place.log, (evlog_consumer_options){.replay = 0});
     OK(evlog_consumer_poll(consumer, 10, 0, hear, &heard, &count));
     assert_int_equal(count, 10);
     heard_all(&heard, 1, 10);
-    assert_int_equal(info_of(place.log, "c").parked_count, 590);
+    assert_int_equal(info_of(place.log, "c").parked_count, 290);
     poll_now(consumer, &heard);
-    heard_all(&heard, 11, 600);
+    heard_all(&heard, 11, 300);
     assert_int_equal(list(place.log)->count, 0);
     OK(evlog_consumer_close(consumer));
     OK(evlog_close(place.log));
@@ -242,6 +242,39 @@ static void one_that_fails_again_is_parked_again(void **state)
     OK(evlog_close(place.log));
 }
 
+struct again {
+    evlog *log;
+    struct heard heard;
+};
+
+static int ask_again_inside(const evlog_event *event, void *ctx)
+{
+    struct again *again = ctx;
+    assert_true(again->heard.count < 10);
+    OK(evlog_parked_retry(again->log, "c", 0, NULL));
+    return hear(event, &again->heard);
+}
+
+/* Asked for again while its retry is under way, it does not come once more, done or not. */
+static void a_retry_under_way_is_not_begun_again(void **state)
+{
+    static struct again again;
+    struct opened place = open_log(*state);
+    park_some(&place, 1);
+    again.log = place.log;
+    evlog_consumer *consumer = open_consumer(place.log, (evlog_consumer_options){.replay = 0});
+    for (int fails = 1; fails >= 0; fails--) {
+        again.heard.fails_at = fails ? 1 : 0;
+        OK(evlog_parked_retry(place.log, "c", 1, NULL));
+        OK(evlog_consumer_poll(consumer, 0, 0, ask_again_inside, &again, NULL));
+        HEARD(&again.heard, 1);
+        assert_int_equal(list(place.log)->count, fails);
+        assert_int_equal(info_of(place.log, "c").retry_count, 0);
+    }
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
 /* Dropped, one or all, they are off the record, also those that wait to be retried. */
 static void dropped_ones_do_not_come(void **state)
 {
@@ -257,7 +290,7 @@ static void dropped_ones_do_not_come(void **state)
     FAILS(EVLOG_NOTFOUND, "no consumer", evlog_parked_drop(place.log, "x", 5, &count));
     assert_int_equal(count, 1);
     assert_int_equal(list(place.log)->count, 598);
-    for (uint64_t seq = 100; seq < 400; seq++)
+    for (uint64_t seq = 100; seq < 120; seq++)
         OK(evlog_parked_retry(place.log, "c", seq, NULL));
     OK(evlog_parked_drop(place.log, "c", 0, &count));
     assert_int_equal(count, 598);
@@ -308,7 +341,8 @@ static void retry_and_drop(void *ctx)
     CHECK(evlog_parked_retry(log, "c", 2, &count) == EVLOG_OK && count == 1);
     await(job->common, 2);
     CHECK(evlog_parked_drop(log, "c", 1, &count) == EVLOG_OK && count == 1);
-    CHECK(evlog_parked_retry(log, "c", 0, &count) == EVLOG_OK && count == 3);
+    CHECK(evlog_parked_retry(log, "c", 0, &count) == EVLOG_OK);
+    CHECK(count == 3 || count == 4); /* 2 is under way still, or done */
     CHECK(evlog_close(log) == EVLOG_OK);
 }
 
@@ -713,6 +747,7 @@ int main(void)
         TEST_AT_HOME(one_is_retried),
         TEST_AT_HOME(all_are_retried_in_order),
         TEST_AT_HOME(one_that_fails_again_is_parked_again),
+        TEST_AT_HOME(a_retry_under_way_is_not_begun_again),
         TEST_AT_HOME(dropped_ones_do_not_come),
         TEST_AT_HOME(another_process_has_them_retried),
         TEST_AT_HOME(a_retried_one_that_kills_does_so_once),
