@@ -157,6 +157,7 @@ install: all
 	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(ABI)
 	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so
 	echo "$$PC" > $(DESTDIR)$(pkgconfigdir)/evlog.pc
+	[ -n "$(DESTDIR)" ] || ldconfig || true
 
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/evlog/openedx.h $(DESTDIR)$(examplesdir)/plugin_preferences.c

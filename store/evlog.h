@@ -327,7 +327,7 @@ typedef struct evlog_connect_options {
  *
  * A receiver is known by signal and dispatch_uid, or, where that is NULL or "",
  * by signal, function and ctx. Connecting a known one again changes nothing,
- * not even its place, and is EVLOG_OK (Django: Signal.connect).
+ * not even its place, brings no history, and is EVLOG_OK (Django: Signal.connect).
  *
  * With a start other than new it is a late receiver: it gets history first, here, on
  * this thread: the events of the whole log from there on, whoever sent them, in log

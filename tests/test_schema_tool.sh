@@ -68,6 +68,13 @@ fails 3 'none' "$evlog" schema check none
 "$evlog" send log "$type" "$good" --plugin "$build/plugins/preferences.so" | grep -q 'event 7, in the log already'
 fails 2 'its start failed with -13: no database' \
     "$evlog" replay log --plugin "$build/plugins/preferences.so" --plugin "$build/plugins/failing.so"
+# a receiver that fails is told, one event or many; the events are in the log
+PLUGIN_REFUSES=all; export PLUGIN_REFUSES
+fails 1 'event 1 is in the log, but receiver plugged failed: no seat for 1' "$evlog" send seats org.example.plugged.v1 --plugin "$build/plugins/refusing.so"
+printf '{}\n{}\n' >two
+fails 1 'event 3 is in the log, but a receiver failed: no seat for 3' "$evlog" send seats org.example.plugged.v1 - --plugin "$build/plugins/refusing.so" <two
+[ "$("$evlog" show seats -o json | wc -l)" = 3 ]
+unset PLUGIN_REFUSES
 fails 2 'has no evlog_plugin_main' "$evlog" send log "$type" "$good" --plugin "$build/plugins/nameless.so"
 fails 2 '--exec' "$evlog" replay log
 [ "$("$evlog" show log -o json | wc -l)" = 7 ]

@@ -194,6 +194,9 @@ try 0 "" verify empty -o short; has "0 events read"
 try 0 "" types empty; has "\"type\": \"$a\", \"count\": 0"
 
 # ---------------------------------------------------------------------- replay ----
+try 2 "'{}' is no event type: evlog send LOG TYPE" send forgotten '{}'
+try 2 "'-' is no event type" send forgotten -
+is "nothing was made" "$(ls -d forgotten 2>/dev/null)" ""
 try 2 "to what? evlog replay log --exec 'COMMAND' or --plugin FILE.so" replay log
 try 0 "" replay log --exec 'echo $EVLOG_SEQ $EVLOG_TYPE ${#EVLOG_ID}'
 is "replay" "$(tr '\n' ',' <out)" "1 $a 36,2 $a 36,3 $b 36,4 $c 36,5 $b 36,"

@@ -22,7 +22,7 @@ run consumer ls "$log" -o short
 run consume "$log" shell --exec 'wc -l | sed "s/^/    a command was given events: /"'
 run consumer ls "$log" -o short
 run verify "$log" -o short
-printf '\nAnd damage is found: one letter of an address is changed in a copy of the log.\n'
+printf '\nAnd damage is found: one letter of an address is changed in two events of a copy of the log.\n'
 cp -r "$log" "$home/damaged"
 # LMDB copies a page to change it, so the text may be there more than once.
 for offset in $(LC_ALL=C grep -obUa 'carol@example.com' "$home/damaged/events.mdb" | cut -d: -f1); do

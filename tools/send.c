@@ -26,7 +26,7 @@ struct sender {
     evlog_signal *signal;
     struct lines lines;
     uint64_t line; /* the number of the last one read */
-    uint64_t sent_count, skipped_count, first_seq, last_seq;
+    uint64_t sent_count, skipped_count, failed_count, first_seq, last_seq;
     msgpack_sbuffer data; /* the batch: all its data, one after another */
     size_t count;
     struct {
@@ -51,6 +51,22 @@ static int put_sent(const struct options *options, const evlog_sent *sent)
     return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
 }
 
+/* A plugin's receivers that failed are told; the event is in the log all the same. How many. */
+static int tell_failures(const evlog_sent *sent)
+{
+    int failed = 0;
+    for (size_t i = 0; i < sent->response_count; i++) {
+        const evlog_response *response = &sent->responses[i];
+        if (!response->result)
+            continue;
+        failed++;
+        complain(EXIT_NOTHING, "event %" PRIu64 " is in the log, but %s%s failed: %s", sent->seq,
+                 *response->dispatch_uid ? "receiver " : "a receiver", response->dispatch_uid,
+                 *response->error ? response->error : "it does not say why");
+    }
+    return failed;
+}
+
 static int send_one(const struct options *options, evlog_signal *signal,
                     const msgpack_sbuffer *data)
 {
@@ -60,6 +76,8 @@ static int send_one(const struct options *options, evlog_signal *signal,
     if (code)
         return complain_library(code);
     int status = put_sent(options, &sent);
+    if (tell_failures(&sent) && status == EXIT_DONE)
+        status = EXIT_NOTHING;
     evlog_sent_free(&sent);
     return status;
 }
@@ -97,8 +115,10 @@ static int append(struct sender *sender, size_t first, size_t count)
         sender->sent_count += count;
         sender->first_seq = sender->first_seq ? sender->first_seq : sent[0].seq;
         sender->last_seq = sent[count - 1].seq;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
+            sender->failed_count += (uint64_t)tell_failures(&sent[i]);
             evlog_sent_free(&sent[i]);
+        }
     }
     free(sent);
     free(sends);
@@ -222,6 +242,8 @@ static int send_lines(const struct options *options, evlog_signal *signal)
     progress_end();
     if (status < 0)
         status = put_summary(sender);
+    if (status == EXIT_DONE && sender->failed_count)
+        status = EXIT_NOTHING;
     lines_free(&sender->lines);
     msgpack_sbuffer_destroy(&sender->data);
     free(sender);
@@ -291,6 +313,9 @@ int send_run(struct options *options)
     const char *text = options->operands[1] ? options->operands[1] : "{}";
     char why[256];
     msgpack_sbuffer data;
+    if (*options->operands[0] && strchr("{[-", *options->operands[0]))
+        return complain(EXIT_MISUSE, "'%s' is no event type: evlog send LOG TYPE [JSON|-]",
+                        options->operands[0]);
     msgpack_sbuffer_init(&data);
     int is_wrong =
         strcmp(text, "-") != 0 && data_of_text(text, strlen(text), &data, why, sizeof why);
