@@ -83,7 +83,8 @@ const struct verb verbs[] = {
      "With --plugin the events go to the receivers that the plugins connect. An event whose\n"
      "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
      "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
-     "with the consumer: what it did not want then is not given later.\n"
+     "with the consumer: what it did not want then is not given later. Receivers of all events hear\n"
+     "those of the types that the log had when evlog consume was started.\n"
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},
