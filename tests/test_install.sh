@@ -36,7 +36,11 @@ readelf -d "$home/shared" | grep -q 'libevlog.so.0' || { echo "no soname"; exit 
 cc "$home/program.c" -I"$root/include" "$root/lib/libevlog.a" $(pkg-config $flags --static --libs evlog | sed 's/-levlog//') -o "$home/static"
 "$home/static" "$home/log2"
 cc -Wall -Wextra -Werror -shared -fPIC "$root/share/evlog/examples/plugin_preferences.c" -I"$root/include" -o "$home/preferences.so"
-"$root/bin/evlog" send "$home/log3" org.openedx.learning.course.enrollment.created.v1 '{}' --plugin "$home/preferences.so" >/dev/null
+"$root/bin/evlog" schema add "$home/log3" org.openedx.learning.course.enrollment.created.v1
+"$root/bin/evlog" send "$home/log3" org.openedx.learning.course.enrollment.created.v1 --plugin "$home/preferences.so" '
+    {"enrollment": {"user": {"id": 42, "is_active": true, "pii": {"username": "alice", "email": "a@example.com", "name": "A"}},
+     "course": {"course_key": "course-v1:edX+DemoX+Demo_Course", "display_name": "D"}, "mode": "audit", "is_active": true,
+     "creation_date": "2021-06-09T14:12:45+00:00"}}' | grep -q 'preference of alice'
 [ "$("$root/bin/evlog" show "$home/log2" -o json | wc -l)" = 1 ]
 make --no-print-directory -s uninstall prefix=/opt/evlog DESTDIR="$home"
 left=$(find "$root" ! -type d)
