@@ -13,8 +13,8 @@
 #include "error.h"
 #include "poll.h"
 
-#define COMMIT_AFTER_US 100000 /* an event that was handed out is not uncommitted for longer */
-#define PASS_COUNT 16384       /* nor are more events passed over */
+#define COMMIT_AFTER_US 100000 /* an event done longer ago is written with the next one */
+#define PASS_COUNT 16384       /* events passed over before that is written */
 #define PENDING_SIZE ((size_t)1 << 20)
 
 uint64_t checkpoint_may_be(const evlog_consumer *consumer)

@@ -36,8 +36,9 @@
 #include "receivers.h"
 
 #define BATCH 1024
-#define PASS_AFTER_US 1000000 /* nor is passing over unwanted ones, with nothing more to do */
-#define REFRESH_US 100000     /* how soon a pause is noticed */
+#define PASS_AFTER_US \
+    1000000               /* having passed over unwanted events is written when idle so long */
+#define REFRESH_US 100000 /* how soon a pause is noticed */
 
 /* What a step comes to, besides EVLOG_OK, one thing dealt with, and the errors. */
 enum { NOTHING = 1, LATER = 2 };

@@ -16,6 +16,9 @@
  * 4. `last` is of the commit `last.txnid`. When the transaction before ours has that
  *    number, nobody has written since and the file need not be read.
  *
+ * After each commit the leader wakes who waits for events, in any process (shared.c): a load,
+ * when nobody does.
+ *
  * A commit that is not flushed is over sooner than a thread is put to sleep and woken, so
  * who waits looks a few times before he sleeps (8 senders in a fast log: three times
  * the events).
