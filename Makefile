@@ -32,21 +32,23 @@ LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) 2>/dev/null)
 LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) 2>/dev/null) -pthread
 
 STORE    := $(wildcard store/*.c)
-DISPATCH := $(wildcard dispatch/*.c)
+DISPATCH := $(wildcard dispatch/data/*.c dispatch/*.c)
 REPLAY   := $(wildcard replay/*.c)
 LIB_SRC   = $(STORE) $(DISPATCH) $(REPLAY)
 TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c,$(wildcard tools/*.c))
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-SOURCES  := $(wildcard store/*.[ch] dispatch/*.[ch] replay/*.[ch] tools/*.[ch] tests/*.[ch] bench/*.[ch])
+SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools tests bench,$(dir)/*.[ch]))
+PUBLIC   := $(patsubst store/%,%,$(wildcard store/evlog.h store/evlog/*.h))
 
 # Each folder sees its own headers and those to its left: store <- dispatch <- replay <- tools.
 INC_store    = -Istore
-INC_dispatch = -Istore -Idispatch
-INC_replay   = -Istore -Idispatch -Ireplay
+INC_dispatch = -Istore -Idispatch/data -Idispatch
+INC_dispatch_data = -Istore -Idispatch/data
+INC_replay   = $(INC_dispatch) -Ireplay
 INC_tools    = -I$(B)/include -Itools
 INC_bench    = -I$(B)/include -Ibench
-INC_tests    = -Istore -Idispatch -Ireplay -Itools -Itests
+INC_tests    = $(INC_replay) -Itools -Itests
 
 LIB_OBJ  = $(LIB_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
@@ -71,20 +73,16 @@ deps:
 
 # $(1) where the objects go, $(2) more flags. The folder of a source picks its include path.
 define objects
-$(1)/%.o: %.c Makefile | $$(B)/include/evlog.h $$(B)/include/evlog/openedx.h
+$(1)/%.o: %.c Makefile | $$(PUBLIC:%=$$(B)/include/%)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo '  CC    $$@')
-	$$(Q)$$(CC) $$(STD) $$(WARN) $$(INC_$$(firstword $$(subst /, ,$$*))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
+	$$(Q)$$(CC) $$(STD) $$(WARN) $$(INC_$$(subst /,_,$$(patsubst %/,%,$$(dir $$*)))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
 endef
 $(eval $(call objects,$(B)/obj,))
 $(eval $(call objects,$(B)/asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer))
 $(eval $(call objects,$(B)/tsan,-fsanitize=thread))
 
-$(B)/include/evlog/openedx.h: dispatch/openedx.h
-	@mkdir -p $(@D)
-	$(Q)cp $< $@
-
-$(B)/include/evlog.h: store/evlog.h
+$(B)/include/%.h: store/%.h
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
@@ -149,7 +147,7 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(pkgconfigdir)
 	$(INSTALL) -m 755 $(B)/evlog $(DESTDIR)$(bindir)/evlog
 	$(INSTALL) -m 644 store/evlog.h $(DESTDIR)$(includedir)/evlog.h
-	$(INSTALL) -m 644 dispatch/openedx.h $(DESTDIR)$(includedir)/evlog/openedx.h
+	$(INSTALL) -m 644 store/evlog/*.h $(DESTDIR)$(includedir)/evlog
 	$(INSTALL) -d $(DESTDIR)$(examplesdir)
 	$(INSTALL) -m 644 tools/plugin_preferences.c $(DESTDIR)$(examplesdir)/plugin_preferences.c
 	$(INSTALL) -m 644 $(B)/libevlog.a $(DESTDIR)$(libdir)/libevlog.a

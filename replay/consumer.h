@@ -4,10 +4,10 @@
 
 #include <stdatomic.h>
 
+#include "consumers.h"
 #include "filter.h"
 #include "log.h"
 #include "pace.h"
-#include "position.h"
 #include "reader.h"
 
 #define CHANGE_BUCKETS 256

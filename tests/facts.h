@@ -7,8 +7,8 @@
 
 #include <jansson.h>
 
+#include "evlog/openedx.h"
 #include "json.h"
-#include "openedx.h"
 #include "test.h"
 
 /* The path of a file of facts, of the few or of all; NULL: all are not here. */

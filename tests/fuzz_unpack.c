@@ -7,7 +7,7 @@
  * What must hold: the check and unpacking are of one opinion; what was unpacked can be packed
  * and passes the check; what Avro decoded and passes the check comes back from Avro the same.
  */
-#include "openedx.h"
+#include "evlog/openedx.h"
 #include "shop.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);

@@ -8,7 +8,7 @@ bad() { # bad TITLE LINES: tells them, when there are any
     printf '%s\n%s\n\n' "$1" "$2"
     found=1
 }
-library="store/*.[ch] dispatch/*.[ch] replay/*.[ch]"
+library="store/*.[ch] store/evlog/*.h dispatch/data/*.[ch] dispatch/*.[ch] replay/*.[ch]"
 code="$library tools/*.[ch] tests/*.[ch] bench/*.[ch]"
 
 # store <- dispatch <- replay <- tools: a folder includes its own headers and those to its left.
@@ -19,14 +19,15 @@ includes() { # includes FOLDER OTHER...: quoted includes of FOLDER that live in 
     done
 }
 bad "Dependencies against the line store <- dispatch <- replay <- tools:" "$(
-    includes store "dispatch replay tools tests"
+    includes store "dispatch/data dispatch replay tools tests"
+    includes dispatch/data "dispatch replay tools tests"
     includes dispatch "replay tools tests"
     includes replay "tools tests")"
 public="evlog.h"
 for folder in tools bench; do
     bad "$folder sees the public header only:" "$(
         for header in $(sed -n 's/^#include "\(.*\)"/\1/p' $folder/*.[ch] | sort -u); do
-            [ "$header" = $public ] || [ "$header" = evlog/openedx.h ] || [ -e "$folder/$header" ] || echo "$header"; done)"
+            [ "$header" = $public ] || [ -e "store/evlog/${header#evlog/}" ] || [ -e "$folder/$header" ] || echo "$header"; done)"
 done
 bad "lmdb.h outside store/env.c:" "$(grep -ln '<lmdb.h>' $library tools/*.[ch] | grep -v '^store/env\.c$')"
 bad "The library prints, exits or catches signals:" "$(
@@ -45,7 +46,7 @@ bad "Declared in evlog.h and not exported:" "$(
 for how in "-std=c99 -x c" "-std=c11 -x c" "-std=c++11 -x c++"; do
     compiler=cc
     case $how in *c++*) compiler=c++; command -v c++ >/dev/null || { echo "(no c++: the header was not tried as C++)"; continue; } ;; esac
-    for header in evlog.h openedx.h; do
+    for header in evlog.h evlog/openedx.h; do
         bad "$header does not compile alone with $how:" "$(echo "#include \"$header\"" |
             $compiler $how -pedantic -Wall -Wextra -Werror -Istore -Idispatch -fsyntax-only - 2>&1)"
     done

@@ -1,5 +1,5 @@
 /* Plugins: loaded in order, and when one cannot be, nothing of it is left. */
-#include "openedx.h"
+#include "evlog/openedx.h"
 #include "test.h"
 
 #define TYPE "org.example.plugged.v1"

@@ -1,9 +1,9 @@
 /* A consumer's entries in state.mdb: their bytes, and the transaction that changes them. */
 #include <msgpack.h>
 
+#include "consumers.h"
 #include "env.h"
 #include "log.h"
-#include "position.h"
 #include "record.h"
 #include "test.h"
 

@@ -1,6 +1,6 @@
 /* The lasting side of a consumer: its place, and all that is written with it, see position.c. */
-#ifndef REPLAY_POSITION_H
-#define REPLAY_POSITION_H
+#ifndef STORE_CONSUMERS_H
+#define STORE_CONSUMERS_H
 
 #include <stddef.h>
 #include <stdint.h>

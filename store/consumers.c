@@ -22,7 +22,7 @@
  * Cost: some pages' writes and a flush. Lists of consumers are read through; there are at most
  * EVLOG_CONSUMERS_MAX.
  */
-#include "position.h"
+#include "consumers.h"
 
 #include <inttypes.h>
 #include <msgpack.h>

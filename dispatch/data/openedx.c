@@ -4,7 +4,7 @@
  * Defining them all writes 75 types into a new log, one commit each; into one that has
  * them it writes nothing.
  */
-#include "openedx.h"
+#include "evlog/openedx.h"
 
 #define DEFINITION(constant, argument, tag, event_type) {event_type, 0, #argument, &tag##_class},
 
