@@ -158,7 +158,7 @@ install: all
 	[ -n "$(DESTDIR)" ] || ldconfig || true
 
 uninstall:
-	rm -f $(DESTDIR)$(includedir)/evlog/openedx.h $(DESTDIR)$(examplesdir)/plugin_preferences.c
+	rm -f $(PUBLIC:%=$(DESTDIR)$(includedir)/%) $(DESTDIR)$(examplesdir)/plugin_preferences.c
 	-rmdir $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(examplesdir) 2>/dev/null
 	rm -f $(DESTDIR)$(bindir)/evlog $(DESTDIR)$(includedir)/evlog.h $(DESTDIR)$(libdir)/libevlog.a \
 	  $(DESTDIR)$(libdir)/libevlog.so* $(DESTDIR)$(pkgconfigdir)/evlog.pc

@@ -15,7 +15,9 @@
 #include <msgpack.h>
 
 #include "bench.h"
+#include "evlog/class.h"
 #include "evlog/openedx.h"
+#include "evlog/schema.h"
 
 #define TYPE OPENEDX_COURSE_ENROLLMENT_CREATED
 
@@ -99,7 +101,7 @@ static void pack_ours(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         evlog_buffer buffer;
-        CHECK(evlog_pack(&definition, &enrollment, &buffer));
+        CHECK(evlog_class_pack(&definition, &enrollment, &buffer));
         sink += buffer.size;
         evlog_buffer_free(&buffer);
     }
@@ -168,7 +170,7 @@ static void unpack_ours(unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct openedx_course_enrollment_data read;
         evlog_arena *arena;
-        CHECK(evlog_unpack_data(&definition, schema, packed.data, packed.size, &read, &arena));
+        CHECK(evlog_class_unpack(&definition, schema, packed.data, packed.size, &read, &arena));
         sink += read.user.pii.username.size;
         evlog_arena_free(arena);
     }
@@ -183,7 +185,8 @@ static void send_raw(evlog_signal *signal, unsigned count)
 static void send_structs(evlog_signal *signal, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        CHECK(evlog_send(signal, &enrollment, &openedx_course_enrollment_data_class, NULL, NULL));
+        CHECK(evlog_send_class(signal, &enrollment, &openedx_course_enrollment_data_class, NULL,
+                               NULL));
 }
 
 static void send_typed_fast(unsigned count)
@@ -285,7 +288,7 @@ static void fill_enrollment(void)
         .creation_date = INT64_C(1623247965320819)};
     msgpack_sbuffer buffer;
     CHECK(evlog_schema_make(&definition, &schema));
-    CHECK(evlog_pack(&definition, &enrollment, &packed));
+    CHECK(evlog_class_pack(&definition, &enrollment, &packed));
     msgpack_sbuffer_init(&buffer);
     pack_by_hand(&buffer);
     CHECK(buffer.size != packed.size || memcmp(buffer.data, packed.data, packed.size) != 0);

@@ -21,8 +21,10 @@
 #include <string.h>
 
 #include "error.h"
+#include "evlog/openedx.h"
 #include "resolve.h"
 #include "schema.h"
+#include "sized.h"
 
 static int check_name(const char *event_type)
 {
@@ -309,24 +311,36 @@ int evlog_define(evlog *log, const char *event_type, int32_t minor_version, cons
     return result;
 }
 
-int evlog_define_class(evlog *log, const evlog_definition *definition, evlog_signal **signal)
+int evlog_define_class_sized(evlog *log, const evlog_definition *given, size_t definition_size,
+                             evlog_signal **signal)
 {
-    int result = log_enter(log);
+    evlog_definition definition;
+    int result = sized_in(&definition, sizeof definition, given, definition_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
     if (result)
         return result;
-    struct request request = {.log = log};
-    if (!definition)
-        result = error_set(EVLOG_INVALID, "no definition is given");
-    else
-        result = check_request(definition->event_type, definition->minor_version, signal);
+    struct request request = {.log = log,
+                              .event_type = definition.event_type,
+                              .minor_version = definition.minor_version};
+    result = given ? check_request(request.event_type, request.minor_version, signal)
+                   : error_set(EVLOG_INVALID, "no definition is given");
     if (result == EVLOG_OK)
-        result = evlog_schema_make(definition, &request.schema);
-    if (result == EVLOG_OK) {
-        request.event_type = definition->event_type;
-        request.minor_version = definition->minor_version;
+        result = evlog_schema_make(&definition, &request.schema);
+    if (result == EVLOG_OK)
         result = define(&request, signal);
-    }
     evlog_schema_free(request.schema);
     log_leave(log);
+    return result;
+}
+
+/* Into a new log this writes all types, one commit each; into one that has them, nothing. */
+int evlog_define_openedx(evlog *log)
+{
+    const evlog_definition *definition;
+    evlog_signal *signal;
+    int result = EVLOG_OK;
+    for (size_t i = 0; !result && (definition = evlog_openedx_definition(i)); i++)
+        result = evlog_define_class(log, definition, &signal);
     return result;
 }

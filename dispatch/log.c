@@ -28,6 +28,7 @@
 #include "pack.h"
 #include "receivers.h"
 #include "signals.h"
+#include "sized.h"
 #include "uuid.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -181,13 +182,14 @@ static int open_again(evlog *log, const evlog_options *options)
     return EVLOG_OK;
 }
 
-int evlog_open(const char *path, const evlog_options *options, evlog **opened)
+int evlog_open_sized(const char *path, const evlog_options *given, size_t options_size,
+                     evlog **opened)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    evlog_options defaults = {.durability = 0};
-    if (!options)
-        options = &defaults;
-    int result = check_options(path, options);
+    evlog_options options;
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = check_options(path, &options);
     if (result == EVLOG_OK && !opened)
         result = error_set(EVLOG_INVALID, "no place for the log is given");
     if (result)
@@ -196,9 +198,9 @@ int evlog_open(const char *path, const evlog_options *options, evlog **opened)
     lock_registry();
     evlog *log = find_open(path);
     if (log) {
-        result = open_again(log, options);
+        result = open_again(log, &options);
     } else {
-        result = log_new(path, options, &log);
+        result = log_new(path, &options, &log);
         if (result == EVLOG_OK) {
             log->next = registry;
             registry = log;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "evlog/plugin.h"
 #include "log.h"
 #include "receivers.h"
 

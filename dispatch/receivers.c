@@ -310,7 +310,7 @@ int evlog_disconnect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
 }
 
 /* In a forked child nothing can be sent through it, and its log's lock may never come free. */
-int evlog_has_receivers(const evlog_signal *signal)
+bool evlog_has_receivers(const evlog_signal *signal)
 {
     if (signal->log->pid != getpid())
         return 0;

@@ -27,6 +27,7 @@
 #include "pack.h"
 #include "receivers.h"
 #include "schema.h"
+#include "sized.h"
 #include "uuid.h"
 
 /* Sends under way in this thread, one inside the other. */
@@ -34,8 +35,10 @@ static _Thread_local unsigned nesting;
 
 /* One event on its way. */
 struct parcel {
-    const evlog_sending *send;
-    evlog_sent *sent;                    /* or NULL */
+    evlog_sending send;
+    evlog_metadata metadata; /* which `send` points to, if it has any */
+    bool is_told;            /* the caller asks what became of it: */
+    evlog_sent sent;
     const struct definition *definition; /* of its signal, as it was when the send began */
     const struct name *source;
     struct record *record; /* NULL: its signal is disabled */
@@ -149,16 +152,24 @@ static int find_source(evlog *log, const evlog_metadata *given, const struct nam
 
 /* ------------------------------------------------------------ dispatch ---- */
 
-/* Room for the responses, before there is anything to lose. */
-static int begin_sent(const struct parcel *parcel)
+/* Pointers to `count` responses, in one block with them. NULL: no memory. */
+static const evlog_response *const *new_responses(size_t count)
 {
-    evlog_sent *sent = parcel->sent;
-    if (!sent)
+    evlog_response **list = calloc(count + 1, sizeof(evlog_response *) + sizeof(evlog_response));
+    for (size_t i = 0; list && i < count; i++)
+        list[i] = (evlog_response *)(list + count + 1) + i;
+    return (const evlog_response *const *)list;
+}
+
+/* Room for the responses, before there is anything to lose. */
+static int begin_sent(struct parcel *parcel)
+{
+    if (!parcel->is_told)
         return EVLOG_OK;
-    struct receivers *receivers = receivers_hold(parcel->send->signal);
-    sent->hold = receivers;
-    sent->responses = calloc(receivers->count + 1, sizeof *sent->responses);
-    return sent->responses ? EVLOG_OK : error_nomem();
+    struct receivers *receivers = receivers_hold(parcel->send.signal);
+    parcel->sent.hold = receivers;
+    parcel->sent.responses = new_responses(receivers->count);
+    return parcel->sent.responses ? EVLOG_OK : error_nomem();
 }
 
 /* Others may have connected meanwhile: the list that counts is the one after the append. */
@@ -166,9 +177,9 @@ static void renew_sent(evlog_sent *sent, struct receivers *receivers)
 {
     struct receivers *before = sent->hold;
     if (receivers->count > before->count) {
-        evlog_response *more = calloc(receivers->count, sizeof *more);
-        free(sent->responses);
-        sent->responses = more; /* NULL: the receivers run, but nothing is written down */
+        free((void *)sent->responses);
+        sent->responses = new_responses(
+            receivers->count); /* NULL: the receivers run, but nothing is written down */
     }
     receivers_release(before);
     atomic_fetch_add(&receivers->holders, 1);
@@ -178,10 +189,10 @@ static void renew_sent(evlog_sent *sent, struct receivers *receivers)
 static void write_down(evlog_sent *sent, const struct connection *connection, int result,
                        const char *sentence)
 {
-    if (!sent || !sent->responses)
+    if (!sent->responses)
         return;
     char *error = *sentence ? strdup(sentence) : NULL;
-    sent->responses[sent->response_count++] = (evlog_response){
+    *(evlog_response *)sent->responses[sent->response_count++] = (evlog_response){
         .receiver = connection->receiver,
         .ctx = connection->ctx,
         .dispatch_uid = connection->dispatch_uid,
@@ -203,21 +214,21 @@ static int fail_dispatch(const evlog_event *event, const struct connection *conn
 }
 
 /* Calls the receivers of one event. */
-static int dispatch(const struct parcel *parcel, int not_robust)
+static int dispatch(struct parcel *parcel, int not_robust)
 {
-    evlog_signal *signal = parcel->send->signal;
+    evlog_signal *signal = parcel->send.signal;
     evlog_event event =
         event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
     struct receivers *receivers = receivers_hold(signal);
     int failed = EVLOG_OK;
-    if (parcel->sent)
-        renew_sent(parcel->sent, receivers);
+    if (parcel->is_told)
+        renew_sent(&parcel->sent, receivers);
     for (size_t i = 0; i < receivers->count && failed == EVLOG_OK; i++) {
         const char *sentence;
         if (!receivers_is_due(signal->log, receivers->connections[i], event.seq))
             continue;
         int result = receivers_call(receivers->connections[i], &event, &sentence);
-        write_down(parcel->sent, receivers->connections[i], result, sentence);
+        write_down(&parcel->sent, receivers->connections[i], result, sentence);
         if (result && not_robust)
             failed = fail_dispatch(&event, receivers->connections[i], result, sentence);
     }
@@ -225,16 +236,16 @@ static int dispatch(const struct parcel *parcel, int not_robust)
     return failed;
 }
 
-void evlog_sent_free(evlog_sent *sent)
+void evlog_sent_free_sized(evlog_sent *sent, size_t sent_size)
 {
     if (!sent)
         return;
     for (size_t i = 0; i < sent->response_count; i++)
-        if (*sent->responses[i].error)
-            free((char *)sent->responses[i].error);
-    free(sent->responses);
+        if (*sent->responses[i]->error)
+            free((char *)sent->responses[i]->error);
+    free((void *)sent->responses);
     receivers_release(sent->hold);
-    *sent = (evlog_sent){.seq = 0};
+    memset(sent, 0, sent_size);
 }
 
 /* ---------------------------------------------------------------- send ---- */
@@ -242,7 +253,7 @@ void evlog_sent_free(evlog_sent *sent)
 /* Everything up to the append. `record` is a place for this event's, if it has one. */
 static int prepare(evlog *log, struct parcel *parcel, struct record *record)
 {
-    const evlog_sending *send = parcel->send;
+    const evlog_sending *send = &parcel->send;
     if (!send->signal)
         return error_set(EVLOG_INVALID, "no signal is given");
     if (send->signal->log != log)
@@ -250,7 +261,7 @@ static int prepare(evlog *log, struct parcel *parcel, struct record *record)
                          send->signal->type->text[0]);
     parcel->definition = atomic_load(&send->signal->definition);
     int result = make_metadata(send, parcel->definition, record);
-    if (result || !evlog_is_enabled(send->signal))
+    if (result || !evlog_signal_is_enabled(send->signal))
         return result;
     result = check_data(log, send, parcel->definition);
     if (result == EVLOG_OK && log->store->read_only)
@@ -282,7 +293,7 @@ static int prepare_all(evlog *log, struct parcel *parcels, struct record *record
     for (size_t i = 0; i < count; i++) {
         int result = prepare(log, &parcels[i], &records[*record_count]);
         if (result == EVLOG_OK && parcels[i].record) {
-            size += parcels[i].send->data_size;
+            size += parcels[i].send.data_size;
             ++*record_count;
         }
         if (result == EVLOG_OK && size > EVLOG_SEND_SIZE_MAX)
@@ -301,10 +312,8 @@ static int dispatch_all(struct parcel *parcels, size_t count, int not_robust)
         struct parcel *parcel = &parcels[i];
         if (!parcel->record)
             continue;
-        if (parcel->sent) {
-            parcel->sent->seq = parcel->record->seq;
-            memcpy(parcel->sent->id, parcel->record->id, sizeof parcel->sent->id);
-        }
+        parcel->sent.seq = parcel->record->seq;
+        memcpy(parcel->sent.id, parcel->record->id, sizeof parcel->sent.id);
         if (result == EVLOG_OK) {
             nesting++;
             result = dispatch(parcel, not_robust);
@@ -330,56 +339,106 @@ static int send_parcels(evlog *log, struct parcel *parcels, struct record *recor
     if (result == EVLOG_OK)
         return dispatch_all(parcels, count, not_robust);
     for (size_t i = 0; i < count; i++)
-        evlog_sent_free(parcels[i].sent);
+        evlog_sent_free(&parcels[i].sent);
     return result;
 }
 
-int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
-                     const evlog_send_options *options, evlog_sent *sent)
+/* The caller's structs, which may be of other sizes. */
+struct given {
+    const evlog_sending *sends;
+    size_t sending_size, metadata_size;
+    evlog_sent *sent; /* or NULL */
+    size_t sent_size;
+};
+
+static int take_given(const struct given *given, size_t i, struct parcel *parcel)
 {
-    evlog_sending send = {.signal = signal, .data = data, .data_size = data_size};
-    if (options) {
-        send.time_us = options->time_us;
-        send.metadata = options->metadata;
-    }
-    return evlog_send_events(
-        &send, 1, &(evlog_send_options){.not_robust = options && options->not_robust}, sent);
+    *parcel = (struct parcel){.is_told = given->sent != NULL};
+    int result = sized_in(&parcel->send, sizeof parcel->send,
+                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
+    if (result || !parcel->send.metadata)
+        return result;
+    result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
+                      given->metadata_size);
+    parcel->send.metadata = &parcel->metadata;
+    return result;
 }
 
-int evlog_send_events(const evlog_sending *sends, size_t count, const evlog_send_options *options,
-                      evlog_sent *sent)
+static int send_given(const struct given *given, size_t count, int not_robust,
+                      struct parcel *parcels, struct record *records)
 {
+    int result = EVLOG_OK;
+    for (size_t i = 0; i < count && result == EVLOG_OK; i++)
+        result = take_given(given, i, &parcels[i]);
+    if (result == EVLOG_OK)
+        result = send_parcels(parcels[0].send.signal->log, parcels, records, count, not_robust);
+    for (size_t i = 0; i < count && given->sent; i++)
+        sized_out(SIZED_AT(given->sent, given->sent_size, i), given->sent_size, &parcels[i].sent,
+                  sizeof parcels[i].sent);
+    return result;
+}
+
+static int send_many(const struct given *given, size_t count, int not_robust)
+{
+    struct parcel *parcels = calloc(count, sizeof *parcels);
+    struct record *records = malloc(count * sizeof *records);
+    int result = parcels && records ? send_given(given, count, not_robust, parcels, records)
+                                    : error_nomem();
+    free(parcels);
+    free(records);
+    return result;
+}
+
+/* One event needs no memory but the stack's. */
+static int send_one(const struct given *given, int not_robust)
+{
+    struct parcel parcel = {.record = NULL};
+    struct record record;
+    return send_given(given, 1, not_robust, &parcel, &record);
+}
+
+static int send_all(const struct given *given, size_t count, int not_robust)
+{
+    const evlog_sending *first = given->sends;
     if (count == 0)
         return EVLOG_OK;
     if (count > EVLOG_SEND_COUNT_MAX)
         return error_set(EVLOG_LIMIT, "%zu events at once is over %d", count,
                          EVLOG_SEND_COUNT_MAX);
-    if (!sends || !sends[0].signal)
+    if (!first || !first->signal)
         return error_set(EVLOG_INVALID, "no signal is given");
-    evlog *log = sends[0].signal->log;
+    evlog *log = first->signal->log;
     int result = log_enter(log);
     if (result)
         return result;
-    struct parcel one_parcel, *parcels = &one_parcel;
-    struct record one_record, *records = &one_record;
-    if (count > 1) {
-        parcels = malloc(count * sizeof *parcels);
-        records = malloc(count * sizeof *records);
-    }
-    if (parcels && records) {
-        for (size_t i = 0; i < count; i++) {
-            parcels[i] = (struct parcel){.send = &sends[i], .sent = sent ? &sent[i] : NULL};
-            if (sent)
-                sent[i] = (evlog_sent){.seq = 0};
-        }
-        result = send_parcels(log, parcels, records, count, options && options->not_robust);
-    } else {
-        result = error_nomem();
-    }
-    if (count > 1) {
-        free(parcels);
-        free(records);
-    }
+    result = count == 1 ? send_one(given, not_robust) : send_many(given, count, not_robust);
     log_leave(log);
     return result;
+}
+
+int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_size,
+                           const evlog_send_options *given_options, size_t options_size,
+                           size_t metadata_size, evlog_sent *sent, size_t sent_size)
+{
+    evlog_send_options options;
+    int result = sized_in(&options, sizeof options, given_options, options_size);
+    if (result)
+        return result;
+    evlog_sending send = {.signal = signal,
+                          .data = data,
+                          .data_size = data_size,
+                          .time_us = options.time_us,
+                          .metadata = options.metadata};
+    struct given given = {&send, sizeof send, metadata_size, sent, sent_size};
+    return send_all(&given, 1, options.not_robust);
+}
+
+int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size, size_t metadata_size,
+                            size_t count, const evlog_send_options *given_options,
+                            size_t options_size, evlog_sent *sent, size_t sent_size)
+{
+    evlog_send_options options;
+    struct given given = {sends, sending_size, metadata_size, sent, sent_size};
+    int result = sized_in(&options, sizeof options, given_options, options_size);
+    return result ? result : send_all(&given, count, options.not_robust);
 }

@@ -17,6 +17,7 @@
 
 #include "define.h"
 #include "error.h"
+#include "evlog/schema.h"
 #include "receivers.h"
 
 static unsigned bucket_of(const char *event_type)
@@ -115,17 +116,17 @@ int32_t evlog_signal_minor_version(const evlog_signal *signal)
     return signal->minor_version;
 }
 
-void evlog_enable(evlog_signal *signal)
+void evlog_signal_enable(evlog_signal *signal)
 {
     atomic_store(&signal->enabled, 1);
 }
 
-void evlog_disable(evlog_signal *signal)
+void evlog_signal_disable(evlog_signal *signal)
 {
     atomic_store(&signal->enabled, 0);
 }
 
-int evlog_is_enabled(const evlog_signal *signal)
+bool evlog_signal_is_enabled(const evlog_signal *signal)
 {
     return atomic_load(&signal->enabled);
 }

@@ -22,19 +22,24 @@
 #include "pack_struct.h"
 #include "resolve.h"
 #include "schema.h"
+#include "sized.h"
 
 /*
  * What cannot be packed cannot be sent; but a disabled signal sends nothing and looks no
  * further.
  */
 static int refuse(evlog_signal *signal, int result, const evlog_send_options *options,
-                  evlog_sent *sent)
+                  size_t options_size, size_t metadata_size)
 {
-    return evlog_is_enabled(signal) ? result : evlog_send_event(signal, "\x80", 1, options, sent);
+    return evlog_signal_is_enabled(signal)
+               ? result
+               : evlog_send_event_sized(signal, "\x80", 1, options, options_size, metadata_size,
+                                        NULL, 0);
 }
 
-int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
-               const evlog_send_options *options, evlog_sent *sent)
+int evlog_send_class_sized(evlog_signal *signal, const void *data, const evlog_class *of,
+                           const evlog_send_options *options, size_t options_size,
+                           size_t metadata_size, evlog_sent *sent, size_t sent_size)
 {
     struct bytes bytes;
     if (!signal || !data || !of)
@@ -44,12 +49,13 @@ int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
         return error_set(EVLOG_INVALID, "%s is untyped here; see evlog_define_class",
                          evlog_signal_type(signal));
     if (sent)
-        *sent = (evlog_sent){.seq = 0};
+        memset(sent, 0, sent_size);
     bytes_begin(&bytes);
     int result = pack_struct(of, schema->argument, data, &bytes);
     result = result
-                 ? refuse(signal, result, options, sent)
-                 : evlog_send_event(signal, bytes.buffer.data, bytes.buffer.size, options, sent);
+                 ? refuse(signal, result, options, options_size, metadata_size)
+                 : evlog_send_event_sized(signal, bytes.buffer.data, bytes.buffer.size, options,
+                                          options_size, metadata_size, sent, sent_size);
     bytes_free(&bytes);
     return result;
 }
@@ -57,11 +63,11 @@ int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
 /* What the writer has where the reader's class is to be read; NULL: nothing. */
 static const evlog_class *written_class(const evlog_schema *writer, const char *argument)
 {
-    size_t count, hint = 0;
+    size_t hint = 0;
     if (!argument)
         return &writer->root;
-    const evlog_field *fields = class_fields(&writer->root, &count);
-    const evlog_field *field = class_find(fields, count, argument, strlen(argument), &hint);
+    struct fields fields = class_fields(&writer->root);
+    const evlog_field *field = class_find(&fields, argument, strlen(argument), &hint);
     return field && KIND_OF(field->shape) == EVLOG_KIND_CLASS ? field->of : NULL;
 }
 
@@ -118,12 +124,17 @@ int evlog_unpack(const evlog_event *event, const evlog_class *of, void *data, ev
                   event->data_size, data, arena);
 }
 
-int evlog_unpack_data(const evlog_definition *definition, const evlog_schema *writer,
-                      const void *packed, size_t packed_size, void *data, evlog_arena **arena)
+int evlog_class_unpack_sized(const evlog_definition *given, size_t definition_size,
+                             const evlog_schema *writer, const void *packed, size_t packed_size,
+                             void *data, evlog_arena **arena)
 {
-    if (!definition || !definition->of || !packed || !data || !arena)
+    evlog_definition definition;
+    int result = sized_in(&definition, sizeof definition, given, definition_size);
+    if (result)
+        return result;
+    if (!definition.of || !packed || !data || !arena)
         return error_set(EVLOG_INVALID, "no class, nothing packed, or no place for its data");
-    return unpack(definition->of, definition->argument, writer, packed, packed_size, data, arena);
+    return unpack(definition.of, definition.argument, writer, packed, packed_size, data, arena);
 }
 
 int evlog_schema_check(const evlog_schema *schema, const void *data, size_t data_size)

@@ -11,6 +11,7 @@
 
 #include "error.h"
 #include "event.h"
+#include "evlog/testing.h"
 #include "log.h"
 
 struct evlog_capture {
@@ -28,14 +29,14 @@ struct evlog_capture {
 static int enable_one(evlog_signal *signal, void *ctx)
 {
     (void)ctx;
-    evlog_enable(signal);
+    evlog_signal_enable(signal);
     return 0;
 }
 
 static int disable_one(evlog_signal *signal, void *ctx)
 {
     (void)ctx;
-    evlog_disable(signal);
+    evlog_signal_disable(signal);
     return 0;
 }
 
@@ -57,7 +58,7 @@ int evlog_enable_types(evlog *log, const char *const *types, size_t type_count)
         result = evlog_signal_by_type(log, types[i], &signal);
     for (size_t i = 0; i < type_count && result == EVLOG_OK; i++)
         if (evlog_signal_by_type(log, types[i], &signal) == EVLOG_OK)
-            evlog_enable(signal);
+            evlog_signal_enable(signal);
     return result;
 }
 
@@ -95,7 +96,7 @@ static int keep(const evlog_event *event, void *ctx)
 static int note_disabled(evlog_signal *signal, void *ctx)
 {
     evlog_capture *capture = ctx;
-    if (evlog_is_enabled(signal))
+    if (evlog_signal_is_enabled(signal))
         return 0;
     evlog_signal **more =
         realloc(capture->disabled, (capture->disabled_count + 1) * sizeof(evlog_signal *));
@@ -146,7 +147,7 @@ int evlog_capture_end(evlog_capture *capture)
         return result;
     evlog_enable_all(capture->log);
     for (size_t i = 0; i < capture->disabled_count; i++)
-        evlog_disable(capture->disabled[i]);
+        evlog_signal_disable(capture->disabled[i]);
     capture_free(capture);
     return EVLOG_OK;
 }

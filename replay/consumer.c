@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "error.h"
+#include "sized.h"
 #include "start.h"
 
 int consumer_enter(evlog_consumer *consumer)
@@ -40,12 +41,12 @@ void consumer_leave(evlog_consumer *consumer)
 
 static int check_options(const evlog_consumer_options *options)
 {
-    if (options->replay < 0 || options->replay > EVLOG_REPLAY_REFUSE)
+    if (options->replay > EVLOG_REPLAY_REFUSE)
         return error_set(EVLOG_INVALID, "replay: %d is no EVLOG_REPLAY_...", options->replay);
-    if (options->on_failure < 0 || options->on_failure > EVLOG_FAILURE_SKIP)
+    if (options->on_failure > EVLOG_FAILURE_SKIP)
         return error_set(EVLOG_INVALID, "on_failure: %d is no EVLOG_FAILURE_...",
                          options->on_failure);
-    int result = pace_check(&options->pace);
+    int result = pace_check(options->speed, options->per_second);
     return result ? result : filter_check(options->types, options->type_count);
 }
 
@@ -248,7 +249,7 @@ static int make_new(evlog_consumer *consumer)
     int result = position_read(store, consumer->name, &consumer->position);
     if (result != EVLOG_NOTFOUND || options->no_create)
         return result;
-    result = start_find(consumer->log, &options->start, EVLOG_START_FIRST, options->types,
+    result = start_find(consumer->log, &START_OF(options), EVLOG_START_FIRST, options->types,
                         options->type_count, &position.checkpoint, &position.replay_last_seq);
     if (result == EVLOG_OK)
         result = evlog_sync(consumer->log); /* what is history to it must not become new */
@@ -299,7 +300,8 @@ static int begin(evlog_consumer *consumer)
     consumer->chain = position->chain;
     consumer->tag = consumer->options.ack_by_hand ? 2 * consumer->out + 1 : 0;
     consumer->committed_us = pace_now_us();
-    consumer->pace.wanted = consumer->options.pace;
+    consumer->pace.speed = consumer->options.speed;
+    consumer->pace.per_second = consumer->options.per_second;
     return EVLOG_OK;
 }
 
@@ -339,16 +341,16 @@ static int check(evlog *log, const char *name, const evlog_consumer_options *opt
     return result;
 }
 
-int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_options *options,
-                        evlog_consumer **opened)
+int evlog_consumer_open_sized(evlog *log, const char *name, const evlog_consumer_options *given,
+                              size_t options_size, evlog_consumer **opened)
 {
-    evlog_consumer_options defaults = {.replay = 0};
-    if (!options)
-        options = &defaults;
-    int result = log_enter(log);
+    evlog_consumer_options options;
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
     if (result)
         return result;
-    result = check(log, name, options, opened);
+    result = check(log, name, &options, opened);
     evlog_consumer *consumer = result ? NULL : calloc(1, sizeof *consumer);
     if (!result && !consumer)
         result = error_nomem();
@@ -357,7 +359,7 @@ int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_optio
         return result;
     }
     consumer->log = log;
-    consumer->options = with_defaults(options);
+    consumer->options = with_defaults(&options);
     strcpy(consumer->name, name);
     pending_begin(&consumer->pending);
     consumer->held = UINT64_MAX;

@@ -12,6 +12,7 @@
 
 #include "consumer.h"
 #include "error.h"
+#include "sized.h"
 #include "start.h"
 
 /* ------------------------------------------------------------ their types ---- */
@@ -226,7 +227,7 @@ static int tally_one(const evlog_parked *parked, void *ctx)
 }
 
 static int reset(evlog *log, const char *name, const struct position *position,
-                 const evlog_start *start, int dry_run, evlog_reset *told)
+                 const evlog_reset_options *options, evlog_reset *told)
 {
     struct store *store = log->store;
     struct move to = {.chain = 0};
@@ -234,8 +235,8 @@ static int reset(evlog *log, const char *name, const struct position *position,
     char **types;
     int result = types_read(store, name, &types, &type_count);
     if (result == EVLOG_OK)
-        result = start_find(log, start, EVLOG_START_FIRST, (const char *const *)types, type_count,
-                            &to.checkpoint, &to.head);
+        result = start_find(log, &START_OF(options), EVLOG_START_FIRST,
+                            (const char *const *)types, type_count, &to.checkpoint, &to.head);
     free(types);
     struct tally tally = {.after = to.checkpoint};
     if (result == EVLOG_OK)
@@ -246,14 +247,14 @@ static int reset(evlog *log, const char *name, const struct position *position,
     struct clear clears[] = {{.kind = KIND_STATE},
                              {.kind = KIND_PARKED, .after_seq = to.checkpoint},
                              {.kind = KIND_RETRY, .after_seq = to.checkpoint}};
-    if (!dry_run)
+    if (!options->dry_run)
         result = evlog_sync(log); /* what is history to it must not become new */
-    if (!dry_run && result == EVLOG_OK) {
+    if (!options->dry_run && result == EVLOG_OK) {
         result = position_clear(store, name, move, &to, clears, sizeof clears / sizeof *clears);
         if (result == EVLOG_OK)
             shared_mark_begin(store->shared, position->slot, 0);
     }
-    if (result == EVLOG_OK && told)
+    if (result == EVLOG_OK)
         *told = (evlog_reset){.old_checkpoint = position->checkpoint,
                               .checkpoint = to.checkpoint,
                               .state_count = position->state_count,
@@ -261,31 +262,37 @@ static int reset(evlog *log, const char *name, const struct position *position,
     return result;
 }
 
-int evlog_consumer_reset(evlog *log, const char *name, const evlog_start *start, int dry_run,
-                         evlog_reset *told)
+int evlog_consumer_reset_sized(evlog *log, const char *name, const evlog_reset_options *given,
+                               size_t options_size, evlog_reset *told, size_t reset_size)
 {
     evlog_consumer taken;
-    if (!start)
+    evlog_reset_options options;
+    evlog_reset done = {.checkpoint = 0};
+    if (!given)
         return error_set(EVLOG_INVALID, "no start is given");
-    int result = log_enter(log);
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
     if (result)
         return result;
     result = take(log, name, &taken);
     if (result == EVLOG_OK) {
-        result = reset(log, name, &taken.position, start, dry_run, told);
+        result = reset(log, name, &taken.position, &options, &done);
         consumer_let_go(&taken);
     }
+    if (result == EVLOG_OK)
+        sized_out(told, reset_size, &done, sizeof done);
     log_leave(log);
     return result;
 }
 
 static int set_paused(struct position *position, void *ctx)
 {
-    position->is_paused = *(int *)ctx != 0;
+    position->is_paused = *(bool *)ctx;
     return EVLOG_OK;
 }
 
-int evlog_consumer_pause(evlog *log, const char *name, int is_paused)
+int evlog_consumer_set_paused(evlog *log, const char *name, bool is_paused)
 {
     int result = log_enter(log);
     if (result)

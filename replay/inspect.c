@@ -10,6 +10,7 @@
 #include "error.h"
 #include "event.h"
 #include "reader.h"
+#include "sized.h"
 #include "verify.h"
 
 static int read_event(evlog *log, uint64_t seq, evlog_event **event)
@@ -55,12 +56,17 @@ void evlog_event_free(evlog_event *event)
     free(event);
 }
 
-int evlog_inspect(evlog *log, evlog_info *info)
+int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size)
 {
+    evlog_info found = {.format = 0};
+    if (!info)
+        return error_set(EVLOG_INVALID, "no place for the info is given");
     int result = log_enter(log);
     if (result)
         return result;
-    result = store_inspect(log->store, info);
+    result = store_inspect(log->store, &found);
+    if (result == EVLOG_OK)
+        sized_out(info, info_size, &found, sizeof found);
     log_leave(log);
     return result;
 }

@@ -20,6 +20,7 @@
 #include "log.h"
 #include "receivers.h"
 #include "signals.h"
+#include "sized.h"
 #include "start.h"
 
 #define PIECE 1024 /* seqs; whoever disconnects himself costs no more than the rest of one */
@@ -96,13 +97,13 @@ static int catch_up(evlog *log, struct connection *connection, uint64_t position
 
 static int wants_history(const evlog_connect_options *options)
 {
-    int from = options->start.from;
+    evlog_start from = options->start;
     return from != EVLOG_START_DEFAULT && from != EVLOG_START_NEW;
 }
 
 static int check(const evlog_connect_options *options)
 {
-    if (options->replay < 0 || options->replay > EVLOG_REPLAY_REFUSE)
+    if (options->replay > EVLOG_REPLAY_REFUSE)
         return error_set(EVLOG_INVALID, "replay: %d is no EVLOG_REPLAY_...", options->replay);
     if (wants_history(options) && options->replay == EVLOG_REPLAY_REFUSE)
         return error_set(EVLOG_INVALID, "a receiver that refuses replays cannot have history");
@@ -112,12 +113,9 @@ static int check(const evlog_connect_options *options)
 static int connect_late(evlog *log, struct connection *connection, uint64_t position,
                         const evlog_connect_options *options)
 {
-    evlog_outcome outcome = {.delivered = 0};
-    int result = catch_up(log, connection, position, options, &outcome);
+    int result = catch_up(log, connection, position, options, options->outcome);
     if (result)
         receivers_disconnect(log, connection);
-    if (options->outcome)
-        *options->outcome = outcome;
     return result;
 }
 
@@ -130,29 +128,34 @@ static int connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
     int is_late = wants_history(options);
     int result = check(options);
     if (result == EVLOG_OK && is_late)
-        result = start_find(log, &options->start, EVLOG_START_NEW, types, signal ? 1 : 0,
+        result = start_find(log, &START_OF(options), EVLOG_START_NEW, types, signal ? 1 : 0,
                             &position, &head);
     if (result == EVLOG_OK)
         result = receivers_connect(log, signal, dispatch_uid ? dispatch_uid : "", receiver, ctx,
                                    options->replay, is_late ? CATCHING_UP : 0, &connection);
     if (result)
         return result;
-    if (options->outcome)
-        *options->outcome = (evlog_outcome){.delivered = 0};
     if (connection && is_late)
         result = connect_late(log, connection, position, options);
     connection_release(connection);
     return result;
 }
 
-int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
-                  evlog_receiver *receiver, void *ctx, const evlog_connect_options *options)
+int evlog_connect_sized(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                        evlog_receiver *receiver, void *ctx, const evlog_connect_options *given,
+                        size_t options_size, size_t outcome_size)
 {
-    evlog_connect_options defaults = {.replay = 0};
-    int result = log_enter(log);
+    evlog_connect_options options;
+    evlog_outcome outcome = {.delivered = 0}, *wanted;
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
     if (result)
         return result;
-    result = connect(log, signal, dispatch_uid, receiver, ctx, options ? options : &defaults);
+    wanted = options.outcome;
+    options.outcome = &outcome;
+    result = connect(log, signal, dispatch_uid, receiver, ctx, &options);
+    sized_out(wanted, outcome_size, &outcome, sizeof outcome);
     log_leave(log);
     return result;
 }

@@ -21,10 +21,9 @@ int64_t pace_now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int pace_check(const evlog_pace *wanted)
+int pace_check(double speed, double per_second)
 {
-    if (!(wanted->speed >= 0) || !(wanted->per_second >= 0) || isinf(wanted->speed) ||
-        isinf(wanted->per_second))
+    if (!(speed >= 0) || !(per_second >= 0) || isinf(speed) || isinf(per_second))
         return error_set(EVLOG_INVALID, "pace: speed and per_second are not negative");
     return EVLOG_OK;
 }
@@ -32,14 +31,14 @@ int pace_check(const evlog_pace *wanted)
 int64_t pace_due_us(struct pace *pace, int64_t log_time_us)
 {
     int64_t due_us = 0;
-    if (pace->wanted.speed == 0 && pace->wanted.per_second == 0)
+    if (pace->speed == 0 && pace->per_second == 0)
         return 0;
     if (pace->began_us == 0) {
         pace->began_us = pace_now_us();
         pace->began_log_us = log_time_us;
     }
-    if (pace->wanted.speed > 0) {
-        double after_us = (double)(log_time_us - pace->began_log_us) / pace->wanted.speed;
+    if (pace->speed > 0) {
+        double after_us = (double)(log_time_us - pace->began_log_us) / pace->speed;
         due_us = pace->began_us + (after_us < 1e17 ? (int64_t)after_us : (int64_t)1e17);
     }
     return due_us > pace->next_us ? due_us : pace->next_us;
@@ -47,9 +46,9 @@ int64_t pace_due_us(struct pace *pace, int64_t log_time_us)
 
 void pace_handed(struct pace *pace)
 {
-    if (pace->wanted.per_second == 0)
+    if (pace->per_second == 0)
         return;
-    double step_us = 1e6 / pace->wanted.per_second;
+    double step_us = 1e6 / pace->per_second;
     int64_t now_us = pace_now_us();
     int64_t from_us = pace->next_us > now_us - 10000 ? pace->next_us : now_us;
     pace->next_us = from_us + (step_us < 1e15 ? (int64_t)step_us : (int64_t)1e15);

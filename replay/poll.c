@@ -58,7 +58,7 @@ static int call_connected(evlog_consumer *consumer, const evlog_event *event, in
                           char *why)
 {
     int failed = 0;
-    if (!event->signal || !evlog_is_enabled(event->signal))
+    if (!event->signal || !evlog_signal_is_enabled(event->signal))
         return 0;
     struct receivers *receivers = receivers_hold(event->signal);
     for (size_t i = 0; i < receivers->count; i++) {

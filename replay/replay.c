@@ -27,6 +27,7 @@
 #include "pace.h"
 #include "reader.h"
 #include "receivers.h"
+#include "sized.h"
 
 #define BATCH 1024
 
@@ -58,7 +59,7 @@ static int check_range(const evlog_range *range)
                          range->first_seq, range->last_seq);
     if (range->since_us && range->until_us && range->since_us > range->until_us)
         return error_set(EVLOG_INVALID, "range: its since is after its until");
-    return pace_check(&range->pace);
+    return pace_check(range->speed, range->per_second);
 }
 
 /* Turns the range into seqs that the log has. */
@@ -125,7 +126,7 @@ static int deliver_to(struct replay *replay, const struct connection *connection
 static int deliver_to_connected(struct replay *replay, const evlog_event *event)
 {
     int result = EVLOG_OK;
-    if (!event->signal || !evlog_is_enabled(event->signal)) {
+    if (!event->signal || !evlog_signal_is_enabled(event->signal)) {
         replay->outcome.skipped++;
         return EVLOG_OK;
     }
@@ -231,40 +232,47 @@ static int walk_backwards(struct replay *replay)
     return result;
 }
 
-static int run(evlog *log, const evlog_range *range, struct target target, evlog_outcome *outcome)
+static int run(evlog *log, const evlog_range *given, size_t range_size, struct target target,
+               evlog_outcome *outcome, size_t outcome_size)
 {
-    evlog_range everything = {.first_seq = 0};
-    struct replay replay = {.log = log, .range = range ? range : &everything, .target = target};
-    int result = log_enter(log);
+    evlog_range range;
+    struct replay replay = {.log = log, .range = &range, .target = target};
+    int result = sized_in(&range, sizeof range, given, range_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
     if (result)
         return result;
     result = check_range(replay.range);
     if (result == EVLOG_OK)
         result = filter_begin(&replay.filter, replay.range->types, replay.range->type_count);
     if (result == EVLOG_OK) {
-        replay.pace.wanted = replay.range->pace;
+        replay.pace.speed = replay.range->speed;
+        replay.pace.per_second = replay.range->per_second;
         result = settle_range(&replay);
         if (result == EVLOG_OK)
             result =
                 replay.range->newest_first ? walk_backwards(&replay) : walk_forwards(&replay);
     }
-    if (outcome && result != EVLOG_INVALID && result != EVLOG_LIMIT)
-        *outcome = replay.outcome;
+    if (result != EVLOG_INVALID && result != EVLOG_LIMIT)
+        sized_out(outcome, outcome_size, &replay.outcome, sizeof replay.outcome);
     reader_free(&replay.reader);
     filter_free(&replay.filter);
     log_leave(log);
     return result;
 }
 
-int evlog_replay(evlog *log, const evlog_range *range, evlog_receiver *receiver, void *ctx,
-                 evlog_outcome *outcome)
+int evlog_replay_sized(evlog *log, const evlog_range *range, size_t range_size,
+                       evlog_receiver *receiver, void *ctx, evlog_outcome *outcome,
+                       size_t outcome_size)
 {
     if (!receiver)
         return error_set(EVLOG_INVALID, "no receiver is given");
-    return run(log, range, (struct target){.receiver = receiver, .ctx = ctx}, outcome);
+    return run(log, range, range_size, (struct target){.receiver = receiver, .ctx = ctx}, outcome,
+               outcome_size);
 }
 
-int evlog_replay_to_receivers(evlog *log, const evlog_range *range, evlog_outcome *outcome)
+int evlog_replay_to_receivers_sized(evlog *log, const evlog_range *range, size_t range_size,
+                                    evlog_outcome *outcome, size_t outcome_size)
 {
-    return run(log, range, (struct target){.receiver = NULL}, outcome);
+    return run(log, range, range_size, (struct target){.receiver = NULL}, outcome, outcome_size);
 }

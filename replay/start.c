@@ -13,7 +13,7 @@
 #include "log.h"
 #include "reader.h"
 
-static int find_seq(const evlog_start *start, uint64_t head, uint64_t *checkpoint)
+static int find_seq(const struct start *start, uint64_t head, uint64_t *checkpoint)
 {
     if (start->seq == 0 || start->seq > head + 1)
         return error_set(EVLOG_INVALID,
@@ -23,7 +23,7 @@ static int find_seq(const evlog_start *start, uint64_t head, uint64_t *checkpoin
     return EVLOG_OK;
 }
 
-static int find_time(evlog *log, const evlog_start *start, uint64_t first, uint64_t head,
+static int find_time(evlog *log, const struct start *start, uint64_t first, uint64_t head,
                      uint64_t *checkpoint)
 {
     uint64_t seq;
@@ -43,7 +43,7 @@ static int go_back(const evlog_event *event, void *ctx)
     return 0;
 }
 
-static int find_last(evlog *log, const evlog_start *start, const char *const *types,
+static int find_last(evlog *log, const struct start *start, const char *const *types,
                      size_t type_count, uint64_t head, uint64_t *checkpoint)
 {
     evlog_range range = {.last_seq = head,
@@ -56,7 +56,7 @@ static int find_last(evlog *log, const evlog_start *start, const char *const *ty
     return start->count && head ? evlog_replay(log, &range, go_back, checkpoint, NULL) : EVLOG_OK;
 }
 
-int start_find(evlog *log, const evlog_start *start, int from, const char *const *types,
+int start_find(evlog *log, const struct start *start, evlog_start from, const char *const *types,
                size_t type_count, uint64_t *checkpoint, uint64_t *head)
 {
     uint64_t first, last, found = 0;

@@ -124,21 +124,50 @@ EVLOG_API const char *evlog_errmsg(void);
 /* EVLOG_VERSION of the library in use, a constant. */
 EVLOG_API const char *evlog_version(void);
 
+/* -------------------------------------------------------------- values ---- */
+
+/* These few structs are values: unlike all others they never get another field. */
+
+/* Text with a length: not ended by NUL, may contain NUL. */
+typedef struct evlog_string {
+    const char *text; /* UTF-8 */
+    size_t size;
+} evlog_string;
+
+typedef struct evlog_bytes {
+    const void *data;
+    size_t size;
+} evlog_bytes;
+
+typedef struct evlog_uuid {
+    uint8_t bytes[16];
+} evlog_uuid;
+
+/* Bytes that a function made, freed with evlog_buffer_free. */
+typedef struct evlog_buffer {
+    void *data;
+    size_t size;
+} evlog_buffer;
+
+EVLOG_API void evlog_buffer_free(evlog_buffer *buffer);
+
 /* ------------------------------------------------- opening and closing ---- */
 
 typedef struct evlog evlog;               /* an open log */
 typedef struct evlog_signal evlog_signal; /* an event type, as defined in this process */
+typedef struct evlog_schema evlog_schema; /* what an event type's data must be; never changes */
 
 /* How hard an event is in the log when its send returns; part of the log. */
-enum {
-    EVLOG_DURABLE = 1, /* it survives a power cut */
-    EVLOG_FAST = 2,    /* it survives the death of the process, not a power cut */
-};
+typedef enum evlog_durability {
+    EVLOG_DURABILITY_DEFAULT = 0, /* as the log is; EVLOG_DURABLE when it is new */
+    EVLOG_DURABLE = 1,            /* it survives a power cut */
+    EVLOG_FAST = 2,               /* it survives the death of the process, not a power cut */
+} evlog_durability;
 
 typedef struct evlog_options {
-    int durability;         /* 0: as the log is, EVLOG_DURABLE when it is new */
-    int read_only;          /* no send, nothing is created or changed */
-    int no_create;          /* EVLOG_NOTFOUND instead of a new log */
+    evlog_durability durability;
+    bool read_only;         /* no send, nothing is created or changed */
+    bool no_create;         /* EVLOG_NOTFOUND instead of a new log */
     const char *service;    /* source becomes "openedx/<service>/web"; NULL: SERVICE_NAME_UNSET */
     const char *sourcehost; /* NULL: gethostname(2) */
     uint32_t data_size_max; /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
@@ -168,7 +197,13 @@ typedef struct evlog_options {
  * files is gone. EVLOG_FULL: no room to make it. EVLOG_IO: the system refused
  * (permissions, descriptors, disk).
  */
-EVLOG_API int evlog_open(const char *path, const evlog_options *options, evlog **log);
+EVLOG_API int evlog_open_sized(const char *path, const evlog_options *options,
+                               size_t options_size, evlog **log);
+
+static inline int evlog_open(const char *path, const evlog_options *options, evlog **log)
+{
+    return evlog_open_sized(path, options, sizeof(evlog_options), log);
+}
 
 /*
  * Takes back one evlog_open; the last one flushes, closes, and frees the log,
@@ -235,9 +270,9 @@ EVLOG_API int32_t evlog_signal_minor_version(const evlog_signal *signal);
  * seq 0, its arguments checked no further than its metadata (openedx-events:
  * enable, disable, and the order of steps in send_event).
  */
-EVLOG_API void evlog_enable(evlog_signal *signal);
-EVLOG_API void evlog_disable(evlog_signal *signal);
-EVLOG_API int evlog_is_enabled(const evlog_signal *signal);
+EVLOG_API void evlog_signal_enable(evlog_signal *signal);
+EVLOG_API void evlog_signal_disable(evlog_signal *signal);
+EVLOG_API bool evlog_signal_is_enabled(const evlog_signal *signal);
 
 /* --------------------------------------------------------------- events ---- */
 
@@ -254,12 +289,11 @@ typedef struct evlog_event {
     const char *sourcelib;  /* ... sourcelib, a version as text: "11.2.0" */
     const void *data;       /* a MessagePack map; NULL when it was erased */
     size_t data_size;
-    int is_replay;        /* delivered again from the log, not by its send; see consumers */
-    int from_event_bus;   /* it came with its metadata from elsewhere: never relay it back */
+    bool is_replay;       /* delivered again from the log, not by its send; see consumers */
+    bool from_event_bus;  /* it came with its metadata from elsewhere: never relay it back */
     uint32_t attempt;     /* from a consumer: 1, and more when it was handed out before; else 0 */
     evlog_signal *signal; /* NULL: this event type is not defined in this process */
-    const struct evlog_schema
-        *schema; /* it was written under; NULL: untyped; as long as the log */
+    const evlog_schema *schema; /* it was written under; NULL: untyped; as long as the log */
 } evlog_event;
 
 /* ------------------------------------------------------------ receivers ---- */
@@ -289,33 +323,29 @@ typedef int evlog_receiver(const evlog_event *event, void *ctx);
 EVLOG_API int evlog_fail(const char *why);
 
 /* Where a late receiver or a new consumer begins. */
-enum {
+typedef enum evlog_start {
     EVLOG_START_DEFAULT = 0, /* a receiver: NEW; a consumer: FIRST */
     EVLOG_START_FIRST = 1,   /* the first event there is */
     EVLOG_START_NEW = 2,     /* what is sent from now on */
-    EVLOG_START_SEQ = 3,     /* the event `seq`, which may be the next one to come */
-    EVLOG_START_TIME = 4,    /* the first event logged at `time_us` or later */
-    EVLOG_START_LAST = 5,    /* the last `count` events of the types that are wanted */
-};
-
-typedef struct evlog_start {
-    int from;
-    uint64_t seq;
-    int64_t time_us;
-    uint64_t count;
+    EVLOG_START_SEQ = 3,     /* the event start_seq, which may be the next one to come */
+    EVLOG_START_TIME = 4,    /* the first event logged at start_time_us or later */
+    EVLOG_START_LAST = 5,    /* the last start_count events of the types that are asked for */
 } evlog_start;
 
-/* What a receiver or consumer with side effects (mail, payment) wants to do with replays. */
-enum {
-    EVLOG_REPLAY_KNOWING = 0, /* take them; is_replay says so */
-    EVLOG_REPLAY_SILENT = 1,  /* take them like any other: is_replay is 0 */
-    EVLOG_REPLAY_REFUSE = 2,  /* pass over them; they are counted as refused */
-};
+/* What a receiver or consumer with side effects (mail, payment) does with replays. */
+typedef enum evlog_replays {
+    EVLOG_REPLAY_KNOWING = 0, /* gets them; is_replay says so */
+    EVLOG_REPLAY_SILENT = 1,  /* gets them like any other: is_replay is false */
+    EVLOG_REPLAY_REFUSE = 2,  /* does not get them; they are counted as refused */
+} evlog_replays;
 
 typedef struct evlog_connect_options {
     evlog_start start;
-    int replay;             /* EVLOG_REPLAY_... */
-    int keep_going;         /* a failure in the history is counted, and does not end it */
+    uint64_t start_seq;
+    int64_t start_time_us;
+    uint64_t start_count;
+    evlog_replays replay;
+    bool keep_going;        /* a failure in the history is counted, and does not end it */
     evlog_outcome *outcome; /* or NULL: how far the history came */
 } evlog_connect_options;
 
@@ -343,9 +373,18 @@ typedef struct evlog_connect_options {
  * counted. EVLOG_LIMIT: EVLOG_RECEIVERS_MAX. EVLOG_INVALID: a start that makes no
  * sense, or history for a receiver that refuses replays.
  */
-EVLOG_API int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
-                            evlog_receiver *receiver, void *ctx,
-                            const evlog_connect_options *options);
+EVLOG_API int evlog_connect_sized(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                                  evlog_receiver *receiver, void *ctx,
+                                  const evlog_connect_options *options, size_t options_size,
+                                  size_t outcome_size);
+
+static inline int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                                evlog_receiver *receiver, void *ctx,
+                                const evlog_connect_options *options)
+{
+    return evlog_connect_sized(log, signal, dispatch_uid, receiver, ctx, options,
+                               sizeof(evlog_connect_options), sizeof(evlog_outcome));
+}
 
 /*
  * Disconnects what was connected with the same signal, and the same dispatch_uid
@@ -356,11 +395,8 @@ EVLOG_API int evlog_connect(evlog *log, evlog_signal *signal, const char *dispat
 EVLOG_API int evlog_disconnect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
                                evlog_receiver *receiver, void *ctx);
 
-/*
- * 1 when an event sent here would reach a receiver, else 0 (Django: has_listeners; 0 after
- * fork).
- */
-EVLOG_API int evlog_has_receivers(const evlog_signal *signal);
+/* Whether an event sent here would reach a receiver (Django: has_listeners); false after fork. */
+EVLOG_API bool evlog_has_receivers(const evlog_signal *signal);
 
 /* -------------------------------------------------------------- sending ---- */
 
@@ -393,13 +429,18 @@ typedef struct evlog_response {
 typedef struct evlog_sent {
     uint64_t seq; /* 0: not in the log */
     uint8_t id[16];
-    evlog_response *responses; /* in the order of the calls */
+    const evlog_response *const *responses; /* in the order of the calls */
     size_t response_count;
     void *hold; /* the library's, until evlog_sent_free */
 } evlog_sent;
 
 /* Frees the responses and zeroes the struct. */
-EVLOG_API void evlog_sent_free(evlog_sent *sent);
+EVLOG_API void evlog_sent_free_sized(evlog_sent *sent, size_t sent_size);
+
+static inline void evlog_sent_free(evlog_sent *sent)
+{
+    evlog_sent_free_sized(sent, sizeof(evlog_sent));
+}
 
 /*
  * Sends an event: makes its metadata (id: UUID version 1, time, source, host,
@@ -423,8 +464,16 @@ EVLOG_API void evlog_sent_free(evlog_sent *sent);
  * Senders in parallel share commits, so many of them together are faster, not
  * slower, than one.
  */
-EVLOG_API int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
-                               const evlog_send_options *options, evlog_sent *sent);
+EVLOG_API int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_size,
+                                     const evlog_send_options *options, size_t options_size,
+                                     size_t metadata_size, evlog_sent *sent, size_t sent_size);
+
+static inline int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
+                                   const evlog_send_options *options, evlog_sent *sent)
+{
+    return evlog_send_event_sized(signal, data, data_size, options, sizeof(evlog_send_options),
+                                  sizeof(evlog_metadata), sent, sizeof(evlog_sent));
+}
 
 /* One of many. */
 typedef struct evlog_sending {
@@ -443,387 +492,19 @@ typedef struct evlog_sending {
  * array of `count`; each needs its evlog_sent_free. time_us and metadata of
  * `options` are not used.
  */
-EVLOG_API int evlog_send_events(const evlog_sending *sends, size_t count,
-                                const evlog_send_options *options, evlog_sent *sent);
+EVLOG_API int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size,
+                                      size_t metadata_size, size_t count,
+                                      const evlog_send_options *options, size_t options_size,
+                                      evlog_sent *sent, size_t sent_size);
 
-/* --------------------------------------------------------- data classes ---- */
-
-/*
- * A class of data is a struct and a list of its fields, written once, in a header:
- *
- *   #define LEARNER(F)                    \
- *       F(INT64, id)                      \
- *       F(STRING, username)               \
- *       F(NULLABLE(DATETIME), last_login)
- *   EVLOG_CLASS(learner, Learner, LEARNER);
- *
- *   #define ENROLLMENT(F)                 \
- *       F(CLASS(learner), user)           \
- *       F(COURSE_KEY, course_key)         \
- *       F(FALLBACK(BOOL, true), is_active) \
- *       F(LIST(STRING), groups)
- *   EVLOG_CLASS(enrollment, Enrollment, ENROLLMENT);
- *
- * makes `struct learner`, `struct enrollment` and the descriptions `learner_class` and
- * `enrollment_class`, which all functions below walk: they check, pack and unpack data and
- * write the Avro schema, in which the classes are called Learner and Enrollment. The classes
- * of Open edX (evlog/openedx.h) are made in the same way.
- *
- *   kind           in the struct                   in the data                    in Avro
- *   BOOL           bool                            boolean                        boolean
- *   INT64          int64_t                         integer                        long
- *   DOUBLE         double                          float, or the same integer     double
- *   STRING         evlog_string                    string                         string
- *   BYTES          evlog_bytes                     bin                            bytes
- *   DATETIME       int64_t, us since 1970 UTC      string, ISO 8601 with offset   string
- *   UUID           evlog_uuid                      string, 8-4-4-4-12 hex digits  string
- *   COURSE_KEY...  evlog_string                    string of that form, below     string
- *   CLASS(tag)     struct tag                      map                            record
- *   LIST(kind)     { const T *items;               array                          array
- *                    size_t count; }
- *   MAP(kind)      { const evlog_string *keys;     map with strings as keys       map
- *                    const T *values;
- *                    size_t count; }
- *   NULLABLE(kind) const T *, NULL for null; of    or nil                         union with
- *                  a string: text is NULL                                         null
- *
- * The keys are COURSE_KEY (course-v1:a+b+c, library-v1:a+b, ccx-v1:a+b+c+ccx@1, a/b/c), CCX_KEY
- * (ccx-v1:...), USAGE_KEY (block-v1:..., ccx-block-v1:..., lib-block-v1:..., lb:..., i4x://...),
- * and of content libraries LIBRARY_KEY (lib:org:slug), LIBRARY_USAGE_KEY (lb:org:slug:type:id),
- * COLLECTION_KEY (lib-collection:org:slug:id), CONTAINER_KEY (lct:org:slug:type:id).
- *
- * LIST and MAP take any kind, NULLABLE too, and may be inside each other; a list of lists is
- * LISTS(kind), a map of maps MAPS(kind). The inner ones, and those that are NULLABLE, are
- * evlog_list and evlog_map.
- *
- * DEFAULT(kind, json)   the Avro default: the data may leave the field out. null is that of
- *                       every NULLABLE.
- * FALLBACK(kind, json)  for readers only: what the field is in events that were written before
- *                       it existed. The schema does not tell it (openedx-events tells none).
- * AS(kind, "name")      the field has another name in the data than in C.
- *
- * Members follow each other as listed. False, 0, "" and empty lists are values, never taken
- * for absences. A string whose text is NULL is an absence: it is refused unless it is NULLABLE or
- * has a default or fallback, which is then sent.
- */
-
-/* Text with a length: not ended by NUL, may hold NUL. */
-typedef struct evlog_string {
-    const char *text; /* UTF-8 */
-    size_t size;
-} evlog_string;
-
-typedef struct evlog_bytes {
-    const void *data;
-    size_t size;
-} evlog_bytes;
-
-typedef struct evlog_uuid {
-    uint8_t bytes[16];
-} evlog_uuid;
-
-/* A list or map inside another: what `items` and `values` point to follows from its kind. */
-typedef struct evlog_list {
-    const void *items;
-    size_t count;
-} evlog_list;
-
-typedef struct evlog_map {
-    const evlog_string *keys;
-    const void *values;
-    size_t count;
-} evlog_map;
-
-/* A C string as evlog_string: `.mode = evlog_str("honor")`. NULL stays NULL. */
-static inline evlog_string evlog_str(const char *text)
+static inline int evlog_send_events(const evlog_sending *sends, size_t count,
+                                    const evlog_send_options *options, evlog_sent *sent)
 {
-    evlog_string string = {text, text ? strlen(text) : 0};
-    return string;
+    return evlog_send_events_sized(sends, sizeof(evlog_sending), sizeof(evlog_metadata), count,
+                                   options, sizeof(evlog_send_options), sent, sizeof(evlog_sent));
 }
-
-/* 1 when they are the same text. */
-static inline int evlog_str_is(evlog_string string, const char *text)
-{
-    return string.text && string.size == strlen(text) &&
-           memcmp(string.text, text, string.size) == 0;
-}
-
-/* For printf: `printf("%.*s", EVLOG_STR(string))`. */
-#define EVLOG_STR(string) (int)(string).size, (string).text
-
-enum {
-    EVLOG_KIND_BOOL = 1,
-    EVLOG_KIND_INT64,
-    EVLOG_KIND_DOUBLE,
-    EVLOG_KIND_STRING,
-    EVLOG_KIND_BYTES,
-    EVLOG_KIND_DATETIME,
-    EVLOG_KIND_UUID,
-    EVLOG_KIND_COURSE_KEY,
-    EVLOG_KIND_CCX_KEY,
-    EVLOG_KIND_USAGE_KEY,
-    EVLOG_KIND_LIBRARY_KEY,
-    EVLOG_KIND_LIBRARY_USAGE_KEY,
-    EVLOG_KIND_COLLECTION_KEY,
-    EVLOG_KIND_CONTAINER_KEY,
-    EVLOG_KIND_CLASS,
-    EVLOG_KIND_LIST,
-    EVLOG_KIND_MAP,
-    EVLOG_KIND_INT32, /* this and the next only in schemas that come as text */
-    EVLOG_KIND_FLOAT,
-    EVLOG_KIND_NULLABLE = 0x40,  /* added to a kind */
-    EVLOG_KIND_NULL_LAST = 0x80, /* and: Avro's union names null second */
-};
-
-typedef struct evlog_class evlog_class;
-
-/* A field's description. */
-typedef struct evlog_field {
-    const char *name; /* in the data */
-    size_t name_size;
-    uint64_t shape;        /* its kind in the lowest byte, in the next that of its items, ... */
-    const evlog_class *of; /* the class that the shape ends in, or NULL */
-    const char *fallback;  /* JSON; NULL: none */
-    int is_optional;       /* `fallback` stands in the schema too */
-    size_t offset;         /* in the struct */
-} evlog_field;
-
-/* A class's description. */
-struct evlog_class {
-    const char *name;
-    size_t size;                                         /* of the struct */
-    const evlog_field *(*describe)(size_t *field_count); /* or, when this is NULL: */
-    const evlog_field *fields;
-    size_t field_count;
-};
-
-/* The rest of this section is how EVLOG_CLASS does it. */
-
-/* clang-format off */
-/*
- * A kind is a tuple: its type as a member, as an item, as a NULLABLE member; its shape; its
- * class; its fallback, and whether that is in the schema; and what makes its name.
- */
-#define EVLOG_LEAF_(type, nullable, kind) \
-    (type, type, nullable, (uint64_t)(kind), NULL, NULL, 0, EVLOG_QUOTE_)
-#define EVLOG_TEXT_(kind) EVLOG_LEAF_(evlog_string, evlog_string, kind)
-
-#define EVLOG_K_BOOL              EVLOG_LEAF_(bool, const bool *, EVLOG_KIND_BOOL)
-#define EVLOG_K_INT64             EVLOG_LEAF_(int64_t, const int64_t *, EVLOG_KIND_INT64)
-#define EVLOG_K_DOUBLE            EVLOG_LEAF_(double, const double *, EVLOG_KIND_DOUBLE)
-#define EVLOG_K_BYTES             EVLOG_LEAF_(evlog_bytes, const evlog_bytes *, EVLOG_KIND_BYTES)
-#define EVLOG_K_DATETIME          EVLOG_LEAF_(int64_t, const int64_t *, EVLOG_KIND_DATETIME)
-#define EVLOG_K_UUID              EVLOG_LEAF_(evlog_uuid, const evlog_uuid *, EVLOG_KIND_UUID)
-#define EVLOG_K_STRING            EVLOG_TEXT_(EVLOG_KIND_STRING)
-#define EVLOG_K_COURSE_KEY        EVLOG_TEXT_(EVLOG_KIND_COURSE_KEY)
-#define EVLOG_K_CCX_KEY           EVLOG_TEXT_(EVLOG_KIND_CCX_KEY)
-#define EVLOG_K_USAGE_KEY         EVLOG_TEXT_(EVLOG_KIND_USAGE_KEY)
-#define EVLOG_K_LIBRARY_KEY       EVLOG_TEXT_(EVLOG_KIND_LIBRARY_KEY)
-#define EVLOG_K_LIBRARY_USAGE_KEY EVLOG_TEXT_(EVLOG_KIND_LIBRARY_USAGE_KEY)
-#define EVLOG_K_COLLECTION_KEY    EVLOG_TEXT_(EVLOG_KIND_COLLECTION_KEY)
-#define EVLOG_K_CONTAINER_KEY     EVLOG_TEXT_(EVLOG_KIND_CONTAINER_KEY)
-#define EVLOG_K_CLASS(tag) \
-    (struct tag, struct tag, const struct tag *, (uint64_t)EVLOG_KIND_CLASS, &tag##_class, \
-     NULL, 0, EVLOG_QUOTE_)
-
-#define EVLOG_WITHIN_(container, shape) ((uint64_t)(container) | (uint64_t)(shape) << 8)
-#define EVLOG_LIST_(type, shape, of) \
-    (struct { type const *items; size_t count; }, evlog_list, const evlog_list *, \
-     EVLOG_WITHIN_(EVLOG_KIND_LIST, shape), of, NULL, 0, EVLOG_QUOTE_)
-#define EVLOG_MAP_(type, shape, of) \
-    (struct { evlog_string const *keys; type const *values; size_t count; }, evlog_map, \
-     const evlog_map *, EVLOG_WITHIN_(EVLOG_KIND_MAP, shape), of, NULL, 0, EVLOG_QUOTE_)
-#define EVLOG_K_LIST(kind) \
-    EVLOG_LIST_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), \
-                EVLOG_GET5_(EVLOG_K_##kind))
-#define EVLOG_K_MAP(kind) \
-    EVLOG_MAP_(EVLOG_GET2_(EVLOG_K_##kind), EVLOG_GET4_(EVLOG_K_##kind), \
-               EVLOG_GET5_(EVLOG_K_##kind))
-#define EVLOG_K_LISTS(kind) \
-    EVLOG_LIST_(evlog_list, EVLOG_WITHIN_(EVLOG_KIND_LIST, EVLOG_GET4_(EVLOG_K_##kind)), \
-                EVLOG_GET5_(EVLOG_K_##kind))
-#define EVLOG_K_MAPS(kind) \
-    EVLOG_MAP_(evlog_map, EVLOG_WITHIN_(EVLOG_KIND_MAP, EVLOG_GET4_(EVLOG_K_##kind)), \
-               EVLOG_GET5_(EVLOG_K_##kind))
-
-#define EVLOG_K_NULLABLE(kind) \
-    (EVLOG_GET3_(EVLOG_K_##kind), EVLOG_GET3_(EVLOG_K_##kind), evlog_nullable_twice, \
-     EVLOG_GET4_(EVLOG_K_##kind) | (uint64_t)EVLOG_KIND_NULLABLE, EVLOG_GET5_(EVLOG_K_##kind), \
-     "null", 1, EVLOG_QUOTE_)
-#define EVLOG_WITH_(tuple, fallback, is_optional, name) \
-    (EVLOG_GET1_(tuple), EVLOG_GET2_(tuple), EVLOG_GET3_(tuple), EVLOG_GET4_(tuple), \
-     EVLOG_GET5_(tuple), fallback, is_optional, name)
-#define EVLOG_K_DEFAULT(kind, ...)  EVLOG_WITH_(EVLOG_K_##kind, #__VA_ARGS__, 1, EVLOG_QUOTE_)
-#define EVLOG_K_FALLBACK(kind, ...) EVLOG_WITH_(EVLOG_K_##kind, #__VA_ARGS__, 0, EVLOG_QUOTE_)
-#define EVLOG_K_AS(kind, name) \
-    EVLOG_WITH_(EVLOG_K_##kind, EVLOG_GET6_(EVLOG_K_##kind), EVLOG_GET7_(EVLOG_K_##kind), \
-                name EVLOG_DROP_)
-
-#define EVLOG_GET1_(tuple) EVLOG_PICK1_ tuple
-#define EVLOG_GET2_(tuple) EVLOG_PICK2_ tuple
-#define EVLOG_GET3_(tuple) EVLOG_PICK3_ tuple
-#define EVLOG_GET4_(tuple) EVLOG_PICK4_ tuple
-#define EVLOG_GET5_(tuple) EVLOG_PICK5_ tuple
-#define EVLOG_GET6_(tuple) EVLOG_PICK6_ tuple
-#define EVLOG_GET7_(tuple) EVLOG_PICK7_ tuple
-#define EVLOG_GET8_(tuple) EVLOG_PICK8_ tuple
-#define EVLOG_PICK1_(a, b, c, d, e, f, g, h) a
-#define EVLOG_PICK2_(a, b, c, d, e, f, g, h) b
-#define EVLOG_PICK3_(a, b, c, d, e, f, g, h) c
-#define EVLOG_PICK4_(a, b, c, d, e, f, g, h) d
-#define EVLOG_PICK5_(a, b, c, d, e, f, g, h) e
-#define EVLOG_PICK6_(a, b, c, d, e, f, g, h) f
-#define EVLOG_PICK7_(a, b, c, d, e, f, g, h) g
-#define EVLOG_PICK8_(a, b, c, d, e, f, g, h) h
-#define EVLOG_QUOTE_(member) #member
-#define EVLOG_DROP_(member)
-#define EVLOG_NAME_(kind, member) EVLOG_GET8_(EVLOG_K_##kind)(member)
-
-#define EVLOG_MEMBER_(kind, member) EVLOG_GET1_(EVLOG_K_##kind) member;
-#define EVLOG_FIELD_(kind, member) \
-    {EVLOG_NAME_(kind, member), sizeof(EVLOG_NAME_(kind, member)) - 1, \
-     EVLOG_GET4_(EVLOG_K_##kind), EVLOG_GET5_(EVLOG_K_##kind), EVLOG_GET6_(EVLOG_K_##kind), \
-     EVLOG_GET7_(EVLOG_K_##kind), offsetof(evlog_self, member)},
-
-#define EVLOG_CLASS(tag, schema_name, FIELDS) \
-    struct tag { FIELDS(EVLOG_MEMBER_) }; \
-    static inline const evlog_field *tag##_describe(size_t *field_count) \
-    { \
-        typedef struct tag evlog_self; \
-        static const evlog_field tag##_fields[] = {FIELDS(EVLOG_FIELD_)}; \
-        *field_count = sizeof tag##_fields / sizeof tag##_fields[0]; \
-        return tag##_fields; \
-    } \
-    static const evlog_class tag##_class __attribute__((unused)) = { \
-        #schema_name, sizeof(struct tag), tag##_describe, NULL, 0}
-/* clang-format on */
-
-/* --------------------------------------------------------- typed events ---- */
-
-typedef struct evlog_schema evlog_schema; /* what data of an event type must be; never changes */
-typedef struct evlog_arena evlog_arena;   /* what evlog_unpack had to allocate */
-
-/* Bytes that a function made, freed with evlog_buffer_free. */
-typedef struct evlog_buffer {
-    void *data;
-    size_t size;
-} evlog_buffer;
-
-EVLOG_API void evlog_buffer_free(evlog_buffer *buffer);
-
-/* An event type as a program describes it. */
-typedef struct evlog_definition {
-    const char *event_type;
-    int32_t minor_version;
-    const char *argument; /* the name under which `of` stands in the data, "enrollment" */
-    const evlog_class *of;
-} evlog_definition;
-
-/*
- * evlog_define with the schema of a class: the data of an event is then a map of one key,
- * `argument`, and what stands there is of class `of`. With `argument` NULL the fields of
- * `of` are the arguments. What `definition` points to is copied.
- *
- * Errors of evlog_define. EVLOG_INVALID also: two different classes with one name, a name
- * that Avro has no room for, or a default that is no value of its field.
- */
-EVLOG_API int evlog_define_class(evlog *log, const evlog_definition *definition,
-                                 evlog_signal **signal);
-
-/* The schema that the signal's events are sent under, as long as its log; NULL: untyped. */
-EVLOG_API const evlog_schema *evlog_signal_schema(const evlog_signal *signal);
-
-/*
- * evlog_send_event for a struct: packs `data`, which is of class `of`, under the argument
- * that the signal was defined with, and sends it. It is checked like any other data, so
- * `of` may be another description than the signal's as long as its data fit.
- *
- * EVLOG_INVALID also: a struct that no data can be made of (a string that is NULL but not
- * NULLABLE, a time outside the years 1 to 9999).
- */
-EVLOG_API int evlog_send(evlog_signal *signal, const void *data, const evlog_class *of,
-                         const evlog_send_options *options, evlog_sent *sent);
-
-/*
- * Reads an event's data into a struct of class `of`. Strings, keys and bytes point into the
- * event and live as long as it does; the rest is in `*arena`, for evlog_arena_free.
- *
- * An event that was written under another schema is read by Avro's rules of schema
- * resolution: a field that `of` does not have is passed over; one that the event's schema does
- * not have gets its default, its fallback or null; an int is read as long, both as double, string
- * and bytes as each other; all else must be the same. What cannot be read is refused, with the
- * path of each field that stands against it. An untyped event must fit `of` as if sent so.
- *
- * EVLOG_INVALID: the data do not fit; EVLOG_CONFLICT: the schemas do not; EVLOG_NOTFOUND:
- * erased; EVLOG_LIMIT: more than EVLOG_ARENA_SIZE_MAX; EVLOG_NOMEM.
- */
-EVLOG_API int evlog_unpack(const evlog_event *event, const evlog_class *of, void *data,
-                           evlog_arena **arena);
-EVLOG_API void evlog_arena_free(evlog_arena *arena);
-
-/*
- * The two halves without a log: a struct to MessagePack, and back. `writer` is the schema that
- * the data were written under; NULL: they must fit the definition.
- */
-EVLOG_API int evlog_pack(const evlog_definition *definition, const void *data,
-                         evlog_buffer *packed);
-EVLOG_API int evlog_unpack_data(const evlog_definition *definition, const evlog_schema *writer,
-                                const void *packed, size_t packed_size, void *data,
-                                evlog_arena **arena);
-
-/* -------------------------------------------------------------- schemas ---- */
-
-/*
- * Reads a schema from Avro's JSON. What evlog takes: a record (the data's arguments are its
- * fields) of boolean, int, long, float, double, string, bytes, records, arrays, maps, and
- * unions of one of these with null. Other attributes, logicalType too, are passed over.
- * Names follow Avro, but for the namespace, which is an event type. No record holds itself.
- *
- * EVLOG_INVALID: with the byte where it goes wrong. EVLOG_LIMIT: a limit named in here.
- */
-EVLOG_API int evlog_schema_parse(const char *text, evlog_schema **schema);
-
-/* The schema of a definition. It is written as openedx-events 11 writes it. */
-EVLOG_API int evlog_schema_make(const evlog_definition *definition, evlog_schema **schema);
-
-/* For the schemas made by these two only. */
-EVLOG_API void evlog_schema_free(evlog_schema *schema);
-
-/* Its JSON, as long as it. */
-EVLOG_API const char *evlog_schema_text(const evlog_schema *schema);
-
-/*
- * Checks data in full, as a send does. EVLOG_INVALID: evlog_errmsg names each field that is
- * missing, unknown or wrong by its path, separated by "; ", as many as it has room for:
- * `enrollment.user.pii.email: expected string, found integer`.
- */
-EVLOG_API int evlog_schema_check(const evlog_schema *schema, const void *data, size_t data_size);
-
-/*
- * Whether all that was written under `writer` can be read under `reader`. EVLOG_CONFLICT:
- * evlog_errmsg names each field that stands against it by its path.
- */
-EVLOG_API int evlog_schema_reads(const evlog_schema *reader, const evlog_schema *writer);
-
-/*
- * Data between MessagePack and Avro's binary encoding: as openedx-events puts it on an event
- * bus, byte for byte (map keys in order, one block). Text may be of any form here.
- *
- * EVLOG_INVALID: not of this schema; bytes end too soon or are left over, as they are when
- * the wrong schema is taken. EVLOG_LIMIT: more than EVLOG_DATA_SIZE_MAX would come of it.
- */
-EVLOG_API int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_size,
-                                evlog_buffer *avro);
-EVLOG_API int evlog_avro_decode(const evlog_schema *schema, const void *avro, size_t avro_size,
-                                evlog_buffer *data);
 
 /* --------------------------------------------------------------- replay ---- */
-
-/* How fast events are handed out. Zero: as fast as they are taken. */
-typedef struct evlog_pace {
-    double speed; /* 1: with the time between them as they were logged; 10: ten times faster */
-    double per_second; /* at most so many a second */
-} evlog_pace;
 
 /* Which events, and how. Zero: all of them, oldest first, stop at a failure. */
 typedef struct evlog_range {
@@ -834,9 +515,11 @@ typedef struct evlog_range {
     const char *const *types; /* event types, or beginnings of one: "org.openedx.learning.*" */
     size_t type_count;        /* 0: every type */
     uint64_t limit;           /* at most so many events; 0: no limit */
-    int newest_first;         /* from the last to the first; limit then counts from the last */
-    int keep_going;           /* count failures and damage, and pass on */
-    evlog_pace pace;
+    bool newest_first;        /* from the last to the first; limit then counts from the last */
+    bool keep_going;          /* count failures and damage, and pass on */
+    double speed;      /* 1: with the time between them as they were logged; 10: ten times faster;
+                     0: as fast as they are taken */
+    double per_second; /* at most so many a second; 0: no limit */
 } evlog_range;
 
 /*
@@ -855,16 +538,32 @@ typedef struct evlog_range {
  * EVLOG_INVALID: first after last, since after until, a bad type. EVLOG_BUSY:
  * all reader slots are taken. EVLOG_IO, EVLOG_NOMEM.
  */
-EVLOG_API int evlog_replay(evlog *log, const evlog_range *range, evlog_receiver *receiver,
-                           void *ctx, evlog_outcome *outcome);
+EVLOG_API int evlog_replay_sized(evlog *log, const evlog_range *range, size_t range_size,
+                                 evlog_receiver *receiver, void *ctx, evlog_outcome *outcome,
+                                 size_t outcome_size);
+
+static inline int evlog_replay(evlog *log, const evlog_range *range, evlog_receiver *receiver,
+                               void *ctx, evlog_outcome *outcome)
+{
+    return evlog_replay_sized(log, range, sizeof(evlog_range), receiver, ctx, outcome,
+                              sizeof(evlog_outcome));
+}
 
 /*
  * The same, to the receivers that are connected in this process to each event's
  * signal, in the order of connection. An event of a type that is not defined or
  * is disabled here, or that has no receiver, is skipped and counted.
  */
-EVLOG_API int evlog_replay_to_receivers(evlog *log, const evlog_range *range,
-                                        evlog_outcome *outcome);
+EVLOG_API int evlog_replay_to_receivers_sized(evlog *log, const evlog_range *range,
+                                              size_t range_size, evlog_outcome *outcome,
+                                              size_t outcome_size);
+
+static inline int evlog_replay_to_receivers(evlog *log, const evlog_range *range,
+                                            evlog_outcome *outcome)
+{
+    return evlog_replay_to_receivers_sized(log, range, sizeof(evlog_range), outcome,
+                                           sizeof(evlog_outcome));
+}
 
 /*
  * Reads one event. It is freed with evlog_event_free. EVLOG_NOTFOUND: past the
@@ -904,45 +603,47 @@ EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t 
 typedef struct evlog_consumer evlog_consumer;
 
 /* What becomes of an event whose receiver has failed attempt_max times. */
-enum {
+typedef enum evlog_on_failure {
     EVLOG_FAILURE_PARK = 0, /* it is set aside, on record, and the next one comes */
     EVLOG_FAILURE_STOP = 1, /* EVLOG_RECEIVER; the next poll tries it again */
     EVLOG_FAILURE_SKIP = 2, /* it counts as done; the notice is all that is left of it */
-};
+} evlog_on_failure;
 
 /* What a consumer's owner may want to know. */
-enum {
+typedef enum evlog_notice_kind {
     EVLOG_NOTICE_CAUGHT_UP = 1, /* it has had all there was; from now on events come live */
     EVLOG_NOTICE_FELL_BEHIND =
         2,                 /* it was caught up, and is now over behind_count events behind */
     EVLOG_NOTICE_LOST = 3, /* events that cannot be had any more: damaged, or trimmed away */
     EVLOG_NOTICE_PARKED = 4,
     EVLOG_NOTICE_SKIPPED = 5,
-};
+} evlog_notice_kind;
 
 typedef struct evlog_notice {
-    int kind;
-    uint64_t
-        first_seq; /* the events concerned; CAUGHT_UP, FELL_BEHIND: its place, and the head */
-    uint64_t last_seq;
+    evlog_notice_kind kind;
+    /* the events concerned; CAUGHT_UP, FELL_BEHIND: its place, and the head */
+    uint64_t first_seq, last_seq;
     const char *text; /* why; "" when there is no more to say */
 } evlog_notice;
 
 typedef struct evlog_consumer_options {
-    evlog_start start;        /* when the consumer is new; else it goes on at its checkpoint */
-    int no_create;            /* EVLOG_NOTFOUND when it is new */
+    evlog_start start; /* when the consumer is new; else it goes on at its checkpoint */
+    uint64_t start_seq;
+    int64_t start_time_us;
+    uint64_t start_count;
+    bool no_create;           /* EVLOG_NOTFOUND when it is new */
     const char *const *types; /* as in a range; kept with the consumer */
     size_t type_count;        /* 0: as it was; every type when it is new */
-    int replay;               /* EVLOG_REPLAY_... */
-    int ack_by_hand;          /* events are done by evlog_consumer_ack, not by returning 0 */
-    int on_failure;           /* EVLOG_FAILURE_... */
+    evlog_replays replay;
+    bool ack_by_hand; /* events are done by evlog_consumer_ack, not by returning 0 */
+    evlog_on_failure on_failure;
     uint32_t attempt_max;     /* 0: 3 */
     uint32_t backoff_ms;      /* before the second attempt, doubled for each more; 0: 100 */
     uint32_t backoff_max_ms;  /* 0: 30000 */
     uint32_t commit_every;    /* events; 0: 4096; 1: after each */
     uint32_t claim_wait_ms;   /* how long to wait for a consumer that another process has */
     uint64_t behind_count;    /* 0: 1024 */
-    evlog_pace pace;
+    double speed, per_second; /* as in a range */
     void (*notice)(const evlog_notice *notice, void *ctx); /* or NULL */
     void *notice_ctx;
 } evlog_consumer_options;
@@ -957,9 +658,17 @@ typedef struct evlog_consumer_options {
  * puts it somewhere. EVLOG_READONLY: a log that is open for reading has no consumers to open.
  * EVLOG_LIMIT: EVLOG_CONSUMERS_MAX. EVLOG_NOTFOUND, EVLOG_INVALID, EVLOG_DAMAGED, EVLOG_FULL.
  */
-EVLOG_API int evlog_consumer_open(evlog *log, const char *name,
-                                  const evlog_consumer_options *options,
-                                  evlog_consumer **consumer);
+EVLOG_API int evlog_consumer_open_sized(evlog *log, const char *name,
+                                        const evlog_consumer_options *options,
+                                        size_t options_size, evlog_consumer **consumer);
+
+static inline int evlog_consumer_open(evlog *log, const char *name,
+                                      const evlog_consumer_options *options,
+                                      evlog_consumer **consumer)
+{
+    return evlog_consumer_open_sized(log, name, options, sizeof(evlog_consumer_options),
+                                     consumer);
+}
 
 /*
  * Writes the checkpoint and frees the consumer and its claim, whatever it returns. The failure
@@ -1037,9 +746,8 @@ typedef struct evlog_consumer_info {
     uint64_t parked_count; /* on record, those that wait to be retried included */
     uint64_t retry_count;
     uint64_t state_count; /* keys */
-    int is_paused;
-    int32_t
-        pid; /* of the process that has it; 0: none; -1: one of another container (pid namespace) */
+    bool is_paused;
+    int32_t pid; /* of the process that has it; 0: none; -1: one in another pid namespace */
     const char *const *types;
     size_t type_count; /* 0: every type */
 } evlog_consumer_info;
@@ -1059,28 +767,43 @@ EVLOG_API int evlog_each_consumer(evlog *log, const char *name,
  */
 EVLOG_API int evlog_consumer_remove(evlog *log, const char *name);
 
-/* What evlog_consumer_reset does. */
+typedef struct evlog_reset_options {
+    evlog_start start; /* which event is the next one; DEFAULT is FIRST */
+    uint64_t start_seq;
+    int64_t start_time_us;
+    uint64_t start_count;
+    bool dry_run; /* change nothing, only report what would be done */
+} evlog_reset_options;
+
+/* What evlog_consumer_reset did. */
 typedef struct evlog_reset {
     uint64_t old_checkpoint, checkpoint;
-    uint64_t state_count; /* keys that are dropped */
-    uint64_t
-        parked_count; /* parked events that are dropped: they come again, or are passed over */
+    uint64_t state_count;  /* keys that are dropped */
+    uint64_t parked_count; /* parked events that are dropped: they come again, or are passed */
 } evlog_reset;
 
 /*
- * Puts a consumer somewhere else: the event of `start` is its next. Its state is dropped, since
+ * Moves a consumer: the event of `start` is its next. Its state is dropped, since
  * it is that of other events, and parked events after the new checkpoint, since they come
- * again. All that is in the log now is a replay to it. With dry_run it only tells, in `reset`
- * (or NULL), what it would do. EVLOG_NOTFOUND, EVLOG_BUSY, EVLOG_INVALID.
+ * again. All that is in the log now is a replay to it. `reset` (or NULL) is what was done.
+ * EVLOG_NOTFOUND, EVLOG_BUSY, EVLOG_INVALID.
  */
-EVLOG_API int evlog_consumer_reset(evlog *log, const char *name, const evlog_start *start,
-                                   int dry_run, evlog_reset *reset);
+EVLOG_API int evlog_consumer_reset_sized(evlog *log, const char *name,
+                                         const evlog_reset_options *options, size_t options_size,
+                                         evlog_reset *reset, size_t reset_size);
+
+static inline int evlog_consumer_reset(evlog *log, const char *name,
+                                       const evlog_reset_options *options, evlog_reset *reset)
+{
+    return evlog_consumer_reset_sized(log, name, options, sizeof(evlog_reset_options), reset,
+                                      sizeof(evlog_reset));
+}
 
 /*
  * A paused consumer hands out nothing, in whichever process it is, until it is resumed.
  * EVLOG_NOTFOUND.
  */
-EVLOG_API int evlog_consumer_pause(evlog *log, const char *name, int is_paused);
+EVLOG_API int evlog_consumer_set_paused(evlog *log, const char *name, bool is_paused);
 
 /* An event on record as not done. */
 typedef struct evlog_parked {
@@ -1088,8 +811,8 @@ typedef struct evlog_parked {
     uint64_t last_seq; /* seq; or of a range that was lost, its last */
     uint32_t attempt_count;
     int64_t time_us; /* of the last attempt */
-    int is_lost;     /* damaged or trimmed away when the consumer came there */
-    int is_retry;    /* it waits to be retried */
+    bool is_lost;    /* damaged or trimmed away when the consumer came there */
+    bool is_retry;   /* it waits to be retried */
     const char *error;
 } evlog_parked;
 
@@ -1114,10 +837,10 @@ EVLOG_API int evlog_parked_drop(evlog *log, const char *name, uint64_t seq, uint
 /* ----------------------------------------------------- looking at a log ---- */
 
 typedef struct evlog_info {
-    uint8_t uuid[16];          /* the log's own */
-    uint32_t format;           /* version of the file format */
-    int durability;            /* EVLOG_DURABLE or EVLOG_FAST */
-    int read_only;             /* this handle */
+    uint8_t uuid[16]; /* the log's own */
+    uint32_t format;  /* version of the file format */
+    evlog_durability durability;
+    bool read_only;            /* this handle */
     int64_t created_us;        /* when the log was made */
     uint64_t first_seq;        /* 0: the log is empty */
     uint64_t last_seq;         /* 0: the log is empty */
@@ -1132,7 +855,12 @@ typedef struct evlog_info {
 } evlog_info;
 
 /* What there is to know of a log without reading it through. */
-EVLOG_API int evlog_inspect(evlog *log, evlog_info *info);
+EVLOG_API int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size);
+
+static inline int evlog_inspect(evlog *log, evlog_info *info)
+{
+    return evlog_inspect_sized(log, info, sizeof(evlog_info));
+}
 
 /* An event type as the log records it. */
 typedef struct evlog_type {
@@ -1171,87 +899,6 @@ typedef struct evlog_finding {
 EVLOG_API int evlog_verify(evlog *log,
                            int (*visit)(const evlog_finding *finding, uint64_t seq, void *ctx),
                            void *ctx, uint64_t *checked_count);
-
-/* -------------------------------------------------------------- plugins ---- */
-
-/*
- * A plugin is a shared object with receivers in it. It has one function to be found by, which
- * EVLOG_PLUGIN writes; it calls into the library of the program that loads it, so it
- * is linked with none (cc -shared -fPIC), and a program made with libevlog.a is linked
- * with -rdynamic.
- *
- *   static int start(evlog *log)
- *   {
- *       evlog_signal *created;
- *       int result = evlog_define_class(log, &definition, &created);
- *       return result ? result : evlog_connect(log, created, "preferences", make, NULL);
- *   }
- *   EVLOG_PLUGIN("notification preferences", start);
- */
-#define EVLOG_PLUGIN_ABI 1
-
-typedef struct evlog_plugin {
-    uint32_t abi;     /* EVLOG_PLUGIN_ABI as the plugin was compiled */
-    const char *name; /* for messages */
-    int (*start)(
-        evlog *log); /* connects its receivers; other than 0: it failed, see evlog_fail */
-} evlog_plugin;
-
-#ifdef __cplusplus
-#define EVLOG_EXTERN_C extern "C"
-#else
-#define EVLOG_EXTERN_C
-#endif
-
-#define EVLOG_PLUGIN(name, start)                                           \
-    EVLOG_EXTERN_C EVLOG_API const evlog_plugin *evlog_plugin_main(void);   \
-    const evlog_plugin *evlog_plugin_main(void)                             \
-    {                                                                       \
-        static const evlog_plugin plugin = {EVLOG_PLUGIN_ABI, name, start}; \
-        return &plugin;                                                     \
-    }                                                                       \
-    typedef int evlog_plugin_wants_a_semicolon
-
-/*
- * Loads the shared object at `path` (without a slash: in the current directory) and calls its
- * start. Plugins are loaded in the order of the calls, and their receivers hear events in the
- * order of connection like all others. One that has been started stays loaded until the
- * process ends.
- *
- * On failure nothing that its start connected is connected any more: EVLOG_NOTFOUND: no such
- * file; EVLOG_UNSUPPORTED: not a plugin, or one of another EVLOG_PLUGIN_ABI, or
- * a symbol that is missing; EVLOG_RECEIVER: its start failed.
- */
-EVLOG_API int evlog_plugin_load(evlog *log, const char *path);
-
-/* ------------------------------------------------------ for users' tests ---- */
-
-/*
- * As the testing module of openedx-events: a test that is not about events turns them off,
- * another turns on those it is about. Errors of evlog_signal_by_type; then none is enabled.
- */
-EVLOG_API int evlog_enable_all(evlog *log);
-EVLOG_API int evlog_disable_all(evlog *log);
-EVLOG_API int evlog_enable_types(evlog *log, const char *const *types, size_t type_count);
-
-typedef struct evlog_capture evlog_capture;
-
-/*
- * Keeps a copy of what is sent in this process from now on, of one signal or, with NULL, of
- * all. evlog_capture_end lets go of them, and enables and disables the signals as they were
- * when it began, so that one test's switches are not the next one's surprise. EVLOG_CAPTURE_MAX
- * events are kept; the receiver fails for those that come after. While it ends nobody may be
- * sending.
- */
-EVLOG_API int evlog_capture_begin(evlog *log, evlog_signal *signal, evlog_capture **capture);
-EVLOG_API int evlog_capture_end(evlog_capture *capture);
-
-/*
- * How many there are, and each, from 0, in the order they were sent; NULL: no such. Valid until
- * the end.
- */
-EVLOG_API size_t evlog_capture_count(evlog_capture *capture);
-EVLOG_API const evlog_event *evlog_capture_event(evlog_capture *capture, size_t i);
 
 #ifdef __cplusplus
 }

@@ -4,13 +4,15 @@
 
 #include <stdint.h>
 
+#include "evlog.h"
+
 #define FORMAT_VERSION 1
 #define FORMAT_FILE "format"
 
 struct format {
     uint32_t version;
     uint8_t uuid[16];
-    int durability;
+    evlog_durability durability;
     int64_t created_us;
     int read_only; /* this evlog can read the log but must not write to it */
 };

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "evlog/openedx.h"
+#include "evlog/schema.h"
 #include "json.h"
 #include "test.h"
 
@@ -59,11 +60,10 @@ static inline const char *facts_text(json_t *fact, const char *key)
 /* The definition of an event type; NULL: none. */
 static inline const evlog_definition *definition_of(const char *event_type)
 {
-    size_t count;
-    const evlog_definition *definitions = evlog_openedx(&count);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(definitions[i].event_type, event_type) == 0)
-            return &definitions[i];
+    const evlog_definition *definition;
+    for (size_t i = 0; (definition = evlog_openedx_definition(i)); i++)
+        if (strcmp(definition->event_type, event_type) == 0)
+            return definition;
     return NULL;
 }
 

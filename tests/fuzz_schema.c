@@ -4,6 +4,7 @@
  * What must hold: what is taken reads its own kind, has room for its own defaults, and is
  * compared and used without harm.
  */
+#include "evlog/schema.h"
 #include "test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);

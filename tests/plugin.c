@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "evlog.h"
+#include "evlog/plugin.h"
 
 #define TYPE "org.example.plugged.v1"
 
@@ -55,7 +56,8 @@ static int start(evlog *log)
 EVLOG_API const evlog_plugin *evlog_plugin_main(void);
 EVLOG_API const evlog_plugin *evlog_plugin_main(void)
 {
-    static const evlog_plugin plugin = {EVLOG_PLUGIN_ABI + 1, "of another time", start};
+    static const evlog_plugin plugin = {EVLOG_PLUGIN_ABI + 1, sizeof plugin, "of another time",
+                                        start};
     return &plugin;
 }
 #elif defined PLUGIN_nameless

@@ -2,6 +2,8 @@
 #ifndef SHOP_H
 #define SHOP_H
 
+#include "evlog/class.h"
+#include "evlog/schema.h"
 #include "test.h"
 
 #define SHOP_PERSON(F) \

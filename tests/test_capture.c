@@ -1,4 +1,5 @@
 /* The help that users' tests get: switches and captures. */
+#include "evlog/testing.h"
 #include "test.h"
 
 struct fixture {
@@ -20,13 +21,13 @@ static void switches_by_type(void **state)
     const char *const types[] = {"b.v1"}, *const unknown[] = {"a.v1", "c.v1"};
     begin(&fixture, *state);
     OK(evlog_disable_all(fixture.log));
-    assert_false(evlog_is_enabled(fixture.a) || evlog_is_enabled(fixture.b));
+    assert_false(evlog_signal_is_enabled(fixture.a) || evlog_signal_is_enabled(fixture.b));
     FAILS(EVLOG_NOTFOUND, "c.v1", evlog_enable_types(fixture.log, unknown, 2));
-    assert_false(evlog_is_enabled(fixture.a));
+    assert_false(evlog_signal_is_enabled(fixture.a));
     OK(evlog_enable_types(fixture.log, types, 1));
-    assert_true(!evlog_is_enabled(fixture.a) && evlog_is_enabled(fixture.b));
+    assert_true(!evlog_signal_is_enabled(fixture.a) && evlog_signal_is_enabled(fixture.b));
     OK(evlog_enable_all(fixture.log));
-    assert_true(evlog_is_enabled(fixture.a) && evlog_is_enabled(fixture.b));
+    assert_true(evlog_signal_is_enabled(fixture.a) && evlog_signal_is_enabled(fixture.b));
     OK(evlog_close(fixture.log));
 }
 
@@ -65,7 +66,7 @@ static void switches_do_not_leak(void **state)
     evlog_capture *capture;
     const char *const types[] = {"b.v1"};
     begin(&fixture, *state);
-    evlog_disable(fixture.b);
+    evlog_signal_disable(fixture.b);
     OK(evlog_capture_begin(fixture.log, NULL, &capture));
     OK(evlog_disable_all(fixture.log));
     OK(evlog_enable_types(fixture.log, types, 1));
@@ -73,7 +74,7 @@ static void switches_do_not_leak(void **state)
     OK(evlog_send_event(fixture.b, "\x80", 1, NULL, NULL));
     assert_int_equal(evlog_capture_count(capture), 1);
     OK(evlog_capture_end(capture));
-    assert_true(evlog_is_enabled(fixture.a) && !evlog_is_enabled(fixture.b));
+    assert_true(evlog_signal_is_enabled(fixture.a) && !evlog_signal_is_enabled(fixture.b));
     OK(evlog_close(fixture.log));
 }
 

@@ -25,13 +25,13 @@ static evlog_consumer *open_consumer(evlog *log, const char *name, evlog_consume
 /* --------------------------------------------------------------- starting ---- */
 
 /* A new consumer that begins there is given these. */
-#define BEGINS(place, name_, start_, ...)                                                 \
-    do {                                                                                  \
-        evlog_consumer *begins =                                                          \
-            open_consumer((place).log, name_, (evlog_consumer_options){.start = start_}); \
-        poll_now(begins, &heard);                                                         \
-        HEARD(&heard, __VA_ARGS__);                                                       \
-        OK(evlog_consumer_close(begins));                                                 \
+#define BEGINS(place, name_, start_, ...)                                      \
+    do {                                                                       \
+        evlog_consumer *begins =                                               \
+            open_consumer((place).log, name_, (evlog_consumer_options)start_); \
+        poll_now(begins, &heard);                                              \
+        HEARD(&heard, __VA_ARGS__);                                            \
+        OK(evlog_consumer_close(begins));                                      \
     } while (0)
 
 /* When it is new it begins where it was asked to: first, seq, time, the last n. */
@@ -45,16 +45,23 @@ static void a_new_consumer_begins_where_it_is_asked_to(void **state)
         usleep(1000);
     }
     OK(evlog_read(place.log, 4, &event));
-    BEGINS(place, "default", {0}, 1, 2, 3, 4, 5, 6);
-    BEGINS(place, "first", {.from = EVLOG_START_FIRST}, 1, 2, 3, 4, 5, 6);
-    BEGINS(place, "seq", ((evlog_start){.from = EVLOG_START_SEQ, .seq = 5}), 5, 6);
-    BEGINS(place, "time",
-           ((evlog_start){.from = EVLOG_START_TIME, .time_us = event->log_time_us}), 4, 5, 6);
-    BEGINS(place, "after",
-           ((evlog_start){.from = EVLOG_START_TIME, .time_us = event->log_time_us + 1}), 5, 6);
-    BEGINS(place, "last", ((evlog_start){.from = EVLOG_START_LAST, .count = 2}), 5, 6);
-    BEGINS(place, "many", ((evlog_start){.from = EVLOG_START_LAST, .count = 100}), 1, 2, 3, 4, 5,
+    BEGINS(place, "default", {.start = EVLOG_START_DEFAULT}, 1, 2, 3, 4, 5, 6);
+    BEGINS(place, "first", {.start = EVLOG_START_FIRST}, 1, 2, 3, 4, 5, 6);
+    BEGINS(place, "seq", ((evlog_consumer_options){.start = EVLOG_START_SEQ, .start_seq = 5}), 5,
            6);
+    BEGINS(place, "time",
+           ((evlog_consumer_options){.start = EVLOG_START_TIME,
+                                     .start_time_us = event->log_time_us}),
+           4, 5, 6);
+    BEGINS(place, "after",
+           ((evlog_consumer_options){.start = EVLOG_START_TIME,
+                                     .start_time_us = event->log_time_us + 1}),
+           5, 6);
+    BEGINS(place, "last", ((evlog_consumer_options){.start = EVLOG_START_LAST, .start_count = 2}),
+           5, 6);
+    BEGINS(place, "many",
+           ((evlog_consumer_options){.start = EVLOG_START_LAST, .start_count = 100}), 1, 2, 3, 4,
+           5, 6);
     evlog_event_free(event);
     OK(evlog_close(place.log));
 }
@@ -63,18 +70,17 @@ static void a_new_consumer_begins_where_it_is_asked_to(void **state)
 static void new_is_what_comes(void **state)
 {
     static struct heard heard;
-    static const evlog_start starts[] = {
-        {.from = EVLOG_START_NEW},
-        {.from = EVLOG_START_SEQ, .seq = 4},
-        {.from = EVLOG_START_LAST, .count = 0},
-        {.from = EVLOG_START_TIME, .time_us = INT64_MAX},
+    static const evlog_consumer_options starts[] = {
+        {.start = EVLOG_START_NEW},
+        {.start = EVLOG_START_SEQ, .start_seq = 4},
+        {.start = EVLOG_START_LAST, .start_count = 0},
+        {.start = EVLOG_START_TIME, .start_time_us = INT64_MAX},
     };
     struct opened place = open_log(*state);
     evlog_consumer *consumers[4];
     send_some(place.a, 3);
     for (int i = 0; i < 4; i++)
-        consumers[i] = open_consumer(place.log, (char[]){'c', (char)('0' + i), 0},
-                                     (evlog_consumer_options){.start = starts[i]});
+        consumers[i] = open_consumer(place.log, (char[]){'c', (char)('0' + i), 0}, starts[i]);
     for (int i = 0; i < 4; i++)
         assert_int_equal(poll_now(consumers[i], &heard), 0);
     send_some(place.a, 2);
@@ -97,7 +103,7 @@ static void the_last_are_those_that_are_wanted(void **state)
     evlog_consumer *consumer = open_consumer(
         place.log, "c",
         (evlog_consumer_options){
-            .start = {.from = EVLOG_START_LAST, .count = 2}, .types = types, .type_count = 1});
+            .start = EVLOG_START_LAST, .start_count = 2, .types = types, .type_count = 1});
     poll_now(consumer, &heard);
     HEARD(&heard, 2, 3);
     OK(evlog_consumer_close(consumer));
@@ -109,7 +115,7 @@ static void a_known_consumer_goes_on_at_its_checkpoint(void **state)
 {
     static struct heard heard;
     struct opened place = open_log(*state);
-    evlog_consumer_options options = {.start = {.from = EVLOG_START_FIRST}};
+    evlog_consumer_options options = {.start = EVLOG_START_FIRST};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     assert_int_equal(poll_now(consumer, &heard), 0);
     send_some(place.a, 3);
@@ -119,7 +125,8 @@ static void a_known_consumer_goes_on_at_its_checkpoint(void **state)
     for (int i = 0; i < 2; i++) {
         OK(evlog_close(place.log));
         place = open_log(*state);
-        options.start = (evlog_start){.from = EVLOG_START_SEQ, .seq = 1};
+        options.start = EVLOG_START_SEQ;
+        options.start_seq = 1;
         consumer = open_consumer(place.log, "c", options);
         assert_int_equal(info_of(place.log, "c").checkpoint, 2 + i);
         send_some(place.a, 1);
@@ -135,19 +142,19 @@ static void what_is_refused_makes_no_consumer(void **state)
 {
     static const char *const bad[] = {"a*b"};
     static const evlog_consumer_options refused[] = {
-        {.start = {.from = 6}},
-        {.start = {.from = -1}},
-        {.start = {.from = EVLOG_START_SEQ, .seq = 0}},
-        {.start = {.from = EVLOG_START_SEQ, .seq = 2}},
+        {.start = 6},
+        {.start = -1},
+        {.start = EVLOG_START_SEQ, .start_seq = 0},
+        {.start = EVLOG_START_SEQ, .start_seq = 2},
         {.types = bad, .type_count = 1},
         {.types = NULL, .type_count = 1},
-        {.start = {.from = EVLOG_START_NEW}, .types = bad, .type_count = 1},
+        {.start = EVLOG_START_NEW, .types = bad, .type_count = 1},
         {.replay = 3},
         {.replay = -1},
         {.on_failure = 3},
         {.on_failure = -1},
-        {.pace = {.speed = -1}},
-        {.pace = {.per_second = -0.5}},
+        {.speed = -1},
+        {.per_second = -0.5},
     };
     struct opened place = open_log(*state);
     evlog_consumer *consumer = (void *)1;
@@ -693,8 +700,8 @@ static void a_replay_is_what_was_there_before(void **state)
         assert_int_equal(heard.of[i].is_replay, i < 2);
     heard_all(&heard, 1, 4);
     OK(evlog_consumer_close(consumer));
-    evlog_start first = {.from = EVLOG_START_FIRST};
-    OK(evlog_consumer_reset(place.log, "c", &first, 0, NULL));
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
+    OK(evlog_consumer_reset(place.log, "c", &first, NULL));
     send_some(place.a, 1);
     consumer = open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     poll_now(consumer, &heard);
@@ -751,9 +758,10 @@ static void connected_receivers_are_called(void **state)
     HEARD(&two, 1);
     assert_int_equal(info_of(place.log, "c").done_count, 2);
     OK(evlog_connect(place.log, NULL, NULL, hear, &all, NULL));
-    evlog_disable(place.a);
+    evlog_signal_disable(place.a);
     OK(evlog_consumer_close(consumer));
-    OK(evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_FIRST}, 0, NULL));
+    OK(evlog_consumer_reset(place.log, "c", &(evlog_reset_options){.start = EVLOG_START_FIRST},
+                            NULL));
     consumer = open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     OK(evlog_consumer_poll(consumer, 0, 0, NULL, NULL, NULL));
     HEARD(&all, 2);
@@ -928,7 +936,7 @@ static void what_was_trimmed_away_is_told_once(void **state)
     OK(evlog_each_parked(place.log, "c", copy_parked, &parked));
     assert_int_equal(parked.seq, 3);
     assert_int_equal(parked.last_seq, 7);
-    BEGINS(place, "new", {.from = EVLOG_START_FIRST}, 8, 9, 10);
+    BEGINS(place, "new", {.start = EVLOG_START_FIRST}, 8, 9, 10);
     assert_int_equal(info_of(place.log, "new").parked_count, 0); /* it has lost nothing */
     OK(evlog_close(place.log));
 }
@@ -962,8 +970,8 @@ static void another_past_is_a_conflict(void **state)
         send_some(place.a, 3);
     }
     heard.count = 0;
-    OK(evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_SEQ, .seq = 4}, 0,
-                            NULL));
+    OK(evlog_consumer_reset(
+        place.log, "c", &(evlog_reset_options){.start = EVLOG_START_SEQ, .start_seq = 4}, NULL));
     consumer = open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     poll_now(consumer, &heard);
     HEARD(&heard, 4, 5, 6, 7, 8, 9);
@@ -1019,11 +1027,11 @@ static void a_process_has_it_open_once(void **state)
     evlog_consumer *consumer =
                        open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0}),
                    *again = (void *)1;
-    evlog_start first = {.from = EVLOG_START_FIRST};
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
     evlog_consumer_options waits = {.claim_wait_ms = 5};
     FAILS(EVLOG_BUSY, "has it open", evlog_consumer_open(place.log, "c", NULL, &again));
     FAILS(EVLOG_BUSY, "has it open", evlog_consumer_open(place.log, "c", &waits, &again));
-    FAILS(EVLOG_BUSY, "has it open", evlog_consumer_reset(place.log, "c", &first, 0, NULL));
+    FAILS(EVLOG_BUSY, "has it open", evlog_consumer_reset(place.log, "c", &first, NULL));
     FAILS(EVLOG_BUSY, "has it open", evlog_consumer_remove(place.log, "c"));
     assert_ptr_equal(again, (void *)1);
     assert_int_equal(info_of(place.log, "c").pid, getpid());
@@ -1086,7 +1094,7 @@ static void a_second_process_is_told_or_waits(void **state)
 {
     struct opened place = open_log(*state);
     struct job job = {.path = in(*state, "log"), .common = make_common()};
-    evlog_start first = {.from = EVLOG_START_FIRST};
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
     evlog_consumer *consumer = (void *)1;
     pid_t child = child_start(have_it, &job);
     char words[64];
@@ -1097,8 +1105,9 @@ static void a_second_process_is_told_or_waits(void **state)
           evlog_consumer_open(place.log, "c", &(evlog_consumer_options){.claim_wait_ms = 20},
                               &consumer));
     FAILS(EVLOG_BUSY, words, evlog_consumer_remove(place.log, "c"));
-    FAILS(EVLOG_BUSY, words, evlog_consumer_reset(place.log, "c", &first, 0, NULL));
-    FAILS(EVLOG_BUSY, words, evlog_consumer_reset(place.log, "c", &first, 1, NULL));
+    FAILS(EVLOG_BUSY, words, evlog_consumer_reset(place.log, "c", &first, NULL));
+    first.dry_run = true;
+    FAILS(EVLOG_BUSY, words, evlog_consumer_reset(place.log, "c", &first, NULL));
     assert_ptr_equal(consumer, (void *)1);
     assert_int_equal(info_of(place.log, "c").pid, child);
     job.common->step = 2;
@@ -1139,7 +1148,7 @@ static void use_the_parents(void *ctx)
     CHECK(evlog_state_put(job->consumer, "k", 1, "v", 1) == EVLOG_FORKED);
     CHECK(evlog_state_get(job->consumer, "k", 1, &value, &size) == EVLOG_FORKED);
     CHECK(evlog_state_delete(job->consumer, "k", 1) == EVLOG_FORKED);
-    CHECK(evlog_consumer_pause(job->log, "c", 1) == EVLOG_FORKED);
+    CHECK(evlog_consumer_set_paused(job->log, "c", 1) == EVLOG_FORKED);
     CHECK(evlog_wait(job->log, 0, 0, &count) == EVLOG_FORKED);
     evlog *log = child_open(job); /* its own handle sees the parent at work */
     evlog_consumer *consumer;
@@ -1173,7 +1182,7 @@ static int take(const evlog_event *event, void *ctx)
 static void *fight(void *ctx)
 {
     struct job *job = ctx;
-    evlog_start first = {.from = EVLOG_START_FIRST};
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
     for (int i = 0; i < 50; i++) {
         evlog_consumer *consumer;
         int result = evlog_consumer_open(job->log, "c", NULL, &consumer);
@@ -1185,7 +1194,7 @@ static void *fight(void *ctx)
         if (i % 10 == 0)
             evlog_consumer_remove(job->log, "c");
         else if (i % 3 == 0)
-            evlog_consumer_reset(job->log, "c", &first, 0, NULL);
+            evlog_consumer_reset(job->log, "c", &first, NULL);
     }
     return NULL;
 }
@@ -1235,7 +1244,7 @@ static void a_paused_consumer_hands_out_nothing(void **state)
     evlog_consumer_options options = {.notice = notice, .notice_ctx = &noticed};
     evlog_consumer *consumer = open_consumer(place.log, "c", options);
     send_some(place.a, 2);
-    OK(evlog_consumer_pause(place.log, "c", 1));
+    OK(evlog_consumer_set_paused(place.log, "c", 1));
     assert_true(info_of(place.log, "c").is_paused);
     assert_int_equal(poll_now(consumer, &heard), 0);
     OK(evlog_consumer_poll(consumer, 0, 5, hear, &heard, NULL));
@@ -1243,11 +1252,11 @@ static void a_paused_consumer_hands_out_nothing(void **state)
     consumer = open_consumer(place.log, "c", options); /* it stays so */
     assert_int_equal(poll_now(consumer, &heard), 0);
     assert_int_equal(noticed.count, 0);
-    OK(evlog_consumer_pause(place.log, "c", 0));
+    OK(evlog_consumer_set_paused(place.log, "c", 0));
     assert_int_equal(poll_now(consumer, &heard), 2);
     heard_all(&heard, 1, 2);
     OK(evlog_consumer_close(consumer));
-    FAILS(EVLOG_NOTFOUND, "no consumer x", evlog_consumer_pause(place.log, "x", 1));
+    FAILS(EVLOG_NOTFOUND, "no consumer x", evlog_consumer_set_paused(place.log, "x", 1));
     OK(evlog_close(place.log));
 }
 
@@ -1256,10 +1265,10 @@ static void pause_and_resume(void *ctx)
     struct job *job = ctx;
     evlog *log = child_open(job);
     await(job->common, 1);
-    CHECK(evlog_consumer_pause(log, "c", 1) == EVLOG_OK);
+    CHECK(evlog_consumer_set_paused(log, "c", 1) == EVLOG_OK);
     job->common->step = 2;
     await(job->common, 3);
-    CHECK(evlog_consumer_pause(log, "c", 0) == EVLOG_OK);
+    CHECK(evlog_consumer_set_paused(log, "c", 0) == EVLOG_OK);
     CHECK(evlog_close(log) == EVLOG_OK);
 }
 
@@ -1370,17 +1379,19 @@ static void a_reset_does_what_its_dry_run_tells(void **state)
 {
     static struct heard heard;
     struct opened place = open_log(*state);
-    evlog_start start = {.from = EVLOG_START_SEQ, .seq = 4};
+    evlog_reset_options start = {.start = EVLOG_START_SEQ, .start_seq = 4};
     evlog_reset dry = {.checkpoint = 99}, real;
     make_history(&place);
     evlog_consumer_info before = info_of(place.log, "c");
-    OK(evlog_consumer_reset(place.log, "c", &start, 1, &dry));
+    start.dry_run = true;
+    OK(evlog_consumer_reset(place.log, "c", &start, &dry));
+    start.dry_run = false;
     evlog_consumer_info after = info_of(place.log, "c");
     assert_memory_equal(&before, &after, offsetof(evlog_consumer_info, lag_us));
     assert_int_equal(after.parked_count, 3);
     assert_int_equal(after.state_count, 3);
     assert_int_equal(after.updated_us, before.updated_us);
-    OK(evlog_consumer_reset(place.log, "c", &start, 0, &real));
+    OK(evlog_consumer_reset(place.log, "c", &start, &real));
     assert_memory_equal(&dry, &real, sizeof dry);
     assert_int_equal(real.old_checkpoint, 6);
     assert_int_equal(real.checkpoint, 3);
@@ -1408,29 +1419,36 @@ static void a_reset_goes_anywhere(void **state)
     struct opened place = open_log(*state);
     evlog_reset told;
     make_history(&place);
-    OK(evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_FIRST}, 1, &told));
+    OK(evlog_consumer_reset(place.log, "c",
+                            &(evlog_reset_options){.start = EVLOG_START_FIRST, .dry_run = true},
+                            &told));
     assert_int_equal(told.checkpoint, 0);
     assert_int_equal(told.parked_count, 3);
-    OK(evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_DEFAULT}, 1,
+    OK(evlog_consumer_reset(place.log, "c",
+                            &(evlog_reset_options){.start = EVLOG_START_DEFAULT, .dry_run = true},
                             &told));
     assert_int_equal(told.checkpoint, 0);
     send_some(place.a, 4);
-    OK(evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_LAST, .count = 1},
-                            1, &told));
+    OK(evlog_consumer_reset(
+        place.log, "c",
+        &(evlog_reset_options){.start = EVLOG_START_LAST, .start_count = 1, .dry_run = true},
+        &told));
     assert_int_equal(told.checkpoint, 9);
-    OK(evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_NEW}, 0, &told));
+    OK(evlog_consumer_reset(place.log, "c", &(evlog_reset_options){.start = EVLOG_START_NEW},
+                            &told));
     assert_int_equal(told.checkpoint, 10);
     assert_int_equal(told.parked_count, 0);
     assert_int_equal(info_of(place.log, "c").parked_count, 3);
     FAILS(EVLOG_INVALID, "no seq 12",
-          evlog_consumer_reset(place.log, "c", &(evlog_start){.from = EVLOG_START_SEQ, .seq = 12},
-                               0, &told));
+          evlog_consumer_reset(place.log, "c",
+                               &(evlog_reset_options){.start = EVLOG_START_SEQ, .start_seq = 12},
+                               &told));
     FAILS(EVLOG_INVALID, "no EVLOG_START",
-          evlog_consumer_reset(place.log, "c", &(evlog_start){.from = 17}, 0, &told));
-    FAILS(EVLOG_INVALID, "no start", evlog_consumer_reset(place.log, "c", NULL, 0, &told));
-    FAILS(
-        EVLOG_NOTFOUND, "no consumer x",
-        evlog_consumer_reset(place.log, "x", &(evlog_start){.from = EVLOG_START_NEW}, 0, &told));
+          evlog_consumer_reset(place.log, "c", &(evlog_reset_options){.start = 17}, &told));
+    FAILS(EVLOG_INVALID, "no start", evlog_consumer_reset(place.log, "c", NULL, &told));
+    FAILS(EVLOG_NOTFOUND, "no consumer x",
+          evlog_consumer_reset(place.log, "x", &(evlog_reset_options){.start = EVLOG_START_NEW},
+                               &told));
     OK(evlog_consumer_close(
         open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0})));
     OK(evlog_close(place.log));
@@ -1443,7 +1461,7 @@ static void names_have_limits(void **state)
 {
     static const char *const bad[] = {"", "a b", "a\nb", "a*", "\x7f", "\xff\xfe", "\xc3", NULL};
     struct opened place = open_log(*state);
-    evlog_start first = {.from = EVLOG_START_FIRST};
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
     char longest[EVLOG_CONSUMER_NAME_SIZE_MAX + 2];
     evlog_consumer *consumer = (void *)1;
     memset(longest, 'x', sizeof longest - 1);
@@ -1452,8 +1470,8 @@ static void names_have_limits(void **state)
         const char *name = i < sizeof bad / sizeof *bad ? bad[i] : longest;
         FAILS(EVLOG_INVALID, "name", evlog_consumer_open(place.log, name, NULL, &consumer));
         FAILS(EVLOG_INVALID, "name", evlog_consumer_remove(place.log, name));
-        FAILS(EVLOG_INVALID, "name", evlog_consumer_reset(place.log, name, &first, 0, NULL));
-        FAILS(EVLOG_INVALID, "name", evlog_consumer_pause(place.log, name, 1));
+        FAILS(EVLOG_INVALID, "name", evlog_consumer_reset(place.log, name, &first, NULL));
+        FAILS(EVLOG_INVALID, "name", evlog_consumer_set_paused(place.log, name, 1));
         FAILS(EVLOG_INVALID, "name", evlog_each_parked(place.log, name, copy_parked, NULL));
         FAILS(EVLOG_INVALID, "name", evlog_parked_retry(place.log, name, 1, NULL));
         FAILS(EVLOG_INVALID, "name", evlog_parked_drop(place.log, name, 1, NULL));
@@ -1535,7 +1553,7 @@ static void there_can_be_so_many(void **state)
 static void a_reader_can_only_look(void **state)
 {
     struct opened place = open_log(*state);
-    evlog_start first = {.from = EVLOG_START_FIRST};
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
     evlog_consumer *consumer = (void *)1;
     evlog *log;
     uint64_t last;
@@ -1550,8 +1568,8 @@ static void a_reader_can_only_look(void **state)
     assert_int_equal(last, 6);
     FAILS(EVLOG_READONLY, "reading only", evlog_consumer_open(log, "c", NULL, &consumer));
     FAILS(EVLOG_READONLY, "reading only", evlog_consumer_remove(log, "c"));
-    FAILS(EVLOG_READONLY, "reading only", evlog_consumer_reset(log, "c", &first, 0, NULL));
-    FAILS(EVLOG_READONLY, "reading only", evlog_consumer_pause(log, "c", 1));
+    FAILS(EVLOG_READONLY, "reading only", evlog_consumer_reset(log, "c", &first, NULL));
+    FAILS(EVLOG_READONLY, "reading only", evlog_consumer_set_paused(log, "c", 1));
     FAILS(EVLOG_READONLY, "reading only", evlog_parked_retry(log, "c", 0, NULL));
     FAILS(EVLOG_READONLY, "reading only", evlog_parked_drop(log, "c", 0, NULL));
     OK(evlog_close(log));
@@ -1562,7 +1580,7 @@ static void nothing_is_refused_by_every_call(void **state)
 {
     struct opened place = open_log(*state);
     static struct heard heard;
-    evlog_start first = {.from = EVLOG_START_FIRST};
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
     evlog_consumer *consumer = (void *)1;
     const void *value = "v";
     size_t size = 5;
@@ -1570,8 +1588,8 @@ static void nothing_is_refused_by_every_call(void **state)
     FAILS(EVLOG_INVALID, "no log", evlog_consumer_open(NULL, "c", NULL, &consumer));
     FAILS(EVLOG_INVALID, "no place", evlog_consumer_open(place.log, "c", NULL, NULL));
     FAILS(EVLOG_INVALID, "no log", evlog_consumer_remove(NULL, "c"));
-    FAILS(EVLOG_INVALID, "no log", evlog_consumer_reset(NULL, "c", &first, 0, NULL));
-    FAILS(EVLOG_INVALID, "no log", evlog_consumer_pause(NULL, "c", 0));
+    FAILS(EVLOG_INVALID, "no log", evlog_consumer_reset(NULL, "c", &first, NULL));
+    FAILS(EVLOG_INVALID, "no log", evlog_consumer_set_paused(NULL, "c", 0));
     FAILS(EVLOG_INVALID, "no log", evlog_each_consumer(NULL, NULL, copy_info, NULL));
     FAILS(EVLOG_INVALID, "no log", evlog_each_parked(NULL, "c", copy_parked, NULL));
     FAILS(EVLOG_INVALID, "no log", evlog_parked_retry(NULL, "c", 0, &number));
@@ -1628,7 +1646,7 @@ static void failing_events_are_paced(void **state)
     evlog_consumer *consumer = open_consumer(
         place.log, "c",
         (evlog_consumer_options){
-            .on_failure = EVLOG_FAILURE_SKIP, .attempt_max = 1, .pace = {.per_second = 0.001}});
+            .on_failure = EVLOG_FAILURE_SKIP, .attempt_max = 1, .per_second = 0.001});
     send_some(place.a, 3);
     poll_now(consumer, &heard);
     HEARD(&heard, 1);

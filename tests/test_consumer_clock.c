@@ -101,7 +101,8 @@ static uint64_t first_from(evlog *log, int64_t time_us)
 {
     evlog_consumer *consumer;
     evlog_consumer_options options = {
-        .start = {.from = EVLOG_START_TIME, .time_us = time_us},
+        .start = EVLOG_START_TIME,
+        .start_time_us = time_us,
     };
     uint64_t first = 0;
     OK(evlog_consumer_open(log, "by-time", &options, &consumer));
@@ -188,7 +189,7 @@ static void a_consumer_works_while_the_clock_stands_still(void **state)
     evlog *log = open_log(*state);
     evlog_consumer *consumer;
     uint64_t count;
-    evlog_consumer_options options = {.backoff_ms = 2, .pace = {.per_second = 2000}};
+    evlog_consumer_options options = {.backoff_ms = 2, .per_second = 2000};
     wall_us = NOON;
     OK(evlog_consumer_open(log, "c", &options, &consumer));
     for (int i = 0; i < 20; i++)
@@ -208,7 +209,7 @@ static void a_step_back_is_no_time_to_wait_for(void **state)
 {
     evlog *log = open_log(*state);
     evlog_consumer *consumer;
-    evlog_consumer_options options = {.pace = {.speed = 1}};
+    evlog_consumer_options options = {.speed = 1};
     uint64_t last = 0, count;
     wall_us = NOON;
     send(log);

@@ -107,7 +107,7 @@ static void a_new_consumer_hears_what_comes_after_a_power_cut(void **state)
 /* In a child: the power is cut when the consumer has just been reset. */
 static void reset_consumer(void *ctx)
 {
-    static const evlog_start first = {.from = EVLOG_START_FIRST};
+    evlog_reset_options first = {.start = EVLOG_START_FIRST};
     evlog_signal *signal;
     evlog_consumer *consumer;
     evlog *log = open_log(ctx, &signal);
@@ -115,7 +115,7 @@ static void reset_consumer(void *ctx)
     CHECK(evlog_consumer_open(log, "mailer", &mailer, &consumer) == EVLOG_OK);
     CHECK(evlog_consumer_close(consumer) == EVLOG_OK);
     send(signal, 5);
-    CHECK(evlog_consumer_reset(log, "mailer", &first, 0, NULL) == EVLOG_OK);
+    CHECK(evlog_consumer_reset(log, "mailer", &first, NULL) == EVLOG_OK);
     _exit(0);
 }
 

@@ -313,7 +313,7 @@ static void eight_consumers_have_their_events_from_eight_senders(void **state)
 
 /* One that begins somewhere and goes on until it has been live for a while. */
 struct beginner {
-    evlog_start start;
+    evlog_reset_options start;
     const char *type;
     uint64_t live_count; /* how many more than there were when it was opened */
     struct list *list;
@@ -337,8 +337,12 @@ static void begin_and_go_live(const char *path, const char *name, const struct b
 {
     struct list *list = beginner->list;
     uint64_t random = beginner->random, last = 0;
-    evlog_consumer_options options = {
-        .start = beginner->start, .types = &beginner->type, .type_count = beginner->type != NULL};
+    evlog_consumer_options options = {.start = beginner->start.start,
+                                      .start_seq = beginner->start.start_seq,
+                                      .start_time_us = beginner->start.start_time_us,
+                                      .start_count = beginner->start.start_count,
+                                      .types = &beginner->type,
+                                      .type_count = beginner->type != NULL};
     evlog *log;
     evlog_consumer *consumer;
     if (evlog_open(path, NULL, &log))
@@ -375,11 +379,11 @@ static struct beginner make_beginner(evlog *log, uint64_t *random, struct list *
                                 .live_count = load_random(random, 100) + 10,
                                 .list = list,
                                 .random = load_random(random, UINT64_MAX)};
-    beginner.start.from = EVLOG_START_FIRST + (int)load_random(random, 5);
-    beginner.start.seq = load_random(random, head + 1) + 1;
-    beginner.start.count = load_random(random, head + 10);
-    beginner.start.time_us = time_of(log, load_random(random, head) + 1);
-    beginner.start.time_us += (int64_t)load_random(random, 3) - 1;
+    beginner.start.start = EVLOG_START_FIRST + (unsigned)load_random(random, 5);
+    beginner.start.start_seq = load_random(random, head + 1) + 1;
+    beginner.start.start_count = load_random(random, head + 10);
+    beginner.start.start_time_us = time_of(log, load_random(random, head) + 1);
+    beginner.start.start_time_us += (int64_t)load_random(random, 3) - 1;
     return beginner;
 }
 
@@ -402,20 +406,20 @@ static void expect_begin(evlog *log, const struct beginner *beginner, const stru
                          uint64_t *low, uint64_t *high)
 {
     const struct list *list = beginner->list;
-    const evlog_start *start = &beginner->start;
+    const evlog_reset_options *start = &beginner->start;
     uint64_t first = count_to(wanted, list->first_head);
     uint64_t second = count_to(wanted, list->second_head);
     *low = *high = 0;
-    if (start->from == EVLOG_START_NEW) {
+    if (start->start == EVLOG_START_NEW) {
         *low = first;
         *high = second;
-    } else if (start->from == EVLOG_START_SEQ) {
-        *low = *high = count_to(wanted, start->seq - 1);
-    } else if (start->from == EVLOG_START_LAST) {
-        *low = less(first, start->count);
-        *high = less(second, start->count);
-    } else if (start->from == EVLOG_START_TIME) {
-        while (*low < wanted->count && time_of(log, wanted->seqs[*low]) < start->time_us)
+    } else if (start->start == EVLOG_START_SEQ) {
+        *low = *high = count_to(wanted, start->start_seq - 1);
+    } else if (start->start == EVLOG_START_LAST) {
+        *low = less(first, start->start_count);
+        *high = less(second, start->start_count);
+    } else if (start->start == EVLOG_START_TIME) {
+        while (*low < wanted->count && time_of(log, wanted->seqs[*low]) < start->start_time_us)
             ++*low;
         *high = *low;
     }
@@ -433,7 +437,7 @@ static void check_beginner(evlog *log, const struct beginner *beginner)
     if (at < low || at > high)
         fail_msg("start %d: it begins with event %" PRIu64 ", the %" PRIu64
                  "th of its types, not the %" PRIu64 "th to %" PRIu64 "th",
-                 beginner->start.from, list->seqs[0], at, low, high);
+                 beginner->start.start, list->seqs[0], at, low, high);
     assert_true(at + list->count <= wanted.count);
     assert_memory_equal(list->seqs, wanted.seqs + at, list->count * sizeof *list->seqs);
 }
@@ -662,7 +666,7 @@ static void *open_or_reset(void *ctx)
     evlog *log = ctx;
     for (int i = 0; i < TURNS; i++) {
         evlog_consumer *consumer;
-        evlog_start start = {.from = EVLOG_START_FIRST};
+        evlog_reset_options start = {.start = EVLOG_START_FIRST};
         int result = evlog_consumer_open(log, "c", NULL, &consumer);
         if (result == EVLOG_OK) {
             assert_int_equal(atomic_fetch_add(&at_work, 1), 0);
@@ -672,7 +676,7 @@ static void *open_or_reset(void *ctx)
         } else {
             assert_true(result == EVLOG_BUSY || result == EVLOG_NOTFOUND);
         }
-        result = i % 2 ? evlog_consumer_reset(log, "c", &start, 0, NULL)
+        result = i % 2 ? evlog_consumer_reset(log, "c", &start, NULL)
                        : evlog_consumer_remove(log, "c");
         assert_true(result == EVLOG_OK || result == EVLOG_BUSY || result == EVLOG_NOTFOUND);
     }
@@ -699,7 +703,7 @@ static void threads_exclude_each_other(void **state)
 static int pause_and_dawdle(const evlog_event *event, void *ctx)
 {
     if (event->seq == 1)
-        OK(evlog_consumer_pause(ctx, "paused", 1));
+        OK(evlog_consumer_set_paused(ctx, "paused", 1));
     usleep(5000);
     return 0;
 }
@@ -718,7 +722,7 @@ static void a_pause_is_noticed_in_the_midst_of_a_batch(void **state)
     assert_in_range(count, 1, 199);
     OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &rest));
     assert_int_equal(rest, 0);
-    OK(evlog_consumer_pause(log, "paused", 0));
+    OK(evlog_consumer_set_paused(log, "paused", 0));
     OK(evlog_consumer_poll(consumer, 0, 0, pause_and_dawdle, log, &rest));
     assert_int_equal(count + rest, 200);
     OK(evlog_consumer_close(consumer));

@@ -75,7 +75,7 @@ static evlog *open_log(const void *home)
 static pthread_t start(evlog *log, struct work *work, void *(*begin)(void *))
 {
     pthread_t thread;
-    evlog_consumer_options options = {.start.from = EVLOG_START_LAST, .start.count = 1};
+    evlog_consumer_options options = {.start = EVLOG_START_LAST, .start_count = 1};
     OK(evlog_consumer_open(log, "one", &options, &work->consumer));
     assert_int_equal(pthread_create(&thread, NULL, begin, work), 0);
     return thread;

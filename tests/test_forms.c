@@ -1,4 +1,5 @@
 /* Times, UUIDs and keys as text. */
+#include "evlog/class.h"
 #include "forms.h"
 #include "load.h"
 

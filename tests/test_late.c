@@ -28,28 +28,28 @@ static void history_then_live(void **state)
     }
     OK(evlog_read(place.log, 4, &event));
     const struct {
-        evlog_start start;
+        evlog_connect_options options;
         uint64_t first;
     } cases[] = {
-        {{.from = EVLOG_START_FIRST}, 1},
-        {{.from = EVLOG_START_SEQ, .seq = 3}, 3},
-        {{.from = EVLOG_START_SEQ, .seq = 6}, 6},
-        {{.from = EVLOG_START_TIME, .time_us = event->log_time_us}, 4},
-        {{.from = EVLOG_START_TIME, .time_us = INT64_MAX}, 6},
-        {{.from = EVLOG_START_LAST, .count = 2}, 4},
-        {{.from = EVLOG_START_LAST, .count = 99}, 1},
-        {{.from = EVLOG_START_LAST, .count = 0}, 6},
-        {{.from = EVLOG_START_NEW}, 6},
-        {{.from = EVLOG_START_DEFAULT}, 6},
+        {{.start = EVLOG_START_FIRST}, 1},
+        {{.start = EVLOG_START_SEQ, .start_seq = 3}, 3},
+        {{.start = EVLOG_START_SEQ, .start_seq = 6}, 6},
+        {{.start = EVLOG_START_TIME, .start_time_us = event->log_time_us}, 4},
+        {{.start = EVLOG_START_TIME, .start_time_us = INT64_MAX}, 6},
+        {{.start = EVLOG_START_LAST, .start_count = 2}, 4},
+        {{.start = EVLOG_START_LAST, .start_count = 99}, 1},
+        {{.start = EVLOG_START_LAST, .start_count = 0}, 6},
+        {{.start = EVLOG_START_NEW}, 6},
+        {{.start = EVLOG_START_DEFAULT}, 6},
     };
     evlog_event_free(event);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t head = 5 + i;
-        uint64_t shift = cases[i].first == 6 || cases[i].start.count == 2 ? i : 0;
-        evlog_start start = cases[i].start;
-        start.seq += start.seq == 6 ? i : 0;
-        OK(evlog_connect(place.log, place.a, NULL, hear, &heard,
-                         LATE(.start = start, .outcome = &outcome)));
+        uint64_t shift = cases[i].first == 6 || cases[i].options.start_count == 2 ? i : 0;
+        evlog_connect_options options = cases[i].options;
+        options.start_seq += options.start_seq == 6 ? i : 0;
+        options.outcome = &outcome;
+        OK(evlog_connect(place.log, place.a, NULL, hear, &heard, &options));
         uint64_t first = cases[i].first + shift;
         for (size_t j = 0; j < heard.count; j++)
             assert_true(heard.of[j].is_replay && !heard.of[j].attempt);
@@ -74,12 +74,12 @@ static void history_is_that_of_its_signal(void **state)
     OK(evlog_close(place.log));
     OK(evlog_open(in(*state, "log"), NULL, &place.log));
     OK(evlog_define(place.log, "b.v1", 0, NULL, &place.b));
-    OK(evlog_connect(place.log, place.b, NULL, hear, &one, LATE(.start = {EVLOG_START_FIRST})));
+    OK(evlog_connect(place.log, place.b, NULL, hear, &one, LATE(.start = EVLOG_START_FIRST)));
     HEARD(&one, 3, 4);
     OK(evlog_connect(place.log, place.b, "last", hear, &one,
-                     LATE(.start = {.from = EVLOG_START_LAST, .count = 1})));
+                     LATE(.start = EVLOG_START_LAST, .start_count = 1)));
     HEARD(&one, 4);
-    OK(evlog_connect(place.log, NULL, NULL, hear, &all, LATE(.start = {EVLOG_START_FIRST})));
+    OK(evlog_connect(place.log, NULL, NULL, hear, &all, LATE(.start = EVLOG_START_FIRST)));
     HEARD(&all, 1, 2, 3, 4);
     OK(evlog_close(place.log));
 }
@@ -93,7 +93,7 @@ static void a_long_history_comes_whole(void **state)
     for (size_t i = 0; i < 6000; i++)
         sends[i] = (evlog_sending){.signal = place.a, .data = "\x80", .data_size = 1};
     OK(evlog_send_events(sends, 6000, NULL, NULL));
-    OK(evlog_connect(place.log, place.a, NULL, hear, &heard, LATE(.start = {EVLOG_START_FIRST})));
+    OK(evlog_connect(place.log, place.a, NULL, hear, &heard, LATE(.start = EVLOG_START_FIRST)));
     heard_all(&heard, 1, 6000);
     OK(evlog_close(place.log));
 }
@@ -105,7 +105,7 @@ static void a_silent_one_does_not_see_the_border(void **state)
     struct opened place = open_log(*state);
     send_some(place.a, 2);
     OK(evlog_connect(place.log, place.a, NULL, hear, &heard,
-                     LATE(.start = {EVLOG_START_FIRST}, .replay = EVLOG_REPLAY_SILENT)));
+                     LATE(.start = EVLOG_START_FIRST, .replay = EVLOG_REPLAY_SILENT)));
     send_some(place.a, 1);
     for (size_t i = 0; i < 3; i++)
         assert_false(heard.of[i].is_replay);
@@ -120,11 +120,11 @@ static void what_makes_no_sense_is_refused(void **state)
     struct opened place = open_log(*state);
     evlog_outcome outcome = {.delivered = 77};
     const evlog_connect_options refused[] = {
-        {.start = {.from = 6}},
-        {.start = {.from = -1}},
-        {.start = {.from = EVLOG_START_SEQ, .seq = 0}},
-        {.start = {.from = EVLOG_START_SEQ, .seq = 4}},
-        {.start = {.from = EVLOG_START_FIRST}, .replay = EVLOG_REPLAY_REFUSE},
+        {.start = 6},
+        {.start = -1},
+        {.start = EVLOG_START_SEQ, .start_seq = 0},
+        {.start = EVLOG_START_SEQ, .start_seq = 4},
+        {.start = EVLOG_START_FIRST, .replay = EVLOG_REPLAY_REFUSE},
         {.replay = 3},
         {.replay = -1},
     };
@@ -135,12 +135,11 @@ static void what_makes_no_sense_is_refused(void **state)
         FAILS(EVLOG_INVALID, "", evlog_connect(place.log, place.a, NULL, hear, &heard, &options));
         FAILS(EVLOG_NOTFOUND, "", evlog_disconnect(place.log, place.a, NULL, hear, &heard));
     }
-    FAILS(
-        EVLOG_INVALID, "no receiver",
-        evlog_connect(place.log, place.a, NULL, NULL, NULL, LATE(.start = {EVLOG_START_FIRST})));
+    FAILS(EVLOG_INVALID, "no receiver",
+          evlog_connect(place.log, place.a, NULL, NULL, NULL, LATE(.start = EVLOG_START_FIRST)));
     FAILS(EVLOG_INVALID, "no log",
-          evlog_connect(NULL, place.a, NULL, hear, &heard, LATE(.start = {EVLOG_START_FIRST})));
-    assert_int_equal(outcome.delivered, 77);
+          evlog_connect(NULL, place.a, NULL, hear, &heard, LATE(.start = EVLOG_START_FIRST)));
+    assert_int_equal(outcome.delivered, 0);
     assert_int_equal(heard.count, 0);
     assert_false(evlog_has_receivers(place.a));
     OK(evlog_close(place.log));
@@ -155,12 +154,10 @@ static void a_known_one_gets_no_history(void **state)
     send_some(place.a, 3);
     OK(evlog_connect(place.log, place.a, NULL, hear, &heard, NULL));
     OK(evlog_connect(place.log, place.a, NULL, hear, &heard,
-                     LATE(.start = {EVLOG_START_FIRST}, .outcome = &outcome)));
-    OK(evlog_connect(place.log, place.a, "uid", hear, &other,
-                     LATE(.start = {EVLOG_START_FIRST})));
+                     LATE(.start = EVLOG_START_FIRST, .outcome = &outcome)));
+    OK(evlog_connect(place.log, place.a, "uid", hear, &other, LATE(.start = EVLOG_START_FIRST)));
     HEARD(&other, 1, 2, 3);
-    OK(evlog_connect(place.log, place.a, "uid", hear, &heard,
-                     LATE(.start = {EVLOG_START_FIRST})));
+    OK(evlog_connect(place.log, place.a, "uid", hear, &heard, LATE(.start = EVLOG_START_FIRST)));
     assert_int_equal(heard.count + other.count, 0);
     assert_int_equal(outcome.delivered, 0);
     send_some(place.a, 1);
@@ -180,7 +177,7 @@ static void a_failure_in_the_history_disconnects(void **state)
     send_some(place.a, 5);
     FAILS(EVLOG_RECEIVER, "event 3 (a.v1)",
           evlog_connect(place.log, place.a, NULL, hear, &heard,
-                        LATE(.start = {EVLOG_START_FIRST}, .outcome = &outcome)));
+                        LATE(.start = EVLOG_START_FIRST, .outcome = &outcome)));
     assert_non_null(strstr(evlog_errmsg(), "no such course"));
     HEARD(&heard, 1, 2, 3);
     assert_int_equal(outcome.delivered, 2);
@@ -201,9 +198,9 @@ static void failures_can_be_counted(void **state)
     struct opened place = open_log(*state);
     evlog_outcome outcome;
     send_some(place.a, 5);
-    OK(evlog_connect(place.log, place.a, NULL, hear, &heard,
-                     LATE(.start = {.from = EVLOG_START_SEQ, .seq = 2}, .keep_going = 1,
-                          .outcome = &outcome)));
+    OK(evlog_connect(
+        place.log, place.a, NULL, hear, &heard,
+        LATE(.start = EVLOG_START_SEQ, .start_seq = 2, .keep_going = 1, .outcome = &outcome)));
     assert_int_equal(outcome.delivered, 1);
     assert_int_equal(outcome.failed, 3);
     assert_int_equal(outcome.first_failed_seq, 2);
@@ -230,13 +227,13 @@ static void damage_in_the_history_is_told(void **state)
     place = open_log(*state);
     FAILS(EVLOG_DAMAGED, "event 3",
           evlog_connect(place.log, place.a, NULL, hear, &heard,
-                        LATE(.start = {EVLOG_START_FIRST}, .outcome = &outcome)));
+                        LATE(.start = EVLOG_START_FIRST, .outcome = &outcome)));
     HEARD(&heard, 1, 2);
     assert_int_equal(outcome.damaged, 1);
     assert_int_equal(outcome.delivered, 2);
     assert_false(evlog_has_receivers(place.a));
     OK(evlog_connect(place.log, place.a, NULL, hear, &heard,
-                     LATE(.start = {EVLOG_START_FIRST}, .keep_going = 1, .outcome = &outcome)));
+                     LATE(.start = EVLOG_START_FIRST, .keep_going = 1, .outcome = &outcome)));
     HEARD(&heard, 1, 2, 4, 5);
     assert_int_equal(outcome.damaged, 1);
     assert_int_equal(outcome.first_failed_seq, 3);
@@ -271,7 +268,7 @@ static void disconnecting_itself_ends_the_history(void **state)
         sends[i] = (evlog_sending){.signal = inside.place.a, .data = "\x80", .data_size = 1};
     OK(evlog_send_events(sends, 3000, NULL, NULL));
     OK(evlog_connect(inside.place.log, inside.place.a, NULL, disconnect_inside, &inside,
-                     LATE(.start = {EVLOG_START_FIRST}, .outcome = &outcome)));
+                     LATE(.start = EVLOG_START_FIRST, .outcome = &outcome)));
     assert_int_equal(outcome.delivered, 2);
     assert_int_equal(outcome.last_seq, 2);
     assert_false(evlog_has_receivers(inside.place.a));
@@ -299,7 +296,7 @@ static void what_it_sends_comes_later_once(void **state)
     send_some(inside.place.a, 3);
     OK(evlog_connect(inside.place.log, inside.place.a, NULL, hear, &inside.other, NULL));
     OK(evlog_connect(inside.place.log, inside.place.a, NULL, send_inside, &inside,
-                     LATE(.start = {EVLOG_START_FIRST})));
+                     LATE(.start = EVLOG_START_FIRST)));
     for (size_t i = 0; i < 9; i++)
         assert_true(inside.heard.of[i].is_replay);
     heard_all(&inside.heard, 1, 9);
@@ -315,10 +312,10 @@ static int connect_inside(const evlog_event *event, void *ctx)
     struct inside *inside = ctx;
     if (event->seq == inside->at) {
         OK(evlog_connect(inside->place.log, inside->place.a, NULL, hear, &inside->other,
-                         LATE(.start = {EVLOG_START_FIRST})));
+                         LATE(.start = EVLOG_START_FIRST)));
         FAILS(EVLOG_BUSY, "still at work", evlog_close(inside->place.log));
         OK(evlog_connect(inside->place.log, inside->place.a, NULL, connect_inside, inside,
-                         LATE(.start = {EVLOG_START_FIRST}))); /* it is known already */
+                         LATE(.start = EVLOG_START_FIRST))); /* it is known already */
     }
     return hear(event, &inside->heard);
 }
@@ -330,7 +327,7 @@ static void one_may_connect_another_inside(void **state)
     inside.place = open_log(*state);
     send_some(inside.place.a, 3);
     OK(evlog_connect(inside.place.log, inside.place.a, NULL, connect_inside, &inside,
-                     LATE(.start = {EVLOG_START_FIRST})));
+                     LATE(.start = EVLOG_START_FIRST)));
     send_some(inside.place.a, 1);
     heard_all(&inside.heard, 1, 4);
     heard_all(&inside.other, 1, 4);
@@ -353,7 +350,7 @@ struct common {
 /* A late receiver, and what it has been given. */
 struct late {
     struct load_test *test;
-    evlog_start start;
+    evlog_connect_options start;
     unsigned delay_us;
     unsigned slowness; /* every so manyth event it is slow */
     uint64_t first;    /* the first seq it asked for at least, when it is known; 0: not */
@@ -429,28 +426,28 @@ static void *connect_late(void *ctx)
     evlog_info info;
     usleep(late->delay_us);
     OK(evlog_inspect(late->test->log, &info));
-    if (late->start.from == EVLOG_START_SEQ)
-        late->first = late->start.seq = 1 + late->start.seq % (info.last_seq + 1);
-    if (late->start.from == EVLOG_START_FIRST)
+    if (late->start.start == EVLOG_START_SEQ)
+        late->first = late->start.start_seq = 1 + late->start.start_seq % (info.last_seq + 1);
+    if (late->start.start == EVLOG_START_FIRST)
         late->first = 1;
-    if (late->start.from == EVLOG_START_TIME)
-        late->start.time_us = info.first_log_time_us +
-                              (int64_t)(late->start.seq % (uint64_t)(info.last_log_time_us + 1 -
-                                                                     info.first_log_time_us));
-    OK(evlog_connect(late->test->log, late->test->signal, NULL, hear_late, late,
-                     LATE(.start = late->start)));
+    if (late->start.start == EVLOG_START_TIME)
+        late->start.start_time_us =
+            info.first_log_time_us +
+            (int64_t)(late->start.start_seq %
+                      (uint64_t)(info.last_log_time_us + 1 - info.first_log_time_us));
+    OK(evlog_connect(late->test->log, late->test->signal, NULL, hear_late, late, &late->start));
     return NULL;
 }
 
 static void plan_late(struct load_test *test, struct late *late)
 {
-    static const int starts[] = {EVLOG_START_FIRST, EVLOG_START_SEQ, EVLOG_START_SEQ,
-                                 EVLOG_START_TIME, EVLOG_START_LAST};
+    static const evlog_start starts[] = {EVLOG_START_FIRST, EVLOG_START_SEQ, EVLOG_START_SEQ,
+                                         EVLOG_START_TIME, EVLOG_START_LAST};
     memset(late, 0, sizeof *late);
     late->test = test;
-    late->start.from = starts[load_random(&test->random, 5)];
-    late->start.seq = load_random(&test->random, 1 << 20);
-    late->start.count = load_random(&test->random, 3000);
+    late->start.start = starts[load_random(&test->random, 5)];
+    late->start.start_seq = load_random(&test->random, 1 << 20);
+    late->start.start_count = load_random(&test->random, 3000);
     late->delay_us = (unsigned)load_random(&test->random, 60000);
     late->slowness =
         load_random(&test->random, 2) ? 50 + (unsigned)load_random(&test->random, 50) : 0;

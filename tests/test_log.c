@@ -261,9 +261,9 @@ static void a_child_is_refused(void **state)
 static void use_a_signal(void *ctx)
 {
     struct forked *forked = ctx;
-    evlog_disable(forked->signal);
-    CHECK(!evlog_is_enabled(forked->signal));
-    evlog_enable(forked->signal);
+    evlog_signal_disable(forked->signal);
+    CHECK(!evlog_signal_is_enabled(forked->signal));
+    evlog_signal_enable(forked->signal);
     CHECK(strcmp(evlog_signal_type(forked->signal), TYPE) == 0);
     CHECK(evlog_signal_minor_version(forked->signal) == 0);
     CHECK(!evlog_has_receivers(forked->signal)); /* it can be sent through no more */
@@ -381,8 +381,8 @@ static void a_receiver_cannot_close_it(void **state)
     OK(evlog_define(log, TYPE, 0, NULL, &signal));
     OK(evlog_connect(log, signal, NULL, close_inside, log, NULL));
     OK(evlog_send_event(signal, "\x80", 1, NULL, &sent));
-    assert_int_equal(sent.responses[0].result, EVLOG_BUSY);
-    assert_non_null(strstr(sent.responses[0].error, "receiver"));
+    assert_int_equal(sent.responses[0]->result, EVLOG_BUSY);
+    assert_non_null(strstr(sent.responses[0]->error, "receiver"));
     evlog_sent_free(&sent);
     FAILS(EVLOG_RECEIVER, "still at work", evlog_replay(log, NULL, close_inside, log, &outcome));
     assert_int_equal(outcome.receiver_result, EVLOG_BUSY);

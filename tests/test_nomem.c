@@ -60,7 +60,7 @@ static int parse(void)
 static int pack(void)
 {
     evlog_buffer buffer;
-    int result = evlog_pack(&shop_definition, &order, &buffer);
+    int result = evlog_class_pack(&shop_definition, &order, &buffer);
     if (result == EVLOG_OK)
         evlog_buffer_free(&buffer);
     return result;
@@ -71,7 +71,7 @@ static int unpack(void)
     struct shop_order read;
     evlog_arena *arena;
     int result =
-        evlog_unpack_data(&shop_definition, schema, packed.data, packed.size, &read, &arena);
+        evlog_class_unpack(&shop_definition, schema, packed.data, packed.size, &read, &arena);
     if (result == EVLOG_OK)
         evlog_arena_free(arena);
     return result;
@@ -103,7 +103,7 @@ static int define(void)
 static int send(void)
 {
     evlog_sent sent;
-    int result = evlog_send(signal_of, &order, &shop_order_class, NULL, &sent);
+    int result = evlog_send_class(signal_of, &order, &shop_order_class, NULL, &sent);
     evlog_sent_free(&sent);
     return result;
 }
@@ -136,7 +136,7 @@ static void says_when_there_is_no_memory(void **state)
     order = shop_order_full();
     order.currency.text = NULL; /* so that its default is sent */
     OK(evlog_schema_make(&shop_definition, &schema));
-    OK(evlog_pack(&shop_definition, &order, &packed));
+    OK(evlog_class_pack(&shop_definition, &order, &packed));
     OK(evlog_avro_encode(schema, packed.data, packed.size, &avro));
     OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &a_log));
     each_failing("make", make);

@@ -48,7 +48,7 @@ static void speed_keeps_the_time_between(void **state)
     } table[] = {{1, 3000000}, {10, 300000}, {0.5, 6000000}};
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        struct pace pace = {.wanted = {.speed = table[i].speed}};
+        struct pace pace = {.speed = table[i].speed};
         int64_t began_us = clock_us;
         assert_int_equal(pace_due_us(&pace, 1000), began_us);
         clock_us += 700; /* what a receiver takes does not add up */
@@ -60,7 +60,7 @@ static void speed_keeps_the_time_between(void **state)
 /* A pause of centuries, at the slowest, is a time and no overflow. */
 static void the_longest_pause_is_a_time(void **state)
 {
-    struct pace pace = {.wanted = {.speed = 1e-9}};
+    struct pace pace = {.speed = 1e-9};
     (void)state;
     pace_due_us(&pace, EVLOG_TIME_US_MIN);
     assert_true(pace_due_us(&pace, EVLOG_TIME_US_MAX) > clock_us);
@@ -69,7 +69,7 @@ static void the_longest_pause_is_a_time(void **state)
 /* per_second: each a step after the one before. Who is late does not hurry to make it good. */
 static void rate_spaces_events_evenly(void **state)
 {
-    struct pace pace = {.wanted = {.per_second = 100}};
+    struct pace pace = {.per_second = 100};
     (void)state;
     assert_true(pace_due_us(&pace, 1) <= clock_us);
     pace_handed(&pace);
@@ -87,18 +87,18 @@ static void rate_spaces_events_evenly(void **state)
 /* What is no pace is refused, by a replay and by opening a consumer. */
 static void what_is_no_pace_is_refused(void **state)
 {
-    static const evlog_pace table[] = {
+    static const evlog_range table[] = {
         {.speed = -1}, {.per_second = -0.5}, {.speed = NAN}, {.per_second = INFINITY}};
     evlog *log;
     evlog_consumer *consumer;
     OK(evlog_open(in(*state, "log"), NULL, &log));
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        evlog_range range = {.pace = table[i]};
-        evlog_consumer_options options = {.pace = table[i]};
+        evlog_range range = table[i];
+        evlog_consumer_options options = {.speed = range.speed, .per_second = range.per_second};
         FAILS(EVLOG_INVALID, "pace", evlog_replay_to_receivers(log, &range, NULL));
         FAILS(EVLOG_INVALID, "pace", evlog_consumer_open(log, "c", &options, &consumer));
     }
-    FAILS(EVLOG_NOTFOUND, "no consumer", evlog_consumer_pause(log, "c", 1));
+    FAILS(EVLOG_NOTFOUND, "no consumer", evlog_consumer_set_paused(log, "c", 1));
     OK(evlog_close(log));
 }
 
@@ -115,7 +115,7 @@ static void a_replay_takes_its_time(void **state)
     evlog *log;
     evlog_signal *signal;
     int64_t times[4];
-    evlog_range range = {.pace = {.per_second = 50}};
+    evlog_range range = {.per_second = 50};
     OK(evlog_open(in(*state, "log"), NULL, &log));
     OK(evlog_define(log, "a.b.v1", 0, NULL, &signal));
     for (int i = 0; i < 4; i++)

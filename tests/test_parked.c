@@ -679,9 +679,9 @@ static void a_lost_range_is_retried_event_by_event(void **state)
     cut_events(*state, 8, taken, 0);
     place = open_log(*state);
     OK(evlog_consumer_close(open_consumer(
-        place.log, (evlog_consumer_options){.start = {.from = EVLOG_START_SEQ, .seq = 2},
-                                            .types = types,
-                                            .type_count = 1})));
+        place.log,
+        (evlog_consumer_options){
+            .start = EVLOG_START_SEQ, .start_seq = 2, .types = types, .type_count = 1})));
     evlog_consumer *consumer = open_consumer(place.log, options);
     poll_now(consumer, &heard);
     HEARD(&heard, 9, 10);

@@ -1,5 +1,6 @@
 /* Plugins: loaded in order, and when one cannot be, nothing of it is left. */
 #include "evlog/openedx.h"
+#include "evlog/plugin.h"
 #include "test.h"
 
 #define TYPE "org.example.plugged.v1"
@@ -32,7 +33,7 @@ static void its_receivers_hear(void **state)
     OK(evlog_send_event(signal, "\x80", 1, NULL, &sent));
     assert_string_equal(getenv("PLUGIN_HEARD"), TYPE);
     assert_int_equal(sent.response_count, 2);
-    assert_string_equal(sent.responses[0].dispatch_uid, "plugged");
+    assert_string_equal(sent.responses[0]->dispatch_uid, "plugged");
     evlog_sent_free(&sent);
     OK(evlog_close(log));
 }
@@ -57,9 +58,9 @@ static void comes_in_the_order_of_loading(void **state)
     OK(evlog_connect(log, signal, NULL, hear, &after, NULL));
     OK(evlog_send_event(signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.response_count, 4);
-    assert_ptr_equal(sent.responses[0].ctx, &before);
-    assert_string_equal(sent.responses[1].dispatch_uid, "plugged");
-    assert_ptr_equal(sent.responses[3].ctx, &after);
+    assert_ptr_equal(sent.responses[0]->ctx, &before);
+    assert_string_equal(sent.responses[1]->dispatch_uid, "plugged");
+    assert_ptr_equal(sent.responses[3]->ctx, &after);
     evlog_sent_free(&sent);
     OK(evlog_close(log));
 }
@@ -111,9 +112,10 @@ static void the_example_works(void **state)
     OK(evlog_plugin_load(log, plugin("preferences")));
     OK(evlog_define_openedx(log));
     OK(evlog_signal_by_type(log, OPENEDX_COURSE_ENROLLMENT_CREATED, &created));
-    OK(evlog_send(created, &enrollment, &openedx_course_enrollment_data_class, NULL, &sent));
+    OK(evlog_send_class(created, &enrollment, &openedx_course_enrollment_data_class, NULL,
+                        &sent));
     assert_int_equal(sent.response_count, 1);
-    assert_int_equal(sent.responses[0].result, 0);
+    assert_int_equal(sent.responses[0]->result, 0);
     evlog_sent_free(&sent);
     OK(evlog_replay_to_receivers(log, NULL, &outcome));
     assert_int_equal(outcome.delivered, 1);

@@ -98,14 +98,14 @@ static void returns_each_response(void **state)
     OK(evlog_connect(fixture.log, fixture.signal, "named", act, &fixture.b, NULL));
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.response_count, 2);
-    assert_ptr_equal(sent.responses[0].ctx, &fixture.a);
-    assert_ptr_equal(sent.responses[0].receiver, act);
-    assert_string_equal(sent.responses[0].dispatch_uid, "");
-    assert_string_equal(sent.responses[1].dispatch_uid, "named");
-    assert_int_equal(sent.responses[1].result, 0);
+    assert_ptr_equal(sent.responses[0]->ctx, &fixture.a);
+    assert_ptr_equal(sent.responses[0]->receiver, act);
+    assert_string_equal(sent.responses[0]->dispatch_uid, "");
+    assert_string_equal(sent.responses[1]->dispatch_uid, "named");
+    assert_int_equal(sent.responses[1]->result, 0);
     OK(evlog_disconnect(fixture.log, fixture.signal, "named", NULL, NULL));
     OK(evlog_close(fixture.log));
-    assert_string_equal(sent.responses[1].dispatch_uid, "named"); /* kept until freed */
+    assert_string_equal(sent.responses[1]->dispatch_uid, "named"); /* kept until freed */
     evlog_sent_free(&sent);
     assert_null(sent.responses);
 }
@@ -123,11 +123,11 @@ static void robust_goes_on_after_a_failure(void **state)
     connect(&fixture, &fixture.c);
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_string_equal(fixture.heard, "abc");
-    assert_int_equal(sent.responses[0].result, 7);
-    assert_string_equal(sent.responses[0].error, "");
-    assert_int_equal(sent.responses[1].result, EVLOG_RECEIVER);
-    assert_string_equal(sent.responses[1].error, "no such course");
-    assert_int_equal(sent.responses[2].result, 0);
+    assert_int_equal(sent.responses[0]->result, 7);
+    assert_string_equal(sent.responses[0]->error, "");
+    assert_int_equal(sent.responses[1]->result, EVLOG_RECEIVER);
+    assert_string_equal(sent.responses[1]->error, "no such course");
+    assert_int_equal(sent.responses[2]->result, 0);
     evlog_sent_free(&sent);
     OK(evlog_close(fixture.log));
 }
@@ -365,7 +365,7 @@ static void event_is_in_the_log_before_receivers(void **state)
     OK(evlog_connect(fixture.log, fixture.signal, NULL, read_inside, fixture.log, NULL));
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.response_count, 1);
-    assert_int_equal(sent.responses[0].result, 0);
+    assert_int_equal(sent.responses[0]->result, 0);
     evlog_sent_free(&sent);
     OK(evlog_close(fixture.log));
 }

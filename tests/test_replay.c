@@ -191,7 +191,7 @@ static void replays_to_connected_receivers(void **state)
     OK(evlog_connect(log, one, NULL, hear, &first, NULL));
     OK(evlog_connect(log, one, NULL, hear, &second, NULL));
     OK(evlog_connect(log, b, NULL, hear, &second, NULL));
-    evlog_disable(b);
+    evlog_signal_disable(b);
     OK(evlog_replay_to_receivers(log, &(evlog_range){.last_seq = 9}, &outcome));
     assert_int_equal(first.count, 3);
     assert_int_equal(second.count, 3);

@@ -366,7 +366,7 @@ static void hostile_data_does_no_harm(void **state)
     struct shop_order order = shop_order_full();
     (void)state;
     OK(evlog_schema_make(&shop_definition, &schema));
-    OK(evlog_pack(&shop_definition, &order, &packed));
+    OK(evlog_class_pack(&shop_definition, &order, &packed));
     for (size_t i = 0; i < packed.size + 3000; i++) {
         size_t size = i < packed.size ? i : packed.size;
         unsigned char *copy = malloc(size + 1);
@@ -377,13 +377,13 @@ static void hostile_data_does_no_harm(void **state)
         for (unsigned j = 0; i >= packed.size && j < 1 + i % 3; j++)
             copy[load_random(&seed, size)] = (unsigned char)load_random(&seed, 256);
         int checked = evlog_schema_check(schema, copy, size);
-        if (evlog_unpack_data(&shop_definition, NULL, copy, size, &read, &arena) == EVLOG_OK) {
+        if (evlog_class_unpack(&shop_definition, NULL, copy, size, &read, &arena) == EVLOG_OK) {
             assert_int_equal(checked, EVLOG_OK);
             evlog_arena_free(arena);
         } else {
             assert_int_not_equal(checked, EVLOG_OK);
         }
-        if (evlog_unpack_data(&shop_definition, schema, copy, size, &read, &arena) == EVLOG_OK)
+        if (evlog_class_unpack(&shop_definition, schema, copy, size, &read, &arena) == EVLOG_OK)
             evlog_arena_free(arena);
         if (evlog_avro_encode(schema, copy, size, &avro) == EVLOG_OK)
             evlog_buffer_free(&avro);
@@ -551,7 +551,7 @@ static void avro_comes_back(void **state)
     (void)state;
     OK(evlog_schema_make(&shop_definition, &made));
     OK(evlog_schema_parse(evlog_schema_text(made), &read));
-    OK(evlog_pack(&shop_definition, &order, &packed));
+    OK(evlog_class_pack(&shop_definition, &order, &packed));
     OK(evlog_avro_encode(made, packed.data, packed.size, &avro));
     OK(evlog_avro_decode(read, avro.data, avro.size, &back));
     OK(evlog_schema_check(made, back.data, back.size));

@@ -205,8 +205,8 @@ static void disabled_sends_nothing(void **state)
     struct fixture fixture;
     evlog_sent sent;
     begin(&fixture, *state, (evlog_options){.service = "lms"});
-    evlog_disable(fixture.signal);
-    assert_false(evlog_is_enabled(fixture.signal));
+    evlog_signal_disable(fixture.signal);
+    assert_false(evlog_signal_is_enabled(fixture.signal));
     OK(evlog_send_event(fixture.signal, "\x90", 1, NULL, &sent)); /* not even checked */
     assert_int_equal(sent.seq, 0);
     assert_int_equal(sent.response_count, 0);
@@ -216,7 +216,7 @@ static void disabled_sends_nothing(void **state)
                            NULL));
     assert_int_equal(head(&fixture), 0);
     assert_int_equal(fixture.heard, 0);
-    evlog_enable(fixture.signal);
+    evlog_signal_enable(fixture.signal);
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
     assert_int_equal(head(&fixture), 1);
     OK(evlog_close(fixture.log));
@@ -277,7 +277,7 @@ static void many_leave_out_the_disabled(void **state)
     evlog_sent sent[3];
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     OK(evlog_define(fixture.log, "off.v1", 0, NULL, &off));
-    evlog_disable(off);
+    evlog_signal_disable(off);
     evlog_sending sends[] = {{.signal = fixture.signal, .data = "\x80", .data_size = 1},
                              {.signal = off, .data = "\x80", .data_size = 1},
                              {.signal = fixture.signal, .data = "\x80", .data_size = 1}};

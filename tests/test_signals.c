@@ -37,7 +37,7 @@ static void defining_twice_is_once(void **state)
     FAILS(EVLOG_CONFLICT, "minor version 2", evlog_define(log, TYPE, 3, NULL, &two));
     assert_string_equal(evlog_signal_type(one), TYPE);
     assert_int_equal(evlog_signal_minor_version(one), 2);
-    assert_true(evlog_is_enabled(one));
+    assert_true(evlog_signal_is_enabled(one));
     OK(evlog_close(log));
 }
 

@@ -510,7 +510,7 @@ static void commit_when_told(void *ctx)
         for (int i = 0; i < byte;
              i++) /* pages change their roles: branch, leaf, list of free ones */
             if (i % 3)
-                CHECK(evlog_consumer_pause(log, "c", i % 2) == EVLOG_OK);
+                CHECK(evlog_consumer_set_paused(log, "c", i % 2) == EVLOG_OK);
             else
                 define_another(log);
         CHECK(write(from_other, "d", 1) == 1);

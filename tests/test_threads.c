@@ -149,9 +149,9 @@ static int enable_or_not(struct worker *worker)
 {
     evlog_signal *shared = worker->world->shared[load_random(&worker->random, SHARED)];
     worker->disabled = !worker->disabled;
-    (worker->disabled ? evlog_disable : evlog_enable)(worker->own);
-    HOLDS(evlog_is_enabled(worker->own) == !worker->disabled);
-    (evlog_is_enabled(shared) ? evlog_disable : evlog_enable)(shared);
+    (worker->disabled ? evlog_signal_disable : evlog_signal_enable)(worker->own);
+    HOLDS(evlog_signal_is_enabled(worker->own) == !worker->disabled);
+    (evlog_signal_is_enabled(shared) ? evlog_signal_disable : evlog_signal_enable)(shared);
     return 1;
 }
 

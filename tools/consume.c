@@ -148,7 +148,7 @@ static void hear_notice(const evlog_notice *notice, void *ctx)
 {
     struct consuming *consuming = ctx;
     uint64_t first = notice->first_seq, last = notice->last_seq;
-    switch (notice->kind) {
+    switch ((int)notice->kind) {
     case EVLOG_NOTICE_CAUGHT_UP:
         consuming->is_caught_up = 1;
         break;
@@ -251,11 +251,15 @@ static int open_consumer(struct consuming *consuming)
 {
     const struct options *options = consuming->options;
     const char *name = options->operands[0];
-    evlog_consumer_options wanted = {.start = options->start,
+    evlog_consumer_options wanted = {.start = options->start.start,
+                                     .start_seq = options->start.start_seq,
+                                     .start_time_us = options->start.start_time_us,
+                                     .start_count = options->start.start_count,
                                      .no_create = options->open.no_create,
                                      .types = options->range.types,
                                      .type_count = options->range.type_count,
-                                     .pace = options->range.pace,
+                                     .speed = options->range.speed,
+                                     .per_second = options->range.per_second,
                                      .notice = hear_notice,
                                      .notice_ctx = consuming};
     if (options->exec) {

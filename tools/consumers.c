@@ -155,7 +155,10 @@ int consumer_add_run(struct options *options)
     evlog *log;
     evlog_consumer *consumer;
     const char *name = options->operands[0];
-    evlog_consumer_options wanted = {.start = options->start,
+    evlog_consumer_options wanted = {.start = options->start.start,
+                                     .start_seq = options->start.start_seq,
+                                     .start_time_us = options->start.start_time_us,
+                                     .start_count = options->start.start_count,
                                      .types = options->range.types,
                                      .type_count = options->range.type_count};
     if (open_to_write(options, &log))
@@ -215,13 +218,14 @@ int consumer_reset_run(struct options *options)
     evlog *log;
     evlog_reset reset;
     const char *name = options->operands[0];
-    if (!options->start.from)
+    if (!options->start.start)
         return complain(EXIT_MISUSE,
                         "where to? evlog consumer reset %s %s --to first|last|last:N|SEQ|TIME",
                         options->path, name);
     if (open_to_write(options, &log))
         return EXIT_LOG;
-    int code = evlog_consumer_reset(log, name, &options->start, !options->yes, &reset);
+    options->start.dry_run = !options->yes;
+    int code = evlog_consumer_reset(log, name, &options->start, &reset);
     if (!code)
         tell_reset(name, &reset, options->yes);
     int status = library_status(code);
@@ -234,7 +238,7 @@ static int pause_or_resume(struct options *options, int is_paused)
     evlog *log;
     if (open_to_write(options, &log))
         return EXIT_LOG;
-    int status = library_status(evlog_consumer_pause(log, options->operands[0], is_paused));
+    int status = library_status(evlog_consumer_set_paused(log, options->operands[0], is_paused));
     evlog_close(log);
     return status;
 }

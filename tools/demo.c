@@ -16,7 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "evlog/class.h"
 #include "evlog/openedx.h"
+#include "evlog/plugin.h"
 
 static void must(int result)
 {
@@ -68,13 +70,14 @@ static void send_enrollment(evlog_signal *signal, int learner, const char *mode)
         .is_active = true,
         .creation_date = INT64_C(1769882400000000), /* 2026-01-31 18:00 UTC */
     };
-    must(evlog_send(signal, &enrollment, &openedx_course_enrollment_data_class, NULL, NULL));
+    must(
+        evlog_send_class(signal, &enrollment, &openedx_course_enrollment_data_class, NULL, NULL));
 }
 
 static void send_login(evlog_signal *signal, int learner)
 {
     struct openedx_user_data data = user(learner);
-    must(evlog_send(signal, &data, &openedx_user_data_class, NULL, NULL));
+    must(evlog_send_class(signal, &data, &openedx_user_data_class, NULL, NULL));
 }
 
 /* What is no enrollment is refused, every wrong field named, and nothing is in the log. */

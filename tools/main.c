@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evlog/plugin.h"
 #include "progress.h"
 #include "text.h"
 #include "tool.h"

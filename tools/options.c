@@ -178,7 +178,7 @@ static int read_output(const char *text, enum output *output)
     return -1;
 }
 
-static int read_durability(const char *text, int *durability)
+static int read_durability(const char *text, evlog_durability *durability)
 {
     *durability = strcmp(text, "durable") == 0 ? EVLOG_DURABLE
                   : strcmp(text, "fast") == 0  ? EVLOG_FAST
@@ -196,21 +196,21 @@ static int add_type(struct options *options, const char *text)
 }
 
 /* first, last, last:N, a seq or a time. */
-static int read_start(const char *text, evlog_start *start)
+static int read_start(const char *text, evlog_reset_options *start)
 {
     int is_last_n = strncmp(text, "last:", 5) == 0;
-    *start = (evlog_start){.from = EVLOG_START_SEQ};
+    *start = (evlog_reset_options){.start = EVLOG_START_SEQ};
     if (strcmp(text, "first") == 0)
-        start->from = EVLOG_START_FIRST;
+        start->start = EVLOG_START_FIRST;
     else if (strcmp(text, "last") == 0 || strcmp(text, "new") == 0)
-        start->from = EVLOG_START_NEW;
+        start->start = EVLOG_START_NEW;
     else if (is_last_n)
-        start->from = EVLOG_START_LAST;
-    else if (whole_number(text, 1, UINT64_MAX, &start->seq))
-        start->from = EVLOG_START_TIME;
+        start->start = EVLOG_START_LAST;
+    else if (whole_number(text, 1, UINT64_MAX, &start->start_seq))
+        start->start = EVLOG_START_TIME;
     if (is_last_n)
-        return whole_number(text + 5, 1, UINT64_MAX, &start->count);
-    return start->from == EVLOG_START_TIME ? read_time(text, 0, &start->time_us) : 0;
+        return whole_number(text + 5, 1, UINT64_MAX, &start->start_count);
+    return start->start == EVLOG_START_TIME ? read_time(text, 0, &start->start_time_us) : 0;
 }
 
 static int read_factor(const char *text, double *factor)
@@ -252,9 +252,9 @@ static int option_read(struct options *options, int letter, const char *text)
     case 'Z':
         return read_start(text, &options->start);
     case 'E':
-        return read_factor(text, &options->range.pace.speed);
+        return read_factor(text, &options->range.speed);
     case 'R':
-        return read_factor(text, &options->range.pace.per_second);
+        return read_factor(text, &options->range.per_second);
     case 'x':
         options->exec = text;
         return 0;

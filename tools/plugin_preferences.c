@@ -11,7 +11,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "evlog/class.h"
 #include "evlog/openedx.h"
+#include "evlog/plugin.h"
 
 static int make_preference(const evlog_event *event, void *ctx)
 {

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evlog/class.h"
 #include "evlog/openedx.h"
+#include "evlog/schema.h"
 #include "print.h"
 #include "progress.h"
 #include "text.h"
@@ -135,11 +137,10 @@ static int check_file(evlog *log, const struct options *options)
 
 const evlog_definition *openedx_definition(const char *event_type)
 {
-    size_t count;
-    const evlog_definition *definitions = evlog_openedx(&count);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(definitions[i].event_type, event_type) == 0)
-            return &definitions[i];
+    const evlog_definition *definition;
+    for (size_t i = 0; (definition = evlog_openedx_definition(i)); i++)
+        if (strcmp(definition->event_type, event_type) == 0)
+            return definition;
     return NULL;
 }
 

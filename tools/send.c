@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "evlog/schema.h"
 #include "json.h"
 #include "lines.h"
 #include "print.h"
@@ -56,7 +57,7 @@ static int tell_failures(const evlog_sent *sent)
 {
     int failed = 0;
     for (size_t i = 0; i < sent->response_count; i++) {
-        const evlog_response *response = &sent->responses[i];
+        const evlog_response *response = sent->responses[i];
         if (!response->result)
             continue;
         failed++;

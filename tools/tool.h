@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "evlog.h"
+#include <evlog/class.h>
 
 /* Exit statuses, as `evlog help` tells them. */
 enum {
@@ -42,7 +42,7 @@ struct options {
     const char *exec;
     int known;
     int skip_bad;
-    evlog_start start; /* of a consumer; zero: none was given */
+    evlog_reset_options start; /* of a consumer; zero: none was given */
     int follow;
     int yes;
     int all;

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "evlog.h"
+#include "evlog/class.h"
 
 /*
  * An arena that gives out at most `size_max` bytes, about `size_hint` of them soon. NULL: no

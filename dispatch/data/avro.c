@@ -107,24 +107,24 @@ static void encode_default(struct encoder *encoder, const evlog_field *field)
 
 static void encode_record(struct encoder *encoder, const evlog_class *of, size_t pair_count)
 {
-    size_t count;
-    const evlog_field *fields = class_fields(of, &count);
+    struct fields fields = class_fields(of);
     const unsigned char *first = encoder->at, *end = first;
     for (size_t i = 0; i < 2 * pair_count; i++)
         pack_skip(&end);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < fields.count; i++) {
         struct pack_item key;
         const unsigned char *at = encoder->at;
         if (at < end)
             pack_next(&at, &key);
-        if (at > encoder->at && key.size == fields[i].name_size &&
-            memcmp(key.bytes, fields[i].name, key.size) == 0) {
+        const evlog_field *field = field_at(&fields, i);
+        if (at > encoder->at && key.size == field->name_size &&
+            memcmp(key.bytes, field->name, key.size) == 0) {
             encoder->at = at; /* in order: the usual case */
-            encode(encoder, fields[i].shape, fields[i].of);
-        } else if (seek_field(encoder, first, pair_count, &fields[i])) {
-            encode(encoder, fields[i].shape, fields[i].of);
+            encode(encoder, field->shape, field->of);
+        } else if (seek_field(encoder, first, pair_count, field)) {
+            encode(encoder, field->shape, field->of);
         } else {
-            encode_default(encoder, &fields[i]);
+            encode_default(encoder, field);
         }
     }
     encoder->at = end;
@@ -370,12 +370,12 @@ static void decode_blocks(struct decoder *decoder, uint64_t shape, const evlog_c
 
 static void decode_record(struct decoder *decoder, const evlog_class *of)
 {
-    size_t count;
-    const evlog_field *fields = class_fields(of, &count);
-    msgpack_pack_map(&decoder->bytes->packer, count);
-    for (size_t i = 0; i < count && !decoder->result; i++) {
-        msgpack_pack_str_with_body(&decoder->bytes->packer, fields[i].name, fields[i].name_size);
-        decode(decoder, fields[i].shape, fields[i].of);
+    struct fields fields = class_fields(of);
+    msgpack_pack_map(&decoder->bytes->packer, fields.count);
+    for (size_t i = 0; i < fields.count && !decoder->result; i++) {
+        const evlog_field *field = field_at(&fields, i);
+        msgpack_pack_str_with_body(&decoder->bytes->packer, field->name, field->name_size);
+        decode(decoder, field->shape, field->of);
     }
 }
 

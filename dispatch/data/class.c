@@ -75,12 +75,14 @@ size_t shape_size(uint64_t shape, const evlog_class *of)
 
 /* -------------------------------------------------------------- classes ---- */
 
-const evlog_field *class_fields(const evlog_class *of, size_t *count)
+struct fields class_fields(const evlog_class *of)
 {
-    if (of->describe)
-        return of->describe(count);
-    *count = of->field_count;
-    return of->fields;
+    struct fields fields = {of->fields, sizeof(evlog_field), of->field_count};
+    if (of->describe) {
+        fields.first = of->describe(&fields.count);
+        fields.size = of->field_size;
+    }
+    return fields;
 }
 
 static int has_name(const evlog_field *field, const char *name, size_t name_size)
@@ -88,15 +90,16 @@ static int has_name(const evlog_field *field, const char *name, size_t name_size
     return field->name_size == name_size && memcmp(field->name, name, name_size) == 0;
 }
 
-const evlog_field *class_find(const evlog_field *fields, size_t count, const char *name,
-                              size_t name_size, size_t *hint)
+const evlog_field *class_find(const struct fields *fields, const char *name, size_t name_size,
+                              size_t *hint)
 {
-    for (size_t i = 0, at = *hint; i < count; i++, at++) {
-        if (at >= count)
+    for (size_t i = 0, at = *hint; i < fields->count; i++, at++) {
+        if (at >= fields->count)
             at = 0;
-        if (has_name(&fields[at], name, name_size)) {
+        const evlog_field *field = field_at(fields, at);
+        if (has_name(field, name, name_size)) {
             *hint = at + 1;
-            return &fields[at];
+            return field;
         }
     }
     return NULL;
@@ -109,16 +112,17 @@ static int same_text(const char *a, const char *b)
 
 int class_is_same(const evlog_class *a, const evlog_class *b)
 {
-    size_t count, b_count;
     if (a == b || !a || !b)
         return a == b;
-    const evlog_field *x = class_fields(a, &count), *y = class_fields(b, &b_count);
-    if (count != b_count || a->size != b->size || strcmp(a->name, b->name) != 0)
+    struct fields a_fields = class_fields(a), b_fields = class_fields(b);
+    if (a_fields.count != b_fields.count || a->size != b->size || strcmp(a->name, b->name) != 0)
         return 0;
-    for (size_t i = 0; i < count; i++)
-        if (!has_name(&x[i], y[i].name, y[i].name_size) || x[i].shape != y[i].shape ||
-            x[i].offset != y[i].offset || x[i].is_optional != y[i].is_optional ||
-            !same_text(x[i].fallback, y[i].fallback) || !class_is_same(x[i].of, y[i].of))
+    for (size_t i = 0; i < a_fields.count; i++) {
+        const evlog_field *x = field_at(&a_fields, i), *y = field_at(&b_fields, i);
+        if (!has_name(x, y->name, y->name_size) || x->shape != y->shape ||
+            x->offset != y->offset || x->is_optional != y->is_optional ||
+            !same_text(x->fallback, y->fallback) || !class_is_same(x->of, y->of))
             return 0;
+    }
     return 1;
 }

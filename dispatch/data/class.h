@@ -2,7 +2,7 @@
 #ifndef DISPATCH_CLASS_H
 #define DISPATCH_CLASS_H
 
-#include "evlog.h"
+#include "evlog/class.h"
 
 /* A kind is the lowest byte of a shape. */
 #define KIND_OF(shape) ((int)((shape)&0x3f))
@@ -10,11 +10,22 @@
 #define NOT_NULLABLE(shape) ((shape) & ~(uint64_t)(EVLOG_KIND_NULLABLE | EVLOG_KIND_NULL_LAST))
 #define ITEMS_OF(shape) ((shape) >> 8)
 
-const evlog_field *class_fields(const evlog_class *of, size_t *count);
+/* The fields of a class: evlog_field may have had another size when the class was compiled. */
+struct fields {
+    const evlog_field *first;
+    size_t size, count;
+};
+
+struct fields class_fields(const evlog_class *of);
+
+static inline const evlog_field *field_at(const struct fields *fields, size_t i)
+{
+    return (const evlog_field *)((const char *)fields->first + i * fields->size);
+}
 
 /* The field of that name, looked for from `*hint` on, which is moved behind it; NULL: none. */
-const evlog_field *class_find(const evlog_field *fields, size_t count, const char *name,
-                              size_t name_size, size_t *hint);
+const evlog_field *class_find(const struct fields *fields, const char *name, size_t name_size,
+                              size_t *hint);
 
 /* 1 when a kind is text in Avro, and evlog_string in a struct but for times and UUIDs. */
 int kind_is_text(int kind);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "evlog.h"
+#include "evlog/class.h"
 
 #define SECOND_US INT64_C(1000000)
 #define DAY_SECONDS INT64_C(86400)

@@ -352,14 +352,14 @@ static int see(struct seen *seen, size_t i)
     return was != 0;
 }
 
-static void match_field(struct match *match, const struct place *place, const evlog_field *fields,
-                        const evlog_field *field, const struct pack_item *key, struct seen *seen,
+static void match_field(struct match *match, const struct place *place, const evlog_field *field,
+                        size_t index, const struct pack_item *key, struct seen *seen,
                         char *target)
 {
     struct place at = {place, key->bytes, key->size, 0, 0};
     if (!field && !(match->flags & MATCH_OTHER))
         problem_add(&match->problems, &at, "no such field");
-    if (field && see(seen, (size_t)(field - fields)))
+    if (field && see(seen, index))
         problem_add(&match->problems, &at, "given twice");
     if (field)
         match_value(match, &at, field->shape, field->of, target ? target + field->offset : NULL);
@@ -370,20 +370,20 @@ static void match_field(struct match *match, const struct place *place, const ev
 static void match_record(struct match *match, const struct place *place, size_t pair_count,
                          const evlog_class *of, void *target)
 {
-    size_t count, hint = 0;
-    const evlog_field *fields = class_fields(of, &count);
+    size_t hint = 0;
+    struct fields fields = class_fields(of);
     struct seen seen;
-    memset(&seen, 0, (count + 63) / 64 * sizeof seen.bits[0]);
+    memset(&seen, 0, (fields.count + 63) / 64 * sizeof seen.bits[0]);
     for (size_t i = 0; i < pair_count && !match->failure; i++) {
         struct pack_item key;
         if (!take_key(match, place, &key))
             continue;
-        const evlog_field *field = class_find(fields, count, key.bytes, key.size, &hint);
-        match_field(match, place, fields, field, &key, &seen, target);
+        const evlog_field *field = class_find(&fields, key.bytes, key.size, &hint);
+        match_field(match, place, field, hint - 1, &key, &seen, target);
     }
-    for (size_t i = 0; i < count && !match->failure; i++)
+    for (size_t i = 0; i < fields.count && !match->failure; i++)
         if (!see(&seen, i))
-            match_missing(match, place, &fields[i], target);
+            match_missing(match, place, field_at(&fields, i), target);
 }
 
 /* --------------------------------------------------------------- values ---- */

@@ -20,6 +20,7 @@
 #include "error.h"
 #include "forms.h"
 #include "problems.h"
+#include "sized.h"
 
 struct packing {
     struct bytes *bytes;
@@ -128,11 +129,10 @@ static void pack_fallback(struct packing *packing, const char *fallback)
 static void pack_record(struct packing *packing, const struct place *place, const evlog_class *of,
                         const char *at)
 {
-    size_t count;
-    const evlog_field *fields = class_fields(of, &count);
-    msgpack_pack_map(&packing->bytes->packer, count);
-    for (size_t i = 0; i < count; i++) {
-        const evlog_field *field = &fields[i];
+    struct fields fields = class_fields(of);
+    msgpack_pack_map(&packing->bytes->packer, fields.count);
+    for (size_t i = 0; i < fields.count; i++) {
+        const evlog_field *field = field_at(&fields, i);
         struct place inner = {place, field->name, field->name_size, 0, 0};
         const void *value = at + field->offset;
         pack_text(packing, field->name, field->name_size);
@@ -230,13 +230,18 @@ int pack_struct(const evlog_class *of, const char *argument, const void *data,
     return problems_end(&packing.problems, EVLOG_INVALID);
 }
 
-int evlog_pack(const evlog_definition *definition, const void *data, evlog_buffer *packed)
+int evlog_class_pack_sized(const evlog_definition *given, size_t definition_size,
+                           const void *data, evlog_buffer *packed)
 {
     struct bytes bytes;
-    if (!definition || !definition->of || !data || !packed)
+    evlog_definition definition;
+    int result = sized_in(&definition, sizeof definition, given, definition_size);
+    if (result)
+        return result;
+    if (!definition.of || !data || !packed)
         return error_set(EVLOG_INVALID, "no class, no data, or no place for what is packed");
     bytes_begin(&bytes);
-    int result = pack_struct(definition->of, definition->argument, data, &bytes);
+    result = pack_struct(definition.of, definition.argument, data, &bytes);
     if (result) {
         bytes_free(&bytes);
         return result;

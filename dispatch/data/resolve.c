@@ -79,14 +79,13 @@ static void resolve_shapes(struct resolve *resolve, const struct place *place, u
 static void resolve_fields(struct resolve *resolve, const struct place *place,
                            const evlog_class *reader, const evlog_class *writer)
 {
-    size_t count, writer_count, hint = 0;
-    const evlog_field *fields = class_fields(reader, &count);
-    const evlog_field *written = class_fields(writer, &writer_count);
-    for (size_t i = 0; i < count && resolve->pairs++ < PAIRS_MAX; i++) {
-        const evlog_field *field = &fields[i];
+    size_t hint = 0;
+    struct fields fields = class_fields(reader);
+    struct fields written = class_fields(writer);
+    for (size_t i = 0; i < fields.count && resolve->pairs++ < PAIRS_MAX; i++) {
+        const evlog_field *field = field_at(&fields, i);
         struct place at = {place, field->name, field->name_size, 0, 0};
-        const evlog_field *from =
-            class_find(written, writer_count, field->name, field->name_size, &hint);
+        const evlog_field *from = class_find(&written, field->name, field->name_size, &hint);
         if (from)
             resolve_shapes(resolve, &at, field->shape, field->of, from->shape, from->of);
         else if (!field->fallback)

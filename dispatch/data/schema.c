@@ -147,17 +147,17 @@ static void put_type(struct writer *writer, uint64_t shape, const evlog_class *o
 
 static void put_fields(struct writer *writer, const evlog_class *of)
 {
-    size_t count;
-    const evlog_field *fields = class_fields(of, &count);
+    struct fields fields = class_fields(of);
     put(writer, "\"fields\":[");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < fields.count; i++) {
         put(writer, i ? ",{\"name\":" : "{\"name\":");
-        put_quoted(writer, fields[i].name);
+        const evlog_field *field = field_at(&fields, i);
+        put_quoted(writer, field->name);
         put(writer, ",\"type\":");
-        put_type(writer, fields[i].shape, fields[i].of);
-        if (fields[i].is_optional) {
+        put_type(writer, field->shape, field->of);
+        if (field->is_optional) {
             put(writer, ",\"default\":");
-            put(writer, fields[i].fallback);
+            put(writer, field->fallback);
         }
         put(writer, "}");
     }
@@ -213,10 +213,10 @@ void evlog_schema_free(evlog_schema *schema)
 
 int schema_finish(evlog_schema *schema, const char *event_type)
 {
-    size_t count;
-    const evlog_field *fields = class_fields(&schema->root, &count);
-    if (!schema->of && count == 1 && NOT_NULLABLE(fields[0].shape) == EVLOG_KIND_CLASS)
-        schema->argument = fields[0].name;
+    struct fields fields = class_fields(&schema->root);
+    if (!schema->of && fields.count == 1 &&
+        NOT_NULLABLE(field_at(&fields, 0)->shape) == EVLOG_KIND_CLASS)
+        schema->argument = field_at(&fields, 0)->name;
     schema->canonical = write_text(schema, NULL);
     if (event_type)
         schema->text = write_text(schema, event_type);

@@ -4,6 +4,7 @@
 
 #include "arena.h"
 #include "class.h"
+#include "evlog/schema.h"
 
 #define SCHEMA_ROOT "CloudEvent" /* the name of the top record, as openedx-events has it */
 

@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "schema.h"
+#include "sized.h"
 
 /* Classes that have been copied, each beside its copy. */
 struct class_list {
@@ -37,7 +38,10 @@ static int check_field(const evlog_class *of, const evlog_field *field)
 static int copy_field(struct copier *copier, const evlog_class *of, const evlog_field *field,
                       evlog_field *copy)
 {
-    *copy = *field;
+    *copy = (evlog_field){.name_size = field->name_size,
+                          .shape = field->shape,
+                          .is_optional = field->is_optional,
+                          .offset = field->offset};
     copy->name = arena_text(copier->arena, field->name, field->name_size);
     if (field->fallback)
         copy->fallback = arena_text(copier->arena, field->fallback, strlen(field->fallback));
@@ -49,27 +53,27 @@ static int copy_field(struct copier *copier, const evlog_class *of, const evlog_
 
 static int copy_fields(struct copier *copier, const evlog_class *of, evlog_class *copy)
 {
-    size_t count;
-    const evlog_field *fields = class_fields(of, &count);
-    if (count > EVLOG_FIELDS_MAX || copier->depth == EVLOG_DATA_DEPTH_MAX)
+    struct fields fields = class_fields(of);
+    if (fields.count > EVLOG_FIELDS_MAX || copier->depth == EVLOG_DATA_DEPTH_MAX)
         return error_set(EVLOG_LIMIT, "class %s: more than %d fields, or %d classes deep",
                          of->name, EVLOG_FIELDS_MAX, EVLOG_DATA_DEPTH_MAX);
-    evlog_field *copies = arena_get(copier->arena, (count + 1) * sizeof *copies);
+    evlog_field *copies = arena_get(copier->arena, (fields.count + 1) * sizeof *copies);
     if (!copies)
         return arena_failure(copier->arena);
     copier->depth++;
+    copy->describe = NULL;
+    copy->fields = copies;
     int result = EVLOG_OK;
-    for (size_t i = 0, hint = 0; i < count && result == EVLOG_OK; i++) {
-        result = copy_field(copier, of, &fields[i], &copies[i]);
-        if (result == EVLOG_OK &&
-            class_find(copies, i, copies[i].name, copies[i].name_size, &hint))
+    for (size_t i = 0, hint = 0; i < fields.count && result == EVLOG_OK; i++) {
+        copy->field_count = i;
+        struct fields before = class_fields(copy);
+        result = copy_field(copier, of, field_at(&fields, i), &copies[i]);
+        if (result == EVLOG_OK && class_find(&before, copies[i].name, copies[i].name_size, &hint))
             result = error_set(EVLOG_INVALID, "class %s: two fields are called %s", of->name,
                                copies[i].name);
     }
     copier->depth--;
-    copy->fields = copies;
-    copy->field_count = count;
-    copy->describe = NULL;
+    copy->field_count = fields.count;
     return result;
 }
 
@@ -96,7 +100,8 @@ static int copy_class(struct copier *copier, const evlog_class *of, const evlog_
     evlog_class *copy = arena_get(copier->arena, sizeof *copy);
     if (!copy)
         return arena_failure(copier->arena);
-    *copy = *of;
+    *copy = (evlog_class){
+        .class_size = sizeof *copy, .field_size = sizeof(evlog_field), .size = of->size};
     *copied = copy;
     copy->name = arena_text(copier->arena, of->name, strlen(of->name));
     int result = copy->name ? copy_fields(copier, of, copy) : arena_failure(copier->arena);
@@ -146,12 +151,17 @@ static int make(evlog_schema *schema, const evlog_definition *definition)
     return result ? result : schema_finish(schema, definition->event_type);
 }
 
-int evlog_schema_make(const evlog_definition *definition, evlog_schema **schema)
+int evlog_schema_make_sized(const evlog_definition *given, size_t definition_size,
+                            evlog_schema **schema)
 {
-    if (!definition || !definition->event_type || !definition->of || !schema)
+    evlog_definition definition;
+    int result = sized_in(&definition, sizeof definition, given, definition_size);
+    if (result)
+        return result;
+    if (!definition.event_type || !definition.of || !schema)
         return error_set(EVLOG_INVALID, "the definition has no event type or no class");
     evlog_schema *made = schema_new();
-    int result = made ? make(made, definition) : error_nomem();
+    result = made ? make(made, &definition) : error_nomem();
     if (result) {
         evlog_schema_free(made);
         return result;

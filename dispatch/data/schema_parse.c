@@ -164,7 +164,8 @@ static int get_fields(struct schema_parser *parser, const struct json *json,
         int result = get_field(parser, item, namespace, of->name, field);
         if (result)
             return result;
-        if (class_find(fields, of->field_count, field->name, field->name_size, &hint))
+        struct fields before = class_fields(of);
+        if (class_find(&before, field->name, field->name_size, &hint))
             return wrong(field->name, "two fields have this name");
         of->field_count++;
     }

@@ -8,7 +8,7 @@
  *       .user = {.id = 42, .is_active = true, .pii = {.username = evlog_str("alice"), ...}},
  *       .course = {.course_key = evlog_str("course-v1:edX+DemoX+Demo_Course")},
  *       .mode = evlog_str("honor"), .is_active = true, .creation_date = now_us};
- *   evlog_send(created, &enrollment, &openedx_course_enrollment_data_class, NULL, NULL);
+ *   evlog_send_class(created, &enrollment, &openedx_course_enrollment_data_class, NULL, NULL);
  *
  * The list of events comes first: for each its constant, the name of its one argument, the
  * struct that is, and the event type. The classes follow by subdomain. Their names in
@@ -30,7 +30,7 @@
 #ifndef EVLOG_OPENEDX_H
 #define EVLOG_OPENEDX_H
 
-#include <evlog.h>
+#include <evlog/class.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,8 +42,8 @@ extern "C" {
  */
 EVLOG_API int evlog_define_openedx(evlog *log);
 
-/* The definitions, in the order of the list. */
-EVLOG_API const evlog_definition *evlog_openedx(size_t *count);
+/* The definition of that place in the list, from 0; NULL past the last. A constant. */
+EVLOG_API const evlog_definition *evlog_openedx_definition(size_t i);
 
 /* X(constant, argument, its struct, event type) */
 #define OPENEDX_EVENTS(X)                                                                        \

@@ -1,0 +1,34 @@
+/*
+ * Structs of the API whose size the caller gives. Costs a memcpy a call.
+ */
+#include "sized.h"
+
+#include <string.h>
+
+#include "error.h"
+
+int sized_in(void *own, size_t own_size, const void *given, size_t given_size)
+{
+    const unsigned char *bytes = given;
+    size_t shared_size = given_size < own_size ? given_size : own_size;
+    memset(own, 0, own_size);
+    if (!given)
+        return EVLOG_OK;
+    for (size_t i = own_size; i < given_size; i++)
+        if (bytes[i])
+            return error_set(EVLOG_UNSUPPORTED,
+                             "this program sets an option that libevlog %s does not have: it was "
+                             "compiled for a newer one",
+                             EVLOG_VERSION);
+    memcpy(own, given, shared_size);
+    return EVLOG_OK;
+}
+
+void sized_out(void *given, size_t given_size, const void *own, size_t own_size)
+{
+    size_t shared_size = given_size < own_size ? given_size : own_size;
+    if (!given)
+        return;
+    memcpy(given, own, shared_size);
+    memset((unsigned char *)given + shared_size, 0, given_size - shared_size);
+}
