@@ -1,6 +1,6 @@
 /*
  * What state.mdb holds: entries by key. Types and sources (names.c) are some of them, consumers
- * and what belongs to them the others (replay/position.c).
+ * and what belongs to them the others (consumer_entries.c).
  *
  *   key    a letter that tells the kind, and what tells one of a kind from another
  *   value  MessagePack: an array of 1 to 15, the first a uint64 packed in 9 bytes
@@ -219,4 +219,45 @@ int entries_read(struct env *env, const void *prefix, size_t prefix_size, const 
         if (is_good)
             return result;
     }
+}
+
+/* --------------------------------------------------------------- a walk ---- */
+
+void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
+                      const struct entry_key *prefix, const struct entry_key *after)
+{
+    walk->env = env;
+    walk->is_base = is_base;
+    walk->prefix = *prefix;
+    walk->after = after ? *after : (struct entry_key){.size = 0};
+    walk->count = walk->at = 0;
+}
+
+static int read_piece(struct entry_walk *walk)
+{
+    const struct entry_key *prefix = &walk->prefix, *after = &walk->after;
+    entry_walk_end(walk);
+    return (walk->is_base ? entries_read_base : entries_read)(
+        walk->env, prefix->bytes, prefix->size, after->size ? after->bytes : NULL, after->size,
+        walk->entries, ENTRY_WALK_PIECE, &walk->count);
+}
+
+int entry_walk_next(struct entry_walk *walk, const struct entry **entry)
+{
+    *entry = NULL;
+    if (walk->at == walk->count) {
+        int result = read_piece(walk);
+        if (result || walk->count == 0)
+            return result;
+    }
+    *entry = &walk->entries[walk->at++];
+    walk->after.size = (*entry)->key_size;
+    memcpy(walk->after.bytes, (*entry)->key, walk->after.size);
+    return EVLOG_OK;
+}
+
+void entry_walk_end(struct entry_walk *walk)
+{
+    entries_free(walk->entries, walk->count);
+    walk->count = walk->at = 0;
 }

@@ -93,20 +93,11 @@ static uint64_t chain_of(uint64_t seq, const unsigned char *value, uint64_t dige
     return XXH3_64bits(covered, sizeof covered);
 }
 
-/* A msgpack_packer_write that appends at a moving pointer. */
-static int append(void *at, const char *bytes, size_t size)
-{
-    unsigned char **out = at;
-    memcpy(*out, bytes, size);
-    *out += size;
-    return 0;
-}
-
 void record_encode(struct record *record, unsigned char *out)
 {
     unsigned char *at = out;
     msgpack_packer packer;
-    msgpack_packer_init(&packer, &at, append);
+    msgpack_packer_init(&packer, &at, pack_append);
     msgpack_pack_array(&packer, 10);
     msgpack_pack_fix_uint64(&packer, 0); /* chain, known at the end */
     msgpack_pack_fix_uint64(&packer, record->prev);
@@ -119,7 +110,7 @@ void record_encode(struct record *record, unsigned char *out)
     msgpack_pack_fix_uint32(&packer, record->source);
     msgpack_pack_fix_uint8(&packer, (uint8_t)record->flags);
     if (record->data)
-        append(&at, record->data, record->data_size);
+        pack_append(&at, record->data, record->data_size);
     else
         msgpack_pack_fix_uint64(&packer, record->digest);
     record->chain = chain_of(record->seq, out, record->digest);
