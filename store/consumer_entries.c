@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "be64.h"
 #include "error.h"
 #include "pack.h"
 #include "record.h"
@@ -68,7 +69,7 @@ struct entry_key consumer_key(enum entry_kind kind, const char *name)
 struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq)
 {
     struct entry_key key = consumer_key(kind, name);
-    record_store64(key.bytes + key.size, seq);
+    be64_store(key.bytes + key.size, seq);
     key.size += sizeof seq;
     return key;
 }
@@ -86,7 +87,7 @@ uint64_t consumer_key_seq(const struct entry *entry)
     const unsigned char *name_end = memchr(entry->key, '\0', entry->key_size);
     if (!name_end || name_end + 1 + sizeof(uint64_t) != entry->key + entry->key_size)
         return 0;
-    return record_load64(name_end + 1);
+    return be64_load(name_end + 1);
 }
 
 /* ------------------------------------------------------------- packing ---- */

@@ -19,8 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "error.h"
 #include "store.h"
 
@@ -245,13 +245,6 @@ struct writing {
     uint64_t parked_count; /* how many were */
 };
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static int read_base(struct env *env, struct writing *writing)
 {
     void *value;
@@ -274,7 +267,7 @@ static int put_entry(struct env *env, struct writing *writing)
 {
     unsigned char value[CONSUMER_ENTRY_SIZE_MAX];
     struct entry_key key = consumer_key(ENTRY_CONSUMER, writing->name);
-    writing->entry.updated_us = now_us();
+    writing->entry.updated_us = clock_wall_us();
     size_t size = consumer_pack(&key, &writing->entry, value);
     return env_put(env, key.bytes, key.size, value, size, NULL);
 }
@@ -406,7 +399,7 @@ static int fill_create(struct env *env, void *ctx)
     if (result != EVLOG_NOTFOUND)
         return result;
     writing->entry = *writing->fresh;
-    writing->entry.created_us = now_us();
+    writing->entry.created_us = clock_wall_us();
     result = find_slot(env, writing);
     if (result == EVLOG_OK)
         result = make_changes(env, writing);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "be64.h"
 #include "env.h"
 #include "error.h"
 #include "pack.h"
@@ -33,14 +34,14 @@ static uint64_t checksum(const void *key, size_t key_size, const void *value, si
 
 void entry_seal(const void *key, size_t key_size, void *value, size_t size)
 {
-    record_store64((char *)value + 2, checksum(key, key_size, value, size));
+    be64_store((char *)value + 2, checksum(key, key_size, value, size));
 }
 
 int entry_is_sound(const void *key, size_t key_size, const void *value, size_t size)
 {
     const unsigned char *bytes = value;
     return size > ENTRY_HEAD_SIZE && (bytes[0] & 0xf0) == 0x90 && bytes[1] == 0xcf &&
-           record_load64(bytes + 2) == checksum(key, key_size, value, size) &&
+           be64_load(bytes + 2) == checksum(key, key_size, value, size) &&
            pack_check(value, size) == EVLOG_OK;
 }
 
