@@ -32,7 +32,7 @@ struct advance {
     uint64_t checkpoint, chain;
 };
 
-static int advance(struct position *position, void *ctx)
+static int advance(struct consumer_entry *position, void *ctx)
 {
     const struct advance *to = ctx;
     position->checkpoint = to->checkpoint;
@@ -54,8 +54,8 @@ int consumer_commit(evlog_consumer *consumer)
     struct advance to = {.consumer = consumer, .checkpoint = done, .chain = consumer->chain};
     if (done != consumer->place)
         to.chain = consumer_chain_at(consumer->log->store, done);
-    int result = position_write(consumer->log->store, consumer->name, advance, &to, changes,
-                                &consumer->position);
+    int result = consumers_write(consumer->log->store, consumer->name, advance, &to, changes,
+                                 &consumer->position);
     if (result) {
         pending_back(&consumer->pending, changes);
         consumer->must_commit = 1;

@@ -1,7 +1,7 @@
 /*
  * Opening and closing a consumer.
  *
- * A consumer is an entry in state.mdb (position.c) and, while a process has it, a claim on its
+ * A consumer is an entry in state.mdb (store/consumers.c) and, while a process has it, a claim on its
  * slot in the file `shared` (store/shared.c). Claims of one process do not exclude each other,
  * so the log has a list of those open here. An open consumer counts as a call under way: the
  * log is not closed before it.
@@ -15,7 +15,6 @@
 #include "consumer.h"
 
 #include <inttypes.h>
-#include <msgpack.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,39 +62,28 @@ static evlog_consumer_options with_defaults(const evlog_consumer_options *option
 
 /* ---------------------------------------------------------------- filter ---- */
 
-/* Writes down which types are wanted. */
+/* Changes which types an existing consumer wants. */
 static int write_filter(evlog_consumer *consumer)
 {
     const evlog_consumer_options *options = &consumer->options;
-    msgpack_sbuffer buffer;
-    msgpack_packer packer;
-    struct key key = position_key(KIND_FILTER, consumer->name, NULL, 0);
-    msgpack_sbuffer_init(&buffer);
-    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-    int failed = msgpack_pack_array(&packer, 2);
-    failed |= msgpack_pack_fix_uint64(&packer, 0);
-    failed |= msgpack_pack_array(&packer, options->type_count);
-    for (size_t i = 0; i < options->type_count; i++)
-        failed |=
-            msgpack_pack_str_with_body(&packer, options->types[i], strlen(options->types[i]));
-    struct change *change = failed ? NULL : change_new(&key, buffer.data, buffer.size, 0);
-    msgpack_sbuffer_destroy(&buffer);
-    if (!change)
+    struct change *filter = change_filter(consumer->name, options->types, options->type_count);
+    if (!filter)
         return error_nomem();
-    int result = position_write(consumer->log->store, consumer->name, NULL, NULL, change,
-                                &consumer->position);
-    free(change);
+    int result = consumers_write(consumer->log->store, consumer->name, NULL, NULL, filter,
+                                 &consumer->position);
+    free(filter);
     return result;
 }
 
-static int begin_filter(evlog_consumer *consumer)
+static int begin_filter(evlog_consumer *consumer, bool is_new)
 {
     size_t count;
     int result = EVLOG_OK;
-    if (consumer->options.type_count)
+    if (consumer->options.type_count && !is_new)
         result = write_filter(consumer);
     if (result == EVLOG_OK)
-        result = types_read(consumer->log->store, consumer->name, &consumer->types, &count);
+        result =
+            consumers_read_types(consumer->log->store, consumer->name, &consumer->types, &count);
     if (result == EVLOG_OK)
         result = filter_begin(&consumer->filter, (const char *const *)consumer->types, count);
     return result;
@@ -191,12 +179,12 @@ static int claim(evlog_consumer *consumer, uint32_t wait_ms)
     struct store *store = consumer->log->store;
     for (;;) {
         pid_t holder;
-        int result = position_read(store, consumer->name, &consumer->position);
+        int result = consumers_read(store, consumer->name, &consumer->position);
         if (result)
             return result;
         result = claim_slot(consumer, &holder);
         if (result == EVLOG_OK) {
-            result = position_read(store, consumer->name, &consumer->position);
+            result = consumers_read(store, consumer->name, &consumer->position);
             if (result == EVLOG_OK && consumer->position.slot == consumer->slot)
                 return EVLOG_OK;
             release_slot(consumer); /* it was removed meanwhile, and perhaps made again */
@@ -241,12 +229,27 @@ uint64_t consumer_chain_at(struct store *store, uint64_t seq)
     return chain;
 }
 
-static int make_new(evlog_consumer *consumer)
+static int create(evlog_consumer *consumer, struct consumer_entry *position, bool *is_new)
+{
+    const evlog_consumer_options *options = &consumer->options;
+    struct change *filter = NULL;
+    if (options->type_count) {
+        filter = change_filter(consumer->name, options->types, options->type_count);
+        if (!filter)
+            return error_nomem();
+    }
+    int result = consumers_create(consumer->log->store, consumer->name, filter, position, is_new);
+    free(filter);
+    return result;
+}
+
+static int make_new(evlog_consumer *consumer, bool *is_new)
 {
     const evlog_consumer_options *options = &consumer->options;
     struct store *store = consumer->log->store;
-    struct position position = {.slot = 0};
-    int result = position_read(store, consumer->name, &consumer->position);
+    struct consumer_entry position = {.slot = 0};
+    *is_new = false;
+    int result = consumers_read(store, consumer->name, &consumer->position);
     if (result != EVLOG_NOTFOUND || options->no_create)
         return result;
     result = start_find(consumer->log, &START_OF(options), EVLOG_START_FIRST, options->types,
@@ -256,7 +259,7 @@ static int make_new(evlog_consumer *consumer)
     if (result)
         return result;
     position.chain = consumer_chain_at(store, position.checkpoint);
-    result = position_create(store, consumer->name, &position);
+    result = create(consumer, &position, is_new);
     consumer->position = position;
     return result;
 }
@@ -264,7 +267,7 @@ static int make_new(evlog_consumer *consumer)
 /* Is the event at the checkpoint the one that was dealt with? */
 static int check_place(const evlog_consumer *consumer)
 {
-    const struct position *position = &consumer->position;
+    const struct consumer_entry *position = &consumer->position;
     struct store *store = consumer->log->store;
     uint64_t first, head, chain = 0, seq = position->checkpoint;
     int result = store_bounds(store, &first, &head);
@@ -282,15 +285,15 @@ static int check_place(const evlog_consumer *consumer)
 }
 
 /* With the claim: nobody else moves it any more. */
-static int begin(evlog_consumer *consumer)
+static int begin(evlog_consumer *consumer, bool is_new)
 {
     struct store *store = consumer->log->store;
     int result = check_place(consumer);
     if (result == EVLOG_OK)
-        result = begin_filter(consumer);
+        result = begin_filter(consumer, is_new);
     if (result)
         return result;
-    const struct position *position = &consumer->position;
+    const struct consumer_entry *position = &consumer->position;
     uint64_t tag = (uint64_t)position->created_us;
     shared_mark_begin(store->shared, position->slot, tag ? tag : 1);
     consumer->mark = shared_mark_get(store->shared, position->slot);
@@ -307,12 +310,13 @@ static int begin(evlog_consumer *consumer)
 
 static int open_consumer(evlog_consumer *consumer)
 {
-    int result = make_new(consumer);
+    bool is_new;
+    int result = make_new(consumer, &is_new);
     if (result == EVLOG_OK)
         result = consumer_take(consumer, consumer->options.claim_wait_ms);
     if (result)
         return result;
-    result = begin(consumer);
+    result = begin(consumer, is_new);
     if (result)
         consumer_let_go(consumer);
     return result;
@@ -331,7 +335,7 @@ static void destroy(evlog_consumer *consumer)
 static int check(evlog *log, const char *name, const evlog_consumer_options *options,
                  evlog_consumer **opened)
 {
-    int result = position_check_name(name);
+    int result = consumer_name_check(name);
     if (result == EVLOG_OK)
         result = check_options(options);
     if (result == EVLOG_OK && !opened)

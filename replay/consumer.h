@@ -34,8 +34,8 @@ struct evlog_consumer {
     _Atomic uint32_t stop;     /* a futex of this process */
     atomic_uint stopper_count; /* calls of evlog_consumer_stop under way */
 
-    struct position position; /* as it was last read or written */
-    struct shared_mark mark;  /* what earlier processes left: events up to its most come again */
+    struct consumer_entry position; /* as it was last read or written */
+    struct shared_mark mark; /* what earlier processes left: events up to its most come again */
     struct reader reader;
     size_t at;           /* the next event of the reader's batch */
     uint64_t place;      /* the last seq dealt with */
@@ -77,11 +77,6 @@ uint64_t consumer_chain_at(struct store *store, uint64_t seq);
 int consumer_take(evlog_consumer *consumer, uint32_t wait_ms);
 void consumer_let_go(evlog_consumer *consumer);
 
-/* --------------------------------------------------------- consumers.c ---- */
-
-/* The event types a consumer wants, in one block to be freed; NULL: every one. */
-int types_read(struct store *store, const char *name, char ***types, size_t *count);
-
 /* ------------------------------------------------------------- state.c ---- */
 
 void pending_begin(struct pending *pending);
@@ -99,16 +94,5 @@ void pending_cut(struct pending *pending, uint64_t number);
  */
 struct change *pending_take(struct pending *pending, uint64_t tag, uint64_t number);
 void pending_back(struct pending *pending, struct change *changes);
-
-/* ------------------------------------------------------------ parked.c ---- */
-
-/* An event's record when it is parked. `error` is cut. NULL: no memory. */
-struct change *parked_new(const char *name, int kind, const evlog_parked *parked, uint64_t tag);
-
-/* The first that waits to be retried; EVLOG_NOTFOUND: none. The error is not kept. */
-int parked_next_retry(struct store *store, const char *name, evlog_parked *parked);
-
-/* 1 when the event is parked, 0 when not; errors of reading. */
-int parked_is(struct store *store, const char *name, uint64_t seq);
 
 #endif

@@ -5,7 +5,6 @@
  * nobody is at work with it; pausing does not: who has it sees it soon (poll.c).
  */
 #include <inttypes.h>
-#include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,64 +13,6 @@
 #include "error.h"
 #include "sized.h"
 #include "start.h"
-
-/* ------------------------------------------------------------ their types ---- */
-
-/* The list and its texts in one block. NULL: no memory. */
-static char **copy_types(const msgpack_object_array *array)
-{
-    size_t size = (array->size + 1) * sizeof(char *);
-    for (uint32_t i = 0; i < array->size; i++)
-        size += array->ptr[i].via.str.size + 1;
-    char **types = calloc(1, size);
-    if (!types)
-        return NULL;
-    char *at = (char *)(types + array->size + 1);
-    for (uint32_t i = 0; i < array->size; i++) {
-        const msgpack_object_str *text = &array->ptr[i].via.str;
-        types[i] = memcpy(at, text->ptr, text->size);
-        at += text->size + 1;
-    }
-    return types;
-}
-
-static int are_types(const msgpack_object *object)
-{
-    if (object->via.array.size != 2 || object->via.array.ptr[1].type != MSGPACK_OBJECT_ARRAY)
-        return 0;
-    const msgpack_object_array *array = &object->via.array.ptr[1].via.array;
-    for (uint32_t i = 0; i < array->size; i++)
-        if (array->ptr[i].type != MSGPACK_OBJECT_STR)
-            return 0;
-    return array->size <= EVLOG_PATTERNS_MAX;
-}
-
-int types_read(struct store *store, const char *name, char ***types, size_t *count)
-{
-    struct key key = position_key(KIND_FILTER, name, NULL, 0);
-    msgpack_unpacked unpacked;
-    void *value;
-    size_t size;
-    int result = entry_read(store->state, key.bytes, key.size, &value, &size);
-    *types = NULL;
-    *count = 0;
-    if (result)
-        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
-    result = position_unpack(value, size, &unpacked);
-    if (result == EVLOG_OK && !are_types(&unpacked.data))
-        result =
-            error_set(EVLOG_DAMAGED,
-                      "state.mdb: consumer %s: its types are not as they were written", name);
-    if (result == EVLOG_OK) {
-        const msgpack_object_array *array = &unpacked.data.via.array.ptr[1].via.array;
-        *types = copy_types(array);
-        *count = array->size;
-        result = *types ? EVLOG_OK : error_nomem();
-    }
-    msgpack_unpacked_destroy(&unpacked);
-    free(value);
-    return result;
-}
 
 /* --------------------------------------------------------------- what they are ---- */
 
@@ -115,11 +56,10 @@ static int is_open_here(evlog *log, const char *name)
     return is_open;
 }
 
-static int visit_one(const char *name, const struct position *position, void *ctx)
+static int visit_one(const char *name, const struct consumer_entry *position,
+                     const char *const *types, size_t type_count, void *ctx)
 {
     const struct visit *visit = ctx;
-    struct store *store = visit->log->store;
-    char **types;
     evlog_consumer_info info = {
         .name = name,
         .checkpoint = position->checkpoint,
@@ -135,15 +75,26 @@ static int visit_one(const char *name, const struct position *position, void *ct
         .retry_count = position->retry_count,
         .state_count = position->state_count,
         .is_paused = position->is_paused,
+        .types = types,
+        .type_count = type_count,
     };
-    int result = types_read(store, name, &types, &info.type_count);
-    if (result)
-        return result;
-    info.types = (const char *const *)types;
     info.pid = is_open_here(visit->log, name)
                    ? (int32_t)visit->log->pid
-                   : (int32_t)shared_holder(store->shared, position->slot);
-    result = visit->visit(&info, visit->ctx);
+                   : (int32_t)shared_holder(visit->log->store->shared, position->slot);
+    return visit->visit(&info, visit->ctx);
+}
+
+static int visit_by_name(evlog *log, const char *name, struct visit *visit)
+{
+    struct consumer_entry position;
+    char **types;
+    size_t type_count;
+    int result = consumers_read(log->store, name, &position);
+    if (result == EVLOG_OK)
+        result = consumers_read_types(log->store, name, &types, &type_count);
+    if (result)
+        return result;
+    result = visit_one(name, &position, (const char *const *)types, type_count, visit);
     free(types);
     return result;
 }
@@ -152,17 +103,13 @@ int evlog_each_consumer(evlog *log, const char *name,
                         int (*visit)(const evlog_consumer_info *, void *), void *ctx)
 {
     struct visit each = {.log = log, .name = name, .visit = visit, .ctx = ctx};
-    struct position position;
     int result = log_enter(log);
     if (result)
         return result;
     result = store_bounds(log->store, &each.first, &each.head);
-    if (result == EVLOG_OK && !name)
-        result = position_each(log->store, visit_one, &each);
-    if (result == EVLOG_OK && name)
-        result = position_read(log->store, name, &position);
-    if (result == EVLOG_OK && name)
-        result = visit_one(name, &position, &each);
+    if (result == EVLOG_OK)
+        result =
+            name ? visit_by_name(log, name, &each) : consumers_each(log->store, visit_one, &each);
     log_leave(log);
     return result;
 }
@@ -172,7 +119,7 @@ int evlog_each_consumer(evlog *log, const char *name,
 /* Takes a consumer, so that nobody is at work with it. */
 static int take(evlog *log, const char *name, evlog_consumer *taken)
 {
-    int result = position_check_name(name);
+    int result = consumer_name_check(name);
     if (result)
         return result;
     if (log->store->read_only)
@@ -190,12 +137,12 @@ int evlog_consumer_remove(evlog *log, const char *name)
         return result;
     result = take(log, name, &taken);
     if (result == EVLOG_OK) {
-        result = position_remove(log->store, name);
+        result = consumers_remove(log->store, name);
         if (result == EVLOG_OK)
             shared_mark_begin(log->store->shared, taken.slot, 0);
         consumer_let_go(&taken);
     } else if (result == EVLOG_DAMAGED) {
-        result = position_remove(log->store, name); /* nobody can be at work with it */
+        result = consumers_remove(log->store, name); /* nobody can be at work with it */
     }
     log_leave(log);
     return result;
@@ -205,7 +152,7 @@ struct move {
     uint64_t checkpoint, chain, head;
 };
 
-static int move(struct position *position, void *ctx)
+static int move(struct consumer_entry *position, void *ctx)
 {
     const struct move *to = ctx;
     position->checkpoint = to->checkpoint;
@@ -226,14 +173,14 @@ static int tally_one(const evlog_parked *parked, void *ctx)
     return 0;
 }
 
-static int reset(evlog *log, const char *name, const struct position *position,
+static int reset(evlog *log, const char *name, const struct consumer_entry *position,
                  const evlog_reset_options *options, evlog_reset *told)
 {
     struct store *store = log->store;
     struct move to = {.chain = 0};
     size_t type_count;
     char **types;
-    int result = types_read(store, name, &types, &type_count);
+    int result = consumers_read_types(store, name, &types, &type_count);
     if (result == EVLOG_OK)
         result = start_find(log, &START_OF(options), EVLOG_START_FIRST,
                             (const char *const *)types, type_count, &to.checkpoint, &to.head);
@@ -244,13 +191,10 @@ static int reset(evlog *log, const char *name, const struct position *position,
     if (result)
         return result;
     to.chain = consumer_chain_at(store, to.checkpoint);
-    struct clear clears[] = {{.kind = KIND_STATE},
-                             {.kind = KIND_PARKED, .after_seq = to.checkpoint},
-                             {.kind = KIND_RETRY, .after_seq = to.checkpoint}};
     if (!options->dry_run)
         result = evlog_sync(log); /* what is history to it must not become new */
     if (!options->dry_run && result == EVLOG_OK) {
-        result = position_clear(store, name, move, &to, clears, sizeof clears / sizeof *clears);
+        result = consumers_reset(store, name, move, &to);
         if (result == EVLOG_OK)
             shared_mark_begin(store->shared, position->slot, 0);
     }
@@ -286,7 +230,7 @@ int evlog_consumer_reset_sized(evlog *log, const char *name, const evlog_reset_o
     return result;
 }
 
-static int set_paused(struct position *position, void *ctx)
+static int set_paused(struct consumer_entry *position, void *ctx)
 {
     position->is_paused = *(bool *)ctx;
     return EVLOG_OK;
@@ -297,11 +241,11 @@ int evlog_consumer_set_paused(evlog *log, const char *name, bool is_paused)
     int result = log_enter(log);
     if (result)
         return result;
-    result = position_check_name(name);
+    result = consumer_name_check(name);
     if (result == EVLOG_OK && log->store->read_only)
         result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     if (result == EVLOG_OK)
-        result = position_write(log->store, name, set_paused, &is_paused, NULL, NULL);
+        result = consumers_write(log->store, name, set_paused, &is_paused, NULL, NULL);
     shared_wake(log->store->shared);
     log_leave(log);
     return result;

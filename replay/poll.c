@@ -136,12 +136,13 @@ int64_t poll_wall_clock_us(void)
  * Puts an event, or a range that is lost, on record; committed by the caller. `tag`: see
  * state.c.
  */
-int poll_put_on_record(evlog_consumer *consumer, int kind, const evlog_parked *parked,
+int poll_put_on_record(evlog_consumer *consumer, enum entry_kind kind, const evlog_parked *parked,
                        uint64_t tag)
 {
-    struct change *change = parked_new(consumer->name, kind, parked, tag);
+    struct change *change = change_park(consumer->name, kind, parked);
     if (!change)
         return error_nomem();
+    change->tag = tag;
     pending_add(&consumer->pending, change);
     return EVLOG_OK;
 }
@@ -153,7 +154,7 @@ static int park(evlog_consumer *consumer, const struct record *record, const cha
                            .attempt_count = consumer->attempt,
                            .time_us = poll_wall_clock_us(),
                            .error = why};
-    int result = poll_put_on_record(consumer, KIND_PARKED, &parked, 0);
+    int result = poll_put_on_record(consumer, ENTRY_PARKED, &parked, 0);
     if (result)
         return result;
     poll_tell(consumer, EVLOG_NOTICE_PARKED, record->seq, record->seq, why);
@@ -227,8 +228,10 @@ static int is_to_be_passed(evlog_consumer *consumer, const struct reader_event *
         return 1;
     }
     /* by hand an event may be parked before the checkpoint passes it */
-    return consumer->options.ack_by_hand && seq <= consumer->mark.most &&
-           parked_is(consumer->log->store, consumer->name, seq) == 1;
+    bool is_parked = false;
+    if (consumer->options.ack_by_hand && seq <= consumer->mark.most)
+        consumers_is_parked(consumer->log->store, consumer->name, seq, &is_parked);
+    return is_parked;
 }
 
 static int hand_out(struct poll *poll, const struct reader_event *read)
@@ -296,7 +299,7 @@ static int lose(evlog_consumer *consumer, uint64_t last, const char *text)
                            .is_lost = 1,
                            .error = why};
     snprintf(why, sizeof why, "%s", text);
-    int result = poll_put_on_record(consumer, KIND_PARKED, &parked, 0);
+    int result = poll_put_on_record(consumer, ENTRY_PARKED, &parked, 0);
     if (result)
         return result;
     poll_tell(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);
@@ -330,8 +333,8 @@ static int read_more(evlog_consumer *consumer)
 /* What others may have changed: it is paused, parked events are to be retried. */
 static int refresh(evlog_consumer *consumer)
 {
-    struct position now;
-    int result = position_read(consumer->log->store, consumer->name, &now);
+    struct consumer_entry now;
+    int result = consumers_read(consumer->log->store, consumer->name, &now);
     if (result)
         return result;
     consumer->position.is_paused = now.is_paused;

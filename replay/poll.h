@@ -28,7 +28,7 @@ int poll_call(struct poll *poll, const struct reader_event *read, uint32_t attem
  * Puts an event, or a range that is lost, on record; committed by the caller. `tag`: see
  * state.c.
  */
-int poll_put_on_record(evlog_consumer *consumer, int kind, const evlog_parked *parked,
+int poll_put_on_record(evlog_consumer *consumer, enum entry_kind kind, const evlog_parked *parked,
                        uint64_t tag);
 
 /* The tag of changes that are made outside an event's turn. */

@@ -16,12 +16,13 @@
 #include "error.h"
 #include "poll.h"
 
-static int take_off_record(evlog_consumer *consumer, int kind, uint64_t seq, uint64_t tag)
+static int take_off_record(evlog_consumer *consumer, enum entry_kind kind, uint64_t seq,
+                           uint64_t tag)
 {
-    struct key key = position_seq_key(kind, consumer->name, seq);
-    struct change *change = change_new(&key, NULL, 0, tag);
+    struct change *change = change_unpark(consumer->name, kind, seq);
     if (!change)
         return error_nomem();
+    change->tag = tag;
     pending_add(&consumer->pending, change);
     return EVLOG_OK;
 }
@@ -41,13 +42,13 @@ static int settle_retry(evlog_consumer *consumer, const evlog_parked *parked, ui
     rest.attempt_count = parked->attempt_count - 1;
     rest.error = "lost, and not retried yet";
     /* somebody may have asked for it again while it was under way: this was it */
-    int result = take_off_record(consumer, KIND_RETRY, parked->seq, tag);
+    int result = take_off_record(consumer, ENTRY_RETRY, parked->seq, tag);
     if (result == EVLOG_OK)
-        result = why ? poll_put_on_record(consumer, KIND_PARKED, &part, 0)
-                     : take_off_record(consumer, KIND_PARKED, parked->seq, tag);
+        result = why ? poll_put_on_record(consumer, ENTRY_PARKED, &part, 0)
+                     : take_off_record(consumer, ENTRY_PARKED, parked->seq, tag);
     if (result == EVLOG_OK && rest.seq <= rest.last_seq) {
         rest.is_lost = 1;
-        result = poll_put_on_record(consumer, KIND_RETRY, &rest, tag);
+        result = poll_put_on_record(consumer, ENTRY_RETRY, &rest, tag);
     }
     if (why)
         poll_tell(consumer, part.is_lost ? EVLOG_NOTICE_LOST : EVLOG_NOTICE_PARKED, part.seq,
@@ -63,9 +64,9 @@ static int begin_retry(evlog_consumer *consumer, evlog_parked *parked)
     parked->error = consumer->options.ack_by_hand ? "it was retried, and not acknowledged"
                                                   : "it was retried, and the process died";
     uint64_t before = consumer->pending.number;
-    int result = take_off_record(consumer, KIND_RETRY, parked->seq, 0);
+    int result = take_off_record(consumer, ENTRY_RETRY, parked->seq, 0);
     if (result == EVLOG_OK)
-        result = poll_put_on_record(consumer, KIND_PARKED, parked, 0);
+        result = poll_put_on_record(consumer, ENTRY_PARKED, parked, 0);
     if (result == EVLOG_OK)
         result = consumer_commit(consumer);
     if (result)
@@ -162,7 +163,7 @@ int retry_is_due(const evlog_consumer *consumer)
 {
     if (consumer->options.ack_by_hand && consumer->acked < consumer->out)
         return 0;
-    const struct position *position = &consumer->position;
+    const struct consumer_entry *position = &consumer->position;
     return position->retry_count > 0 && (position->retry_count != consumer->no_retry_count ||
                                          position->checkpoint != consumer->no_retry_at);
 }
@@ -172,7 +173,7 @@ int retry_next(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
     evlog_parked parked;
-    int result = parked_next_retry(consumer->log->store, consumer->name, &parked);
+    int result = consumers_next_retry(consumer->log->store, consumer->name, &parked);
     if (result == EVLOG_OK && parked.seq <= consumer->position.checkpoint)
         return retry_one(poll, &parked);
     if (result && result != EVLOG_NOTFOUND)

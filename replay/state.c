@@ -21,15 +21,12 @@
  * some microseconds. A consumer acknowledges often, so there are few changes.
  */
 #define XXH_INLINE_ALL
-#include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "consumer.h"
 #include "error.h"
-
-#define BIN_HEAD_SIZE_MAX 5
 
 /* ------------------------------------------------------------- pending ---- */
 
@@ -145,47 +142,6 @@ void pending_back(struct pending *pending, struct change *changes)
 
 /* --------------------------------------------------------------- values ---- */
 
-/* The bytes in an entry's value, [sum, bin]. */
-static int unwrap(const void *entry, size_t size, const void **value, size_t *value_size)
-{
-    const unsigned char *at = (const unsigned char *)entry + ENTRY_HEAD_SIZE;
-    size_t wide = *at >= 0xc4 && *at <= 0xc6 ? (size_t)1 << (*at - 0xc4) : 0, body = 0;
-    if (wide == 0 || size < ENTRY_HEAD_SIZE + 1 + wide)
-        return error_set(EVLOG_DAMAGED, "state.mdb: a value is not as it was written");
-    for (size_t i = 1; i <= wide; i++)
-        body = body << 8 | at[i];
-    if (body != size - ENTRY_HEAD_SIZE - 1 - wide)
-        return error_set(EVLOG_DAMAGED, "state.mdb: a value is not as it was written");
-    *value = at + 1 + wide;
-    *value_size = body;
-    return EVLOG_OK;
-}
-
-/* A msgpack_packer_write that appends at a moving pointer, where there is room. */
-static int append_bytes(void *at, const char *bytes, size_t size)
-{
-    unsigned char **out = at;
-    memcpy(*out, bytes, size);
-    *out += size;
-    return 0;
-}
-
-static struct change *wrap(const struct key *key, const void *value, size_t size, uint64_t tag)
-{
-    msgpack_packer packer;
-    struct change *change = change_reserve(key, ENTRY_HEAD_SIZE + BIN_HEAD_SIZE_MAX + size, tag);
-    if (!change)
-        return NULL;
-    unsigned char *at = change->value;
-    msgpack_packer_init(&packer, &at, append_bytes);
-    msgpack_pack_array(&packer, 2);
-    msgpack_pack_fix_uint64(&packer, 0);
-    msgpack_pack_bin(&packer, size);
-    msgpack_pack_bin_body(&packer, value, size);
-    change_seal(change, (size_t)(at - change->value));
-    return change;
-}
-
 static int check_key(const void *key, size_t key_size)
 {
     if (!key || key_size == 0)
@@ -198,30 +154,30 @@ static int check_key(const void *key, size_t key_size)
 }
 
 /* Finds a value among the changes or in the file; EVLOG_NOTFOUND. */
-static int look_up(evlog_consumer *consumer, const struct key *key, const void **value,
+static int look_up(evlog_consumer *consumer, const struct entry_key *key, const void **value,
                    size_t *value_size)
 {
     const struct change *change = find(&consumer->pending, key->bytes, key->size);
-    size_t size;
-    if (change && !change->value)
-        return error_set(EVLOG_NOTFOUND, "consumer %s: no such key in its state", consumer->name);
-    if (change)
-        return unwrap(change->value, change->value_size, value, value_size);
-    void *entry;
-    int result = entry_read(consumer->log->store->state, key->bytes, key->size, &entry, &size);
+    void *block;
+    int result = EVLOG_NOTFOUND;
+    if (change && change->value)
+        return consumer_unpack_state(change->value, value, value_size);
+    if (!change)
+        result = consumers_read_state(consumer->log->store, key, &block, value, value_size);
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_NOTFOUND, "consumer %s: no such key in its state", consumer->name);
     if (result)
         return result;
     free(consumer->value);
-    consumer->value = entry;
-    return unwrap(entry, size, value, value_size);
+    consumer->value = block;
+    return EVLOG_OK;
 }
 
 static int add(evlog_consumer *consumer, struct change *change)
 {
     if (!change)
         return error_nomem();
+    change->tag = consumer->tag;
     if (consumer->pending.size + sizeof *change + change->key_size + change->value_size >
         EVLOG_STATE_PENDING_MAX) {
         free(change);
@@ -241,7 +197,7 @@ int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size,
         return result;
     result = check_key(key, key_size);
     if (result == EVLOG_OK) {
-        struct key full = position_key(KIND_STATE, consumer->name, key, key_size);
+        struct entry_key full = consumer_state_key(consumer->name, key, key_size);
         result = look_up(consumer, &full, value, value_size);
     }
     consumer_leave(consumer);
@@ -261,8 +217,8 @@ int evlog_state_put(evlog_consumer *consumer, const void *key, size_t key_size, 
     if (result == EVLOG_OK && !value && value_size)
         result = error_set(EVLOG_INVALID, "no value is given");
     if (result == EVLOG_OK) {
-        struct key full = position_key(KIND_STATE, consumer->name, key, key_size);
-        result = add(consumer, wrap(&full, value_size ? value : "", value_size, consumer->tag));
+        struct entry_key full = consumer_state_key(consumer->name, key, key_size);
+        result = add(consumer, change_put_state(&full, value_size ? value : "", value_size));
     }
     consumer_leave(consumer);
     return result;
@@ -277,10 +233,10 @@ int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_siz
         return result;
     result = check_key(key, key_size);
     if (result == EVLOG_OK) {
-        struct key full = position_key(KIND_STATE, consumer->name, key, key_size);
+        struct entry_key full = consumer_state_key(consumer->name, key, key_size);
         result = look_up(consumer, &full, &value, &value_size);
         if (result == EVLOG_OK)
-            result = add(consumer, change_new(&full, NULL, 0, consumer->tag));
+            result = add(consumer, change_delete_state(&full));
     }
     consumer_leave(consumer);
     return result;

@@ -34,8 +34,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "be64.h"
+#include "clock.h"
 #include "env.h"
 #include "error.h"
 #include "shared.h"
@@ -130,7 +131,7 @@ static int read_last(struct group *group, struct env *events)
         if (result == EVLOG_OK && node.key_size != sizeof(uint64_t))
             result = error_set(EVLOG_DAMAGED, "%s: its last key is no seq", snapshot.name);
         if (result == EVLOG_OK)
-            result = record_decode(record_load64(node.key), value, size, &record);
+            result = record_decode(be64_load(node.key), value, size, &record);
         free(value);
     }
     free(leaf);
@@ -139,13 +140,6 @@ static int read_last(struct group *group, struct env *events)
     group->last = (struct last){
         .seq = record.seq, .chain = record.chain, .log_time_us = record.log_time_us};
     return EVLOG_OK;
-}
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static int fill(struct env *events, void *ctx)
@@ -160,7 +154,7 @@ static int fill(struct env *events, void *ctx)
             return result;
     }
     last->txnid = txnid;
-    int64_t now = now_us();
+    int64_t now = clock_wall_us();
     if (now > last->log_time_us)
         last->log_time_us = now;
     for (struct request *request = group->first; request; request = request->next) {
@@ -171,7 +165,7 @@ static int fill(struct env *events, void *ctx)
             record->seq = last->seq + 1;
             record->prev = last->chain;
             record->log_time_us = last->log_time_us;
-            record_store64(key, record->seq);
+            be64_store(key, record->seq);
             int result = env_append(events, key, sizeof key, record_size(record), &bytes);
             if (result)
                 return result;

@@ -1,114 +1,85 @@
-/* The lasting side of a consumer: its place, and all that is written with it, see position.c. */
+/* Consumers in state.mdb: reading, listing and changing them, see consumers.c. */
 #ifndef STORE_CONSUMERS_H
 #define STORE_CONSUMERS_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "entries.h"
-#include "evlog.h"
+#include "consumer_entries.h"
 
 struct store;
 
-/* A consumer's entry `c`. */
-struct position {
-    uint32_t slot; /* in the file `shared` */
-    int is_paused;
-    int64_t created_us, updated_us;
-    uint64_t checkpoint, chain; /* the chain of that event; 0: not known */
-    uint64_t replay_last_seq;
-    uint64_t done_count, refused_count, skipped_count;
-    uint64_t parked_count, retry_count, state_count; /* entries `p`, `r`, `v` */
-};
+/* ------------------------------------------------------------- reading ---- */
 
 /*
- * Kinds of a consumer's entries. Key: the letter, the name, and for all but CONSUMER a NUL and
- * more.
+ * The calls of this part return besides: EVLOG_DAMAGED, EVLOG_IO, EVLOG_BUSY (no free reader
+ * slot), EVLOG_NOMEM.
  */
-enum {
-    KIND_CONSUMER = 'c',
-    KIND_FILTER = 'f',
-    KIND_PARKED = 'p',
-    KIND_RETRY = 'r',
-    KIND_STATE = 'v'
-};
 
-struct key {
-    size_t size;
-    unsigned char bytes[ENTRY_KEY_SIZE_MAX];
-};
+/* EVLOG_NOTFOUND: there is no such consumer. EVLOG_INVALID: `name` is not a consumer's name. */
+int consumers_read(struct store *store, const char *name, struct consumer_entry *entry);
 
-/* Makes a key; `more` is a seq for PARKED and RETRY, a user's key for STATE. */
-struct key position_key(int kind, const char *name, const void *more, size_t more_size);
-struct key position_seq_key(int kind, const char *name, uint64_t seq);
+/* The event types it wants, in one block to be freed; NULL and 0: all. */
+int consumers_read_types(struct store *store, const char *name, char ***types, size_t *count);
 
-/* One entry to be written, or, with value NULL, to be taken away. */
-struct change {
-    struct change *next;
-    struct change *older; /* for state.c: in the same bucket */
-    uint64_t tag;         /* with which commit it goes, see state.c */
-    uint64_t number;      /* among all of its consumer: pending_add gives it */
-    int is_superseded;    /* a later change of the same key is written with it */
-    int is_instead;       /* only when the one before it has taken an entry away */
-    size_t key_size, value_size;
-    unsigned char *key, *value; /* in the same block of memory; the value is sealed */
-};
+/* A value of its state, in `*block`, to be freed. EVLOG_NOTFOUND: there is no such key. */
+int consumers_read_state(struct store *store, const struct entry_key *key, void **block,
+                         const void **value, size_t *size);
 
-/* Makes a change from what was packed, and seals it; NULL: no memory. free() it. */
-struct change *change_new(const struct key *key, const void *value, size_t value_size,
-                          uint64_t tag);
+/* The first parked event that is to be retried, without its error. EVLOG_NOTFOUND: none. */
+int consumers_next_retry(struct store *store, const char *name, evlog_parked *parked);
 
-/* The same in two steps: room for a value, to be packed there, and its sealing. */
-struct change *change_reserve(const struct key *key, size_t size_max, uint64_t tag);
-void change_seal(struct change *change, size_t value_size);
-void changes_free(struct change *changes);
-
-/* EVLOG_INVALID: no name for a consumer. */
-int position_check_name(const char *name);
-
-/* EVLOG_NOTFOUND: no such consumer. EVLOG_DAMAGED, EVLOG_IO, EVLOG_BUSY, EVLOG_NOMEM. */
-int position_read(struct store *store, const char *name, struct position *position);
+/* Whether an event is on record as parked. */
+int consumers_is_parked(struct store *store, const char *name, uint64_t seq, bool *is_parked);
 
 /*
- * Does something to a consumer's entry and to others of it, in one transaction. `edit` gets the
- * entry as it is now and changes it; what it returns other than 0 ends all, as a failure.
- * It may be called more than once. The changes are written after it, and counted in the entry.
- * `*position` becomes what was written. A power cut may undo the last of these, whole.
- *
- * EVLOG_NOTFOUND: no such consumer. EVLOG_LIMIT: EVLOG_PARKED_MAX or EVLOG_STATE_COUNT_MAX.
- * EVLOG_FULL, EVLOG_IO, EVLOG_DAMAGED, EVLOG_NOMEM: nothing has changed.
+ * Calls `visit` for each consumer by name, with nothing held, until it returns other than 0, and
+ * returns that. One that is damaged does not end the list: the others are visited, and then
+ * EVLOG_DAMAGED names the first of those that were passed over.
  */
-int position_write(struct store *store, const char *name,
-                   int (*edit)(struct position *position, void *ctx), void *ctx,
-                   const struct change *changes, struct position *position);
+int consumers_each(struct store *store,
+                   int (*visit)(const char *name, const struct consumer_entry *entry,
+                                const char *const *types, size_t type_count, void *ctx),
+                   void *ctx);
+
+/* The same for a consumer's parked events, those to be retried included, by seq. */
+int consumers_each_parked(struct store *store, const char *name,
+                          int (*visit)(const evlog_parked *parked, void *ctx), void *ctx);
+
+/* ------------------------------------------------------------ changing ---- */
 
 /*
- * Makes a consumer with `position`, and gives it a slot. EVLOG_OK also when there is one:
- * `*position` is then that one's. EVLOG_LIMIT: EVLOG_CONSUMERS_MAX.
+ * Each of these is one transaction. They return besides: EVLOG_NOTFOUND, EVLOG_FULL, EVLOG_IO,
+ * EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_READONLY; and then nothing has changed.
  */
-int position_create(struct store *store, const char *name, struct position *position);
 
-/* Which of a consumer's entries are to be taken away: of a kind, and after a seq. */
-struct clear {
-    int kind;
-    uint64_t after_seq; /* 0: all */
-    uint64_t count;     /* how many there were */
-};
+/* Changes a consumer's entry as it is now. May be called more than once; not 0: ends the call. */
+typedef int consumers_edit(struct consumer_entry *entry, void *ctx);
 
-/* Takes entries away, and does `edit` (or NULL) to the consumer's own, in one transaction. */
-int position_clear(struct store *store, const char *name,
-                   int (*edit)(struct position *position, void *ctx), void *ctx,
-                   struct clear *clears, size_t clear_count);
+/*
+ * Edits a consumer's entry, makes the changes, and counts them in the entry. `*entry` (or NULL)
+ * becomes what was written. A power cut may undo the last such call, whole. EVLOG_LIMIT:
+ * EVLOG_PARKED_MAX or EVLOG_STATE_COUNT_MAX.
+ */
+int consumers_write(struct store *store, const char *name, consumers_edit *edit, void *ctx,
+                    const struct change *changes, struct consumer_entry *entry);
 
-/* Takes a consumer away, and all its entries, also when its own is damaged. EVLOG_NOTFOUND. */
-int position_remove(struct store *store, const char *name);
+/*
+ * Makes a consumer with `*entry` and a free slot, and makes the changes. When there is one of that
+ * name nothing is written and `*entry` is that one's; `*is_new` says which. EVLOG_LIMIT:
+ * EVLOG_CONSUMERS_MAX.
+ */
+int consumers_create(struct store *store, const char *name, const struct change *changes,
+                     struct consumer_entry *entry, bool *is_new);
 
-/* Calls `visit` for each consumer by name, with nothing held. */
-int position_each(struct store *store,
-                  int (*visit)(const char *name, const struct position *position, void *ctx),
-                  void *ctx);
+/* Removes a consumer's state and what is parked after its new checkpoint, and edits its entry. */
+int consumers_reset(struct store *store, const char *name, consumers_edit *edit, void *ctx);
 
-/* Reads an entry's value as it was packed. */
-int position_unpack(const void *value, size_t size, void *unpacked);
+/* Removes a consumer and all its entries, also when its own entry is damaged. */
+int consumers_remove(struct store *store, const char *name);
+
+/*
+ * Has a parked event retried, or drops it; seq 0: all of them. `*count`: how many; 0 is EVLOG_OK.
+ * Only what can be read can be retried (EVLOG_DAMAGED); all can be dropped.
+ */
+int consumers_retry_parked(struct store *store, const char *name, uint64_t seq, uint64_t *count);
+int consumers_drop_parked(struct store *store, const char *name, uint64_t seq, uint64_t *count);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * What state.mdb holds: entries by key. Types and sources (names.c) are some of them, consumers
- * and what belongs to them the others (replay/position.c).
+ * and what belongs to them the others (consumer_entries.c).
  *
  *   key    a letter that tells the kind, and what tells one of a kind from another
  *   value  MessagePack: an array of 1 to 15, the first a uint64 packed in 9 bytes
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "be64.h"
 #include "env.h"
 #include "error.h"
 #include "pack.h"
@@ -33,14 +34,14 @@ static uint64_t checksum(const void *key, size_t key_size, const void *value, si
 
 void entry_seal(const void *key, size_t key_size, void *value, size_t size)
 {
-    record_store64((char *)value + 2, checksum(key, key_size, value, size));
+    be64_store((char *)value + 2, checksum(key, key_size, value, size));
 }
 
 int entry_is_sound(const void *key, size_t key_size, const void *value, size_t size)
 {
     const unsigned char *bytes = value;
     return size > ENTRY_HEAD_SIZE && (bytes[0] & 0xf0) == 0x90 && bytes[1] == 0xcf &&
-           record_load64(bytes + 2) == checksum(key, key_size, value, size) &&
+           be64_load(bytes + 2) == checksum(key, key_size, value, size) &&
            pack_check(value, size) == EVLOG_OK;
 }
 
@@ -219,4 +220,45 @@ int entries_read(struct env *env, const void *prefix, size_t prefix_size, const 
         if (is_good)
             return result;
     }
+}
+
+/* --------------------------------------------------------------- a walk ---- */
+
+void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
+                      const struct entry_key *prefix, const struct entry_key *after)
+{
+    walk->env = env;
+    walk->is_base = is_base;
+    walk->prefix = *prefix;
+    walk->after = after ? *after : (struct entry_key){.size = 0};
+    walk->count = walk->at = 0;
+}
+
+static int read_piece(struct entry_walk *walk)
+{
+    const struct entry_key *prefix = &walk->prefix, *after = &walk->after;
+    entry_walk_end(walk);
+    return (walk->is_base ? entries_read_base : entries_read)(
+        walk->env, prefix->bytes, prefix->size, after->size ? after->bytes : NULL, after->size,
+        walk->entries, ENTRY_WALK_PIECE, &walk->count);
+}
+
+int entry_walk_next(struct entry_walk *walk, const struct entry **entry)
+{
+    *entry = NULL;
+    if (walk->at == walk->count) {
+        int result = read_piece(walk);
+        if (result || walk->count == 0)
+            return result;
+    }
+    *entry = &walk->entries[walk->at++];
+    walk->after.size = (*entry)->key_size;
+    memcpy(walk->after.bytes, (*entry)->key, walk->after.size);
+    return EVLOG_OK;
+}
+
+void entry_walk_end(struct entry_walk *walk)
+{
+    entries_free(walk->entries, walk->count);
+    walk->count = walk->at = 0;
 }

@@ -2,12 +2,29 @@
 #ifndef STORE_ENTRIES_H
 #define STORE_ENTRIES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct env;
 
 #define ENTRY_KEY_SIZE_MAX 500 /* LMDB's is 511 */
 #define ENTRY_VALUE_SIZE_MAX ((size_t)1 << 20)
+
+/* The first byte of a key says what the entry is. */
+enum entry_kind {
+    ENTRY_TYPE = 't',
+    ENTRY_SOURCE = 's',
+    ENTRY_CONSUMER = 'c',
+    ENTRY_FILTER = 'f',
+    ENTRY_PARKED = 'p',
+    ENTRY_RETRY = 'r',
+    ENTRY_STATE = 'v',
+};
+
+struct entry_key {
+    size_t size;
+    unsigned char bytes[ENTRY_KEY_SIZE_MAX];
+};
 
 /* A value begins with an array's header of one byte and the 9 bytes of a packed uint64. */
 #define ENTRY_HEAD_SIZE 10
@@ -51,5 +68,30 @@ int entries_read_base(struct env *env, const void *prefix, size_t prefix_size, c
                       size_t after_size, struct entry *entries, size_t max, size_t *count);
 
 void entries_free(struct entry *entries, size_t count);
+
+#define ENTRY_WALK_PIECE 64
+
+/*
+ * A walk over the entries whose keys begin with a prefix, in order. They are read in pieces, each
+ * in a snapshot of its own that is released before the first of the piece is returned: an entry
+ * that comes or goes meanwhile may be in the walk or not. A walk of the base, in the fill of
+ * env_write, is of the state the transaction began with.
+ */
+struct entry_walk {
+    struct env *env;
+    bool is_base;
+    struct entry_key prefix, after;
+    struct entry entries[ENTRY_WALK_PIECE];
+    size_t count, at;
+};
+
+/* `after` (or NULL): the walk begins with the first key that is greater. */
+void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
+                      const struct entry_key *prefix, const struct entry_key *after);
+
+/* `*entry` is the next one, valid until the next call, or NULL at the end. As entries_read. */
+int entry_walk_next(struct entry_walk *walk, const struct entry **entry);
+
+void entry_walk_end(struct entry_walk *walk);
 
 #endif

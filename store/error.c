@@ -53,6 +53,16 @@ int error_set(int code, const char *format, ...)
     return code;
 }
 
+int error_prefix(int code, const char *format, ...)
+{
+    char prefix[MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(prefix, sizeof prefix, format, args);
+    va_end(args);
+    return error_set(code, "%s: %s", prefix, message);
+}
+
 unsigned long error_count(void)
 {
     return count;

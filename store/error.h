@@ -8,6 +8,12 @@
 int error_set(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
+ * Puts more in front of the sentence there is, with a colon between, and returns `code`. (The
+ * arguments of error_set may also point into it: `error_set(code, "%s; try again", evlog_errmsg())`.)
+ */
+int error_prefix(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
  * For a failed system call: says what was tried on which path and the reason of
  * `errnum`, and returns the code that fits it: FULL, NOMEM, NOTFOUND or IO.
  */

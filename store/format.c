@@ -127,11 +127,9 @@ static int parse(const char *path, char *text, size_t size, struct format *forma
         return error_set(EVLOG_UNSUPPORTED,
                          "%s: made by a newer evlog, which is needed to read it", path);
     char *uuid = value_of(text, "uuid"), *durability = value_of(text, "durability");
-    char *created = value_of(text, "created_us"), digits[37] = "";
-    if (uuid)
-        memcpy(digits, uuid, strnlen(uuid, 36));
+    char *created = value_of(text, "created_us");
     int fast = durability && is_line(durability, "fast");
-    if (!created || uuid_parse(digits, format->uuid) ||
+    if (!created || !uuid || !uuid_parse(uuid, strcspn(uuid, "\n"), format->uuid) ||
         (!fast && !(durability && is_line(durability, "durable"))))
         return error_set(EVLOG_DAMAGED, "%s: a line is missing", path);
     format->version = FORMAT_VERSION;

@@ -31,6 +31,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "be64.h"
 #include "entries.h"
 #include "env.h"
 #include "error.h"
@@ -58,8 +59,7 @@ struct names {
 static void make_key(const struct names *names, uint32_t number, unsigned char key[KEY_SIZE])
 {
     key[0] = (unsigned char)names->kind;
-    for (int i = 1; i < KEY_SIZE; i++)
-        key[i] = (unsigned char)(number >> (32 - 8 * i));
+    be32_store(key + 1, number);
 }
 
 /* ------------------------------------------------------- the memory side ---- */

@@ -17,6 +17,12 @@ int pack_check(const void *data, size_t size);
 /* 1 when `text` is UTF-8 (RFC 3629: no surrogates, nothing overlong, to U+10FFFF). */
 int pack_is_utf8(const void *text, size_t size);
 
+/*
+ * A msgpack_packer_write whose data is an `unsigned char *` to where the bytes go; it moves past
+ * them. The caller has seen to it that there is room, so packing does not fail.
+ */
+int pack_append(void *at, const char *bytes, size_t size);
+
 /* ----------------------------------------- reading what has been checked ---- */
 
 enum pack_kind {

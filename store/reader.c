@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "be64.h"
 #include "error.h"
 #include "store.h"
 
@@ -102,7 +103,7 @@ static uint64_t next_leaf_seq(const struct batch *batch)
     const void *key;
     size_t key_size;
     if (page_next_key(&batch->cursor, &key, &key_size) && key_size == sizeof(uint64_t))
-        return record_load64(key);
+        return be64_load(key);
     return 0;
 }
 
@@ -194,7 +195,7 @@ static int take_record(struct batch *batch, const struct page_node *node)
 static uint64_t seq_at(const unsigned char *leaf, unsigned index, struct page_node *node)
 {
     page_node_at(leaf, index, node);
-    return node->key_size == sizeof(uint64_t) ? record_load64(node->key) : 0;
+    return node->key_size == sizeof(uint64_t) ? be64_load(node->key) : 0;
 }
 
 /*
@@ -254,7 +255,7 @@ static int take_leaves(struct batch *batch)
     struct reader *reader = batch->reader;
     unsigned char key[sizeof(uint64_t)];
     unsigned index;
-    record_store64(key, batch->expected);
+    be64_store(key, batch->expected);
     int result = make_room(reader, batch->snapshot->page_size);
     if (result == EVLOG_OK)
         result = page_seek(&batch->cursor, key, sizeof key, reader->buffer, &index);

@@ -36,38 +36,18 @@
 #include "record.h"
 
 #define XXH_INLINE_ALL
-#include <endian.h>
 #include <inttypes.h>
 #include <msgpack.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "be64.h"
 #include "error.h"
 #include "pack.h"
 
 enum { AT_CHAIN = 1, AT_PREV = 10, AT_LOG_TIME = 19, AT_ID = 28, AT_TIME = 46 };
 enum { AT_TYPE = 55, AT_MINOR = 60, AT_SOURCE = 65, AT_FLAGS = 70 };
 enum { ERASED_SIZE = 9, COVERED_SIZE = RECORD_HEAD_SIZE - AT_PREV };
-
-uint64_t record_load64(const void *bytes)
-{
-    uint64_t value;
-    memcpy(&value, bytes, sizeof value);
-    return be64toh(value);
-}
-
-void record_store64(void *bytes, uint64_t value)
-{
-    value = htobe64(value);
-    memcpy(bytes, &value, sizeof value);
-}
-
-static uint32_t load32(const unsigned char *bytes)
-{
-    uint32_t value;
-    memcpy(&value, bytes, sizeof value);
-    return be32toh(value);
-}
 
 uint64_t record_digest(const void *data, size_t size)
 {
@@ -87,26 +67,17 @@ size_t record_size(const struct record *record)
 static uint64_t chain_of(uint64_t seq, const unsigned char *value, uint64_t digest)
 {
     unsigned char covered[8 + COVERED_SIZE + 8];
-    record_store64(covered, seq);
+    be64_store(covered, seq);
     memcpy(covered + 8, value + AT_PREV, COVERED_SIZE);
-    record_store64(covered + 8 + COVERED_SIZE, digest);
+    be64_store(covered + 8 + COVERED_SIZE, digest);
     return XXH3_64bits(covered, sizeof covered);
-}
-
-/* A msgpack_packer_write that appends at a moving pointer. */
-static int append(void *at, const char *bytes, size_t size)
-{
-    unsigned char **out = at;
-    memcpy(*out, bytes, size);
-    *out += size;
-    return 0;
 }
 
 void record_encode(struct record *record, unsigned char *out)
 {
     unsigned char *at = out;
     msgpack_packer packer;
-    msgpack_packer_init(&packer, &at, append);
+    msgpack_packer_init(&packer, &at, pack_append);
     msgpack_pack_array(&packer, 10);
     msgpack_pack_fix_uint64(&packer, 0); /* chain, known at the end */
     msgpack_pack_fix_uint64(&packer, record->prev);
@@ -119,11 +90,11 @@ void record_encode(struct record *record, unsigned char *out)
     msgpack_pack_fix_uint32(&packer, record->source);
     msgpack_pack_fix_uint8(&packer, (uint8_t)record->flags);
     if (record->data)
-        append(&at, record->data, record->data_size);
+        pack_append(&at, record->data, record->data_size);
     else
         msgpack_pack_fix_uint64(&packer, record->digest);
     record->chain = chain_of(record->seq, out, record->digest);
-    record_store64(out + AT_CHAIN + 1, record->chain);
+    be64_store(out + AT_CHAIN + 1, record->chain);
 }
 
 static int has_form(const unsigned char *value, size_t size)
@@ -154,15 +125,15 @@ int record_decode(uint64_t seq, const void *bytes, size_t size, struct record *r
     int erased = data_size == ERASED_SIZE && data[0] == 0xcf;
     struct record read = {
         .seq = seq,
-        .chain = record_load64(value + AT_CHAIN + 1),
-        .prev = record_load64(value + AT_PREV + 1),
-        .log_time_us = (int64_t)record_load64(value + AT_LOG_TIME + 1),
-        .time_us = (int64_t)record_load64(value + AT_TIME + 1),
-        .type = load32(value + AT_TYPE + 1),
-        .source = load32(value + AT_SOURCE + 1),
-        .minorversion = (int32_t)load32(value + AT_MINOR + 1),
+        .chain = be64_load(value + AT_CHAIN + 1),
+        .prev = be64_load(value + AT_PREV + 1),
+        .log_time_us = (int64_t)be64_load(value + AT_LOG_TIME + 1),
+        .time_us = (int64_t)be64_load(value + AT_TIME + 1),
+        .type = be32_load(value + AT_TYPE + 1),
+        .source = be32_load(value + AT_SOURCE + 1),
+        .minorversion = (int32_t)be32_load(value + AT_MINOR + 1),
         .flags = value[AT_FLAGS + 1],
-        .digest = erased ? record_load64(data + 1) : record_digest(data, data_size),
+        .digest = erased ? be64_load(data + 1) : record_digest(data, data_size),
         .data = erased ? NULL : data,
         .data_size = erased ? 0 : data_size,
     };

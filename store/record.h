@@ -45,8 +45,4 @@ void record_encode(struct record *record, unsigned char *out);
  */
 int record_decode(uint64_t seq, const void *value, size_t size, struct record *record);
 
-/* Big-endian, the order of keys. */
-uint64_t record_load64(const void *bytes);
-void record_store64(void *bytes, uint64_t value);
-
 #endif

@@ -35,9 +35,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "be64.h"
+#include "clock.h"
 #include "error.h"
 #include "flusher.h"
 #include "reader.h"
@@ -220,12 +221,10 @@ static int clear_ground(const struct store *store)
 
 static void describe_new(struct store *store, const evlog_options *options)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     store->format = (struct format){
         .version = FORMAT_VERSION,
         .durability = options->durability ? options->durability : EVLOG_DURABLE,
-        .created_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000,
+        .created_us = clock_wall_us(),
     };
     uuid_make(store->format.uuid);
 }
@@ -378,7 +377,7 @@ static uint64_t seq_of(const unsigned char *leaf, unsigned index)
 {
     struct page_node node;
     page_node_at(leaf, index, &node);
-    uint64_t seq = node.key_size == sizeof seq ? record_load64(node.key) : 0;
+    uint64_t seq = node.key_size == sizeof seq ? be64_load(node.key) : 0;
     return seq <= INT64_MAX ? seq : 0;
 }
 
@@ -411,7 +410,7 @@ static int is_record(const struct page_snapshot *snapshot, uint64_t seq)
     void *value;
     size_t size;
     struct record record;
-    record_store64(key, seq);
+    be64_store(key, seq);
     if (page_get(snapshot, key, sizeof key, RECORD_SIZE_MAX, &value, &size))
         return 0;
     int result = record_decode(seq, value, size, &record);

@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "be64.h"
+
 #define GREGORIAN_OFFSET UINT64_C(0x01b21dd213814000) /* 1582-10-15 to 1970, in 100 ns */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* over settling */
@@ -98,50 +100,50 @@ void uuid_make(uint8_t uuid[16])
     uint64_t where = atomic_load(&place);
     uint64_t high = ticks << 32 | (ticks >> 16 & 0xffff0000) | 0x1000 | (ticks >> 48 & 0x0fff);
     uint64_t low = UINT64_C(1) << 63 | where;
-    for (int i = 0; i < 8; i++) {
-        uuid[i] = (uint8_t)(high >> (56 - 8 * i));
-        uuid[8 + i] = (uint8_t)(low >> (56 - 8 * i));
-    }
+    be64_store(uuid, high);
+    be64_store(uuid + 8, low);
 }
 
-void uuid_format(const uint8_t uuid[16], char text[37])
+/* ---------------------------------------------------------------- text ---- */
+
+static bool is_dash(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+void uuid_format(const uint8_t uuid[16], char text[UUID_TEXT_SIZE + 1])
 {
     static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) {
-        *text++ = digits[uuid[i] >> 4];
-        *text++ = digits[uuid[i] & 15];
-        if (i == 3 || i == 5 || i == 7 || i == 9)
-            *text++ = '-';
+    for (size_t i = 0, nibble = 0; i < UUID_TEXT_SIZE; i++) {
+        text[i] = is_dash(i) ? '-' : digits[uuid[nibble / 2] >> (nibble % 2 ? 0 : 4) & 15];
+        nibble += !is_dash(i);
     }
-    *text = '\0';
+    text[UUID_TEXT_SIZE] = '\0';
 }
 
-static int digit(char c)
+static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-int uuid_parse(const char *text, uint8_t uuid[16])
+bool uuid_parse(const char *text, size_t size, uint8_t uuid[16])
 {
-    uint8_t parsed[16];
-    for (int i = 0; i < 16; i++) {
-        int high = digit(*text);
-        int low = high < 0 ? -1 : digit(text[1]);
-        if (low < 0)
-            return -1;
-        parsed[i] = (uint8_t)(high << 4 | low);
-        text += 2;
-        if ((i == 3 || i == 5 || i == 7 || i == 9) && *text++ != '-')
-            return -1;
+    uint8_t parsed[16] = {0};
+    if (size != UUID_TEXT_SIZE)
+        return false;
+    for (size_t i = 0, nibble = 0; i < size; i++) {
+        int value = hex_value(text[i]);
+        if (is_dash(i) ? text[i] != '-' : value < 0)
+            return false;
+        if (is_dash(i))
+            continue;
+        parsed[nibble / 2] |= (uint8_t)(value << (nibble % 2 ? 0 : 4));
+        nibble++;
     }
-    if (*text != '\0')
-        return -1;
     memcpy(uuid, parsed, sizeof parsed);
-    return 0;
+    return true;
 }

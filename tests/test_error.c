@@ -84,6 +84,17 @@ static void the_old_sentence_may_be_in_the_new(void **state)
     assert_string_equal(evlog_errmsg(), "inner, outer: inner");
 }
 
+/* error_prefix says more in front of the sentence there is, and gives back the code. */
+static void a_sentence_can_be_prefixed(void **state)
+{
+    (void)state;
+    error_set(EVLOG_IO, "inner");
+    assert_int_equal(error_prefix(EVLOG_BUSY, "event %d", 7), EVLOG_BUSY);
+    assert_string_equal(evlog_errmsg(), "event 7: inner");
+    error_prefix(EVLOG_BUSY, "%s", evlog_errmsg());
+    assert_string_equal(evlog_errmsg(), "event 7: inner: event 7: inner");
+}
+
 /* A sentence that is too long is cut, and ends. */
 static void a_long_sentence_is_cut(void **state)
 {
@@ -169,6 +180,7 @@ int main(void)
         cmocka_unit_test(any_number_may_be_asked),
         cmocka_unit_test(the_sentence_stays_until_the_next_failure),
         cmocka_unit_test(the_old_sentence_may_be_in_the_new),
+        cmocka_unit_test(a_sentence_can_be_prefixed),
         cmocka_unit_test(a_long_sentence_is_cut),
         cmocka_unit_test(each_thread_has_its_own),
         cmocka_unit_test(system_errors_become_codes),

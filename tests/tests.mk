@@ -28,6 +28,8 @@ $(B)/tests/test_faults: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall
 $(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit
 
+$(B)/tests/test_consumers: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc
+
 $(B)/tests/test_json: $(B)/asan/tools/json.o $(B)/asan/tools/dump.o
 $(B)/tests/test_lines: $(B)/asan/tools/lines.o
 $(B)/tests/test_text: $(B)/asan/tools/text.o

@@ -1,5 +1,5 @@
 /*
- * Text with a form: times, UUIDs and opaque keys.
+ * Text with a form: times and opaque keys.
  *
  * Times are ISO 8601 as Python's datetime.isoformat() writes them in UTC, the fraction left out
  * when it is zero: 2021-06-09T14:12:45.320819+00:00. Taken are any offset, Z, a blank
@@ -161,47 +161,6 @@ int forms_get_time(const char *bytes, size_t size, int64_t *time_us)
     int64_t seconds = days * DAY_SECONDS + hour * 3600 + minute * 60 + second - offset;
     *time_us = seconds * SECOND_US + fraction;
     return *time_us >= EVLOG_TIME_US_MIN && *time_us <= EVLOG_TIME_US_MAX;
-}
-
-/* ---------------------------------------------------------------- UUIDs ---- */
-
-static int is_dash(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
-}
-
-void forms_put_uuid(const uint8_t bytes[16], char text[FORMS_UUID_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0, nibble = 0; i < FORMS_UUID_SIZE; i++) {
-        text[i] = is_dash(i) ? '-' : digits[bytes[nibble / 2] >> (nibble % 2 ? 0 : 4) & 15];
-        nibble += !is_dash(i);
-    }
-}
-
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-int forms_get_uuid(const char *text, size_t size, uint8_t bytes[16])
-{
-    size_t nibble = 0;
-    if (size != FORMS_UUID_SIZE)
-        return 0;
-    for (size_t i = 0; i < size; i++) {
-        int value = hex_value(text[i]);
-        if (is_dash(i) ? text[i] != '-' : value < 0)
-            return 0;
-        if (is_dash(i))
-            continue;
-        bytes[nibble / 2] = (uint8_t)(nibble % 2 ? bytes[nibble / 2] | value : value << 4);
-        nibble++;
-    }
-    return 1;
 }
 
 /* ----------------------------------------------------------------- keys ---- */

@@ -26,6 +26,7 @@
 #include "error.h"
 #include "forms.h"
 #include "pack.h"
+#include "uuid.h"
 
 #define MAP_COMPARED 32 /* keys of a map that are compared each with each */
 #define EXACT_DOUBLE (INT64_C(1) << 53)
@@ -161,7 +162,7 @@ static void match_uuid(struct match *match, const struct place *place,
                        const struct pack_item *item, evlog_uuid *target)
 {
     evlog_uuid uuid;
-    if (!forms_get_uuid(item->bytes, item->size, uuid.bytes))
+    if (!uuid_parse(item->bytes, item->size, uuid.bytes))
         problem_add(&match->problems, place, "expected a UUID, found another string");
     else if (target)
         *target = uuid;

@@ -21,6 +21,7 @@
 #include "forms.h"
 #include "problems.h"
 #include "sized.h"
+#include "uuid.h"
 
 struct packing {
     struct bytes *bytes;
@@ -160,7 +161,7 @@ static void pack_scalar(struct packing *packing, const struct place *place, int 
                         const void *at)
 {
     msgpack_packer *packer = &packing->bytes->packer;
-    char uuid[FORMS_UUID_SIZE];
+    char uuid[UUID_TEXT_SIZE + 1];
     switch (kind) {
     case EVLOG_KIND_BOOL:
         if (*(const unsigned char *)at)
@@ -181,8 +182,8 @@ static void pack_scalar(struct packing *packing, const struct place *place, int 
         pack_time(packing, place, *(const int64_t *)at);
         break;
     default:
-        forms_put_uuid(at, uuid);
-        pack_text(packing, uuid, sizeof uuid);
+        uuid_format(at, uuid);
+        pack_text(packing, uuid, UUID_TEXT_SIZE);
     }
 }
 

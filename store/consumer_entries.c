@@ -1,0 +1,348 @@
+/*
+ * The bytes of a consumer's entries in state.mdb.
+ *
+ *   c name            its place:
+ *                     [sum, slot, paused, created_us, updated_us, checkpoint, chain,
+ *                      replay_last_seq, [done, refused, skipped], [parked, retry, state]]
+ *   f name NUL        [sum, [event types]]: the types it wants; absent: all
+ *   p name NUL seq    [sum, attempts, time_us, last_seq, is_lost, error]: parked; seq of 8 bytes,
+ *                     error bin
+ *   r name NUL seq    the same: parked, and to be retried
+ *   v name NUL key    [sum, value]: its state, value bin
+ *
+ * A value is packed straight into memory of a size known before, and read without allocating: so
+ * a lack of memory is never reported as damage. Nothing here reads or writes a file (consumers.c
+ * does).
+ */
+#include "consumer_entries.h"
+
+#include <inttypes.h>
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "be64.h"
+#include "error.h"
+#include "pack.h"
+#include "record.h"
+#include "shared.h"
+
+#define INTEGER_SIZE_MAX 9
+#define LENGTH_SIZE_MAX 5 /* the head of a string, a bin or an array */
+
+_Static_assert(1 + EVLOG_CONSUMER_NAME_SIZE_MAX + 1 + EVLOG_STATE_KEY_SIZE_MAX <=
+                   ENTRY_KEY_SIZE_MAX,
+               "the longest key fits");
+_Static_assert(ENTRY_HEAD_SIZE + 7 * INTEGER_SIZE_MAX + 2 * (1 + 3 * INTEGER_SIZE_MAX) <=
+                   CONSUMER_ENTRY_SIZE_MAX,
+               "the longest entry `c` fits");
+
+int consumer_name_check(const char *name)
+{
+    size_t size = name ? strlen(name) : 0;
+    if (size == 0 || size > EVLOG_CONSUMER_NAME_SIZE_MAX || !pack_is_utf8(name, size))
+        return error_set(EVLOG_INVALID, "a consumer's name is 1 to %d bytes of UTF-8",
+                         EVLOG_CONSUMER_NAME_SIZE_MAX);
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        if (*c <= ' ' || *c == 0x7f || *c == '*')
+            return error_set(
+                EVLOG_INVALID,
+                "a consumer's name has no blanks, control characters or '*': byte %td is 0x%02x",
+                c - (const unsigned char *)name, *c);
+    return EVLOG_OK;
+}
+
+/* ---------------------------------------------------------------- keys ---- */
+
+struct entry_key consumer_key(enum entry_kind kind, const char *name)
+{
+    struct entry_key key;
+    size_t name_size = strlen(name);
+    key.bytes[0] = (unsigned char)kind;
+    memcpy(key.bytes + 1, name, name_size);
+    key.size = 1 + name_size;
+    if (kind != ENTRY_CONSUMER)
+        key.bytes[key.size++] = '\0';
+    return key;
+}
+
+struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq)
+{
+    struct entry_key key = consumer_key(kind, name);
+    be64_store(key.bytes + key.size, seq);
+    key.size += sizeof seq;
+    return key;
+}
+
+struct entry_key consumer_state_key(const char *name, const void *bytes, size_t size)
+{
+    struct entry_key key = consumer_key(ENTRY_STATE, name);
+    memcpy(key.bytes + key.size, bytes, size);
+    key.size += size;
+    return key;
+}
+
+uint64_t consumer_key_seq(const struct entry *entry)
+{
+    const unsigned char *name_end = memchr(entry->key, '\0', entry->key_size);
+    if (!name_end || name_end + 1 + sizeof(uint64_t) != entry->key + entry->key_size)
+        return 0;
+    return be64_load(name_end + 1);
+}
+
+/* ------------------------------------------------------------- packing ---- */
+
+/* Starts a value at `*at`, which moves: an array of `count`, of which entry_seal sets the first. */
+static void pack_head(msgpack_packer *packer, unsigned char **at, size_t count)
+{
+    msgpack_packer_init(packer, at, pack_append);
+    msgpack_pack_array(packer, count);
+    msgpack_pack_fix_uint64(packer, 0);
+}
+
+size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *entry,
+                     unsigned char *value)
+{
+    msgpack_packer packer;
+    unsigned char *at = value;
+    pack_head(&packer, &at, 10);
+    msgpack_pack_uint32(&packer, entry->slot);
+    msgpack_pack_int(&packer, entry->is_paused);
+    msgpack_pack_int64(&packer, entry->created_us);
+    msgpack_pack_int64(&packer, entry->updated_us);
+    msgpack_pack_uint64(&packer, entry->checkpoint);
+    msgpack_pack_uint64(&packer, entry->chain);
+    msgpack_pack_uint64(&packer, entry->replay_last_seq);
+    msgpack_pack_array(&packer, 3);
+    msgpack_pack_uint64(&packer, entry->done_count);
+    msgpack_pack_uint64(&packer, entry->refused_count);
+    msgpack_pack_uint64(&packer, entry->skipped_count);
+    msgpack_pack_array(&packer, 3);
+    msgpack_pack_uint64(&packer, entry->parked_count);
+    msgpack_pack_uint64(&packer, entry->retry_count);
+    msgpack_pack_uint64(&packer, entry->state_count);
+    entry_seal(key->bytes, key->size, value, (size_t)(at - value));
+    return (size_t)(at - value);
+}
+
+/* A change with room for a value of up to `size_max` bytes; change_seal ends it at `end`. */
+static struct change *change_new(const struct entry_key *key, size_t size_max)
+{
+    struct change *change = malloc(sizeof *change + key->size + size_max);
+    if (!change)
+        return NULL;
+    *change = (struct change){.key_size = key->size};
+    change->key = memcpy(change + 1, key->bytes, key->size);
+    change->value = size_max ? change->key + key->size : NULL;
+    return change;
+}
+
+static struct change *change_seal(struct change *change, const unsigned char *end)
+{
+    change->value_size = (size_t)(end - change->value);
+    entry_seal(change->key, change->key_size, change->value, change->value_size);
+    return change;
+}
+
+struct change *change_filter(const char *name, const char *const *types, size_t type_count)
+{
+    struct entry_key key = consumer_key(ENTRY_FILTER, name);
+    size_t size_max = ENTRY_HEAD_SIZE + LENGTH_SIZE_MAX;
+    for (size_t i = 0; i < type_count; i++)
+        size_max += LENGTH_SIZE_MAX + strlen(types[i]);
+    struct change *change = change_new(&key, size_max);
+    if (!change)
+        return NULL;
+    msgpack_packer packer;
+    unsigned char *at = change->value;
+    pack_head(&packer, &at, 2);
+    msgpack_pack_array(&packer, type_count);
+    for (size_t i = 0; i < type_count; i++)
+        msgpack_pack_str_with_body(&packer, types[i], strlen(types[i]));
+    return change_seal(change, at);
+}
+
+struct change *change_park(const char *name, enum entry_kind kind, const evlog_parked *parked)
+{
+    struct entry_key key = consumer_seq_key(kind, name, parked->seq);
+    size_t size = strnlen(parked->error, EVLOG_PARKED_ERROR_SIZE_MAX);
+    struct change *change =
+        change_new(&key, ENTRY_HEAD_SIZE + 4 * INTEGER_SIZE_MAX + LENGTH_SIZE_MAX + size);
+    if (!change)
+        return NULL;
+    msgpack_packer packer;
+    unsigned char *at = change->value;
+    pack_head(&packer, &at, 6);
+    msgpack_pack_uint32(&packer, parked->attempt_count);
+    msgpack_pack_int64(&packer, parked->time_us);
+    msgpack_pack_uint64(&packer, parked->last_seq);
+    msgpack_pack_int(&packer, parked->is_lost);
+    msgpack_pack_bin_with_body(&packer, parked->error, size);
+    return change_seal(change, at);
+}
+
+struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t seq)
+{
+    struct entry_key key = consumer_seq_key(kind, name, seq);
+    return change_new(&key, 0);
+}
+
+struct change *change_put_state(const struct entry_key *key, const void *value, size_t size)
+{
+    struct change *change = change_new(key, ENTRY_HEAD_SIZE + LENGTH_SIZE_MAX + size);
+    if (!change)
+        return NULL;
+    msgpack_packer packer;
+    unsigned char *at = change->value;
+    pack_head(&packer, &at, 2);
+    msgpack_pack_bin_with_body(&packer, value, size);
+    return change_seal(change, at);
+}
+
+struct change *change_delete_state(const struct entry_key *key)
+{
+    return change_new(key, 0);
+}
+
+void changes_free(struct change *changes)
+{
+    while (changes) {
+        struct change *next = changes->next;
+        free(changes);
+        changes = next;
+    }
+}
+
+/* ------------------------------------------------------------- reading ---- */
+
+/* A value's elements in turn. Once one is not of the kind expected, no more is read. */
+struct fields {
+    const unsigned char *at;
+    bool is_bad;
+};
+
+static struct pack_item field(struct fields *fields)
+{
+    struct pack_item item = {.kind = PACK_NIL};
+    if (!fields->is_bad)
+        pack_next(&fields->at, &item);
+    return item;
+}
+
+static uint64_t field_integer(struct fields *fields)
+{
+    struct pack_item item = field(fields);
+    if (item.kind != PACK_INT && item.kind != PACK_UINT)
+        fields->is_bad = true;
+    return (uint64_t)item.as_int;
+}
+
+static struct pack_item field_of(struct fields *fields, enum pack_kind kind)
+{
+    struct pack_item item = field(fields);
+    if (item.kind != kind)
+        fields->is_bad = true;
+    return item;
+}
+
+static void field_array(struct fields *fields, size_t count)
+{
+    if (field_of(fields, PACK_ARRAY).size != count)
+        fields->is_bad = true;
+}
+
+/* The elements of an array of `count`, after its checksum. */
+static struct fields fields_of(const void *value, size_t count)
+{
+    struct fields fields = {.at = value};
+    field_array(&fields, count);
+    field_integer(&fields);
+    return fields;
+}
+
+int consumer_unpack(const char *name, const void *value, struct consumer_entry *entry)
+{
+    struct fields fields = fields_of(value, 10);
+    struct consumer_entry read = {.slot = 0};
+    uint64_t slot = field_integer(&fields);
+    read.slot = (uint32_t)slot;
+    read.is_paused = field_integer(&fields) != 0;
+    read.created_us = (int64_t)field_integer(&fields);
+    read.updated_us = (int64_t)field_integer(&fields);
+    read.checkpoint = field_integer(&fields);
+    read.chain = field_integer(&fields);
+    read.replay_last_seq = field_integer(&fields);
+    field_array(&fields, 3);
+    read.done_count = field_integer(&fields);
+    read.refused_count = field_integer(&fields);
+    read.skipped_count = field_integer(&fields);
+    field_array(&fields, 3);
+    read.parked_count = field_integer(&fields);
+    read.retry_count = field_integer(&fields);
+    read.state_count = field_integer(&fields);
+    if (fields.is_bad || slot >= SHARED_SLOTS)
+        return error_set(EVLOG_DAMAGED, "state.mdb: consumer %s is not as it was written", name);
+    *entry = read;
+    return EVLOG_OK;
+}
+
+int consumer_unpack_filter(const char *name, const void *value, char ***types, size_t *count)
+{
+    struct fields fields = fields_of(value, 2), again;
+    size_t type_count = field_of(&fields, PACK_ARRAY).size;
+    again = fields;
+    size_t size = (type_count + 1) * sizeof(char *);
+    for (size_t i = 0; !fields.is_bad && i < type_count; i++)
+        size += field_of(&fields, PACK_STR).size + 1;
+    if (fields.is_bad || type_count > EVLOG_PATTERNS_MAX)
+        return error_set(EVLOG_DAMAGED,
+                         "state.mdb: consumer %s: its types are not as they were written", name);
+    char **list = calloc(1, size);
+    if (!list)
+        return error_nomem();
+    char *text = (char *)(list + type_count + 1);
+    for (size_t i = 0; i < type_count; i++) {
+        struct pack_item item = field(&again);
+        list[i] = memcpy(text, item.bytes, item.size);
+        text += item.size + 1;
+    }
+    *types = list;
+    *count = type_count;
+    return EVLOG_OK;
+}
+
+int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_parked *parked,
+                           char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1])
+{
+    uint64_t seq = consumer_key_seq(entry);
+    struct fields fields = {.is_bad = true};
+    if (entry->is_sound && seq)
+        fields = fields_of(entry->value, 6);
+    evlog_parked read = {.seq = seq, .error = error};
+    read.attempt_count = (uint32_t)field_integer(&fields);
+    read.time_us = (int64_t)field_integer(&fields);
+    read.last_seq = field_integer(&fields);
+    read.is_lost = field_integer(&fields) != 0;
+    read.is_retry = entry->key[0] == ENTRY_RETRY;
+    struct pack_item text = field_of(&fields, PACK_BIN);
+    if (fields.is_bad || read.last_seq < seq || text.size > EVLOG_PARKED_ERROR_SIZE_MAX)
+        return error_set(EVLOG_DAMAGED,
+                         "state.mdb: consumer %s: the record of parked event %" PRIu64
+                         " is not as it was written; drop it, or all",
+                         name, seq);
+    memcpy(error, text.bytes, text.size);
+    error[text.size] = '\0';
+    *parked = read;
+    return EVLOG_OK;
+}
+
+int consumer_unpack_state(const void *entry, const void **value, size_t *size)
+{
+    struct fields fields = fields_of(entry, 2);
+    struct pack_item item = field_of(&fields, PACK_BIN);
+    if (fields.is_bad)
+        return error_set(EVLOG_DAMAGED, "state.mdb: a value is not as it was written");
+    *value = item.bytes;
+    *size = item.size;
+    return EVLOG_OK;
+}

@@ -1,0 +1,85 @@
+/* The bytes of a consumer's entries in state.mdb, see consumer_entries.c. */
+#ifndef STORE_CONSUMER_ENTRIES_H
+#define STORE_CONSUMER_ENTRIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "entries.h"
+#include "evlog.h"
+
+/* The entry `c`: a consumer's place. */
+struct consumer_entry {
+    uint32_t slot; /* in the file `shared` */
+    bool is_paused;
+    int64_t created_us, updated_us;
+    uint64_t checkpoint, chain; /* the chain of that event; 0: not known */
+    uint64_t replay_last_seq;
+    uint64_t done_count, refused_count, skipped_count;
+    uint64_t parked_count, retry_count, state_count; /* entries `p` and `r`, `r`, `v` */
+};
+
+/* EVLOG_INVALID: `name` is not a consumer's name. */
+int consumer_name_check(const char *name);
+
+/* ---------------------------------------------------------------- keys ---- */
+
+/* The key of `c` and `f`, and the prefix of the keys of a consumer's `p`, `r` or `v` entries. */
+struct entry_key consumer_key(enum entry_kind kind, const char *name);
+
+/* The keys of `p` or `r`, and of `v`. */
+struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq);
+struct entry_key consumer_state_key(const char *name, const void *key, size_t key_size);
+
+/* The seq at the end of the key of a `p` or `r` entry; 0: the key does not end in one. */
+uint64_t consumer_key_seq(const struct entry *entry);
+
+/* ------------------------------------------------------------- changes ---- */
+
+/* An entry to be written or, with `value` NULL, removed. One block of memory: free() it. */
+struct change {
+    struct change *next;
+    bool is_superseded; /* not to be made: a later one of the list has the same key */
+    size_t key_size, value_size;
+    unsigned char *key, *value;
+
+    /* For whoever keeps the list (replay/state.c); 0 at first. */
+    struct change *older;
+    uint64_t tag, number;
+};
+
+/* Each makes a change. NULL: out of memory. A parked event's error is cut. */
+struct change *change_filter(const char *name, const char *const *types, size_t type_count);
+struct change *change_park(const char *name, enum entry_kind kind, const evlog_parked *parked);
+struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t seq);
+struct change *change_put_state(const struct entry_key *key, const void *value, size_t size);
+struct change *change_delete_state(const struct entry_key *key);
+
+void changes_free(struct change *changes);
+
+/* ------------------------------------------------------ packing, reading ---- */
+
+#define CONSUMER_ENTRY_SIZE_MAX 160
+
+/* Packs `c` into `value`, of CONSUMER_ENTRY_SIZE_MAX bytes, seals it and returns its size. */
+size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *entry,
+                     unsigned char *value);
+
+/*
+ * Each reads the value of an entry that entry_is_sound has passed. EVLOG_DAMAGED, with a sentence:
+ * it does not have the form of its kind.
+ */
+int consumer_unpack(const char *name, const void *value, struct consumer_entry *entry);
+
+/* `*types` and its texts are one block, to be freed. EVLOG_NOMEM. */
+int consumer_unpack_filter(const char *name, const void *value, char ***types, size_t *count);
+
+/* Also takes an entry that is not sound: EVLOG_DAMAGED. `parked->error` points to `error`. */
+int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_parked *parked,
+                           char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1]);
+
+/* The consumer's value in a `v` entry: it points into `entry`. */
+int consumer_unpack_state(const void *entry, const void **value, size_t *size);
+
+#endif
