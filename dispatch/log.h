@@ -28,7 +28,7 @@ struct evlog {
     evlog_signal *first_signal, **end_of_signals;    /* in the order of definition */
     struct connection **connections;                 /* in the order of connection */
     size_t connection_count, connection_max;
-    struct evlog_consumer *consumers; /* open in this process (replay/consumer.c) */
+    struct claim *claims; /* of this process on consumers (replay/claim.c) */
 };
 
 /*

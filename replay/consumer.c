@@ -1,28 +1,51 @@
 /*
- * Opening and closing a consumer.
+ * A consumer's line: what has been handed out, what of it is done, and what the checkpoint passes.
  *
- * A consumer is an entry in state.mdb (store/consumers.c) and, while a process has it, a claim on its
- * slot in the file `shared` (store/shared.c). Claims of one process do not exclude each other,
- * so the log has a list of those open here. An open consumer counts as a call under way: the
- * log is not closed before it.
+ *      passed, written | passed, not written yet | some are out         | not read yet
+ *   -------------------+-------------------------+----------------------+--------------+--> seq
+ *                  checkpoint                  floor                  place          head
  *
- * What is kept of the event at the checkpoint is its chain. When the log has another event
- * there, or none, it is not the log whose events were dealt with (a power cut took them from an
- * EVLOG_FAST log, and new ones have come since): going on would pass over events that nobody
- * has had. So that is refused, and named. Where history ends (replay_last_seq) is kept without
- * a chain: the log is flushed before it is written down, here and by a reset.
+ * An event that is handed out begins a turn. Turns are in the order of being handed out, which is
+ * that of their seqs but for parked events that are retried. All the transitions:
+ *
+ *   turn_begin   the event is OUT; place moves on to it
+ *   turn_end     OUT -> DONE, or UNHEARD when nobody was connected to it; then turns that are not
+ *                out leave the list from its front, and floor moves up to before the first one
+ *                that is out, or to place
+ *   turn_failed  the turn and all after it are taken back: place moves back to before it. With
+ *                attempts left it is the upcoming event, with a due time. Else it is put on record
+ *                as parked, or skipped, and place moves over it
+ *
+ * Acknowledging by hand is several turns out at once, and no other mechanism.
+ *
+ * 1. The checkpoint passes an event only when it, and all that were handed out before it, are done,
+ *    parked, skipped, lost or not asked for. State that an event's receiver puts goes with its
+ *    turn (pending.c): it is written by the commit that passes it. So after any crash the
+ *    state is that of the events up to the checkpoint.
+ * 2. A turn that is taken back takes its changes along, and those of the turns after it, which
+ *    may be built on them.
+ * 3. What is parked is on record at once, perhaps before the checkpoint passes it. Whoever comes to
+ *    such an event passes over it. It is retried when the checkpoint has passed it, and stays on
+ *    record until a commit passes its retry's turn.
+ * 4. A commit that fails loses nothing: its changes stay, in order, and the next one writes them.
+ *
+ * Cost: writing a checkpoint is a commit of state.mdb, so it waits for many events, for a while at
+ * most. It is due just before and after the event in whose receiver an earlier process died, so that
+ * this one is met alone.
  */
 #include "consumer.h"
 
 #include <inttypes.h>
-#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "error.h"
-#include "sized.h"
-#include "start.h"
+
+#define COMMIT_AFTER_US 100000 /* an event passed longer ago is written with the next one */
+#define PASS_COUNT 16384       /* seqs passed over before that is written */
+#define PENDING_SIZE ((size_t)1 << 20)
 
 int consumer_enter(evlog_consumer *consumer)
 {
@@ -36,365 +59,350 @@ void consumer_leave(evlog_consumer *consumer)
     log_leave(consumer->log);
 }
 
-/* -------------------------------------------------------------- options ---- */
-
-static int check_options(const evlog_consumer_options *options)
+void consumer_notify(const evlog_consumer *consumer, evlog_notice_kind kind, uint64_t first,
+                     uint64_t last, const char *text)
 {
-    if (options->replay > EVLOG_REPLAY_REFUSE)
-        return error_set(EVLOG_INVALID, "replay: %d is no EVLOG_REPLAY_...", options->replay);
-    if (options->on_failure > EVLOG_FAILURE_SKIP)
-        return error_set(EVLOG_INVALID, "on_failure: %d is no EVLOG_FAILURE_...",
-                         options->on_failure);
-    int result = pace_check(options->speed, options->per_second);
-    return result ? result : filter_check(options->types, options->type_count);
+    evlog_notice notice = {.kind = kind, .first_seq = first, .last_seq = last, .text = text};
+    if (consumer->options.notice)
+        consumer->options.notice(&notice, consumer->options.notice_ctx);
 }
 
-static evlog_consumer_options with_defaults(const evlog_consumer_options *options)
+/* ----------------------------------------------------------- checkpoint ---- */
+
+uint64_t consumer_floor(const evlog_consumer *consumer)
 {
-    evlog_consumer_options full = *options;
-    full.attempt_max = full.attempt_max ? full.attempt_max : 3;
-    full.backoff_ms = full.backoff_ms ? full.backoff_ms : 100;
-    full.backoff_max_ms = full.backoff_max_ms ? full.backoff_max_ms : 30000;
-    full.commit_every = full.commit_every ? full.commit_every : 4096;
-    full.behind_count = full.behind_count ? full.behind_count : 1024;
-    return full;
+    return consumer->turn_count ? turn_at(consumer, 0)->before : consumer->place;
 }
 
-/* ---------------------------------------------------------------- filter ---- */
-
-/* Changes which types an existing consumer wants. */
-static int write_filter(evlog_consumer *consumer)
+static int advance(struct consumer_entry *entry, void *ctx)
 {
-    const evlog_consumer_options *options = &consumer->options;
-    struct change *filter = change_filter(consumer->name, options->types, options->type_count);
-    if (!filter)
-        return error_nomem();
-    int result = consumers_write(consumer->log->store, consumer->name, NULL, NULL, filter,
-                                 &consumer->position);
-    free(filter);
-    return result;
+    const evlog_consumer *consumer = ctx;
+    entry->checkpoint = consumer_floor(consumer);
+    entry->chain = consumer->turn_count ? turn_at(consumer, 0)->before_chain : consumer->chain;
+    entry->done_count += consumer->done_count;
+    entry->refused_count += consumer->refused_count;
+    entry->skipped_count += consumer->skipped_count;
+    return EVLOG_OK;
 }
 
-static int begin_filter(evlog_consumer *consumer, bool is_new)
+int consumer_commit(evlog_consumer *consumer)
 {
-    size_t count;
-    int result = EVLOG_OK;
-    if (consumer->options.type_count && !is_new)
-        result = write_filter(consumer);
-    if (result == EVLOG_OK)
-        result =
-            consumers_read_types(consumer->log->store, consumer->name, &consumer->types, &count);
-    if (result == EVLOG_OK)
-        result = filter_begin(&consumer->filter, (const char *const *)consumer->types, count);
-    return result;
+    struct change *changes = pending_take(&consumer->pending, consumer->passed_count + 1);
+    consumer->must_commit = false;
+    if (!changes && consumer_floor(consumer) == consumer->entry.checkpoint)
+        return EVLOG_OK;
+    int result = consumers_write(consumer->log->store, consumer->claim.name, advance, consumer,
+                                 changes, &consumer->entry);
+    if (result) {
+        pending_put_back(&consumer->pending, changes);
+        consumer->must_commit = true;
+        return result;
+    }
+    changes_free(changes);
+    consumer->done_count = consumer->refused_count = consumer->skipped_count = 0;
+    consumer->uncommitted_count = 0;
+    consumer->committed_us = clock_monotonic_us();
+    return EVLOG_OK;
 }
 
-/* --------------------------------------------------------------- claiming ---- */
-
-static int is_open_here(const evlog *log, const char *name)
+/* Just before or just after the event in whose receiver an earlier process died. */
+static bool is_beside_death(const evlog_consumer *consumer)
 {
-    for (evlog_consumer *other = log->consumers; other; other = other->next)
-        if (strcmp(other->name, name) == 0)
-            return 1;
-    return 0;
+    return consumer->mark.inside &&
+           (consumer->place + 1 == consumer->mark.seq || consumer->place == consumer->mark.seq);
 }
 
-/* Takes a place in the list, if no other in this process has it. */
-static int enlist(evlog_consumer *consumer)
+int consumer_commit_if_due(evlog_consumer *consumer)
 {
-    evlog *log = consumer->log;
-    int result = EVLOG_OK;
-    pthread_mutex_lock(&log->lock);
-    if (is_open_here(log, consumer->name)) {
-        result = error_set(EVLOG_BUSY, "consumer %s: this process (%d) has it open already",
-                           consumer->name, (int)log->pid);
+    bool is_due = consumer->must_commit || is_beside_death(consumer) ||
+                  consumer->uncommitted_count >= consumer->options.commit_every ||
+                  consumer->pending.size > PENDING_SIZE ||
+                  consumer_floor(consumer) - consumer->entry.checkpoint > PASS_COUNT;
+    if (!is_due && consumer->uncommitted_count > 0)
+        is_due = clock_monotonic_us() - consumer->uncommitted_since_us > COMMIT_AFTER_US;
+    return is_due ? consumer_commit(consumer) : EVLOG_OK;
+}
+
+/* ---------------------------------------------------------------- turns ---- */
+
+uint64_t turn_number_now(const evlog_consumer *consumer)
+{
+    return consumer->passed_count + consumer->turn_count;
+}
+
+static int make_room(evlog_consumer *consumer)
+{
+    size_t first = consumer->turn_first, count = consumer->turn_count;
+    if (count == EVLOG_OUT_MAX)
+        return error_set(
+            EVLOG_LIMIT,
+            "consumer %s: %d events are out, the most there can be: acknowledge some",
+            consumer->claim.name, EVLOG_OUT_MAX);
+    if (first + count < consumer->turn_max)
+        return EVLOG_OK;
+    if (first > count) {
+        memmove(consumer->turns, consumer->turns + first, count * sizeof(struct turn));
     } else {
-        consumer->next = log->consumers;
-        log->consumers = consumer;
-    }
-    pthread_mutex_unlock(&log->lock);
-    return result;
-}
-
-static void delist(evlog_consumer *consumer)
-{
-    evlog *log = consumer->log;
-    pthread_mutex_lock(&log->lock);
-    evlog_consumer **at = &log->consumers;
-    while (*at && *at != consumer)
-        at = &(*at)->next;
-    if (*at)
-        *at = consumer->next;
-    pthread_mutex_unlock(&log->lock);
-}
-
-/* One of this process may have the slot, for a moment: claims do not exclude each other there. */
-static int is_slot_taken_here(const evlog *log, unsigned slot)
-{
-    for (evlog_consumer *other = log->consumers; other; other = other->next)
-        if (other->has_claim && other->slot == slot)
-            return 1;
-    return 0;
-}
-
-static int claim_slot(evlog_consumer *consumer, pid_t *holder)
-{
-    evlog *log = consumer->log;
-    int result = EVLOG_BUSY;
-    *holder = log->pid;
-    pthread_mutex_lock(&log->lock);
-    if (!is_slot_taken_here(log, consumer->position.slot))
-        result = shared_claim(log->store->shared, consumer->position.slot, holder);
-    if (result == EVLOG_OK) {
-        consumer->has_claim = 1;
-        consumer->slot = consumer->position.slot;
-    }
-    pthread_mutex_unlock(&log->lock);
-    return result;
-}
-
-static void release_slot(evlog_consumer *consumer)
-{
-    evlog *log = consumer->log;
-    pthread_mutex_lock(&log->lock);
-    if (consumer->has_claim)
-        shared_release(log->store->shared, consumer->slot);
-    consumer->has_claim = 0;
-    pthread_mutex_unlock(&log->lock);
-}
-
-static int is_held(const evlog_consumer *consumer, pid_t holder)
-{
-    if (holder > 0)
-        return error_set(EVLOG_BUSY, "consumer %s: process %d has it", consumer->name,
-                         (int)holder);
-    return error_set(EVLOG_BUSY, "consumer %s: a process of another container has it",
-                     consumer->name);
-}
-
-/* Claims the slot that its entry names, and still names when it is claimed. */
-static int claim(evlog_consumer *consumer, uint32_t wait_ms)
-{
-    int64_t until_us = pace_now_us() + (int64_t)wait_ms * 1000;
-    struct store *store = consumer->log->store;
-    for (;;) {
-        pid_t holder;
-        int result = consumers_read(store, consumer->name, &consumer->position);
-        if (result)
-            return result;
-        result = claim_slot(consumer, &holder);
-        if (result == EVLOG_OK) {
-            result = consumers_read(store, consumer->name, &consumer->position);
-            if (result == EVLOG_OK && consumer->position.slot == consumer->slot)
-                return EVLOG_OK;
-            release_slot(consumer); /* it was removed meanwhile, and perhaps made again */
-            if (result)
-                return result;
-        } else if (result != EVLOG_BUSY) {
-            return result;
-        } else if (pace_now_us() >= until_us) {
-            return is_held(consumer, holder);
-        } else {
-            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-        }
-    }
-}
-
-int consumer_take(evlog_consumer *consumer, uint32_t wait_ms)
-{
-    int result = enlist(consumer);
-    if (result)
-        return result;
-    result = claim(consumer, wait_ms);
-    if (result)
-        delist(consumer);
-    return result;
-}
-
-void consumer_let_go(evlog_consumer *consumer)
-{
-    release_slot(consumer);
-    delist(consumer);
-}
-
-/* ---------------------------------------------------------------- opening ---- */
-
-uint64_t consumer_chain_at(struct store *store, uint64_t seq)
-{
-    struct reader reader = {.events = NULL};
-    uint64_t chain = 0;
-    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        chain = reader.events[0].record.chain;
-    reader_free(&reader);
-    return chain;
-}
-
-static int create(evlog_consumer *consumer, struct consumer_entry *position, bool *is_new)
-{
-    const evlog_consumer_options *options = &consumer->options;
-    struct change *filter = NULL;
-    if (options->type_count) {
-        filter = change_filter(consumer->name, options->types, options->type_count);
-        if (!filter)
+        size_t max = consumer->turn_max ? 2 * consumer->turn_max : 16;
+        struct turn *turns = malloc(max * sizeof *turns);
+        if (!turns)
             return error_nomem();
+        if (count)
+            memcpy(turns, consumer->turns + first, count * sizeof *turns);
+        free(consumer->turns);
+        consumer->turns = turns;
+        consumer->turn_max = max;
     }
-    int result = consumers_create(consumer->log->store, consumer->name, filter, position, is_new);
-    free(filter);
-    return result;
-}
-
-static int make_new(evlog_consumer *consumer, bool *is_new)
-{
-    const evlog_consumer_options *options = &consumer->options;
-    struct store *store = consumer->log->store;
-    struct consumer_entry position = {.slot = 0};
-    *is_new = false;
-    int result = consumers_read(store, consumer->name, &consumer->position);
-    if (result != EVLOG_NOTFOUND || options->no_create)
-        return result;
-    result = start_find(consumer->log, &START_OF(options), EVLOG_START_FIRST, options->types,
-                        options->type_count, &position.checkpoint, &position.replay_last_seq);
-    if (result == EVLOG_OK)
-        result = evlog_sync(consumer->log); /* what is history to it must not become new */
-    if (result)
-        return result;
-    position.chain = consumer_chain_at(store, position.checkpoint);
-    result = create(consumer, &position, is_new);
-    consumer->position = position;
-    return result;
-}
-
-/* Is the event at the checkpoint the one that was dealt with? */
-static int check_place(const evlog_consumer *consumer)
-{
-    const struct consumer_entry *position = &consumer->position;
-    struct store *store = consumer->log->store;
-    uint64_t first, head, chain = 0, seq = position->checkpoint;
-    int result = store_bounds(store, &first, &head);
-    if (result)
-        return result;
-    if (seq >= first && seq <= head && position->chain)
-        chain = consumer_chain_at(store, seq);
-    if (seq <= head && (chain == 0 || chain == position->chain))
-        return EVLOG_OK;
-    return error_set(EVLOG_CONFLICT,
-                     "consumer %s: it is done with event %" PRIu64
-                     ", which is not in this log as it was (the last is %" PRIu64
-                     "); put it somewhere with evlog consumer reset",
-                     consumer->name, seq, head);
-}
-
-/* With the claim: nobody else moves it any more. */
-static int begin(evlog_consumer *consumer, bool is_new)
-{
-    struct store *store = consumer->log->store;
-    int result = check_place(consumer);
-    if (result == EVLOG_OK)
-        result = begin_filter(consumer, is_new);
-    if (result)
-        return result;
-    const struct consumer_entry *position = &consumer->position;
-    uint64_t tag = (uint64_t)position->created_us;
-    shared_mark_begin(store->shared, position->slot, tag ? tag : 1);
-    consumer->mark = shared_mark_get(store->shared, position->slot);
-    if (consumer->mark.most <= position->checkpoint)
-        consumer->mark = (struct shared_mark){.seq = 0};
-    consumer->place = consumer->out = consumer->acked = position->checkpoint;
-    consumer->chain = position->chain;
-    consumer->tag = consumer->options.ack_by_hand ? 2 * consumer->out + 1 : 0;
-    consumer->committed_us = pace_now_us();
-    consumer->pace.speed = consumer->options.speed;
-    consumer->pace.per_second = consumer->options.per_second;
+    consumer->turn_first = 0;
     return EVLOG_OK;
 }
 
-static int open_consumer(evlog_consumer *consumer)
+/* Moves the place up to `seq`, and the batch behind it. */
+static void move_on(evlog_consumer *consumer, uint64_t seq, uint64_t chain)
 {
-    bool is_new;
-    int result = make_new(consumer, &is_new);
-    if (result == EVLOG_OK)
-        result = consumer_take(consumer, consumer->options.claim_wait_ms);
-    if (result)
-        return result;
-    result = begin(consumer, is_new);
-    if (result)
-        consumer_let_go(consumer);
-    return result;
+    const struct reader *reader = &consumer->reader;
+    consumer->place = seq;
+    consumer->chain = chain;
+    consumer->upcoming.seq = 0;
+    if (consumer->at < reader->count && reader->events[consumer->at].record.seq == seq)
+        consumer->at++;
 }
 
-static void destroy(evlog_consumer *consumer)
+static int begin(evlog_consumer *consumer, struct turn turn)
 {
-    pending_free(&consumer->pending);
-    filter_free(&consumer->filter);
-    free(consumer->types);
-    reader_free(&consumer->reader);
-    free(consumer->value);
-    free(consumer);
-}
-
-static int check(evlog *log, const char *name, const evlog_consumer_options *options,
-                 evlog_consumer **opened)
-{
-    int result = consumer_name_check(name);
-    if (result == EVLOG_OK)
-        result = check_options(options);
-    if (result == EVLOG_OK && !opened)
-        result = error_set(EVLOG_INVALID, "no place for the consumer is given");
-    if (result == EVLOG_OK && log->store->read_only)
-        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
-    return result;
-}
-
-int evlog_consumer_open_sized(evlog *log, const char *name, const evlog_consumer_options *given,
-                              size_t options_size, evlog_consumer **opened)
-{
-    evlog_consumer_options options;
-    int result = sized_in(&options, sizeof options, given, options_size);
-    if (result == EVLOG_OK)
-        result = log_enter(log);
+    int result = make_room(consumer);
     if (result)
         return result;
-    result = check(log, name, &options, opened);
-    evlog_consumer *consumer = result ? NULL : calloc(1, sizeof *consumer);
-    if (!result && !consumer)
-        result = error_nomem();
-    if (result) {
-        log_leave(log);
-        return result;
-    }
-    consumer->log = log;
-    consumer->options = with_defaults(&options);
-    strcpy(consumer->name, name);
-    pending_begin(&consumer->pending);
-    consumer->held = UINT64_MAX;
-    result = open_consumer(consumer);
-    if (result) {
-        destroy(consumer);
-        log_leave(log);
-        return result;
-    }
-    *opened = consumer; /* log_leave is evlog_consumer_close's */
+    turn.before = consumer->place;
+    turn.before_chain = consumer->chain;
+    *turn_at(consumer, consumer->turn_count++) = turn;
     return EVLOG_OK;
 }
 
-int evlog_consumer_close(evlog_consumer *consumer)
+int turn_begin(evlog_consumer *consumer, const struct record *record)
 {
-    if (!consumer)
-        return EVLOG_OK;
-    int result = consumer_enter(consumer);
+    const struct upcoming *upcoming = &consumer->upcoming;
+    int result = begin(consumer, (struct turn){.seq = record->seq,
+                                               .chain = record->chain,
+                                               .attempt = upcoming->attempt,
+                                               .failure_count = upcoming->failure_count});
+    if (result == EVLOG_OK)
+        move_on(consumer, record->seq, record->chain);
+    return result;
+}
+
+static void count_passed(evlog_consumer *consumer)
+{
+    if (consumer->uncommitted_count++ == 0)
+        consumer->uncommitted_since_us = clock_monotonic_us();
+}
+
+int turn_end(evlog_consumer *consumer, size_t i, enum turn_state state)
+{
+    if (turn_at(consumer, i)->state == TURN_OUT)
+        turn_at(consumer, i)->state = state;
+    while (consumer->turn_count && turn_at(consumer, 0)->state != TURN_OUT) {
+        const struct turn *turn = turn_at(consumer, 0);
+        consumer->done_count += turn->state == TURN_DONE;
+        consumer->skipped_count += turn->state == TURN_UNHEARD;
+        consumer->must_commit |= turn->is_retry; /* its file is looked at for the next one */
+        count_passed(consumer);
+        consumer->turn_first++;
+        consumer->turn_count--;
+        consumer->passed_count++;
+    }
+    if (consumer->turn_count == 0)
+        consumer->turn_first = 0;
+    return consumer_commit_if_due(consumer);
+}
+
+int consumer_pass(evlog_consumer *consumer, const struct record *record)
+{
+    move_on(consumer, record->seq, record->chain);
+    return consumer_commit_if_due(consumer);
+}
+
+/* ------------------------------------------------------------- the record ---- */
+
+/* Writes changes at once, apart from the checkpoint, and frees them. NULL: out of memory. */
+static int write_record(evlog_consumer *consumer, struct change *changes[], size_t count)
+{
+    int result = EVLOG_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (!changes[i])
+            result = error_nomem();
+        else if (i + 1 < count)
+            changes[i]->next = changes[i + 1];
+    }
+    if (result == EVLOG_OK)
+        result = consumers_write(consumer->log->store, consumer->claim.name, NULL, NULL,
+                                 changes[0], &consumer->entry);
+    for (size_t i = 0; i < count; i++)
+        free(changes[i]);
+    return result;
+}
+
+static int park(evlog_consumer *consumer, const evlog_parked *parked)
+{
+    struct change *change = change_park(consumer->claim.name, ENTRY_PARKED, parked);
+    return write_record(consumer, &change, 1);
+}
+
+/* The rest of a range that is retried piece by piece, as a change. */
+static struct change *retry_rest(evlog_consumer *consumer, const evlog_parked *parked,
+                                 uint64_t last)
+{
+    evlog_parked rest = *parked;
+    rest.seq = last + 1;
+    rest.is_lost = true;
+    rest.error = "lost, and not retried yet";
+    return change_park(consumer->claim.name, ENTRY_RETRY, &rest);
+}
+
+int consumer_lose(evlog_consumer *consumer, uint64_t last, const char *why)
+{
+    evlog_parked parked = {.seq = consumer->place + 1,
+                           .last_seq = last,
+                           .time_us = clock_wall_us(),
+                           .is_lost = true,
+                           .error = why};
+    int result = park(consumer, &parked);
     if (result)
         return result;
-    evlog *log = consumer->log;
-    if (atomic_load(&consumer->is_polling)) {
-        log_leave(log);
-        return error_set(EVLOG_BUSY, "consumer %s: it is being polled", consumer->name);
-    }
-    result = consumer_commit(consumer);
-    consumer_let_go(consumer);
-    while (atomic_load(&consumer->stopper_count))
-        sched_yield(); /* another thread has woken this one, and is on its way out */
-    destroy(consumer);
-    log_leave(log);
-    log_leave(log);
+    consumer_notify(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);
+    count_passed(consumer);
+    move_on(consumer, last, 0);
+    return consumer_commit_if_due(consumer);
+}
+
+int consumer_pass_retry(evlog_consumer *consumer, const evlog_parked *parked, uint64_t last,
+                        const char *why)
+{
+    evlog_parked part = *parked;
+    struct change *changes[3];
+    size_t count = 0;
+    part.last_seq = last;
+    part.attempt_count++;
+    part.time_us = clock_wall_us();
+    part.error = why;
+    changes[count++] = change_unpark(consumer->claim.name, ENTRY_RETRY, parked->seq);
+    if (why)
+        changes[count++] = change_park(consumer->claim.name, ENTRY_PARKED, &part);
+    if (last < parked->last_seq)
+        changes[count++] = retry_rest(consumer, parked, last);
+    int result = write_record(consumer, changes, count);
+    if (result == EVLOG_OK && why)
+        consumer_notify(consumer, part.is_lost ? EVLOG_NOTICE_LOST : EVLOG_NOTICE_PARKED,
+                        part.seq, last, why);
     return result;
+}
+
+int turn_begin_retry(evlog_consumer *consumer, const evlog_parked *parked)
+{
+    struct change *off = change_unpark(consumer->claim.name, ENTRY_RETRY, parked->seq);
+    struct change *rest = NULL;
+    int result = off ? EVLOG_OK : error_nomem();
+    if (result == EVLOG_OK && parked->seq < parked->last_seq) {
+        rest = retry_rest(consumer, parked, parked->seq);
+        result = rest ? EVLOG_OK : error_nomem();
+    }
+    if (result == EVLOG_OK)
+        result = begin(consumer, (struct turn){.is_retry = true,
+                                               .seq = parked->seq,
+                                               .last_seq = parked->last_seq,
+                                               .attempt = parked->attempt_count + 1});
+    if (result) {
+        free(off);
+        free(rest);
+        return result;
+    }
+    pending_add(&consumer->pending, off, turn_number_now(consumer));
+    if (rest)
+        pending_add(&consumer->pending, rest, turn_number_now(consumer));
+    return EVLOG_OK;
+}
+
+/* -------------------------------------------------------------- failing ---- */
+
+/* Moves the place back to before turn i; the batch follows, if it has the next event. */
+static void take_back(evlog_consumer *consumer, size_t i)
+{
+    const struct turn *turn = turn_at(consumer, i);
+    struct reader *reader = &consumer->reader;
+    pending_cut(&consumer->pending, consumer->passed_count + 1 + i);
+    consumer->turn_count = i;
+    if (consumer->place == turn->before)
+        return;
+    consumer->place = turn->before;
+    consumer->chain = turn->before_chain;
+    consumer->parked_next = 0;
+    consumer->at = 0;
+    while (consumer->at < reader->count &&
+           reader->events[consumer->at].record.seq <= consumer->place)
+        consumer->at++;
+    if (consumer->at == reader->count ||
+        reader->events[consumer->at].record.seq != consumer->place + 1)
+        consumer->at = reader->count = 0;
+}
+
+/* The event of a turn that was taken back comes again. */
+static void expect_again(evlog_consumer *consumer, const struct turn *turn, uint64_t wait_ms)
+{
+    consumer->upcoming =
+        (struct upcoming){.seq = turn->seq,
+                          .attempt = turn->attempt + 1,
+                          .failure_count = turn->failure_count,
+                          .due_us = wait_ms ? clock_monotonic_us() + (int64_t)wait_ms * 1000 : 0};
+}
+
+static uint64_t backoff_ms(const evlog_consumer_options *options, uint32_t failure_count)
+{
+    uint64_t wait_ms = options->backoff_ms;
+    for (uint32_t i = 1; i < failure_count && wait_ms < options->backoff_max_ms; i++)
+        wait_ms *= 2;
+    return wait_ms < options->backoff_max_ms ? wait_ms : options->backoff_max_ms;
+}
+
+/* It has failed for the last time, and was taken back: the place moves over it. */
+static int give_up(evlog_consumer *consumer, const struct turn *turn, const char *why)
+{
+    evlog_parked parked = {.seq = turn->seq,
+                           .last_seq = turn->seq,
+                           .attempt_count = turn->attempt,
+                           .time_us = clock_wall_us(),
+                           .error = why};
+    bool is_skipped = consumer->options.on_failure == EVLOG_FAILURE_SKIP;
+    int result = EVLOG_OK;
+    if (consumer->options.on_failure == EVLOG_FAILURE_STOP)
+        result = error_set(EVLOG_RECEIVER, "consumer %s: event %" PRIu64 " failed: %s",
+                           consumer->claim.name, turn->seq, why);
+    else if (!is_skipped)
+        result = park(consumer, &parked);
+    if (result) { /* once more, when it is asked for */
+        expect_again(consumer, turn, 0);
+        consumer->upcoming.failure_count = consumer->options.attempt_max - 1;
+        return result;
+    }
+    consumer->skipped_count += is_skipped;
+    consumer_notify(consumer, is_skipped ? EVLOG_NOTICE_SKIPPED : EVLOG_NOTICE_PARKED, turn->seq,
+                    turn->seq, why);
+    count_passed(consumer);
+    move_on(consumer, turn->seq, turn->chain);
+    return consumer_commit_if_due(consumer);
+}
+
+int turn_failed(evlog_consumer *consumer, size_t i, const char *why)
+{
+    struct turn turn = *turn_at(consumer, i);
+    turn.failure_count++;
+    take_back(consumer, i);
+    if (turn.is_retry) {
+        evlog_parked parked = {
+            .seq = turn.seq, .last_seq = turn.last_seq, .attempt_count = turn.attempt - 1};
+        return consumer_pass_retry(consumer, &parked, turn.seq, why);
+    }
+    if (turn.failure_count >= consumer->options.attempt_max)
+        return give_up(consumer, &turn, why);
+    expect_again(consumer, &turn, backoff_ms(&consumer->options, turn.failure_count));
+    return consumer_commit_if_due(consumer);
 }

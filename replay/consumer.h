@@ -1,98 +1,149 @@
-/* An open consumer, see consumer.c and poll.c. */
+/* An open consumer and its line, see consumer.c. */
 #ifndef REPLAY_CONSUMER_H
 #define REPLAY_CONSUMER_H
 
 #include <stdatomic.h>
 
-#include "consumers.h"
+#include "claim.h"
 #include "filter.h"
 #include "log.h"
 #include "pace.h"
+#include "pending.h"
 #include "reader.h"
 
-#define CHANGE_BUCKETS 256
+/* An event is out from being handed out until it is done or has failed. */
+enum turn_state {
+    TURN_OUT,
+    TURN_DONE,    /* done, or acknowledged; one that was handed out before it is still out */
+    TURN_UNHEARD, /* the same, but no receiver was connected to it */
+};
 
-/* What is to be written with the next checkpoint that passes it, see state.c. */
-struct pending {
-    struct change *first, **end;            /* in the order in which it was made */
-    uint64_t number;                        /* of the last one ever added */
-    size_t size;                            /* bytes */
-    struct change *buckets[CHANGE_BUCKETS]; /* by key, the newest first */
+/* An event that was handed out and that the checkpoint may not pass yet. */
+struct turn {
+    enum turn_state state;
+    bool is_retry; /* a parked event, handed out again */
+    uint64_t seq;
+    uint64_t before, before_chain; /* the place, and its chain, when it was handed out */
+    uint64_t chain;
+    uint64_t last_seq; /* of a range of lost events, whose first one is retried: its end */
+    uint32_t attempt;
+    uint32_t failure_count; /* in this process */
+};
+
+/* The event that is to be handed out next, while it waits for its pace or its next attempt. */
+struct upcoming {
+    uint64_t seq; /* 0: none */
+    uint32_t attempt, failure_count;
+    int64_t due_us; /* monotonic; 0: at once */
 };
 
 struct evlog_consumer {
     evlog *log;
-    struct evlog_consumer *next; /* open in this process; under the log's lock */
-    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    struct claim claim;
     evlog_consumer_options options; /* with the defaults filled in; its types are not used */
     char **types;                   /* of the filter, owned */
     struct filter filter;
+    struct consumer_entry entry; /* as it was last read or written */
+    struct shared_mark mark;     /* of earlier holders: events up to its most come again */
+
+    /* The line. */
+    uint64_t place, chain; /* the last seq dealt with, and the chain of that event; 0: unknown */
+    struct turn *turns;    /* in the order of being handed out */
+    size_t turn_first, turn_count, turn_max;
+    uint64_t passed_count; /* turns passed so far: so turn i has number passed_count + 1 + i */
+    struct upcoming upcoming;
+    uint64_t parked_next; /* the first parked event after the place; 0: not asked for yet */
+
+    /* Reading. */
+    struct reader reader;       /* the batch that `place` is in */
+    size_t at;                  /* its next event */
+    struct reader retry_reader; /* the parked event that was handed out last */
+    evlog_event event;          /* the last one that was handed out */
+    bool is_inside;             /* its receiver is running, as far as is known */
+    bool is_caught_up;
+    uint64_t no_retry_at, no_retry_count; /* checkpoint and retry_count when none was due */
     struct pace pace;
-    int has_claim; /* on the slot; under the log's lock */
-    unsigned slot;
-    atomic_int is_polling;
+
+    /* What waits for a commit. */
+    struct pending pending;
+    uint64_t done_count, refused_count, skipped_count;
+    uint64_t uncommitted_count; /* turns passed since the last commit */
+    bool must_commit;           /* without waiting for more */
+    int64_t uncommitted_since_us, committed_us, refreshed_us;
+
+    void *value; /* the last one that evlog_state_get read from the file */
+    atomic_bool is_polling;
     _Atomic uint32_t stop;     /* a futex of this process */
     atomic_uint stopper_count; /* calls of evlog_consumer_stop under way */
-
-    struct consumer_entry position; /* as it was last read or written */
-    struct shared_mark mark; /* what earlier processes left: events up to its most come again */
-    struct reader reader;
-    size_t at;           /* the next event of the reader's batch */
-    uint64_t place;      /* the last seq dealt with */
-    uint64_t chain;      /* of that one; 0: not known */
-    uint64_t out, acked; /* by hand: the last handed out, and the last acknowledged */
-    uint64_t owed;       /* by hand: the last retried that is not acknowledged; 0: none */
-    int is_caught_up;
-    uint64_t no_retry_at, no_retry_count; /* the checkpoint and count at which none was due */
-
-    uint64_t seq; /* the event in hand, perhaps between two attempts; 0: none */
-    uint32_t attempt, failure_count;
-    int64_t due_us; /* when it is to be handed out */
-
-    struct pending pending;
-    uint64_t tag;  /* whom changes belong to now, see state.c */
-    uint64_t held; /* changes after this one wait for the receiver's return; UINT64_MAX: none */
-    void *value;   /* the last one that evlog_state_get read from the file */
-    uint64_t done_count, refused_count, skipped_count; /* not written yet */
-    uint64_t uncommitted_count; /* events handed out since the last commit */
-    int must_commit;            /* the last commit failed */
-    int64_t uncommitted_since_us, committed_us, refreshed_us;
 };
 
 /* Between these two is every call but open and close. EVLOG_FORKED, EVLOG_INVALID. */
 int consumer_enter(evlog_consumer *consumer);
 void consumer_leave(evlog_consumer *consumer);
 
-/* Writes the checkpoint and what goes with it, if there is something to write (poll.c). */
+void consumer_notify(const evlog_consumer *consumer, evlog_notice_kind kind, uint64_t first,
+                     uint64_t last, const char *text);
+
+/* ---------------------------------------------------------------- turns ---- */
+
+/* The turn that state and changes belong to now: the last one, or the one passed before it. */
+uint64_t turn_number_now(const evlog_consumer *consumer);
+
+/*
+ * Begins a turn: the upcoming event, `record`, is out; or the first event of `parked`, which is
+ * retried, is: it goes off the record with this turn. EVLOG_LIMIT: EVLOG_OUT_MAX. EVLOG_NOMEM.
+ */
+int turn_begin(evlog_consumer *consumer, const struct record *record);
+int turn_begin_retry(evlog_consumer *consumer, const evlog_parked *parked);
+
+/* Ends turn i, if it is out, as TURN_DONE or TURN_UNHEARD. It is committed when that is due. */
+int turn_end(evlog_consumer *consumer, size_t i, enum turn_state state);
+
+/*
+ * Turn i failed: it and all turns after it are taken back, and it comes again when it is due, or
+ * is given up as on_failure says. EVLOG_RECEIVER: with EVLOG_FAILURE_STOP.
+ */
+int turn_failed(evlog_consumer *consumer, size_t i, const char *why);
+
+/* ------------------------------------------------- events without a turn ---- */
+
+/* The place moves over an event that is not asked for, or is parked. */
+int consumer_pass(evlog_consumer *consumer, const struct record *record);
+
+/* The seqs after the place up to `last` cannot be read: they go on record, and are passed. */
+int consumer_lose(evlog_consumer *consumer, uint64_t last, const char *why);
+
+/*
+ * The seqs of `parked`, which are to be retried, up to `last`: cannot be read, and stay on record;
+ * or, `why` NULL, are not asked for, and go off it.
+ */
+int consumer_pass_retry(evlog_consumer *consumer, const evlog_parked *parked, uint64_t last,
+                        const char *why);
+
+/* Turn i, from 0. */
+static inline struct turn *turn_at(const evlog_consumer *consumer, size_t i)
+{
+    return &consumer->turns[consumer->turn_first + i];
+}
+
+/* ----------------------------------------------------------- checkpoint ---- */
+
+/* Writes the checkpoint and what goes with it, if there is something to write. */
 int consumer_commit(evlog_consumer *consumer);
+int consumer_commit_if_due(evlog_consumer *consumer);
 
-/* The chain of an event, 0 when there is none or it cannot be read. */
-uint64_t consumer_chain_at(struct store *store, uint64_t seq);
+/* The last seq that the checkpoint may pass now. */
+uint64_t consumer_floor(const evlog_consumer *consumer);
 
-/*
- * Takes a consumer, of which log and name are known, for this handle alone: nobody else opens,
- * moves or removes it. Waits for another process for a while. EVLOG_BUSY: named;
- * EVLOG_NOTFOUND: no such consumer. Its position is read.
- */
-int consumer_take(evlog_consumer *consumer, uint32_t wait_ms);
-void consumer_let_go(evlog_consumer *consumer);
-
-/* ------------------------------------------------------------- state.c ---- */
-
-void pending_begin(struct pending *pending);
-void pending_free(struct pending *pending);
-
-/* Appends a change, which pending owns from now on. */
-void pending_add(struct pending *pending, struct change *change);
-
-/* Takes back what was added after the change `number`. */
-void pending_cut(struct pending *pending, uint64_t number);
+/* ---------------------------------------------------------------- next.c ---- */
 
 /*
- * Takes out what goes with `tag` or before, of the changes up to `number`, in its order;
- * pending_back puts it back in front when it could not be written.
+ * The next event: in consumer->event, and as the last of the turns. `*event` NULL: there was none
+ * until `deadline_us`, or it is paused. EVLOG_STOPPED, and the errors of evlog_consumer_next.
  */
-struct change *pending_take(struct pending *pending, uint64_t tag, uint64_t number);
-void pending_back(struct pending *pending, struct change *changes);
+int consumer_next(evlog_consumer *consumer, int64_t deadline_us, const evlog_event **event);
+
+/* The receiver of the last event has returned. */
+void consumer_leave_event(evlog_consumer *consumer);
 
 #endif

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "error.h"
 #include "event.h"
 #include "reader.h"
@@ -96,6 +97,32 @@ int evlog_verify(evlog *log, int (*visit)(const evlog_finding *, uint64_t, void 
     if (result)
         return result;
     result = verify_log(log->store, visit, ctx, checked_count);
+    log_leave(log);
+    return result;
+}
+
+/* --------------------------------------------------------------- waiting ---- */
+
+int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    int64_t now_us = clock_monotonic_us(), until_us = INT64_MAX;
+    uint64_t first, last = 0;
+    if (timeout_ms >= 0 && timeout_ms < (INT64_MAX - now_us) / 1000)
+        until_us = now_us + timeout_ms * 1000;
+    result = store_bounds(log->store, &first, &last);
+    while (result == EVLOG_OK && last <= seq && (now_us = clock_monotonic_us()) < until_us) {
+        uint32_t ticket = shared_ticket(log->store->shared);
+        result = store_bounds(log->store, &first, &last);
+        if (result == EVLOG_OK && last <= seq)
+            shared_wait(log->store->shared, ticket, until_us - now_us);
+        if (result == EVLOG_OK && last <= seq)
+            result = store_bounds(log->store, &first, &last);
+    }
+    if (result == EVLOG_OK)
+        *last_seq = last;
     log_leave(log);
     return result;
 }

@@ -12,14 +12,8 @@
 #include <math.h>
 #include <time.h>
 
+#include "clock.h"
 #include "error.h"
-
-int64_t pace_now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 int pace_check(double speed, double per_second)
 {
@@ -34,7 +28,7 @@ int64_t pace_due_us(struct pace *pace, int64_t log_time_us)
     if (pace->speed == 0 && pace->per_second == 0)
         return 0;
     if (pace->began_us == 0) {
-        pace->began_us = pace_now_us();
+        pace->began_us = clock_monotonic_us();
         pace->began_log_us = log_time_us;
     }
     if (pace->speed > 0) {
@@ -49,7 +43,7 @@ void pace_handed(struct pace *pace)
     if (pace->per_second == 0)
         return;
     double step_us = 1e6 / pace->per_second;
-    int64_t now_us = pace_now_us();
+    int64_t now_us = clock_monotonic_us();
     int64_t from_us = pace->next_us > now_us - 10000 ? pace->next_us : now_us;
     pace->next_us = from_us + (step_us < 1e15 ? (int64_t)step_us : (int64_t)1e15);
 }

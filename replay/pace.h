@@ -17,13 +17,10 @@ struct pace {
 /* EVLOG_INVALID: negative, or no number. */
 int pace_check(double speed, double per_second);
 
-/* When an event of this log time is due, on the clock of pace_now_us; 0: at once. */
+/* When an event of this log time is due, on the monotonic clock; 0: at once. */
 int64_t pace_due_us(struct pace *pace, int64_t log_time_us);
 
 /* It was handed out. */
 void pace_handed(struct pace *pace);
-
-/* The monotonic clock. */
-int64_t pace_now_us(void);
 
 #endif

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "error.h"
 #include "event.h"
 #include "filter.h"
@@ -141,7 +142,7 @@ static int deliver_to_connected(struct replay *replay, const evlog_event *event)
 
 static void sleep_until(int64_t due_us)
 {
-    int64_t wait_us = due_us ? due_us - pace_now_us() : 0;
+    int64_t wait_us = due_us ? due_us - clock_monotonic_us() : 0;
     struct timespec left = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
     while (wait_us > 0 && nanosleep(&left, &left) && errno == EINTR)
         ;

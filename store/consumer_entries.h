@@ -44,9 +44,9 @@ struct change {
     size_t key_size, value_size;
     unsigned char *key, *value;
 
-    /* For whoever keeps the list (replay/state.c); 0 at first. */
+    /* For replay/pending.c, which keeps a list of them. */
     struct change *older;
-    uint64_t tag, number;
+    uint64_t turn;
 };
 
 /* Each makes a change. NULL: out of memory. A parked event's error is cut. */

@@ -83,14 +83,23 @@ int consumers_read_state(struct store *store, const struct entry_key *key, void 
     return result;
 }
 
-int consumers_next_retry(struct store *store, const char *name, evlog_parked *parked)
+/* The first entry of a kind after `after_seq`, to be freed when `*count` is 1. */
+static int next_entry(struct store *store, const char *name, enum entry_kind kind,
+                      uint64_t after_seq, struct entry *entry, size_t *count)
 {
-    struct entry_key prefix = consumer_key(ENTRY_RETRY, name);
+    struct entry_key prefix = consumer_key(kind, name);
+    struct entry_key after = consumer_seq_key(kind, name, after_seq);
+    return entries_read(store->state, prefix.bytes, prefix.size, after.bytes, after.size, entry,
+                        1, count);
+}
+
+int consumers_next_retry(struct store *store, const char *name, uint64_t after_seq,
+                         evlog_parked *parked)
+{
     struct entry entry;
     size_t count;
     char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1];
-    int result =
-        entries_read(store->state, prefix.bytes, prefix.size, NULL, 0, &entry, 1, &count);
+    int result = next_entry(store, name, ENTRY_RETRY, after_seq, &entry, &count);
     if (result)
         return result;
     if (count == 0)
@@ -102,21 +111,22 @@ int consumers_next_retry(struct store *store, const char *name, evlog_parked *pa
     return result;
 }
 
-int consumers_is_parked(struct store *store, const char *name, uint64_t seq, bool *is_parked)
+int consumers_next_parked(struct store *store, const char *name, uint64_t after_seq,
+                          uint64_t *seq)
 {
     static const enum entry_kind kinds[] = {ENTRY_PARKED, ENTRY_RETRY};
-    int result = EVLOG_NOTFOUND;
-    for (int i = 0; i < 2 && result == EVLOG_NOTFOUND; i++) {
-        void *value;
-        size_t size;
-        struct entry_key key = consumer_seq_key(kinds[i], name, seq);
-        result = entry_read(store->state, key.bytes, key.size, &value, &size);
-        if (result == EVLOG_OK)
-            free(value);
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; i < 2; i++) {
+        struct entry entry;
+        size_t count;
+        int result = next_entry(store, name, kinds[i], after_seq, &entry, &count);
+        if (result)
+            return result;
+        if (count && consumer_key_seq(&entry) < first)
+            first = consumer_key_seq(&entry);
+        entries_free(&entry, count);
     }
-    if (result && result != EVLOG_NOTFOUND)
-        return result;
-    *is_parked = result == EVLOG_OK;
+    *seq = first;
     return EVLOG_OK;
 }
 

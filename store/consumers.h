@@ -23,11 +23,16 @@ int consumers_read_types(struct store *store, const char *name, char ***types, s
 int consumers_read_state(struct store *store, const struct entry_key *key, void **block,
                          const void **value, size_t *size);
 
-/* The first parked event that is to be retried, without its error. EVLOG_NOTFOUND: none. */
-int consumers_next_retry(struct store *store, const char *name, evlog_parked *parked);
+/*
+ * The first parked event after `after_seq` that is to be retried, without its error.
+ * EVLOG_NOTFOUND: there is none.
+ */
+int consumers_next_retry(struct store *store, const char *name, uint64_t after_seq,
+                         evlog_parked *parked);
 
-/* Whether an event is on record as parked. */
-int consumers_is_parked(struct store *store, const char *name, uint64_t seq, bool *is_parked);
+/* The seq of the first parked event after `after_seq`, readable or not; UINT64_MAX: none. */
+int consumers_next_parked(struct store *store, const char *name, uint64_t after_seq,
+                          uint64_t *seq);
 
 /*
  * Calls `visit` for each consumer by name, with nothing held, until it returns other than 0, and

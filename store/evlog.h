@@ -72,6 +72,7 @@ extern "C" {
 #define EVLOG_ARENA_SIZE_MAX (256 << 20) /* of one evlog_unpack */
 #define EVLOG_CONSUMERS_MAX 1024         /* in a log */
 #define EVLOG_CONSUMER_NAME_SIZE_MAX 128
+#define EVLOG_OUT_MAX (1 << 20)          /* events handed out to one consumer and not done */
 #define EVLOG_PARKED_MAX 100000          /* events parked for one consumer */
 #define EVLOG_PARKED_ERROR_SIZE_MAX 1024 /* of the sentence kept; longer ones are cut */
 #define EVLOG_DEATHS_MAX 10 /* of a process inside one event's receiver: then it has failed */
@@ -104,7 +105,8 @@ extern "C" {
     X(DAMAGED, -10, "the log is damaged here: run evlog verify")                           \
     X(UNSUPPORTED, -11, "not an evlog log, a newer one, or a file system it cannot be on") \
     X(FORKED, -12, "the log was opened before fork(): open it in this process")            \
-    X(RECEIVER, -13, "a receiver failed; the event is in the log")
+    X(RECEIVER, -13, "a receiver failed; the event is in the log")                         \
+    X(STOPPED, -14, "evlog_consumer_stop was called")
 
 enum {
 #define X(name, code, text) EVLOG_##name = code,
@@ -291,6 +293,7 @@ typedef struct evlog_event {
     size_t data_size;
     bool is_replay;       /* delivered again from the log, not by its send; see consumers */
     bool from_event_bus;  /* it came with its metadata from elsewhere: never relay it back */
+    bool is_retry;        /* from a consumer: it was parked, and is retried */
     uint32_t attempt;     /* from a consumer: 1, and more when it was handed out before; else 0 */
     evlog_signal *signal; /* NULL: this event type is not defined in this process */
     const evlog_schema *schema; /* it was written under; NULL: untyped; as long as the log */
@@ -585,27 +588,28 @@ EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t 
 
 /*
  * A consumer is a named place in the log that outlives the process: its checkpoint is the last
- * seq it is done with. It hears what every process sends, each event in log order, from where it
+ * seq it is done with. It gets what every process sends, each event in log order, from where it
  * began and across restarts and crashes.
  *
- * At least once: an event is done when its receiver has returned 0, or when it was acknowledged
- * by hand. Checkpoints are written for up to commit_every events together, and when there is
- * nothing more to do; what was not written when the process dies comes again, and its `attempt`
- * says so. Exactly once, for state that is kept here: evlog_state_put and the checkpoint are
- * one transaction, so after any crash the state is that of the events up to the checkpoint.
+ * At least once: an event that was not done when its process died comes again, and its `attempt`
+ * says so. Checkpoints are written for many events together: for commit_every, at the latest
+ * 100 ms after an event is done when another one follows, when there is nothing more to do, and by
+ * evlog_consumer_commit and _close. Exactly once, for state that is kept here: what
+ * evlog_state_put changes and the checkpoint are one transaction, so after any crash the state is
+ * that of the events up to the checkpoint.
  *
  * is_replay of an event from a consumer: it was in the log before the consumer was
- * made, or last reset. What came while it was not running is no replay.
+ * made, or last reset. What came while it was not running is not a replay.
  *
  * One process at a time has a consumer. It is used by one thread at a time, and may be
  * stopped by any.
  */
 typedef struct evlog_consumer evlog_consumer;
 
-/* What becomes of an event whose receiver has failed attempt_max times. */
+/* What becomes of an event that has failed attempt_max times. */
 typedef enum evlog_on_failure {
     EVLOG_FAILURE_PARK = 0, /* it is set aside, on record, and the next one comes */
-    EVLOG_FAILURE_STOP = 1, /* EVLOG_RECEIVER; the next poll tries it again */
+    EVLOG_FAILURE_STOP = 1, /* EVLOG_RECEIVER; it comes again when asked for */
     EVLOG_FAILURE_SKIP = 2, /* it counts as done; the notice is all that is left of it */
 } evlog_on_failure;
 
@@ -635,7 +639,7 @@ typedef struct evlog_consumer_options {
     const char *const *types; /* as in a range; kept with the consumer */
     size_t type_count;        /* 0: as it was; every type when it is new */
     evlog_replays replay;
-    bool ack_by_hand; /* events are done by evlog_consumer_ack, not by returning 0 */
+    bool ack_by_hand; /* evlog_consumer_poll: a receiver's 0 does not make an event done */
     evlog_on_failure on_failure;
     uint32_t attempt_max;     /* 0: 3 */
     uint32_t backoff_ms;      /* before the second attempt, doubled for each more; 0: 100 */
@@ -678,21 +682,56 @@ static inline int evlog_consumer_open(evlog *log, const char *name,
 EVLOG_API int evlog_consumer_close(evlog_consumer *consumer);
 
 /*
- * Hands out at most `limit` events (0: as many as there are), and returns when it has, or when
- * there are no more and it has handed out some; else it waits up to `timeout_ms` (negative: for
- * ever) for the first. `receiver` NULL: to the receivers connected in this process to each
- * event's signal, in their order; one that fails fails the event, and an event without any is
- * done. `*count` (or NULL) is set always: the events that were handed out.
+ * The next event: the first parked one that is to be retried, else the next in the log. Waits for
+ * it up to `timeout_ms` (negative: without limit). EVLOG_OK with `*event` NULL: there was none in
+ * that time, or the consumer is paused. The event is out until evlog_consumer_done or _fail ends
+ * it; several may be out at once, up to EVLOG_OUT_MAX. It is valid until the next call of this
+ * function, of evlog_consumer_poll, or of evlog_consumer_close.
  *
- * An event whose receiver fails is tried again after a while, up to attempt_max times, and then
- * as on_failure says. Events that are lost are told by the notice and put on record like parked
- * ones. Parked events that are to be retried (evlog_parked_retry) come before what is new; by
- * hand they stay on record until they are acknowledged.
+ * Events that cannot be read are reported by a notice, put on record like parked ones, and passed.
  *
- * EVLOG_OK also when there was nothing, when it is paused, and when it was stopped.
- * EVLOG_RECEIVER: with EVLOG_FAILURE_STOP. EVLOG_LIMIT: EVLOG_PARKED_MAX. EVLOG_BUSY: inside
- * its own receiver, or no reader slot is free. EVLOG_FULL, EVLOG_IO: the checkpoint could not
- * be written; the next poll tries again.
+ * EVLOG_STOPPED: by evlog_consumer_stop. EVLOG_LIMIT: too many are out, or EVLOG_PARKED_MAX.
+ * EVLOG_BUSY: another thread is in this call, or no reader slot is free. EVLOG_FULL, EVLOG_IO: the
+ * checkpoint could not be written; the next call tries again. EVLOG_RECEIVER: with
+ * EVLOG_FAILURE_STOP, an event in which EVLOG_DEATHS_MAX processes died.
+ */
+EVLOG_API int evlog_consumer_next(evlog_consumer *consumer, int64_t timeout_ms,
+                                  const evlog_event **event);
+
+/*
+ * Acknowledges event `seq`, and all that were handed out before it; a parked event that is retried
+ * alone. Their state and the checkpoint are written when that is due, see above. Acknowledging again
+ * is EVLOG_OK. EVLOG_INVALID: it was not handed out yet. EVLOG_FULL, EVLOG_IO: acknowledged, but the
+ * checkpoint could not be written; the next call tries again. Also inside a receiver of this consumer.
+ */
+EVLOG_API int evlog_consumer_done(evlog_consumer *consumer, uint64_t seq);
+
+/*
+ * Event `seq`, which is out, has failed; `why` (or NULL) is kept with it. It comes again as its next
+ * attempt, after backoff_ms, doubled for each more up to backoff_max_ms; after attempt_max attempts
+ * on_failure says what becomes of it. A parked event that is retried has one attempt.
+ * What was handed out after it is taken back, with its state, and comes again too.
+ *
+ * EVLOG_INVALID: it is not out. EVLOG_RECEIVER: it has failed for the last time,
+ * with EVLOG_FAILURE_STOP. EVLOG_NOMEM, EVLOG_FULL, EVLOG_IO: it comes again.
+ */
+EVLOG_API int evlog_consumer_fail(evlog_consumer *consumer, uint64_t seq, const char *why);
+
+/* Writes the checkpoint now. EVLOG_FULL, EVLOG_IO, EVLOG_LIMIT: the next call tries again. */
+EVLOG_API int evlog_consumer_commit(evlog_consumer *consumer);
+
+/*
+ * A loop over the three: hands out at most `limit` events (0: as many as there are), and returns
+ * when it has, or when none is due any more and it has handed out some; else it waits up to
+ * `timeout_ms` (negative: without limit) for the first. An event is done when `receiver` returns 0
+ * (unless ack_by_hand: then it stays out), and has failed when it returns anything else.
+ * `receiver` NULL: it goes to the receivers connected in this process to its signal, in their order;
+ * one that fails fails the event; an event that none is connected to is skipped, and counted so.
+ * `*count` (or NULL) is set always: the events that were handed out and do not come again.
+ *
+ * EVLOG_OK also when there was nothing, and when it is paused. EVLOG_STOPPED: by
+ * evlog_consumer_stop. EVLOG_RECEIVER: with EVLOG_FAILURE_STOP. EVLOG_BUSY: also inside its own
+ * receiver. Else as evlog_consumer_next. What was done is written before it returns.
  */
 EVLOG_API int evlog_consumer_poll(evlog_consumer *consumer, uint64_t limit, int64_t timeout_ms,
                                   evlog_receiver *receiver, void *ctx, uint64_t *count);
@@ -701,28 +740,20 @@ EVLOG_API int evlog_consumer_poll(evlog_consumer *consumer, uint64_t limit, int6
 EVLOG_API int evlog_consumer_run(evlog_consumer *consumer, evlog_receiver *receiver, void *ctx);
 
 /*
- * Makes the poll or run under way return after the event it is at, or else the next one at
- * once. From any thread, and from a signal handler; not once evlog_consumer_close has begun,
- * which waits for those that are under way.
+ * Makes the call under way return after the event it is at, or else the next one at once, with
+ * EVLOG_STOPPED. From any thread, and from a signal handler; not once evlog_consumer_close has
+ * begun, which waits for those that are under way.
  */
 EVLOG_API void evlog_consumer_stop(evlog_consumer *consumer);
 
 /*
- * Acknowledges all events up to `seq`, and returns when that is written. For consumers with
- * ack_by_hand, also inside the receiver. EVLOG_INVALID: `seq` was not handed out yet.
- * Acknowledging again is EVLOG_OK. A parked event that was retried is acknowledged by its own
- * seq or any greater one; several together by that of the last. Until then it is on record.
- */
-EVLOG_API int evlog_consumer_ack(evlog_consumer *consumer, uint64_t seq);
-
-/*
- * A consumer's state: small values by key, which are its own. What a receiver puts is seen by
- * evlog_state_get at once, and becomes lasting in one transaction with the checkpoint that
- * passes its event; a receiver that fails has put nothing. A value that was got is valid until
- * the next call for this consumer. Keys are bytes, 1 to EVLOG_STATE_KEY_SIZE_MAX. On the
- * consumer's thread.
+ * A consumer's state: small values by key, which are its own. What is put belongs to the event that
+ * was handed out last: it is seen by evlog_state_get at once, becomes lasting in one transaction
+ * with the checkpoint that passes that event, and is dropped when that event fails. A value that was
+ * got is valid until the next call for this consumer. Keys are bytes, 1 to
+ * EVLOG_STATE_KEY_SIZE_MAX. On the consumer's thread.
  *
- * EVLOG_NOTFOUND: no such key (get, delete). EVLOG_LIMIT: the sizes in evlog.h, or, by hand,
+ * EVLOG_NOTFOUND: no such key (get, delete). EVLOG_LIMIT: the sizes in evlog.h, or
  * more than EVLOG_STATE_PENDING_MAX not acknowledged. (EVLOG_STATE_COUNT_MAX is met when it is
  * written.)
  */
@@ -741,7 +772,7 @@ typedef struct evlog_consumer_info {
     uint64_t replay_last_seq; /* up to here events are replays to it */
     int64_t created_us;
     int64_t updated_us;  /* its last commit */
-    uint64_t done_count; /* calls that returned 0; by hand, of events that came again too */
+    uint64_t done_count; /* events done, each as often as the checkpoint passed it */
     uint64_t refused_count, skipped_count;
     uint64_t parked_count; /* on record, those that wait to be retried included */
     uint64_t retry_count;
@@ -754,12 +785,16 @@ typedef struct evlog_consumer_info {
 
 /*
  * Calls `visit` for each consumer, in the order of their names, until it returns other than 0,
- * and returns that, or EVLOG_OK. The info is valid inside the call. With a name: only for that
- * one, or EVLOG_NOTFOUND.
+ * and returns that, or EVLOG_OK. The info is valid inside the call. EVLOG_DAMAGED: one or more
+ * could not be read; all others were visited.
  */
-EVLOG_API int evlog_each_consumer(evlog *log, const char *name,
+EVLOG_API int evlog_each_consumer(evlog *log,
                                   int (*visit)(const evlog_consumer_info *info, void *ctx),
                                   void *ctx);
+
+/* The same for one consumer, to be freed with evlog_consumer_info_free. EVLOG_NOTFOUND. */
+EVLOG_API int evlog_consumer_inspect(evlog *log, const char *name, evlog_consumer_info **info);
+EVLOG_API void evlog_consumer_info_free(evlog_consumer_info *info);
 
 /*
  * Takes a consumer away, with its parked events and its state; one whose entry is damaged, too.
@@ -821,10 +856,11 @@ EVLOG_API int evlog_each_parked(evlog *log, const char *name,
                                 int (*visit)(const evlog_parked *parked, void *ctx), void *ctx);
 
 /*
- * Has a parked event, or with seq 0 all of them, handed out again by the consumer's next poll,
- * in whichever process (by hand: when all that was handed out is acknowledged). One that fails
- * again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: no such consumer or
- * parked event.
+ * Has a parked event, or with seq 0 all of them, handed out again by the process that has the
+ * consumer, within a moment, before new ones, when its checkpoint has passed the event. It is on
+ * record until it is done; one that fails
+ * again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: there is no such consumer, or
+ * the event is not parked, or waits to be retried already.
  */
 EVLOG_API int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 

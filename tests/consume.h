@@ -88,20 +88,11 @@ static inline uint64_t poll_now(evlog_consumer *consumer, struct heard *heard)
     return count;
 }
 
-static inline int copy_info(const evlog_consumer_info *info, void *ctx)
-{
-    *(evlog_consumer_info *)ctx = *info;
-    return 0;
-}
-
 /* What a consumer is now; its name and types are gone. */
 static inline evlog_consumer_info info_of(evlog *log, const char *name)
 {
     evlog_consumer_info info = {.pid = -7};
-    OK(evlog_each_consumer(log, name, copy_info, &info));
-    assert_int_not_equal(info.pid, -7);
-    info.name = NULL;
-    info.types = NULL;
+    OK(inspect_into(log, name, &info));
     return info;
 }
 

@@ -57,11 +57,4 @@ static inline void *map_shared(size_t size)
     return at;
 }
 
-/* A visit of evlog_each_consumer that copies what is told; its texts are gone afterwards. */
-static inline int copy_info(const evlog_consumer_info *info, void *ctx)
-{
-    *(evlog_consumer_info *)ctx = *info;
-    return 0;
-}
-
 #endif

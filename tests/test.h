@@ -75,4 +75,25 @@ static inline const char *in(const void *home, const char *name)
 /* {"n": number} as MessagePack, for a small number. */
 #define SMALL_MAP(number) "\x81\xa1n" number
 
+/* Acknowledges, and has it written. */
+static inline int acknowledge(evlog_consumer *consumer, uint64_t seq)
+{
+    int result = evlog_consumer_done(consumer, seq);
+    return result ? result : evlog_consumer_commit(consumer);
+}
+
+/* evlog_consumer_inspect into a struct of one's own; its texts are gone. */
+static inline int inspect_into(evlog *log, const char *name, evlog_consumer_info *copy)
+{
+    evlog_consumer_info *info;
+    int result = evlog_consumer_inspect(log, name, &info);
+    if (result)
+        return result;
+    *copy = *info;
+    copy->name = NULL;
+    copy->types = NULL;
+    evlog_consumer_info_free(info);
+    return EVLOG_OK;
+}
+
 #endif

@@ -217,9 +217,9 @@ static void a_damaged_consumer_is_named_and_can_be_removed(void **state)
     free(value.at);
     OK(evlog_open(in(*state, "log"), NULL, &log));
     FAILS(EVLOG_DAMAGED, "", evlog_consumer_open(log, "one", NULL, &consumer));
-    FAILS(EVLOG_DAMAGED, "consumer one", evlog_each_consumer(log, NULL, no_visit, NULL));
+    FAILS(EVLOG_DAMAGED, "consumer one", evlog_each_consumer(log, no_visit, NULL));
     OK(evlog_consumer_remove(log, "one"));
-    OK(evlog_each_consumer(log, NULL, no_visit, NULL));
+    OK(evlog_each_consumer(log, no_visit, NULL));
     FAILS(EVLOG_NOTFOUND, "no consumer", evlog_consumer_remove(log, "one"));
     OK(evlog_consumer_open(log, "one", NULL, &consumer));
     OK(evlog_consumer_close(consumer));

@@ -94,7 +94,7 @@ static uint64_t count_keys(evlog_consumer *consumer)
 static evlog_consumer_info info_of(evlog *log)
 {
     evlog_consumer_info info;
-    OK(evlog_each_consumer(log, "c", copy_info, &info));
+    OK(inspect_into(log, "c", &info));
     return info;
 }
 
@@ -187,11 +187,11 @@ static void an_ack_on_a_full_disk_can_be_given_again(void **state)
     OK(evlog_consumer_open(log, "c", &options, &worker.consumer));
     OK(evlog_consumer_poll(worker.consumer, 0, 0, take, &worker, NULL));
     fill_disk(*state);
-    FAILS(EVLOG_FULL, "state.mdb", evlog_consumer_ack(worker.consumer, EVENTS));
+    FAILS(EVLOG_FULL, "state.mdb", acknowledge(worker.consumer, EVENTS));
     assert_int_equal(info_of(log).checkpoint, 0);
     assert_int_equal(count_keys(worker.consumer), EVENTS);
     make_room(*state);
-    OK(evlog_consumer_ack(worker.consumer, EVENTS));
+    OK(acknowledge(worker.consumer, EVENTS));
     assert_int_equal(info_of(log).checkpoint, EVENTS);
     assert_int_equal(info_of(log).state_count, EVENTS);
     OK(evlog_consumer_close(worker.consumer));

@@ -178,7 +178,7 @@ static int is_at_end(const struct member *member, const struct crowd *crowd, con
     evlog_consumer_info info;
     if (!crowd->end)
         return 0;
-    if (evlog_each_consumer(member->log, name, copy_info, &info))
+    if (inspect_into(member->log, name, &info))
         die("asking", 0);
     return info.checkpoint == crowd->end;
 }
@@ -201,7 +201,7 @@ static void consume(const char *path, struct crowd *crowd, size_t number)
     while (!is_at_end(&member, crowd, name)) {
         if (evlog_consumer_poll(member.consumer, kind->limit, 20, take, &member, NULL))
             die("polling", member.last);
-        if (kind->how & BY_HAND && evlog_consumer_ack(member.consumer, member.last))
+        if (kind->how & BY_HAND && acknowledge(member.consumer, member.last))
             die("acknowledging", member.last);
     }
     if (evlog_consumer_close(member.consumer) || evlog_close(member.log))
@@ -260,7 +260,7 @@ static void check_member(evlog *log, const struct kind *kind, const struct list 
     read_wanted(log, kind->type, &wanted);
     assert_int_equal(list->count, wanted.count);
     assert_memory_equal(list->seqs, wanted.seqs, list->count * sizeof *list->seqs);
-    OK(evlog_each_consumer(log, name, copy_info, &info));
+    OK(inspect_into(log, name, &info));
     assert_int_equal(info.lag_count, 0);
     assert_int_equal(info.lag_us, 0);
     assert_int_equal(info.pid, 0);
@@ -532,7 +532,7 @@ static void hold_and_go_on(const char *path, int how)
         hold();
     if (how == WITH_A_SNAPSHOT)
         env_unpin(log->store->events, &pin);
-    if (by_hand && evlog_consumer_ack(consumer, 50))
+    if (by_hand && acknowledge(consumer, 50))
         die("acknowledging", 50);
     if (evlog_consumer_close(consumer) || evlog_close(log))
         die("closing", 0);
@@ -614,7 +614,7 @@ static void try_to_have_it(const char *path, int is_elsewhere)
     int result = evlog_consumer_open(log, "c", NULL, &consumer);
     if (result != EVLOG_BUSY)
         die("not busy", 0);
-    if (!strstr(evlog_errmsg(), is_elsewhere ? "another container" : "process "))
+    if (!strstr(evlog_errmsg(), is_elsewhere ? "another pid namespace" : "process "))
         die("does not say who has it", 0);
     _exit(0);
 }
@@ -742,7 +742,7 @@ static void polls_that_do_not_wait_pass_over_what_is_not_wanted(void **state)
     OK(evlog_consumer_open(log, "other", &options, &consumer));
     while (info.lag_count > 0) {
         OK(evlog_consumer_poll(consumer, 0, 0, hold_at_first, &info, NULL));
-        OK(evlog_each_consumer(log, "other", copy_info, &info));
+        OK(inspect_into(log, "other", &info));
         usleep(10000);
     }
     OK(evlog_consumer_close(consumer));

@@ -224,7 +224,7 @@ rm -f got; try 0 "" consume many lines --ack-lines --exec "$answer"
 is "all answered" "$(wc -l <got) $(checkpoint many lines)" "27 27 "
 # One that dies in the middle has dealt with those it answered.
 "$evlog" consumer reset many lines --to first --yes >/dev/null
-try 1 "the command exited with 5" consume many lines --ack-lines --exec 'for i in 1 2 3; do read -r line; echo; done; exit 5'
+try 1 "the command exited with 5" consume many lines --ack-lines --exec 'for i in 1 2 3; do read -r line; echo; done; sleep 0.3; exit 5'
 is "three" "$(checkpoint many lines)" "3 "
 rm -f got; try 0 "" consume many lines --ack-lines -n 2 --exec "$answer"
 is "they come again" "$(seqs_of got)$(field attempt <got)" "4 5 2 2 "

@@ -320,7 +320,9 @@ static void a_failing_edit_changes_nothing(void **state)
                      EVLOG_LIMIT);
     changes_free(change);
     struct consumer_entry after = read_entry(&fixture);
-    assert_memory_equal(&before, &after, sizeof before);
+    assert_int_equal(before.checkpoint, after.checkpoint);
+    assert_int_equal(before.updated_us, after.updated_us);
+    assert_int_equal(before.parked_count, after.parked_count);
     assert_false(is_there(&fixture, ENTRY_PARKED, 1));
     OK(evlog_close(fixture.log));
 }
@@ -354,7 +356,7 @@ static int read_types(struct fixture *fixture)
 static int next_retry(struct fixture *fixture)
 {
     evlog_parked parked;
-    return consumers_next_retry(fixture->store, NAME, &parked);
+    return consumers_next_retry(fixture->store, NAME, 0, &parked);
 }
 
 static int read_place(struct fixture *fixture)

@@ -6,9 +6,8 @@
  * (feed.c). What is not acknowledged is given again by the next run. A command that stops
  * reading, or ends before its input does, has failed.
  *
- * A parked event that is retried is off the record when the receiver returns, whatever is
- * acknowledged later. So the command is run for that one alone, and has to be done with it by
- * then.
+ * A parked event that is retried is given to a command of its own, which has to be done with it
+ * when it ends: so it is acknowledged alone.
  *
  * With --plugin there is no command: the consumer hands its events to the receivers that are
  * connected, and each is done when they have returned.
@@ -34,7 +33,6 @@ struct consuming {
     evlog_consumer *consumer;
     struct feed feed;
     int is_caught_up;
-    uint64_t newest_seq; /* the checkpoint, or the last given: only a retry is no later */
     uint64_t given_count, acked_count, parked_count;
 };
 
@@ -53,7 +51,7 @@ static void interrupt(int signal_number)
 static int answered(uint64_t seq, void *ctx)
 {
     struct consuming *consuming = ctx;
-    return evlog_consumer_ack(consuming->consumer, seq);
+    return evlog_consumer_done(consuming->consumer, seq);
 }
 
 static int give_in_turn(struct consuming *consuming, uint64_t seq, const char *line, size_t size)
@@ -61,11 +59,7 @@ static int give_in_turn(struct consuming *consuming, uint64_t seq, const char *l
     int code = EVLOG_OK;
     if (!consuming->feed.is_running)
         code = feed_start(&consuming->feed, consuming->options->exec);
-    if (!code)
-        code = feed_event(&consuming->feed, seq, line, size);
-    if (!code)
-        consuming->newest_seq = seq;
-    return code;
+    return code ? code : feed_event(&consuming->feed, seq, line, size);
 }
 
 /* An event that is retried: the command's end says what becomes of it. */
@@ -82,6 +76,8 @@ static int give_alone(struct consuming *consuming, uint64_t seq, const char *lin
         code = ended ? ended : code;
     }
     free(feed);
+    if (!code)
+        code = evlog_consumer_done(consuming->consumer, seq);
     consuming->acked_count += !code;
     return code;
 }
@@ -98,7 +94,7 @@ static int give(const evlog_event *event, void *ctx)
         failed |= fclose(memory) != 0;
     if (failed)
         code = evlog_fail("out of memory");
-    else if (event->seq <= consuming->newest_seq)
+    else if (event->is_retry)
         code = give_alone(consuming, event->seq, line, size);
     else
         code = give_in_turn(consuming, event->seq, line, size);
@@ -130,7 +126,7 @@ static int end_run(struct consuming *consuming, int status)
         return status;
     int code = feed_end(feed);
     if (!code && status < 0 && !feed->is_heard && feed->fed_count) {
-        code = evlog_consumer_ack(consuming->consumer, feed->last_seq);
+        code = evlog_consumer_done(consuming->consumer, feed->last_seq);
         feed->unanswered = code ? feed->fed_count : 0;
     }
     if (code)
@@ -175,17 +171,26 @@ static int give_out(struct consuming *consuming, int64_t timeout_ms, uint64_t *c
 {
     const struct options *options = consuming->options;
     uint64_t limit = options->range.limit ? options->range.limit - consuming->given_count : 0;
+    uint64_t room = EVLOG_OUT_MAX - consuming->feed.fed_count;
+    if (options->exec && (!limit || limit > room))
+        limit = room;
     int code = evlog_consumer_poll(consuming->consumer, limit, timeout_ms,
                                    options->exec ? give : NULL, consuming, count);
     if (!options->exec)
         progress_at(consuming->given_count += *count);
-    return code;
+    return code == EVLOG_STOPPED ? EVLOG_OK : code; /* was_interrupted says so */
 }
 
-static int is_paused(const evlog_consumer_info *info, void *ctx)
+/* 1 when the consumer is paused, or an error. */
+static int is_paused(const struct consuming *consuming)
 {
-    (void)ctx;
-    return info->is_paused;
+    evlog_consumer_info *info;
+    int code = evlog_consumer_inspect(consuming->log, consuming->options->operands[0], &info);
+    if (code)
+        return code;
+    int paused = info->is_paused;
+    evlog_consumer_info_free(info);
+    return paused;
 }
 
 /*
@@ -199,7 +204,7 @@ static int wait_a_moment(struct consuming *consuming, int *status)
     uint64_t count;
     if (feed->is_heard && feed->unanswered)
         return feed_hear(feed, ANSWER_WAIT_MS);
-    int paused = evlog_each_consumer(consuming->log, options->operands[0], is_paused, NULL);
+    int paused = is_paused(consuming);
     if (paused < 0)
         return paused;
     if (paused && !options->follow)
@@ -217,6 +222,10 @@ static int round_of(struct consuming *consuming, int *status)
     const struct feed *feed = &consuming->feed;
     int is_idle = feed->is_heard ? !feed->unanswered : !feed->is_running;
     uint64_t count;
+    if (feed->is_running && !feed->is_heard && feed->fed_count == EVLOG_OUT_MAX) {
+        *status = end_run(consuming, -1); /* as many as can be out; then another run */
+        return EVLOG_OK;
+    }
     int code = give_out(consuming, options->follow && is_idle ? -1 : 0, &count);
     if (code || was_interrupted)
         return code;
@@ -241,12 +250,6 @@ static int consume(struct consuming *consuming)
     return status;
 }
 
-static int note_checkpoint(const evlog_consumer_info *info, void *ctx)
-{
-    *(uint64_t *)ctx = info->checkpoint;
-    return 0;
-}
-
 static int open_consumer(struct consuming *consuming)
 {
     const struct options *options = consuming->options;
@@ -267,13 +270,7 @@ static int open_consumer(struct consuming *consuming)
         wanted.on_failure = EVLOG_FAILURE_STOP;
         wanted.attempt_max = 1;
     }
-    int code = evlog_consumer_open(consuming->log, name, &wanted, &consuming->consumer);
-    if (code)
-        return code;
-    code = evlog_each_consumer(consuming->log, name, note_checkpoint, &consuming->newest_seq);
-    if (code)
-        evlog_consumer_close(consuming->consumer);
-    return code;
+    return evlog_consumer_open(consuming->log, name, &wanted, &consuming->consumer);
 }
 
 static void watch_signals(evlog_consumer *consumer)

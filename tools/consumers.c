@@ -117,6 +117,19 @@ static int show_one(const evlog_consumer_info *info, void *ctx)
     return 0;
 }
 
+/* Calls `visit` for one consumer. */
+static int look_at(evlog *log, const char *name,
+                   int (*visit)(const evlog_consumer_info *, void *), void *ctx)
+{
+    evlog_consumer_info *info;
+    int code = evlog_consumer_inspect(log, name, &info);
+    if (code)
+        return code;
+    code = visit(info, ctx);
+    evlog_consumer_info_free(info);
+    return code;
+}
+
 static int list(struct options *options, const char *name,
                 int (*visit)(const evlog_consumer_info *, void *))
 {
@@ -124,7 +137,8 @@ static int list(struct options *options, const char *name,
     struct listing listing = {.options = options};
     if (open_to_read(options, &log))
         return EXIT_LOG;
-    int code = evlog_each_consumer(log, name, visit, &listing);
+    int code =
+        name ? look_at(log, name, visit, &listing) : evlog_each_consumer(log, visit, &listing);
     int status = EXIT_DONE;
     if (listing.failed)
         status = complain(EXIT_LOG, "out of memory");
@@ -196,7 +210,7 @@ int consumer_rm_run(struct options *options)
     if (open_to_write(options, &log))
         return EXIT_LOG;
     int status = library_status(options->yes ? evlog_consumer_remove(log, name)
-                                             : evlog_each_consumer(log, name, tell_loss, NULL));
+                                             : look_at(log, name, tell_loss, NULL));
     evlog_close(log);
     return status;
 }

@@ -1,0 +1,321 @@
+/*
+ * Consumers from outside: what they are, and moving, pausing and removing them; and their parked
+ * events.
+ *
+ * Reading requires nothing. Moving a consumer and removing it require its claim, so that nobody
+ * is at work with it. Pausing does not, nor does what is done to parked events: the process that
+ * has the consumer notices it soon (next.c).
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "claim.h"
+#include "clock.h"
+#include "error.h"
+#include "log.h"
+#include "open.h"
+#include "reader.h"
+#include "sized.h"
+#include "start.h"
+
+/* ---------------------------------------------------------------- looking ---- */
+
+struct visit {
+    evlog *log;
+    int (*visit)(const evlog_consumer_info *, void *);
+    void *ctx;
+    uint64_t first, head;
+};
+
+static int64_t log_time_of(struct store *store, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    int64_t time_us = 0;
+    if (reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        time_us = reader.events[0].record.log_time_us;
+    reader_free(&reader);
+    return time_us;
+}
+
+static int64_t lag_us(const struct visit *visit, uint64_t checkpoint)
+{
+    uint64_t next = checkpoint + 1 > visit->first ? checkpoint + 1 : visit->first;
+    if (next > visit->head)
+        return 0;
+    int64_t since_us = log_time_of(visit->log->store, next);
+    int64_t lag = clock_wall_us() - since_us;
+    return since_us && lag > 0 ? lag : 0;
+}
+
+static int visit_one(const char *name, const struct consumer_entry *entry,
+                     const char *const *types, size_t type_count, void *ctx)
+{
+    const struct visit *visit = ctx;
+    evlog *log = visit->log;
+    evlog_consumer_info info = {
+        .name = name,
+        .checkpoint = entry->checkpoint,
+        .lag_count = visit->head > entry->checkpoint ? visit->head - entry->checkpoint : 0,
+        .lag_us = lag_us(visit, entry->checkpoint),
+        .replay_last_seq = entry->replay_last_seq,
+        .created_us = entry->created_us,
+        .updated_us = entry->updated_us,
+        .done_count = entry->done_count,
+        .refused_count = entry->refused_count,
+        .skipped_count = entry->skipped_count,
+        .parked_count = entry->parked_count,
+        .retry_count = entry->retry_count,
+        .state_count = entry->state_count,
+        .is_paused = entry->is_paused,
+        .pid =
+            (int32_t)(claim_is_ours(log, name) ? log->pid
+                                               : shared_holder(log->store->shared, entry->slot)),
+        .types = types,
+        .type_count = type_count,
+    };
+    return visit->visit(&info, visit->ctx);
+}
+
+int evlog_each_consumer(evlog *log, int (*visit)(const evlog_consumer_info *, void *), void *ctx)
+{
+    struct visit each = {.log = log, .visit = visit, .ctx = ctx};
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = store_bounds(log->store, &each.first, &each.head);
+    if (result == EVLOG_OK)
+        result = consumers_each(log->store, visit_one, &each);
+    log_leave(log);
+    return result;
+}
+
+/* An info for its caller to keep: the name follows it; the types are a block of their own. */
+static int keep_info(const evlog_consumer_info *info, void *ctx)
+{
+    size_t name_size = strlen(info->name) + 1;
+    evlog_consumer_info *copy = malloc(sizeof *copy + name_size);
+    if (!copy)
+        return error_nomem();
+    *copy = *info;
+    copy->name = memcpy(copy + 1, info->name, name_size);
+    *(evlog_consumer_info **)ctx = copy;
+    return EVLOG_OK;
+}
+
+static int inspect(evlog *log, const char *name, evlog_consumer_info **info)
+{
+    struct visit visit = {.log = log, .visit = keep_info, .ctx = info};
+    struct consumer_entry entry;
+    char **types;
+    size_t type_count;
+    int result = store_bounds(log->store, &visit.first, &visit.head);
+    if (result == EVLOG_OK)
+        result = consumers_read(log->store, name, &entry);
+    if (result == EVLOG_OK)
+        result = consumers_read_types(log->store, name, &types, &type_count);
+    if (result)
+        return result;
+    result = visit_one(name, &entry, (const char *const *)types, type_count, &visit);
+    if (result)
+        free(types);
+    return result;
+}
+
+int evlog_consumer_inspect(evlog *log, const char *name, evlog_consumer_info **info)
+{
+    if (!info)
+        return error_set(EVLOG_INVALID, "no place for the info is given");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = inspect(log, name, info);
+    log_leave(log);
+    return result;
+}
+
+void evlog_consumer_info_free(evlog_consumer_info *info)
+{
+    if (!info)
+        return;
+    free((void *)info->types);
+    free(info);
+}
+
+/* ---------------------------------------------------------------- changing ---- */
+
+int evlog_consumer_remove(evlog *log, const char *name)
+{
+    struct claim claim;
+    struct consumer_entry entry;
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = claim_take(&claim, log, name, 0, &entry);
+    if (result == EVLOG_OK) {
+        result = consumers_remove(log->store, name);
+        if (result == EVLOG_OK)
+            shared_mark_begin(log->store->shared, claim.slot, 0);
+        claim_release(&claim);
+    } else if (result == EVLOG_DAMAGED) {
+        result = consumers_remove(log->store, name); /* nobody can be at work with it */
+    }
+    log_leave(log);
+    return result;
+}
+
+/* Where a reset moves a consumer to. */
+struct move {
+    uint64_t checkpoint, chain, head;
+};
+
+static int move(struct consumer_entry *entry, void *ctx)
+{
+    const struct move *to = ctx;
+    entry->checkpoint = to->checkpoint;
+    entry->chain = to->chain;
+    entry->replay_last_seq = to->head;
+    return EVLOG_OK;
+}
+
+/* How many parked events there are after a seq. */
+struct tally {
+    uint64_t after, count;
+};
+
+static int tally_one(const evlog_parked *parked, void *ctx)
+{
+    struct tally *tally = ctx;
+    tally->count += parked->seq > tally->after;
+    return 0;
+}
+
+static int find_move(evlog *log, const char *name, const evlog_reset_options *options,
+                     struct move *to)
+{
+    size_t type_count;
+    char **types;
+    int result = consumers_read_types(log->store, name, &types, &type_count);
+    if (result)
+        return result;
+    result = start_find(log, &START_OF(options), EVLOG_START_FIRST, (const char *const *)types,
+                        type_count, &to->checkpoint, &to->head);
+    free(types);
+    to->chain = open_chain_at(log->store, to->checkpoint);
+    return result;
+}
+
+static int reset(const struct claim *claim, const struct consumer_entry *entry,
+                 const evlog_reset_options *options, evlog_reset *done)
+{
+    evlog *log = claim->log;
+    struct move to = {.chain = 0};
+    int result = find_move(log, claim->name, options, &to);
+    struct tally tally = {.after = to.checkpoint};
+    if (result == EVLOG_OK)
+        result = consumers_each_parked(log->store, claim->name, tally_one, &tally);
+    if (result)
+        return result;
+    *done = (evlog_reset){.old_checkpoint = entry->checkpoint,
+                          .checkpoint = to.checkpoint,
+                          .state_count = entry->state_count,
+                          .parked_count = tally.count};
+    if (options->dry_run)
+        return EVLOG_OK;
+    result = evlog_sync(log); /* what is history to it must not become new */
+    if (result == EVLOG_OK)
+        result = consumers_reset(log->store, claim->name, move, &to);
+    if (result == EVLOG_OK)
+        shared_mark_begin(log->store->shared, claim->slot, 0);
+    return result;
+}
+
+int evlog_consumer_reset_sized(evlog *log, const char *name, const evlog_reset_options *given,
+                               size_t options_size, evlog_reset *done, size_t reset_size)
+{
+    evlog_reset_options options;
+    evlog_reset made = {.checkpoint = 0};
+    struct claim claim;
+    struct consumer_entry entry;
+    if (!given)
+        return error_set(EVLOG_INVALID, "no start is given");
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
+    if (result)
+        return result;
+    result = claim_take(&claim, log, name, 0, &entry);
+    if (result == EVLOG_OK) {
+        result = reset(&claim, &entry, &options, &made);
+        claim_release(&claim);
+    }
+    if (result == EVLOG_OK)
+        sized_out(done, reset_size, &made, sizeof made);
+    log_leave(log);
+    return result;
+}
+
+static int set_paused(struct consumer_entry *entry, void *ctx)
+{
+    entry->is_paused = *(const bool *)ctx;
+    return EVLOG_OK;
+}
+
+int evlog_consumer_set_paused(evlog *log, const char *name, bool is_paused)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = consumer_name_check(name);
+    if (result == EVLOG_OK && log->store->read_only)
+        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
+    if (result == EVLOG_OK)
+        result = consumers_write(log->store, name, set_paused, &is_paused, NULL, NULL);
+    shared_wake(log->store->shared);
+    log_leave(log);
+    return result;
+}
+
+/* ----------------------------------------------------------- parked events ---- */
+
+int evlog_each_parked(evlog *log, const char *name, int (*visit)(const evlog_parked *, void *),
+                      void *ctx)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = consumers_each_parked(log->store, name, visit, ctx);
+    log_leave(log);
+    return result;
+}
+
+/* Retries or drops; `what` says of which parked events there must be one. */
+static int change_parked(evlog *log, const char *name, uint64_t seq, uint64_t *count,
+                         int (*change)(struct store *, const char *, uint64_t, uint64_t *),
+                         const char *what)
+{
+    uint64_t changed = 0;
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = change(log->store, name, seq, &changed);
+    if (result == EVLOG_OK && seq && !changed)
+        result = error_set(EVLOG_NOTFOUND, "consumer %s: event %" PRIu64 " is not parked%s", name,
+                           seq, what);
+    if (result == EVLOG_OK && count)
+        *count = changed;
+    shared_wake(log->store->shared);
+    log_leave(log);
+    return result;
+}
+
+int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count)
+{
+    return change_parked(log, name, seq, count, consumers_retry_parked,
+                         ", or waits to be retried already");
+}
+
+int evlog_parked_drop(evlog *log, const char *name, uint64_t seq, uint64_t *count)
+{
+    return change_parked(log, name, seq, count, consumers_drop_parked, "");
+}
