@@ -1,5 +1,6 @@
 # evlog. `make demo` and `make check` need nothing but git, make, a C compiler and, where
-# packages are missing, apt. CFLAGS, CPPFLAGS and LDFLAGS are the user's own.
+# packages are missing, apt. CFLAGS, CPPFLAGS and LDFLAGS are the user's own. WERROR=1 makes
+# warnings errors, as .ci/run does; V=1 shows the commands.
 
 prefix      = /usr/local
 exec_prefix = $(prefix)
@@ -26,7 +27,7 @@ LIB_PKGS  = lmdb $(MSGPACK) libxxhash
 PACKAGES  = pkg-config liblmdb-dev libmsgpack-dev libxxhash-dev libjansson-dev libcmocka-dev
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-       -Wwrite-strings -Werror
+       -Wwrite-strings $(if $(WERROR),-Werror)
 STD  = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -MMD -MP
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) 2>/dev/null)
 LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) 2>/dev/null) -pthread
