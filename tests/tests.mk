@@ -12,12 +12,12 @@ TSAN_TESTS   = test_threads test_append test_flusher test_env test_receivers tes
 
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $(filter-out %.so,$^) $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	@mkdir -p $(@D)
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
@@ -37,7 +37,7 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
