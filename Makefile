@@ -1,5 +1,6 @@
 # evlog. `make demo` and `make check` need nothing but git, make, a C compiler and, where
-# packages are missing, apt. CFLAGS, CPPFLAGS and LDFLAGS are the user's own.
+# packages are missing, apt. CFLAGS, CPPFLAGS and LDFLAGS are the user's own. WERROR=1 makes
+# warnings errors, as .ci/run does; V=1 shows the commands.
 
 prefix      = /usr/local
 exec_prefix = $(prefix)
@@ -19,6 +20,8 @@ INSTALL  = install
 ifndef V
 Q = @
 endif
+# $(call say,CC,file): a short line instead of the command; nothing with V=1 or make -s.
+say = $(if $(Q),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-5s %s\n' $1 $2))
 
 PKG_CONFIG ?= pkg-config
 MSGPACK  := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
@@ -26,7 +29,7 @@ LIB_PKGS  = lmdb $(MSGPACK) libxxhash
 PACKAGES  = pkg-config liblmdb-dev libmsgpack-dev libxxhash-dev libjansson-dev libcmocka-dev
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-       -Wwrite-strings -Werror
+       -Wwrite-strings $(if $(WERROR),-Werror)
 STD  = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -MMD -MP
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) 2>/dev/null)
 LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) 2>/dev/null) -pthread
@@ -75,7 +78,7 @@ deps:
 define objects
 $(1)/%.o: %.c Makefile | $$(PUBLIC:%=$$(B)/include/%)
 	@mkdir -p $$(@D)
-	$$(if $$(Q),@echo '  CC    $$@')
+	$$(call say,CC,$$@)
 	$$(Q)$$(CC) $$(STD) $$(WARN) $$(INC_$$(subst /,_,$$(patsubst %/,%,$$(dir $$*)))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
 endef
 $(eval $(call objects,$(B)/obj,))
@@ -87,11 +90,11 @@ $(B)/include/%.h: store/%.h
 	$(Q)cp $< $@
 
 $(B)/libevlog.a: $(LIB_OBJ)
-	$(if $(Q),@echo '  AR    $@')
+	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/libevlog.so.$(VERSION): $(LIB_OBJ) store/libevlog.map
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libevlog.so.$(ABI) -Wl,--version-script=store/libevlog.map \
 	  -Wl,--no-undefined $(LDFLAGS) $(LIB_OBJ) $(LIB_LIBS) -o $@
 
@@ -100,7 +103,7 @@ $(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
 	$(Q)ln -sf libevlog.so.$(VERSION) $@
 
 $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 # A plugin calls into the program that loads it, so that has all of the library, and shows it.
@@ -108,11 +111,11 @@ WHOLE_LIB = -Wl,--whole-archive $(B)/libevlog.a -Wl,--no-whole-archive -rdynamic
 
 $(B)/plugins/%.so: $(B)/obj/tools/plugin_%.o
 	@mkdir -p $(@D)
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) $^ -o $@
 
 $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $< $(WHOLE_LIB) $(LIB_LIBS) -o $@
 
 demo: deps
@@ -165,7 +168,15 @@ uninstall:
 
 # --------------------------------------------------------------- style ----
 
-format:
-	clang-format -i $(SOURCES)
+# The version of Debian 12 decides; others format otherwise.
+CLANG_FORMAT := $(shell command -v clang-format-14 || echo clang-format)
 
-.PHONY: all deps deps-present demo clean install uninstall format
+format:
+	@$(CLANG_FORMAT) --version | grep -q 'version 14\.' || { echo "make format requires clang-format 14" >&2; exit 1; }
+	$(Q)$(CLANG_FORMAT) -i $(SOURCES)
+
+# Writes the linker's list of exported symbols from the public headers.
+symbols:
+	$(Q)sh tests/symbols.sh map store/libevlog.map
+
+.PHONY: all deps deps-present demo clean install uninstall format symbols

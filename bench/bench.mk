@@ -3,15 +3,15 @@
 BENCH_ROUNDS = 7
 
 $(B)/bench: $(B)/obj/bench/bench.o $(B)/libevlog.a
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 $(B)/bench-consumers: $(B)/obj/bench/consumers.o $(B)/libevlog.a
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 $(B)/bench-typed: $(B)/obj/bench/typed.o $(B)/libevlog.a
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 bench: deps

@@ -9,6 +9,7 @@
 #define CHILD_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
@@ -60,15 +61,33 @@ static inline int child_wait(pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Runs it to its end; the test fails, or is left out loudly, as it says. */
+/*
+ * The verdict on a child's exit status: skips the test if the machine did not let the child do
+ * it. Skipping leaves the test at once, so the caller frees what it holds first.
+ */
+static inline void child_succeeded(int status)
+{
+    if (status == CHILD_CANNOT)
+        SKIP("this process does not have the rights it requires");
+    assert_int_equal(status, 0);
+}
+
+/* Runs it to its end, and judges its exit status as above. */
 static inline void in_child(void (*run)(void *ctx), void *ctx)
 {
-    int status = child_wait(child_start(run, ctx));
-    if (status == CHILD_CANNOT) {
-        fprintf(stderr, "NOT TESTED HERE: it wants rights that this process has not\n");
-        skip();
-    }
-    assert_int_equal(status, 0);
+    child_succeeded(child_wait(child_start(run, ctx)));
+}
+
+/* Whether this process may read and write files whatever their modes, as root usually may. */
+static inline bool overrides_modes(const void *home)
+{
+    const char *path = in(home, "of-no-mode");
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0);
+    assert_true(fd >= 0);
+    close(fd);
+    bool overrides = access(path, R_OK | W_OK) == 0;
+    unlink(path);
+    return overrides;
 }
 
 /* In a child: from here on with no rights of root. */

@@ -38,6 +38,14 @@
             fail_msg("%s: says \"%s\", nothing of \"%s\"", #call, evlog_errmsg(), words); \
     } while (0)
 
+/* Ends the test as skipped. tests/run.sh reports it with the reason. */
+#define SKIP(why)                      \
+    do {                               \
+        printf("SKIPPING: %s\n", why); \
+        fflush(stdout);                \
+        skip();                        \
+    } while (0)
+
 /* A setup and teardown: `*state` is the path of a new directory, removed afterwards. */
 static inline int make_home(void **state)
 {

@@ -13,7 +13,7 @@
 #define SIZE "6m"
 #define EVENTS 400
 
-static int is_root; /* and has a file system of its own */
+static int owns_mounts; /* so that a small file system can be the disk that is full */
 
 /* ------------------------------------------------------------ a small disk ---- */
 
@@ -21,12 +21,12 @@ static int make_disk(void **state)
 {
     if (make_home(state))
         return -1;
-    return is_root ? mount("none", *state, "tmpfs", 0, "size=" SIZE) : 0;
+    return owns_mounts ? mount("none", *state, "tmpfs", 0, "size=" SIZE) : 0;
 }
 
 static int remove_disk(void **state)
 {
-    if (is_root && umount2(*state, MNT_DETACH))
+    if (owns_mounts && umount2(*state, MNT_DETACH))
         return -1;
     return remove_home(state);
 }
@@ -119,8 +119,8 @@ static void a_full_disk_stops_a_consumer_and_loses_nothing(void **state)
     struct worker worker = {.is_failing = 1};
     evlog_consumer_options options = {.commit_every = 7, .attempt_max = 1};
     uint64_t count;
-    if (!is_root)
-        skip();
+    if (!owns_mounts)
+        SKIP("a full disk: mounting a small one requires the rights of root");
     evlog *log = open_log(*state);
     OK(evlog_consumer_open(log, "c", &options, &worker.consumer));
     OK(evlog_consumer_poll(worker.consumer, 7, 0, take, &worker, NULL));
@@ -155,8 +155,8 @@ static void what_a_full_disk_kept_out_comes_again(void **state)
 {
     struct worker worker = {.is_failing = 0};
     evlog_consumer_options options = {.commit_every = 7};
-    if (!is_root)
-        skip();
+    if (!owns_mounts)
+        SKIP("a full disk: mounting a small one requires the rights of root");
     evlog *log = open_log(*state);
     OK(evlog_consumer_open(log, "c", &options, &worker.consumer));
     fill_disk(*state);
@@ -181,8 +181,8 @@ static void an_ack_on_a_full_disk_can_be_given_again(void **state)
 {
     struct worker worker = {.is_failing = 0};
     evlog_consumer_options options = {.ack_by_hand = 1};
-    if (!is_root)
-        skip();
+    if (!owns_mounts)
+        SKIP("a full disk: mounting a small one requires the rights of root");
     evlog *log = open_log(*state);
     OK(evlog_consumer_open(log, "c", &options, &worker.consumer));
     OK(evlog_consumer_poll(worker.consumer, 0, 0, take, &worker, NULL));
@@ -208,9 +208,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_ack_on_a_full_disk_can_be_given_again, make_disk,
                                         remove_disk),
     };
-    is_root =
+    owns_mounts =
         unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-    if (!is_root)
-        puts("NOT TRIED: the full disk, which takes root to make");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

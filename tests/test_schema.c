@@ -44,66 +44,64 @@ static void takes_schemas(void **state)
     }
 }
 
+static const struct {
+    const char *text, *words;
+} refused[] = {
+    {"", "byte 0: a value is expected"},
+    {"{", "byte 1: a key is expected"},
+    {"{} x", "byte 3: something follows"},
+    {"{\"a\":01}", "a value is expected"},
+    {"{\"a\":tru}", "a value is expected"},
+    {"{\"a\":1.}", "no digit after the point"},
+    {"{\"a\":\"\\x\"}", "no such escape"},
+    {"{\"a\":\"\\ud83d\"}", "surrogate"},
+    {"{\"a\":\"\\udc00\"}", "\\u escape"},
+    {"{\"a\":\"\n\"}", "control character"},
+    {"{\"a\":\"", "no end"},
+    {"\"\xff\"", "UTF-8"},
+    {"{\"a\":[1,]}", "a value is expected"},
+    {"[]", "must be a record"},
+    {"\"string\"", "must be a record"},
+    {"{\"type\":\"record\"}", "a record: has no name"},
+    {"{\"type\":\"record\",\"name\":\"R\"}", "array of fields"},
+    {"{\"type\":\"record\",\"name\":\"1R\",\"fields\":[]}", "1R: is not a name"},
+    {"{\"type\":\"record\",\"name\":\"R\",\"fields\":[1]}", "a field: has no name or no type"},
+    {RECORD(FIELD("a-b", "\"long\"")), "a-b: is not a name"},
+    {RECORD(FIELD("a", "\"long\"") "," FIELD("a", "\"long\"")), "a: two fields"},
+    {RECORD(FIELD("a", "\"null\"")), "null: is not a type that evlog takes"},
+    {RECORD(FIELD("a", "\"R\"")), "R: no such type (a record cannot hold itself)"},
+    {RECORD(FIELD("a", "[\"null\",\"R\"]")), "cannot hold itself"},
+    {RECORD(FIELD("a", "\"Other\"")), "Other: no such type"},
+    {RECORD(FIELD("a", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}")),
+     "enum: is not a type"},
+    {RECORD(FIELD("a", "{\"type\":\"fixed\",\"name\":\"E\",\"size\":4}")),
+     "fixed: is not a type"},
+    {RECORD(FIELD("a", "[\"string\",\"long\"]")), "a union"},
+    {RECORD(FIELD("a", "[\"null\"]")), "a union"},
+    {RECORD(FIELD("a", "[\"null\",\"null\"]")), "a union"},
+    {RECORD(FIELD("a", "[\"null\",\"string\",\"long\"]")), "a union"},
+    {RECORD(FIELD("a", "[\"null\",[\"null\",\"long\"]]")), "directly in another"},
+    {RECORD(FIELD("a", "{\"type\":\"array\"}")), "an array: does not say of what"},
+    {RECORD(FIELD("a", "{\"type\":\"map\"}")), "a map: does not say of what"},
+    {RECORD(FIELD("a", "1")), "a type: is a name"},
+    {RECORD(FIELD("a", "{\"name\":\"R\",\"type\":\"record\",\"fields\":[]}")), "R: two records"},
+    {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":\"x\"}"),
+     "R.a: its default is not a value"},
+    {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":null}"), "R.a: its default"},
+    {RECORD("{\"name\":\"a\",\"type\":[\"null\",\"long\"],\"default\":1}"), "R.a: its default"},
+    {RECORD("{\"name\":\"a\",\"type\":[\"long\",\"null\"],\"default\":null}"),
+     "R.a: its default"},
+    {RECORD("{\"name\":\"a\",\"type\":\"int\",\"default\":2147483648}"), "R.a: its default"},
+    {RECORD("{\"name\":\"a\",\"type\":\"bytes\",\"default\":\"\\u00ff\"}"), "bytes"},
+};
+
 /* All else is refused, and the sentence says what stands against it. */
 static void refuses_schemas(void **state)
 {
-    static const struct {
-        const char *text, *words;
-    } table[] = {
-        {"", "byte 0: a value is expected"},
-        {"{", "byte 1: a key is expected"},
-        {"{} x", "byte 3: something follows"},
-        {"{\"a\":01}", "a value is expected"},
-        {"{\"a\":tru}", "a value is expected"},
-        {"{\"a\":1.}", "no digit after the point"},
-        {"{\"a\":\"\\x\"}", "no such escape"},
-        {"{\"a\":\"\\ud83d\"}", "surrogate"},
-        {"{\"a\":\"\\udc00\"}", "\\u escape"},
-        {"{\"a\":\"\n\"}", "control character"},
-        {"{\"a\":\"", "no end"},
-        {"\"\xff\"", "UTF-8"},
-        {"{\"a\":[1,]}", "a value is expected"},
-        {"[]", "must be a record"},
-        {"\"string\"", "must be a record"},
-        {"{\"type\":\"record\"}", "a record: has no name"},
-        {"{\"type\":\"record\",\"name\":\"R\"}", "array of fields"},
-        {"{\"type\":\"record\",\"name\":\"1R\",\"fields\":[]}", "1R: is not a name"},
-        {"{\"type\":\"record\",\"name\":\"R\",\"fields\":[1]}",
-         "a field: has no name or no type"},
-        {RECORD(FIELD("a-b", "\"long\"")), "a-b: is not a name"},
-        {RECORD(FIELD("a", "\"long\"") "," FIELD("a", "\"long\"")), "a: two fields"},
-        {RECORD(FIELD("a", "\"null\"")), "null: is not a type that evlog takes"},
-        {RECORD(FIELD("a", "\"R\"")), "R: no such type (a record cannot hold itself)"},
-        {RECORD(FIELD("a", "[\"null\",\"R\"]")), "cannot hold itself"},
-        {RECORD(FIELD("a", "\"Other\"")), "Other: no such type"},
-        {RECORD(FIELD("a", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}")),
-         "enum: is not a type"},
-        {RECORD(FIELD("a", "{\"type\":\"fixed\",\"name\":\"E\",\"size\":4}")),
-         "fixed: is not a type"},
-        {RECORD(FIELD("a", "[\"string\",\"long\"]")), "a union"},
-        {RECORD(FIELD("a", "[\"null\"]")), "a union"},
-        {RECORD(FIELD("a", "[\"null\",\"null\"]")), "a union"},
-        {RECORD(FIELD("a", "[\"null\",\"string\",\"long\"]")), "a union"},
-        {RECORD(FIELD("a", "[\"null\",[\"null\",\"long\"]]")), "directly in another"},
-        {RECORD(FIELD("a", "{\"type\":\"array\"}")), "an array: does not say of what"},
-        {RECORD(FIELD("a", "{\"type\":\"map\"}")), "a map: does not say of what"},
-        {RECORD(FIELD("a", "1")), "a type: is a name"},
-        {RECORD(FIELD("a", "{\"name\":\"R\",\"type\":\"record\",\"fields\":[]}")),
-         "R: two records"},
-        {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":\"x\"}"),
-         "R.a: its default is not a value"},
-        {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":null}"), "R.a: its default"},
-        {RECORD("{\"name\":\"a\",\"type\":[\"null\",\"long\"],\"default\":1}"),
-         "R.a: its default"},
-        {RECORD("{\"name\":\"a\",\"type\":[\"long\",\"null\"],\"default\":null}"),
-         "R.a: its default"},
-        {RECORD("{\"name\":\"a\",\"type\":\"int\",\"default\":2147483648}"), "R.a: its default"},
-        {RECORD("{\"name\":\"a\",\"type\":\"bytes\",\"default\":\"\\u00ff\"}"), "bytes"},
-    };
     evlog_schema *schema = NULL;
     (void)state;
-    for (size_t i = 0; i < COUNT(table); i++)
-        FAILS(EVLOG_INVALID, table[i].words, evlog_schema_parse(table[i].text, &schema));
+    for (size_t i = 0; i < COUNT(refused); i++)
+        FAILS(EVLOG_INVALID, refused[i].words, evlog_schema_parse(refused[i].text, &schema));
     FAILS(EVLOG_INVALID, "no text", evlog_schema_parse(NULL, &schema));
     FAILS(EVLOG_INVALID, "no place", evlog_schema_parse("{}", NULL));
     assert_null(schema);
@@ -182,76 +180,77 @@ static void hostile_text_does_no_harm(void **state)
         "b",                                 \
         "[\"null\",\"string\"]") ",{\"name\":\"c\",\"type\":[\"null\",\"boolean\"],\"default\":null}")
 
+static const struct {
+    const char *data;
+    size_t size;
+    const char *words; /* NULL: it is right */
+} problems[] = {
+#define DATA(bytes) bytes, sizeof bytes - 1
+    {DATA("\x82\xa1"
+          "a\x00\xa1"
+          "b\xa0"),
+     NULL},
+    {DATA("\x83\xa1"
+          "c\xc2\xa1"
+          "b\xc0\xa1"
+          "a\xd3\x80\x00\x00\x00\x00\x00\x00\x00"),
+     NULL},
+    {DATA("\x80"), "a: missing; b: missing"},
+    {DATA("\x82\xa1"
+          "a\xc3\xa1"
+          "b\x01"),
+     "a: expected integer, found boolean; b: expected string, found integer"},
+    {DATA("\x82\xa1"
+          "a\xcf\x80\x00\x00\x00\x00\x00\x00\x00\xa1"
+          "b\xc0"),
+     "a: the integer is above 2^63 - 1"},
+    {DATA("\x82\xa1"
+          "a\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00\xa1"
+          "b\xc0"),
+     "a: expected integer, found number"},
+    {DATA("\x83\xa1"
+          "a\x01\xa1"
+          "b\xc0\xa1"
+          "d\xc0"),
+     "d: no such field"},
+    {DATA("\x83\xa1"
+          "a\x01\xa1"
+          "a\x02\xa1"
+          "b\xc0"),
+     "a: given twice"},
+    {DATA("\x83\xa1"
+          "a\x01\xa1"
+          "b\xc0\x05\x93\x01\x02\x03"),
+     "data: a key is not a string but integer"},
+    {DATA("\x82\xa1"
+          "a\x93\x01\x02\x03\xa1"
+          "b\x81\x01\x02"),
+     "a: expected integer, found list; b: expected string, found map"},
+    {DATA("\x82\xa1"
+          "a\xc0\xa1"
+          "b\xc4\x01z"),
+     "a: expected integer, found null; b: expected string, found binary"},
+    {DATA("\x82\xa1"
+          "a\xd4\x01\x02\xa1"
+          "b\xc0"),
+     "a: expected integer, found extension"},
+    {DATA("\x82\xa1"
+          "a"),
+     "ends in the middle"},
+    {DATA("\x90"), "must be a MessagePack map"},
+};
+
 /* Each field that is missing, unknown, twice there or of another kind is named, all together. */
 static void names_each_problem(void **state)
 {
-    static const struct {
-        const char *data;
-        size_t size;
-        const char *words; /* NULL: it is right */
-    } table[] = {
-#define DATA(bytes) bytes, sizeof bytes - 1
-        {DATA("\x82\xa1"
-              "a\x00\xa1"
-              "b\xa0"),
-         NULL},
-        {DATA("\x83\xa1"
-              "c\xc2\xa1"
-              "b\xc0\xa1"
-              "a\xd3\x80\x00\x00\x00\x00\x00\x00\x00"),
-         NULL},
-        {DATA("\x80"), "a: missing; b: missing"},
-        {DATA("\x82\xa1"
-              "a\xc3\xa1"
-              "b\x01"),
-         "a: expected integer, found boolean; b: expected string, found integer"},
-        {DATA("\x82\xa1"
-              "a\xcf\x80\x00\x00\x00\x00\x00\x00\x00\xa1"
-              "b\xc0"),
-         "a: the integer is above 2^63 - 1"},
-        {DATA("\x82\xa1"
-              "a\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00\xa1"
-              "b\xc0"),
-         "a: expected integer, found number"},
-        {DATA("\x83\xa1"
-              "a\x01\xa1"
-              "b\xc0\xa1"
-              "d\xc0"),
-         "d: no such field"},
-        {DATA("\x83\xa1"
-              "a\x01\xa1"
-              "a\x02\xa1"
-              "b\xc0"),
-         "a: given twice"},
-        {DATA("\x83\xa1"
-              "a\x01\xa1"
-              "b\xc0\x05\x93\x01\x02\x03"),
-         "data: a key is not a string but integer"},
-        {DATA("\x82\xa1"
-              "a\x93\x01\x02\x03\xa1"
-              "b\x81\x01\x02"),
-         "a: expected integer, found list; b: expected string, found map"},
-        {DATA("\x82\xa1"
-              "a\xc0\xa1"
-              "b\xc4\x01z"),
-         "a: expected integer, found null; b: expected string, found binary"},
-        {DATA("\x82\xa1"
-              "a\xd4\x01\x02\xa1"
-              "b\xc0"),
-         "a: expected integer, found extension"},
-        {DATA("\x82\xa1"
-              "a"),
-         "ends in the middle"},
-        {DATA("\x90"), "must be a MessagePack map"},
-    };
     evlog_schema *schema = parsed(ABC);
     (void)state;
-    for (size_t i = 0; i < COUNT(table); i++)
-        if (table[i].words)
-            FAILS(EVLOG_INVALID, table[i].words,
-                  evlog_schema_check(schema, table[i].data, table[i].size));
+    for (size_t i = 0; i < COUNT(problems); i++)
+        if (problems[i].words)
+            FAILS(EVLOG_INVALID, problems[i].words,
+                  evlog_schema_check(schema, problems[i].data, problems[i].size));
         else
-            OK(evlog_schema_check(schema, table[i].data, table[i].size));
+            OK(evlog_schema_check(schema, problems[i].data, problems[i].size));
     evlog_schema_free(schema);
 }
 

@@ -389,8 +389,9 @@ static void a_claim_holds_over_pid_namespaces(void **state)
     struct job job = {.path = in(*state, "shared"), .slot = 9};
     pid_t holder;
     OK(shared_claim(shared, 9, &holder));
-    in_child(see_it_from_another_namespace, &job);
+    int status = child_wait(child_start(see_it_from_another_namespace, &job));
     shared_close(shared);
+    child_succeeded(status);
 }
 
 /* ----------------------------------------------------------------- marks ---- */

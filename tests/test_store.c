@@ -330,16 +330,16 @@ static void modes_are_the_owners_only(void **state)
     static const char *const files[] = {"format",    "events.mdb", "events.mdb-lock",
                                         "state.mdb", "lock",       "state.mdb-lock"};
     static const mode_t masks[] = {0, 022, 0777 & ~0300};
+    bool overrides = overrides_modes(*state);
     mode_t before = umask(0);
     for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
         char name[32];
         struct stat status;
         snprintf(name, sizeof name, "log%zu", i);
         umask(masks[i]);
-        if (geteuid() == 0 || (masks[i] & 0700) == 0)
-            make_log(in(*state, name), 1);
-        else
-            continue;
+        if (!overrides && (masks[i] & 0700))
+            continue; /* it could not read what it made */
+        make_log(in(*state, name), 1);
         assert_int_equal(stat(in(*state, name), &status), 0);
         assert_int_equal(status.st_mode & 07777, 0700 & ~masks[i]);
         for (size_t j = 0; j < sizeof files / sizeof *files; j++) {

@@ -12,12 +12,12 @@ TSAN_TESTS   = test_threads test_append test_flusher test_env test_receivers tes
 
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $(filter-out %.so,$^) $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests-tsan/%: $(B)/tsan/tests/%.o $(TSAN_LIB)
 	@mkdir -p $(@D)
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=thread $(LDFLAGS) $^ $(LDEXTRA) $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/test_processes: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
@@ -37,13 +37,14 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
-	$(if $(Q),@echo '  LINK  $@')
+	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
 
 # Consumers.
+$(B)/tests/test_consumer_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_consumer_threads $(B)/tests-tsan/test_consumer_threads: LDEXTRA = -Wl,--wrap=syscall
 
 # Typed events.
@@ -75,33 +76,51 @@ fuzz-%: tests/fuzz_%.c
 	@mkdir -p $(B)/fuzz/$*
 	$(CLANG) -fsanitize=fuzzer,address,undefined $(FUZZ_CFLAGS) $< $(LIB_SRC) $(LIB_LIBS) -lcmocka -o $(B)/fuzz/fuzz_$*
 	$(B)/fuzz/fuzz_$* $(FUZZ_FLAGS) $(B)/fuzz/$* tests/corpus/$*
-$(B)/tests/test_consumer_clock: LDEXTRA = -Wl,--wrap=clock_gettime
+# ------------------------------------------------------------- running ----
 
+# In this order, the longest first, so that with -j2 both processors are busy to the end.
+LONG_RUNS = test_tools.sh test_consumer_tool.sh test_reader test_crash test_faults test_state
+RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
+RESULTS   = $(B)/results
+RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
+
+# `make run-test_X` builds and runs one.
+$(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
+	@$(RUN) fuzz_$* $< tests/corpus/$* $(FUZZ_ROUNDS)
+
+$(TESTS:%=run-%): run-%: $(B)/tests/% $(B)/evlog | $(RESULTS)
+	@$(RUN) $* env EVLOG=$(B)/evlog EVLOG_BUILD=$(B) $<
+
+$(filter %.sh,$(RUNS:%=run-%)): run-%: all $(B)/asan/evlog | $(RESULTS)
+	@$(RUN) $* sh tests/$* $(B)
+
+$(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
+	@$(RUN) $*-tsan $<
+
+$(RESULTS):
+	@mkdir -p $@
+
+test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog
+	@:
+
+# Everything is built before anything runs: tests have time limits, and some measure.
 check: deps
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory run-tests
+	@$(MAKE) --no-print-directory test-programs
+	@rm -rf $(RESULTS)
+	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
+	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-run-tests: $(TESTS:%=$(B)/tests/%) $(FUZZERS:%=$(B)/tests/%) $(B)/evlog $(B)/asan/evlog
-	@failed=; for fuzzer in $(FUZZERS); do \
-	  echo "== $$fuzzer"; timeout $(TEST_SECONDS) $(B)/tests/$$fuzzer tests/corpus/$${fuzzer#fuzz_} $(FUZZ_ROUNDS) || failed="$$failed $$fuzzer"; \
-	done; \
-	for test in $(TESTS); do \
-	  echo "== $$test"; EVLOG=$(B)/evlog EVLOG_BUILD=$(B) timeout $(TEST_SECONDS) $(B)/tests/$$test || failed="$$failed $$test"; \
-	done; \
-	for test in tests/test_*.sh; do \
-	  echo "== $$test"; timeout $(TEST_SECONDS) sh $$test $(B) || failed="$$failed $$test"; \
-	done; \
-	if [ "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; echo "all tests passed"
+tsan-programs: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
+	@:
 
 check-tsan: deps
-	@$(MAKE) --no-print-directory run-tsan
-
-run-tsan: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
-	@for test in $(TSAN_TESTS); do \
-	  echo "== $$test (thread sanitizer)"; timeout $(TEST_SECONDS) $(B)/tests-tsan/$$test || exit 1; done
+	@$(MAKE) --no-print-directory tsan-programs
+	@rm -rf $(RESULTS)-tsan
+	@$(MAKE) --no-print-directory RESULTS=$(RESULTS)-tsan $(TSAN_TESTS:%=run-tsan-%)
+	@sh tests/summary.sh $(RESULTS)-tsan $(words $(TSAN_TESTS))
 
 lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: check run-tests check-tsan run-tsan lint
+.PHONY: check check-tsan lint test-programs tsan-programs $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)

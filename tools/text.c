@@ -50,8 +50,11 @@ static size_t columns(uint32_t code)
     return (code >= 0x300 && code <= 0x36f) || code == 0x200d ? 0 : 1;
 }
 
+#define ESCAPE_SIZE sizeof "\\uffffffff"
+
 /* How a character is written; `escape` is its escape, or empty where it stands for itself. */
-static size_t escape(unsigned char byte, uint32_t code, int keep_newlines, char escape[8])
+static size_t escape(unsigned char byte, uint32_t code, int keep_newlines,
+                     char escape[ESCAPE_SIZE])
 {
     *escape = 0;
     if (!is_dangerous(code) || (code == '\n' && keep_newlines))
@@ -68,7 +71,7 @@ static const unsigned char *cut(const unsigned char *text, size_t size, size_t w
     size_t width = 0;
     while (at < end) {
         uint32_t code;
-        char escaped[8];
+        char escaped[ESCAPE_SIZE];
         size_t length = decode(at, (size_t)(end - at), &code);
         width += escape(*at, code, 0, escaped);
         if (width > width_max)
@@ -86,7 +89,7 @@ void text_put(FILE *out, const char *text, size_t size, int keep_newlines, size_
     const unsigned char *stop = width_max ? cut(at, size, width_max) : end;
     while (at < stop) {
         uint32_t code;
-        char escaped[8];
+        char escaped[ESCAPE_SIZE];
         size_t length = decode(at, (size_t)(end - at), &code);
         escape(*at, code, keep_newlines, escaped);
         if (*escaped) {

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIME_TEXT_SIZE 40
+#define TIME_TEXT_SIZE 96 /* enough for any seven ints, as the compiler sees them */
 
 /* "2026-01-31T18:00:00.123456+00:00", as Python's isoformat() writes it. Returns `text`. */
 const char *time_text(int64_t time_us, char text[TIME_TEXT_SIZE]);
