@@ -22,23 +22,10 @@
 
 #include "error.h"
 #include "evlog/openedx.h"
+#include "name.h"
 #include "resolve.h"
 #include "schema.h"
 #include "sized.h"
-
-static int check_name(const char *event_type)
-{
-    if (!event_type || !*event_type || !log_is_text(event_type))
-        return error_set(EVLOG_INVALID, "an event type is 1 to %d bytes of UTF-8",
-                         EVLOG_NAME_SIZE_MAX);
-    for (const unsigned char *c = (const unsigned char *)event_type; *c; c++)
-        if (*c <= ' ' || *c == 0x7f || *c == '*')
-            return error_set(
-                EVLOG_INVALID,
-                "an event type has no blanks, control characters or '*': byte %td is 0x%02x",
-                c - (const unsigned char *)event_type, *c);
-    return EVLOG_OK;
-}
 
 /* ------------------------------------------------- schemas of the log ---- */
 
@@ -284,7 +271,8 @@ static int define(struct request *request, evlog_signal **signal)
 
 static int check_request(const char *event_type, int32_t minor_version, evlog_signal **signal)
 {
-    int result = check_name(event_type);
+    int result = name_check("an event type", event_type, event_type ? strlen(event_type) : 0,
+                            EVLOG_NAME_SIZE_MAX);
     if (result == EVLOG_OK && minor_version < 0)
         result = error_set(EVLOG_INVALID, "%s: a minor version is not negative: %d", event_type,
                            minor_version);

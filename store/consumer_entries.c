@@ -23,6 +23,7 @@
 
 #include "be64.h"
 #include "error.h"
+#include "name.h"
 #include "pack.h"
 #include "record.h"
 #include "shared.h"
@@ -39,17 +40,8 @@ _Static_assert(ENTRY_HEAD_SIZE + 7 * INTEGER_SIZE_MAX + 2 * (1 + 3 * INTEGER_SIZ
 
 int consumer_name_check(const char *name)
 {
-    size_t size = name ? strlen(name) : 0;
-    if (size == 0 || size > EVLOG_CONSUMER_NAME_SIZE_MAX || !pack_is_utf8(name, size))
-        return error_set(EVLOG_INVALID, "a consumer's name is 1 to %d bytes of UTF-8",
-                         EVLOG_CONSUMER_NAME_SIZE_MAX);
-    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-        if (*c <= ' ' || *c == 0x7f || *c == '*')
-            return error_set(
-                EVLOG_INVALID,
-                "a consumer's name has no blanks, control characters or '*': byte %td is 0x%02x",
-                c - (const unsigned char *)name, *c);
-    return EVLOG_OK;
+    return name_check("a consumer's name", name, name ? strlen(name) : 0,
+                      EVLOG_CONSUMER_NAME_SIZE_MAX);
 }
 
 /* ---------------------------------------------------------------- keys ---- */
