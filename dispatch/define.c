@@ -53,14 +53,14 @@ static evlog_schema *read_schema(const char *text)
 
 const evlog_schema *define_schema_of(const struct name *type)
 {
-    evlog_schema *schema = atomic_load(type->slot);
+    evlog_schema *schema = atomic_load(type->derived);
     if (schema || !type->text[1])
         return schema;
     void *none = NULL;
     schema = read_schema(type->text[1]);
     if (!schema)
         return &unreadable;
-    if (!atomic_compare_exchange_strong(type->slot, &none, schema)) {
+    if (!atomic_compare_exchange_strong(type->derived, &none, schema)) {
         evlog_schema_free(schema);
         schema = none; /* another thread was first */
     }
@@ -72,7 +72,7 @@ void define_forget(struct names *types)
     for (uint32_t i = 1; i <= names_count(types); i++) {
         const struct name *type = names_get(types, i);
         if (type)
-            evlog_schema_free(atomic_load(type->slot));
+            evlog_schema_free(atomic_load(type->derived));
     }
 }
 

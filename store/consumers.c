@@ -86,19 +86,18 @@ int consumers_read_state(struct store *store, const struct entry_key *key, void 
 int consumers_next_retry(struct store *store, const char *name, evlog_parked *parked)
 {
     struct entry_key prefix = consumer_key(ENTRY_RETRY, name);
-    struct entry entry;
-    size_t count;
     char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1];
-    int result =
-        entries_read(store->state, prefix.bytes, prefix.size, NULL, 0, &entry, 1, &count);
-    if (result)
-        return result;
-    if (count == 0)
-        return error_set(EVLOG_NOTFOUND, "consumer %s: no parked event is to be retried", name);
-    result = consumer_unpack_parked(name, &entry, parked, error);
+    struct entry_walk walk;
+    const struct entry *entry;
+    entry_walk_begin(&walk, store->state, false, &prefix, NULL);
+    int result = entry_walk_next(&walk, &entry);
+    if (result == EVLOG_OK)
+        result = entry ? consumer_unpack_parked(name, entry, parked, error)
+                       : error_set(EVLOG_NOTFOUND,
+                                   "consumer %s: no parked event is to be retried", name);
     if (result == EVLOG_OK)
         parked->error = "";
-    entries_free(&entry, 1);
+    entry_walk_end(&walk);
     return result;
 }
 
@@ -286,7 +285,7 @@ static void count(struct consumer_entry *entry, int kind, int more)
 static int put(struct env *env, struct writing *writing, const unsigned char *key,
                size_t key_size, const void *value, size_t size)
 {
-    int is_new = 0;
+    bool is_new = false;
     int result = env_put(env, key, key_size, value, size, &is_new);
     if (result == EVLOG_OK && is_new)
         count(&writing->entry, key[0], 1);

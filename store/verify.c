@@ -84,16 +84,15 @@ static int check_events(struct verification *verification, uint64_t first, uint6
 /* Whether a file's newest state can be found, and its meta pages are both sound. */
 static int check_metas(struct verification *verification, struct env *env, const char *name)
 {
-    struct env_pin pin;
+    struct page_snapshot snapshot;
     char text[80];
-    int result = env_pin(env, &pin);
+    int result = env_snapshot(env, &snapshot);
     if (result == EVLOG_DAMAGED)
         return tell(verification, 0, 0, evlog_errmsg());
     if (result)
         return result;
-    env_unpin(env, &pin);
     snprintf(text, sizeof text, "%s: one of its two meta pages is not sound", name);
-    return pin.snapshot.one_meta ? tell(verification, 0, 0, text) : 0;
+    return snapshot.one_meta ? tell(verification, 0, 0, text) : 0;
 }
 
 static int check_names(struct verification *verification, struct names *names)
@@ -123,21 +122,20 @@ static int check_files(struct verification *verification)
  */
 static int check_count(struct verification *verification, uint64_t first, uint64_t last)
 {
-    struct env_pin pin;
+    struct page_snapshot snapshot;
     uint64_t first_now, last_now, expected = last ? last - first + 1 : 0;
     if (verification->checked_count != expected)
         return EVLOG_OK;
-    int result = env_pin(verification->store->events, &pin);
+    int result = env_snapshot(verification->store->events, &snapshot);
     if (result)
         return result;
-    env_unpin(verification->store->events, &pin);
     result = store_bounds(verification->store, &first_now, &last_now);
     if (result || first_now != first || last_now != last)
         return result;
     char text[160];
     snprintf(text, sizeof text, "events.mdb: says it has %" PRIu64 " events, and has %" PRIu64,
-             pin.snapshot.entries, expected);
-    return pin.snapshot.entries == expected ? 0 : tell(verification, 0, 0, text);
+             snapshot.entries, expected);
+    return snapshot.entries == expected ? 0 : tell(verification, 0, 0, text);
 }
 
 int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t, void *),
