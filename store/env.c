@@ -75,6 +75,7 @@ struct env {
     int unmapped; /* liblmdb must not be asked any more; under map_lock */
     uint64_t commit_count;
     uint64_t room_end;              /* the file has at least this size */
+    _Atomic uint64_t flushed_txnid; /* the last commit that env_flush has flushed */
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
@@ -290,6 +291,7 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     if (!env)
         return error_nomem();
     env->options = *options;
+    env->flushed_txnid = UINT64_MAX;
     strcpy(env->path, path);
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
@@ -615,14 +617,19 @@ uint64_t env_txnid(struct env *env)
 
 int env_flush(struct env *env)
 {
+    struct page_snapshot newest = {.txnid = UINT64_MAX};
     int result = check_failed(env);
     if (result)
         return result;
+    if (page_snapshot_read(env->fd, env->path, &newest) == EVLOG_OK &&
+        newest.txnid == atomic_load(&env->flushed_txnid))
+        return EVLOG_OK;
     while (fdatasync(env->fd))
         if (errno != EINTR) {
             atomic_store(&env->failed, 1);
             return error_errno(errno, "flushing", env->path);
         }
+    atomic_store(&env->flushed_txnid, newest.txnid);
     return EVLOG_OK;
 }
 
