@@ -100,16 +100,17 @@ static void path_of(const struct store *store, const char *name, char path[PATH_
 }
 
 /*
- * Takes the lock; `*fd` is -1 where a reader finds none and cannot make one: then
- * nobody else can be opening the log for writing either, or he has more rights.
+ * Takes the lock of the directory. `*fd` is -1 where a reader finds no lock file: then no process
+ * can be opening the log for writing, unless it has more privileges. EVLOG_NOTFOUND: there is
+ * none and `create` is false.
  */
-static int lock_directory(const struct store *store, int *fd)
+static int lock_directory(const struct store *store, bool create, int *fd)
 {
     char path[PATH_MAX];
     path_of(store, LOCK_FILE, path);
-    *fd = open(path, O_RDWR | O_CLOEXEC | (store->read_only ? 0 : O_CREAT), 0600);
+    *fd = openat(store->directory, LOCK_FILE, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
     if (*fd < 0 && store->read_only)
-        *fd = open(path, O_RDONLY | O_CLOEXEC);
+        *fd = openat(store->directory, LOCK_FILE, O_RDONLY | O_CLOEXEC);
     if (*fd < 0)
         return store->read_only ? EVLOG_OK : error_errno(errno, "opening", path);
     while (flock(*fd, LOCK_EX))
@@ -148,13 +149,16 @@ static int is_ours(const char *name)
     return 0;
 }
 
+static bool has_format(const struct store *store)
+{
+    return faccessat(store->directory, FORMAT_FILE, F_OK, 0) == 0;
+}
+
 /* A directory without a `format` can become a log when it has nothing else in it. */
 static int check_only_ours(const struct store *store)
 {
-    char format[PATH_MAX];
     const char *path = store->path;
-    path_of(store, FORMAT_FILE, format);
-    if (access(format, F_OK) == 0)
+    if (has_format(store))
         return EVLOG_OK;
     DIR *directory = opendir(path);
     if (!directory)
@@ -321,53 +325,77 @@ static int open_parts(struct store *store, const evlog_options *options)
 
 int store_close(struct store *store)
 {
-    int fd;
+    int fd = -1;
     int result = flusher_close(store->flusher);
     appender_close(store->appender);
     names_close(store->types);
     names_close(store->sources);
     shared_close(store->shared);
-    if (lock_directory(store, &fd))
+    if (store->events && lock_directory(store, !store->read_only, &fd))
         fd = -1; /* the races it guards against are rarer than a log that cannot be closed */
     env_close(store->events);
     env_close(store->state);
     unlock_directory(fd);
+    close(store->directory);
     free(store);
+    return result;
+}
+
+/* A store of which nothing is open but the directory. */
+static int store_new(const char *path, bool read_only, struct store **made)
+{
+    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
+    if (!store)
+        return error_nomem();
+    strcpy(store->path, path);
+    store->read_only = read_only;
+    store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->directory < 0) {
+        free(store);
+        return error_errno(errno, "opening", path);
+    }
+    *made = store;
+    return EVLOG_OK;
+}
+
+/* Where there is no log and none is to be made, no lock file is made either. */
+static int open_directory(struct store *store, const evlog_options *options)
+{
+    int fd;
+    int result = check_only_ours(store);
+    if (result)
+        return result;
+    bool may_make = !store->read_only && (!options->no_create || has_format(store));
+    result = lock_directory(store, may_make, &fd);
+    if (result == EVLOG_NOTFOUND)
+        return error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
+    if (result)
+        return result;
+    result = open_locked(store, options);
+    unlock_directory(fd);
     return result;
 }
 
 int store_open(const char *path, const evlog_options *options, struct store **opened)
 {
+    struct store *store = NULL;
     if (strlen(path) + sizeof STATE_FILE + sizeof "/-lock" > PATH_MAX)
         return error_set(EVLOG_INVALID, "a path of %zu bytes is too long", strlen(path));
     int result = make_directory(path, options);
     if (result == EVLOG_OK)
         result = check_file_system(path);
+    if (result == EVLOG_OK)
+        result = store_new(path, options->read_only, &store);
     if (result)
         return result;
-    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
-    if (!store)
-        return error_nomem();
-    strcpy(store->path, path);
-    store->read_only = options->read_only;
-    int fd;
-    result = check_only_ours(store);
-    if (result == EVLOG_OK)
-        result = lock_directory(store, &fd);
-    if (result) {
-        free(store);
-        return result;
-    }
-    result = open_locked(store, options);
-    unlock_directory(fd);
+    result = open_directory(store, options);
     if (result == EVLOG_OK)
         result = open_parts(store, options);
-    if (result) {
+    if (result)
         store_close(store);
-        return result;
-    }
-    *opened = store;
-    return EVLOG_OK;
+    else
+        *opened = store;
+    return result;
 }
 
 /* --------------------------------------------------------- looking at it ---- */
