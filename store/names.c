@@ -27,7 +27,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -51,7 +50,6 @@ struct names {
     struct env *env;
     enum names_kind kind;
     bool is_tolerant;
-    char damage[128];     /* the first that was found; set before it can be read by others */
     pthread_mutex_t lock; /* over the buckets and all growing */
     _Atomic uint32_t count;
     _Atomic(struct name **) chunks[CHUNKS];
@@ -148,14 +146,10 @@ static int add_hole(struct names *names, uint32_t number)
 
 /* ---------------------------------------------------------- the file side ---- */
 
-/* Notes the first damage there is. */
-static int damaged(struct names *names, uint32_t number)
+static int damaged(enum names_kind kind, uint32_t number)
 {
-    if (!names->damage[0])
-        snprintf(names->damage, sizeof names->damage,
-                 "state.mdb: %s %" PRIu32 " is not as it was written",
-                 names->kind == NAMES_TYPE ? "event type" : "source", number);
-    return error_set(EVLOG_DAMAGED, "%s", names->damage);
+    return error_set(EVLOG_DAMAGED, "state.mdb: %s %" PRIu32 " is not as it was written",
+                     kind == NAMES_TYPE ? "event type" : "source", number);
 }
 
 static int unpack_texts(enum names_kind kind, const struct entry *entry,
@@ -186,15 +180,16 @@ static uint32_t number_of(const struct entry *entry)
     return entry->key_size == KEY_SIZE ? be32_load(entry->key + 1) : 0;
 }
 
-int names_check(enum names_kind kind, const struct entry *entry)
+int names_check(enum names_kind kind, const struct entry *entry, uint32_t *next)
 {
     const char *text[NAMES_TEXTS];
     size_t size[NAMES_TEXTS];
-    uint32_t number = number_of(entry);
-    if (number && entry->is_sound && unpack_texts(kind, entry, text, size) == EVLOG_OK)
-        return EVLOG_OK;
-    return error_set(EVLOG_DAMAGED, "state.mdb: %s %" PRIu32 " is not as it was written",
-                     kind == NAMES_TYPE ? "event type" : "source", number);
+    uint32_t expected = *next, number = number_of(entry);
+    if (number >= expected)
+        *next = number + 1;
+    if (number != expected || !entry->is_sound || unpack_texts(kind, entry, text, size))
+        return damaged(kind, expected);
+    return EVLOG_OK;
 }
 
 static uint32_t next_number(struct names *names)
@@ -206,7 +201,7 @@ static uint32_t next_number(struct names *names)
 static int lose_next(struct names *names)
 {
     uint32_t number = next_number(names);
-    int result = damaged(names, number);
+    int result = damaged(names->kind, number);
     return names->is_tolerant ? add_hole(names, number) : result;
 }
 
@@ -229,7 +224,7 @@ static int take(struct names *names, const struct entry *entry)
         result = lose_next(names);
     if (result == EVLOG_OK && next_number(names) == number)
         return take_next(names, entry);
-    return result == EVLOG_OK && number == 0 ? damaged(names, next_number(names)) : result;
+    return result == EVLOG_OK && number == 0 ? damaged(names->kind, next_number(names)) : result;
 }
 
 /* Takes in the entries that are in the file but not in memory. With the lock held. */
@@ -249,10 +244,7 @@ static int catch_up(struct names *names, bool is_base)
             break;
     }
     entry_walk_end(&walk);
-    if (result != EVLOG_DAMAGED)
-        return result;
-    damaged(names, next_number(names));
-    return names->is_tolerant ? EVLOG_OK : EVLOG_DAMAGED;
+    return result == EVLOG_DAMAGED && names->is_tolerant ? EVLOG_OK : result;
 }
 
 int names_refresh(struct names *names)
@@ -295,14 +287,6 @@ void names_close(struct names *names)
     }
     pthread_mutex_destroy(&names->lock);
     free(names);
-}
-
-const char *names_damage(struct names *names)
-{
-    pthread_mutex_lock(&names->lock);
-    const char *damage = names->damage[0] ? names->damage : NULL;
-    pthread_mutex_unlock(&names->lock);
-    return damage;
 }
 
 uint32_t names_count(struct names *names)

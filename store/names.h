@@ -58,11 +58,11 @@ const struct name *names_get(struct names *names, uint32_t number);
 /* How many there are; numbers go from 1 to this. As of the last look. */
 uint32_t names_count(struct names *names);
 
-/* The sentence about a damaged entry, NULL when all are good. */
-const char *names_damage(struct names *names);
-
-/* EVLOG_DAMAGED: an entry of this kind is not as it was written. */
-int names_check(enum names_kind kind, const struct entry *entry);
+/*
+ * EVLOG_DAMAGED: an entry of this kind is not as it was written, or that of number `*next` is
+ * missing before it. `*next` moves past the entry.
+ */
+int names_check(enum names_kind kind, const struct entry *entry, uint32_t *next);
 
 /* Looks for what other processes have added. */
 int names_refresh(struct names *names);
