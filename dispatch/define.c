@@ -22,23 +22,10 @@
 
 #include "error.h"
 #include "evlog/openedx.h"
+#include "name.h"
 #include "resolve.h"
 #include "schema.h"
 #include "sized.h"
-
-static int check_name(const char *event_type)
-{
-    if (!event_type || !*event_type || !log_is_text(event_type))
-        return error_set(EVLOG_INVALID, "an event type is 1 to %d bytes of UTF-8",
-                         EVLOG_NAME_SIZE_MAX);
-    for (const unsigned char *c = (const unsigned char *)event_type; *c; c++)
-        if (*c <= ' ' || *c == 0x7f || *c == '*')
-            return error_set(
-                EVLOG_INVALID,
-                "an event type has no blanks, control characters or '*': byte %td is 0x%02x",
-                c - (const unsigned char *)event_type, *c);
-    return EVLOG_OK;
-}
 
 /* ------------------------------------------------- schemas of the log ---- */
 
@@ -66,14 +53,14 @@ static evlog_schema *read_schema(const char *text)
 
 const evlog_schema *define_schema_of(const struct name *type)
 {
-    evlog_schema *schema = atomic_load(type->slot);
+    evlog_schema *schema = atomic_load(type->derived);
     if (schema || !type->text[1])
         return schema;
     void *none = NULL;
     schema = read_schema(type->text[1]);
     if (!schema)
         return &unreadable;
-    if (!atomic_compare_exchange_strong(type->slot, &none, schema)) {
+    if (!atomic_compare_exchange_strong(type->derived, &none, schema)) {
         evlog_schema_free(schema);
         schema = none; /* another thread was first */
     }
@@ -85,7 +72,7 @@ void define_forget(struct names *types)
     for (uint32_t i = 1; i <= names_count(types); i++) {
         const struct name *type = names_get(types, i);
         if (type)
-            evlog_schema_free(atomic_load(type->slot));
+            evlog_schema_free(atomic_load(type->derived));
     }
 }
 
@@ -284,7 +271,8 @@ static int define(struct request *request, evlog_signal **signal)
 
 static int check_request(const char *event_type, int32_t minor_version, evlog_signal **signal)
 {
-    int result = check_name(event_type);
+    int result = name_check("an event type", event_type, event_type ? strlen(event_type) : 0,
+                            EVLOG_NAME_SIZE_MAX);
     if (result == EVLOG_OK && minor_version < 0)
         result = error_set(EVLOG_INVALID, "%s: a minor version is not negative: %d", event_type,
                            minor_version);

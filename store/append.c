@@ -1,37 +1,36 @@
 /*
  * Group commit.
  *
- * A durable commit costs two flushes of the disk, whatever is in it, and only one
- * can be under way. So who wants to append queues up, and whoever finds nobody
- * leading becomes the leader: it takes all that has queued, commits it as one
- * transaction, and wakes those whose records were in it. Meanwhile the next queue
- * grows: under load the groups become as large as the commits are slow, with no timer
- * to tune, and a lone sender never waits for anybody.
+ * A durable commit costs two flushes of the disk, whatever is in it, and only one can be under
+ * way. So requests queue up, and a thread that finds no leader becomes it: it takes what has
+ * queued, commits it as one transaction, and wakes the threads whose records were in it.
+ * Meanwhile the next queue grows: under load the groups become as large as the commits are slow,
+ * with no timer to tune, and a lone sender never waits for another.
  *
  * 1. seq, prev and log time are given inside the write transaction, from the last
  *    record there: so seq is dense and is the order of commits over all processes.
  * 2. The records of one request are side by side, in one commit.
  * 3. A request's memory is touched by the leader only between being queued and
- *    `done`, which is set under the lock.
+ *    `is_done`, which is set and read under the lock.
  * 4. `last` is of the commit `last.txnid`. When the transaction before ours has that
  *    number, nobody has written since and the file need not be read.
  *
- * After each commit the leader wakes who waits for events, in any process (shared.c): a load,
- * when nobody does.
+ * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
+ * that costs one load when there are none.
  *
- * A commit that is not flushed is over sooner than a thread is put to sleep and woken, so
- * who waits looks a few times before he sleeps (8 senders in a fast log: three times
- * the events).
+ * A commit that is not flushed takes less time than putting a thread to sleep and waking it, so a
+ * waiting thread spins briefly before it sleeps (8 senders in a fast log: three times the events).
  *
- * A group that finds the disk full is tried again one request at a time: a large
- * one must not fail the small ones. Absent: a limit to the queue (it holds as many
- * requests as there are threads) and any waiting for a fuller group.
+ * A group that does not fit on the disk is tried again one request at a time, so that a large one
+ * does not fail the small ones. Absent: a limit to the queue (it holds at most one request for
+ * each thread) and any waiting for a fuller group.
  */
 #include "append.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,12 +42,12 @@
 
 #define GROUP_SIZE_MAX ((size_t)8 << 20) /* a request larger than this goes alone */
 #define MESSAGE_SIZE 512
-#define SPINS 20 /* looks before sleeping */
+#define SPINS 20 /* before sleeping */
 
 struct request {
     struct record *records;
     size_t count, size;
-    atomic_int done;
+    bool is_done;
     int result;
     char message[MESSAGE_SIZE]; /* the leader's sentence, when it failed */
     pthread_cond_t wake;
@@ -62,11 +61,11 @@ struct last {
 
 struct appender {
     struct env *events;
-    struct shared *shared; /* whom to wake */
+    struct shared *shared; /* where readers wait */
     uint64_t origin;
     pthread_mutex_t lock;
     struct request *first, **end; /* the queue */
-    int leading;
+    bool is_led;
     struct last last; /* the leader's */
 };
 
@@ -102,43 +101,64 @@ struct group {
     struct last last; /* after this group */
 };
 
-/* Reads the last record of the state this transaction began with. */
-static int read_last(struct group *group, struct env *events)
+/* The last record's place, from the value under the last key. */
+static int take_last(struct page_cursor *cursor, struct last *last)
 {
-    struct page_snapshot snapshot;
-    struct page_cursor cursor;
     struct page_node node;
     struct record record;
-    unsigned index;
-    int result = env_base(events, &snapshot);
+    void *value;
+    page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
+    if (node.key_size != sizeof(uint64_t))
+        return error_set(EVLOG_DAMAGED, "%s: its last key is not a seq", cursor->snapshot->name);
+    int result = page_copy_data(cursor->snapshot, &node, RECORD_SIZE_MAX, &value);
+    if (result)
+        return result;
+    result = record_decode(be64_load(node.key), value, node.data_size, &record);
+    free(value);
+    if (result)
+        return result;
+    *last = (struct last){
+        .seq = record.seq, .chain = record.chain, .log_time_us = record.log_time_us};
+    return EVLOG_OK;
+}
+
+/*
+ * Reads the last record of the state this transaction began with. The path to it is the right edge
+ * of the tree, which liblmdb is about to follow: it is checked by being read.
+ */
+static int read_last(struct group *group, struct env *events)
+{
+    const struct page_snapshot *base;
+    struct page_cursor cursor;
+    int result = env_base(events, &base);
     if (result)
         return result;
     group->last = (struct last){.chain = group->appender->origin};
-    if (snapshot.depth == 0)
+    if (base->depth == 0)
         return EVLOG_OK;
-    unsigned char *leaf = malloc(snapshot.page_size);
-    if (!leaf)
-        return error_nomem();
-    result = page_cursor_open(&cursor, &snapshot);
+    result = page_cursor_open(&cursor, base);
     if (result == EVLOG_OK)
-        result = page_seek(&cursor, NULL, 0, leaf, &index);
+        result = page_seek(&cursor, NULL, 0);
+    if (result == EVLOG_OK)
+        result = take_last(&cursor, &group->last);
     page_cursor_free(&cursor);
-    if (result == EVLOG_OK) {
-        page_node_at(leaf, index, &node);
-        void *value = NULL;
-        size_t size;
-        result = page_get(&snapshot, node.key, node.key_size, RECORD_SIZE_MAX, &value, &size);
-        if (result == EVLOG_OK && node.key_size != sizeof(uint64_t))
-            result = error_set(EVLOG_DAMAGED, "%s: its last key is no seq", snapshot.name);
-        if (result == EVLOG_OK)
-            result = record_decode(be64_load(node.key), value, size, &record);
-        free(value);
-    }
-    free(leaf);
+    return result;
+}
+
+static int append_one(struct env *events, struct last *last, struct record *record)
+{
+    unsigned char key[sizeof(uint64_t)];
+    void *bytes;
+    record->seq = last->seq + 1;
+    record->prev = last->chain;
+    record->log_time_us = last->log_time_us;
+    be64_store(key, record->seq);
+    int result = env_append(events, key, sizeof key, record_size(record), &bytes);
     if (result)
         return result;
-    group->last = (struct last){
-        .seq = record.seq, .chain = record.chain, .log_time_us = record.log_time_us};
+    record_encode(record, bytes);
+    last->seq = record->seq;
+    last->chain = record->chain;
     return EVLOG_OK;
 }
 
@@ -147,34 +167,18 @@ static int fill(struct env *events, void *ctx)
     struct group *group = ctx;
     struct last *last = &group->last;
     uint64_t txnid = env_txnid(events);
+    int result = EVLOG_OK;
     *last = group->appender->last;
-    if (last->txnid != txnid - 1 || last->seq == 0) {
-        int result = read_last(group, events);
-        if (result)
-            return result;
-    }
+    if (last->txnid != txnid - 1 || last->seq == 0)
+        result = read_last(group, events);
     last->txnid = txnid;
-    int64_t now = clock_wall_us();
-    if (now > last->log_time_us)
-        last->log_time_us = now;
-    for (struct request *request = group->first; request; request = request->next) {
-        for (size_t i = 0; i < request->count; i++) {
-            struct record *record = &request->records[i];
-            unsigned char key[sizeof(uint64_t)];
-            void *bytes;
-            record->seq = last->seq + 1;
-            record->prev = last->chain;
-            record->log_time_us = last->log_time_us;
-            be64_store(key, record->seq);
-            int result = env_append(events, key, sizeof key, record_size(record), &bytes);
-            if (result)
-                return result;
-            record_encode(record, bytes);
-            last->seq = record->seq;
-            last->chain = record->chain;
-        }
-    }
-    return EVLOG_OK;
+    int64_t now_us = clock_wall_us();
+    if (now_us > last->log_time_us)
+        last->log_time_us = now_us;
+    for (struct request *request = group->first; request; request = request->next)
+        for (size_t i = 0; result == EVLOG_OK && i < request->count; i++)
+            result = append_one(events, last, &request->records[i]);
+    return result;
 }
 
 /* -------------------------------------------------------- the leader ---- */
@@ -189,29 +193,26 @@ static int commit(struct group *group)
     return result;
 }
 
-static void settle(struct request *request, int result)
+static int commit_alone(struct appender *appender, struct request *request)
 {
-    request->result = result;
-    if (result) {
-        strncpy(request->message, evlog_errmsg(), MESSAGE_SIZE - 1);
-        request->message[MESSAGE_SIZE - 1] = '\0';
-    }
+    struct group group = {.appender = appender, .first = request, .size = request->size};
+    struct request *next = request->next;
+    request->next = NULL;
+    int result = commit(&group);
+    request->next = next;
+    return result;
 }
 
 static void commit_group(struct group *group)
 {
     int result = commit(group);
-    int one_by_one = result == EVLOG_FULL && group->first->next;
-    for (struct request *request = group->first, *next; request; request = next) {
-        next = request->next;
-        if (one_by_one) {
-            struct group alone = {
-                .appender = group->appender, .first = request, .size = request->size};
-            request->next = NULL;
-            result = commit(&alone);
-            request->next = next;
-        }
-        settle(request, result);
+    bool one_by_one = result == EVLOG_FULL && group->first->next;
+    for (struct request *request = group->first; request; request = request->next) {
+        if (one_by_one)
+            result = commit_alone(group->appender, request);
+        request->result = result;
+        if (result)
+            snprintf(request->message, MESSAGE_SIZE, "%s", evlog_errmsg());
     }
 }
 
@@ -230,29 +231,29 @@ static void take_group(struct appender *appender, struct group *group)
     *end = NULL;
 }
 
-/* Commits one group. With the lock held, but for the time of the commit. */
+/* Commits one group. With the lock held, except during the commit. */
 static void lead(struct appender *appender)
 {
     struct group group;
-    appender->leading = 1;
+    appender->is_led = true;
     take_group(appender, &group);
     pthread_mutex_unlock(&appender->lock);
     commit_group(&group);
     pthread_mutex_lock(&appender->lock);
     for (struct request *request = group.first, *next; request; request = next) {
-        next = request->next; /* once it is done its owner may be gone */
-        request->done = 1;
+        next = request->next; /* its thread frees it once it is done and the lock is free */
+        request->is_done = true;
         pthread_cond_signal(&request->wake);
     }
-    appender->leading = 0;
+    appender->is_led = false;
     if (appender->first)
         pthread_cond_signal(&appender->first->wake);
 }
 
-/* Lets others run a few times while a leader is at work. With the lock held on both ends. */
-static void look_a_few_times(struct appender *appender, struct request *request)
+/* Lets other threads run a few times while there is a leader. With the lock held at both ends. */
+static void spin(struct appender *appender, const struct request *request)
 {
-    for (int i = 0; i < SPINS && appender->leading && !atomic_load(&request->done); i++) {
+    for (int i = 0; i < SPINS && appender->is_led && !request->is_done; i++) {
         pthread_mutex_unlock(&appender->lock);
         sched_yield();
         pthread_mutex_lock(&appender->lock);
@@ -270,9 +271,9 @@ int append_records(struct appender *appender, struct record *records, size_t cou
     pthread_mutex_lock(&appender->lock);
     *appender->end = &request;
     appender->end = &request.next;
-    look_a_few_times(appender, &request);
-    while (!atomic_load(&request.done)) {
-        if (appender->leading)
+    spin(appender, &request);
+    while (!request.is_done) {
+        if (appender->is_led)
             pthread_cond_wait(&request.wake, &appender->lock);
         else
             lead(appender);

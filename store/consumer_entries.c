@@ -23,6 +23,7 @@
 
 #include "be64.h"
 #include "error.h"
+#include "name.h"
 #include "pack.h"
 #include "record.h"
 #include "shared.h"
@@ -39,17 +40,8 @@ _Static_assert(ENTRY_HEAD_SIZE + 7 * INTEGER_SIZE_MAX + 2 * (1 + 3 * INTEGER_SIZ
 
 int consumer_name_check(const char *name)
 {
-    size_t size = name ? strlen(name) : 0;
-    if (size == 0 || size > EVLOG_CONSUMER_NAME_SIZE_MAX || !pack_is_utf8(name, size))
-        return error_set(EVLOG_INVALID, "a consumer's name is 1 to %d bytes of UTF-8",
-                         EVLOG_CONSUMER_NAME_SIZE_MAX);
-    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-        if (*c <= ' ' || *c == 0x7f || *c == '*')
-            return error_set(
-                EVLOG_INVALID,
-                "a consumer's name has no blanks, control characters or '*': byte %td is 0x%02x",
-                c - (const unsigned char *)name, *c);
-    return EVLOG_OK;
+    return name_check("a consumer's name", name, name ? strlen(name) : 0,
+                      EVLOG_CONSUMER_NAME_SIZE_MAX);
 }
 
 /* ---------------------------------------------------------------- keys ---- */
@@ -260,6 +252,15 @@ static struct fields fields_of(const void *value, size_t count)
     return fields;
 }
 
+static int damaged(const char *name, int kind)
+{
+    const char *what = kind == ENTRY_CONSUMER ? "its place"
+                       : kind == ENTRY_FILTER ? "its filter"
+                                              : "a value of its state";
+    return error_set(EVLOG_DAMAGED, "state.mdb: consumer %s: %s is not as it was written", name,
+                     what);
+}
+
 int consumer_unpack(const char *name, const void *value, struct consumer_entry *entry)
 {
     struct fields fields = fields_of(value, 10);
@@ -281,7 +282,7 @@ int consumer_unpack(const char *name, const void *value, struct consumer_entry *
     read.retry_count = field_integer(&fields);
     read.state_count = field_integer(&fields);
     if (fields.is_bad || slot >= SHARED_SLOTS)
-        return error_set(EVLOG_DAMAGED, "state.mdb: consumer %s is not as it was written", name);
+        return damaged(name, ENTRY_CONSUMER);
     *entry = read;
     return EVLOG_OK;
 }
@@ -295,8 +296,7 @@ int consumer_unpack_filter(const char *name, const void *value, char ***types, s
     for (size_t i = 0; !fields.is_bad && i < type_count; i++)
         size += field_of(&fields, PACK_STR).size + 1;
     if (fields.is_bad || type_count > EVLOG_PATTERNS_MAX)
-        return error_set(EVLOG_DAMAGED,
-                         "state.mdb: consumer %s: its types are not as they were written", name);
+        return damaged(name, ENTRY_FILTER);
     char **list = calloc(1, size);
     if (!list)
         return error_nomem();
@@ -345,4 +345,44 @@ int consumer_unpack_state(const void *entry, const void **value, size_t *size)
     *value = item.bytes;
     *size = item.size;
     return EVLOG_OK;
+}
+
+int consumer_entry_name(const struct entry *entry, char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1])
+{
+    const unsigned char *start = entry->key + 1;
+    size_t size = entry->key_size - 1;
+    if (entry->key[0] != ENTRY_CONSUMER) {
+        const unsigned char *end = memchr(start, '\0', size);
+        size = end ? (size_t)(end - start) : 0;
+    }
+    if (name_check("a consumer's name", (const char *)start, size, EVLOG_CONSUMER_NAME_SIZE_MAX))
+        return error_set(EVLOG_DAMAGED,
+                         "state.mdb: an entry of kind '%c' does not have a consumer's name",
+                         entry->key[0]);
+    memcpy(name, start, size);
+    name[size] = '\0';
+    return EVLOG_OK;
+}
+
+int consumer_entry_check(const char *name, const struct entry *entry)
+{
+    char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1];
+    evlog_parked parked;
+    struct consumer_entry place;
+    const void *value;
+    size_t size;
+    char **types = NULL;
+    int result = EVLOG_OK;
+    if (entry->key[0] == ENTRY_PARKED || entry->key[0] == ENTRY_RETRY)
+        return consumer_unpack_parked(name, entry, &parked, error);
+    if (!entry->is_sound)
+        return damaged(name, entry->key[0]);
+    if (entry->key[0] == ENTRY_CONSUMER)
+        return consumer_unpack(name, entry->value, &place);
+    if (entry->key[0] == ENTRY_STATE)
+        return consumer_unpack_state(entry->value, &value, &size) ? damaged(name, ENTRY_STATE)
+                                                                  : EVLOG_OK;
+    result = consumer_unpack_filter(name, entry->value, &types, &size);
+    free(types);
+    return result;
 }

@@ -82,4 +82,13 @@ int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_pa
 /* The consumer's value in a `v` entry: it points into `entry`. */
 int consumer_unpack_state(const void *entry, const void **value, size_t *size);
 
+/*
+ * The name of the consumer that an entry of any of its kinds belongs to. EVLOG_DAMAGED: the key
+ * has none.
+ */
+int consumer_entry_name(const struct entry *entry, char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1]);
+
+/* EVLOG_DAMAGED: an entry of any kind, of the consumer `name`, is not as it was written. */
+int consumer_entry_check(const char *name, const struct entry *entry);
+
 #endif

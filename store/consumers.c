@@ -16,6 +16,7 @@
  */
 #include "consumers.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +29,12 @@ _Static_assert(EVLOG_CONSUMERS_MAX <= SHARED_SLOTS, "each consumer has a slot");
 
 /* ------------------------------------------------------------- reading ---- */
 
-/* What `result` of reading an entry means for a consumer. */
-static int not_found(int result, const struct store *store, const char *name)
+/* Says which consumer's entry `c` could not be read. */
+static int explain(int result, const struct store *store, const char *name)
 {
-    if (result != EVLOG_NOTFOUND)
-        return result;
-    return error_set(result, "%s: no consumer %s", store->path, name);
+    if (result == EVLOG_NOTFOUND)
+        return error_set(result, "%s: no consumer %s", store->path, name);
+    return result == EVLOG_DAMAGED ? error_prefix(result, "consumer %s", name) : result;
 }
 
 int consumers_read(struct store *store, const char *name, struct consumer_entry *entry)
@@ -46,7 +47,7 @@ int consumers_read(struct store *store, const char *name, struct consumer_entry 
     struct entry_key key = consumer_key(ENTRY_CONSUMER, name);
     result = entry_read(store->state, key.bytes, key.size, &value, &size);
     if (result)
-        return not_found(result, store, name);
+        return explain(result, store, name);
     result = consumer_unpack(name, value, entry);
     free(value);
     return result;
@@ -60,8 +61,12 @@ int consumers_read_types(struct store *store, const char *name, char ***types, s
     *types = NULL;
     *count = 0;
     int result = entry_read(store->state, key.bytes, key.size, &value, &size);
+    if (result == EVLOG_NOTFOUND)
+        return EVLOG_OK;
+    if (result == EVLOG_DAMAGED)
+        return error_prefix(result, "consumer %s: its filter", name);
     if (result)
-        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+        return result;
     result = consumer_unpack_filter(name, value, types, count);
     free(value);
     return result;
@@ -83,31 +88,30 @@ int consumers_read_state(struct store *store, const struct entry_key *key, void 
     return result;
 }
 
-/* The first entry of a kind after `after_seq`, to be freed when `*count` is 1. */
-static int next_entry(struct store *store, const char *name, enum entry_kind kind,
-                      uint64_t after_seq, struct entry *entry, size_t *count)
+/* The first entry of a kind after `after_seq`; NULL: none. It lives until entry_walk_end. */
+static int walk_to(struct entry_walk *walk, struct store *store, const char *name,
+                   enum entry_kind kind, uint64_t after_seq, const struct entry **entry)
 {
     struct entry_key prefix = consumer_key(kind, name);
     struct entry_key after = consumer_seq_key(kind, name, after_seq);
-    return entries_read(store->state, prefix.bytes, prefix.size, after.bytes, after.size, entry,
-                        1, count);
+    entry_walk_begin(walk, store->state, false, &prefix, &after);
+    return entry_walk_next(walk, entry);
 }
 
 int consumers_next_retry(struct store *store, const char *name, uint64_t after_seq,
                          evlog_parked *parked)
 {
-    struct entry entry;
-    size_t count;
     char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1];
-    int result = next_entry(store, name, ENTRY_RETRY, after_seq, &entry, &count);
-    if (result)
-        return result;
-    if (count == 0)
-        return error_set(EVLOG_NOTFOUND, "consumer %s: no parked event is to be retried", name);
-    result = consumer_unpack_parked(name, &entry, parked, error);
+    struct entry_walk walk;
+    const struct entry *entry;
+    int result = walk_to(&walk, store, name, ENTRY_RETRY, after_seq, &entry);
+    if (result == EVLOG_OK)
+        result = entry ? consumer_unpack_parked(name, entry, parked, error)
+                       : error_set(EVLOG_NOTFOUND,
+                                   "consumer %s: no parked event is to be retried", name);
     if (result == EVLOG_OK)
         parked->error = "";
-    entries_free(&entry, 1);
+    entry_walk_end(&walk);
     return result;
 }
 
@@ -117,14 +121,14 @@ int consumers_next_parked(struct store *store, const char *name, uint64_t after_
     static const enum entry_kind kinds[] = {ENTRY_PARKED, ENTRY_RETRY};
     uint64_t first = UINT64_MAX;
     for (size_t i = 0; i < 2; i++) {
-        struct entry entry;
-        size_t count;
-        int result = next_entry(store, name, kinds[i], after_seq, &entry, &count);
+        struct entry_walk walk;
+        const struct entry *entry;
+        int result = walk_to(&walk, store, name, kinds[i], after_seq, &entry);
+        if (result == EVLOG_OK && entry && consumer_key_seq(entry) < first)
+            first = consumer_key_seq(entry);
+        entry_walk_end(&walk);
         if (result)
             return result;
-        if (count && consumer_key_seq(&entry) < first)
-            first = consumer_key_seq(&entry);
-        entries_free(&entry, count);
     }
     *seq = first;
     return EVLOG_OK;
@@ -154,20 +158,13 @@ static int end_list(const struct damage *damage, int result)
     return result;
 }
 
-/* What a `c` entry's key and value say. */
 static int read_listed(const struct entry *listed, char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1],
                        struct consumer_entry *entry)
 {
-    size_t size = listed->key_size - 1;
-    if (size > EVLOG_CONSUMER_NAME_SIZE_MAX)
-        return error_set(EVLOG_DAMAGED, "state.mdb: a consumer's name is %zu bytes long", size);
-    memcpy(name, listed->key + 1, size);
-    name[size] = '\0';
-    if (strlen(name) != size || consumer_name_check(name))
-        return error_set(EVLOG_DAMAGED, "state.mdb: a consumer's name is not a valid one");
-    if (!listed->is_sound)
-        return error_set(EVLOG_DAMAGED, "state.mdb: consumer %s is not as it was written", name);
-    return consumer_unpack(name, listed->value, entry);
+    int result = consumer_entry_name(listed, name);
+    if (result == EVLOG_OK)
+        result = consumer_entry_check(name, listed);
+    return result ? result : consumer_unpack(name, listed->value, entry);
 }
 
 int consumers_each(struct store *store,
@@ -238,6 +235,70 @@ int consumers_each_parked(struct store *store, const char *name,
     return end_list(&damage, result);
 }
 
+/* ----------------------------------------------------------- verifying ---- */
+
+/* How many entries of a kind a consumer has. */
+static int count_entries(struct store *store, enum entry_kind kind, const char *name,
+                         uint64_t *count)
+{
+    struct entry_key prefix = consumer_key(kind, name);
+    struct entry_walk walk;
+    const struct entry *entry;
+    int result;
+    *count = 0;
+    entry_walk_begin(&walk, store->state, false, &prefix, NULL);
+    while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry)
+        ++*count;
+    entry_walk_end(&walk);
+    return result;
+}
+
+int consumers_check_counts(struct store *store, const char *name)
+{
+    struct consumer_entry before, after;
+    uint64_t parked, retried, values;
+    int result = consumers_read(store, name, &before);
+    if (result == EVLOG_OK)
+        result = count_entries(store, ENTRY_PARKED, name, &parked);
+    if (result == EVLOG_OK)
+        result = count_entries(store, ENTRY_RETRY, name, &retried);
+    if (result == EVLOG_OK)
+        result = count_entries(store, ENTRY_STATE, name, &values);
+    if (result == EVLOG_OK)
+        result = consumers_read(store, name, &after);
+    if (result || after.updated_us != before.updated_us)
+        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+    if (after.parked_count == parked + retried && after.retry_count == retried &&
+        after.state_count == values)
+        return EVLOG_OK;
+    return error_set(EVLOG_DAMAGED,
+                     "state.mdb: consumer %s: it counts %" PRIu64 " parked events, %" PRIu64
+                     " to be retried and %" PRIu64 " values, and has %" PRIu64 ", %" PRIu64
+                     " and %" PRIu64,
+                     name, after.parked_count, after.retry_count, after.state_count,
+                     parked + retried, retried, values);
+}
+
+int consumers_check_owner(struct store *store, const char *name, const struct entry *entry)
+{
+    struct entry_key key = consumer_key(ENTRY_CONSUMER, name);
+    void *value;
+    size_t size;
+    int result = entry_read(store->state, key.bytes, key.size, &value, &size);
+    if (result == EVLOG_OK)
+        free(value);
+    if (result != EVLOG_NOTFOUND)
+        return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+    result = entry_read(store->state, entry->key, entry->key_size, &value, &size);
+    if (result == EVLOG_OK)
+        free(value);
+    if (result == EVLOG_NOTFOUND) /* both were removed meanwhile */
+        return EVLOG_OK;
+    return error_set(EVLOG_DAMAGED,
+                     "state.mdb: an entry of kind '%c' is of consumer %s, which does not exist",
+                     entry->key[0], name);
+}
+
 /* -------------------------------------------------- in the transaction ---- */
 
 /* One of the changing calls. */
@@ -262,7 +323,7 @@ static int read_base(struct env *env, struct writing *writing)
     struct entry_key key = consumer_key(ENTRY_CONSUMER, writing->name);
     int result = entry_read_base(env, key.bytes, key.size, &value, &size);
     if (result)
-        return not_found(result, writing->store, writing->name);
+        return explain(result, writing->store, writing->name);
     result = consumer_unpack(writing->name, value, &writing->entry);
     free(value);
     return result;
@@ -296,7 +357,7 @@ static void count(struct consumer_entry *entry, int kind, int more)
 static int put(struct env *env, struct writing *writing, const unsigned char *key,
                size_t key_size, const void *value, size_t size)
 {
-    int is_new = 0;
+    bool is_new = false;
     int result = env_put(env, key, key_size, value, size, &is_new);
     if (result == EVLOG_OK && is_new)
         count(&writing->entry, key[0], 1);

@@ -48,6 +48,14 @@ int consumers_each(struct store *store,
 int consumers_each_parked(struct store *store, const char *name,
                           int (*visit)(const evlog_parked *parked, void *ctx), void *ctx);
 
+/* ----------------------------------------------------------- verifying ---- */
+
+/* EVLOG_DAMAGED: a consumer's entry does not count what it has, and did not change meanwhile. */
+int consumers_check_counts(struct store *store, const char *name);
+
+/* EVLOG_DAMAGED: `entry` is of a consumer `name` that does not exist. */
+int consumers_check_owner(struct store *store, const char *name, const struct entry *entry);
+
 /* ------------------------------------------------------------ changing ---- */
 
 /*

@@ -9,9 +9,9 @@
  * 10 on): so a value that was damaged, or that stands under another's key, is found.
  *
  * Reading goes through page.c and trusts no page; a value that is sound can be given to
- * msgpack-c. Lists are read in pieces, each in a snapshot of its own that is let go before
- * anybody sees them: an entry that comes or goes meanwhile may be in the list or not. Keys must
- * grow from one to the next, so a forged tree that leads in circles ends a list.
+ * msgpack-c. A walk reads pieces, each in a snapshot of its own that is let go before
+ * anybody sees them. Keys must grow from one to the next, so a forged tree that leads in circles
+ * ends a walk.
  */
 #include "entries.h"
 
@@ -47,65 +47,72 @@ int entry_is_sound(const void *key, size_t key_size, const void *value, size_t s
 
 /* ------------------------------------------------------------ one entry ---- */
 
-static int read_one(const struct page_snapshot *snapshot, const void *key, size_t key_size,
-                    void **value, size_t *size)
+struct reading {
+    const void *key;
+    size_t key_size;
+    void *value;
+    size_t size;
+};
+
+static int read_one(const struct page_snapshot *snapshot, void *ctx)
 {
-    int result = page_get(snapshot, key, key_size, ENTRY_VALUE_SIZE_MAX, value, size);
-    if (result == EVLOG_OK && !entry_is_sound(key, key_size, *value, *size)) {
-        free(*value);
+    struct reading *reading = ctx;
+    free(reading->value); /* of a snapshot that has changed meanwhile */
+    reading->value = NULL;
+    int result = page_get(snapshot, reading->key, reading->key_size, ENTRY_VALUE_SIZE_MAX,
+                          &reading->value, &reading->size);
+    if (result == EVLOG_OK &&
+        !entry_is_sound(reading->key, reading->key_size, reading->value, reading->size))
         result =
             error_set(EVLOG_DAMAGED, "%s: an entry is not as it was written", snapshot->name);
-    }
     return result;
+}
+
+static int end_reading(const struct reading *reading, int result, void **value, size_t *size)
+{
+    if (result) {
+        free(reading->value);
+        return result;
+    }
+    *value = reading->value;
+    *size = reading->size;
+    return EVLOG_OK;
 }
 
 int entry_read(struct env *env, const void *key, size_t key_size, void **value, size_t *size)
 {
-    struct env_pin pin;
-    int result = env_pin(env, &pin);
-    if (result)
-        return result;
-    void *found = NULL;
-    result = read_one(&pin.snapshot, key, key_size, &found, size);
-    while (!env_unpin(env, &pin)) { /* nothing held its pages: once more */
-        if (result == EVLOG_OK)
-            free(found);
-        result = env_pin(env, &pin);
-        if (result)
-            return result;
-        result = read_one(&pin.snapshot, key, key_size, &found, size);
-    }
-    if (result == EVLOG_OK)
-        *value = found;
-    return result;
+    struct reading reading = {.key = key, .key_size = key_size};
+    return end_reading(&reading, env_read(env, read_one, &reading), value, size);
 }
 
 int entry_read_base(struct env *env, const void *key, size_t key_size, void **value, size_t *size)
 {
-    struct page_snapshot snapshot;
-    int result = env_base(env, &snapshot);
-    return result ? result : read_one(&snapshot, key, key_size, value, size);
+    struct reading reading = {.key = key, .key_size = key_size};
+    const struct page_snapshot *base;
+    int result = env_base(env, &base);
+    if (result == EVLOG_OK)
+        result = read_one(base, &reading);
+    return end_reading(&reading, result, value, size);
 }
 
-/* --------------------------------------------------------------- a list ---- */
+/* --------------------------------------------------------------- a walk ---- */
 
-void entries_free(struct entry *entries, size_t count)
+static void free_piece(struct entry_walk *walk)
 {
-    for (size_t i = 0; i < count; i++)
-        free(entries[i].key);
+    for (size_t i = 0; i < walk->count; i++)
+        free(walk->entries[i].key);
+    walk->count = walk->at = 0;
 }
 
+/* One whose value cannot be read is not sound. */
 static int take(const struct page_snapshot *snapshot, const struct page_node *node,
                 struct entry *entry)
 {
-    void *value;
-    size_t size;
-    int result =
-        page_get(snapshot, node->key, node->key_size, ENTRY_VALUE_SIZE_MAX, &value, &size);
+    void *value = NULL;
+    int result = page_copy_data(snapshot, node, ENTRY_VALUE_SIZE_MAX, &value);
     if (result && result != EVLOG_DAMAGED)
         return result;
-    if (result)
-        value = NULL, size = 0;
+    size_t size = result ? 0 : node->data_size;
     entry->key = malloc(node->key_size + size + 1);
     if (!entry->key) {
         free(value);
@@ -129,100 +136,58 @@ static int compare(const struct page_node *node, const void *key, size_t key_siz
     return order ? order : (node->key_size > key_size) - (node->key_size < key_size);
 }
 
-/* Where a list is read from, and what of it has been taken. */
-struct list {
-    const void *prefix, *after;
-    size_t prefix_size, after_size;
-    struct entry *entries;
-    size_t max, count;
-};
+/* Whether a node comes next in the walk. ENTRY_WALK_END: it is past its end. */
+enum { ENTRY_WALK_END = 1 };
 
-/* Takes what belongs to the list from one leaf. 1: that was all of it. */
-static int take_leaf(struct list *list, const struct page_snapshot *snapshot,
-                     const unsigned char *leaf, unsigned index, int is_first)
+static int check_next(const struct entry_walk *walk, const struct page_snapshot *snapshot,
+                      const struct page_node *node)
 {
-    for (; index < page_node_count(leaf) && list->count < list->max; index++) {
-        struct page_node node;
-        page_node_at(leaf, index, &node);
-        if (list->after && compare(&node, list->after, list->after_size) <= 0) {
-            if (is_first)
-                continue;
-            return error_set(EVLOG_DAMAGED, "%s: its keys are not in order", snapshot->name);
-        }
-        if (node.key_size < list->prefix_size ||
-            memcmp(node.key, list->prefix, list->prefix_size) != 0)
-            return 1;
-        if (node.key_size > ENTRY_KEY_SIZE_MAX)
-            return error_set(EVLOG_DAMAGED, "%s: a key is %zu bytes long", snapshot->name,
-                             node.key_size);
-        int result = take(snapshot, &node, &list->entries[list->count]);
-        if (result)
-            return result;
-        list->after = list->entries[list->count].key;
-        list->after_size = list->entries[list->count++].key_size;
-    }
-    return list->count == list->max;
+    const struct entry *last = walk->count ? &walk->entries[walk->count - 1] : NULL;
+    if (node->key_size < walk->prefix.size ||
+        memcmp(node->key, walk->prefix.bytes, walk->prefix.size) != 0)
+        return ENTRY_WALK_END;
+    if (node->key_size > ENTRY_KEY_SIZE_MAX)
+        return error_set(EVLOG_DAMAGED, "%s: a key is %zu bytes long", snapshot->name,
+                         node->key_size);
+    if (last ? compare(node, last->key, last->key_size) <= 0
+             : compare(node, walk->after.bytes, walk->after.size) < 0)
+        return error_set(EVLOG_DAMAGED, "%s: its keys are not in order", snapshot->name);
+    return EVLOG_OK;
 }
 
-static int read_list(const struct page_snapshot *snapshot, struct list *list)
+static int take_piece(struct entry_walk *walk, struct page_cursor *cursor)
 {
-    struct page_cursor cursor = {.branches = NULL};
-    unsigned index;
-    if (snapshot->depth == 0)
-        return EVLOG_OK;
-    unsigned char *leaf = malloc(snapshot->page_size);
-    int result = leaf ? page_cursor_open(&cursor, snapshot) : error_nomem();
+    const struct entry_key *from = walk->after.size ? &walk->after : &walk->prefix;
+    struct page_node node;
+    int result = page_seek(cursor, from->bytes, from->size);
     if (result == EVLOG_OK)
-        result = page_seek(&cursor, list->after ? list->after : list->prefix,
-                           list->after ? list->after_size : list->prefix_size, leaf, &index);
-    for (int is_first = 1; result == EVLOG_OK; is_first = 0) {
-        result = take_leaf(list, snapshot, leaf, index, is_first);
-        index = 0;
+        result = page_cursor_node(cursor, &node);
+    if (result == EVLOG_OK && walk->after.size &&
+        compare(&node, walk->after.bytes, walk->after.size) == 0)
+        page_cursor_step(cursor);
+    while (result == EVLOG_OK && walk->count < ENTRY_WALK_PIECE) {
+        result = page_cursor_node(cursor, &node);
         if (result == EVLOG_OK)
-            result = page_next_leaf(&cursor, leaf);
+            result = check_next(walk, cursor->snapshot, &node);
+        if (result == EVLOG_OK)
+            result = take(cursor->snapshot, &node, &walk->entries[walk->count]);
+        walk->count += result == EVLOG_OK;
+        page_cursor_step(cursor);
     }
-    page_cursor_free(&cursor);
-    free(leaf);
-    return result == 1 || result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+    return result == ENTRY_WALK_END || result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
-int entries_read_base(struct env *env, const void *prefix, size_t prefix_size, const void *after,
-                      size_t after_size, struct entry *entries, size_t max, size_t *count)
+static int read_piece(const struct page_snapshot *snapshot, void *ctx)
 {
-    struct page_snapshot snapshot;
-    struct list list = {prefix, after, prefix_size, after_size, entries, max, 0};
-    int result = env_base(env, &snapshot);
+    struct entry_walk *walk = ctx;
+    struct page_cursor cursor;
+    free_piece(walk);
+    int result = page_cursor_open(&cursor, snapshot);
     if (result == EVLOG_OK)
-        result = read_list(&snapshot, &list);
-    if (result)
-        entries_free(entries, list.count);
-    else
-        *count = list.count;
+        result = take_piece(walk, &cursor);
+    page_cursor_free(&cursor);
     return result;
 }
-
-int entries_read(struct env *env, const void *prefix, size_t prefix_size, const void *after,
-                 size_t after_size, struct entry *entries, size_t max, size_t *count)
-{
-    for (;;) {
-        struct env_pin pin;
-        struct list list = {prefix, after, prefix_size, after_size, entries, max, 0};
-        int result = env_pin(env, &pin);
-        if (result)
-            return result;
-        result = read_list(&pin.snapshot, &list);
-        int is_good = env_unpin(env, &pin);
-        if (is_good && result == EVLOG_OK) {
-            *count = list.count;
-            return EVLOG_OK;
-        }
-        entries_free(entries, list.count);
-        if (is_good)
-            return result;
-    }
-}
-
-/* --------------------------------------------------------------- a walk ---- */
 
 void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
                       const struct entry_key *prefix, const struct entry_key *after)
@@ -234,20 +199,20 @@ void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
     walk->count = walk->at = 0;
 }
 
-static int read_piece(struct entry_walk *walk)
+static int next_piece(struct entry_walk *walk)
 {
-    const struct entry_key *prefix = &walk->prefix, *after = &walk->after;
-    entry_walk_end(walk);
-    return (walk->is_base ? entries_read_base : entries_read)(
-        walk->env, prefix->bytes, prefix->size, after->size ? after->bytes : NULL, after->size,
-        walk->entries, ENTRY_WALK_PIECE, &walk->count);
+    const struct page_snapshot *base;
+    if (!walk->is_base)
+        return env_read(walk->env, read_piece, walk);
+    int result = env_base(walk->env, &base);
+    return result ? result : read_piece(base, walk);
 }
 
 int entry_walk_next(struct entry_walk *walk, const struct entry **entry)
 {
     *entry = NULL;
     if (walk->at == walk->count) {
-        int result = read_piece(walk);
+        int result = next_piece(walk);
         if (result || walk->count == 0)
             return result;
     }
@@ -259,6 +224,5 @@ int entry_walk_next(struct entry_walk *walk, const struct entry **entry)
 
 void entry_walk_end(struct entry_walk *walk)
 {
-    entries_free(walk->entries, walk->count);
-    walk->count = walk->at = 0;
+    free_piece(walk);
 }

@@ -54,21 +54,6 @@ struct entry {
     int is_sound;
 };
 
-/*
- * Reads up to `max` entries whose keys begin with `prefix`, in order, from the first that is
- * greater than `after` on (NULL: from the first). `*count` 0: there are no more. Free them
- * with entries_free. EVLOG_DAMAGED: a page on the way is not sound. EVLOG_BUSY, EVLOG_IO,
- * EVLOG_NOMEM: and nothing has to be freed.
- */
-int entries_read(struct env *env, const void *prefix, size_t prefix_size, const void *after,
-                 size_t after_size, struct entry *entries, size_t max, size_t *count);
-
-/* The same in the fill of env_write. */
-int entries_read_base(struct env *env, const void *prefix, size_t prefix_size, const void *after,
-                      size_t after_size, struct entry *entries, size_t max, size_t *count);
-
-void entries_free(struct entry *entries, size_t count);
-
 #define ENTRY_WALK_PIECE 64
 
 /*
@@ -89,7 +74,10 @@ struct entry_walk {
 void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
                       const struct entry_key *prefix, const struct entry_key *after);
 
-/* `*entry` is the next one, valid until the next call, or NULL at the end. As entries_read. */
+/*
+ * `*entry` is the next one, valid until the next call, or NULL at the end. EVLOG_DAMAGED: a page
+ * on the path is not sound. EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM.
+ */
 int entry_walk_next(struct entry_walk *walk, const struct entry **entry);
 
 void entry_walk_end(struct entry_walk *walk);

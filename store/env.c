@@ -56,7 +56,15 @@
 #define READER_CHECK_EVERY 1024 /* commits */
 #define LOCK_HEAD_SIZE 4096     /* of liblmdb's lock file, and more */
 #define LOCK_SLOT_SIZE 64
-#define DBI 1 /* LMDB's number for the unnamed database */
+#define UNHELD_TRIES 1000 /* of reading a snapshot that nothing holds */
+#define DBI 1             /* LMDB's number for the unnamed database */
+
+/*
+ * Three things here hold for 0.9 and not by its documentation: a snapshot's pages are reused as
+ * end_snapshot says; the map is changed while read transactions of this process are open, which
+ * lmdb.h forbids: ours are only slots, and never look through the map; and page.c reads the file.
+ */
+_Static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9, "liblmdb is 0.9");
 
 struct env {
     MDB_env *lmdb; /* NULL: read only, and without locks */
@@ -66,10 +74,16 @@ struct env {
     atomic_int failed;
     int unmapped; /* liblmdb must not be asked any more; under map_lock */
     uint64_t commit_count;
-    uint64_t room_end; /* the file has at least this size */
-    MDB_txn *txn;      /* the write transaction of env_write */
+    uint64_t room_end;              /* the file has at least this size */
+    _Atomic uint64_t flushed_txnid; /* the last commit that env_flush has flushed */
+
+    /* The write transaction of env_write. */
+    MDB_txn *txn;
     MDB_cursor *cursor;
-    int rc; /* what liblmdb said last inside it */
+    int rc; /* what liblmdb returned last in it */
+    bool has_base;
+    struct page_snapshot base; /* the state it began with, once that is asked for */
+    struct page_cursor path_to_key;
     char path[];
 };
 
@@ -149,29 +163,31 @@ static int is_cut_short(const struct page_snapshot *snapshot)
     return (snapshot->last_page + 1) * snapshot->page_size > snapshot->file_size;
 }
 
-/*
- * A writer goes down the right edge of the tree through liblmdb: make sure it is
- * sound. (The list of free pages is liblmdb's own; evlog verify looks at the rest.)
- */
-static int check_right_edge(const struct page_snapshot *snapshot)
+/* Whether liblmdb may be given a file with these meta pages to write to. */
+static int check_whole(const struct page_snapshot *snapshot)
 {
     if (snapshot->one_meta)
         return error_set(EVLOG_DAMAGED, "%s: one of its two meta pages is not sound",
                          snapshot->name);
     if (is_cut_short(snapshot))
         return error_set(EVLOG_DAMAGED, "%s: was cut short", snapshot->name);
-    if (snapshot->depth == 0)
-        return EVLOG_OK;
+    return EVLOG_OK;
+}
+
+/*
+ * To append, liblmdb goes down the right edge of the tree: it must be sound. (liblmdb's list of
+ * free pages is not checked; evlog verify looks at the rest.)
+ */
+static int check_right_edge(const struct page_snapshot *snapshot)
+{
     struct page_cursor cursor;
-    unsigned index;
-    unsigned char *leaf = malloc(snapshot->page_size);
-    if (!leaf)
-        return error_nomem();
-    int result = page_cursor_open(&cursor, snapshot);
+    int result = check_whole(snapshot);
+    if (result || snapshot->depth == 0)
+        return result;
+    result = page_cursor_open(&cursor, snapshot);
     if (result == EVLOG_OK)
-        result = page_seek(&cursor, NULL, 0, leaf, &index);
+        result = page_seek(&cursor, NULL, 0);
     page_cursor_free(&cursor);
-    free(leaf);
     return result;
 }
 
@@ -203,6 +219,9 @@ static int open_lmdb(struct env *env)
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) |
                      (options->fast ? MDB_NOSYNC : 0);
     size_t map_size = MAP_SIZE_FIRST;
+    int result = reserve_locks(env);
+    if (result)
+        return result;
     if (options->file_size_max && options->file_size_max < map_size)
         map_size = options->file_size_max;
     int rc = mdb_env_create(&env->lmdb);
@@ -225,64 +244,70 @@ static int open_lmdb(struct env *env)
 }
 
 /*
- * liblmdb believes what a meta page says (a page size of 0 ends the process): it gets a file only
- * when both are sound and it has all the pages, and writes only when the edge is sound too.
- * Nothing holds the pages yet, so while others write one of them may be another's by the time
- * it is read: it is damage when it is so twice in one state.
+ * Whether the file can be opened, and whether with liblmdb, which believes what a meta page says
+ * (a page size of 0 ends the process): it is given a file only when both meta pages are sound and
+ * all pages are there, and writes only when the right edge is sound too. Nothing holds the pages
+ * yet, so while others write, a page may be another state's by the time it is read: it is damage
+ * when the same state is found damaged twice.
  */
-static int check_file(struct env *env, int *for_liblmdb)
+static int check_file(struct env *env, bool *for_liblmdb)
 {
     struct stat status;
     struct page_snapshot snapshot;
-    *for_liblmdb = 1;
+    *for_liblmdb = true;
     if (fstat(env->fd, &status))
         return error_errno(errno, "looking at its size", env->path);
     if (status.st_size == 0 && env->options.create)
         return EVLOG_OK;
-    uint64_t before = UINT64_MAX; /* the state that was damaged a moment ago */
+    uint64_t damaged_txnid = UINT64_MAX;
     for (;;) {
         snapshot.txnid = 0;
         int result = page_snapshot_read(env->fd, env->path, &snapshot);
         *for_liblmdb = result == EVLOG_OK && !snapshot.one_meta && !is_cut_short(&snapshot);
         if (result == EVLOG_OK && !env->options.read_only)
             result = check_right_edge(&snapshot);
-        int settled = result == EVLOG_OK ? *for_liblmdb : result != EVLOG_DAMAGED;
-        if (settled || snapshot.txnid == before)
+        bool is_damaged = result == EVLOG_OK ? !*for_liblmdb : result == EVLOG_DAMAGED;
+        if (!is_damaged || snapshot.txnid == damaged_txnid)
             return result;
-        before = snapshot.txnid;
+        damaged_txnid = snapshot.txnid;
     }
+}
+
+static int open_file(struct env *env)
+{
+    int create = env->options.create ? O_CREAT : 0;
+    env->fd = open(env->path, O_RDONLY | O_CLOEXEC | create, 0600);
+    if (env->fd >= 0)
+        return EVLOG_OK;
+    if (errno == ENOENT)
+        return error_set(EVLOG_DAMAGED, "%s: is gone", env->path);
+    return error_errno(errno, "opening", env->path);
 }
 
 int env_open(const char *path, const struct env_options *options, struct env **opened)
 {
     struct env *env = calloc(1, sizeof *env + strlen(path) + 1);
+    bool for_liblmdb = false;
     if (!env)
         return error_nomem();
     env->options = *options;
+    env->flushed_txnid = UINT64_MAX;
     strcpy(env->path, path);
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
-    int result = EVLOG_OK, for_liblmdb = 0;
-    env->fd = open(path, O_RDONLY | O_CLOEXEC | (options->create ? O_CREAT : 0), 0600);
-    if (env->fd < 0 && errno == ENOENT)
-        result = error_set(EVLOG_DAMAGED, "%s: is gone", path);
-    else if (env->fd < 0)
-        result = error_errno(errno, "opening", path);
+    int result = open_file(env);
     if (result == EVLOG_OK)
         result = check_file(env, &for_liblmdb);
-    if (result == EVLOG_OK && for_liblmdb)
-        result = reserve_locks(env);
-    if (result == EVLOG_OK && for_liblmdb)
+    if (result == EVLOG_OK && for_liblmdb) {
         result = open_lmdb(env);
-    /* a reader gets on without liblmdb, also where no lock can be taken */
-    if (result && options->read_only && env->fd >= 0 && check_file(env, &for_liblmdb) == EVLOG_OK)
-        result = EVLOG_OK;
-    if (result) {
-        env_close(env);
-        return result;
+        if (result && options->read_only)
+            result = EVLOG_OK; /* it reads without liblmdb, also where no lock can be taken */
     }
-    *opened = env;
-    return EVLOG_OK;
+    if (result)
+        env_close(env);
+    else
+        *opened = env;
+    return result;
 }
 
 void env_close(struct env *env)
@@ -456,6 +481,8 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
     if (result == EVLOG_OK)
         result = fill(env, ctx);
     mdb_cursor_close(env->cursor);
+    page_cursor_free(&env->path_to_key);
+    env->has_base = false;
     if (result) {
         mdb_txn_abort(env->txn);
         return result;
@@ -512,72 +539,75 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
     return result;
 }
 
-/*
- * liblmdb follows the pages down to a key as it finds them, and gives those of its value back
- * to the free ones: they must be sound in the state that the transaction began with. (What it
- * has changed since is in its own memory.)
- */
-static int check_way(struct env *env, const void *key, size_t key_size)
+int env_base(struct env *env, const struct page_snapshot **snapshot)
 {
-    struct page_snapshot snapshot;
-    struct page_cursor cursor;
-    unsigned index;
-    int result = page_snapshot_read(env->fd, env->path, &snapshot);
-    if (result || snapshot.depth == 0)
-        return result;
-    unsigned char *leaf = malloc(snapshot.page_size);
-    if (!leaf)
-        return error_nomem();
-    result = page_cursor_open(&cursor, &snapshot);
-    if (result == EVLOG_OK)
-        result = page_seek(&cursor, key, key_size, leaf, &index);
-    if (result == EVLOG_OK)
-        result = page_check_way(&cursor, leaf);
-    page_cursor_free(&cursor);
-    if (result == EVLOG_OK && index < page_node_count(leaf)) {
-        struct page_node node;
-        page_node_at(leaf, index, &node); /* of this key, or the one after it */
-        result = page_check_overflow(&snapshot, &node);
+    if (!env->has_base) {
+        int result = page_snapshot_read(env->fd, env->path, &env->base);
+        if (result == EVLOG_OK)
+            result = check_whole(&env->base);
+        if (result == EVLOG_OK)
+            result = page_cursor_open(&env->path_to_key, &env->base);
+        if (result)
+            return result;
+        env->has_base = true;
     }
-    free(leaf);
-    return result;
+    *snapshot = &env->base;
+    return EVLOG_OK;
+}
+
+/*
+ * liblmdb follows the pages down to a key as it finds them, and frees those of its value: they
+ * must be sound in the state that the transaction began with. (What it has changed since is in
+ * its own memory.)
+ */
+static int check_path(struct env *env, const void *key, size_t key_size)
+{
+    const struct page_snapshot *base;
+    int result = env_base(env, &base);
+    if (result || base->depth == 0)
+        return result;
+    result = page_seek(&env->path_to_key, key, key_size);
+    return result ? result : page_check_writable(&env->path_to_key);
+}
+
+/* Goes to a key; MDB_NOTFOUND is not a failure. */
+static int find(struct env *env, const void *key, size_t key_size)
+{
+    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
+    int result = check_path(env, key, key_size);
+    if (result)
+        return result;
+    env->rc = mdb_cursor_get(env->cursor, &name, &old, MDB_SET);
+    if (env->rc == MDB_SUCCESS || env->rc == MDB_NOTFOUND)
+        return EVLOG_OK;
+    return fail(env, env->rc, "looking for a key");
 }
 
 int env_put(struct env *env, const void *key, size_t key_size, const void *bytes, size_t size,
-            int *is_new)
+            bool *is_new)
 {
     MDB_val data = {.mv_size = size, .mv_data = (void *)bytes};
-    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
-    int result = check_way(env, key, key_size);
+    int result = find(env, key, key_size);
     if (result)
         return result;
     if (is_new)
-        *is_new = mdb_cursor_get(env->cursor, &name, &old, MDB_SET) == MDB_NOTFOUND;
+        *is_new = env->rc == MDB_NOTFOUND;
     return put(env, key, key_size, &data, 0);
 }
 
 int env_delete(struct env *env, const void *key, size_t key_size)
 {
-    MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
-    int result = check_way(env, key, key_size);
+    int result = find(env, key, key_size);
     if (result)
         return result;
-    env->rc = mdb_cursor_get(env->cursor, &name, &old, MDB_SET);
-    if (env->rc == MDB_SUCCESS)
-        env->rc = mdb_cursor_del(env->cursor, 0);
-    if (env->rc == MDB_SUCCESS)
-        return EVLOG_OK;
     if (env->rc == MDB_NOTFOUND) {
         env->rc = MDB_SUCCESS;
         return error_set(EVLOG_NOTFOUND, "%s: no such key", env->path);
     }
+    env->rc = mdb_cursor_del(env->cursor, 0);
+    if (env->rc == MDB_SUCCESS)
+        return EVLOG_OK;
     return env->rc == MDB_MAP_FULL ? EVLOG_FULL : fail(env, env->rc, "deleting");
-}
-
-int env_base(struct env *env, struct page_snapshot *snapshot)
-{
-    int result = page_snapshot_read(env->fd, env->path, snapshot);
-    return result ? result : check_right_edge(snapshot);
 }
 
 uint64_t env_txnid(struct env *env)
@@ -587,14 +617,19 @@ uint64_t env_txnid(struct env *env)
 
 int env_flush(struct env *env)
 {
+    struct page_snapshot newest = {.txnid = UINT64_MAX};
     int result = check_failed(env);
     if (result)
         return result;
+    if (page_snapshot_read(env->fd, env->path, &newest) == EVLOG_OK &&
+        newest.txnid == atomic_load(&env->flushed_txnid))
+        return EVLOG_OK;
     while (fdatasync(env->fd))
         if (errno != EINTR) {
             atomic_store(&env->failed, 1);
             return error_errno(errno, "flushing", env->path);
         }
+    atomic_store(&env->flushed_txnid, newest.txnid);
     return EVLOG_OK;
 }
 
@@ -628,29 +663,61 @@ static int take_slot(struct env *env, MDB_txn **txn)
     return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "beginning to read");
 }
 
-int env_pin(struct env *env, struct env_pin *pin)
+/* A snapshot and what keeps its pages. */
+struct pin {
+    struct page_snapshot snapshot;
+    MDB_txn *slot; /* NULL: nothing */
+};
+
+static int take_snapshot(struct env *env, struct pin *pin)
 {
-    MDB_txn *txn = NULL;
-    int result = env->lmdb ? take_slot(env, &txn) : EVLOG_OK;
-    if (result == EVLOG_OK || result == EVLOG_DAMAGED) /* reading goes on without a slot */
+    pin->slot = NULL;
+    int result = env->lmdb ? take_slot(env, &pin->slot) : EVLOG_OK;
+    if (result == EVLOG_OK || result == EVLOG_DAMAGED) /* it is read without a slot then */
         result = page_snapshot_read(env->fd, env->path, &pin->snapshot);
-    if (result && txn)
-        mdb_txn_abort(txn);
-    pin->transaction = result ? NULL : txn;
+    if (result && pin->slot)
+        mdb_txn_abort(pin->slot);
     return result;
 }
 
 /*
- * Without a slot: transaction T takes only pages that were freed by T - 2 or
- * before, so those of snapshot S are whole until S + 2 is committed and S + 3 begins.
+ * Whether what was read meanwhile is of the snapshot. Without a slot: transaction T takes only
+ * pages that were freed by T - 2 or before, so those of snapshot S are whole until S + 2 is
+ * committed and S + 3 begins.
  */
-int env_unpin(struct env *env, struct env_pin *pin)
+static bool end_snapshot(struct env *env, const struct pin *pin)
 {
     struct page_snapshot now;
-    if (pin->transaction) {
-        mdb_txn_abort(pin->transaction);
-        return 1;
+    if (pin->slot) {
+        mdb_txn_abort(pin->slot);
+        return true;
     }
     return page_snapshot_read(env->fd, env->path, &now) == EVLOG_OK &&
            now.txnid <= pin->snapshot.txnid + 1;
+}
+
+int env_read(struct env *env, int (*read)(const struct page_snapshot *snapshot, void *ctx),
+             void *ctx)
+{
+    for (int tries = 0; tries < UNHELD_TRIES; tries++) {
+        struct pin pin;
+        int result = take_snapshot(env, &pin);
+        if (result)
+            return result;
+        result = read(&pin.snapshot, ctx);
+        if (end_snapshot(env, &pin))
+            return result;
+    }
+    return error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", env->path);
+}
+
+static int copy_snapshot(const struct page_snapshot *snapshot, void *ctx)
+{
+    *(struct page_snapshot *)ctx = *snapshot;
+    return EVLOG_OK;
+}
+
+int env_snapshot(struct env *env, struct page_snapshot *snapshot)
+{
+    return env_read(env, copy_snapshot, snapshot);
 }

@@ -1,7 +1,8 @@
-/* One LMDB environment: writing, growing, and pinning a snapshot, see env.c. */
+/* One LMDB environment: writing, growing, and reading a snapshot, see env.c. */
 #ifndef STORE_ENV_H
 #define STORE_ENV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,33 +53,36 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
 
 /* Sets a key. `*is_new` (or NULL): it was not there. */
 int env_put(struct env *env, const void *key, size_t key_size, const void *data, size_t size,
-            int *is_new);
+            bool *is_new);
 
 /* Takes a key away. EVLOG_NOTFOUND: it was not there. */
 int env_delete(struct env *env, const void *key, size_t key_size);
 
-/* The state this transaction started from; needs no pin. */
-int env_base(struct env *env, struct page_snapshot *snapshot);
+/*
+ * The state the transaction began with, valid until it ends. EVLOG_DAMAGED: liblmdb must not
+ * write to a file with such meta pages, or one that was cut short. EVLOG_IO.
+ */
+int env_base(struct env *env, const struct page_snapshot **snapshot);
 
 /* The number the transaction will have when it is committed. */
 uint64_t env_txnid(struct env *env);
 
-/* Makes all commits survive a power cut. EVLOG_IO: as for env_write. */
+/*
+ * Makes all commits, of other processes too, survive a power cut; does nothing when there were
+ * none since the last time. EVLOG_IO: as for env_write.
+ */
 int env_flush(struct env *env);
 
-/* A snapshot that stays readable until it is unpinned: for a moment. */
-struct env_pin {
-    struct page_snapshot snapshot;
-    void *transaction; /* NULL: nothing holds the pages, see env_unpin */
-};
-
-/* EVLOG_BUSY: all reader slots are taken. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. */
-int env_pin(struct env *env, struct env_pin *pin);
-
 /*
- * 1 when what was read meanwhile is of the snapshot. 0 only for one that nothing
- * holds (no lock file can be written): a writer may have used its pages again.
+ * Calls `read` with the newest snapshot, whose pages stay as they are meanwhile, and returns what
+ * it returned. Where no lock file can be written nothing holds the pages, and `read` is called
+ * again when they may have changed. EVLOG_BUSY: all reader slots are taken, or it changed too
+ * often. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
  */
-int env_unpin(struct env *env, struct env_pin *pin);
+int env_read(struct env *env, int (*read)(const struct page_snapshot *snapshot, void *ctx),
+             void *ctx);
+
+/* The newest snapshot, to be looked at; its pages are not held. Errors of env_read. */
+int env_snapshot(struct env *env, struct page_snapshot *snapshot);
 
 #endif

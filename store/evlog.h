@@ -168,7 +168,7 @@ typedef enum evlog_durability {
 
 typedef struct evlog_options {
     evlog_durability durability;
-    bool read_only;         /* no send, nothing is created or changed */
+    bool read_only;         /* no send; the log is not changed, see evlog_open */
     bool no_create;         /* EVLOG_NOTFOUND instead of a new log */
     const char *service;    /* source becomes "openedx/<service>/web"; NULL: SERVICE_NAME_UNSET */
     const char *sourcehost; /* NULL: gethostname(2) */
@@ -190,7 +190,9 @@ typedef struct evlog_options {
  *
  * A read_only log works also where nothing can be written (another's log, a
  * read-only file system). Damage does not stop it from being opened so, as
- * long as one of the two meta pages is sound.
+ * long as one of the two meta pages is sound. It changes nothing of the log; liblmdb's
+ * lock files are made where they are missing and can be made, since they keep a writer
+ * from reusing the pages that are being read.
  *
  * EVLOG_NOTFOUND: no log there, and no_create or read_only. EVLOG_INVALID: a
  * file, or options that make no sense. EVLOG_CONFLICT: another durability.

@@ -1,10 +1,10 @@
 /*
- * The thread that flushes an EVLOG_FAST log every so many milliseconds.
+ * The thread that flushes an EVLOG_FAST log at a given interval, when there was a commit.
  *
- * Each writing process has one; a flush is of the file, so they do each other's work,
- * and one that finds nothing new costs the system a look. A flush that fails marks the
- * environment (env.c): the next send says so. All signals are blocked here: they
- * are for the program's own threads.
+ * Each writing process has one. A flush is of the whole file, commits of other processes
+ * included; where there were none since the last flush, the thread only reads the meta pages. A
+ * flush that fails marks the environment (env.c), and the next send reports it. All signals are
+ * blocked in this thread: they are for the program's own threads.
  */
 #include "flusher.h"
 

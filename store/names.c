@@ -8,7 +8,7 @@
  *   't' [checksum, name, schema or nil, nil]
  *   's' [checksum, source, sourcehost, sourcelib]
  *
- * the checksum being XXH3-64 of the key and of what follows the checksum's 9 bytes.
+ * the checksum as in entries.c.
  *
  * 1. An entry is never changed or removed: a changed schema is a new entry.
  * 2. Numbers are dense from 1, given in a (durable) write transaction of the state
@@ -26,7 +26,7 @@
 #include <msgpack.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -35,12 +35,13 @@
 #include "entries.h"
 #include "env.h"
 #include "error.h"
+#include "pack.h"
 
 #define CHUNK 256
 #define CHUNKS 256
 #define BUCKETS 1024
 #define KEY_SIZE 5
-#define ENTRY_SIZE_MAX ((size_t)1 << 20)
+#define NUMBER_MAX (CHUNK * CHUNKS - 1)
 
 _Static_assert(CHUNK *CHUNKS > EVLOG_TYPES_MAX, "the chunks hold every type");
 _Static_assert(CHUNK *CHUNKS > EVLOG_SOURCES_MAX, "the chunks hold every source");
@@ -48,8 +49,7 @@ _Static_assert(CHUNK *CHUNKS > EVLOG_SOURCES_MAX, "the chunks hold every source"
 struct names {
     struct env *env;
     enum names_kind kind;
-    int tolerant;
-    char damage[128];     /* the first that was found; set before it can be read by others */
+    bool is_tolerant;
     pthread_mutex_t lock; /* over the buckets and all growing */
     _Atomic uint32_t count;
     _Atomic(struct name **) chunks[CHUNKS];
@@ -98,7 +98,7 @@ static struct name *name_new(uint32_t number, const char *const text[], const si
     if (!name)
         return NULL;
     name->number = number;
-    name->slot = (void *_Atomic *)(name + 1);
+    name->derived = (void *_Atomic *)(name + 1);
     char *at = (char *)(name + 1) + sizeof(void *);
     for (int i = 0; i < NAMES_TEXTS; i++)
         if (text[i]) {
@@ -146,132 +146,127 @@ static int add_hole(struct names *names, uint32_t number)
 
 /* ---------------------------------------------------------- the file side ---- */
 
-static int damaged(struct names *names, uint32_t number)
+static int damaged(enum names_kind kind, uint32_t number)
 {
-    if (!names->damage[0])
-        snprintf(names->damage, sizeof names->damage,
-                 "state.mdb: %s %" PRIu32 " is not as it was written",
-                 names->kind == NAMES_TYPE ? "event type" : "source", number);
-    return error_set(EVLOG_DAMAGED, "%s", names->damage);
+    return error_set(EVLOG_DAMAGED, "state.mdb: %s %" PRIu32 " is not as it was written",
+                     kind == NAMES_TYPE ? "event type" : "source", number);
 }
 
-static int take_texts(struct names *names, uint32_t number, const msgpack_object *items)
+static int unpack_texts(enum names_kind kind, const struct entry *entry,
+                        const char *text[NAMES_TEXTS], size_t size[NAMES_TEXTS])
 {
-    const char *text[NAMES_TEXTS] = {NULL};
-    size_t size[NAMES_TEXTS] = {0};
+    const unsigned char *at = entry->value;
+    struct pack_item item;
+    pack_next(&at, &item);
+    if (item.size != 1 + NAMES_TEXTS)
+        return EVLOG_DAMAGED;
+    pack_skip(&at);
     for (int i = 0; i < NAMES_TEXTS; i++) {
-        const msgpack_object_str *item = &items[i].via.str;
-        if (items[i].type == MSGPACK_OBJECT_NIL && i > 0 && names->kind == NAMES_TYPE)
+        pack_next(&at, &item);
+        text[i] = NULL;
+        size[i] = 0;
+        if (item.kind == PACK_NIL && i > 0 && kind == NAMES_TYPE)
             continue;
-        if (items[i].type != MSGPACK_OBJECT_STR || memchr(item->ptr, 0, item->size))
-            return damaged(names, number);
-        text[i] = item->ptr;
-        size[i] = item->size;
+        if (item.kind != PACK_STR || memchr(item.bytes, 0, item.size))
+            return EVLOG_DAMAGED;
+        text[i] = item.bytes;
+        size[i] = item.size;
     }
-    struct name *name = name_new(number, text, size);
+    return EVLOG_OK;
+}
+
+static uint32_t number_of(const struct entry *entry)
+{
+    return entry->key_size == KEY_SIZE ? be32_load(entry->key + 1) : 0;
+}
+
+int names_check(enum names_kind kind, const struct entry *entry, uint32_t *next)
+{
+    const char *text[NAMES_TEXTS];
+    size_t size[NAMES_TEXTS];
+    uint32_t expected = *next, number = number_of(entry);
+    if (number >= expected)
+        *next = number + 1;
+    if (number != expected || !entry->is_sound || unpack_texts(kind, entry, text, size))
+        return damaged(kind, expected);
+    return EVLOG_OK;
+}
+
+static uint32_t next_number(struct names *names)
+{
+    return atomic_load(&names->count) + 1;
+}
+
+/* The entry of the next number is missing or not sound: in a tolerant table it is a hole. */
+static int lose_next(struct names *names)
+{
+    uint32_t number = next_number(names);
+    int result = damaged(names->kind, number);
+    return names->is_tolerant ? add_hole(names, number) : result;
+}
+
+static int take_next(struct names *names, const struct entry *entry)
+{
+    const char *text[NAMES_TEXTS];
+    size_t size[NAMES_TEXTS];
+    if (!entry->is_sound || unpack_texts(names->kind, entry, text, size))
+        return lose_next(names);
+    struct name *name = name_new(next_number(names), text, size);
     return name ? add(names, name) : error_nomem();
 }
 
-static int parse(struct names *names, uint32_t number, const void *bytes, size_t size)
+/* Takes in an entry, and what is missing before it. */
+static int take(struct names *names, const struct entry *entry)
 {
-    unsigned char key[KEY_SIZE];
-    make_key(names, number, key);
-    if (!entry_is_sound(key, sizeof key, bytes, size))
-        return damaged(names, number);
-    msgpack_unpacked unpacked;
-    msgpack_unpacked_init(&unpacked);
-    size_t used = 0;
-    int result = EVLOG_DAMAGED;
-    msgpack_unpack_return unpacking = msgpack_unpack_next(&unpacked, bytes, size, &used);
-    if (unpacking == MSGPACK_UNPACK_NOMEM_ERROR) {
-        result = error_nomem();
-    } else if (unpacking == MSGPACK_UNPACK_SUCCESS) {
-        const msgpack_object_array *array = &unpacked.data.via.array;
-        if (array->size == 1 + NAMES_TEXTS)
-            result = take_texts(names, number, array->ptr + 1);
-    }
-    msgpack_unpacked_destroy(&unpacked);
-    return result == EVLOG_DAMAGED ? damaged(names, number) : result;
-}
-
-/* There is no entry of this number: when there are some behind it, it has been lost. */
-static int check_end(struct names *names, const struct page_snapshot *snapshot,
-                     const unsigned char key[KEY_SIZE], uint32_t number)
-{
-    unsigned char kind;
-    int result = page_peek(snapshot, key, KEY_SIZE, &kind);
-    if (result == EVLOG_OK)
-        result = kind == names->kind ? damaged(names, number) : EVLOG_NOTFOUND;
-    return result;
-}
-
-/* Reads the entry of the next number. EVLOG_NOTFOUND: there is none, or none can be reached. */
-static int take_next(struct names *names, const struct page_snapshot *snapshot)
-{
-    void *bytes;
-    size_t size;
-    unsigned char key[KEY_SIZE];
-    uint32_t number = atomic_load(&names->count) + 1;
-    make_key(names, number, key);
-    int result = page_get(snapshot, key, sizeof key, ENTRY_SIZE_MAX, &bytes, &size);
-    if (result == EVLOG_DAMAGED) {
-        damaged(names, number);
-        return names->tolerant ? EVLOG_NOTFOUND : result;
-    }
-    if (result == EVLOG_NOTFOUND) {
-        result = check_end(names, snapshot, key, number);
-    } else if (result == EVLOG_OK) {
-        result = parse(names, number, bytes, size);
-        free(bytes);
-    }
-    if (result == EVLOG_DAMAGED && names->tolerant)
-        result = add_hole(names, number);
-    return result;
-}
-
-/* Reads the entries that are in the file but not in memory. With the lock held. */
-static int catch_up(struct names *names, const struct page_snapshot *snapshot)
-{
-    uint32_t max = CHUNK * CHUNKS - 1;
+    uint32_t number = number_of(entry);
     int result = EVLOG_OK;
-    while (result == EVLOG_OK && atomic_load(&names->count) < max)
-        result = take_next(names, snapshot);
-    return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+    while (result == EVLOG_OK && next_number(names) < number && next_number(names) <= NUMBER_MAX)
+        result = lose_next(names);
+    if (result == EVLOG_OK && next_number(names) == number)
+        return take_next(names, entry);
+    return result == EVLOG_OK && number == 0 ? damaged(names->kind, next_number(names)) : result;
 }
 
-static int refresh(struct names *names)
+/* Takes in the entries that are in the file but not in memory. With the lock held. */
+static int catch_up(struct names *names, bool is_base)
 {
-    struct env_pin pin;
+    struct entry_key prefix = {.size = 1, .bytes = {(unsigned char)names->kind}};
+    struct entry_key after = {.size = KEY_SIZE};
+    struct entry_walk walk;
+    const struct entry *entry;
     int result;
-    do {
-        result = env_pin(names->env, &pin);
+    make_key(names, atomic_load(&names->count), after.bytes);
+    entry_walk_begin(&walk, names->env, is_base, &prefix, &after);
+    while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry &&
+           atomic_load(&names->count) < NUMBER_MAX) {
+        result = take(names, entry);
         if (result)
-            return result;
-        result = catch_up(names, &pin.snapshot);
-    } while (!env_unpin(names->env, &pin) && result == EVLOG_DAMAGED);
-    return result;
+            break;
+    }
+    entry_walk_end(&walk);
+    return result == EVLOG_DAMAGED && names->is_tolerant ? EVLOG_OK : result;
 }
 
 int names_refresh(struct names *names)
 {
     pthread_mutex_lock(&names->lock);
-    int result = refresh(names);
+    int result = catch_up(names, false);
     pthread_mutex_unlock(&names->lock);
     return result;
 }
 
 /* ------------------------------------------------------------ public side ---- */
 
-int names_open(struct env *env, enum names_kind kind, int tolerant, struct names **opened)
+int names_open(struct env *env, enum names_kind kind, bool is_tolerant, struct names **opened)
 {
     struct names *names = calloc(1, sizeof *names);
     if (!names)
         return error_nomem();
     names->env = env;
     names->kind = kind;
-    names->tolerant = tolerant;
+    names->is_tolerant = is_tolerant;
     pthread_mutex_init(&names->lock, NULL);
-    int result = refresh(names);
+    int result = catch_up(names, false);
     if (result) {
         names_close(names);
         return result;
@@ -294,14 +289,6 @@ void names_close(struct names *names)
     free(names);
 }
 
-const char *names_damage(struct names *names)
-{
-    pthread_mutex_lock(&names->lock);
-    const char *damage = names->damage[0] ? names->damage : NULL;
-    pthread_mutex_unlock(&names->lock);
-    return damage;
-}
-
 uint32_t names_count(struct names *names)
 {
     return atomic_load(&names->count);
@@ -309,7 +296,7 @@ uint32_t names_count(struct names *names)
 
 const struct name *names_get(struct names *names, uint32_t number)
 {
-    if (number == 0 || number >= CHUNK * CHUNKS)
+    if (number == 0 || number > NUMBER_MAX)
         return NULL;
     if (number > atomic_load(&names->count))
         names_refresh(names);
@@ -321,7 +308,7 @@ const struct name *names_get(struct names *names, uint32_t number)
 struct intern {
     struct names *names;
     const char *const *text;
-    uint32_t count; /* the entries there must be; UINT32_MAX: any number */
+    const uint32_t *count; /* how many entries there must be; NULL: any number */
     const struct name *found;
     uint32_t made; /* the number of a new entry, not yet in memory */
 };
@@ -344,17 +331,14 @@ static int make_entry(struct env *env, void *ctx)
 {
     struct intern *intern = ctx;
     struct names *names = intern->names;
-    struct page_snapshot snapshot;
-    int result = env_base(env, &snapshot);
-    if (result == EVLOG_OK)
-        result = catch_up(names, &snapshot);
+    int result = catch_up(names, true);
     if (result)
         return result;
     intern->found = find(names, intern->text);
     if (intern->found)
         return EVLOG_OK;
-    uint32_t number = atomic_load(&names->count) + 1;
-    if (intern->count != UINT32_MAX && intern->count != number - 1)
+    uint32_t number = next_number(names);
+    if (intern->count && *intern->count != number - 1)
         return error_set(EVLOG_BUSY, "another process has added to the log's types meanwhile");
     uint32_t max = names->kind == NAMES_TYPE ? EVLOG_TYPES_MAX : EVLOG_SOURCES_MAX;
     if (number > max)
@@ -383,14 +367,8 @@ static size_t size_of(const char *const text[NAMES_TEXTS])
     return size;
 }
 
-int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
-                 const struct name **name)
-{
-    return names_intern_at(names, text, UINT32_MAX, name);
-}
-
-int names_intern_at(struct names *names, const char *const text[NAMES_TEXTS], uint32_t count,
-                    const struct name **name)
+static int intern_text(struct names *names, const char *const text[NAMES_TEXTS],
+                       const uint32_t *count, const struct name **name)
 {
     struct intern intern = {.names = names, .text = text, .count = count};
     int result = EVLOG_OK;
@@ -410,4 +388,16 @@ int names_intern_at(struct names *names, const char *const text[NAMES_TEXTS], ui
     if (result == EVLOG_OK)
         *name = intern.found;
     return result;
+}
+
+int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
+                 const struct name **name)
+{
+    return intern_text(names, text, NULL, name);
+}
+
+int names_intern_at(struct names *names, const char *const text[NAMES_TEXTS], uint32_t count,
+                    const struct name **name)
+{
+    return intern_text(names, text, &count, name);
 }

@@ -3,13 +3,16 @@
 #define STORE_NAMES_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "entries.h"
 
 struct env;
 struct names;
 
 /* A table: which letter its keys begin with, and how many texts an entry has. */
-enum names_kind { NAMES_TYPE = 't', NAMES_SOURCE = 's' };
+enum names_kind { NAMES_TYPE = ENTRY_TYPE, NAMES_SOURCE = ENTRY_SOURCE };
 
 #define NAMES_TEXTS 3
 
@@ -20,15 +23,15 @@ enum names_kind { NAMES_TYPE = 't', NAMES_SOURCE = 's' };
 struct name {
     uint32_t number;
     const char *text[NAMES_TEXTS];
-    void *_Atomic *slot; /* for the folders to the right: what they made of it; NULL at first */
+    void *_Atomic *derived; /* what the folders to the right have made of it; NULL at first */
     struct name *next;
 };
 
 /*
- * Reads the table of a kind from `env`. `tolerant`: a damaged entry is as if it were
+ * Reads the table of a kind from `env`. `is_tolerant`: a damaged entry is as if it were
  * not there, so that the others can be used. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM, EVLOG_BUSY.
  */
-int names_open(struct env *env, enum names_kind kind, int tolerant, struct names **names);
+int names_open(struct env *env, enum names_kind kind, bool is_tolerant, struct names **names);
 void names_close(struct names *names);
 
 /*
@@ -55,8 +58,11 @@ const struct name *names_get(struct names *names, uint32_t number);
 /* How many there are; numbers go from 1 to this. As of the last look. */
 uint32_t names_count(struct names *names);
 
-/* The sentence about a damaged entry, NULL when all are good. */
-const char *names_damage(struct names *names);
+/*
+ * EVLOG_DAMAGED: an entry of this kind is not as it was written, or that of number `*next` is
+ * missing before it. `*next` moves past the entry.
+ */
+int names_check(enum names_kind kind, const struct entry *entry, uint32_t *next);
 
 /* Looks for what other processes have added. */
 int names_refresh(struct names *names);

@@ -187,12 +187,9 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
     int result = meta_read(&file, 0, 0, &zero, &meta_zero);
     if (result == EVLOG_OK)
         result = meta_read_one(&file, zero.page_size, &one, &meta_one);
-    if (result == EVLOG_OK &&
-        fstat(fd, &status)) /* after them: it grows before they tell of it */
-        result = error_errno(errno, "looking at its size", name);
     if (result)
         return result;
-    if (fstat(fd, &status)) /* after them, for the file grows before they tell of it */
+    if (fstat(fd, &status)) /* after the meta pages: the file grows before they are written */
         return error_errno(errno, "looking at its size", name);
     if (meta_zero != SOUND && meta_one != SOUND)
         return error_set(EVLOG_DAMAGED, "%s: neither of its two meta pages is sound", name);
@@ -316,34 +313,29 @@ int page_read_overflow(const struct page_snapshot *snapshot, const struct page_n
     return read_overflow(snapshot, node, 0, bytes, PAGE_HEADER_SIZE + (size_t)node->data_size);
 }
 
-int page_check_overflow(const struct page_snapshot *snapshot, const struct page_node *node)
-{
-    unsigned char head[PAGE_HEADER_SIZE];
-    return node->data ? EVLOG_OK : read_overflow(snapshot, node, 1, head, sizeof head);
-}
-
 /* -------------------------------------------------------------- cursor ---- */
 
 int page_cursor_open(struct page_cursor *cursor, const struct page_snapshot *snapshot)
 {
     *cursor = (struct page_cursor){.snapshot = snapshot};
-    if (snapshot->depth > 1) {
-        cursor->branches = malloc((size_t)(snapshot->depth - 1) * snapshot->page_size);
-        if (!cursor->branches)
-            return error_nomem();
-    }
+    if (snapshot->depth == 0)
+        return EVLOG_OK;
+    cursor->pages = malloc((size_t)snapshot->depth * snapshot->page_size);
+    if (!cursor->pages)
+        return error_nomem();
+    cursor->leaf = cursor->pages + (size_t)(snapshot->depth - 1) * snapshot->page_size;
     return EVLOG_OK;
 }
 
 void page_cursor_free(struct page_cursor *cursor)
 {
-    free(cursor->branches);
-    cursor->branches = NULL;
+    free(cursor->pages);
+    cursor->pages = NULL;
 }
 
 static unsigned char *branch_at(const struct page_cursor *cursor, unsigned level)
 {
-    return cursor->branches + (size_t)level * cursor->snapshot->page_size;
+    return cursor->pages + (size_t)level * cursor->snapshot->page_size;
 }
 
 static int key_compare(const unsigned char *node, const void *key, size_t key_size)
@@ -386,15 +378,23 @@ static unsigned choose_child(const unsigned char *branch, enum direction directi
     return index - 1;
 }
 
+static unsigned choose_node(const unsigned char *leaf, enum direction direction, const void *key,
+                            size_t key_size)
+{
+    if (direction == BY_KEY)
+        return lower_bound(leaf, 0, key, key_size);
+    return direction == FIRST ? 0 : page_node_count(leaf) - 1;
+}
+
 /* From the pages that are on the path down to a leaf. */
 static int descend(struct page_cursor *cursor, enum direction direction, const void *key,
-                   size_t key_size, unsigned char *leaf)
+                   size_t key_size)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
     while (cursor->level_count < snapshot->depth) {
         unsigned level = cursor->level_count;
         int is_leaf = level + 1 == snapshot->depth;
-        unsigned char *page = is_leaf ? leaf : branch_at(cursor, level);
+        unsigned char *page = is_leaf ? cursor->leaf : branch_at(cursor, level);
         uint64_t pgno = snapshot->root;
         if (level > 0)
             pgno = node_child(
@@ -403,22 +403,19 @@ static int descend(struct page_cursor *cursor, enum direction direction, const v
         if (result)
             return result;
         cursor->level[level].count = page_node_count(page);
-        cursor->level[level].index = is_leaf ? 0 : choose_child(page, direction, key, key_size);
+        cursor->level[level].index =
+            (is_leaf ? choose_node : choose_child)(page, direction, key, key_size);
         cursor->level_count++;
     }
     return EVLOG_OK;
 }
 
-int page_seek(struct page_cursor *cursor, const void *key, size_t key_size, unsigned char *leaf,
-              unsigned *index)
+int page_seek(struct page_cursor *cursor, const void *key, size_t key_size)
 {
     cursor->level_count = 0;
     if (cursor->snapshot->depth == 0)
-        return error_set(EVLOG_NOTFOUND, "the log is empty");
-    int result = descend(cursor, key ? BY_KEY : LAST, key, key_size, leaf);
-    if (result == EVLOG_OK)
-        *index = key ? lower_bound(leaf, 0, key, key_size) : page_node_count(leaf) - 1;
-    return result;
+        return error_set(EVLOG_NOTFOUND, "%s: is empty", cursor->snapshot->name);
+    return descend(cursor, key ? BY_KEY : LAST, key, key_size);
 }
 
 /* The lowest level of branches that has a child to the right; -1: none. */
@@ -432,14 +429,14 @@ static int level_with_next(const struct page_cursor *cursor)
     return -1;
 }
 
-int page_next_leaf(struct page_cursor *cursor, unsigned char *leaf)
+int page_next_leaf(struct page_cursor *cursor)
 {
     int level = level_with_next(cursor);
     if (level < 0)
-        return error_set(EVLOG_NOTFOUND, "past the last event");
+        return error_set(EVLOG_NOTFOUND, "%s: has no more leaves", cursor->snapshot->name);
     cursor->level[level].index++;
     cursor->level_count = (unsigned)level + 1;
-    return descend(cursor, FIRST, NULL, 0, leaf);
+    return descend(cursor, FIRST, NULL, 0);
 }
 
 int page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size)
@@ -454,7 +451,28 @@ int page_next_key(const struct page_cursor *cursor, const void **key, size_t *ke
     return 1;
 }
 
-/* 1 when the nodes fill the page from `upper` to its end: so liblmdb moves them about. */
+unsigned page_cursor_index(const struct page_cursor *cursor)
+{
+    return cursor->level[cursor->snapshot->depth - 1].index;
+}
+
+int page_cursor_node(struct page_cursor *cursor, struct page_node *node)
+{
+    if (page_cursor_index(cursor) == page_node_count(cursor->leaf)) {
+        int result = page_next_leaf(cursor);
+        if (result)
+            return result;
+    }
+    page_node_at(cursor->leaf, page_cursor_index(cursor), node);
+    return EVLOG_OK;
+}
+
+void page_cursor_step(struct page_cursor *cursor)
+{
+    cursor->level[cursor->snapshot->depth - 1].index++;
+}
+
+/* Whether the nodes fill the page from `upper` to its end, as liblmdb assumes. */
 static int is_packed(const unsigned char *page, uint32_t page_size)
 {
     int is_leaf = get16(page + 10) == LEAF;
@@ -469,22 +487,27 @@ static int is_packed(const unsigned char *page, uint32_t page_size)
     return used == page_size - get16(page + 14);
 }
 
-int page_check_way(const struct page_cursor *cursor, const unsigned char *leaf)
+int page_check_writable(const struct page_cursor *cursor)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
-    int packed = is_packed(leaf, snapshot->page_size);
-    for (unsigned level = 0; packed && level + 1 < snapshot->depth; level++)
-        packed = is_packed(branch_at(cursor, level), snapshot->page_size);
-    if (!packed)
-        return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
-                         snapshot->name);
-    return EVLOG_OK;
+    unsigned char head[PAGE_HEADER_SIZE];
+    struct page_node node;
+    for (unsigned level = 0; level < snapshot->depth; level++) {
+        int is_leaf = level + 1 == snapshot->depth;
+        if (!is_packed(is_leaf ? cursor->leaf : branch_at(cursor, level), snapshot->page_size))
+            return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
+                             snapshot->name);
+    }
+    if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
+        return EVLOG_OK;
+    page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
+    return node.data ? EVLOG_OK : read_overflow(snapshot, &node, 1, head, sizeof head);
 }
 
 /* ------------------------------------------------------- a single value ---- */
 
-static int copy_value(const struct page_snapshot *snapshot, const struct page_node *node,
-                      size_t size_max, void **bytes)
+int page_copy_data(const struct page_snapshot *snapshot, const struct page_node *node,
+                   size_t size_max, void **bytes)
 {
     if (node->data_size > size_max)
         return error_set(EVLOG_DAMAGED, "%s: a value claims %zu bytes", snapshot->name,
@@ -492,67 +515,36 @@ static int copy_value(const struct page_snapshot *snapshot, const struct page_no
     unsigned char *copy = malloc(PAGE_HEADER_SIZE + node->data_size);
     if (!copy)
         return error_nomem();
-    int result = EVLOG_OK;
     if (node->data) {
         memcpy(copy, node->data, node->data_size);
     } else {
-        result = page_read_overflow(snapshot, node, copy);
+        int result = page_read_overflow(snapshot, node, copy);
+        if (result) {
+            free(copy);
+            return result;
+        }
         memmove(copy, copy + PAGE_HEADER_SIZE, node->data_size);
     }
-    if (result)
-        free(copy);
-    else
-        *bytes = copy;
-    return result;
-}
-
-/* The first node that is not less than the key. */
-static int seek_node(const struct page_snapshot *snapshot, const void *key, size_t key_size,
-                     unsigned char *leaf, struct page_node *node)
-{
-    struct page_cursor cursor;
-    unsigned index;
-    int result = page_cursor_open(&cursor, snapshot);
-    if (result == EVLOG_OK)
-        result = page_seek(&cursor, key, key_size, leaf, &index);
-    if (result == EVLOG_OK && index == page_node_count(leaf)) {
-        index = 0;
-        result = page_next_leaf(&cursor, leaf);
-    }
-    page_cursor_free(&cursor);
-    if (result == EVLOG_OK)
-        page_node_at(leaf, index, node);
-    return result;
+    *bytes = copy;
+    return EVLOG_OK;
 }
 
 int page_get(const struct page_snapshot *snapshot, const void *key, size_t key_size,
              size_t size_max, void **bytes, size_t *size)
 {
+    struct page_cursor cursor;
     struct page_node node;
-    unsigned char *leaf = malloc(snapshot->page_size);
-    if (!leaf)
-        return error_nomem();
-    int result = seek_node(snapshot, key, key_size, leaf, &node);
+    int result = page_cursor_open(&cursor, snapshot);
+    if (result == EVLOG_OK)
+        result = page_seek(&cursor, key, key_size);
+    if (result == EVLOG_OK)
+        result = page_cursor_node(&cursor, &node);
     if (result == EVLOG_OK && (node.key_size != key_size || memcmp(node.key, key, key_size) != 0))
         result = error_set(EVLOG_NOTFOUND, "%s: no such key", snapshot->name);
     if (result == EVLOG_OK)
-        result = copy_value(snapshot, &node, size_max, bytes);
+        result = page_copy_data(snapshot, &node, size_max, bytes);
     if (result == EVLOG_OK)
         *size = node.data_size;
-    free(leaf);
-    return result;
-}
-
-int page_peek(const struct page_snapshot *snapshot, const void *key, size_t key_size,
-              unsigned char *first)
-{
-    struct page_node node;
-    unsigned char *leaf = malloc(snapshot->page_size);
-    if (!leaf)
-        return error_nomem();
-    int result = seek_node(snapshot, key, key_size, leaf, &node);
-    if (result == EVLOG_OK)
-        *first = node.key_size > 0 ? *(const unsigned char *)node.key : 0;
-    free(leaf);
+    page_cursor_free(&cursor);
     return result;
 }

@@ -7,7 +7,7 @@
 
 #define PAGE_DEPTH_MAX 32
 
-/* One committed state of the tree, as its meta page tells it. */
+/* One committed state of the tree, as its meta page gives it. */
 struct page_snapshot {
     int fd;
     uint32_t page_size;
@@ -27,11 +27,12 @@ struct page_snapshot {
  */
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
 
-/* A place between two leaves of a snapshot: the path to the one in `leaf`. */
+/* A place in a snapshot: a node of a leaf, and the pages on the path to it. */
 struct page_cursor {
     const struct page_snapshot *snapshot;
-    unsigned char *branches; /* depth - 1 pages, owned */
-    unsigned level_count;    /* sound pages on the path, the leaf included */
+    unsigned char *pages; /* one for each level, owned */
+    unsigned char *leaf;  /* the last of `pages`; or where the caller wants the next leaf */
+    unsigned level_count; /* sound pages on the path, the leaf included */
     struct {
         unsigned index, count;
     } level[PAGE_DEPTH_MAX];
@@ -42,29 +43,20 @@ int page_cursor_open(struct page_cursor *cursor, const struct page_snapshot *sna
 void page_cursor_free(struct page_cursor *cursor);
 
 /*
- * Reads the leaf in which `key` is or would be into `leaf` (page_size bytes) and
- * sets `*index` to the first node not less than it, perhaps one past the last.
- * NULL: the last leaf, and its last node. EVLOG_NOTFOUND: the tree is empty.
- * EVLOG_DAMAGED: a page on the way is not sound; page_next_leaf goes on after it.
- * EVLOG_IO.
+ * Goes to the first node that is not less than `key`, or, NULL, to the last node: reads the pages
+ * on the path. EVLOG_NOTFOUND: the tree is empty. EVLOG_DAMAGED: a page on the path is not sound;
+ * page_next_leaf goes on after it. EVLOG_IO.
  */
-int page_seek(struct page_cursor *cursor, const void *key, size_t key_size, unsigned char *leaf,
-              unsigned *index);
+int page_seek(struct page_cursor *cursor, const void *key, size_t key_size);
 
-/* Reads the leaf after this one. EVLOG_NOTFOUND: that was the last. EVLOG_DAMAGED, EVLOG_IO. */
-int page_next_leaf(struct page_cursor *cursor, unsigned char *leaf);
+/* Goes to the next leaf. EVLOG_NOTFOUND: that was the last. EVLOG_DAMAGED, EVLOG_IO. */
+int page_next_leaf(struct page_cursor *cursor);
 
 /*
- * The key at which the next leaf begins, as the branches tell it: what lies
- * beyond a page that is not sound. 0 when there is none.
+ * The key at which the next leaf begins, as the branches have it: what lies beyond a page that
+ * is not sound. 0 when there is none.
  */
 int page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size);
-
-/*
- * Whether liblmdb can change the leaf that page_seek came to, and the branches above it: it takes nodes out
- * by the size that they tell. EVLOG_DAMAGED.
- */
-int page_check_way(const struct page_cursor *cursor, const unsigned char *leaf);
 
 /* A node of a leaf; all of it lies inside the page. */
 struct page_node {
@@ -78,33 +70,43 @@ struct page_node {
 unsigned page_node_count(const unsigned char *page);
 void page_node_at(const unsigned char *leaf, unsigned index, struct page_node *node);
 
+/* The index of the cursor's node in its leaf, perhaps one past the last. */
+unsigned page_cursor_index(const struct page_cursor *cursor);
+
+/*
+ * The cursor's node; past the last of a leaf, the first of the next one. EVLOG_NOTFOUND: there are
+ * no more. EVLOG_DAMAGED, EVLOG_IO.
+ */
+int page_cursor_node(struct page_cursor *cursor, struct page_node *node);
+
+/* Goes to the next node. */
+void page_cursor_step(struct page_cursor *cursor);
+
+/*
+ * Whether liblmdb can put or delete at the place page_seek came to: it moves nodes by the sizes
+ * that they give, and frees overflow pages by the number and the count in the first of them.
+ * EVLOG_DAMAGED, EVLOG_IO.
+ */
+int page_check_writable(const struct page_cursor *cursor);
+
 #define PAGE_HEADER_SIZE 16
 
 /*
- * Reads a node's data from its overflow pages: `bytes` gets PAGE_HEADER_SIZE +
- * data_size bytes, the data behind the header. EVLOG_DAMAGED, EVLOG_IO.
+ * Reads a node's data from its overflow pages: `bytes` gets PAGE_HEADER_SIZE + data_size bytes,
+ * the data after the header. EVLOG_DAMAGED, EVLOG_IO.
  */
 int page_read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
                        unsigned char *bytes);
 
 /*
- * Whether liblmdb can take a node's overflow pages away, which it does by the number and the
- * count in the first of them. EVLOG_DAMAGED, EVLOG_IO.
+ * Copies a node's data, of at most `size_max` bytes, into memory for the caller to free.
+ * EVLOG_DAMAGED (too long, too), EVLOG_IO, EVLOG_NOMEM.
  */
-int page_check_overflow(const struct page_snapshot *snapshot, const struct page_node *node);
+int page_copy_data(const struct page_snapshot *snapshot, const struct page_node *node,
+                   size_t size_max, void **bytes);
 
-/*
- * Reads the value of a key, of at most `size_max` bytes, into memory for the
- * caller to free. EVLOG_NOTFOUND, EVLOG_DAMAGED (too long, too), EVLOG_IO, EVLOG_NOMEM.
- */
+/* The same for the data of a key. EVLOG_NOTFOUND. */
 int page_get(const struct page_snapshot *snapshot, const void *key, size_t key_size,
              size_t size_max, void **bytes, size_t *size);
-
-/*
- * The first byte of the first key that is not less than `key`: what there is where
- * a key is missing. EVLOG_NOTFOUND: nothing. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
- */
-int page_peek(const struct page_snapshot *snapshot, const void *key, size_t key_size,
-              unsigned char *first);
 
 #endif

@@ -2,7 +2,7 @@
  * Reading records in batches.
  *
  * A batch is some leaves of one snapshot, read into a buffer, and the events in
- * them, which point into it. The snapshot is held (env_pin) while the buffer is
+ * them, which point into it. The snapshot is held (env_read) while the buffer is
  * filled and let go before anyone sees an event: so a slow receiver holds
  * nothing, and the file does not grow because of it. The next batch takes the
  * newest snapshot; events before the head are the same in all of them.
@@ -35,20 +35,20 @@
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define COUNT_MAX 4096 /* events in a batch */
-#define UNHELD_TRIES 1000
 
 /* One call of reader_read. */
 struct batch {
     struct reader *reader;
     struct store *store;
     const struct page_snapshot *snapshot;
-    struct page_cursor cursor;
-    uint64_t expected, last;
+    struct page_cursor cursor; /* its leaves are in the reader's buffer */
+    uint64_t first, last, expected;
     size_t count_max;
+    uint64_t last_seq, last_chain; /* of the reader, as the batch began */
 };
 
-/* What became of a step: EVLOG_OK, a code, or that the batch ends here. */
-#define ENOUGH 1
+/* What a step comes to, besides the codes: the batch ends here. */
+enum { ENOUGH = 1 };
 
 void reader_free(struct reader *reader)
 {
@@ -86,15 +86,22 @@ static int lost(struct batch *batch, uint64_t next)
     return EVLOG_DAMAGED;
 }
 
-static int lost_range(struct batch *batch, uint64_t next, const char *why)
+/* The same for the reason that evlog_errmsg gives, which the sentence is to end with. */
+static int lost_reading(struct batch *batch, uint64_t next)
 {
     int result = lost(batch, next);
     uint64_t last = batch->reader->next - 1;
     if (result == ENOUGH)
         return result;
     if (last == batch->expected)
-        return error_set(result, "event %" PRIu64 ": %s", last, why);
-    return error_set(result, "events %" PRIu64 " to %" PRIu64 ": %s", batch->expected, last, why);
+        return error_prefix(result, "event %" PRIu64, last);
+    return error_prefix(result, "events %" PRIu64 " to %" PRIu64, batch->expected, last);
+}
+
+static int lost_range(struct batch *batch, uint64_t next, const char *why)
+{
+    error_set(EVLOG_DAMAGED, "%s", why);
+    return lost_reading(batch, next);
 }
 
 /* Where the branches say the next leaf begins; 0: nowhere. */
@@ -105,14 +112,6 @@ static uint64_t next_leaf_seq(const struct batch *batch)
     if (page_next_key(&batch->cursor, &key, &key_size) && key_size == sizeof(uint64_t))
         return be64_load(key);
     return 0;
-}
-
-/* Something that could not be read, for the reason that evlog_errmsg gives. */
-static int lost_reading(struct batch *batch, uint64_t next)
-{
-    char why[256];
-    snprintf(why, sizeof why, "%s", evlog_errmsg());
-    return lost_range(batch, next, why);
 }
 
 /* ------------------------------------------------------------- a record ---- */
@@ -218,12 +217,13 @@ static void look_for(struct batch *batch, const unsigned char *leaf, unsigned *i
     }
 }
 
-/* Deals with the nodes of the leaf at `offset` of the buffer, from `index` on. */
-static int take_leaf(struct batch *batch, size_t offset, unsigned index)
+/* Takes the records of the cursor's leaf. */
+static int take_leaf(struct batch *batch)
 {
     struct reader *reader = batch->reader;
+    size_t offset = (size_t)(batch->cursor.leaf - reader->buffer);
     unsigned count = page_node_count(reader->buffer + offset);
-    for (; index < count; index++) {
+    for (unsigned index = page_cursor_index(&batch->cursor); index < count; index++) {
         struct page_node node;
         if (seq_at(reader->buffer + offset, index, &node) != batch->expected) {
             uint64_t next;
@@ -250,95 +250,97 @@ static int take_leaf(struct batch *batch, size_t offset, unsigned index)
     return EVLOG_OK;
 }
 
-static int take_leaves(struct batch *batch)
+/* Makes room in the buffer for the next leaf. */
+static int place_leaf(struct batch *batch)
 {
     struct reader *reader = batch->reader;
-    unsigned char key[sizeof(uint64_t)];
-    unsigned index;
-    be64_store(key, batch->expected);
     int result = make_room(reader, batch->snapshot->page_size);
-    if (result == EVLOG_OK)
-        result = page_seek(&batch->cursor, key, sizeof key, reader->buffer, &index);
-    while (result == EVLOG_OK) {
-        size_t offset = reader->used;
+    if (result == EVLOG_OK) {
+        batch->cursor.leaf = reader->buffer + reader->used;
         reader->used += batch->snapshot->page_size;
-        result = take_leaf(batch, offset, index);
-        index = 0;
+    }
+    return result;
+}
+
+static int take_leaves(struct batch *batch)
+{
+    unsigned char key[sizeof(uint64_t)];
+    be64_store(key, batch->expected);
+    int result = place_leaf(batch);
+    if (result)
+        return result;
+    result = page_seek(&batch->cursor, key, sizeof key);
+    while (result == EVLOG_OK) {
+        result = take_leaf(batch);
         if (result == EVLOG_OK)
-            result = make_room(reader, batch->snapshot->page_size);
-        if (result == EVLOG_OK)
-            result = page_next_leaf(&batch->cursor, reader->buffer + reader->used);
-        else
+            result = place_leaf(batch);
+        if (result)
             return result;
+        result = page_next_leaf(&batch->cursor);
     }
     if (result == EVLOG_NOTFOUND)
         return lost_range(batch, 0, "missing");
     return result == EVLOG_DAMAGED ? lost_reading(batch, next_leaf_seq(batch)) : result;
 }
 
-static int read_batch(struct reader *reader, struct store *store,
-                      const struct page_snapshot *snapshot, uint64_t first, uint64_t last,
-                      size_t count_max)
+static int read_batch(const struct page_snapshot *snapshot, void *ctx)
 {
-    struct batch batch = {.reader = reader,
-                          .store = store,
-                          .snapshot = snapshot,
-                          .expected = first,
-                          .last = last,
-                          .count_max = count_max};
+    struct batch *batch = ctx;
+    struct reader *reader = batch->reader;
+    batch->snapshot = snapshot;
+    batch->expected = batch->first;
     reader->count = 0;
     reader->used = 0;
-    if (reader->last_seq != first - 1)
-        reader->last_seq = 0;
-    int result = page_cursor_open(&batch.cursor, snapshot);
+    reader->last_chain = batch->last_chain;
+    reader->last_seq = batch->last_seq == batch->first - 1 ? batch->last_seq : 0;
+    int result = page_cursor_open(&batch->cursor, snapshot);
     if (result == EVLOG_OK)
-        result = take_leaves(&batch);
-    page_cursor_free(&batch.cursor);
+        result = take_leaves(batch);
+    page_cursor_free(&batch->cursor);
     if (result != ENOUGH)
         return result;
-    reader->next = batch.expected;
+    reader->next = batch->expected;
     return EVLOG_OK;
 }
 
+/*
+ * Makes the buffers as large as they have to be. One that has grown for a large record, and was
+ * not needed so large since, is given back.
+ */
 static int make_buffers(struct reader *reader, size_t count_max)
 {
+    size_t size = reader->buffer_size;
+    if (count_max > 1 && size < BUFFER_SIZE)
+        size = BUFFER_SIZE;
+    if (size > BUFFER_SIZE && reader->used <= BUFFER_SIZE)
+        size = BUFFER_SIZE;
     if (reader->count_max < count_max) {
         free(reader->events);
         reader->events = malloc(count_max * sizeof *reader->events);
         reader->count_max = reader->events ? count_max : 0;
     }
-    if (count_max > 1 && reader->buffer_size < BUFFER_SIZE) {
+    if (size != reader->buffer_size) {
         free(reader->buffer);
-        reader->buffer = malloc(BUFFER_SIZE);
-        reader->buffer_size = reader->buffer ? BUFFER_SIZE : 0;
+        reader->buffer = malloc(size);
+        reader->buffer_size = reader->buffer ? size : 0;
     }
-    return reader->count_max >= count_max && (count_max == 1 || reader->buffer) ? EVLOG_OK
-                                                                                : error_nomem();
+    if (reader->count_max < count_max || (size > 0 && !reader->buffer))
+        return error_nomem();
+    return EVLOG_OK;
 }
 
 int reader_read(struct reader *reader, struct store *store, uint64_t first, uint64_t last,
                 size_t count_max)
 {
-    uint64_t last_seq = reader->last_seq, last_chain = reader->last_chain;
-    if (count_max > COUNT_MAX)
-        count_max = COUNT_MAX;
-    int result = make_buffers(reader, count_max);
-    for (int tries = 0; result == EVLOG_OK && tries < UNHELD_TRIES; tries++) {
-        struct env_pin pin;
-        result = env_pin(store->events, &pin);
-        if (result)
-            return result;
-        reader->last_seq = last_seq;
-        reader->last_chain = last_chain;
-        result = read_batch(reader, store, &pin.snapshot, first, last, count_max);
-        if (env_unpin(store->events, &pin))
-            return result;
-        result = EVLOG_OK;
-    }
-    if (result == EVLOG_OK)
-        result = error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock",
-                           store->path);
-    return result;
+    struct batch batch = {.reader = reader,
+                          .store = store,
+                          .first = first,
+                          .last = last,
+                          .count_max = count_max < COUNT_MAX ? count_max : COUNT_MAX,
+                          .last_seq = reader->last_seq,
+                          .last_chain = reader->last_chain};
+    int result = make_buffers(reader, batch.count_max);
+    return result ? result : env_read(store->events, read_batch, &batch);
 }
 
 /* The log time of the first event that can be read from `first` on; its seq in `*at`. */

@@ -1,35 +1,35 @@
 /*
- * The file `shared`: what the processes that have a log open tell each other.
+ * The file `shared`, by which the processes that have a log open communicate.
  *
- *    0   4  word      counts wakes in steps of 2; its lowest bit: somebody waits
+ *    0   4  word      counts wakes in steps of 2; its lowest bit: a reader waits
  *   64  32  slot 0    tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | most 8
  *   96  32  slot 1    ...
  *
- * In the machine's byte order, mapped by all of them. It holds nothing that a log needs: take
- * it away while nobody has the log open, and it is made again.
+ * In the machine's byte order, mapped by all of them. It holds nothing that a log needs: when it
+ * is removed while no process has the log open, it is made again.
  *
- * Waking. Who waits sets the bit, looks at the log's head, and sleeps in futex(2) on
- * the word as he saw it. Who has committed looks at the bit, and only when it is set counts
- * up, clears it, and wakes everybody. Between writing and looking each side has a full
- * fence; so either the committer sees the bit or the waiter sees the commit. One who was
- * killed while he waited leaves the bit set, and the next commit clears it: nothing has to
- * be repaired, and a sender pays a system call only when somebody waits, or has.
+ * Waking. A waiter sets the bit, reads the log's head, and sleeps in futex(2) on the word as it
+ * read it. A committer reads the bit, and only when it is set counts up, clears it, and wakes all
+ * waiters. Between its write and its read each side has a full fence; so either the committer
+ * sees the bit or the waiter sees the commit. A waiter that was killed leaves the bit set, and
+ * the next commit clears it: nothing has to be repaired, and a sender pays for a system call only
+ * when a process waits, or has waited.
  *
  * Claims. A slot is claimed by a lock of fcntl(2) on a byte far past the end of the file. The
- * kernel lets go of it when the process dies, by whatever death, and tells who has it; a forked
- * child does not have it. Such locks are lost when *any* descriptor of the file is closed in
- * the process: so it is opened in one place, here, once per open log.
+ * kernel releases it when the process ends, however it ends, and says which process has it; a
+ * forked child does not have it. Such locks are lost when *any* descriptor of the file is closed
+ * in the process: so it is opened in one place, here, once per open log.
  *
  * Marks. The holder of a slot writes there which event it is about to hand out, and whether its
  * receiver has returned: plain stores, no system call, and in the page cache when the process
- * is gone. The greatest seq it ever handed out is there too, since after a death the events come
- * again from an earlier one on. After a power cut a mark may be an older one, or zeros; who
- * reads it must be content with that.
+ * is gone. The greatest seq it ever handed out is there too, since after a death events are
+ * redelivered from an earlier one on. After a power cut a mark may be an older one, or zeros, and
+ * its reader must be content with that.
  *
  * The file is written in full when it is made, so that a full disk is met here and not as a
- * SIGBUS. Two who made it at once would wipe out each other's bits and marks: whoever opens it
- * holds the lock of the log's directory (store.c). Absent: any protection from a process that
- * cuts it short meanwhile; a log's directory is its owner's.
+ * SIGBUS. Whoever creates it zero-fills it, which would erase marks that another process has
+ * written already: so it is opened only under the lock of the log's directory (store.c). Absent:
+ * any protection from a process that cuts it short meanwhile; a log's directory is its owner's.
  */
 #include "shared.h"
 
@@ -109,7 +109,7 @@ static int map(struct shared *shared, const char *path)
     return EVLOG_OK;
 }
 
-int shared_open(const char *path, int read_only, struct shared **opened)
+int shared_open(const char *path, bool read_only, struct shared **opened)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC | (read_only ? 0 : O_CREAT), 0600);
     if (fd < 0 && read_only) {
@@ -188,16 +188,29 @@ static struct flock lock_of(unsigned slot, short type)
         .l_type = type, .l_whence = SEEK_SET, .l_start = CLAIMS_AT + slot, .l_len = 1};
 }
 
+/* The process that has claimed a slot, as shared_holder has it; or the errno of asking. */
+static int find_holder(const struct shared *shared, unsigned slot, pid_t *holder)
+{
+    struct flock lock = lock_of(slot, F_WRLCK);
+    if (fcntl(shared->fd, F_GETLK, &lock))
+        return errno;
+    if (lock.l_type == F_UNLCK)
+        *holder = 0;
+    else
+        *holder = lock.l_pid > 0 ? lock.l_pid : -1;
+    return 0;
+}
+
 int shared_claim(struct shared *shared, unsigned slot, pid_t *holder)
 {
     struct flock lock = lock_of(slot, F_WRLCK);
     while (fcntl(shared->fd, F_SETLK, &lock)) {
-        if (errno == EINTR)
-            continue;
-        if (errno != EAGAIN && errno != EACCES)
-            return error_errno(errno, "claiming a consumer", "shared");
-        *holder = shared_holder(shared, slot);
-        if (*holder)
+        int errnum = errno;
+        if (errnum == EAGAIN || errnum == EACCES)
+            errnum = find_holder(shared, slot, holder);
+        if (errnum && errnum != EINTR)
+            return error_errno(errnum, "claiming a consumer", "shared");
+        if (errnum == 0 && *holder)
             return error_set(EVLOG_BUSY, "another process has it");
     }
     return EVLOG_OK;
@@ -211,10 +224,10 @@ void shared_release(struct shared *shared, unsigned slot)
 
 pid_t shared_holder(struct shared *shared, unsigned slot)
 {
-    struct flock lock = lock_of(slot, F_WRLCK);
-    if (!shared || fcntl(shared->fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
-        return 0;
-    return lock.l_pid > 0 ? lock.l_pid : -1;
+    pid_t holder = 0;
+    if (shared)
+        find_holder(shared, slot, &holder);
+    return holder;
 }
 
 /* --------------------------------------------------------------- marks ---- */

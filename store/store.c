@@ -100,16 +100,17 @@ static void path_of(const struct store *store, const char *name, char path[PATH_
 }
 
 /*
- * Takes the lock; `*fd` is -1 where a reader finds none and cannot make one: then
- * nobody else can be opening the log for writing either, or he has more rights.
+ * Takes the lock of the directory. `*fd` is -1 where a reader finds no lock file: then no process
+ * can be opening the log for writing, unless it has more privileges. EVLOG_NOTFOUND: there is
+ * none and `create` is false.
  */
-static int lock_directory(const struct store *store, int *fd)
+static int lock_directory(const struct store *store, bool create, int *fd)
 {
     char path[PATH_MAX];
     path_of(store, LOCK_FILE, path);
-    *fd = open(path, O_RDWR | O_CLOEXEC | (store->read_only ? 0 : O_CREAT), 0600);
+    *fd = openat(store->directory, LOCK_FILE, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
     if (*fd < 0 && store->read_only)
-        *fd = open(path, O_RDONLY | O_CLOEXEC);
+        *fd = openat(store->directory, LOCK_FILE, O_RDONLY | O_CLOEXEC);
     if (*fd < 0)
         return store->read_only ? EVLOG_OK : error_errno(errno, "opening", path);
     while (flock(*fd, LOCK_EX))
@@ -148,13 +149,16 @@ static int is_ours(const char *name)
     return 0;
 }
 
+static bool has_format(const struct store *store)
+{
+    return faccessat(store->directory, FORMAT_FILE, F_OK, 0) == 0;
+}
+
 /* A directory without a `format` can become a log when it has nothing else in it. */
 static int check_only_ours(const struct store *store)
 {
-    char format[PATH_MAX];
     const char *path = store->path;
-    path_of(store, FORMAT_FILE, format);
-    if (access(format, F_OK) == 0)
+    if (has_format(store))
         return EVLOG_OK;
     DIR *directory = opendir(path);
     if (!directory)
@@ -321,53 +325,77 @@ static int open_parts(struct store *store, const evlog_options *options)
 
 int store_close(struct store *store)
 {
-    int fd;
+    int fd = -1;
     int result = flusher_close(store->flusher);
     appender_close(store->appender);
     names_close(store->types);
     names_close(store->sources);
     shared_close(store->shared);
-    if (lock_directory(store, &fd))
+    if (store->events && lock_directory(store, !store->read_only, &fd))
         fd = -1; /* the races it guards against are rarer than a log that cannot be closed */
     env_close(store->events);
     env_close(store->state);
     unlock_directory(fd);
+    close(store->directory);
     free(store);
+    return result;
+}
+
+/* A store of which nothing is open but the directory. */
+static int store_new(const char *path, bool read_only, struct store **made)
+{
+    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
+    if (!store)
+        return error_nomem();
+    strcpy(store->path, path);
+    store->read_only = read_only;
+    store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->directory < 0) {
+        free(store);
+        return error_errno(errno, "opening", path);
+    }
+    *made = store;
+    return EVLOG_OK;
+}
+
+/* Where there is no log and none is to be made, no lock file is made either. */
+static int open_directory(struct store *store, const evlog_options *options)
+{
+    int fd;
+    int result = check_only_ours(store);
+    if (result)
+        return result;
+    bool may_make = !store->read_only && (!options->no_create || has_format(store));
+    result = lock_directory(store, may_make, &fd);
+    if (result == EVLOG_NOTFOUND)
+        return error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
+    if (result)
+        return result;
+    result = open_locked(store, options);
+    unlock_directory(fd);
     return result;
 }
 
 int store_open(const char *path, const evlog_options *options, struct store **opened)
 {
+    struct store *store = NULL;
     if (strlen(path) + sizeof STATE_FILE + sizeof "/-lock" > PATH_MAX)
         return error_set(EVLOG_INVALID, "a path of %zu bytes is too long", strlen(path));
     int result = make_directory(path, options);
     if (result == EVLOG_OK)
         result = check_file_system(path);
+    if (result == EVLOG_OK)
+        result = store_new(path, options->read_only, &store);
     if (result)
         return result;
-    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
-    if (!store)
-        return error_nomem();
-    strcpy(store->path, path);
-    store->read_only = options->read_only;
-    int fd;
-    result = check_only_ours(store);
-    if (result == EVLOG_OK)
-        result = lock_directory(store, &fd);
-    if (result) {
-        free(store);
-        return result;
-    }
-    result = open_locked(store, options);
-    unlock_directory(fd);
+    result = open_directory(store, options);
     if (result == EVLOG_OK)
         result = open_parts(store, options);
-    if (result) {
+    if (result)
         store_close(store);
-        return result;
-    }
-    *opened = store;
-    return EVLOG_OK;
+    else
+        *opened = store;
+    return result;
 }
 
 /* --------------------------------------------------------- looking at it ---- */
@@ -381,25 +409,13 @@ static uint64_t seq_of(const unsigned char *leaf, unsigned index)
     return seq <= INT64_MAX ? seq : 0;
 }
 
-/*
- * The seq at one end of a snapshot: 0 when the way there is damaged. `key` NULL: the
- * last, else the first.
- */
-static int end_of(const struct page_snapshot *snapshot, const void *key, size_t key_size,
-                  uint64_t *seq)
+/* The seq at one end of a snapshot, `key` NULL: the last. 0: the path there is damaged. */
+static int end_of(struct page_cursor *cursor, const void *key, size_t key_size, uint64_t *seq)
 {
-    struct page_cursor cursor;
-    unsigned index;
-    unsigned char *leaf = malloc(snapshot->page_size);
-    int result = leaf ? page_cursor_open(&cursor, snapshot) : error_nomem();
-    if (result == EVLOG_OK) {
-        result = page_seek(&cursor, key, key_size, leaf, &index);
-        page_cursor_free(&cursor);
-    }
+    int result = page_seek(cursor, key, key_size);
     *seq = 0;
-    if (result == EVLOG_OK && index < page_node_count(leaf))
-        *seq = seq_of(leaf, index);
-    free(leaf);
+    if (result == EVLOG_OK && page_cursor_index(cursor) < page_node_count(cursor->leaf))
+        *seq = seq_of(cursor->leaf, page_cursor_index(cursor));
     return result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }
 
@@ -418,70 +434,66 @@ static int is_record(const struct page_snapshot *snapshot, uint64_t seq)
     return result == EVLOG_OK;
 }
 
-/* `seq` - `count` + 1, but not before 1. */
-static uint64_t back_from(uint64_t seq, uint64_t count)
-{
-    return seq > count ? seq - count + 1 : 1;
-}
+struct bounds {
+    uint64_t first, last;
+};
 
 /*
- * Seqs are dense: the first, the last and the count of entries must agree. Where they do
- * not, or an end cannot be reached, an end is believed when its record is sound, and
- * the count unless the file has no room for so many. The range is then rather too long
- * than too short: an event too many is reported as missing, one too few would not be.
+ * The bounds where those that were found do not agree with the count of entries, or an end could
+ * not be reached (0). An end is believed when its record is sound, and the count unless the file
+ * has no room for so many. The range is then rather too long than too short: an event too many is
+ * reported as missing, one too few would not be.
  */
-static void settle_bounds(const struct page_snapshot *snapshot, uint64_t *first, uint64_t *last)
+static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct bounds found)
 {
-    uint64_t most = snapshot->file_size / RECORD_HEAD_SIZE;
-    uint64_t count = snapshot->entries <= most ? snapshot->entries : 0;
-    uint64_t low = *first && is_record(snapshot, *first) ? *first : 0;
-    uint64_t high = *last && is_record(snapshot, *last) ? *last : 0;
-    if (low && high && (high < low || high - low >= most))
-        high = 0;
-    if (!low && !high)
-        low = 1;
-    *first = low;
-    *last = high;
-    if (!low)
-        *first = back_from(high, count ? count : most);
-    else if (!high)
-        *last = low + (count ? count - 1 : 0);
-    else if (count > high - low + 1) {
-        *first = back_from(high, count);
-        *last = low + count - 1;
-    }
+    uint64_t count_max = snapshot->file_size / RECORD_HEAD_SIZE;
+    uint64_t count = snapshot->entries <= count_max ? snapshot->entries : 0;
+    uint64_t first = found.first && is_record(snapshot, found.first) ? found.first : 0;
+    uint64_t last = found.last && is_record(snapshot, found.last) ? found.last : 0;
+    if (first && last && (last < first || last - first >= count_max))
+        last = 0;
+    if (!first && !last)
+        first = 1;
+    uint64_t back = count ? count : count_max;
+    uint64_t first_by_count = last > back ? last - back + 1 : 1;
+    uint64_t last_by_count = first + (count ? count - 1 : 0);
+    bool is_short = first && last && count > last - first + 1;
+    return (struct bounds){.first = first && !is_short ? first : first_by_count,
+                           .last = last && !is_short ? last : last_by_count};
 }
 
-static int bounds_of(const struct page_snapshot *snapshot, uint64_t *first, uint64_t *last)
+/* Seqs are dense: the first, the last and the count of entries must agree. */
+static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
 {
-    uint64_t low = 0, high = 0, entries = snapshot->entries;
-    int result = EVLOG_OK;
+    struct bounds *bounds = ctx, found = {0, 0};
+    struct page_cursor cursor;
     if (snapshot->depth > 0) {
-        result = end_of(snapshot, "\0", 1, &low);
+        int result = page_cursor_open(&cursor, snapshot);
         if (result == EVLOG_OK)
-            result = end_of(snapshot, NULL, 0, &high);
+            result = end_of(&cursor, "\0", 1, &found.first);
+        if (result == EVLOG_OK)
+            result = end_of(&cursor, NULL, 0, &found.last);
+        page_cursor_free(&cursor);
         if (result)
             return result;
-        if (low == 0 || high < low || high - low + 1 != entries ||
-            entries > snapshot->file_size / RECORD_HEAD_SIZE)
-            settle_bounds(snapshot, &low, &high);
+        if (found.first == 0 || found.last < found.first ||
+            found.last - found.first + 1 != snapshot->entries ||
+            snapshot->entries > snapshot->file_size / RECORD_HEAD_SIZE)
+            found = guess_bounds(snapshot, found);
     }
-    *first = low;
-    *last = high;
-    return result;
+    *bounds = found;
+    return EVLOG_OK;
 }
 
 int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
 {
-    struct env_pin pin;
-    int result;
-    do {
-        result = env_pin(store->events, &pin);
-        if (result)
-            return result;
-        result = bounds_of(&pin.snapshot, first, last);
-    } while (!env_unpin(store->events, &pin));
-    return result;
+    struct bounds bounds;
+    int result = env_read(store->events, find_bounds, &bounds);
+    if (result)
+        return result;
+    *first = bounds.first;
+    *last = bounds.last;
+    return EVLOG_OK;
 }
 
 static int64_t time_of(struct store *store, uint64_t seq)
@@ -496,7 +508,7 @@ static int64_t time_of(struct store *store, uint64_t seq)
 
 int store_inspect(struct store *store, evlog_info *info)
 {
-    struct env_pin pin;
+    struct page_snapshot snapshot;
     uint64_t first, last;
     int result = store_bounds(store, &first, &last);
     if (result == EVLOG_OK)
@@ -504,10 +516,9 @@ int store_inspect(struct store *store, evlog_info *info)
     if (result == EVLOG_OK)
         result = names_refresh(store->sources);
     if (result == EVLOG_OK)
-        result = env_pin(store->events, &pin);
+        result = env_snapshot(store->events, &snapshot);
     if (result)
         return result;
-    env_unpin(store->events, &pin);
     *info = (evlog_info){
         .format = store->format.version,
         .durability = store->format.durability,
@@ -517,10 +528,10 @@ int store_inspect(struct store *store, evlog_info *info)
         .last_seq = last,
         .first_log_time_us = time_of(store, first),
         .last_log_time_us = time_of(store, last),
-        .file_size = pin.snapshot.file_size,
-        .used_size = (pin.snapshot.last_page + 1) * pin.snapshot.page_size,
-        .page_count = pin.snapshot.last_page + 1,
-        .page_size = pin.snapshot.page_size,
+        .file_size = snapshot.file_size,
+        .used_size = (snapshot.last_page + 1) * snapshot.page_size,
+        .page_count = snapshot.last_page + 1,
+        .page_size = snapshot.page_size,
         .type_count = names_count(store->types),
         .source_count = names_count(store->sources),
     };

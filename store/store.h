@@ -2,7 +2,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
-#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "append.h"
@@ -15,7 +15,8 @@
 /* The fields may be read, but not changed, by the folders to the right. */
 struct store {
     struct format format;
-    int read_only;
+    bool read_only;
+    int directory;      /* a descriptor: the path may be relative */
     struct env *events; /* the records, by seq */
     struct env *state;  /* everything else */
     struct names *types, *sources;

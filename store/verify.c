@@ -1,21 +1,24 @@
 /*
  * evlog verify: is the log what was sent?
  *
- * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything
- * and tells what was refused. Besides it looks at what a reader of a range does not:
- * that log time never steps back, that the file has as many entries as seqs, that
- * the meta pages of both files and every type and source are sound.
+ * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything and reports
+ * what was refused. It also checks what reading a range does not: that log time never goes back,
+ * that the file has as many entries as seqs, that the meta pages of both files are sound, and
+ * every entry of state.mdb: that it is as it was written, that types and sources are numbered
+ * without a gap, that what is a consumer's has its consumer, and that a consumer counts what it
+ * has. Entries of unknown kinds are passed over.
  *
- * It works on a log in use: batch by batch, up to the head as it was at the
- * beginning, holding no snapshot for longer than a batch. It does not look at
- * liblmdb's list of free pages, and cannot see that events are missing after
- * the last one.
+ * It works on a log in use: batch by batch, up to the head as it was at the beginning, holding no
+ * snapshot for longer than a batch. It does not check liblmdb's list of free pages, and cannot see
+ * that events are missing after the last one.
  */
 #include "verify.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "consumers.h"
 #include "error.h"
 #include "reader.h"
 #include "store.h"
@@ -28,93 +31,73 @@ struct verification {
     void *ctx;
     uint64_t finding_count, checked_count;
     int64_t log_time_us; /* of the last event read */
+
+    /* Of the entries of one kind. */
+    uint32_t next_number;                            /* of a type or source */
+    char consumer[EVLOG_CONSUMER_NAME_SIZE_MAX + 1]; /* whose entry the last one was */
 };
 
-/* What the visitor says, 0 to go on. */
-static int tell(struct verification *verification, uint64_t first, uint64_t last,
-                const char *text)
+/* Reports a finding. What the visitor returns, 0 to go on. */
+static int report(struct verification *verification, uint64_t first, uint64_t last,
+                  const char *text)
 {
     evlog_finding finding = {.first_seq = first, .last_seq = last, .text = text};
     verification->finding_count++;
     return verification->visit ? verification->visit(&finding, last, verification->ctx) : 0;
 }
 
-static int tell_progress(struct verification *verification, uint64_t seq)
+static int report_progress(struct verification *verification, uint64_t seq)
 {
     return verification->visit ? verification->visit(NULL, seq, verification->ctx) : 0;
 }
 
+/* Reports EVLOG_DAMAGED, with its sentence, as a finding; other results are passed on. */
+static int report_damage(struct verification *verification, int result)
+{
+    return result == EVLOG_DAMAGED ? report(verification, 0, 0, evlog_errmsg()) : result;
+}
+
+/* -------------------------------------------------------------- events ---- */
+
 static int check_times(struct verification *verification, const struct reader *reader)
 {
-    int said = 0;
-    for (size_t i = 0; said == 0 && i < reader->count; i++) {
+    int stop = 0;
+    for (size_t i = 0; stop == 0 && i < reader->count; i++) {
         const struct record *record = &reader->events[i].record;
-        char text[128];
-        snprintf(text, sizeof text, "event %" PRIu64 ": its log time is before its predecessor's",
-                 record->seq);
-        if (record->log_time_us < verification->log_time_us)
-            said = tell(verification, record->seq, record->seq, text);
+        if (record->log_time_us < verification->log_time_us) {
+            char text[128];
+            snprintf(text, sizeof text,
+                     "event %" PRIu64 ": its log time is before its predecessor's", record->seq);
+            stop = report(verification, record->seq, record->seq, text);
+        }
         verification->log_time_us = record->log_time_us;
     }
-    return said;
+    return stop;
+}
+
+static int check_batch(struct verification *verification, struct reader *reader, uint64_t first,
+                       uint64_t last)
+{
+    int result = reader_read(reader, verification->store, first, last, BATCH);
+    if (result == EVLOG_DAMAGED)
+        return report(verification, first, reader->next - 1, evlog_errmsg());
+    if (result)
+        return result;
+    verification->checked_count += reader->count;
+    return check_times(verification, reader);
 }
 
 static int check_events(struct verification *verification, uint64_t first, uint64_t last)
 {
     struct reader reader = {.events = NULL};
-    int result = EVLOG_OK, said = 0;
-    for (uint64_t seq = first; said == 0 && seq <= last; seq = reader.next) {
-        result = reader_read(&reader, verification->store, seq, last, BATCH);
-        if (result == EVLOG_DAMAGED) {
-            said = tell(verification, seq, reader.next - 1, evlog_errmsg());
-        } else if (result == EVLOG_OK) {
-            verification->checked_count += reader.count;
-            said = check_times(verification, &reader);
-        } else {
-            break;
-        }
-        if (said == 0)
-            said = tell_progress(verification, reader.next - 1);
-        result = EVLOG_OK;
+    int result = EVLOG_OK;
+    for (uint64_t seq = first; result == EVLOG_OK && seq <= last; seq = reader.next) {
+        result = check_batch(verification, &reader, seq, last);
+        if (result == EVLOG_OK)
+            result = report_progress(verification, reader.next - 1);
     }
     reader_free(&reader);
-    return said ? said : result;
-}
-
-/* Whether a file's newest state can be found, and its meta pages are both sound. */
-static int check_metas(struct verification *verification, struct env *env, const char *name)
-{
-    struct env_pin pin;
-    char text[80];
-    int result = env_pin(env, &pin);
-    if (result == EVLOG_DAMAGED)
-        return tell(verification, 0, 0, evlog_errmsg());
-    if (result)
-        return result;
-    env_unpin(env, &pin);
-    snprintf(text, sizeof text, "%s: one of its two meta pages is not sound", name);
-    return pin.snapshot.one_meta ? tell(verification, 0, 0, text) : 0;
-}
-
-static int check_names(struct verification *verification, struct names *names)
-{
-    int result = names_refresh(names);
-    if (result == EVLOG_DAMAGED)
-        return tell(verification, 0, 0, evlog_errmsg());
-    if (result)
-        return result;
-    return names_damage(names) ? tell(verification, 0, 0, names_damage(names)) : 0;
-}
-
-static int check_files(struct verification *verification)
-{
-    struct store *store = verification->store;
-    int result = check_metas(verification, store->events, "events.mdb");
-    if (result == 0)
-        result = check_metas(verification, store->state, "state.mdb");
-    if (result == 0)
-        result = check_names(verification, store->types);
-    return result ? result : check_names(verification, store->sources);
+    return result;
 }
 
 /*
@@ -123,21 +106,93 @@ static int check_files(struct verification *verification)
  */
 static int check_count(struct verification *verification, uint64_t first, uint64_t last)
 {
-    struct env_pin pin;
+    struct page_snapshot snapshot;
     uint64_t first_now, last_now, expected = last ? last - first + 1 : 0;
     if (verification->checked_count != expected)
         return EVLOG_OK;
-    int result = env_pin(verification->store->events, &pin);
+    int result = env_snapshot(verification->store->events, &snapshot);
     if (result)
         return result;
-    env_unpin(verification->store->events, &pin);
     result = store_bounds(verification->store, &first_now, &last_now);
     if (result || first_now != first || last_now != last)
         return result;
     char text[160];
     snprintf(text, sizeof text, "events.mdb: says it has %" PRIu64 " events, and has %" PRIu64,
-             pin.snapshot.entries, expected);
-    return pin.snapshot.entries == expected ? 0 : tell(verification, 0, 0, text);
+             snapshot.entries, expected);
+    return snapshot.entries == expected ? 0 : report(verification, 0, 0, text);
+}
+
+/* ---------------------------------------------------------------- files ---- */
+
+/* Whether a file's newest state can be found, and its meta pages are both sound. */
+static int check_metas(struct verification *verification, struct env *env, const char *name)
+{
+    struct page_snapshot snapshot;
+    char text[80];
+    int result = env_snapshot(env, &snapshot);
+    if (result)
+        return report_damage(verification, result);
+    snprintf(text, sizeof text, "%s: one of its two meta pages is not sound", name);
+    return snapshot.one_meta ? report(verification, 0, 0, text) : 0;
+}
+
+static int check_consumer_entry(struct verification *verification, const struct entry *entry)
+{
+    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    struct store *store = verification->store;
+    int result = consumer_entry_name(entry, name);
+    if (result)
+        return report_damage(verification, result);
+    int damage = consumer_entry_check(name, entry);
+    result = report_damage(verification, damage);
+    if (result || strcmp(name, verification->consumer) == 0)
+        return result;
+    strcpy(verification->consumer, name);
+    if (entry->key[0] != ENTRY_CONSUMER)
+        return report_damage(verification, consumers_check_owner(store, name, entry));
+    return damage ? 0 : report_damage(verification, consumers_check_counts(store, name));
+}
+
+static int check_entry(struct verification *verification, enum entry_kind kind,
+                       const struct entry *entry)
+{
+    if (kind != ENTRY_TYPE && kind != ENTRY_SOURCE)
+        return check_consumer_entry(verification, entry);
+    return report_damage(verification,
+                         names_check((enum names_kind)kind, entry, &verification->next_number));
+}
+
+/* All entries of a kind. */
+static int check_kind(struct verification *verification, enum entry_kind kind)
+{
+    struct entry_key prefix = {.size = 1, .bytes = {(unsigned char)kind}};
+    struct entry_walk walk;
+    const struct entry *entry;
+    int result;
+    verification->next_number = 1;
+    verification->consumer[0] = '\0';
+    entry_walk_begin(&walk, verification->store->state, false, &prefix, NULL);
+    do {
+        result = report_damage(verification, entry_walk_next(&walk, &entry));
+        if (result == 0 && entry)
+            result = check_entry(verification, kind, entry);
+    } while (result == 0 && entry);
+    entry_walk_end(&walk);
+    return result;
+}
+
+static int check_files(struct verification *verification)
+{
+    static const enum entry_kind kinds[] = {ENTRY_TYPE,   ENTRY_SOURCE, ENTRY_CONSUMER,
+                                            ENTRY_FILTER, ENTRY_PARKED, ENTRY_RETRY,
+                                            ENTRY_STATE};
+    struct store *store = verification->store;
+    int result = check_metas(verification, store->events, "events.mdb");
+    if (result == 0)
+        result = check_metas(verification, store->state, "state.mdb");
+    for (size_t i = 0; result == 0 && i < sizeof kinds / sizeof *kinds; i++)
+        result = check_kind(verification, kinds[i]);
+    return result;
 }
 
 int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t, void *),
@@ -153,11 +208,12 @@ int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t
         result = check_events(&verification, first, last);
     if (result == 0)
         result = check_count(&verification, first, last);
-    if (result == 0 && verification.finding_count > 0)
-        result = error_set(EVLOG_DAMAGED, "%s: %" PRIu64 " findings", store->path,
-                           verification.finding_count);
-    if (result == EVLOG_OK || result == EVLOG_DAMAGED)
-        if (checked_count)
-            *checked_count = verification.checked_count;
-    return result;
+    if (result)
+        return result;
+    if (checked_count)
+        *checked_count = verification.checked_count;
+    if (verification.finding_count > 0)
+        return error_set(EVLOG_DAMAGED, "%s: %" PRIu64 " findings", store->path,
+                         verification.finding_count);
+    return EVLOG_OK;
 }

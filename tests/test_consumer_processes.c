@@ -514,11 +514,18 @@ static int hold_at_first(const evlog_event *event, void *ctx)
     return 0;
 }
 
+static int hold_snapshot(const struct page_snapshot *snapshot, void *ctx)
+{
+    (void)snapshot;
+    (void)ctx;
+    hold();
+    return EVLOG_OK;
+}
+
 static void hold_and_go_on(const char *path, int how)
 {
     evlog *log;
     evlog_consumer *consumer;
-    struct env_pin pin;
     uint64_t count = 0;
     int by_hand = how == WITH_UNACKNOWLEDGED_EVENTS;
     if (evlog_open(path, NULL, &log) ||
@@ -526,12 +533,10 @@ static void hold_and_go_on(const char *path, int how)
                             &consumer) ||
         evlog_consumer_poll(consumer, 50, 0, hold_at_first, &how, &count) || count != 50)
         die("holding", count);
-    if (how == WITH_A_SNAPSHOT && env_pin(log->store->events, &pin))
-        die("pinning", 0);
-    if (how != INSIDE_ITS_RECEIVER)
+    if (how == WITH_A_SNAPSHOT && env_read(log->store->events, hold_snapshot, NULL))
+        die("holding a snapshot", 0);
+    if (how == NOT_AT_ALL || how == WITH_UNACKNOWLEDGED_EVENTS)
         hold();
-    if (how == WITH_A_SNAPSHOT)
-        env_unpin(log->store->events, &pin);
     if (by_hand && acknowledge(consumer, 50))
         die("acknowledging", 50);
     if (evlog_consumer_close(consumer) || evlog_close(log))

@@ -9,7 +9,6 @@
 
 #define TWIN_MAX 600
 #define FLIPS 400
-#define LIST_MAX 64
 
 /* ------------------------------------------------------------ environments ---- */
 
@@ -190,35 +189,36 @@ static void assert_value(const struct known *known, const void *value, size_t si
     assert_memory_equal(value, expected, size);
 }
 
-/* A list of a random prefix, in pieces of a random size, from a random place. */
-static void list_in_both(struct env *env, const struct twin *twin, uint64_t *random)
+/* A walk of a random prefix from a random place. */
+static void walk_both(struct env *env, const struct twin *twin, uint64_t *random)
 {
-    struct entry entries[LIST_MAX];
-    unsigned char prefix[ENTRY_KEY_SIZE_MAX], after[ENTRY_KEY_SIZE_MAX];
-    size_t prefix_size = load_random(random, 4), count, max = 1 + load_random(random, LIST_MAX);
-    random_key(random, prefix);
-    size_t after_size = random_key(random, after);
-    int is_after = after_size >= prefix_size && memcmp(after, prefix, prefix_size) == 0;
-    size_t place = place_of(twin, prefix, prefix_size);
+    struct entry_walk walk;
+    const struct entry *entry;
+    struct entry_key prefix, after;
+    random_key(random, prefix.bytes);
+    prefix.size = load_random(random, 4);
+    after.size = random_key(random, after.bytes);
+    int is_after =
+        after.size >= prefix.size && memcmp(after.bytes, prefix.bytes, prefix.size) == 0;
+    size_t place = place_of(twin, prefix.bytes, prefix.size);
     if (is_after)
-        place = place_of(twin, after, after_size);
-    if (is_after && has(twin, place, after, after_size))
+        place = place_of(twin, after.bytes, after.size);
+    if (is_after && has(twin, place, after.bytes, after.size))
         place++;
-    do {
-        OK(entries_read(env, prefix, prefix_size, is_after ? after : NULL, after_size, entries,
-                        max, &count));
-        for (size_t i = 0; i < count; i++, place++) {
-            assert_true(has(twin, place, entries[i].key, entries[i].key_size));
-            assert_true(entries[i].is_sound);
-            assert_value(&twin->known[place], entries[i].value, entries[i].value_size);
-            after_size = entries[i].key_size;
-            memcpy(after, entries[i].key, after_size);
-        }
-        is_after = 1;
-        entries_free(entries, count);
-    } while (count == max);
-    assert_true(place == twin->count || twin->known[place].key_size < prefix_size ||
-                memcmp(twin->known[place].key, prefix, prefix_size) != 0);
+    entry_walk_begin(&walk, env, false, &prefix, is_after ? &after : NULL);
+    for (;; place++) {
+        OK(entry_walk_next(&walk, &entry));
+        if (!entry)
+            break;
+        assert_true(has(twin, place, entry->key, entry->key_size));
+        assert_true(entry->is_sound);
+        assert_value(&twin->known[place], entry->value, entry->value_size);
+    }
+    OK(entry_walk_next(&walk, &entry));
+    assert_null(entry);
+    entry_walk_end(&walk);
+    assert_true(place == twin->count || twin->known[place].key_size < prefix.size ||
+                memcmp(twin->known[place].key, prefix.bytes, prefix.size) != 0);
 }
 
 static void read_in_both(struct env *env, const struct twin *twin, uint64_t *random)
@@ -237,8 +237,8 @@ static void read_in_both(struct env *env, const struct twin *twin, uint64_t *ran
         free(value);
 }
 
-/* Random puts, deletes, reads and lists, in pieces of any size: as in a sorted array. */
-static void lists_are_those_of_a_sorted_array(void **state)
+/* Random puts, deletes, reads and walks: as in a sorted array. */
+static void walks_are_those_of_a_sorted_array(void **state)
 {
     static struct twin twin;
     uint64_t random = load_seed();
@@ -251,7 +251,7 @@ static void lists_are_those_of_a_sorted_array(void **state)
         else if (what < 6 && twin.count > 0)
             delete_in_both(env, &twin, &random);
         else if (what < 8)
-            list_in_both(env, &twin, &random);
+            walk_both(env, &twin, &random);
         else
             read_in_both(env, &twin, &random);
     }
@@ -260,18 +260,22 @@ static void lists_are_those_of_a_sorted_array(void **state)
 
 static int look_at_the_base(struct env *env, void *ctx)
 {
-    struct entry entries[LIST_MAX];
+    static const struct entry_key prefix = {.size = 0};
+    struct entry_walk walk;
+    const struct entry *entry;
     void *value;
-    size_t size, count;
+    size_t size;
     OK(env_delete(env, "a", 1));
     OK(fill(env, &(struct writing){"b", 1, 2, 0, 0}));
     OK(entry_read_base(env, "a", 1, &value, &size));
     free(value);
     FAILS(EVLOG_NOTFOUND, "", entry_read_base(env, "b", 1, &value, &size));
-    OK(entries_read_base(env, "", 0, NULL, 0, entries, LIST_MAX, &count));
-    assert_int_equal(count, 1);
-    assert_memory_equal(entries[0].key, "a", 1);
-    entries_free(entries, count);
+    entry_walk_begin(&walk, env, true, &prefix, NULL);
+    OK(entry_walk_next(&walk, &entry));
+    assert_memory_equal(entry->key, "a", 1);
+    OK(entry_walk_next(&walk, &entry));
+    assert_null(entry);
+    entry_walk_end(&walk);
     *(int *)ctx += 1;
     return EVLOG_OK;
 }
@@ -292,16 +296,20 @@ static void the_base_is_what_was_there(void **state)
     env_close(env);
 }
 
-/* An empty file has no entries, and no end of a list either. */
-static void an_empty_list_ends(void **state)
+/* A walk of an empty file ends at once. */
+static void an_empty_walk_ends(void **state)
 {
-    struct entry entries[1];
-    size_t count = 9;
+    static const struct entry_key prefix = {1, "c"}, after = {2, "cx"};
+    const struct entry_key *const places[] = {NULL, &after};
     struct env *env = open_env(*state, 1, 0);
-    OK(entries_read(env, "c", 1, NULL, 0, entries, 1, &count));
-    assert_int_equal(count, 0);
-    OK(entries_read(env, "c", 1, "cx", 2, entries, 1, &count));
-    assert_int_equal(count, 0);
+    for (int i = 0; i < 2; i++) {
+        struct entry_walk walk;
+        const struct entry *entry;
+        entry_walk_begin(&walk, env, false, &prefix, places[i]);
+        OK(entry_walk_next(&walk, &entry));
+        assert_null(entry);
+        entry_walk_end(&walk);
+    }
     env_close(env);
 }
 
@@ -338,37 +346,32 @@ static struct bytes make_many(const void *home)
     return file_read(in(home, "state.mdb"));
 }
 
-/* A list of a file that may hold anything. Returns how many of its entries were sound. */
+/* A walk of a file that may hold anything. Returns how many of its entries were sound. */
 static size_t read_hostile(struct env *env)
 {
-    struct entry entries[LIST_MAX];
-    unsigned char after[ENTRY_KEY_SIZE_MAX];
-    size_t after_size = 0, count = 1, sound = 0, listed = 0;
-    while (count > 0) {
-        int result = entries_read(env, "k", 1, after_size ? after : NULL, after_size, entries,
-                                  LIST_MAX, &count);
-        if (result) {
-            assert_int_equal(result, EVLOG_DAMAGED);
-            break;
+    static const struct entry_key prefix = {1, "k"};
+    struct entry_walk walk;
+    const struct entry *entry;
+    unsigned char last[ENTRY_KEY_SIZE_MAX];
+    size_t last_size = 0, sound = 0, listed = 0;
+    int result;
+    entry_walk_begin(&walk, env, false, &prefix, NULL);
+    while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
+        assert_true(!last_size || compare(entry->key, entry->key_size, last, last_size) > 0);
+        last_size = entry->key_size;
+        memcpy(last, entry->key, last_size);
+        if (entry->is_sound) {
+            struct known known = {.key_size = 5, .number = get_big(last + 1, 4)};
+            assert_int_equal(last_size, 5);
+            memcpy(known.key, last, 5);
+            known.filler = known.number % 97 ? 30 : 6000;
+            assert_value(&known, entry->value, entry->value_size);
         }
-        for (size_t i = 0; i < count; i++) {
-            assert_true(!after_size ||
-                        compare(entries[i].key, entries[i].key_size, after, after_size) > 0);
-            after_size = entries[i].key_size;
-            memcpy(after, entries[i].key, after_size);
-            if (entries[i].is_sound) {
-                struct known known = {.key_size = 5, .number = get_big(after + 1, 4)};
-                assert_int_equal(after_size, 5);
-                memcpy(known.key, after, 5);
-                known.filler = known.number % 97 ? 30 : 6000;
-                assert_value(&known, entries[i].value, entries[i].value_size);
-            }
-            sound += (size_t)entries[i].is_sound;
-        }
-        listed += count;
-        assert_true(listed < 100 * ENTRIES);
-        entries_free(entries, count);
+        sound += (size_t)entry->is_sound;
+        assert_true(++listed < 100 * ENTRIES);
     }
+    assert_true(result == EVLOG_OK || result == EVLOG_DAMAGED);
+    entry_walk_end(&walk);
     return sound;
 }
 
@@ -475,9 +478,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seal_covers_all_of_it),
         cmocka_unit_test(what_is_not_one_array_is_not_sound),
-        TEST_AT_HOME(lists_are_those_of_a_sorted_array),
+        TEST_AT_HOME(walks_are_those_of_a_sorted_array),
         TEST_AT_HOME(the_base_is_what_was_there),
-        TEST_AT_HOME(an_empty_list_ends),
+        TEST_AT_HOME(an_empty_walk_ends),
         TEST_AT_HOME(a_damaged_file_gives_nothing_false),
         TEST_AT_HOME(a_tree_that_leads_in_circles_ends),
         TEST_AT_HOME(a_file_cut_short_ends),

@@ -11,7 +11,7 @@
 #include <sys/time.h>
 
 #include "child.h"
-
+#include "env.h"
 #include "load.h"
 
 static int hear(const evlog_event *event, void *ctx)
@@ -333,13 +333,93 @@ static void a_tiny_log_is_full(void **state)
     }
 }
 
+/* ------------------------------------------------------ in a transaction ---- */
+
+#define PUTS 100
+
+static _Atomic unsigned meta_reads; /* of meta page 0 */
+static atomic_int failing;          /* mdb_cursor_get, with this code */
+
+ssize_t __real_pread(int fd, void *bytes, size_t size, off_t offset);
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset);
+
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset)
+{
+    meta_reads += offset == 0;
+    return __real_pread(fd, bytes, size, offset);
+}
+
+int __real_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
+
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op)
+{
+    return failing ? failing : __real_mdb_cursor_get(cursor, key, data, op);
+}
+
+static struct env *make_env(const void *home)
+{
+    static const struct env_options options = {.create = 1, .readers_max = 4};
+    struct env *env;
+    OK(env_open(in(home, "one.mdb"), &options, &env));
+    return env;
+}
+
+/* Puts keys; `*ctx`: how many of them were new. */
+static int put_many(struct env *env, void *ctx)
+{
+    unsigned *new_count = ctx;
+    *new_count = 0;
+    for (unsigned i = 0; i < PUTS; i++) {
+        bool is_new;
+        int result = env_put(env, &i, sizeof i, "value", 5, &is_new);
+        if (result)
+            return result;
+        *new_count += is_new;
+    }
+    return EVLOG_OK;
+}
+
+/* However many keys a transaction puts, the meta pages are read once for its base. */
+static void a_transaction_reads_one_base(void **state)
+{
+    unsigned new_count;
+    struct env *env = make_env(*state);
+    OK(env_write(env, ENV_FLUSH_ALL, 4096, put_many, &new_count));
+    assert_int_equal(new_count, PUTS);
+    unsigned before = meta_reads;
+    OK(env_write(env, ENV_FLUSH_ALL, 4096, put_many, &new_count));
+    assert_int_equal(new_count, 0);
+    assert_in_range(meta_reads - before, 1, 2); /* twice, until both are the same */
+    env_close(env);
+}
+
+/* A look-up that fails is not taken for a key that was there: what counts keys would go wrong. */
+static void a_failed_look_up_fails_the_put(void **state)
+{
+    unsigned new_count;
+    struct env *env = make_env(*state);
+    failing = MDB_CORRUPTED;
+    FAILS(EVLOG_DAMAGED, "looking for a key",
+          env_write(env, ENV_FLUSH_ALL, 4096, put_many, &new_count));
+    failing = 0;
+    OK(env_write(env, ENV_FLUSH_ALL, 4096, put_many, &new_count));
+    assert_int_equal(new_count, PUTS);
+    env_close(env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_AT_HOME(alarms_do_no_harm),       TEST_AT_HOME(alarms_do_no_harm_to_a_fast_log),
-        TEST_AT_HOME(no_slot_is_busy),         TEST_AT_HOME(the_dead_hold_no_slot),
-        TEST_AT_HOME(a_log_keeps_to_its_size), TEST_AT_HOME(a_fast_log_keeps_to_its_size),
+        TEST_AT_HOME(alarms_do_no_harm),
+        TEST_AT_HOME(alarms_do_no_harm_to_a_fast_log),
+        TEST_AT_HOME(no_slot_is_busy),
+        TEST_AT_HOME(the_dead_hold_no_slot),
+        TEST_AT_HOME(a_log_keeps_to_its_size),
+        TEST_AT_HOME(a_fast_log_keeps_to_its_size),
         TEST_AT_HOME(a_tiny_log_is_full),
+        TEST_AT_HOME(a_transaction_reads_one_base),
+        TEST_AT_HOME(a_failed_look_up_fails_the_put),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

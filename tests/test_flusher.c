@@ -128,7 +128,7 @@ static void a_type_is_durable_in_a_fast_log(void **state)
     OK(evlog_close(log));
 }
 
-/* Nobody need ask: the thread flushes again and again. */
+/* The thread flushes what was sent, again and again. */
 static void the_thread_flushes(void **state)
 {
     evlog_signal *signal;
@@ -136,9 +136,26 @@ static void the_thread_flushes(void **state)
     for (int i = 0; i < 5; i++) {
         unsigned before = event_flushes;
         OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
-        while (event_flushes < before + 2) /* one could have begun before the send */
+        while (event_flushes == before)
             usleep(100);
     }
+    OK(evlog_close(log));
+}
+
+/* A log in which nothing was sent since the last flush is not flushed again. */
+static void an_idle_log_is_not_flushed(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_FAST, 1, &signal);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_sync(log));
+    usleep(20000); /* a flush that began before the last one is over */
+    unsigned before = event_flushes;
+    usleep(100000);
+    assert_int_equal(event_flushes, before);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    while (event_flushes == before)
+        usleep(100);
     OK(evlog_close(log));
 }
 
@@ -213,6 +230,7 @@ int main(void)
         TEST_AT_HOME(durable_sends_flush),
         TEST_AT_HOME(a_type_is_durable_in_a_fast_log),
         TEST_AT_HOME(the_thread_flushes),
+        TEST_AT_HOME(an_idle_log_is_not_flushed),
         TEST_AT_HOME(a_failed_background_flush_is_told),
         TEST_AT_HOME(close_tells_of_its_flush),
         TEST_AT_HOME(no_thread_is_left),

@@ -81,7 +81,6 @@ static void numbers_are_dense_from_1(void **state)
     assert_int_equal(names_count(store->types), 20);
     assert_null(names_get(store->types, 21));
     assert_null(names_get(store->types, UINT32_MAX));
-    assert_null(names_damage(store->types));
     OK(store_close(store));
 }
 
@@ -396,9 +395,6 @@ static void assert_hole(const void *home)
     assert_null(names_get(store->types, 2));
     assert_is(store->types, 3, "type.3.v1");
     assert_int_equal(names_count(store->types), 3);
-    assert_non_null(names_damage(store->types));
-    assert_non_null(strstr(names_damage(store->types), "event type 2 is not"));
-    assert_null(names_damage(store->sources));
     OK(store_close(store));
 }
 

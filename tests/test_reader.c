@@ -11,6 +11,8 @@
 
 #include "damage.h"
 #include "load.h"
+#include "log.h"
+#include "reader.h"
 
 #define TYPE "org.evlog.reader.v1"
 #define COUNT 50    /* events of the log, sent in two commits */
@@ -580,6 +582,34 @@ static void huge_sizes_are_refused(void **state)
     free(file.at);
 }
 
+/* ------------------------------------------------------------- memory ---- */
+
+#define LARGE_SIZE (4 << 20)
+#define BATCH_SIZE (256 << 10) /* of a reader's buffer, as a rule */
+
+/* A reader that has read a large record gives its memory back when it reads small ones. */
+static void a_buffer_shrinks_again(void **state)
+{
+    static unsigned char data[LARGE_SIZE] = {0x81, 0xa1, 'x', 0xc6};
+    struct reader reader = {.events = NULL};
+    evlog *log;
+    evlog_signal *signal;
+    put_big(data + 4, sizeof data - 8, 4);
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.data_size_max = sizeof data}, &log));
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    OK(evlog_send_event(signal, data, sizeof data, NULL, NULL));
+    for (int i = 0; i < 3; i++)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(reader_read(&reader, log->store, 1, 4, 10));
+    assert_int_equal(reader.events[0].record.data_size, sizeof data);
+    assert_true(reader.buffer_size > LARGE_SIZE);
+    for (uint64_t seq = 2; seq <= 4; seq++)
+        OK(reader_read(&reader, log->store, seq, seq, 10));
+    assert_in_range(reader.buffer_size, 1, BATCH_SIZE);
+    reader_free(&reader);
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,6 +625,7 @@ int main(void)
         TEST_AT_HOME(huge_seqs_end),
         TEST_AT_HOME(a_forged_seq_far_away_ends),
         TEST_AT_HOME(huge_sizes_are_refused),
+        TEST_AT_HOME(a_buffer_shrinks_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

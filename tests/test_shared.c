@@ -3,6 +3,8 @@
  * none is paid for when nobody waits, a claim is its holder's and dies with him, a mark
  * outlives him.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -38,6 +40,24 @@ long __wrap_syscall(long number, ...)
     syscall_count++;
     return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
                           arguments[4], arguments[5]);
+}
+
+static int refusing; /* locks are refused, and nobody says who has them */
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list list;
+    va_start(list, command);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    if (refusing && (command == F_SETLK || command == F_GETLK)) {
+        errno = command == F_SETLK ? EAGAIN : ENOLCK;
+        return -1;
+    }
+    return __real_fcntl(fd, command, argument);
 }
 
 /* ----------------------------------------------------------- a playground ---- */
@@ -443,9 +463,24 @@ static void marks_have_their_limits(void **state)
     shared_close(shared);
 }
 
+/* A claim that is refused by a system that cannot say who has it fails, and does not spin. */
+static void a_claim_without_a_holder_fails(void **state)
+{
+    struct shared *shared;
+    pid_t holder;
+    OK(shared_open(in(*state, "shared"), false, &shared));
+    refusing = 1;
+    FAILS(EVLOG_IO, "claiming", shared_claim(shared, 3, &holder));
+    assert_int_equal(shared_holder(shared, 3), 0);
+    refusing = 0;
+    OK(shared_claim(shared, 3, &holder));
+    shared_close(shared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(a_claim_without_a_holder_fails),
         TEST_AT_HOME(a_short_file_is_made_good),
         TEST_AT_HOME(garbage_does_no_harm),
         TEST_AT_HOME(a_directory_in_its_place_is_refused),

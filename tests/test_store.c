@@ -3,7 +3,9 @@
  * it, and that opening it costs the same however long it is.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -137,8 +139,44 @@ static void makes_nothing_when_told_not_to(void **state)
         FAILS(EVLOG_NOTFOUND, "no log there", evlog_open(in(*state, "empty"), &table[i], &log));
     }
     assert_int_equal(size_of(in(*state, "new")), -1);
-    assert_int_equal(size_of(in(*state, "empty/events.mdb")), -1);
+    assert_int_equal(rmdir(in(*state, "empty")), 0);
     assert_null(log);
+}
+
+static void *hold_lock(void *ctx)
+{
+    usleep(200000);
+    close(*(int *)ctx);
+    return NULL;
+}
+
+/*
+ * A log that was opened by a relative path is closed under its own lock from anywhere: closing
+ * waits for whoever has that lock, and makes no lock file in a directory of the same name.
+ */
+static void closes_its_own_directory_after_chdir(void **state)
+{
+    evlog *log;
+    struct timespec began, ended;
+    pthread_t thread;
+    int before = open(".", O_RDONLY | O_DIRECTORY);
+    assert_int_equal(mkdir(in(*state, "other"), 0700), 0);
+    assert_int_equal(mkdir(in(*state, "other/log"), 0700), 0);
+    assert_int_equal(chdir(*state), 0);
+    OK(evlog_open("log", NULL, &log));
+    int fd = open("log/lock", O_RDWR);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(chdir("other"), 0);
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    assert_int_equal(pthread_create(&thread, NULL, hold_lock, &fd), 0);
+    OK(evlog_close(log));
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    pthread_join(thread, NULL);
+    assert_true(
+        (ended.tv_sec - began.tv_sec) * 1000 + (ended.tv_nsec - began.tv_nsec) / 1000000 >= 190);
+    assert_int_equal(rmdir("log"), 0);
+    assert_int_equal(fchdir(before), 0);
+    close(before);
 }
 
 /* A directory of something else is refused, and not even a lock file is left in it. */
@@ -566,6 +604,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(refuses_paths_that_cannot_be),
         TEST_AT_HOME(makes_nothing_when_told_not_to),
+        TEST_AT_HOME(closes_its_own_directory_after_chdir),
         TEST_AT_HOME(leaves_a_strange_directory_alone),
         TEST_AT_HOME(leaves_a_strange_format_alone),
         TEST_AT_HOME(refuses_network_file_systems),

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <sys/wait.h>
 
+#include "consumers.h"
 #include "damage.h"
 #include "load.h"
+#include "log.h"
 
 #define TYPE "org.evlog.verify.v1"
 #define UNUSED_TYPE "org.evlog.verify.unused.v1"
@@ -389,6 +391,145 @@ static void a_bad_entry_is_told(void **state)
     free(source.at);
 }
 
+/* ----------------------------------------------- entries of consumers ---- */
+
+#define CONSUMER_KEY "cbilling"
+#define FILTER_KEY "fbilling\0"
+#define PARKED_KEY "pbilling\0\0\0\0\0\0\0\0\x01"
+#define RETRY_KEY "rbilling\0\0\0\0\0\0\0\0\x02"
+#define STATE_KEY "vbilling\0key"
+
+/* A log whose consumer has one entry of each kind, between two others that have their own only. */
+static void make_consumers(const void *home)
+{
+    static const char *const names[] = {"accounts", "billing", "courses"};
+    static const char *const types[] = {TYPE};
+    make_log(home, COUNT);
+    evlog *log = open_log(home, 0, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct consumer_entry entry = {.checkpoint = 2};
+        bool is_new;
+        OK(consumers_create(log->store, names[i], NULL, &entry, &is_new));
+    }
+    struct entry_key key = consumer_state_key("billing", "key", 3);
+    evlog_parked parked = {.seq = 1, .last_seq = 1, .error = "why"};
+    struct change *changes = change_filter("billing", types, 1);
+    changes->next = change_park("billing", ENTRY_PARKED, &parked);
+    parked.seq = parked.last_seq = 2;
+    changes->next->next = change_park("billing", ENTRY_RETRY, &parked);
+    changes->next->next->next = change_put_state(&key, "value", 5);
+    OK(consumers_write(log->store, "billing", NULL, NULL, changes, NULL));
+    changes_free(changes);
+    OK(evlog_close(log));
+}
+
+/* Changes a byte of an entry, with or without its checksum. */
+static void harm_entry(const void *home, const void *key, size_t key_size, size_t at,
+                       unsigned char bits, bool refit)
+{
+    struct raw raw = raw_open(in(home, "log/state.mdb"));
+    struct bytes value = raw_get(&raw, key, key_size);
+    value.at[at] ^= bits;
+    if (refit)
+        entry_refit(key, key_size, value.at, value.size);
+    raw_put(&raw, key, key_size, value);
+    raw_close(&raw);
+    free(value.at);
+}
+
+static void move_entry(const void *home, const void *from, const void *to, size_t key_size)
+{
+    struct raw raw = raw_open(in(home, "log/state.mdb"));
+    struct bytes value = raw_get(&raw, from, key_size);
+    raw_del(&raw, from, key_size);
+    entry_refit(to, key_size, value.at, value.size);
+    raw_put(&raw, to, key_size, value);
+    raw_close(&raw);
+    free(value.at);
+}
+
+static int list_consumer(const evlog_consumer_info *info, void *ctx)
+{
+    strcat(strcat(ctx, info->name), " ");
+    return 0;
+}
+
+#define HARM(key, at, refit) harm_entry(*state, key, sizeof key - 1, at, 1, refit)
+
+/* Each kind of a consumer's entries, damaged and forged, is reported, and nothing else is. */
+static void a_consumers_bad_entry_is_told(void **state)
+{
+    static const struct {
+        const char *key;
+        size_t size, at;    /* of an element's first byte */
+        unsigned char bits; /* that make it one of another kind */
+        const char *text;
+    } table[] = {
+        {CONSUMER_KEY, sizeof CONSUMER_KEY - 1, 10, 0xc1, "consumer billing: its place is not"},
+        {FILTER_KEY, sizeof FILTER_KEY - 1, 10, 0x60, "consumer billing: its filter is not"},
+        {PARKED_KEY, sizeof PARKED_KEY - 1, 14, 0x60, "record of parked event 1 is not"},
+        {RETRY_KEY, sizeof RETRY_KEY - 1, 14, 0x60, "record of parked event 2 is not"},
+        {STATE_KEY, sizeof STATE_KEY - 1, 10, 0x60,
+         "consumer billing: a value of its state is not"},
+    };
+    make_consumers(*state);
+    assert_told(*state, NULL, 0);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        for (int refit = 0; refit < 2; refit++) {
+            unsigned char bits = refit ? table[i].bits : 1;
+            harm_entry(*state, table[i].key, table[i].size, table[i].at, bits, refit);
+            TOLD(*state, {0, 0, table[i].text});
+            harm_entry(*state, table[i].key, table[i].size, table[i].at, bits, refit);
+        }
+    }
+    assert_told(*state, NULL, 0);
+}
+
+/* A consumer that counts what it does not have, and entries without their consumer. */
+static void a_consumers_counts_and_owners_are_checked(void **state)
+{
+    make_consumers(*state);
+    move_entry(*state, STATE_KEY, "vbillinh\0key", sizeof STATE_KEY - 1);
+    TOLD(*state, {0, 0, "to be retried and 1 values, and has 2, 1 and 0"},
+         {0, 0, "an entry of kind 'v' is of consumer billinh, which does not exist"});
+    move_entry(*state, "vbillinh\0key", STATE_KEY, sizeof STATE_KEY - 1);
+    move_entry(*state, STATE_KEY, "v\0illing\0key", sizeof STATE_KEY - 1);
+    TOLD(*state, {0, 0, "1 values, and has 2, 1 and 0"},
+         {0, 0, "an entry of kind 'v' does not have a consumer's name"});
+}
+
+/* A type whose number is missing before another. */
+static void a_missing_type_is_told(void **state)
+{
+    make_log(*state, 2);
+    struct raw raw = raw_open(in(*state, "log/state.mdb"));
+    raw_del(&raw, "t\0\0\0\x01", 5);
+    raw_close(&raw);
+    TOLD(*state, {0, 0, "event type 1 is not"}, {1, 1, "names event type 1"},
+         {2, 2, "names event type 1"});
+}
+
+/* A list of consumers goes on after one that is damaged, and then says which that was. */
+static void a_list_goes_past_a_damaged_consumer(void **state)
+{
+    char names[80] = "";
+    make_consumers(*state);
+    HARM(CONSUMER_KEY, 11, false);
+    evlog *log = open_log(*state, 1, NULL);
+    FAILS(EVLOG_DAMAGED, "consumer billing: its place",
+          evlog_each_consumer(log, list_consumer, names));
+    assert_string_equal(names, "accounts courses ");
+    OK(evlog_close(log));
+    HARM(CONSUMER_KEY, 11, false);
+    HARM(FILTER_KEY, 11, false);
+    *names = '\0';
+    log = open_log(*state, 1, NULL);
+    FAILS(EVLOG_DAMAGED, "consumer billing: its filter",
+          evlog_each_consumer(log, list_consumer, names));
+    assert_string_equal(names, "accounts courses ");
+    OK(evlog_close(log));
+}
+
 static void set_entries(const char *path, uint64_t entries)
 {
     file_patch(path, &entries, 8, 120);
@@ -537,6 +678,10 @@ int main(void)
         TEST_AT_HOME(a_bad_page_is_told_with_its_events),
         TEST_AT_HOME(a_bad_meta_page_is_told),
         TEST_AT_HOME(a_bad_entry_is_told),
+        TEST_AT_HOME(a_consumers_bad_entry_is_told),
+        TEST_AT_HOME(a_consumers_counts_and_owners_are_checked),
+        TEST_AT_HOME(a_missing_type_is_told),
+        TEST_AT_HOME(a_list_goes_past_a_damaged_consumer),
         TEST_AT_HOME(a_wrong_count_is_told),
         TEST_AT_HOME(the_visitor_may_stop_it),
         TEST_AT_HOME(the_visitor_may_be_left_out),

@@ -1,0 +1,13 @@
+/* What event types and consumers may be called, see name.c. */
+#ifndef STORE_NAME_H
+#define STORE_NAME_H
+
+#include <stddef.h>
+
+/*
+ * EVLOG_INVALID: `name` (or NULL) is not 1 to `size_max` bytes of UTF-8 without blanks, control
+ * characters and '*'. `what` begins the sentence: "an event type".
+ */
+int name_check(const char *what, const char *name, size_t size, size_t size_max);
+
+#endif
