@@ -124,6 +124,7 @@ static void log_free(evlog *log)
     signals_free(log);
     for (int i = 0; i < NAMES_TEXTS; i++)
         free((char *)log->source[i]);
+    pthread_mutex_destroy(&log->define_lock);
     pthread_mutex_destroy(&log->lock);
     free(log);
 }
@@ -139,6 +140,7 @@ static int log_new(const char *path, const evlog_options *options, evlog **made)
     log->data_size_max =
         options->data_size_max ? options->data_size_max : EVLOG_DATA_SIZE_DEFAULT;
     log->end_of_signals = &log->first_signal;
+    pthread_mutex_init(&log->define_lock, NULL);
     pthread_mutex_init(&log->lock, NULL);
     int result = describe_source(log, options);
     if (result == EVLOG_OK)

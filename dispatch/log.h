@@ -23,6 +23,7 @@ struct evlog {
     _Atomic(const struct name *) own_source; /* its entry; NULL before the first send */
     uint32_t data_size_max;
 
+    pthread_mutex_t define_lock; /* held while a type is defined; taken before `lock` */
     pthread_mutex_t lock; /* over all changes of what follows; never held while a receiver runs */
     _Atomic(evlog_signal *) buckets[SIGNAL_BUCKETS]; /* signals by name; read without the lock */
     evlog_signal *first_signal, **end_of_signals;    /* in the order of definition */
