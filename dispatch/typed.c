@@ -24,19 +24,6 @@
 #include "schema.h"
 #include "sized.h"
 
-/*
- * What cannot be packed cannot be sent; but a disabled signal sends nothing and looks no
- * further.
- */
-static int refuse(evlog_signal *signal, int result, const evlog_send_options *options,
-                  size_t options_size, size_t metadata_size)
-{
-    return evlog_signal_is_enabled(signal)
-               ? result
-               : evlog_send_event_sized(signal, "\x80", 1, options, options_size, metadata_size,
-                                        NULL, 0);
-}
-
 int evlog_send_class_sized(evlog_signal *signal, const void *data, const evlog_class *of,
                            const evlog_send_options *options, size_t options_size,
                            size_t metadata_size, evlog_sent *sent, size_t sent_size)
@@ -52,10 +39,14 @@ int evlog_send_class_sized(evlog_signal *signal, const void *data, const evlog_c
         memset(sent, 0, sent_size);
     bytes_begin(&bytes);
     int result = pack_struct(of, schema->argument, data, &bytes);
-    result = result
-                 ? refuse(signal, result, options, options_size, metadata_size)
-                 : evlog_send_event_sized(signal, bytes.buffer.data, bytes.buffer.size, options,
-                                          options_size, metadata_size, sent, sent_size);
+    /*
+     * A disabled signal checks the metadata only. Without data nothing is sent, even if the signal
+     * has been enabled since.
+     */
+    if (result == EVLOG_OK || !evlog_signal_is_enabled(signal))
+        result = evlog_send_event_sized(signal, result ? NULL : bytes.buffer.data,
+                                        bytes.buffer.size, options, options_size, metadata_size,
+                                        sent, sent_size);
     bytes_free(&bytes);
     return result;
 }

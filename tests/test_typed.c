@@ -234,6 +234,44 @@ static void a_disabled_signal_sends_nothing(void **state)
     OK(evlog_close(shop.log));
 }
 
+/* The signal that is enabled by another thread, as it were, just after someone asked. */
+static evlog_signal *enabled_meanwhile;
+
+bool __real_evlog_signal_is_enabled(const evlog_signal *signal);
+bool __wrap_evlog_signal_is_enabled(const evlog_signal *signal);
+
+bool __wrap_evlog_signal_is_enabled(const evlog_signal *signal)
+{
+    bool is_enabled = __real_evlog_signal_is_enabled(signal);
+    if (enabled_meanwhile)
+        evlog_signal_enable(enabled_meanwhile);
+    return is_enabled;
+}
+
+#define OPTIONAL_TIME(F) F(NULLABLE(DATETIME), at)
+EVLOG_CLASS(optional_time, OptionalTime, OPTIONAL_TIME);
+
+/* A struct that cannot be packed is never sent, not even when its signal is enabled meanwhile. */
+static void what_cannot_be_packed_is_never_sent(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    evlog_info info;
+    int64_t never = INT64_MAX;
+    struct optional_time data = {.at = &never};
+    evlog_definition definition = {.event_type = THING_TYPE, .of = &optional_time_class};
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
+    OK(evlog_define_class(log, &definition, &signal));
+    evlog_signal_disable(signal);
+    enabled_meanwhile = signal;
+    FAILS(EVLOG_INVALID, "data",
+          evlog_send_class(signal, &data, &optional_time_class, NULL, NULL));
+    enabled_meanwhile = NULL;
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.last_seq, 0);
+    OK(evlog_close(log));
+}
+
 /* ----------------------------------------------------- evolution of a class ---- */
 
 #define THING_PART(F) F(INT64, n)
@@ -480,6 +518,7 @@ int main(void)
         cmocka_unit_test(strings_are_borrowed),
         TEST_AT_HOME(refuses_structs_that_say_nothing),
         TEST_AT_HOME(a_disabled_signal_sends_nothing),
+        TEST_AT_HOME(what_cannot_be_packed_is_never_sent),
         TEST_AT_HOME(newer_class_reads_both),
         TEST_AT_HOME(older_class_reads_both),
         TEST_AT_HOME(is_refused_never_misread),
