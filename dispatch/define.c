@@ -240,8 +240,7 @@ static int make_definition(struct request *request, struct definition **made)
     struct definition *definition = calloc(1, sizeof *definition);
     if (!definition)
         return error_nomem();
-    *definition =
-        (struct definition){.type = type, .schema = schema, .own = request->schema};
+    *definition = (struct definition){.type = type, .schema = schema, .own = request->schema};
     request->schema = NULL;
     *made = definition;
     return EVLOG_OK;

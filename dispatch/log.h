@@ -1,4 +1,4 @@
-/* The open log as a program holds it, see log.c. */
+/* The open log as a program holds it, see log.c and registry.c. */
 #ifndef DISPATCH_LOG_H
 #define DISPATCH_LOG_H
 
@@ -10,11 +10,19 @@
 
 #define SIGNAL_BUCKETS 256
 
+/* Under the registry's lock; the calls of a log see it open. */
+enum log_state {
+    LOG_OPENING, /* a thread opens its store */
+    LOG_OPEN,
+    LOG_CLOSING, /* a thread closes its store */
+};
+
 struct evlog {
     struct store *store;
     pid_t pid; /* of the process that opened it */
+    enum log_state state;
     dev_t device;
-    ino_t inode;
+    ino_t inode; /* 0: its directory is still to be made */
     unsigned open_count;
     atomic_uint call_count; /* public calls under way */
     struct evlog *next;     /* in the registry */

@@ -44,9 +44,9 @@ int evlog_send_class_sized(evlog_signal *signal, const void *data, const evlog_c
      * has been enabled since.
      */
     if (result == EVLOG_OK || !evlog_signal_is_enabled(signal))
-        result = evlog_send_event_sized(signal, result ? NULL : bytes.buffer.data,
-                                        bytes.buffer.size, options, options_size, metadata_size,
-                                        sent, sent_size);
+        result =
+            evlog_send_event_sized(signal, result ? NULL : bytes.buffer.data, bytes.buffer.size,
+                                   options, options_size, metadata_size, sent, sent_size);
     bytes_free(&bytes);
     return result;
 }

@@ -209,9 +209,10 @@ static inline int evlog_open(const char *path, const evlog_options *options, evl
 
 /*
  * Takes back one evlog_open; the last one flushes, closes, and frees the log,
- * its signals and its connections. EVLOG_BUSY, and nothing is closed, while a
- * call on this log is under way: another thread's, or the send or replay whose
- * receiver this is. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
+ * its signals and its connections. EVLOG_BUSY, from the last one only, and
+ * nothing is closed: a call on this log is under way (another thread's, or the
+ * send or replay whose receiver this is), or a consumer of it is open in this
+ * process. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
  */
 EVLOG_API int evlog_close(evlog *log);
 
