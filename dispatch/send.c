@@ -224,7 +224,7 @@ static int dispatch(struct parcel *parcel, int not_robust)
     if (parcel->is_told)
         renew_sent(&parcel->sent, receivers);
     for (size_t i = 0; i < receivers->count && failed == EVLOG_OK; i++) {
-        const char *sentence;
+        const char *sentence = "";
         if (!receivers_is_due(signal->log, receivers->connections[i], event.seq))
             continue;
         int result = receivers_call(receivers->connections[i], &event, &sentence);

@@ -491,7 +491,9 @@ static int close_inside(const evlog_event *event, void *ctx)
 {
     evlog *log = ctx;
     (void)event;
-    return evlog_close(log);
+    int result = evlog_close(log);
+    evlog_fail(evlog_errmsg());
+    return result;
 }
 
 /* A receiver cannot close the log whose send or replay it is in. */

@@ -132,6 +132,52 @@ static void robust_goes_on_after_a_failure(void **state)
     OK(evlog_close(fixture.log));
 }
 
+static int ask_and_fail(const evlog_event *event, void *ctx)
+{
+    evlog_signal *signal;
+    (void)event;
+    FAILS(EVLOG_NOTFOUND, "unknown.v1", evlog_signal_by_type(ctx, "unknown.v1", &signal));
+    return 7;
+}
+
+static int say_and_send(const evlog_event *event, void *ctx)
+{
+    evlog_signal *signal = ctx;
+    (void)event;
+    int result = evlog_fail("said first");
+    assert_int_equal(evlog_send_event(signal, "\x80", 1, NULL, NULL), EVLOG_OK);
+    return result;
+}
+
+static int say_nothing(const evlog_event *event, void *ctx)
+{
+    (void)event;
+    (void)ctx;
+    evlog_fail("but then it is done");
+    return 0;
+}
+
+/*
+ * A receiver's sentence is what it gave to evlog_fail: not what some call inside it failed with,
+ * nor what another receiver said, to which it sent.
+ */
+static void a_sentence_is_the_receivers_own(void **state)
+{
+    struct fixture fixture;
+    evlog_sent sent;
+    begin(&fixture, *state);
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, ask_and_fail, fixture.log, NULL));
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, say_and_send, fixture.other, NULL));
+    OK(evlog_connect(fixture.log, fixture.other, NULL, say_nothing, NULL, NULL));
+    OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
+    assert_int_equal(sent.responses[0]->result, 7);
+    assert_string_equal(sent.responses[0]->error, "");
+    assert_int_equal(sent.responses[1]->result, EVLOG_RECEIVER);
+    assert_string_equal(sent.responses[1]->error, "said first");
+    evlog_sent_free(&sent);
+    OK(evlog_close(fixture.log));
+}
+
 /* Not robust (Django: send): the first failure ends the dispatch; the event is in the log. */
 static void not_robust_ends_at_the_first_failure(void **state)
 {
@@ -417,6 +463,7 @@ int main(void)
         TEST_AT_HOME(calls_in_order_of_connection),
         TEST_AT_HOME(returns_each_response),
         TEST_AT_HOME(robust_goes_on_after_a_failure),
+        TEST_AT_HOME(a_sentence_is_the_receivers_own),
         TEST_AT_HOME(not_robust_ends_at_the_first_failure),
         TEST_AT_HOME(connecting_twice_is_once),
         TEST_AT_HOME(dispatch_uid_is_the_identity),
