@@ -72,6 +72,9 @@ static int check_options(const char *path, const evlog_options *options)
         options->durability != EVLOG_FAST)
         return error_set(EVLOG_INVALID, "durability %d is neither EVLOG_DURABLE nor EVLOG_FAST",
                          options->durability);
+    if (options->dispatch > EVLOG_DISPATCH_STRICT)
+        return error_set(EVLOG_INVALID, "dispatch %d is not an EVLOG_DISPATCH_...",
+                         options->dispatch);
     if (options->data_size_max > EVLOG_DATA_SIZE_MAX)
         return error_set(EVLOG_LIMIT, "data_size_max %u is over %d", options->data_size_max,
                          EVLOG_DATA_SIZE_MAX);
@@ -84,6 +87,26 @@ static int check_options(const char *path, const evlog_options *options)
     if (options->sourcehost && !log_is_text(options->sourcehost))
         return error_set(EVLOG_INVALID, "the sourcehost must be at most %d bytes of UTF-8",
                          EVLOG_NAME_SIZE_MAX);
+    return EVLOG_OK;
+}
+
+/* The dispatch of sends that do not say it themselves. */
+static int find_dispatch(const evlog_options *options, evlog_dispatch *dispatch)
+{
+    const char *variable = getenv("EVLOG_DISPATCH");
+    *dispatch = options->dispatch;
+    if (*dispatch)
+        return EVLOG_OK;
+    if (!variable || !*variable || strcmp(variable, "robust") == 0)
+        *dispatch = EVLOG_DISPATCH_ROBUST;
+    else if (strcmp(variable, "strict") == 0)
+        *dispatch = EVLOG_DISPATCH_STRICT;
+    else
+        return error_set(
+            EVLOG_INVALID,
+            "the environment variable EVLOG_DISPATCH is \"%.40s\", neither \"robust\" "
+            "nor \"strict\"",
+            variable);
     return EVLOG_OK;
 }
 
@@ -127,7 +150,9 @@ static int log_new(const evlog_options *options, evlog **made)
     log->end_of_signals = &log->first_signal;
     pthread_mutex_init(&log->define_lock, NULL);
     pthread_mutex_init(&log->lock, NULL);
-    int result = describe_source(log, options);
+    int result = find_dispatch(options, &log->dispatch);
+    if (result == EVLOG_OK)
+        result = describe_source(log, options);
     if (result) {
         log_free(log);
         return result;

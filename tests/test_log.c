@@ -119,11 +119,16 @@ static void refuses_bad_options(void **state)
         {{.service = "\xc3"}, EVLOG_INVALID, "service"},
         {{.sourcehost = long_text}, EVLOG_INVALID, "sourcehost"},
         {{.sourcehost = "\xff"}, EVLOG_INVALID, "sourcehost"},
+        {{.dispatch = 3}, EVLOG_INVALID, "dispatch 3"},
     };
     evlog *log = NULL;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         FAILS(table[i].code, table[i].words,
               evlog_open(in(*state, "log"), &table[i].options, &log));
+    setenv("EVLOG_DISPATCH", "Robust", 1);
+    FAILS(EVLOG_INVALID, "EVLOG_DISPATCH is \"Robust\"",
+          evlog_open(in(*state, "log"), NULL, &log));
+    unsetenv("EVLOG_DISPATCH");
     FAILS(EVLOG_INVALID, "no path", evlog_open(NULL, NULL, &log));
     FAILS(EVLOG_INVALID, "no path", evlog_open("", NULL, &log));
     FAILS(EVLOG_INVALID, "no place", evlog_open(in(*state, "log"), NULL, NULL));
@@ -482,7 +487,8 @@ static void only_the_last_close_is_refused(void **state)
     char *path = strdup(in(*state, "log"));
     OK(evlog_define(log, TYPE, 0, NULL, &signal));
     OK(evlog_connect(log, signal, NULL, open_and_close_inside, path, NULL));
-    OK(evlog_send_event(signal, "\x80", 1, &(evlog_send_options){.not_robust = 1}, NULL));
+    OK(evlog_send_event(signal, "\x80", 1,
+                        &(evlog_send_options){.dispatch = EVLOG_DISPATCH_STRICT}, NULL));
     OK(evlog_close(log));
     free(path);
 }
@@ -505,7 +511,7 @@ static void a_receiver_cannot_close_it(void **state)
     evlog_outcome outcome;
     OK(evlog_define(log, TYPE, 0, NULL, &signal));
     OK(evlog_connect(log, signal, NULL, close_inside, log, NULL));
-    OK(evlog_send_event(signal, "\x80", 1, NULL, &sent));
+    FAILS(EVLOG_RECEIVER, "still at work", evlog_send_event(signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.responses[0]->result, EVLOG_BUSY);
     assert_non_null(strstr(sent.responses[0]->error, "receiver"));
     evlog_sent_free(&sent);

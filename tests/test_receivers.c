@@ -121,8 +121,12 @@ static void robust_goes_on_after_a_failure(void **state)
     connect(&fixture, &fixture.a);
     connect(&fixture, &fixture.b);
     connect(&fixture, &fixture.c);
-    OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
+    FAILS(EVLOG_RECEIVER,
+          "2 calls of receivers failed; the first: event 1 (" TYPE
+          ") is in the log, but receiver failed with 7",
+          evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_string_equal(fixture.heard, "abc");
+    assert_int_equal(sent.seq, 1);
     assert_int_equal(sent.responses[0]->result, 7);
     assert_string_equal(sent.responses[0]->error, "");
     assert_int_equal(sent.responses[1]->result, EVLOG_RECEIVER);
@@ -130,6 +134,72 @@ static void robust_goes_on_after_a_failure(void **state)
     assert_int_equal(sent.responses[2]->result, 0);
     evlog_sent_free(&sent);
     OK(evlog_close(fixture.log));
+}
+
+/* A failure is the result also where no response is asked for, and whatever a later one calls. */
+static void a_failure_is_never_lost(void **state)
+{
+    struct fixture fixture;
+    begin(&fixture, *state);
+    fixture.a.sentence = "no such course";
+    fixture.b.disconnects = &fixture.c; /* which is not connected, so it fails inside */
+    connect(&fixture, &fixture.a);
+    OK(evlog_connect(fixture.log, fixture.signal, "named", act, &fixture.b, NULL));
+    FAILS(EVLOG_RECEIVER,
+          "event 1 (" TYPE ") is in the log, but receiver failed with -13: no such",
+          evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
+    assert_string_equal(fixture.heard, "ab");
+    evlog_sending sends[] = {{.signal = fixture.other, .data = "\x80", .data_size = 1},
+                             {.signal = fixture.signal, .data = "\x80", .data_size = 1},
+                             {.signal = fixture.signal, .data = "\x80", .data_size = 1}};
+    fixture.a.sentence = NULL;
+    fixture.b.result = 3;
+    FAILS(EVLOG_RECEIVER,
+          "2 calls of receivers failed; the first: event 3 (" TYPE
+          ") is in the log, but receiver named failed with 3",
+          evlog_send_events(sends, 3, NULL, NULL));
+    assert_string_equal(fixture.heard, "ababab");
+    OK(evlog_close(fixture.log));
+}
+
+/* How a log's sends are dispatched: the send says, or the log, or the environment. */
+static void dispatch_has_a_default(void **state)
+{
+    static const struct {
+        const char *variable;
+        evlog_dispatch of_log, of_send;
+        const char *heard;
+    } table[] = {
+        {NULL, 0, 0, "ab"},
+        {"", 0, 0, "ab"},
+        {"robust", 0, 0, "ab"},
+        {"strict", 0, 0, "a"},
+        {"strict", EVLOG_DISPATCH_ROBUST, 0, "ab"},
+        {"robust", EVLOG_DISPATCH_STRICT, 0, "a"},
+        {"strict", EVLOG_DISPATCH_STRICT, EVLOG_DISPATCH_ROBUST, "ab"},
+        {"robust", EVLOG_DISPATCH_ROBUST, EVLOG_DISPATCH_STRICT, "a"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct fixture fixture = {.log = NULL};
+        evlog_options options = {.dispatch = table[i].of_log};
+        evlog_send_options how = {.dispatch = table[i].of_send};
+        if (table[i].variable)
+            setenv("EVLOG_DISPATCH", table[i].variable, 1);
+        OK(evlog_open(in(*state, "log"), &options, &fixture.log));
+        unsetenv("EVLOG_DISPATCH");
+        OK(evlog_define(fixture.log, TYPE, 0, NULL, &fixture.signal));
+        fixture.a = (struct actor){.fixture = &fixture, .letter = 'a', .result = 1};
+        fixture.b = (struct actor){.fixture = &fixture, .letter = 'b'};
+        connect(&fixture, &fixture.a);
+        connect(&fixture, &fixture.b);
+        FAILS(EVLOG_RECEIVER, "failed with 1",
+              evlog_send_event(fixture.signal, "\x80", 1, &how, NULL));
+        assert_string_equal(fixture.heard, table[i].heard);
+        how.dispatch = 3;
+        FAILS(EVLOG_INVALID, "dispatch 3",
+              evlog_send_event(fixture.signal, "\x80", 1, &how, NULL));
+        OK(evlog_close(fixture.log));
+    }
 }
 
 static int ask_and_fail(const evlog_event *event, void *ctx)
@@ -169,7 +239,8 @@ static void a_sentence_is_the_receivers_own(void **state)
     OK(evlog_connect(fixture.log, fixture.signal, NULL, ask_and_fail, fixture.log, NULL));
     OK(evlog_connect(fixture.log, fixture.signal, NULL, say_and_send, fixture.other, NULL));
     OK(evlog_connect(fixture.log, fixture.other, NULL, say_nothing, NULL, NULL));
-    OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
+    FAILS(EVLOG_RECEIVER, "failed with 7",
+          evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.responses[0]->result, 7);
     assert_string_equal(sent.responses[0]->error, "");
     assert_int_equal(sent.responses[1]->result, EVLOG_RECEIVER);
@@ -183,7 +254,7 @@ static void not_robust_ends_at_the_first_failure(void **state)
 {
     struct fixture fixture;
     evlog_sent sent;
-    evlog_send_options options = {.not_robust = 1};
+    evlog_send_options options = {.dispatch = EVLOG_DISPATCH_STRICT};
     begin(&fixture, *state);
     fixture.b.sentence = "no such course";
     connect(&fixture, &fixture.a);
@@ -350,8 +421,8 @@ static int send_again(const evlog_event *event, void *ctx)
 {
     int *depth = ctx;
     ++*depth;
-    return evlog_send_event(event->signal, "\x80", 1, &(evlog_send_options){.not_robust = 1},
-                            NULL);
+    return evlog_send_event(event->signal, "\x80", 1,
+                            &(evlog_send_options){.dispatch = EVLOG_DISPATCH_STRICT}, NULL);
 }
 
 /* A receiver that sends its own signal for ever is stopped at a limit, nothing half done. */
@@ -362,8 +433,8 @@ static void endless_nesting_is_stopped(void **state)
     begin(&fixture, *state);
     OK(evlog_connect(fixture.log, fixture.signal, NULL, send_again, &depth, NULL));
     FAILS(EVLOG_RECEIVER, "event 1",
-          evlog_send_event(fixture.signal, "\x80", 1, &(evlog_send_options){.not_robust = 1},
-                           NULL));
+          evlog_send_event(fixture.signal, "\x80", 1,
+                           &(evlog_send_options){.dispatch = EVLOG_DISPATCH_STRICT}, NULL));
     assert_int_equal(depth, EVLOG_NESTING_MAX);
     evlog_info info;
     OK(evlog_inspect(fixture.log, &info));
@@ -463,6 +534,8 @@ int main(void)
         TEST_AT_HOME(calls_in_order_of_connection),
         TEST_AT_HOME(returns_each_response),
         TEST_AT_HOME(robust_goes_on_after_a_failure),
+        TEST_AT_HOME(a_failure_is_never_lost),
+        TEST_AT_HOME(dispatch_has_a_default),
         TEST_AT_HOME(a_sentence_is_the_receivers_own),
         TEST_AT_HOME(not_robust_ends_at_the_first_failure),
         TEST_AT_HOME(connecting_twice_is_once),
