@@ -419,6 +419,48 @@ static void is_refused_never_misread(void **state)
     OK(evlog_close(log));
 }
 
+#define TWO_THINGS(F) F(CLASS(thing_part), thing) F(INT64, other)
+EVLOG_CLASS(two_things, TwoThings, TWO_THINGS);
+
+/* That a class can read a schema is not taken for another argument's or another class's answer. */
+static void what_reads_once_is_asked_again(void **state)
+{
+    evlog_class on_stack = thing_part_class;
+    evlog_definition writer = {.event_type = THING_TYPE, .of = &two_things_class};
+    evlog_definition reader = {.event_type = THING_TYPE, .argument = "thing", .of = &on_stack};
+    struct two_things things = {.thing = {5}, .other = 6};
+    union {
+        struct thing_part part;
+        struct other_name other;
+    } target;
+    evlog_schema *schema;
+    evlog_buffer packed;
+    evlog_arena *arena;
+    (void)state;
+    OK(evlog_schema_make(&writer, &schema));
+    OK(evlog_class_pack(&writer, &things, &packed));
+    for (int i = 0; i < 2; i++) {
+        OK(evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+        assert_int_equal(target.part.n, 5);
+        evlog_arena_free(arena);
+    }
+    reader.argument = "other";
+    FAILS(EVLOG_CONFLICT, "no record other",
+          evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+    evlog_schema_free(schema);
+    evlog_buffer_free(&packed);
+    reader.argument = "thing";
+    OK(evlog_schema_make(&reader, &schema));
+    OK(evlog_class_pack(&reader, &things.thing, &packed));
+    OK(evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+    evlog_arena_free(arena);
+    on_stack = other_name_class;
+    FAILS(EVLOG_CONFLICT, "written as Part, read as Other",
+          evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+    evlog_schema_free(schema);
+    evlog_buffer_free(&packed);
+}
+
 /* A null that the reader has no room for is found when it comes. */
 static void finds_the_null_that_comes(void **state)
 {
@@ -522,6 +564,7 @@ int main(void)
         TEST_AT_HOME(newer_class_reads_both),
         TEST_AT_HOME(older_class_reads_both),
         TEST_AT_HOME(is_refused_never_misread),
+        cmocka_unit_test(what_reads_once_is_asked_again),
         TEST_AT_HOME(finds_the_null_that_comes),
         TEST_AT_HOME(raw_and_untyped_events),
         TEST_AT_HOME(receivers_unpack),
