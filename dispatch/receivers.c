@@ -345,13 +345,27 @@ int receivers_go_live(evlog *log, struct connection *connection, uint64_t seq)
     return is_live;
 }
 
+/* Calls of receivers under way in this thread, one inside the other. */
+static _Thread_local unsigned nesting;
+
+int receivers_check_nesting(void)
+{
+    if (nesting < EVLOG_NESTING_MAX)
+        return EVLOG_OK;
+    return error_set(EVLOG_LIMIT,
+                     "%u receivers are being called, one inside the other: the most there can be",
+                     nesting);
+}
+
 /* Calls the receiver; `why` is what it gave to evlog_fail, or "". */
 static int call(const struct connection *connection, const evlog_event *event,
                 char why[ERROR_SIZE])
 {
     why[0] = '\0';
     char *outer = error_redirect_failure(why);
+    nesting++;
     int result = connection->receiver(event, connection->ctx);
+    nesting--;
     error_redirect_failure(outer);
     return result;
 }

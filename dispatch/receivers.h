@@ -70,6 +70,12 @@ void receivers_settle_owner(evlog *log, const void *owner, int keep);
 void receivers_free(evlog *log);
 
 /*
+ * Whether what is about to call receivers may: EVLOG_LIMIT inside EVLOG_NESTING_MAX receivers of
+ * this thread.
+ */
+int receivers_check_nesting(void);
+
+/*
  * Calls one receiver; whether it refuses replays is for the caller to ask. Returns what it
  * returned. When that is not 0, `*sentence` is what it gave to evlog_fail, or "": valid until
  * the thread's next call of a receiver.

@@ -32,9 +32,6 @@
 #include "sized.h"
 #include "uuid.h"
 
-/* Sends under way in this thread, one inside the other. */
-static _Thread_local unsigned nesting;
-
 /* One event on its way. */
 struct parcel {
     evlog_sending send;
@@ -335,9 +332,7 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
         memcpy(parcel->sent.id, parcel->record->id, sizeof parcel->sent.id);
         if (failures.count > 0 && how == EVLOG_DISPATCH_STRICT)
             continue;
-        nesting++;
         call_receivers(parcel, how, &failures);
-        nesting--;
     }
     return end_failures(&failures);
 }
@@ -346,11 +341,7 @@ static int send_parcels(evlog *log, struct parcel *parcels, struct record *recor
                         evlog_dispatch how)
 {
     size_t record_count = 0;
-    int result = EVLOG_OK;
-    if (nesting >= EVLOG_NESTING_MAX)
-        result =
-            error_set(EVLOG_LIMIT,
-                      "a receiver sends inside %u other sends, the most there can be", nesting);
+    int result = receivers_check_nesting();
     if (result == EVLOG_OK)
         result = prepare_all(log, parcels, records, count, &record_count);
     if (result == EVLOG_OK && record_count > 0)

@@ -62,7 +62,7 @@ extern "C" {
 #define EVLOG_TYPES_MAX 65535            /* event types (with their schemas) in a log */
 #define EVLOG_SOURCES_MAX 65535          /* different source, host, lib in a log */
 #define EVLOG_RECEIVERS_MAX 4096         /* connected at one time in a process */
-#define EVLOG_NESTING_MAX 64             /* sends inside receivers inside sends */
+#define EVLOG_NESTING_MAX 64             /* receivers of a thread called inside each other */
 #define EVLOG_PATTERNS_MAX 256           /* event types of one range */
 #define EVLOG_CAPTURE_MAX 65536          /* events of one evlog_capture */
 #define EVLOG_SCHEMA_SIZE_MAX 262144     /* of a schema's JSON */

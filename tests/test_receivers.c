@@ -444,6 +444,39 @@ static void endless_nesting_is_stopped(void **state)
     OK(evlog_close(fixture.log));
 }
 
+static int replay_again(const evlog_event *event, void *ctx)
+{
+    struct fixture *fixture = ctx;
+    (void)event;
+    fixture->a.result++;
+    return evlog_replay(fixture->log, NULL, replay_again, fixture, NULL);
+}
+
+static int connect_late_again(const evlog_event *event, void *ctx)
+{
+    struct fixture *fixture = ctx;
+    char uid[32];
+    (void)event;
+    snprintf(uid, sizeof uid, "%d", fixture->a.result++);
+    return evlog_connect(fixture->log, NULL, uid, connect_late_again, fixture,
+                         &(evlog_connect_options){.start = EVLOG_START_FIRST});
+}
+
+/* Nor does a receiver that replays, or connects a late one, inside itself for ever. */
+static void endless_replays_are_stopped(void **state)
+{
+    struct fixture fixture;
+    begin(&fixture, *state);
+    OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
+    FAILS(EVLOG_RECEIVER, "event 1",
+          evlog_replay(fixture.log, NULL, replay_again, &fixture, NULL));
+    assert_int_equal(fixture.a.result, EVLOG_NESTING_MAX);
+    FAILS(EVLOG_RECEIVER, "event 1",
+          evlog_connect(fixture.log, NULL, NULL, connect_late_again, &fixture,
+                        &(evlog_connect_options){.start = EVLOG_START_FIRST}));
+    OK(evlog_close(fixture.log));
+}
+
 static int close_inside(const evlog_event *event, void *ctx)
 {
     (void)event;
@@ -548,6 +581,7 @@ int main(void)
         TEST_AT_HOME(connecting_inside_is_for_the_next_send),
         TEST_AT_HOME(nested_sends_are_depth_first),
         TEST_AT_HOME(endless_nesting_is_stopped),
+        TEST_AT_HOME(endless_replays_are_stopped),
         TEST_AT_HOME(closing_inside_is_refused),
         TEST_AT_HOME(event_is_in_the_log_before_receivers),
         TEST_AT_HOME(bad_connections_are_refused),
