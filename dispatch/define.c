@@ -95,25 +95,30 @@ struct request {
     evlog_schema *schema; /* NULL: as the type is defined here or in the log */
 };
 
-/* 1 when `fuller` may stand in the place of what the signal is defined as, 0 when that stays. */
-static int judge(const evlog_signal *known, const struct request *request, int *is_fuller)
+/* Whether a signal that is defined already can be what the request asks for. */
+static int check_known(const evlog_signal *known, const struct request *request)
 {
-    const evlog_schema *now = evlog_signal_schema(known), *fuller = request->schema;
-    *is_fuller = 0;
+    const evlog_schema *now = evlog_signal_schema(known), *asked = request->schema;
     if (known->minor_version != request->minor_version)
         return error_set(EVLOG_CONFLICT, "%s is defined here with minor version %d, not %d",
                          request->event_type, known->minor_version, request->minor_version);
-    if (!fuller)
+    if (!asked || !now)
         return EVLOG_OK;
-    if (now && strcmp(now->canonical, fuller->canonical) != 0)
+    if (strcmp(now->canonical, asked->canonical) != 0)
         return error_set(EVLOG_CONFLICT, "%s is defined here with another schema",
                          request->event_type);
-    if (now && now->of && fuller->of &&
-        (!class_is_same(now->of, fuller->of) || !now->argument != !fuller->argument))
+    if (now->of && asked->of &&
+        (!class_is_same(now->of, asked->of) || !now->argument != !asked->argument))
         return error_set(EVLOG_CONFLICT, "%s is defined here with another struct of that schema",
                          request->event_type);
-    *is_fuller = !now || (fuller->of && !now->of);
     return EVLOG_OK;
+}
+
+/* Whether the request says more than the signal's definition. */
+static bool is_fuller(const struct request *request, const evlog_signal *known)
+{
+    const evlog_schema *now = evlog_signal_schema(known), *asked = request->schema;
+    return asked && (!now || (asked->of && !now->of));
 }
 
 /* Says which way two schemas stand against each other. */
@@ -141,63 +146,78 @@ static int check_against(const struct request *request, const struct name *type)
     return EVLOG_OK;
 }
 
-/*
- * Looks through the entries of the event type: the one that says the same, or NULL, and the
- * newest one. With a schema also whether it goes with them all.
- */
-static int look_through(const struct request *request, uint32_t *count, const struct name **same,
-                        const struct name **newest)
+/* What the log has of an event type. */
+struct known {
+    const struct name *wanted; /* the entry with the request's schema; without one, the newest */
+    const struct name *newest;
+    uint32_t count; /* of all entries in the table */
+};
+
+static bool is_of_type(const struct name *type, const struct request *request)
+{
+    return type && strcmp(type->text[0], request->event_type) == 0;
+}
+
+static int look_up(const struct request *request, struct known *known)
 {
     struct names *types = request->log->store->types;
     int result = names_refresh(types);
-    *same = *newest = NULL;
-    *count = names_count(types);
-    for (uint32_t i = 1; i <= *count && result == EVLOG_OK; i++) {
+    *known = (struct known){.count = names_count(types)};
+    for (uint32_t i = 1; i <= known->count && result == EVLOG_OK; i++) {
         const struct name *type = names_get(types, i);
-        if (!type || strcmp(type->text[0], request->event_type) != 0)
+        if (!is_of_type(type, request))
             continue;
         const evlog_schema *schema = define_schema_of(type);
-        *newest = type; /* an untyped one is only ever the first */
-        if (request->schema && schema &&
-            strcmp(schema->canonical, request->schema->canonical) == 0)
-            *same = type;
+        known->newest = type; /* an untyped one is only ever the first */
+        if (!request->schema ||
+            (schema && strcmp(schema->canonical, request->schema->canonical) == 0))
+            known->wanted = type;
     }
-    for (uint32_t i = 1; request->schema && !*same && i <= *count && result == EVLOG_OK; i++) {
-        const struct name *type = names_get(types, i);
-        if (type && strcmp(type->text[0], request->event_type) == 0 && define_schema_of(type))
+    return result;
+}
+
+/* Whether the request's schema goes with each that the log has. */
+static int check_against_all(const struct request *request, uint32_t count)
+{
+    int result = EVLOG_OK;
+    for (uint32_t i = 1; i <= count && result == EVLOG_OK; i++) {
+        const struct name *type = names_get(request->log->store->types, i);
+        if (is_of_type(type, request) && define_schema_of(type))
             result = check_against(request, type);
     }
     return result;
 }
 
 /* The entry to send under, made if need be. */
-static int settle(const struct request *request, const struct name **type)
+static int find_entry(const struct request *request, const struct name **type)
 {
     const char *text[NAMES_TEXTS] = {request->event_type,
                                      request->schema ? request->schema->text : NULL};
     struct store *store = request->log->store;
-    const struct name *same, *newest;
-    uint32_t count;
+    struct known known;
     int result;
     do {
-        result = look_through(request, &count, &same, &newest);
+        result = look_up(request, &known);
+        if (result == EVLOG_OK && !known.wanted && request->schema)
+            result = check_against_all(request, known.count);
         if (result)
             return result;
-        *type = same ? same : request->schema && !store->read_only ? NULL : newest;
+        *type = store->read_only && !known.wanted ? known.newest : known.wanted;
         if (*type)
             return EVLOG_OK;
         if (store->read_only)
             return error_set(EVLOG_READONLY, "%s: is read only and has no event type %s",
                              store->path, request->event_type);
-        result = names_intern_at(store->types, text, count, type);
-    } while (result == EVLOG_BUSY && names_count(store->types) != count);
+        result = names_intern_at(store->types, text, known.count, type);
+    } while (result == EVLOG_BUSY && names_count(store->types) != known.count);
     return result;
 }
 
-static int make_definition(const struct request *request, struct definition **made)
+/* Takes the request's schema over when it succeeds. */
+static int make_definition(struct request *request, struct definition **made)
 {
     const struct name *type;
-    int result = settle(request, &type);
+    int result = find_entry(request, &type);
     if (result)
         return result;
     const evlog_schema *schema = request->schema ? request->schema : define_schema_of(type);
@@ -207,65 +227,43 @@ static int make_definition(const struct request *request, struct definition **ma
     struct definition *definition = calloc(1, sizeof *definition);
     if (!definition)
         return error_nomem();
-    definition->type = type;
-    definition->schema = schema;
+    *definition = (struct definition){.type = type, .schema = schema, .own = request->schema};
+    request->schema = NULL;
     *made = definition;
     return EVLOG_OK;
 }
 
-/* The signal when it is there and stays as it is; NULL: there is something to do. */
-static int find_signal(const struct request *request, evlog_signal **signal)
-{
-    int is_fuller, result = EVLOG_OK;
-    evlog_signal *known = signal_find(request->log, request->event_type);
-    *signal = NULL;
-    if (known)
-        result = judge(known, request, &is_fuller);
-    if (known && result == EVLOG_OK && !is_fuller)
-        *signal = known;
-    return result;
-}
-
-/* With the log's lock held. Takes the definition, and the schema in it, or leaves both. */
-static int take_definition(struct request *request, struct definition *definition,
-                           evlog_signal **signal)
+/* With the lock over definitions held, so that what is found here stays as it is. */
+static int define_locked(struct request *request, evlog_signal **signal)
 {
     evlog_signal *known = signal_find(request->log, request->event_type);
-    int result = find_signal(request, signal);
-    if (result || *signal)
-        return result; /* another thread was first */
-    if (known) {
-        definition->before = atomic_load(&known->definition);
-        atomic_store(&known->definition, definition);
-        *signal = known;
-    } else {
-        result = signal_new(request->log, definition, request->minor_version, signal);
-    }
-    if (result == EVLOG_OK) {
-        definition->own = request->schema;
-        request->schema = NULL;
-    }
-    return result;
-}
-
-/* Defines; what is left of the request's schema is the caller's to free. */
-static int define(struct request *request, evlog_signal **signal)
-{
     struct definition *definition = NULL;
-    evlog_signal *defined;
-    int result = find_signal(request, &defined);
-    if (result == EVLOG_OK && !defined) {
-        result = make_definition(request, &definition);
-        if (result)
-            return result;
-        pthread_mutex_lock(&request->log->lock);
-        result = take_definition(request, definition, &defined);
-        pthread_mutex_unlock(&request->log->lock);
-        if (result || atomic_load(&defined->definition) != definition)
-            free(definition);
+    int result = known ? check_known(known, request) : EVLOG_OK;
+    if (result == EVLOG_OK && known && !is_fuller(request, known)) {
+        *signal = known;
+        return EVLOG_OK;
     }
     if (result == EVLOG_OK)
-        *signal = defined;
+        result = make_definition(request, &definition);
+    if (result)
+        return result;
+    if (known)
+        signal_redefine(known, definition);
+    else
+        result = signal_new(request->log, definition, request->minor_version, &known);
+    if (result)
+        definition_free(definition);
+    else
+        *signal = known;
+    return result;
+}
+
+/* What is left of the request's schema is the caller's to free. */
+static int define(struct request *request, evlog_signal **signal)
+{
+    pthread_mutex_lock(&request->log->define_lock);
+    int result = define_locked(request, signal);
+    pthread_mutex_unlock(&request->log->define_lock);
     return result;
 }
 

@@ -1,4 +1,4 @@
-/* The open log as a program holds it, see log.c. */
+/* The open log as a program holds it, see log.c and registry.c. */
 #ifndef DISPATCH_LOG_H
 #define DISPATCH_LOG_H
 
@@ -10,11 +10,19 @@
 
 #define SIGNAL_BUCKETS 256
 
+/* Under the registry's lock; the calls of a log see it open. */
+enum log_state {
+    LOG_OPENING, /* a thread opens its store */
+    LOG_OPEN,
+    LOG_CLOSING, /* a thread closes its store */
+};
+
 struct evlog {
     struct store *store;
     pid_t pid; /* of the process that opened it */
+    enum log_state state;
     dev_t device;
-    ino_t inode;
+    ino_t inode; /* 0: its directory is still to be made */
     unsigned open_count;
     atomic_uint call_count; /* public calls under way */
     struct evlog *next;     /* in the registry */
@@ -22,7 +30,9 @@ struct evlog {
     const char *source[NAMES_TEXTS];         /* of this process: source, sourcehost, sourcelib */
     _Atomic(const struct name *) own_source; /* its entry; NULL before the first send */
     uint32_t data_size_max;
+    evlog_dispatch dispatch; /* not EVLOG_DISPATCH_DEFAULT */
 
+    pthread_mutex_t define_lock; /* held while a type is defined; taken before `lock` */
     pthread_mutex_t lock; /* over all changes of what follows; never held while a receiver runs */
     _Atomic(evlog_signal *) buckets[SIGNAL_BUCKETS]; /* signals by name; read without the lock */
     evlog_signal *first_signal, **end_of_signals;    /* in the order of definition */

@@ -65,15 +65,32 @@ static int look_into(void *object, const char *path, const evlog_plugin **plugin
     return EVLOG_OK;
 }
 
+/*
+ * Calls its start. `why` is what that gave to evlog_fail, or else the sentence of the last call
+ * that failed in it: a start may return what evlog_define or evlog_connect returned.
+ */
+static int call_start(evlog *log, const evlog_plugin *plugin, char why[ERROR_SIZE])
+{
+    char before[ERROR_SIZE];
+    memcpy(before, evlog_errmsg(), sizeof before);
+    error_set(EVLOG_OK, "%s", "");
+    why[0] = '\0';
+    char *outer = error_redirect_failure(why);
+    int failed = plugin->start(log);
+    error_redirect_failure(outer);
+    if (!failed)
+        error_set(EVLOG_OK, "%s", before);
+    else if (!*why)
+        memcpy(why, evlog_errmsg(), ERROR_SIZE);
+    return failed;
+}
+
 static int start(evlog *log, const char *path, const evlog_plugin *plugin)
 {
-    char why[700] = "";
-    unsigned long before = error_count();
+    char why[ERROR_SIZE];
     const void *outer = receivers_set_owner(plugin);
-    int failed = plugin->start(log);
+    int failed = call_start(log, plugin, why);
     receivers_set_owner(outer);
-    if (failed && error_count() != before)
-        strncpy(why, evlog_errmsg(), sizeof why - 1);
     receivers_settle_owner(log, plugin, !failed);
     if (!failed)
         return EVLOG_OK;

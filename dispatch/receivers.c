@@ -345,17 +345,46 @@ int receivers_go_live(evlog *log, struct connection *connection, uint64_t seq)
     return is_live;
 }
 
+/* Calls of receivers under way in this thread, one inside the other. */
+static _Thread_local unsigned nesting;
+
+int receivers_check_nesting(void)
+{
+    if (nesting < EVLOG_NESTING_MAX)
+        return EVLOG_OK;
+    return error_set(EVLOG_LIMIT,
+                     "%u receivers are being called, one inside the other: the most there can be",
+                     nesting);
+}
+
+/* Calls the receiver; `why` is what it gave to evlog_fail, or "". */
+static int call(const struct connection *connection, const evlog_event *event,
+                char why[ERROR_SIZE])
+{
+    why[0] = '\0';
+    char *outer = error_redirect_failure(why);
+    nesting++;
+    int result = connection->receiver(event, connection->ctx);
+    nesting--;
+    error_redirect_failure(outer);
+    return result;
+}
+
 int receivers_call(const struct connection *connection, const evlog_event *event,
                    const char **sentence)
 {
-    unsigned long before = error_count();
+    static _Thread_local char last_failure[ERROR_SIZE];
+    char why[ERROR_SIZE]; /* not last_failure: the receiver may send to others that fail */
     evlog_event silent;
     if (event->is_replay && connection->replay == EVLOG_REPLAY_SILENT) {
         silent = *event;
-        silent.is_replay = 0;
+        silent.is_replay = false;
         event = &silent;
     }
-    int result = connection->receiver(event, connection->ctx);
-    *sentence = result && error_count() != before ? evlog_errmsg() : "";
+    int result = call(connection, event, why);
+    if (result == 0)
+        return 0;
+    memcpy(last_failure, why, sizeof why);
+    *sentence = last_failure;
     return result;
 }

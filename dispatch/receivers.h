@@ -70,9 +70,15 @@ void receivers_settle_owner(evlog *log, const void *owner, int keep);
 void receivers_free(evlog *log);
 
 /*
- * Calls one receiver, unless it refuses replays, which is the caller's to ask. Returns what it
- * returned, and, when that is not 0, in `*sentence` what it said, or "": valid until the
- * thread's next failure.
+ * Whether what is about to call receivers may: EVLOG_LIMIT inside EVLOG_NESTING_MAX receivers of
+ * this thread.
+ */
+int receivers_check_nesting(void);
+
+/*
+ * Calls one receiver; whether it refuses replays is for the caller to ask. Returns what it
+ * returned. When that is not 0, `*sentence` is what it gave to evlog_fail, or "": valid until
+ * the thread's next call of a receiver.
  */
 int receivers_call(const struct connection *connection, const evlog_event *event,
                    const char **sentence);

@@ -9,14 +9,16 @@
  *
  * 1. Before the append everything that can be refused has been, and the memory that the
  *    append needs is there. What fails up to and with it leaves no trace.
- * 2. After it the result is EVLOG_OK or EVLOG_RECEIVER. If there is no memory to
- *    write down a response, the receivers run all the same.
+ * 2. After it the result is EVLOG_OK or EVLOG_RECEIVER; the latter whenever a receiver failed,
+ *    whether or not its response was asked for. If there is no memory to record a response, the
+ *    receivers run all the same.
  * 3. The receivers of an event are those connected when it is in the log, not
  *    when its send began: so whoever connects and then reads the log's head knows
  *    that later seqs will come to him.
  * 4. Nothing is held while a receiver runs but its list, which nobody changes.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -30,14 +32,11 @@
 #include "sized.h"
 #include "uuid.h"
 
-/* Sends under way in this thread, one inside the other. */
-static _Thread_local unsigned nesting;
-
 /* One event on its way. */
 struct parcel {
     evlog_sending send;
     evlog_metadata metadata; /* which `send` points to, if it has any */
-    bool is_told;            /* the caller asks what became of it: */
+    bool wants_sent;         /* the caller asks what became of it: */
     evlog_sent sent;
     const struct definition *definition; /* of its signal, as it was when the send began */
     const struct name *source;
@@ -164,7 +163,7 @@ static const evlog_response *const *new_responses(size_t count)
 /* Room for the responses, before there is anything to lose. */
 static int begin_sent(struct parcel *parcel)
 {
-    if (!parcel->is_told)
+    if (!parcel->wants_sent)
         return EVLOG_OK;
     struct receivers *receivers = receivers_hold(parcel->send.signal);
     parcel->sent.hold = receivers;
@@ -201,39 +200,55 @@ static void write_down(evlog_sent *sent, const struct connection *connection, in
     };
 }
 
-static int fail_dispatch(const evlog_event *event, const struct connection *connection,
-                         int result, const char *sentence)
+/* How a call's dispatch failed. */
+struct failures {
+    unsigned count;
+    char first[ERROR_SIZE]; /* the sentence about the first */
+};
+
+static void add_failure(struct failures *failures, const evlog_event *event,
+                        const struct connection *connection, int result, const char *why)
 {
-    char copy[512];
-    strncpy(copy, sentence, sizeof copy - 1);
-    copy[sizeof copy - 1] = '\0';
-    return error_set(EVLOG_RECEIVER,
-                     "event %" PRIu64 " (%s) is in the log, but receiver %s%sfailed with %d%s%s",
-                     event->seq, event->event_type, connection->dispatch_uid,
-                     *connection->dispatch_uid ? " " : "", result, *copy ? ": " : "", copy);
+    if (failures->count++ > 0)
+        return;
+    snprintf(failures->first, sizeof failures->first,
+             "event %" PRIu64 " (%s) is in the log, but receiver %s%sfailed with %d%s%s",
+             event->seq, event->event_type, connection->dispatch_uid,
+             *connection->dispatch_uid ? " " : "", result, *why ? ": " : "", why);
+}
+
+static int end_failures(const struct failures *failures)
+{
+    if (failures->count == 0)
+        return EVLOG_OK;
+    if (failures->count == 1)
+        return error_set(EVLOG_RECEIVER, "%s", failures->first);
+    return error_set(EVLOG_RECEIVER, "%u calls of receivers failed; the first: %s",
+                     failures->count, failures->first);
 }
 
 /* Calls the receivers of one event. */
-static int dispatch(struct parcel *parcel, int not_robust)
+static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct failures *failures)
 {
     evlog_signal *signal = parcel->send.signal;
     evlog_event event =
         event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
     struct receivers *receivers = receivers_hold(signal);
-    int failed = EVLOG_OK;
-    if (parcel->is_told)
+    if (parcel->wants_sent)
         renew_sent(&parcel->sent, receivers);
-    for (size_t i = 0; i < receivers->count && failed == EVLOG_OK; i++) {
-        const char *sentence;
-        if (!receivers_is_due(signal->log, receivers->connections[i], event.seq))
+    for (size_t i = 0; i < receivers->count; i++) {
+        struct connection *connection = receivers->connections[i];
+        const char *why = "";
+        if (!receivers_is_due(signal->log, connection, event.seq))
             continue;
-        int result = receivers_call(receivers->connections[i], &event, &sentence);
-        write_down(&parcel->sent, receivers->connections[i], result, sentence);
-        if (result && not_robust)
-            failed = fail_dispatch(&event, receivers->connections[i], result, sentence);
+        int result = receivers_call(connection, &event, &why);
+        write_down(&parcel->sent, connection, result, why);
+        if (result)
+            add_failure(failures, &event, connection, result, why);
+        if (result && how == EVLOG_DISPATCH_STRICT)
+            break;
     }
     receivers_release(receivers);
-    return failed;
 }
 
 void evlog_sent_free_sized(evlog_sent *sent, size_t sent_size)
@@ -305,39 +320,34 @@ static int prepare_all(evlog *log, struct parcel *parcels, struct record *record
     return EVLOG_OK;
 }
 
-static int dispatch_all(struct parcel *parcels, size_t count, int not_robust)
+static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how)
 {
-    int result = EVLOG_OK;
+    struct failures failures;
+    failures.count = 0;
     for (size_t i = 0; i < count; i++) {
         struct parcel *parcel = &parcels[i];
         if (!parcel->record)
             continue;
         parcel->sent.seq = parcel->record->seq;
         memcpy(parcel->sent.id, parcel->record->id, sizeof parcel->sent.id);
-        if (result == EVLOG_OK) {
-            nesting++;
-            result = dispatch(parcel, not_robust);
-            nesting--;
-        }
+        if (failures.count > 0 && how == EVLOG_DISPATCH_STRICT)
+            continue;
+        call_receivers(parcel, how, &failures);
     }
-    return result;
+    return end_failures(&failures);
 }
 
 static int send_parcels(evlog *log, struct parcel *parcels, struct record *records, size_t count,
-                        int not_robust)
+                        evlog_dispatch how)
 {
     size_t record_count = 0;
-    int result = EVLOG_OK;
-    if (nesting >= EVLOG_NESTING_MAX)
-        result =
-            error_set(EVLOG_LIMIT,
-                      "a receiver sends inside %u other sends, the most there can be", nesting);
+    int result = receivers_check_nesting();
     if (result == EVLOG_OK)
         result = prepare_all(log, parcels, records, count, &record_count);
     if (result == EVLOG_OK && record_count > 0)
         result = append_records(log->store->appender, records, record_count);
     if (result == EVLOG_OK)
-        return dispatch_all(parcels, count, not_robust);
+        return dispatch_all(parcels, count, how);
     for (size_t i = 0; i < count; i++)
         evlog_sent_free(&parcels[i].sent);
     return result;
@@ -353,7 +363,7 @@ struct given {
 
 static int take_given(const struct given *given, size_t i, struct parcel *parcel)
 {
-    *parcel = (struct parcel){.is_told = given->sent != NULL};
+    *parcel = (struct parcel){.wants_sent = given->sent != NULL};
     int result = sized_in(&parcel->send, sizeof parcel->send,
                           SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
     if (result || !parcel->send.metadata)
@@ -364,40 +374,40 @@ static int take_given(const struct given *given, size_t i, struct parcel *parcel
     return result;
 }
 
-static int send_given(const struct given *given, size_t count, int not_robust,
+static int send_given(const struct given *given, size_t count, evlog_dispatch how,
                       struct parcel *parcels, struct record *records)
 {
     int result = EVLOG_OK;
     for (size_t i = 0; i < count && result == EVLOG_OK; i++)
         result = take_given(given, i, &parcels[i]);
     if (result == EVLOG_OK)
-        result = send_parcels(parcels[0].send.signal->log, parcels, records, count, not_robust);
+        result = send_parcels(parcels[0].send.signal->log, parcels, records, count, how);
     for (size_t i = 0; i < count && given->sent; i++)
         sized_out(SIZED_AT(given->sent, given->sent_size, i), given->sent_size, &parcels[i].sent,
                   sizeof parcels[i].sent);
     return result;
 }
 
-static int send_many(const struct given *given, size_t count, int not_robust)
+static int send_many(const struct given *given, size_t count, evlog_dispatch how)
 {
     struct parcel *parcels = calloc(count, sizeof *parcels);
     struct record *records = malloc(count * sizeof *records);
-    int result = parcels && records ? send_given(given, count, not_robust, parcels, records)
-                                    : error_nomem();
+    int result =
+        parcels && records ? send_given(given, count, how, parcels, records) : error_nomem();
     free(parcels);
     free(records);
     return result;
 }
 
 /* One event needs no memory but the stack's. */
-static int send_one(const struct given *given, int not_robust)
+static int send_one(const struct given *given, evlog_dispatch how)
 {
     struct parcel parcel = {.record = NULL};
     struct record record;
-    return send_given(given, 1, not_robust, &parcel, &record);
+    return send_given(given, 1, how, &parcel, &record);
 }
 
-static int send_all(const struct given *given, size_t count, int not_robust)
+static int send_all(const struct given *given, size_t count, evlog_dispatch how)
 {
     const evlog_sending *first = given->sends;
     if (count == 0)
@@ -407,11 +417,15 @@ static int send_all(const struct given *given, size_t count, int not_robust)
                          EVLOG_SEND_COUNT_MAX);
     if (!first || !first->signal)
         return error_set(EVLOG_INVALID, "no signal is given");
+    if (how > EVLOG_DISPATCH_STRICT)
+        return error_set(EVLOG_INVALID, "dispatch %d is not an EVLOG_DISPATCH_...", how);
     evlog *log = first->signal->log;
     int result = log_enter(log);
     if (result)
         return result;
-    result = count == 1 ? send_one(given, not_robust) : send_many(given, count, not_robust);
+    if (how == EVLOG_DISPATCH_DEFAULT)
+        how = log->dispatch;
+    result = count == 1 ? send_one(given, how) : send_many(given, count, how);
     log_leave(log);
     return result;
 }
@@ -430,7 +444,7 @@ int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_s
                           .time_us = options.time_us,
                           .metadata = options.metadata};
     struct given given = {&send, sizeof send, metadata_size, sent, sent_size};
-    return send_all(&given, 1, options.not_robust);
+    return send_all(&given, 1, options.dispatch);
 }
 
 int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size, size_t metadata_size,
@@ -440,5 +454,5 @@ int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size, siz
     evlog_send_options options;
     struct given given = {sends, sending_size, metadata_size, sent, sent_size};
     int result = sized_in(&options, sizeof options, given_options, options_size);
-    return result ? result : send_all(&given, count, options.not_robust);
+    return result ? result : send_all(&given, count, options.dispatch);
 }

@@ -3,7 +3,7 @@
  *
  * A signal is made once and lives as long as its log, so a pointer to one may be
  * kept and looked up without a lock: buckets of a hash are only ever added to, at
- * their head. What it is defined as (define.c) may be replaced, once, by a fuller
+ * their head. What it is defined as (define.c) may be replaced by a fuller
  * definition; the one before is kept, since a send may be reading it.
  *
  * Absent: a signal that is undefined again.
@@ -43,6 +43,20 @@ void signals_free(evlog *log)
     }
 }
 
+/* With the log's lock held, under which the list of connections is as it is. */
+static int add(evlog *log, evlog_signal *signal)
+{
+    int result = receivers_begin(signal);
+    if (result)
+        return result;
+    unsigned bucket = bucket_of(signal->type->text[0]);
+    signal->in_bucket = atomic_load(&log->buckets[bucket]);
+    atomic_store(&log->buckets[bucket], signal);
+    *log->end_of_signals = signal;
+    log->end_of_signals = &signal->next;
+    return EVLOG_OK;
+}
+
 int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
                evlog_signal **made)
 {
@@ -54,18 +68,21 @@ int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
     atomic_store(&signal->definition, definition);
     signal->minor_version = minor_version;
     atomic_store(&signal->enabled, 1);
-    int result = receivers_begin(signal);
+    pthread_mutex_lock(&log->lock);
+    int result = add(log, signal);
+    pthread_mutex_unlock(&log->lock);
     if (result) {
         free(signal);
         return result;
     }
-    unsigned bucket = bucket_of(signal->type->text[0]);
-    signal->in_bucket = atomic_load(&log->buckets[bucket]);
-    atomic_store(&log->buckets[bucket], signal);
-    *log->end_of_signals = signal;
-    log->end_of_signals = &signal->next;
     *made = signal;
     return EVLOG_OK;
+}
+
+void signal_redefine(evlog_signal *signal, struct definition *definition)
+{
+    definition->before = atomic_load(&signal->definition);
+    atomic_store(&signal->definition, definition);
 }
 
 const evlog_schema *evlog_signal_schema(const evlog_signal *signal)

@@ -24,19 +24,6 @@
 #include "schema.h"
 #include "sized.h"
 
-/*
- * What cannot be packed cannot be sent; but a disabled signal sends nothing and looks no
- * further.
- */
-static int refuse(evlog_signal *signal, int result, const evlog_send_options *options,
-                  size_t options_size, size_t metadata_size)
-{
-    return evlog_signal_is_enabled(signal)
-               ? result
-               : evlog_send_event_sized(signal, "\x80", 1, options, options_size, metadata_size,
-                                        NULL, 0);
-}
-
 int evlog_send_class_sized(evlog_signal *signal, const void *data, const evlog_class *of,
                            const evlog_send_options *options, size_t options_size,
                            size_t metadata_size, evlog_sent *sent, size_t sent_size)
@@ -52,10 +39,14 @@ int evlog_send_class_sized(evlog_signal *signal, const void *data, const evlog_c
         memset(sent, 0, sent_size);
     bytes_begin(&bytes);
     int result = pack_struct(of, schema->argument, data, &bytes);
-    result = result
-                 ? refuse(signal, result, options, options_size, metadata_size)
-                 : evlog_send_event_sized(signal, bytes.buffer.data, bytes.buffer.size, options,
-                                          options_size, metadata_size, sent, sent_size);
+    /*
+     * A disabled signal checks the metadata only. Without data nothing is sent, even if the signal
+     * has been enabled since.
+     */
+    if (result == EVLOG_OK || !evlog_signal_is_enabled(signal))
+        result =
+            evlog_send_event_sized(signal, result ? NULL : bytes.buffer.data, bytes.buffer.size,
+                                   options, options_size, metadata_size, sent, sent_size);
     bytes_free(&bytes);
     return result;
 }
@@ -71,11 +62,21 @@ static const evlog_class *written_class(const evlog_schema *writer, const char *
     return field && KIND_OF(field->shape) == EVLOG_KIND_CLASS ? field->of : NULL;
 }
 
-static int can_read(const evlog_class *of, const char *argument, const evlog_schema *writer)
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/*
+ * Whether the class can read what was written under the schema. An answer is remembered by the
+ * class's function, which is its own, and not by its address, where another may follow.
+ */
+static int can_read(const evlog_class *of, const char *argument, evlog_schema *writer)
 {
     if (writer->damage_code)
         return error_set(writer->damage_code, "the event's schema: %s", writer->damage);
-    if (atomic_load(&writer->read_as) == of)
+    bool is_usual = of->describe && is_same_text(argument, writer->argument);
+    if (is_usual && atomic_load(&writer->read_by) == of->describe)
         return EVLOG_OK;
     const evlog_class *from = written_class(writer, argument);
     if (!from)
@@ -84,8 +85,8 @@ static int can_read(const evlog_class *of, const char *argument, const evlog_sch
         return error_set(EVLOG_CONFLICT, "%s: written as %.64s, read as %.64s", argument,
                          from->name, of->name);
     int result = resolve_classes(of, from, 0);
-    if (result == EVLOG_OK)
-        atomic_store((const evlog_class *_Atomic *)&writer->read_as, of);
+    if (result == EVLOG_OK && is_usual)
+        atomic_store(&writer->read_by, of->describe);
     return result;
 }
 
@@ -94,7 +95,7 @@ static int unpack(const evlog_class *of, const char *argument, const evlog_schem
 {
     int result = pack_check_map(packed, packed_size);
     if (result == EVLOG_OK && writer)
-        result = can_read(of, argument, writer);
+        result = can_read(of, argument, (evlog_schema *)writer); /* it notes that it can */
     if (result)
         return result;
     evlog_arena *made = arena_new(of->size + 256, EVLOG_ARENA_SIZE_MAX);

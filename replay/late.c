@@ -42,7 +42,10 @@ static int hand_over(const evlog_event *event, void *ctx)
         return 0;
     }
     piece->last_seq = event->seq;
-    return receivers_call(piece->connection, event, &sentence);
+    int result = receivers_call(piece->connection, event, &sentence);
+    if (result)
+        evlog_fail(sentence);
+    return result;
 }
 
 static void add_up(evlog_outcome *sum, const evlog_outcome *outcome, const struct piece *piece)

@@ -243,7 +243,9 @@ static int run(evlog *log, const evlog_range *given, size_t range_size, struct t
         result = log_enter(log);
     if (result)
         return result;
-    result = check_range(replay.range);
+    result = receivers_check_nesting();
+    if (result == EVLOG_OK)
+        result = check_range(replay.range);
     if (result == EVLOG_OK)
         result = filter_begin(&replay.filter, replay.range->types, replay.range->type_count);
     if (result == EVLOG_OK) {

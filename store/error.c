@@ -6,6 +6,9 @@
  * understood; functions on the way up pass the code on and leave it alone.
  * It is cut at its buffer's end, never allocated, so that it can also say that
  * there is no memory.
+ *
+ * What a receiver says of its failure (evlog_fail) is kept apart as well: calls that
+ * fail inside a receiver, and that it can live with, set the sentence too.
  */
 #include "error.h"
 
@@ -14,10 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MESSAGE_SIZE 1024
-
-static _Thread_local char message[MESSAGE_SIZE];
-static _Thread_local unsigned long count;
+static _Thread_local char message[ERROR_SIZE];
+static _Thread_local char *failure; /* where evlog_fail writes its sentence too, or NULL */
 
 const char *evlog_strerror(int code)
 {
@@ -43,29 +44,23 @@ const char *evlog_version(void)
 
 int error_set(int code, const char *format, ...)
 {
-    char text[MESSAGE_SIZE];
+    char text[ERROR_SIZE];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     memcpy(message, text, sizeof message); /* the arguments may point into the old one */
-    count++;
     return code;
 }
 
 int error_prefix(int code, const char *format, ...)
 {
-    char prefix[MESSAGE_SIZE];
+    char prefix[ERROR_SIZE];
     va_list args;
     va_start(args, format);
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
     return error_set(code, "%s: %s", prefix, message);
-}
-
-unsigned long error_count(void)
-{
-    return count;
 }
 
 int error_errno(int errnum, const char *what, const char *path)
@@ -93,7 +88,17 @@ int error_nomem(void)
     return error_set(EVLOG_NOMEM, "out of memory");
 }
 
+char *error_redirect_failure(char *place)
+{
+    char *before = failure;
+    failure = place;
+    return before;
+}
+
 int evlog_fail(const char *why)
 {
-    return error_set(EVLOG_RECEIVER, "%s", why ? why : "");
+    error_set(EVLOG_RECEIVER, "%s", why ? why : "");
+    if (failure)
+        memcpy(failure, message, sizeof message);
+    return EVLOG_RECEIVER;
 }

@@ -4,6 +4,8 @@
 
 #include "evlog.h"
 
+#define ERROR_SIZE 1024 /* of a sentence with its NUL; a longer one is cut */
+
 /* Sets this thread's evlog_errmsg and returns `code`: `return error_set(EVLOG_IO, ...)`. */
 int error_set(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -19,8 +21,11 @@ int error_prefix(int code, const char *format, ...) __attribute__((format(printf
  */
 int error_errno(int errnum, const char *what, const char *path);
 
-/* How many sentences this thread has set so far: tells whether a call set one. */
-unsigned long error_count(void);
+/*
+ * Has evlog_fail in this thread write its sentence to `place` too, ERROR_SIZE bytes; NULL: only
+ * to evlog_errmsg. Returns the place before, which the caller restores.
+ */
+char *error_redirect_failure(char *place);
 
 /* For memory that could not be had. */
 int error_nomem(void);

@@ -62,7 +62,7 @@ extern "C" {
 #define EVLOG_TYPES_MAX 65535            /* event types (with their schemas) in a log */
 #define EVLOG_SOURCES_MAX 65535          /* different source, host, lib in a log */
 #define EVLOG_RECEIVERS_MAX 4096         /* connected at one time in a process */
-#define EVLOG_NESTING_MAX 64             /* sends inside receivers inside sends */
+#define EVLOG_NESTING_MAX 64             /* receivers of a thread called inside each other */
 #define EVLOG_PATTERNS_MAX 256           /* event types of one range */
 #define EVLOG_CAPTURE_MAX 65536          /* events of one evlog_capture */
 #define EVLOG_SCHEMA_SIZE_MAX 262144     /* of a schema's JSON */
@@ -166,6 +166,13 @@ typedef enum evlog_durability {
     EVLOG_FAST = 2,               /* it survives the death of the process, not a power cut */
 } evlog_durability;
 
+/* What a send does when a receiver fails. The event is in the log either way. */
+typedef enum evlog_dispatch {
+    EVLOG_DISPATCH_DEFAULT = 0, /* as the log was opened; see evlog_options */
+    EVLOG_DISPATCH_ROBUST = 1,  /* the other receivers run too (Django: send_robust) */
+    EVLOG_DISPATCH_STRICT = 2,  /* the first failure ends the dispatch (Django: send) */
+} evlog_dispatch;
+
 typedef struct evlog_options {
     evlog_durability durability;
     bool read_only;         /* no send; the log is not changed, see evlog_open */
@@ -176,6 +183,12 @@ typedef struct evlog_options {
     uint32_t readers_max;   /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
     uint64_t log_size_max;  /* of the events file; 0: until the disk is full */
     uint32_t flush_every_ms; /* EVLOG_FAST only; 0: 100 */
+    /*
+     * Of sends that do not say it themselves. DEFAULT: the environment variable EVLOG_DISPATCH,
+     * "robust" or "strict"; where that is not set, robust. (The Open edX text: send in
+     * development, send_robust in production.)
+     */
+    evlog_dispatch dispatch;
 } evlog_options;
 
 /*
@@ -195,7 +208,8 @@ typedef struct evlog_options {
  * from reusing the pages that are being read.
  *
  * EVLOG_NOTFOUND: no log there, and no_create or read_only. EVLOG_INVALID: a
- * file, or options that make no sense. EVLOG_CONFLICT: another durability.
+ * file, options that make no sense, or EVLOG_DISPATCH is neither "robust" nor
+ * "strict". EVLOG_CONFLICT: another durability.
  * EVLOG_UNSUPPORTED: something else's directory, a newer format, or a network
  * file system. EVLOG_DAMAGED: where the log would go on growing, or one of its
  * files is gone. EVLOG_FULL: no room to make it. EVLOG_IO: the system refused
@@ -211,9 +225,10 @@ static inline int evlog_open(const char *path, const evlog_options *options, evl
 
 /*
  * Takes back one evlog_open; the last one flushes, closes, and frees the log,
- * its signals and its connections. EVLOG_BUSY, and nothing is closed, while a
- * call on this log is under way: another thread's, or the send or replay whose
- * receiver this is. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
+ * its signals and its connections. EVLOG_BUSY, from the last one only, and
+ * nothing is closed: a call on this log is under way (another thread's, or the
+ * send or replay whose receiver this is), or a consumer of it is open in this
+ * process. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
  */
 EVLOG_API int evlog_close(evlog *log);
 
@@ -417,7 +432,7 @@ typedef struct evlog_metadata {
 
 typedef struct evlog_send_options {
     int64_t time_us;                /* when it happened; 0: now */
-    int not_robust;                 /* the first receiver that fails ends the dispatch */
+    evlog_dispatch dispatch;
     const evlog_metadata *metadata; /* then from_event_bus is set; its time_us counts */
 } evlog_send_options;
 
@@ -454,12 +469,12 @@ static inline void evlog_sent_free(evlog_sent *sent)
  * connection, on this thread (openedx-events: send_event; Django: send_robust).
  *
  * `data` is one MessagePack map: well formed, at most data_size_max bytes and
- * EVLOG_DATA_DEPTH_MAX deep, its text UTF-8. `sent` (or NULL) tells the seq and
+ * EVLOG_DATA_DEPTH_MAX deep, its text UTF-8. `sent` (or NULL) is the seq and
  * each response; free it also after EVLOG_RECEIVER.
  *
- * Robust, the default: a receiver that fails is told in its response, the next
- * one runs, and the result is EVLOG_OK. not_robust: the first failure ends the
- * dispatch and the result is EVLOG_RECEIVER, the event being in the log.
+ * EVLOG_RECEIVER: a receiver failed, the first of which evlog_errmsg names; the event
+ * is in the log. Robust, which is the default, the receivers after it have run
+ * too; strict, they have not.
  * After any other error nothing is in the log and no receiver ran:
  * EVLOG_INVALID (data or metadata, named by evlog_errmsg), EVLOG_LIMIT (too
  * large, too deep, nested too far), EVLOG_READONLY, EVLOG_FULL (the disk or
@@ -492,8 +507,8 @@ typedef struct evlog_sending {
 /*
  * Appends many events in one commit, all or none, side by side in the log, and
  * then dispatches them in order. All signals must be of one log. Errors as
- * above, evlog_errmsg naming the one that was wrong, counted from 0. not_robust
- * ends the dispatch of them all at the first failure. `sent` (or NULL) is an
+ * above, evlog_errmsg naming the one that was wrong, counted from 0. A strict
+ * dispatch of them all ends at the first failure. `sent` (or NULL) is an
  * array of `count`; each needs its evlog_sent_free. time_us and metadata of
  * `options` are not used.
  */

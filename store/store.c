@@ -122,10 +122,13 @@ static int lock_directory(const struct store *store, bool create, int *fd)
     return EVLOG_OK;
 }
 
+/* A child that was forked meanwhile has a copy of `fd`, so closing it is not enough. */
 static void unlock_directory(int fd)
 {
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0)
+        return;
+    flock(fd, LOCK_UN);
+    close(fd);
 }
 
 /* ------------------------------------------------------- a log is made ---- */

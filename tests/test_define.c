@@ -301,6 +301,49 @@ static void threads_get_one_signal(void **state)
     OK(evlog_close(log));
 }
 
+/* ------------------------------------------- a definition that is overtaken ---- */
+
+/* A thread that sets this sleeps after unlocking it, so that others overtake it. */
+static _Thread_local pthread_mutex_t *slow;
+
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    int result = __real_pthread_mutex_unlock(mutex);
+    if (mutex == slow)
+        usleep(100000);
+    return result;
+}
+
+static void *define_slowly(void *ctx)
+{
+    evlog_signal *signal;
+    slow = &((evlog *)ctx)->lock;
+    return evlog_define(ctx, SHOP_TYPE, 0, NULL, &signal) ? NULL : signal;
+}
+
+/*
+ * A definition that a fuller one replaces before its evlog_define has returned stays readable as
+ * long as the log: a send may have it.
+ */
+static void a_replaced_definition_stays(void **state)
+{
+    pthread_t thread;
+    evlog_signal *found, *typed;
+    void *untyped;
+    evlog *log = open_log(*state);
+    OK(pthread_create(&thread, NULL, define_slowly, log));
+    while (evlog_signal_by_type(log, SHOP_TYPE, &found))
+        usleep(100);
+    OK(evlog_define_class(log, &shop_definition, &typed));
+    OK(pthread_join(thread, &untyped));
+    assert_ptr_equal(untyped, typed);
+    assert_non_null(evlog_signal_schema(typed));
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +358,7 @@ int main(void)
         TEST_AT_HOME(an_unreadable_schema_is_told),
         TEST_AT_HOME(one_of_many_at_once_comes_through),
         TEST_AT_HOME(threads_get_one_signal),
+        TEST_AT_HOME(a_replaced_definition_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

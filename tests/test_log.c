@@ -2,9 +2,12 @@
  * The handle: one for a log in a process, counted; another process's after a fork; not
  * to be closed while it is in use.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "child.h"
 #include "log.h"
@@ -116,11 +119,16 @@ static void refuses_bad_options(void **state)
         {{.service = "\xc3"}, EVLOG_INVALID, "service"},
         {{.sourcehost = long_text}, EVLOG_INVALID, "sourcehost"},
         {{.sourcehost = "\xff"}, EVLOG_INVALID, "sourcehost"},
+        {{.dispatch = 3}, EVLOG_INVALID, "dispatch 3"},
     };
     evlog *log = NULL;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         FAILS(table[i].code, table[i].words,
               evlog_open(in(*state, "log"), &table[i].options, &log));
+    setenv("EVLOG_DISPATCH", "Robust", 1);
+    FAILS(EVLOG_INVALID, "EVLOG_DISPATCH is \"Robust\"",
+          evlog_open(in(*state, "log"), NULL, &log));
+    unsetenv("EVLOG_DISPATCH");
     FAILS(EVLOG_INVALID, "no path", evlog_open(NULL, NULL, &log));
     FAILS(EVLOG_INVALID, "no path", evlog_open("", NULL, &log));
     FAILS(EVLOG_INVALID, "no place", evlog_open(in(*state, "log"), NULL, NULL));
@@ -362,13 +370,136 @@ static void a_parent_closes_first(void **state)
     free((char *)forked.path);
 }
 
+/* --------------------------------------------- opening waits for nobody else ---- */
+
+/* Who holds a log's lock file, as a process that opens or closes it does. */
+struct holder {
+    int fd;
+    const char *path; /* of the log that is held */
+    evlog *log;
+    sem_t is_waiting;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void *open_held(void *ctx)
+{
+    struct holder *holder = ctx;
+    sem_post(&holder->is_waiting);
+    return (void *)(intptr_t)evlog_open(holder->path, NULL, &holder->log);
+}
+
+static void *let_go_after_a_while(void *ctx)
+{
+    struct holder *holder = ctx;
+    usleep(1500000);
+    flock(holder->fd, LOCK_UN);
+    return NULL;
+}
+
+static void open_another(void *ctx)
+{
+    evlog *log;
+    CHECK(evlog_open(ctx, NULL, &log) == EVLOG_OK);
+    CHECK(evlog_close(log) == EVLOG_OK);
+}
+
+/*
+ * While one thread waits to open a log, for a process that has it locked, other threads open and
+ * close others and fork, and their children do the same.
+ */
+static void opening_holds_up_nothing_else(void **state)
+{
+    struct holder holder = {.path = strdup(in(*state, "held"))};
+    pthread_t opener, timer;
+    evlog *other;
+    void *result;
+    char *path = strdup(in(*state, "other"));
+    sem_init(&holder.is_waiting, 0, 0);
+    OK(evlog_open(holder.path, NULL, &holder.log));
+    OK(evlog_close(holder.log));
+    holder.fd = open(in(holder.path, "lock"), O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(holder.fd, LOCK_EX), 0);
+    OK(pthread_create(&opener, NULL, open_held, &holder));
+    OK(pthread_create(&timer, NULL, let_go_after_a_while, &holder));
+    sem_wait(&holder.is_waiting);
+    usleep(100000);
+    int64_t began_ms = now_ms();
+    OK(evlog_open(path, NULL, &other));
+    OK(evlog_close(other));
+    in_child(open_another, path);
+    assert_true(now_ms() - began_ms < 1000);
+    OK(pthread_join(opener, &result));
+    OK(pthread_join(timer, NULL));
+    assert_int_equal((intptr_t)result, EVLOG_OK);
+    OK(evlog_close(holder.log));
+    close(holder.fd);
+    sem_destroy(&holder.is_waiting);
+    free((char *)holder.path);
+    free(path);
+}
+
+static void *open_it(void *ctx)
+{
+    evlog *log;
+    return evlog_open(ctx, NULL, &log) ? NULL : log;
+}
+
+/* Threads that make a log at one moment, by different paths, have one handle. */
+static void threads_that_make_it_have_one_handle(void **state)
+{
+    pthread_t threads[6];
+    void *logs[6];
+    assert_int_equal(symlink(*state, in(*state, "link")), 0);
+    char *paths[] = {strdup(in(*state, "log")), strdup(in(*state, "link/log"))};
+    for (int i = 0; i < 6; i++)
+        OK(pthread_create(&threads[i], NULL, open_it, paths[i % 2]));
+    for (int i = 0; i < 6; i++)
+        OK(pthread_join(threads[i], &logs[i]));
+    for (int i = 0; i < 6; i++)
+        assert_true(logs[i] && logs[i] == logs[0]);
+    for (int i = 0; i < 6; i++)
+        OK(evlog_close(logs[i]));
+    free(paths[0]);
+    free(paths[1]);
+}
+
 /* ------------------------------------------------- closed while in use ---- */
+
+static int open_and_close_inside(const evlog_event *event, void *ctx)
+{
+    evlog *log;
+    (void)event;
+    OK(evlog_open(ctx, NULL, &log));
+    return evlog_close(log);
+}
+
+/* Only the last evlog_close can be BUSY: all others just count. */
+static void only_the_last_close_is_refused(void **state)
+{
+    evlog *log = open_fast(*state);
+    evlog_signal *signal;
+    char *path = strdup(in(*state, "log"));
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    OK(evlog_connect(log, signal, NULL, open_and_close_inside, path, NULL));
+    OK(evlog_send_event(signal, "\x80", 1,
+                        &(evlog_send_options){.dispatch = EVLOG_DISPATCH_STRICT}, NULL));
+    OK(evlog_close(log));
+    free(path);
+}
 
 static int close_inside(const evlog_event *event, void *ctx)
 {
     evlog *log = ctx;
     (void)event;
-    return evlog_close(log);
+    int result = evlog_close(log);
+    evlog_fail(evlog_errmsg());
+    return result;
 }
 
 /* A receiver cannot close the log whose send or replay it is in. */
@@ -380,7 +511,7 @@ static void a_receiver_cannot_close_it(void **state)
     evlog_outcome outcome;
     OK(evlog_define(log, TYPE, 0, NULL, &signal));
     OK(evlog_connect(log, signal, NULL, close_inside, log, NULL));
-    OK(evlog_send_event(signal, "\x80", 1, NULL, &sent));
+    FAILS(EVLOG_RECEIVER, "still at work", evlog_send_event(signal, "\x80", 1, NULL, &sent));
     assert_int_equal(sent.responses[0]->result, EVLOG_BUSY);
     assert_non_null(strstr(sent.responses[0]->error, "receiver"));
     evlog_sent_free(&sent);
@@ -446,6 +577,9 @@ int main(void)
         TEST_AT_HOME(a_child_waits_for_no_thread_of_its_parent),
         TEST_AT_HOME(a_child_opens_it_itself),
         TEST_AT_HOME(a_parent_closes_first),
+        TEST_AT_HOME(opening_holds_up_nothing_else),
+        TEST_AT_HOME(threads_that_make_it_have_one_handle),
+        TEST_AT_HOME(only_the_last_close_is_refused),
         TEST_AT_HOME(a_receiver_cannot_close_it),
         TEST_AT_HOME(another_threads_call_keeps_it_open),
     };

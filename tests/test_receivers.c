@@ -121,8 +121,12 @@ static void robust_goes_on_after_a_failure(void **state)
     connect(&fixture, &fixture.a);
     connect(&fixture, &fixture.b);
     connect(&fixture, &fixture.c);
-    OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
+    FAILS(EVLOG_RECEIVER,
+          "2 calls of receivers failed; the first: event 1 (" TYPE
+          ") is in the log, but receiver failed with 7",
+          evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
     assert_string_equal(fixture.heard, "abc");
+    assert_int_equal(sent.seq, 1);
     assert_int_equal(sent.responses[0]->result, 7);
     assert_string_equal(sent.responses[0]->error, "");
     assert_int_equal(sent.responses[1]->result, EVLOG_RECEIVER);
@@ -132,12 +136,125 @@ static void robust_goes_on_after_a_failure(void **state)
     OK(evlog_close(fixture.log));
 }
 
+/* A failure is the result also where no response is asked for, and whatever a later one calls. */
+static void a_failure_is_never_lost(void **state)
+{
+    struct fixture fixture;
+    begin(&fixture, *state);
+    fixture.a.sentence = "no such course";
+    fixture.b.disconnects = &fixture.c; /* which is not connected, so it fails inside */
+    connect(&fixture, &fixture.a);
+    OK(evlog_connect(fixture.log, fixture.signal, "named", act, &fixture.b, NULL));
+    FAILS(EVLOG_RECEIVER,
+          "event 1 (" TYPE ") is in the log, but receiver failed with -13: no such",
+          evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
+    assert_string_equal(fixture.heard, "ab");
+    evlog_sending sends[] = {{.signal = fixture.other, .data = "\x80", .data_size = 1},
+                             {.signal = fixture.signal, .data = "\x80", .data_size = 1},
+                             {.signal = fixture.signal, .data = "\x80", .data_size = 1}};
+    fixture.a.sentence = NULL;
+    fixture.b.result = 3;
+    FAILS(EVLOG_RECEIVER,
+          "2 calls of receivers failed; the first: event 3 (" TYPE
+          ") is in the log, but receiver named failed with 3",
+          evlog_send_events(sends, 3, NULL, NULL));
+    assert_string_equal(fixture.heard, "ababab");
+    OK(evlog_close(fixture.log));
+}
+
+/* How a log's sends are dispatched: the send says, or the log, or the environment. */
+static void dispatch_has_a_default(void **state)
+{
+    static const struct {
+        const char *variable;
+        evlog_dispatch of_log, of_send;
+        const char *heard;
+    } table[] = {
+        {NULL, 0, 0, "ab"},
+        {"", 0, 0, "ab"},
+        {"robust", 0, 0, "ab"},
+        {"strict", 0, 0, "a"},
+        {"strict", EVLOG_DISPATCH_ROBUST, 0, "ab"},
+        {"robust", EVLOG_DISPATCH_STRICT, 0, "a"},
+        {"strict", EVLOG_DISPATCH_STRICT, EVLOG_DISPATCH_ROBUST, "ab"},
+        {"robust", EVLOG_DISPATCH_ROBUST, EVLOG_DISPATCH_STRICT, "a"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct fixture fixture = {.log = NULL};
+        evlog_options options = {.dispatch = table[i].of_log};
+        evlog_send_options how = {.dispatch = table[i].of_send};
+        if (table[i].variable)
+            setenv("EVLOG_DISPATCH", table[i].variable, 1);
+        OK(evlog_open(in(*state, "log"), &options, &fixture.log));
+        unsetenv("EVLOG_DISPATCH");
+        OK(evlog_define(fixture.log, TYPE, 0, NULL, &fixture.signal));
+        fixture.a = (struct actor){.fixture = &fixture, .letter = 'a', .result = 1};
+        fixture.b = (struct actor){.fixture = &fixture, .letter = 'b'};
+        connect(&fixture, &fixture.a);
+        connect(&fixture, &fixture.b);
+        FAILS(EVLOG_RECEIVER, "failed with 1",
+              evlog_send_event(fixture.signal, "\x80", 1, &how, NULL));
+        assert_string_equal(fixture.heard, table[i].heard);
+        how.dispatch = 3;
+        FAILS(EVLOG_INVALID, "dispatch 3",
+              evlog_send_event(fixture.signal, "\x80", 1, &how, NULL));
+        OK(evlog_close(fixture.log));
+    }
+}
+
+static int ask_and_fail(const evlog_event *event, void *ctx)
+{
+    evlog_signal *signal;
+    (void)event;
+    FAILS(EVLOG_NOTFOUND, "unknown.v1", evlog_signal_by_type(ctx, "unknown.v1", &signal));
+    return 7;
+}
+
+static int say_and_send(const evlog_event *event, void *ctx)
+{
+    evlog_signal *signal = ctx;
+    (void)event;
+    int result = evlog_fail("said first");
+    assert_int_equal(evlog_send_event(signal, "\x80", 1, NULL, NULL), EVLOG_OK);
+    return result;
+}
+
+static int say_nothing(const evlog_event *event, void *ctx)
+{
+    (void)event;
+    (void)ctx;
+    evlog_fail("but then it is done");
+    return 0;
+}
+
+/*
+ * A receiver's sentence is what it gave to evlog_fail: not what some call inside it failed with,
+ * nor what another receiver said, to which it sent.
+ */
+static void a_sentence_is_the_receivers_own(void **state)
+{
+    struct fixture fixture;
+    evlog_sent sent;
+    begin(&fixture, *state);
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, ask_and_fail, fixture.log, NULL));
+    OK(evlog_connect(fixture.log, fixture.signal, NULL, say_and_send, fixture.other, NULL));
+    OK(evlog_connect(fixture.log, fixture.other, NULL, say_nothing, NULL, NULL));
+    FAILS(EVLOG_RECEIVER, "failed with 7",
+          evlog_send_event(fixture.signal, "\x80", 1, NULL, &sent));
+    assert_int_equal(sent.responses[0]->result, 7);
+    assert_string_equal(sent.responses[0]->error, "");
+    assert_int_equal(sent.responses[1]->result, EVLOG_RECEIVER);
+    assert_string_equal(sent.responses[1]->error, "said first");
+    evlog_sent_free(&sent);
+    OK(evlog_close(fixture.log));
+}
+
 /* Not robust (Django: send): the first failure ends the dispatch; the event is in the log. */
 static void not_robust_ends_at_the_first_failure(void **state)
 {
     struct fixture fixture;
     evlog_sent sent;
-    evlog_send_options options = {.not_robust = 1};
+    evlog_send_options options = {.dispatch = EVLOG_DISPATCH_STRICT};
     begin(&fixture, *state);
     fixture.b.sentence = "no such course";
     connect(&fixture, &fixture.a);
@@ -304,8 +421,8 @@ static int send_again(const evlog_event *event, void *ctx)
 {
     int *depth = ctx;
     ++*depth;
-    return evlog_send_event(event->signal, "\x80", 1, &(evlog_send_options){.not_robust = 1},
-                            NULL);
+    return evlog_send_event(event->signal, "\x80", 1,
+                            &(evlog_send_options){.dispatch = EVLOG_DISPATCH_STRICT}, NULL);
 }
 
 /* A receiver that sends its own signal for ever is stopped at a limit, nothing half done. */
@@ -316,14 +433,47 @@ static void endless_nesting_is_stopped(void **state)
     begin(&fixture, *state);
     OK(evlog_connect(fixture.log, fixture.signal, NULL, send_again, &depth, NULL));
     FAILS(EVLOG_RECEIVER, "event 1",
-          evlog_send_event(fixture.signal, "\x80", 1, &(evlog_send_options){.not_robust = 1},
-                           NULL));
+          evlog_send_event(fixture.signal, "\x80", 1,
+                           &(evlog_send_options){.dispatch = EVLOG_DISPATCH_STRICT}, NULL));
     assert_int_equal(depth, EVLOG_NESTING_MAX);
     evlog_info info;
     OK(evlog_inspect(fixture.log, &info));
     assert_int_equal(info.last_seq, EVLOG_NESTING_MAX);
     OK(evlog_disconnect(fixture.log, fixture.signal, NULL, send_again, &depth));
     OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
+    OK(evlog_close(fixture.log));
+}
+
+static int replay_again(const evlog_event *event, void *ctx)
+{
+    struct fixture *fixture = ctx;
+    (void)event;
+    fixture->a.result++;
+    return evlog_replay(fixture->log, NULL, replay_again, fixture, NULL);
+}
+
+static int connect_late_again(const evlog_event *event, void *ctx)
+{
+    struct fixture *fixture = ctx;
+    char uid[32];
+    (void)event;
+    snprintf(uid, sizeof uid, "%d", fixture->a.result++);
+    return evlog_connect(fixture->log, NULL, uid, connect_late_again, fixture,
+                         &(evlog_connect_options){.start = EVLOG_START_FIRST});
+}
+
+/* Nor does a receiver that replays, or connects a late one, inside itself for ever. */
+static void endless_replays_are_stopped(void **state)
+{
+    struct fixture fixture;
+    begin(&fixture, *state);
+    OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
+    FAILS(EVLOG_RECEIVER, "event 1",
+          evlog_replay(fixture.log, NULL, replay_again, &fixture, NULL));
+    assert_int_equal(fixture.a.result, EVLOG_NESTING_MAX);
+    FAILS(EVLOG_RECEIVER, "event 1",
+          evlog_connect(fixture.log, NULL, NULL, connect_late_again, &fixture,
+                        &(evlog_connect_options){.start = EVLOG_START_FIRST}));
     OK(evlog_close(fixture.log));
 }
 
@@ -417,6 +567,9 @@ int main(void)
         TEST_AT_HOME(calls_in_order_of_connection),
         TEST_AT_HOME(returns_each_response),
         TEST_AT_HOME(robust_goes_on_after_a_failure),
+        TEST_AT_HOME(a_failure_is_never_lost),
+        TEST_AT_HOME(dispatch_has_a_default),
+        TEST_AT_HOME(a_sentence_is_the_receivers_own),
         TEST_AT_HOME(not_robust_ends_at_the_first_failure),
         TEST_AT_HOME(connecting_twice_is_once),
         TEST_AT_HOME(dispatch_uid_is_the_identity),
@@ -428,6 +581,7 @@ int main(void)
         TEST_AT_HOME(connecting_inside_is_for_the_next_send),
         TEST_AT_HOME(nested_sends_are_depth_first),
         TEST_AT_HOME(endless_nesting_is_stopped),
+        TEST_AT_HOME(endless_replays_are_stopped),
         TEST_AT_HOME(closing_inside_is_refused),
         TEST_AT_HOME(event_is_in_the_log_before_receivers),
         TEST_AT_HOME(bad_connections_are_refused),

@@ -307,7 +307,8 @@ static void many_not_robust(void **state)
     for (int i = 0; i < 3; i++)
         sends[i] = (evlog_sending){.signal = fixture.signal, .data = "\x80", .data_size = 1};
     FAILS(EVLOG_RECEIVER, "event 2",
-          evlog_send_events(sends, 3, &(evlog_send_options){.not_robust = 1}, sent));
+          evlog_send_events(sends, 3, &(evlog_send_options){.dispatch = EVLOG_DISPATCH_STRICT},
+                            sent));
     assert_int_equal(fixture.heard, 2);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(sent[i].seq, i + 1);

@@ -234,6 +234,44 @@ static void a_disabled_signal_sends_nothing(void **state)
     OK(evlog_close(shop.log));
 }
 
+/* The signal that is enabled by another thread, as it were, just after someone asked. */
+static evlog_signal *enabled_meanwhile;
+
+bool __real_evlog_signal_is_enabled(const evlog_signal *signal);
+bool __wrap_evlog_signal_is_enabled(const evlog_signal *signal);
+
+bool __wrap_evlog_signal_is_enabled(const evlog_signal *signal)
+{
+    bool is_enabled = __real_evlog_signal_is_enabled(signal);
+    if (enabled_meanwhile)
+        evlog_signal_enable(enabled_meanwhile);
+    return is_enabled;
+}
+
+#define OPTIONAL_TIME(F) F(NULLABLE(DATETIME), at)
+EVLOG_CLASS(optional_time, OptionalTime, OPTIONAL_TIME);
+
+/* A struct that cannot be packed is never sent, not even when its signal is enabled meanwhile. */
+static void what_cannot_be_packed_is_never_sent(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    evlog_info info;
+    int64_t never = INT64_MAX;
+    struct optional_time data = {.at = &never};
+    evlog_definition definition = {.event_type = THING_TYPE, .of = &optional_time_class};
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
+    OK(evlog_define_class(log, &definition, &signal));
+    evlog_signal_disable(signal);
+    enabled_meanwhile = signal;
+    FAILS(EVLOG_INVALID, "data",
+          evlog_send_class(signal, &data, &optional_time_class, NULL, NULL));
+    enabled_meanwhile = NULL;
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.last_seq, 0);
+    OK(evlog_close(log));
+}
+
 /* ----------------------------------------------------- evolution of a class ---- */
 
 #define THING_PART(F) F(INT64, n)
@@ -381,6 +419,48 @@ static void is_refused_never_misread(void **state)
     OK(evlog_close(log));
 }
 
+#define TWO_THINGS(F) F(CLASS(thing_part), thing) F(INT64, other)
+EVLOG_CLASS(two_things, TwoThings, TWO_THINGS);
+
+/* That a class can read a schema is not taken for another argument's or another class's answer. */
+static void what_reads_once_is_asked_again(void **state)
+{
+    evlog_class on_stack = thing_part_class;
+    evlog_definition writer = {.event_type = THING_TYPE, .of = &two_things_class};
+    evlog_definition reader = {.event_type = THING_TYPE, .argument = "thing", .of = &on_stack};
+    struct two_things things = {.thing = {5}, .other = 6};
+    union {
+        struct thing_part part;
+        struct other_name other;
+    } target;
+    evlog_schema *schema;
+    evlog_buffer packed;
+    evlog_arena *arena;
+    (void)state;
+    OK(evlog_schema_make(&writer, &schema));
+    OK(evlog_class_pack(&writer, &things, &packed));
+    for (int i = 0; i < 2; i++) {
+        OK(evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+        assert_int_equal(target.part.n, 5);
+        evlog_arena_free(arena);
+    }
+    reader.argument = "other";
+    FAILS(EVLOG_CONFLICT, "no record other",
+          evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+    evlog_schema_free(schema);
+    evlog_buffer_free(&packed);
+    reader.argument = "thing";
+    OK(evlog_schema_make(&reader, &schema));
+    OK(evlog_class_pack(&reader, &things.thing, &packed));
+    OK(evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+    evlog_arena_free(arena);
+    on_stack = other_name_class;
+    FAILS(EVLOG_CONFLICT, "written as Part, read as Other",
+          evlog_class_unpack(&reader, schema, packed.data, packed.size, &target, &arena));
+    evlog_schema_free(schema);
+    evlog_buffer_free(&packed);
+}
+
 /* A null that the reader has no room for is found when it comes. */
 static void finds_the_null_that_comes(void **state)
 {
@@ -480,9 +560,11 @@ int main(void)
         cmocka_unit_test(strings_are_borrowed),
         TEST_AT_HOME(refuses_structs_that_say_nothing),
         TEST_AT_HOME(a_disabled_signal_sends_nothing),
+        TEST_AT_HOME(what_cannot_be_packed_is_never_sent),
         TEST_AT_HOME(newer_class_reads_both),
         TEST_AT_HOME(older_class_reads_both),
         TEST_AT_HOME(is_refused_never_misread),
+        cmocka_unit_test(what_reads_once_is_asked_again),
         TEST_AT_HOME(finds_the_null_that_comes),
         TEST_AT_HOME(raw_and_untyped_events),
         TEST_AT_HOME(receivers_unpack),

@@ -49,6 +49,8 @@ $(B)/tests/test_consumer_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_consumer_threads $(B)/tests-tsan/test_consumer_threads: LDEXTRA = -Wl,--wrap=syscall
 
 # Typed events.
+$(B)/tests/test_typed: LDEXTRA = -Wl,--wrap=evlog_signal_is_enabled
+$(B)/tests/test_define $(B)/tests-tsan/test_define: LDEXTRA = -Wl,--wrap=pthread_mutex_unlock
 $(B)/tests/test_openedx: $(B)/asan/tools/json.o
 
 $(B)/tests/test_nomem: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc

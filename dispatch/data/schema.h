@@ -17,7 +17,8 @@ struct evlog_schema {
     int damage_code;       /* EVLOG_OK, or why its text, from the log, cannot be read: */
     const char *damage;    /* ... in words */
     evlog_arena *arena;    /* all that is pointed to here */
-    const evlog_class *_Atomic read_as; /* a class that has been found able to read it */
+    /* `describe` of a class that has been found able to read it, under its `argument`; or NULL */
+    const evlog_field *(*_Atomic read_by)(size_t *field_count);
 };
 
 /* Sets argument, text (of `event_type`; NULL: it is there) and canonical. EVLOG_NOMEM. */

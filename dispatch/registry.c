@@ -1,0 +1,333 @@
+/*
+ * Opening and closing: the logs that this process has open.
+ *
+ * A process has at most one handle for a directory: LMDB notices neither a second
+ * environment for a file nor what that does to the snapshots of the first. So there is a
+ * registry, by device and inode, and opening again counts.
+ *
+ * Opening and closing a store wait for other processes, so the registry's mutex is not held
+ * meanwhile: the log is in the registry in the state LOG_OPENING or LOG_CLOSING, and whoever
+ * opens the same directory waits for that state to end. All else, fork(2) included, waits for
+ * neither.
+ *
+ *             evlog_open            the store is open
+ *   (nothing) ----------> LOG_OPENING -------------> LOG_OPEN
+ *       ^                     |                         | evlog_close, the last one
+ *       +---------------------+------ LOG_CLOSING <-----+
+ *              it could not be opened; it is closed
+ *
+ * 1. A directory is in the registry once for each process.
+ * 2. A log that is opened before its directory exists has no identity yet. Until it has one it
+ *    may be any that is asked for, so every other evlog_open of a directory that is not open waits.
+ * 3. A forked child finds the mutex free, and passes over its parent's logs, in whatever state.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "define.h"
+#include "error.h"
+#include "log.h"
+#include "receivers.h"
+#include "signals.h"
+#include "sized.h"
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t registry_changed = PTHREAD_COND_INITIALIZER;
+static evlog *registry;
+
+static void lock_registry(void)
+{
+    pthread_mutex_lock(&registry_lock);
+}
+
+static void unlock_registry(void)
+{
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* The condition may have counted threads as waiting that the child does not have. */
+static void unlock_registry_in_child(void)
+{
+    registry_changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    pthread_mutex_unlock(&registry_lock);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(lock_registry, unlock_registry, unlock_registry_in_child);
+}
+
+/* ------------------------------------------------------------- opening ---- */
+
+static int check_options(const char *path, const evlog_options *options)
+{
+    if (!path || !*path)
+        return error_set(EVLOG_INVALID, "no path is given");
+    if (options->durability && options->durability != EVLOG_DURABLE &&
+        options->durability != EVLOG_FAST)
+        return error_set(EVLOG_INVALID, "durability %d is neither EVLOG_DURABLE nor EVLOG_FAST",
+                         options->durability);
+    if (options->dispatch > EVLOG_DISPATCH_STRICT)
+        return error_set(EVLOG_INVALID, "dispatch %d is not an EVLOG_DISPATCH_...",
+                         options->dispatch);
+    if (options->data_size_max > EVLOG_DATA_SIZE_MAX)
+        return error_set(EVLOG_LIMIT, "data_size_max %u is over %d", options->data_size_max,
+                         EVLOG_DATA_SIZE_MAX);
+    if (options->readers_max > EVLOG_READERS_MAX)
+        return error_set(EVLOG_LIMIT, "readers_max %u is over %d", options->readers_max,
+                         EVLOG_READERS_MAX);
+    if (options->service &&
+        (!*options->service || strlen(options->service) > 200 || !log_is_text(options->service)))
+        return error_set(EVLOG_INVALID, "the service must be 1 to 200 bytes of UTF-8");
+    if (options->sourcehost && !log_is_text(options->sourcehost))
+        return error_set(EVLOG_INVALID, "the sourcehost must be at most %d bytes of UTF-8",
+                         EVLOG_NAME_SIZE_MAX);
+    return EVLOG_OK;
+}
+
+/* The dispatch of sends that do not say it themselves. */
+static int find_dispatch(const evlog_options *options, evlog_dispatch *dispatch)
+{
+    const char *variable = getenv("EVLOG_DISPATCH");
+    *dispatch = options->dispatch;
+    if (*dispatch)
+        return EVLOG_OK;
+    if (!variable || !*variable || strcmp(variable, "robust") == 0)
+        *dispatch = EVLOG_DISPATCH_ROBUST;
+    else if (strcmp(variable, "strict") == 0)
+        *dispatch = EVLOG_DISPATCH_STRICT;
+    else
+        return error_set(
+            EVLOG_INVALID,
+            "the environment variable EVLOG_DISPATCH is \"%.40s\", neither \"robust\" "
+            "nor \"strict\"",
+            variable);
+    return EVLOG_OK;
+}
+
+/* Who sends here (EventsMetadata of openedx-events: source, sourcehost, sourcelib). */
+static int describe_source(evlog *log, const evlog_options *options)
+{
+    char host[HOST_NAME_MAX + 1] = "", source[EVLOG_NAME_SIZE_MAX + 1];
+    gethostname(host, sizeof host - 1);
+    snprintf(source, sizeof source, "openedx/%s/web",
+             options->service ? options->service : "SERVICE_NAME_UNSET");
+    const char *given = options->sourcehost;
+    if (!given)
+        given = log_is_text(host) ? host : "";
+    log->source[0] = strdup(source);
+    log->source[1] = strdup(given);
+    log->source[2] = strdup(EVLOG_VERSION);
+    return log->source[0] && log->source[1] && log->source[2] ? EVLOG_OK : error_nomem();
+}
+
+static void log_free(evlog *log)
+{
+    receivers_free(log);
+    signals_free(log);
+    for (int i = 0; i < NAMES_TEXTS; i++)
+        free((char *)log->source[i]);
+    pthread_mutex_destroy(&log->define_lock);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+static int log_new(const evlog_options *options, evlog **made)
+{
+    evlog *log = calloc(1, sizeof *log);
+    if (!log)
+        return error_nomem();
+    log->pid = getpid();
+    log->state = LOG_OPENING;
+    log->open_count = 1;
+    log->data_size_max =
+        options->data_size_max ? options->data_size_max : EVLOG_DATA_SIZE_DEFAULT;
+    log->end_of_signals = &log->first_signal;
+    pthread_mutex_init(&log->define_lock, NULL);
+    pthread_mutex_init(&log->lock, NULL);
+    int result = find_dispatch(options, &log->dispatch);
+    if (result == EVLOG_OK)
+        result = describe_source(log, options);
+    if (result) {
+        log_free(log);
+        return result;
+    }
+    *made = log;
+    return EVLOG_OK;
+}
+
+/*
+ * The log in the registry that is, or may become, the one at `path`; `status` is filled in when
+ * there is something. With the registry's lock held, as the next ones.
+ */
+static evlog *find(const char *path, struct stat *status)
+{
+    evlog *maker = NULL;
+    *status = (struct stat){.st_ino = 0};
+    bool is_there = stat(path, status) == 0;
+    for (evlog *log = registry; log; log = log->next) {
+        if (log->pid != getpid())
+            continue;
+        if (is_there && log->device == status->st_dev && log->inode == status->st_ino)
+            return log;
+        if (log->inode == 0)
+            maker = log;
+    }
+    return maker;
+}
+
+static int open_again(evlog *log, const evlog_options *options)
+{
+    if (options->durability && options->durability != log->store->format.durability)
+        return error_set(
+            EVLOG_CONFLICT, "%s: its durability is %s, and is not changed by opening it",
+            log->store->path, log->store->format.durability == EVLOG_FAST ? "fast" : "durable");
+    if (log->store->read_only && !options->read_only)
+        return error_set(EVLOG_READONLY,
+                         "%s: this process has it open for reading only; close that first",
+                         log->store->path);
+    log->open_count++;
+    return EVLOG_OK;
+}
+
+static int begin_opening(const evlog_options *options, const struct stat *status, evlog **log)
+{
+    int result = log_new(options, log);
+    if (result)
+        return result;
+    (*log)->device = status->st_dev;
+    (*log)->inode = status->st_ino;
+    (*log)->next = registry;
+    registry = *log;
+    return EVLOG_OK;
+}
+
+static void remove_from_registry(evlog *log)
+{
+    evlog **at = &registry;
+    while (*at != log)
+        at = &(*at)->next;
+    *at = log->next;
+}
+
+static int open_store(const char *path, const evlog_options *options, struct store **store,
+                      struct stat *status)
+{
+    int result = store_open(path, options, store);
+    if (result == EVLOG_OK && stat(path, status)) {
+        result = error_errno(errno, "opening", path);
+        store_close(*store);
+    }
+    return result;
+}
+
+/* Opens the store of a log that is in the registry; when that fails, the log is freed. */
+static int finish_opening(evlog *log, const char *path, const evlog_options *options)
+{
+    struct store *store;
+    struct stat status;
+    int result = open_store(path, options, &store, &status);
+    lock_registry();
+    if (result) {
+        remove_from_registry(log);
+    } else {
+        log->store = store;
+        log->device = status.st_dev;
+        log->inode = status.st_ino;
+        log->state = LOG_OPEN;
+    }
+    pthread_cond_broadcast(&registry_changed);
+    unlock_registry();
+    if (result)
+        log_free(log);
+    return result;
+}
+
+int evlog_open_sized(const char *path, const evlog_options *given, size_t options_size,
+                     evlog **opened)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    evlog_options options;
+    struct stat status;
+    evlog *log;
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = check_options(path, &options);
+    if (result == EVLOG_OK && !opened)
+        result = error_set(EVLOG_INVALID, "no place for the log is given");
+    if (result)
+        return result;
+    pthread_once(&once, watch_forks);
+    lock_registry();
+    while ((log = find(path, &status)) && log->state != LOG_OPEN)
+        pthread_cond_wait(&registry_changed, &registry_lock);
+    bool is_new = !log;
+    result = is_new ? begin_opening(&options, &status, &log) : open_again(log, &options);
+    unlock_registry();
+    if (result == EVLOG_OK && is_new)
+        result = finish_opening(log, path, &options);
+    if (result == EVLOG_OK)
+        *opened = log;
+    return result;
+}
+
+/* ------------------------------------------------------------- closing ---- */
+
+/* Takes back one evlog_open; `*is_last`: it was the last, and the log is to be closed. */
+static int begin_closing(evlog *log, bool *is_last)
+{
+    *is_last = log->open_count == 1;
+    if (!*is_last) {
+        log->open_count--;
+        return EVLOG_OK;
+    }
+    if (atomic_load(&log->call_count) > 0)
+        return error_set(EVLOG_BUSY,
+                         "%s: a receiver of it, another thread or a consumer is still at work",
+                         log->store->path);
+    log->state = LOG_CLOSING;
+    return EVLOG_OK;
+}
+
+static int finish_closing(evlog *log)
+{
+    define_forget(log->store->types);
+    int result = store_close(log->store);
+    lock_registry();
+    remove_from_registry(log);
+    pthread_cond_broadcast(&registry_changed);
+    unlock_registry();
+    log_free(log);
+    return result;
+}
+
+int evlog_close(evlog *log)
+{
+    bool is_last;
+    if (!log)
+        return EVLOG_OK;
+    if (log->pid != getpid())
+        return error_set(EVLOG_FORKED,
+                         "%s: was opened before fork(); it is its parent's to close",
+                         log->store->path);
+    lock_registry();
+    int result = begin_closing(log, &is_last);
+    unlock_registry();
+    return result == EVLOG_OK && is_last ? finish_closing(log) : result;
+}
+
+int evlog_sync(evlog *log)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    if (!log->store->read_only && log->store->format.durability == EVLOG_FAST)
+        result = env_flush(log->store->events);
+    log_leave(log);
+    return result;
+}
