@@ -14,21 +14,20 @@
  *    whole number is good for a double (JSON writes 1.0 as 1) as long as it is the same number.
  *
  * Cost: one pass. A key is compared with one field name when it comes in order. Nothing is
- * allocated for a check, but for a map of more than MAP_COMPARED keys in no order,
- * which are sorted to find one that comes twice.
+ * allocated for a check, except to sort the keys of a map that has very many (keys.c).
  */
 #include "match.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "dom.h"
 #include "error.h"
-#include "forms.h"
+#include "keys.h"
+#include "opaque_key.h"
 #include "pack.h"
+#include "time_text.h"
 #include "uuid.h"
 
-#define MAP_COMPARED 32 /* keys of a map that are compared each with each */
 #define EXACT_DOUBLE (INT64_C(1) << 53)
 #define EXACT_FLOAT (INT64_C(1) << 24)
 
@@ -150,7 +149,7 @@ static void match_time(struct match *match, const struct place *place,
                        const struct pack_item *item, int64_t *target)
 {
     int64_t time_us;
-    if (!forms_get_time(item->bytes, item->size, &time_us))
+    if (!time_text_get(item->bytes, item->size, &time_us))
         problem_add(&match->problems, place,
                     "expected a time with its offset (2026-01-31T18:00:00+00:00), found another "
                     "string");
@@ -182,7 +181,7 @@ static void match_text(struct match *match, const struct place *place, int kind,
     else if (kind == EVLOG_KIND_UUID && !(match->flags & MATCH_PLAIN))
         match_uuid(match, place, item, target);
     else if (kind != EVLOG_KIND_STRING && !(match->flags & MATCH_PLAIN) &&
-             !forms_is_key(kind, item->bytes, item->size, &words))
+             !opaque_key_is(kind, item->bytes, item->size, &words))
         problem_add(&match->problems, place, "expected %s, found another string", words);
     else if (target)
         *(evlog_string *)target = (evlog_string){.text = item->bytes, .size = item->size};
@@ -205,57 +204,17 @@ static void match_list(struct match *match, const struct place *place, size_t co
         memcpy(target, &list, sizeof list);
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    const evlog_string *x = a, *y = b;
-    size_t size = x->size < y->size ? x->size : y->size;
-    int order = memcmp(x->text, y->text, size);
-    return order ? order : (x->size > y->size) - (x->size < y->size);
-}
-
-/* A key that comes twice among `count`, NULL: none. Sorts them when they are many. */
-static const evlog_string *find_double(evlog_string *keys, size_t count)
-{
-    if (count <= MAP_COMPARED) {
-        for (size_t i = 0; i < count; i++)
-            for (size_t j = 0; j < i; j++)
-                if (compare_keys(&keys[i], &keys[j]) == 0)
-                    return &keys[i];
-        return NULL;
-    }
-    qsort(keys, count, sizeof *keys, compare_keys);
-    for (size_t i = 1; i < count; i++)
-        if (compare_keys(&keys[i], &keys[i - 1]) == 0)
-            return &keys[i];
-    return NULL;
-}
-
-/* Looks through a map's keys, from its first one on, without moving. */
+/* Reports a key of a map that is there twice. Does not move. */
 static void check_keys(struct match *match, const struct place *place, size_t count)
 {
-    evlog_string few[MAP_COMPARED], *keys = few;
-    const unsigned char *at = match->at;
-    if (count > MAP_COMPARED && !(keys = malloc(count * sizeof *keys))) {
-        match->failure = error_nomem();
+    struct keys keys;
+    int result = keys_look(match->at, count, &keys);
+    if (result)
+        match->failure = result;
+    if (result || !keys.twice.text)
         return;
-    }
-    size_t key_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct pack_item key;
-        pack_next(&at, &key);
-        if (key.kind == PACK_STR)
-            keys[key_count++] = (evlog_string){.text = key.bytes, .size = key.size};
-        else if (key.kind == PACK_ARRAY || key.kind == PACK_MAP)
-            break; /* told when it is reached */
-        pack_skip(&at);
-    }
-    const evlog_string *twice = find_double(keys, key_count);
-    if (twice) {
-        struct place key = {place, twice->text, twice->size, 0, 1};
-        problem_add(&match->problems, &key, "the key is there twice");
-    }
-    if (keys != few)
-        free(keys);
+    struct place key = {place, keys.twice.text, keys.twice.size, 0, 1};
+    problem_add(&match->problems, &key, "the key is there twice");
 }
 
 /* Takes a key that must be a string. 0: it is not, and its value is passed over too. */

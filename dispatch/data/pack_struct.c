@@ -18,9 +18,9 @@
 
 #include "dom.h"
 #include "error.h"
-#include "forms.h"
 #include "problems.h"
 #include "sized.h"
+#include "time_text.h"
 #include "uuid.h"
 
 struct packing {
@@ -64,11 +64,11 @@ static void pack_bytes(struct packing *packing, const struct place *place, const
 
 static void pack_time(struct packing *packing, const struct place *place, int64_t time_us)
 {
-    char text[FORMS_TIME_SIZE];
+    char text[TIME_TEXT_MAX];
     if (time_us < EVLOG_TIME_US_MIN || time_us > EVLOG_TIME_US_MAX)
         problem_add(&packing->problems, place, "the time is not in the years 1 to 9999");
     else
-        pack_text(packing, text, forms_put_time(time_us, text));
+        pack_text(packing, text, time_text_put_short(time_us, text));
 }
 
 static void pack_list(struct packing *packing, const struct place *place, uint64_t shape,
@@ -182,7 +182,7 @@ static void pack_scalar(struct packing *packing, const struct place *place, int 
         pack_time(packing, place, *(const int64_t *)at);
         break;
     default:
-        uuid_format(at, uuid);
+        evlog_uuid_text(at, uuid);
         pack_text(packing, uuid, UUID_TEXT_SIZE);
     }
 }
