@@ -15,6 +15,10 @@ struct bytes {
 
 void bytes_begin(struct bytes *bytes);
 void bytes_put(struct bytes *bytes, const void *data, size_t size);
+
+/* Room for `size` bytes after the last one, for the caller to fill and count. NULL: no memory. */
+char *bytes_reserve(struct bytes *bytes, size_t size);
+
 void bytes_free(struct bytes *bytes);
 
 /* A string as MessagePack; the short ones, which keys are, without a detour. */
