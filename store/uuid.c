@@ -27,6 +27,7 @@
 
 #include "be64.h"
 #include "error.h"
+#include "hex.h"
 
 #define UUID_DIGITS 32
 #define GREGORIAN_OFFSET UINT64_C(0x01b21dd213814000) /* 1582-10-15 to 1970, in 100 ns */
@@ -122,15 +123,6 @@ const char *evlog_uuid_text(const uint8_t id[16], char text[EVLOG_UUID_TEXT_SIZE
     }
     text[UUID_TEXT_SIZE] = '\0';
     return text;
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* Reads 32 digits, with dashes or without. */
