@@ -139,9 +139,9 @@ static int check_against(const struct request *request, const struct name *type)
     if (known->damage_code)
         return error_set(known->damage_code, "%s: the schema of type %" PRIu32 " in the log: %s",
                          request->event_type, type->number, known->damage);
-    if (resolve_classes(&request->schema->root, &known->root, RESOLVE_ALWAYS))
+    if (resolve_classes(&request->schema->root, &known->root, RESOLVE_NULLS))
         return break_with(request, type->number, "cannot read what was written under");
-    if (resolve_classes(&known->root, &request->schema->root, RESOLVE_ALWAYS))
+    if (resolve_classes(&known->root, &request->schema->root, RESOLVE_NULLS))
         return break_with(request, type->number, "would write what cannot be read under");
     return EVLOG_OK;
 }

@@ -59,7 +59,7 @@ static const evlog_class *written_class(const evlog_schema *writer, const char *
         return &writer->root;
     struct fields fields = class_fields(&writer->root);
     const evlog_field *field = class_find(&fields, argument, strlen(argument), &hint);
-    return field && KIND_OF(field->shape) == EVLOG_KIND_CLASS ? field->of : NULL;
+    return field && shape_kind(field->shape) == EVLOG_KIND_CLASS ? field->of : NULL;
 }
 
 static bool is_same_text(const char *a, const char *b)
@@ -101,7 +101,7 @@ static int unpack(const evlog_class *of, const char *argument, const evlog_schem
     evlog_arena *made = arena_new(of->size + 256, EVLOG_ARENA_SIZE_MAX);
     void *target = made ? arena_get(made, of->size) : NULL;
     result = !made    ? error_nomem()
-             : target ? match_read(of, argument, packed, writer ? MATCH_OTHER : 0, made, target)
+             : target ? match_read(of, argument, packed, writer ? MATCH_RESOLVE : 0, made, target)
                       : arena_failure(made);
     if (result) {
         evlog_arena_free(made);

@@ -887,6 +887,29 @@ EVLOG_API int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uin
  */
 EVLOG_API int evlog_parked_drop(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 
+/* -------------------------------------------------------------- helpers ---- */
+
+/* The time of day, as events have it. */
+EVLOG_API int64_t evlog_now_us(void);
+
+#define EVLOG_UUID_TEXT_SIZE 37 /* with the NUL */
+#define EVLOG_TIME_TEXT_SIZE 40
+
+/*
+ * A UUID as 6ba7b810-9dad-11d1-80b4-00c04fd430c8, and back; reading takes either case, with the
+ * hyphens or without. evlog_uuid_text returns `text`. EVLOG_INVALID: the text is not a UUID.
+ */
+EVLOG_API const char *evlog_uuid_text(const uint8_t id[16], char text[EVLOG_UUID_TEXT_SIZE]);
+EVLOG_API int evlog_uuid_parse(const char *text, uint8_t id[16]);
+
+/*
+ * A time as 2026-01-31T18:00:00.123456+00:00, ISO 8601 in UTC, and back; reading takes any offset,
+ * Z, a blank for T, and no fraction or up to nine digits, of which six are kept. evlog_time_text
+ * returns `text`. EVLOG_INVALID: the text is not a time with an offset in the years 1 to 9999.
+ */
+EVLOG_API const char *evlog_time_text(int64_t time_us, char text[EVLOG_TIME_TEXT_SIZE]);
+EVLOG_API int evlog_time_parse(const char *text, int64_t *time_us);
+
 /* ----------------------------------------------------- looking at a log ---- */
 
 typedef struct evlog_info {

@@ -187,7 +187,7 @@ static int flush_directory(const char *path)
 int format_write(const char *directory, const struct format *format)
 {
     char path[PATH_MAX], fresh[PATH_MAX], parent[PATH_MAX], uuid[37], text[SIZE_MAX_TEXT];
-    uuid_format(format->uuid, uuid);
+    evlog_uuid_text(format->uuid, uuid);
     int size = snprintf(
         text, sizeof text,
         "evlog %" PRIu32 "\nuuid %s\ndurability %s\ncreated_us %" PRId64 "\nto_read\nto_write\n",

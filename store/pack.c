@@ -1,20 +1,15 @@
 /*
- * Checking MessagePack from strangers.
+ * Checking MessagePack that may come from anywhere, and reading what has passed.
  *
- * msgpack-c builds an object tree and trusts the lengths it reads: an array
- * header of five bytes makes it ask for 64 GiB. So every byte that is appended
- * or read back is walked here first: well formed, all lengths inside the
- * bytes there are, at most EVLOG_DATA_DEPTH_MAX maps and arrays inside each
- * other, strings UTF-8, one value and nothing after it. What passes can be given
- * to any MessagePack reader.
+ * msgpack-c builds a tree of objects and trusts the lengths it reads: an array header of five bytes
+ * makes it ask for 64 GiB. So every byte that is appended or read back is checked here first: it is
+ * well formed, all lengths are within the data, at most EVLOG_DATA_DEPTH_MAX maps and arrays are
+ * inside each other, strings are UTF-8, and there is one value and nothing after it. What passes can
+ * be given to any MessagePack reader, and to pack_next, which checks nothing.
  *
- * Cost: one pass, no allocation; the stack of open containers is a small array.
- * An element takes a byte at least, so the walk ends within `size` steps whatever
- * the counts claim. Absent: a look at the keys (any value may be one) and at
- * the meaning of extension types.
- *
- * What has passed is read again, element by element, by pack_next, which allocates nothing
- * and checks nothing.
+ * Cost: one pass, no allocation; the stack of open containers is a small array. An element takes at
+ * least one byte, so the walk ends within `size` steps whatever the counts say. Not checked: keys
+ * (any value may be one), and the meaning of extension types.
  */
 #include "pack.h"
 
@@ -29,8 +24,14 @@ struct walk {
     unsigned depth;
 };
 
-/* What a value's first byte says: how many bytes of length follow, and what it is. */
 enum kind { SCALAR, STRING, BYTES, ARRAY, MAP, NEVER };
+
+/* What a value's first byte says. */
+struct head {
+    unsigned char kind;
+    unsigned char wide;   /* how many bytes of length follow */
+    unsigned char length; /* to be added to that length: of a scalar or ext its own bytes */
+};
 
 static int ascii_prefix(const unsigned char **at, const unsigned char *end)
 {
@@ -85,46 +86,33 @@ static int is_ascii(const unsigned char *at, size_t size)
     return all < 0x80;
 }
 
-static uint64_t take(struct walk *walk, unsigned bytes)
+static uint64_t load(const unsigned char *bytes, unsigned count)
 {
     uint64_t value = 0;
-    for (; bytes > 0; bytes--)
-        value = value << 8 | *walk->at++;
+    for (unsigned i = 0; i < count; i++)
+        value = value << 8 | bytes[i];
     return value;
 }
 
-/*
- * Classifies a first byte. `*wide` is how many bytes of length follow; when
- * there are none, `*length` is the length itself: of a scalar or ext its bytes.
- */
-static enum kind classify(unsigned char byte, unsigned *wide, uint64_t *length)
+static inline struct head head_of(unsigned char byte)
 {
-    static const unsigned char scalar_size[] = {4, 8, 1, 2, 4, 8, 1, 2, 4, 8}; /* ca to d3 */
-    *wide = 0;
-    *length = 0;
-    if (byte <= 0x7f || byte >= 0xe0 || byte == 0xc0 || byte == 0xc2 || byte == 0xc3)
-        return SCALAR;
-    if (byte <= 0x8f)
-        return *length = byte & 0x0f, MAP;
-    if (byte <= 0x9f)
-        return *length = byte & 0x0f, ARRAY;
-    if (byte <= 0xbf)
-        return *length = byte & 0x1f, STRING;
-    if (byte >= 0xc4 && byte <= 0xc6)
-        return *wide = 1u << (byte - 0xc4), BYTES;
-    if (byte >= 0xc7 && byte <= 0xc9) /* ext: the type byte counts as one of its bytes */
-        return *wide = 1u << (byte - 0xc7), *length = 1, BYTES;
-    if (byte >= 0xca && byte <= 0xd3)
-        return *length = scalar_size[byte - 0xca], SCALAR;
-    if (byte >= 0xd4 && byte <= 0xd8)
-        return *length = 1 + (UINT64_C(1) << (byte - 0xd4)), BYTES;
-    if (byte >= 0xd9 && byte <= 0xdb)
-        return *wide = 1u << (byte - 0xd9), STRING;
-    if (byte == 0xdc || byte == 0xdd)
-        return *wide = 2u << (byte - 0xdc), ARRAY;
-    if (byte == 0xde || byte == 0xdf)
-        return *wide = 2u << (byte - 0xde), MAP;
-    return NEVER;
+    /* c0 to df; the type of an ext counts as one of its bytes */
+    static const struct head heads[] = {
+        {SCALAR, 0, 0}, {NEVER, 0, 0},  {SCALAR, 0, 0}, {SCALAR, 0, 0}, {BYTES, 1, 0},
+        {BYTES, 2, 0},  {BYTES, 4, 0},  {BYTES, 1, 1},  {BYTES, 2, 1},  {BYTES, 4, 1},
+        {SCALAR, 0, 4}, {SCALAR, 0, 8}, {SCALAR, 0, 1}, {SCALAR, 0, 2}, {SCALAR, 0, 4},
+        {SCALAR, 0, 8}, {SCALAR, 0, 1}, {SCALAR, 0, 2}, {SCALAR, 0, 4}, {SCALAR, 0, 8},
+        {BYTES, 0, 2},  {BYTES, 0, 3},  {BYTES, 0, 5},  {BYTES, 0, 9},  {BYTES, 0, 17},
+        {STRING, 1, 0}, {STRING, 2, 0}, {STRING, 4, 0}, {ARRAY, 2, 0},  {ARRAY, 4, 0},
+        {MAP, 2, 0},    {MAP, 4, 0},
+    };
+    if (byte >= 0xe0 || byte <= 0x7f)
+        return (struct head){SCALAR, 0, 0};
+    if (byte >= 0xc0)
+        return heads[byte - 0xc0];
+    if (byte >= 0xa0)
+        return (struct head){STRING, 0, byte & 0x1f};
+    return (struct head){byte >= 0x90 ? ARRAY : MAP, 0, byte & 0x0f};
 }
 
 static int invalid(const struct walk *walk, const char *why)
@@ -147,25 +135,23 @@ static int step(struct walk *walk)
         return invalid(walk, "ends in the middle of a value");
     size_t short_size = (size_t)(*walk->at & 0x1f);
     if ((*walk->at & 0xe0) == 0xa0 && short_size < (size_t)(walk->end - walk->at) &&
-        is_ascii(walk->at + 1, short_size)) { /* most keys and many values: nothing else to see */
+        is_ascii(walk->at + 1, short_size)) { /* most keys and many values */
         walk->at += 1 + short_size;
         return EVLOG_OK;
     }
-    unsigned wide;
-    uint64_t length;
-    enum kind kind = classify(*walk->at, &wide, &length);
-    if (kind == NEVER)
-        return invalid(walk, "0xc1 is no MessagePack");
+    struct head head = head_of(*walk->at);
+    if (head.kind == NEVER)
+        return invalid(walk, "0xc1 is not MessagePack");
     walk->at++;
-    if (wide > (size_t)(walk->end - walk->at))
+    if (head.wide > (size_t)(walk->end - walk->at))
         return invalid(walk, "ends in the middle of a length");
-    if (wide)
-        length += take(walk, wide);
-    if (kind == ARRAY || kind == MAP)
-        return push(walk, kind == MAP ? 2 * length : length);
+    uint64_t length = head.length + load(walk->at, head.wide);
+    walk->at += head.wide;
+    if (head.kind == ARRAY || head.kind == MAP)
+        return push(walk, head.kind == MAP ? 2 * length : length);
     if (length > (size_t)(walk->end - walk->at))
         return invalid(walk, "a length goes past the end");
-    if (kind == STRING && !pack_is_utf8(walk->at, length))
+    if (head.kind == STRING && !pack_is_utf8(walk->at, length))
         return invalid(walk, "a string is not UTF-8 (send other bytes as bin)");
     walk->at += length;
     return EVLOG_OK;
@@ -210,14 +196,6 @@ int pack_append(void *at, const char *bytes, size_t size)
 }
 
 /* ----------------------------------------- reading what has been checked ---- */
-
-static uint64_t load(const unsigned char *bytes, unsigned count)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < count; i++)
-        value = value << 8 | bytes[i];
-    return value;
-}
 
 static void set_unsigned(struct pack_item *item, uint64_t value)
 {
@@ -268,21 +246,19 @@ void pack_next_any(const unsigned char **at, struct pack_item *item)
     static const enum pack_kind kinds[] = {
         [STRING] = PACK_STR, [BYTES] = PACK_EXT, [ARRAY] = PACK_ARRAY, [MAP] = PACK_MAP};
     unsigned char first = *(*at)++;
-    unsigned wide;
-    uint64_t length;
-    enum kind kind = classify(first, &wide, &length);
-    if (kind == SCALAR) {
-        read_scalar(first, *at, (unsigned)length, item);
-        *at += length;
+    struct head head = head_of(first);
+    if (head.kind == SCALAR) {
+        read_scalar(first, *at, head.length, item);
+        *at += head.length;
         return;
     }
-    length += load(*at, wide);
-    *at += wide;
-    item->kind = first >= 0xc4 && first <= 0xc6 ? PACK_BIN : kinds[kind];
+    size_t size = head.length + (size_t)load(*at, head.wide);
+    *at += head.wide;
+    item->kind = first >= 0xc4 && first <= 0xc6 ? PACK_BIN : kinds[head.kind];
     item->bytes = (const char *)*at;
-    item->size = (size_t)length;
-    if (kind == STRING || kind == BYTES)
-        *at += length;
+    item->size = size;
+    if (head.kind == STRING || head.kind == BYTES)
+        *at += size;
 }
 
 void pack_skip(const unsigned char **at)

@@ -1,4 +1,4 @@
-/* Whether bytes are one MessagePack map that evlog takes as data, see pack.c. */
+/* MessagePack: checking it, and reading what has been checked, see pack.c. */
 #ifndef STORE_PACK_H
 #define STORE_PACK_H
 
@@ -11,15 +11,15 @@
  */
 int pack_check_map(const void *data, size_t size);
 
-/* The same for a value of any kind, after which msgpack-c can unpack it safely. */
+/* The same for a value of any kind. */
 int pack_check(const void *data, size_t size);
 
 /* 1 when `text` is UTF-8 (RFC 3629: no surrogates, nothing overlong, to U+10FFFF). */
 int pack_is_utf8(const void *text, size_t size);
 
 /*
- * A msgpack_packer_write whose data is an `unsigned char *` to where the bytes go; it moves past
- * them. The caller has seen to it that there is room, so packing does not fail.
+ * A msgpack_packer_write whose data is a pointer to where the bytes go, which it moves past them. The
+ * caller makes sure that there is room, so packing does not fail.
  */
 int pack_append(void *at, const char *bytes, size_t size);
 
@@ -35,7 +35,7 @@ enum pack_kind {
     PACK_BIN,    /* bytes, size */
     PACK_EXT,
     PACK_ARRAY, /* size, its items follow */
-    PACK_MAP,   /* size, so many keys and values follow */
+    PACK_MAP,   /* size pairs of a key and a value follow */
 };
 
 struct pack_item {
@@ -49,9 +49,8 @@ struct pack_item {
 void pack_next_any(const unsigned char **at, struct pack_item *item);
 
 /*
- * Reads the element at `*at`, and moves there past it, or past the head of an array or map.
- * Trusts the bytes: only for what pack_check has passed. Short strings, which keys are, are
- * read here; all else behind a call.
+ * Reads the element at `*at` and moves past it; of an array or map past its head only. It trusts
+ * the bytes: they have passed pack_check. Short strings, as keys are, are read without a call.
  */
 static inline void pack_next(const unsigned char **at, struct pack_item *item)
 {
@@ -67,7 +66,7 @@ static inline void pack_next(const unsigned char **at, struct pack_item *item)
     *at += head + item->size;
 }
 
-/* Moves past one element and all that is in it. */
+/* Moves past one element and everything in it. */
 void pack_skip(const unsigned char **at);
 
 #endif

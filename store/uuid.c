@@ -26,7 +26,10 @@
 #include <unistd.h>
 
 #include "be64.h"
+#include "error.h"
+#include "hex.h"
 
+#define UUID_DIGITS 32
 #define GREGORIAN_OFFSET UINT64_C(0x01b21dd213814000) /* 1582-10-15 to 1970, in 100 ns */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* over settling */
@@ -111,39 +114,49 @@ static bool is_dash(size_t i)
     return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
-void uuid_format(const uint8_t uuid[16], char text[UUID_TEXT_SIZE + 1])
+const char *evlog_uuid_text(const uint8_t id[16], char text[EVLOG_UUID_TEXT_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0, nibble = 0; i < UUID_TEXT_SIZE; i++) {
-        text[i] = is_dash(i) ? '-' : digits[uuid[nibble / 2] >> (nibble % 2 ? 0 : 4) & 15];
+        text[i] = is_dash(i) ? '-' : digits[id[nibble / 2] >> (nibble % 2 ? 0 : 4) & 15];
         nibble += !is_dash(i);
     }
     text[UUID_TEXT_SIZE] = '\0';
+    return text;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-bool uuid_parse(const char *text, size_t size, uint8_t uuid[16])
+/* Reads 32 digits, with dashes or without. */
+static bool parse(const char *text, bool has_dashes, uint8_t uuid[16])
 {
     uint8_t parsed[16] = {0};
-    if (size != UUID_TEXT_SIZE)
-        return false;
+    size_t size = has_dashes ? UUID_TEXT_SIZE : UUID_DIGITS;
     for (size_t i = 0, nibble = 0; i < size; i++) {
         int value = hex_value(text[i]);
-        if (is_dash(i) ? text[i] != '-' : value < 0)
-            return false;
-        if (is_dash(i))
+        if (has_dashes && is_dash(i)) {
+            if (text[i] != '-')
+                return false;
             continue;
+        }
+        if (value < 0)
+            return false;
         parsed[nibble / 2] |= (uint8_t)(value << (nibble % 2 ? 0 : 4));
         nibble++;
     }
     memcpy(uuid, parsed, sizeof parsed);
     return true;
+}
+
+bool uuid_parse(const char *text, size_t size, uint8_t uuid[16])
+{
+    return size == UUID_TEXT_SIZE && parse(text, true, uuid);
+}
+
+int evlog_uuid_parse(const char *text, uint8_t id[16])
+{
+    size_t size = text ? strlen(text) : 0;
+    if (!id || (size != UUID_TEXT_SIZE && size != UUID_DIGITS) ||
+        !parse(text, size == UUID_TEXT_SIZE, id))
+        return error_set(EVLOG_INVALID, "\"%.60s\" is not a UUID, or there is no place for it",
+                         text ? text : "");
+    return EVLOG_OK;
 }

@@ -1,4 +1,4 @@
-/* UUIDs version 1 made here, and UUIDs as text, see uuid.c. */
+/* UUIDs version 1 made here, and read from text, see uuid.c; written: evlog_uuid_text. */
 #ifndef STORE_UUID_H
 #define STORE_UUID_H
 
@@ -11,10 +11,10 @@ void uuid_make(uint8_t uuid[16]);
 
 #define UUID_TEXT_SIZE 36
 
-/* The 36 characters of RFC 9562 section 4, and a NUL. */
-void uuid_format(const uint8_t uuid[16], char text[UUID_TEXT_SIZE + 1]);
-
-/* Whether `text` is such characters, of either case, and nothing more; only then sets `uuid`. */
+/*
+ * Whether `text` is the 36 characters of RFC 9562 section 4, of either case, and nothing more; only
+ * then sets `uuid`.
+ */
 bool uuid_parse(const char *text, size_t size, uint8_t uuid[16]);
 
 #endif

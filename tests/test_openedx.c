@@ -1,4 +1,5 @@
 /* The catalogue of Open edX's events, against the facts about openedx-events 11.2. */
+#include "evlog/value.h"
 #include "facts.h"
 
 #define BYTES_MAX 8192
@@ -170,17 +171,19 @@ static void try_bytes(const evlog_schema *schema, const char *what, const json_t
 {
     unsigned char bytes[BYTES_MAX];
     size_t size = facts_bytes(hex, bytes);
-    evlog_buffer avro, back;
+    evlog_buffer avro, back, text;
     msgpack_sbuffer data = facts_packed(json);
     OK(evlog_avro_encode(schema, data.data, data.size, &avro));
     if (avro.size != size || memcmp(avro.data, bytes, size) != 0)
         fail_msg("%s is encoded otherwise", what);
     OK(evlog_avro_decode(schema, bytes, size, &back));
-    json_t *decoded = json_of_data(back.data, back.size);
+    OK(evlog_data_json(back.data, back.size, EVLOG_JSON_LINE, &text));
+    json_t *decoded = json_loadb(text.data, text.size, 0, NULL);
     if (!json_equal(decoded, json))
         fail_msg("%s is decoded otherwise: %s", what, json_dumps(decoded, 0));
     FAILS(EVLOG_INVALID, "Avro", evlog_avro_decode(schema, bytes, size - 1, &back));
     json_decref(decoded);
+    evlog_buffer_free(&text);
     evlog_buffer_free(&avro);
     evlog_buffer_free(&back);
     msgpack_sbuffer_destroy(&data);

@@ -162,9 +162,11 @@ static void the_bounds_are_the_years_1_and_9999(void **state)
 {
     char text[TIME_TEXT_SIZE];
     (void)state;
-    assert_string_equal(time_text(EVLOG_TIME_US_MIN, text), "0001-01-01T00:00:00.000000+00:00");
+    assert_string_equal(evlog_time_text(EVLOG_TIME_US_MIN, text),
+                        "0001-01-01T00:00:00.000000+00:00");
     reads(text, EVLOG_TIME_US_MIN, EVLOG_TIME_US_MIN);
-    assert_string_equal(time_text(EVLOG_TIME_US_MAX, text), "9999-12-31T23:59:59.999999+00:00");
+    assert_string_equal(evlog_time_text(EVLOG_TIME_US_MAX, text),
+                        "9999-12-31T23:59:59.999999+00:00");
     reads(text, EVLOG_TIME_US_MAX, EVLOG_TIME_US_MAX);
 }
 
@@ -178,8 +180,8 @@ static void a_time_is_written_in_one_form(void **state)
     (void)state;
     setenv("TZ", "Asia/Kathmandu", 1);
     tzset();
-    assert_string_equal(time_text(NOON_2026, text), "2026-01-31T12:00:00.000000+00:00");
-    assert_string_equal(time_text(-1, text), "1969-12-31T23:59:59.999999+00:00");
+    assert_string_equal(evlog_time_text(NOON_2026, text), "2026-01-31T12:00:00.000000+00:00");
+    assert_string_equal(evlog_time_text(-1, text), "1969-12-31T23:59:59.999999+00:00");
     assert_string_equal(time_short_text(NOON_2026 + 120, text), "2026-01-31 12:00:00.000120");
     reads("2026-01-31 12:00:00.0", NOON_2026, NOON_2026);
 }
@@ -193,7 +195,7 @@ static void random_times_go_both_ways(void **state)
     (void)state;
     for (int i = 0; i < 100000; i++) {
         int64_t time_us = EVLOG_TIME_US_MIN + (int64_t)load_random(&random, span);
-        reads(time_text(time_us, text), time_us, time_us);
+        reads(evlog_time_text(time_us, text), time_us, time_us);
         reads(time_short_text(time_us, text), time_us, time_us);
     }
 }

@@ -69,7 +69,7 @@ static void assert_all_differ(struct uuid *uuids, size_t count)
     for (size_t i = 1; i < count; i++)
         if (compare(&uuids[i - 1], &uuids[i]) == 0) {
             char text[37];
-            uuid_format(uuids[i].bytes, text);
+            evlog_uuid_text(uuids[i].bytes, text);
             fail_msg("%s was made twice", text);
         }
 }
@@ -131,11 +131,11 @@ static void formats_as_the_rfc_does(void **state)
     static const uint8_t zero[16], ones[16] = {255, 255, 255, 255, 255, 255, 255, 255,
                                                255, 255, 255, 255, 255, 255, 255, 255};
     char text[37];
-    uuid_format(uuid, text);
+    evlog_uuid_text(uuid, text);
     assert_string_equal(text, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
-    uuid_format(zero, text);
+    evlog_uuid_text(zero, text);
     assert_string_equal(text, "00000000-0000-0000-0000-000000000000");
-    uuid_format(ones, text);
+    evlog_uuid_text(ones, text);
     assert_string_equal(text, "ffffffff-ffff-ffff-ffff-ffffffffffff");
 }
 
@@ -147,7 +147,7 @@ static void parses_what_it_formats(void **state)
         uint8_t uuid[16], parsed[16] = {0};
         char text[37];
         uuid_make(uuid);
-        uuid_format(uuid, text);
+        evlog_uuid_text(uuid, text);
         assert_true(uuid_parse(text, strlen(text), parsed));
         assert_memory_equal(parsed, uuid, 16);
         for (char *at = text; *at; at++)
@@ -191,6 +191,27 @@ static void refuses_every_other_text(void **state)
         assert_memory_equal(uuid, untouched, 16);
         free(exact);
     }
+}
+
+/* The public function takes 32 digits too, and nothing else besides; its writer returns the text. */
+static void the_public_functions_are_lenient_about_hyphens_only(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {
+        "", "f81d4fae-7dec-11d0-a765-00a0c91e6bf", "f81d4fae7dec11d0a76500a0c91e6bfg",
+        "f81d4fae-7dec-11d0-a76500a0c91e6bf6", "f81d4fae7dec11d0a76500a0c91e6bf6 "};
+    static const uint8_t untouched[16] = {7, 7, 7};
+    uint8_t plain[16], hyphened[16], uuid[16] = {7, 7, 7};
+    char text[EVLOG_UUID_TEXT_SIZE];
+    OK(evlog_uuid_parse("F81d4fae7dec11d0a76500a0c91e6bf6", plain));
+    OK(evlog_uuid_parse("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", hyphened));
+    assert_memory_equal(plain, hyphened, 16);
+    assert_ptr_equal(evlog_uuid_text(plain, text), text);
+    assert_string_equal(text, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        FAILS(EVLOG_INVALID, refused[i], evlog_uuid_parse(refused[i], uuid));
+    FAILS(EVLOG_INVALID, "not a UUID", evlog_uuid_parse(NULL, uuid));
+    assert_memory_equal(uuid, untouched, 16);
 }
 
 /* ------------------------------------------------------------ uniqueness ---- */
@@ -367,6 +388,7 @@ int main(void)
         cmocka_unit_test(formats_as_the_rfc_does),
         cmocka_unit_test(parses_what_it_formats),
         cmocka_unit_test(refuses_every_other_text),
+        cmocka_unit_test(the_public_functions_are_lenient_about_hyphens_only),
         cmocka_unit_test(threads_never_make_one_twice),
         cmocka_unit_test(a_clock_that_stands_still_is_counted_on),
         cmocka_unit_test(a_clock_that_steps_back_is_not_followed),

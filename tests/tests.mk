@@ -31,7 +31,9 @@ $(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn
 $(B)/tests/test_env $(B)/tests-tsan/test_env: LDEXTRA = -Wl,--wrap=pread,--wrap=mdb_cursor_get
 $(B)/tests/test_consumers: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc
 
-$(B)/tests/test_json: $(B)/asan/tools/json.o $(B)/asan/tools/dump.o
+$(B)/tests/test_json: $(B)/asan/tools/json.o
+$(B)/tests/test_value: $(B)/asan/tools/json.o
+$(B)/tests/test_value_json: $(B)/asan/tools/text.o
 $(B)/tests/test_lines: $(B)/asan/tools/lines.o
 $(B)/tests/test_text: $(B)/asan/tools/text.o
 $(B)/tests/test_times: $(B)/asan/tools/times.o
@@ -66,8 +68,8 @@ $(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evl
 $(B)/tests/test_plugin: $(PLUGINS)
 $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 
-# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema.
-FUZZERS     = fuzz_unpack fuzz_schema
+# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value.
+FUZZERS     = fuzz_unpack fuzz_schema fuzz_value
 FUZZ_ROUNDS = 4000
 
 $(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o

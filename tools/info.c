@@ -14,16 +14,17 @@ static const char *durability(const evlog_info *info)
 static json_t *json_of_time(int64_t time_us)
 {
     char text[TIME_TEXT_SIZE];
-    return time_us ? json_string(time_text(time_us, text)) : json_null();
+    return time_us ? json_string(evlog_time_text(time_us, text)) : json_null();
 }
 
 static int put_json(const evlog_info *info, const struct options *options)
 {
-    char uuid[37];
+    char uuid[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
         "{s:s, s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:i, s:I, s:I, s:i, s:I}", /**/
-        "path", options->path, "uuid", uuid_text(info->uuid, uuid), "format", (int)info->format,
-        "durability", durability(info), "created", json_of_time(info->created_us), "events",
+        "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "format",
+        (int)info->format, "durability", durability(info), "created",
+        json_of_time(info->created_us), "events",
         (json_int_t)(info->last_seq ? info->last_seq - info->first_seq + 1 : 0), "first_seq",
         (json_int_t)info->first_seq, "last_seq", (json_int_t)info->last_seq, "first_log_time",
         json_of_time(info->first_log_time_us), "last_log_time",
@@ -38,10 +39,10 @@ static int put_json(const evlog_info *info, const struct options *options)
 
 static void put_short(const evlog_info *info, const struct options *options)
 {
-    char text[37], first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
+    char text[EVLOG_UUID_TEXT_SIZE], first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
     fputs("log         ", stdout);
     text_put(stdout, options->path, strlen(options->path), 0, 0);
-    printf("\nuuid        %s\n", uuid_text(info->uuid, text));
+    printf("\nuuid        %s\n", evlog_uuid_text(info->uuid, text));
     printf("made        %s UTC\n", time_short_text(info->created_us, first));
     printf("durability  %s: a send that returned survives %s\n", durability(info),
            info->durability == EVLOG_FAST ? "the death of the process, not a power cut"

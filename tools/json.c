@@ -1,279 +1,75 @@
 /*
- * MessagePack to JSON and back, so that what `evlog show -o json` prints can be sent again.
+ * MessagePack from JSON: what evlog_data_json writes is read back as the same data.
  *
- * What JSON has a word for is written with it. For the rest there is an object of one key:
+ * The objects of one key for what JSON does not have ({"$bin": ...} and the others, and the
+ * additional $) are listed in evlog/value.h. Only widths are not kept: a number, string or map is
+ * packed in its shortest form, a 32-bit float as 64 bits of the same value, a NaN without payload.
  *
- *   {"$bin": "AAEC"}                   binary, base64 (RFC 4648, padded)
- *   {"$ext": [5, "AAEC"]}              extension type -128..127, its bytes
- *   {"$uint": "18446744073709551615"}  an integer above 2^63 - 1
- *   {"$float": "nan"}                  nan, inf, -inf
- *   {"$map": [[1, "a"], [1, "b"]]}     a map with keys that are no strings, repeat, or hold NUL
- *
- * A map of one key that looks like one of these has one more $ before its key: {"$bin": 1} is
- * written {"$$bin": 1}. Not kept are only the widths: a number, string or map is packed in the
- * shortest form, a 32-bit float as 64 bits of the same value, a NaN without its payload.
- *
- * Cost: a jansson tree per event, at most some 40 times the data. Depth is what the library lets
- * into a log (EVLOG_DATA_DEPTH_MAX), going in what jansson parses (2048), refused by the library
- * afterwards.
+ * Cost: a jansson tree per event. Jansson parses up to 2048 levels; the library then refuses what
+ * is over EVLOG_DATA_DEPTH_MAX.
  */
 #include "json.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const words[] = {"bin", "ext", "uint", "float", "map"};
 
 /* Whether a key is one of the words with one $ or more before it; *dollars says how many. */
-static int is_marked(const char *key, size_t size, size_t *dollars)
+static bool is_marked(const char *key, size_t *dollars)
 {
-    size_t count = 0;
-    while (count < size && key[count] == '$')
-        count++;
-    *dollars = count;
-    for (size_t i = 0; count && i < sizeof words / sizeof *words; i++)
-        if (size - count == strlen(words[i]) && memcmp(key + count, words[i], size - count) == 0)
-            return 1;
-    return 0;
+    *dollars = strspn(key, "$");
+    for (size_t i = 0; *dollars && i < sizeof words / sizeof *words; i++)
+        if (strcmp(key + *dollars, words[i]) == 0)
+            return true;
+    return false;
 }
 
 /* -------------------------------------------------------------------- base64 ---- */
 
-static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static json_t *base64_of(const char *bytes, size_t size)
+/* The bytes of four digits, and how many; -1: they are not base64, or spare bits are not zero. */
+static int read_group(const char *text, bool is_last, unsigned char bytes[3])
 {
-    size_t text_size = (size + 2) / 3 * 4;
-    char *text = malloc(text_size + 1);
-    if (!text)
-        return NULL;
-    for (size_t i = 0, o = 0; i < size; i += 3, o += 4) {
-        uint32_t group = (uint32_t)(unsigned char)bytes[i] << 16;
-        if (i + 1 < size)
-            group |= (uint32_t)(unsigned char)bytes[i + 1] << 8;
-        if (i + 2 < size)
-            group |= (unsigned char)bytes[i + 2];
-        text[o] = digits64[group >> 18];
-        text[o + 1] = digits64[group >> 12 & 63];
-        text[o + 2] = i + 1 < size ? digits64[group >> 6 & 63] : '=';
-        text[o + 3] = i + 2 < size ? digits64[group & 63] : '=';
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const uint32_t spare[] = {0, 0xff, 0xffff};
+    int padding = !is_last || text[3] != '=' ? 0 : text[2] != '=' ? 1 : 2;
+    uint32_t group = 0;
+    for (int i = 0; i < 4 - padding; i++) {
+        const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+        if (!digit)
+            return -1;
+        group |= (uint32_t)(digit - digits) << (18 - 6 * i);
     }
-    json_t *json = json_stringn(text, text_size);
-    free(text);
-    return json;
+    for (int i = 0; i < 3; i++)
+        bytes[i] = (unsigned char)(group >> (16 - 8 * i));
+    return group & spare[padding] ? -1 : 3 - padding;
 }
 
-/* The bytes of base64 text, malloc'd, or NULL. Takes one form only: padded, spare bits zero. */
+/* The bytes of base64 text, malloc'd; NULL: it is not padded base64, or no memory. */
 static char *bytes_of_base64(const json_t *json, size_t *size)
 {
     const char *text = json_string_value(json);
     size_t text_size = json_string_length(json);
     if (!text || text_size % 4)
         return NULL;
-    size_t padding =
-        text_size == 0 ? 0 : (text[text_size - 1] == '=') + (text[text_size - 2] == '=');
     char *bytes = malloc(text_size / 4 * 3 + 1);
-    if (!bytes)
-        return NULL;
-    *size = text_size / 4 * 3 - padding;
-    uint32_t group = 0;
-    for (size_t i = 0; i < text_size; i++) {
-        const char *digit = text[i] ? strchr(digits64, text[i]) : NULL;
-        int is_padding = text[i] == '=' && i >= text_size - padding;
-        if (!digit && !is_padding) {
+    *size = 0;
+    for (size_t i = 0; bytes && i < text_size; i += 4) {
+        int count = read_group(text + i, i + 4 == text_size, (unsigned char *)bytes + *size);
+        if (count < 0) {
             free(bytes);
             return NULL;
         }
-        group = group << 6 | (is_padding ? 0 : (uint32_t)(digit - digits64));
-        if (i % 4 == 3) {
-            for (size_t j = 0; j < 3; j++)
-                bytes[i / 4 * 3 + j] = (char)(group >> (16 - 8 * j));
-            if (i + 1 == text_size && group & (padding == 2 ? 0xffff : padding ? 0xff : 0)) {
-                free(bytes);
-                return NULL;
-            }
-            group = 0;
-        }
+        *size += (size_t)count;
     }
     return bytes;
 }
 
-/* ---------------------------------------------------------- MessagePack to JSON ---- */
-
-static json_t *of_object(const msgpack_object *object);
-
-/* {"$word": value}; takes the value over, which may be NULL. */
-static json_t *marked(const char *key, json_t *value)
-{
-    json_t *json = json_object();
-    if (json_object_set_new(json, key, value)) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
-}
-
-static json_t *of_real(double value)
-{
-    if (isnan(value) || isinf(value))
-        return marked("$float", json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"));
-    return json_real(value);
-}
-
-static json_t *of_uint(uint64_t value)
-{
-    char text[24];
-    if (value <= INT64_MAX)
-        return json_integer((json_int_t)value);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    return marked("$uint", json_string(text));
-}
-
-static json_t *of_ext(const msgpack_object_ext *ext)
-{
-    json_t *pair = json_array();
-    if (json_array_append_new(pair, json_integer(ext->type)) ||
-        json_array_append_new(pair, base64_of(ext->ptr, ext->size))) {
-        json_decref(pair);
-        return NULL;
-    }
-    return marked("$ext", pair);
-}
-
-static json_t *of_array(const msgpack_object_array *array)
-{
-    json_t *json = json_array();
-    for (uint32_t i = 0; json && i < array->size; i++)
-        if (json_array_append_new(json, of_object(&array->ptr[i]))) {
-            json_decref(json);
-            return NULL;
-        }
-    return json;
-}
-
-/* A map that JSON's object cannot hold, as pairs. */
-static json_t *of_pairs(const msgpack_object_map *map)
-{
-    json_t *pairs = json_array();
-    for (uint32_t i = 0; pairs && i < map->size; i++) {
-        json_t *pair = json_array();
-        if (json_array_append_new(pair, of_object(&map->ptr[i].key)) ||
-            json_array_append_new(pair, of_object(&map->ptr[i].val)) ||
-            json_array_append(pairs, pair)) {
-            json_decref(pair);
-            json_decref(pairs);
-            return NULL;
-        }
-        json_decref(pair);
-    }
-    return marked("$map", pairs);
-}
-
-/* msgpack-c gives an empty string NULL when nothing of a length came before it. */
-static const char *start_of(const msgpack_object_str *text)
-{
-    return text->ptr ? text->ptr : "";
-}
-
-/*
- * Puts the keys of a map, with nulls, into a new object. 0: no object can hold them, some being
- * no strings, or holding NUL, or coming twice. Before any value is looked at: a map that turned
- * out to be pairs after its values were made would have them made twice, and theirs four times.
- */
-static int take_keys(const msgpack_object_map *map, json_t *json)
-{
-    for (uint32_t i = 0; i < map->size; i++) {
-        const msgpack_object *key = &map->ptr[i].key;
-        const char *text = start_of(&key->via.str);
-        if (key->type != MSGPACK_OBJECT_STR || memchr(text, 0, key->via.str.size) ||
-            json_object_setn_new(json, text, key->via.str.size, json_null()))
-            return 0;
-    }
-    return json_object_size(json) == map->size;
-}
-
-/* {key: value} where the key looks like a mark: it gets one more $. Takes the value over. */
-static json_t *longer_marked(const msgpack_object_str *key, json_t *value)
-{
-    char *longer = malloc(key->size + 2);
-    if (!longer) {
-        json_decref(value);
-        return NULL;
-    }
-    *longer = '$';
-    memcpy(longer + 1, key->ptr, key->size);
-    longer[key->size + 1] = 0;
-    json_t *json = marked(longer, value);
-    free(longer);
-    return json;
-}
-
-static json_t *of_map(const msgpack_object_map *map)
-{
-    json_t *json = json_object();
-    size_t dollars;
-    if (!take_keys(map, json)) {
-        json_decref(json);
-        return of_pairs(map);
-    }
-    for (uint32_t i = 0; i < map->size; i++) {
-        const msgpack_object_str *key = &map->ptr[i].key.via.str;
-        json_t *value = of_object(&map->ptr[i].val);
-        if (map->size == 1 && is_marked(start_of(key), key->size, &dollars)) {
-            json_decref(json);
-            return longer_marked(key, value);
-        }
-        if (json_object_setn_new(json, start_of(key), key->size, value)) {
-            json_decref(json);
-            return NULL;
-        }
-    }
-    return json;
-}
-
-static json_t *of_object(const msgpack_object *object)
-{
-    switch (object->type) {
-    case MSGPACK_OBJECT_NIL:
-        return json_null();
-    case MSGPACK_OBJECT_BOOLEAN:
-        return json_boolean(object->via.boolean);
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        return of_uint(object->via.u64);
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        return json_integer(object->via.i64);
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        return of_real(object->via.f64);
-    case MSGPACK_OBJECT_STR:
-        return json_stringn(start_of(&object->via.str), object->via.str.size);
-    case MSGPACK_OBJECT_BIN:
-        return marked("$bin", base64_of(object->via.bin.ptr, object->via.bin.size));
-    case MSGPACK_OBJECT_EXT:
-        return of_ext(&object->via.ext);
-    case MSGPACK_OBJECT_ARRAY:
-        return of_array(&object->via.array);
-    case MSGPACK_OBJECT_MAP:
-        return of_map(&object->via.map);
-    }
-    return NULL;
-}
-
-json_t *json_of_data(const void *data, size_t size)
-{
-    msgpack_unpacked unpacked;
-    size_t used = 0;
-    json_t *json = NULL;
-    msgpack_unpacked_init(&unpacked);
-    if (msgpack_unpack_next(&unpacked, data, size, &used) == MSGPACK_UNPACK_SUCCESS)
-        json = of_object(&unpacked.data);
-    msgpack_unpacked_destroy(&unpacked);
-    return json;
-}
-
-/* ---------------------------------------------------------- JSON to MessagePack ---- */
+/* -------------------------------------------------------------------- packing ---- */
 
 struct packing {
     msgpack_packer packer;
@@ -301,7 +97,7 @@ static int pack_bin(struct packing *packing, const json_t *value)
     size_t size;
     char *bytes = bytes_of_base64(value, &size);
     if (!bytes)
-        return wrong(packing, "{\"$bin\": ...} wants base64");
+        return wrong(packing, "{\"$bin\": ...} needs base64");
     int failed = msgpack_pack_bin_with_body(&packing->packer, bytes, size);
     free(bytes);
     return failed ? wrong(packing, "out of memory") : 0;
@@ -315,7 +111,7 @@ static int pack_ext(struct packing *packing, const json_t *value)
     if (!bytes || json_array_size(value) != 2 || !json_is_integer(type) ||
         json_integer_value(type) < -128 || json_integer_value(type) > 127) {
         free(bytes);
-        return wrong(packing, "{\"$ext\": ...} wants [type from -128 to 127, base64]");
+        return wrong(packing, "{\"$ext\": ...} needs [type from -128 to 127, base64]");
     }
     int failed = msgpack_pack_ext_with_body(&packing->packer, bytes, size,
                                             (int8_t)json_integer_value(type));
@@ -330,7 +126,7 @@ static int pack_uint(struct packing *packing, const json_t *value)
     errno = 0;
     unsigned long long number = strtoull(text, NULL, 10);
     if (!size || strspn(text, "0123456789") != size || errno)
-        return wrong(packing, "{\"$uint\": ...} wants a string of digits, below 2^64");
+        return wrong(packing, "{\"$uint\": ...} needs a string of digits, below 2^64");
     return msgpack_pack_uint64(&packing->packer, number) ? wrong(packing, "out of memory") : 0;
 }
 
@@ -346,20 +142,20 @@ static int pack_float(struct packing *packing, const json_t *value)
             return msgpack_pack_double(&packing->packer, table[i].value)
                        ? wrong(packing, "out of memory")
                        : 0;
-    return wrong(packing, "{\"$float\": ...} wants \"nan\", \"inf\" or \"-inf\"");
+    return wrong(packing, "{\"$float\": ...} needs \"nan\", \"inf\" or \"-inf\"");
 }
 
 static int pack_pairs(struct packing *packing, const json_t *value)
 {
     size_t count = json_array_size(value);
     if (!json_is_array(value))
-        return wrong(packing, "{\"$map\": ...} wants [[key, value], ...]");
+        return wrong(packing, "{\"$map\": ...} needs [[key, value], ...]");
     if (msgpack_pack_map(&packing->packer, count))
         return wrong(packing, "out of memory");
     for (size_t i = 0; i < count; i++) {
         const json_t *pair = json_array_get(value, i);
         if (json_array_size(pair) != 2)
-            return wrong(packing, "{\"$map\": ...} wants [[key, value], ...]");
+            return wrong(packing, "{\"$map\": ...} needs [[key, value], ...]");
         if (pack(packing, json_array_get(pair, 0)) || pack(packing, json_array_get(pair, 1)))
             return -1;
     }
@@ -378,17 +174,19 @@ static int pack_marked(struct packing *packing, const char *word, const json_t *
 
 static int pack_object(struct packing *packing, const json_t *json)
 {
-    size_t count = json_object_size(json), dollars = 0;
-    json_t *value, *object = (json_t *)json; /* jansson's iterators want it so */
-    const char *key = count == 1 ? json_object_iter_key(json_object_iter(object)) : "";
-    size_t is_word = (size_t)is_marked(key, strlen(key), &dollars);
-    if (is_word && dollars == 1)
-        return pack_marked(packing, key + 1, json_object_get(json, key));
-    if (msgpack_pack_map(&packing->packer, count))
+    size_t dollars = 0;
+    json_t *object = (json_t *)json; /* jansson's iterators take no const */
+    void *at = json_object_iter(object);
+    bool has_mark = json_object_size(json) == 1 && is_marked(json_object_iter_key(at), &dollars);
+    if (has_mark && dollars == 1)
+        return pack_marked(packing, json_object_iter_key(at) + 1, json_object_iter_value(at));
+    if (msgpack_pack_map(&packing->packer, json_object_size(json)))
         return wrong(packing, "out of memory");
-    json_object_foreach(object, key,
-                        value) if (pack_text(packing, key + is_word, strlen(key) - is_word) ||
-                                   pack(packing, value)) return -1;
+    for (; at; at = json_object_iter_next(object, at)) {
+        const char *key = json_object_iter_key(at) + has_mark;
+        if (pack_text(packing, key, strlen(key)) || pack(packing, json_object_iter_value(at)))
+            return -1;
+    }
     return 0;
 }
 

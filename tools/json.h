@@ -1,15 +1,9 @@
-/* An event's data between MessagePack and JSON. */
+/* An event's data from JSON, see json.c. */
 #ifndef JSON_H
 #define JSON_H
 
 #include <jansson.h>
 #include <msgpack.h>
-
-/*
- * The JSON of one MessagePack value that the library let into a log, to be json_decref'd. NULL:
- * out of memory, or no such value.
- */
-json_t *json_of_data(const void *data, size_t size);
 
 /* Packs a JSON value. 0, or -1 with a sentence in `why`. */
 int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t why_size);

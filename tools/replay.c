@@ -55,7 +55,7 @@ static int run(const struct options *options, const evlog_event *event, const ch
 static int replay_one(const evlog_event *event, void *ctx)
 {
     struct replay *replay = ctx;
-    char seq[24], id[37], *line = NULL;
+    char seq[24], id[EVLOG_UUID_TEXT_SIZE], *line = NULL;
     size_t line_size = 0;
     FILE *memory = open_memstream(&line, &line_size);
     int failed = !memory || event_put(memory, event, OUTPUT_JSON);
@@ -63,7 +63,7 @@ static int replay_one(const evlog_event *event, void *ctx)
         failed |= fclose(memory) != 0;
     snprintf(seq, sizeof seq, "%" PRIu64, event->seq);
     failed |= setenv("EVLOG_SEQ", seq, 1) || setenv("EVLOG_TYPE", event->event_type, 1) ||
-              setenv("EVLOG_ID", uuid_text(event->id, id), 1);
+              setenv("EVLOG_ID", evlog_uuid_text(event->id, id), 1);
     if (failed)
         complain(EXIT_LOG, "event %" PRIu64 ": out of memory", event->seq);
     else

@@ -40,8 +40,8 @@ struct sender {
 
 static int put_sent(const struct options *options, const evlog_sent *sent)
 {
-    char id[37];
-    uuid_text(sent->id, id);
+    char id[EVLOG_UUID_TEXT_SIZE];
+    evlog_uuid_text(sent->id, id);
     if (options->output == OUTPUT_SHORT) {
         printf("event %" PRIu64 " is in the log, id %s\n", sent->seq, id);
         return EXIT_DONE;

@@ -38,29 +38,6 @@ int show_run(struct options *options)
 
 /* ----------------------------------------------------------------------- get ---- */
 
-static int hex_digit(char letter)
-{
-    const char *digits = "0123456789abcdef0123456789ABCDEF";
-    const char *found = letter ? strchr(digits, letter) : NULL;
-    return found ? (int)(found - digits) % 16 : -1;
-}
-
-/* Reads "6ba7b810-9dad-11d1-80b4-00c04fd430c8", with the hyphens or without. 0, or -1. */
-static int uuid_read(const char *text, uint8_t id[16])
-{
-    int has_hyphens = strchr(text, '-') != NULL;
-    for (int i = 0; i < 16; i++) {
-        if (has_hyphens && (i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
-            return -1;
-        int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
-        if (low < 0)
-            return -1;
-        id[i] = (uint8_t)(high << 4 | low);
-        text += 2;
-    }
-    return *text ? -1 : 0;
-}
-
 struct search {
     uint8_t id[16];
     uint64_t found_seq;
@@ -102,7 +79,7 @@ static int get_by_id(evlog *log, struct options *options, uint64_t *seq)
 {
     struct search search = {0};
     uint64_t damaged;
-    if (uuid_read(options->operands[0], search.id))
+    if (evlog_uuid_parse(options->operands[0], search.id) != EVLOG_OK)
         return complain(EXIT_MISUSE, "neither a seq (1, 2, 3 ...) nor a UUID: %s",
                         options->operands[0]);
     int code = find_id(log, &search, &damaged);

@@ -15,26 +15,12 @@
 #define SECOND_US INT64_C(1000000)
 #define DAY_US (86400 * SECOND_US)
 
-static const char *format(int64_t time_us, const char *pattern, const char *zone,
-                          char text[TIME_TEXT_SIZE])
-{
-    int64_t fraction = ((time_us % SECOND_US) + SECOND_US) % SECOND_US;
-    time_t seconds = (time_t)((time_us - fraction) / SECOND_US);
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    snprintf(text, TIME_TEXT_SIZE, pattern, parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-             parts.tm_hour, parts.tm_min, parts.tm_sec, (int)fraction, zone);
-    return text;
-}
-
-const char *time_text(int64_t time_us, char text[TIME_TEXT_SIZE])
-{
-    return format(time_us, "%04d-%02d-%02dT%02d:%02d:%02d.%06d%s", "+00:00", text);
-}
-
 const char *time_short_text(int64_t time_us, char text[TIME_TEXT_SIZE])
 {
-    return format(time_us, "%04d-%02d-%02d %02d:%02d:%02d.%06d%s", "", text);
+    evlog_time_text(time_us, text);
+    *strchr(text, 'T') = ' ';
+    *strrchr(text, '+') = '\0';
+    return text;
 }
 
 /* Exactly `count` digits. */

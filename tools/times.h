@@ -5,12 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIME_TEXT_SIZE 96 /* enough for any seven ints, as the compiler sees them */
+#include <evlog.h>
 
-/* "2026-01-31T18:00:00.123456+00:00", as Python's isoformat() writes it. Returns `text`. */
-const char *time_text(int64_t time_us, char text[TIME_TEXT_SIZE]);
+#define TIME_TEXT_SIZE EVLOG_TIME_TEXT_SIZE
 
-/* The same for a person: "2026-01-31 18:00:00.123456", UTC. */
+/* A time for a person: "2026-01-31 18:00:00.123456", UTC. Returns `text`. */
 const char *time_short_text(int64_t time_us, char text[TIME_TEXT_SIZE]);
 
 /*

@@ -99,9 +99,9 @@ static int put_json(const struct count *item, enum output output)
             json_object_set_new(json, "first_seq", json_integer((json_int_t)item->first_seq)) ||
             json_object_set_new(json, "last_seq", json_integer((json_int_t)item->last_seq)) ||
             json_object_set_new(json, "first_log_time",
-                                json_string(time_text(item->first_us, first))) ||
+                                json_string(evlog_time_text(item->first_us, first))) ||
             json_object_set_new(json, "last_log_time",
-                                json_string(time_text(item->last_us, last)));
+                                json_string(evlog_time_text(item->last_us, last)));
     failed = failed || json_put(stdout, json, output);
     json_decref(json);
     return failed ? -1 : 0;

@@ -67,7 +67,7 @@ static void put_number(struct bytes *bytes, int kind, const struct pack_item *it
     float narrow = (float)value;
     uint64_t bits;
     uint32_t bits32;
-    if (kind == EVLOG_KIND_FLOAT) {
+    if (kind == KIND_FLOAT) {
         memcpy(&bits32, &narrow, sizeof bits32);
         put_little_endian(bytes, bits32, 4);
     } else {
@@ -185,26 +185,26 @@ static void encode_item(struct encoder *encoder, uint64_t shape, const evlog_cla
                         const struct pack_item *item)
 {
     unsigned char truth = item->as_int != 0;
-    switch (KIND_OF(shape)) {
+    switch (shape_kind(shape)) {
     case EVLOG_KIND_BOOL:
         bytes_put(encoder->bytes, &truth, 1);
         break;
-    case EVLOG_KIND_INT32:
+    case KIND_INT32:
     case EVLOG_KIND_INT64:
         put_long(encoder->bytes, item->as_int);
         break;
-    case EVLOG_KIND_FLOAT:
+    case KIND_FLOAT:
     case EVLOG_KIND_DOUBLE:
-        put_number(encoder->bytes, KIND_OF(shape), item);
+        put_number(encoder->bytes, shape_kind(shape), item);
         break;
     case EVLOG_KIND_CLASS:
         encode_record(encoder, of, item->size);
         break;
     case EVLOG_KIND_LIST:
-        encode_list(encoder, ITEMS_OF(shape), of, item->size);
+        encode_list(encoder, shape_items(shape), of, item->size);
         break;
     case EVLOG_KIND_MAP:
-        encode_map(encoder, ITEMS_OF(shape), of, item->size);
+        encode_map(encoder, shape_items(shape), of, item->size);
         break;
     default:
         put_text(encoder->bytes, item->bytes, item->size);
@@ -215,8 +215,8 @@ static void encode(struct encoder *encoder, uint64_t shape, const evlog_class *o
 {
     struct pack_item item;
     pack_next(&encoder->at, &item);
-    if (IS_NULLABLE(shape)) {
-        int is_last = (shape & EVLOG_KIND_NULL_LAST) != 0;
+    if (shape_is_nullable(shape)) {
+        int is_last = (shape & KIND_NULL_LAST) != 0;
         put_long(encoder->bytes, (item.kind == PACK_NIL) == is_last);
         if (item.kind == PACK_NIL)
             return;
@@ -232,7 +232,7 @@ int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_
         return error_set(EVLOG_INVALID, "no schema, no data, or no place for the bytes is given");
     int result = pack_check_map(data, data_size);
     if (result == EVLOG_OK)
-        result = match_check(&schema->root, data, MATCH_PLAIN);
+        result = match_check(&schema->root, data, MATCH_ANY_FORM);
     if (result)
         return result;
     bytes_begin(&bytes);
@@ -302,13 +302,13 @@ static void decode_text(struct decoder *decoder, int is_binary)
 
 static void decode_number(struct decoder *decoder, int kind)
 {
-    size_t size = kind == EVLOG_KIND_FLOAT ? 4 : 8;
+    size_t size = kind == KIND_FLOAT ? 4 : 8;
     const unsigned char *bytes = get_bytes(decoder, (int64_t)size);
     uint64_t bits = 0;
     double value;
     for (size_t i = 0; bytes && i < size; i++)
         bits |= (uint64_t)bytes[i] << 8 * i;
-    if (kind == EVLOG_KIND_FLOAT) {
+    if (kind == KIND_FLOAT) {
         uint32_t bits32 = (uint32_t)bits;
         float narrow;
         memcpy(&narrow, &bits32, sizeof narrow);
@@ -322,7 +322,7 @@ static void decode_number(struct decoder *decoder, int kind)
 static void decode_long(struct decoder *decoder, int kind)
 {
     int64_t value = get_long(decoder);
-    if (kind == EVLOG_KIND_INT32 && value != (int32_t)value)
+    if (kind == KIND_INT32 && value != (int32_t)value)
         fail(decoder, "an int is not one of 32 bits");
     msgpack_pack_int64(&decoder->bytes->packer, value);
 }
@@ -386,10 +386,10 @@ static void decode_container(struct decoder *decoder, uint64_t shape, const evlo
         return;
     }
     decoder->depth++;
-    if (KIND_OF(shape) == EVLOG_KIND_CLASS)
+    if (shape_kind(shape) == EVLOG_KIND_CLASS)
         decode_record(decoder, of);
     else
-        decode_blocks(decoder, ITEMS_OF(shape), of, KIND_OF(shape) == EVLOG_KIND_MAP);
+        decode_blocks(decoder, shape_items(shape), of, shape_kind(shape) == EVLOG_KIND_MAP);
     decoder->depth--;
 }
 
@@ -397,7 +397,7 @@ static void decode_container(struct decoder *decoder, uint64_t shape, const evlo
 static int decode_branch(struct decoder *decoder, uint64_t shape)
 {
     int64_t branch = get_long(decoder);
-    int is_last = (shape & EVLOG_KIND_NULL_LAST) != 0;
+    int is_last = (shape & KIND_NULL_LAST) != 0;
     if (branch != 0 && branch != 1)
         fail(decoder, "a union has no such branch");
     if (branch != is_last)
@@ -413,19 +413,19 @@ static void decode(struct decoder *decoder, uint64_t shape, const evlog_class *o
     if (!decoder->result && decoder->bytes->buffer.size > EVLOG_DATA_SIZE_MAX)
         decoder->result =
             error_set(EVLOG_LIMIT, "Avro: would be more than %d bytes", EVLOG_DATA_SIZE_MAX);
-    if (decoder->result || (IS_NULLABLE(shape) && decode_branch(decoder, shape)))
+    if (decoder->result || (shape_is_nullable(shape) && decode_branch(decoder, shape)))
         return;
-    switch (KIND_OF(shape)) {
+    switch (shape_kind(shape)) {
     case EVLOG_KIND_BOOL:
         decode_bool(decoder);
         break;
-    case EVLOG_KIND_INT32:
+    case KIND_INT32:
     case EVLOG_KIND_INT64:
-        decode_long(decoder, KIND_OF(shape));
+        decode_long(decoder, shape_kind(shape));
         break;
-    case EVLOG_KIND_FLOAT:
+    case KIND_FLOAT:
     case EVLOG_KIND_DOUBLE:
-        decode_number(decoder, KIND_OF(shape));
+        decode_number(decoder, shape_kind(shape));
         break;
     case EVLOG_KIND_CLASS:
     case EVLOG_KIND_LIST:
@@ -433,7 +433,7 @@ static void decode(struct decoder *decoder, uint64_t shape, const evlog_class *o
         decode_container(decoder, shape, of);
         break;
     default:
-        decode_text(decoder, KIND_OF(shape) == EVLOG_KIND_BYTES);
+        decode_text(decoder, shape_kind(shape) == EVLOG_KIND_BYTES);
     }
 }
 

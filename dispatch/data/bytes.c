@@ -38,6 +38,19 @@ void bytes_put(struct bytes *bytes, const void *data, size_t size)
         bytes->is_full = 1;
 }
 
+void bytes_grow(struct bytes *bytes, size_t size)
+{
+    msgpack_sbuffer *buffer = &bytes->buffer;
+    size_t needed = buffer->size + size, twice = 2 * buffer->alloc;
+    size_t alloc = needed > twice ? needed : twice;
+    char *data = bytes->is_full ? NULL : realloc(buffer->data, alloc);
+    bytes->is_full = data == NULL;
+    if (!data)
+        return;
+    buffer->data = data;
+    buffer->alloc = alloc;
+}
+
 void bytes_put_text(struct bytes *bytes, const char *text, size_t size)
 {
     msgpack_sbuffer *buffer = &bytes->buffer;

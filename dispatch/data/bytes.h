@@ -15,6 +15,18 @@ struct bytes {
 
 void bytes_begin(struct bytes *bytes);
 void bytes_put(struct bytes *bytes, const void *data, size_t size);
+
+/* Makes room for `size` more bytes, or sets is_full. */
+void bytes_grow(struct bytes *bytes, size_t size);
+
+/* Room for `size` bytes after the last one, for the caller to fill and count. NULL: no memory. */
+static inline char *bytes_reserve(struct bytes *bytes, size_t size)
+{
+    if (size > bytes->buffer.alloc - bytes->buffer.size)
+        bytes_grow(bytes, size);
+    return bytes->is_full ? NULL : bytes->buffer.data + bytes->buffer.size;
+}
+
 void bytes_free(struct bytes *bytes);
 
 /* A string as MessagePack; the short ones, which keys are, without a detour. */

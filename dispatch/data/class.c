@@ -27,11 +27,11 @@ const char *kind_avro(int kind)
     switch (kind) {
     case EVLOG_KIND_BOOL:
         return "boolean";
-    case EVLOG_KIND_INT32:
+    case KIND_INT32:
         return "int";
     case EVLOG_KIND_INT64:
         return "long";
-    case EVLOG_KIND_FLOAT:
+    case KIND_FLOAT:
         return "float";
     case EVLOG_KIND_DOUBLE:
         return "double";
@@ -50,10 +50,10 @@ const char *kind_avro(int kind)
 
 size_t shape_size(uint64_t shape, const evlog_class *of)
 {
-    int kind = KIND_OF(shape);
+    int kind = shape_kind(shape);
     if (kind_is_string(kind))
         return sizeof(evlog_string);
-    if (IS_NULLABLE(shape))
+    if (shape_is_nullable(shape))
         return sizeof(void *);
     switch (kind) {
     case EVLOG_KIND_BOOL:

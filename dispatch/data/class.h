@@ -4,11 +4,33 @@
 
 #include "evlog/class.h"
 
-/* A kind is the lowest byte of a shape. */
-#define KIND_OF(shape) ((int)((shape)&0x3f))
-#define IS_NULLABLE(shape) (((shape)&EVLOG_KIND_NULLABLE) != 0)
-#define NOT_NULLABLE(shape) ((shape) & ~(uint64_t)(EVLOG_KIND_NULLABLE | EVLOG_KIND_NULL_LAST))
-#define ITEMS_OF(shape) ((shape) >> 8)
+/* Kinds that no data class has, only a schema that comes as text, and a flag beside NULLABLE. */
+enum {
+    KIND_INT32 = 0x3e,
+    KIND_FLOAT = 0x3f,
+    KIND_NULL_LAST = 0x80, /* Avro's union names null second */
+};
+
+static inline int shape_kind(uint64_t shape)
+{
+    return (int)(shape & 0x3f);
+}
+
+static inline bool shape_is_nullable(uint64_t shape)
+{
+    return (shape & EVLOG_KIND_NULLABLE) != 0;
+}
+
+static inline uint64_t shape_not_null(uint64_t shape)
+{
+    return shape & ~(uint64_t)(EVLOG_KIND_NULLABLE | KIND_NULL_LAST);
+}
+
+/* The shape of a list's items or a map's values. */
+static inline uint64_t shape_items(uint64_t shape)
+{
+    return shape >> 8;
+}
 
 /* The fields of a class: evlog_field may have had another size when the class was compiled. */
 struct fields {

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "hex.h"
 #include "pack.h"
 
 #define DOM_DEPTH_MAX 64
@@ -59,11 +60,7 @@ static int get_unit(struct parser *parser)
     if (parser->end - parser->at < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        char c = *parser->at++;
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = hex_value(*parser->at++);
         if (digit < 0)
             return -1;
         unit = unit << 4 | digit;

@@ -14,21 +14,20 @@
  *    whole number is good for a double (JSON writes 1.0 as 1) as long as it is the same number.
  *
  * Cost: one pass. A key is compared with one field name when it comes in order. Nothing is
- * allocated for a check, but for a map of more than MAP_COMPARED keys in no order,
- * which are sorted to find one that comes twice.
+ * allocated for a check, except to sort the keys of a map that has very many (keys.c).
  */
 #include "match.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "dom.h"
 #include "error.h"
-#include "forms.h"
+#include "keys.h"
+#include "opaque_key.h"
 #include "pack.h"
+#include "time_text.h"
 #include "uuid.h"
 
-#define MAP_COMPARED 32 /* keys of a map that are compared each with each */
 #define EXACT_DOUBLE (INT64_C(1) << 53)
 #define EXACT_FLOAT (INT64_C(1) << 24)
 
@@ -50,10 +49,10 @@ static const char *expected(int kind)
     switch (kind) {
     case EVLOG_KIND_BOOL:
         return "boolean";
-    case EVLOG_KIND_INT32:
+    case KIND_INT32:
     case EVLOG_KIND_INT64:
         return "integer";
-    case EVLOG_KIND_FLOAT:
+    case KIND_FLOAT:
     case EVLOG_KIND_DOUBLE:
         return "number";
     case EVLOG_KIND_BYTES:
@@ -114,7 +113,7 @@ static void match_integer(struct match *match, const struct place *place, int ki
         problem_add(&match->problems, place, "the integer is above 2^63 - 1");
     else if (item->kind != PACK_INT)
         mismatch(match, place, kind, item);
-    else if (kind == EVLOG_KIND_INT32 && item->as_int != (int32_t)item->as_int)
+    else if (kind == KIND_INT32 && item->as_int != (int32_t)item->as_int)
         problem_add(&match->problems, place, "the integer is not one of 32 bits");
     else if (target)
         *target = item->as_int;
@@ -124,7 +123,7 @@ static void match_integer(struct match *match, const struct place *place, int ki
 static void match_number(struct match *match, const struct place *place, int kind,
                          const struct pack_item *item, double *target)
 {
-    int64_t exact = kind == EVLOG_KIND_FLOAT ? EXACT_FLOAT : EXACT_DOUBLE;
+    int64_t exact = kind == KIND_FLOAT ? EXACT_FLOAT : EXACT_DOUBLE;
     double value = item->kind == PACK_DOUBLE ? item->as_double : (double)item->as_int;
     if (item->kind != PACK_DOUBLE && item->kind != PACK_INT && item->kind != PACK_UINT)
         mismatch(match, place, kind, item);
@@ -139,7 +138,7 @@ static void match_number(struct match *match, const struct place *place, int kin
 static void match_bytes(struct match *match, const struct place *place,
                         const struct pack_item *item, evlog_bytes *target)
 {
-    int is_widened = item->kind == PACK_STR && match->flags & MATCH_OTHER;
+    int is_widened = item->kind == PACK_STR && match->flags & MATCH_RESOLVE;
     if (item->kind != PACK_BIN && !is_widened)
         mismatch(match, place, EVLOG_KIND_BYTES, item);
     else if (target)
@@ -150,7 +149,7 @@ static void match_time(struct match *match, const struct place *place,
                        const struct pack_item *item, int64_t *target)
 {
     int64_t time_us;
-    if (!forms_get_time(item->bytes, item->size, &time_us))
+    if (!time_text_get(item->bytes, item->size, &time_us))
         problem_add(&match->problems, place,
                     "expected a time with its offset (2026-01-31T18:00:00+00:00), found another "
                     "string");
@@ -173,16 +172,16 @@ static void match_text(struct match *match, const struct place *place, int kind,
                        const struct pack_item *item, void *target)
 {
     const char *words;
-    int is_widened = item->kind == PACK_BIN && match->flags & MATCH_OTHER &&
+    int is_widened = item->kind == PACK_BIN && match->flags & MATCH_RESOLVE &&
                      pack_is_utf8(item->bytes, item->size);
     if (item->kind != PACK_STR && !is_widened)
         mismatch(match, place, kind, item);
-    else if (kind == EVLOG_KIND_DATETIME && !(match->flags & MATCH_PLAIN))
+    else if (kind == EVLOG_KIND_DATETIME && !(match->flags & MATCH_ANY_FORM))
         match_time(match, place, item, target);
-    else if (kind == EVLOG_KIND_UUID && !(match->flags & MATCH_PLAIN))
+    else if (kind == EVLOG_KIND_UUID && !(match->flags & MATCH_ANY_FORM))
         match_uuid(match, place, item, target);
-    else if (kind != EVLOG_KIND_STRING && !(match->flags & MATCH_PLAIN) &&
-             !forms_is_key(kind, item->bytes, item->size, &words))
+    else if (kind != EVLOG_KIND_STRING && !(match->flags & MATCH_ANY_FORM) &&
+             !opaque_key_is(kind, item->bytes, item->size, &words))
         problem_add(&match->problems, place, "expected %s, found another string", words);
     else if (target)
         *(evlog_string *)target = (evlog_string){.text = item->bytes, .size = item->size};
@@ -205,57 +204,17 @@ static void match_list(struct match *match, const struct place *place, size_t co
         memcpy(target, &list, sizeof list);
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    const evlog_string *x = a, *y = b;
-    size_t size = x->size < y->size ? x->size : y->size;
-    int order = memcmp(x->text, y->text, size);
-    return order ? order : (x->size > y->size) - (x->size < y->size);
-}
-
-/* A key that comes twice among `count`, NULL: none. Sorts them when they are many. */
-static const evlog_string *find_double(evlog_string *keys, size_t count)
-{
-    if (count <= MAP_COMPARED) {
-        for (size_t i = 0; i < count; i++)
-            for (size_t j = 0; j < i; j++)
-                if (compare_keys(&keys[i], &keys[j]) == 0)
-                    return &keys[i];
-        return NULL;
-    }
-    qsort(keys, count, sizeof *keys, compare_keys);
-    for (size_t i = 1; i < count; i++)
-        if (compare_keys(&keys[i], &keys[i - 1]) == 0)
-            return &keys[i];
-    return NULL;
-}
-
-/* Looks through a map's keys, from its first one on, without moving. */
+/* Reports a key of a map that is there twice. Does not move. */
 static void check_keys(struct match *match, const struct place *place, size_t count)
 {
-    evlog_string few[MAP_COMPARED], *keys = few;
-    const unsigned char *at = match->at;
-    if (count > MAP_COMPARED && !(keys = malloc(count * sizeof *keys))) {
-        match->failure = error_nomem();
+    struct keys keys;
+    int result = keys_look(match->at, count, &keys);
+    if (result)
+        match->failure = result;
+    if (result || !keys.twice.text)
         return;
-    }
-    size_t key_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct pack_item key;
-        pack_next(&at, &key);
-        if (key.kind == PACK_STR)
-            keys[key_count++] = (evlog_string){.text = key.bytes, .size = key.size};
-        else if (key.kind == PACK_ARRAY || key.kind == PACK_MAP)
-            break; /* told when it is reached */
-        pack_skip(&at);
-    }
-    const evlog_string *twice = find_double(keys, key_count);
-    if (twice) {
-        struct place key = {place, twice->text, twice->size, 0, 1};
-        problem_add(&match->problems, &key, "the key is there twice");
-    }
-    if (keys != few)
-        free(keys);
+    struct place key = {place, keys.twice.text, keys.twice.size, 0, 1};
+    problem_add(&match->problems, &key, "the key is there twice");
 }
 
 /* Takes a key that must be a string. 0: it is not, and its value is passed over too. */
@@ -321,7 +280,7 @@ static void read_fallback(struct match *match, const struct place *place,
 {
     const unsigned char *rest = match->at;
     int flags = match->flags;
-    match->flags |= MATCH_OTHER; /* an empty string is good for bytes */
+    match->flags |= MATCH_RESOLVE; /* an empty string is good for bytes */
     match->failure = match_pack_fallback(field, match->arena, &match->at);
     if (!match->failure)
         match_value(match, place, field->shape, field->of, target);
@@ -334,7 +293,7 @@ static void match_missing(struct match *match, const struct place *place,
                           const evlog_field *field, void *target)
 {
     struct place at = {place, field->name, field->name_size, 0, 0};
-    int is_allowed = match->flags & MATCH_OTHER ? field->fallback != NULL : field->is_optional;
+    int is_allowed = match->flags & MATCH_RESOLVE ? field->fallback != NULL : field->is_optional;
     if (!is_allowed)
         problem_add(&match->problems, &at, "missing");
     else if (target && strcmp(field->fallback, "null") != 0)
@@ -358,7 +317,7 @@ static void match_field(struct match *match, const struct place *place, const ev
                         char *target)
 {
     struct place at = {place, key->bytes, key->size, 0, 0};
-    if (!field && !(match->flags & MATCH_OTHER))
+    if (!field && !(match->flags & MATCH_RESOLVE))
         problem_add(&match->problems, &at, "no such field");
     if (field && see(seen, index))
         problem_add(&match->problems, &at, "given twice");
@@ -393,12 +352,12 @@ static void match_record(struct match *match, const struct place *place, size_t 
 static void match_content(struct match *match, const struct place *place, uint64_t shape,
                           const evlog_class *of, size_t count, void *target)
 {
-    if (KIND_OF(shape) == EVLOG_KIND_CLASS)
+    if (shape_kind(shape) == EVLOG_KIND_CLASS)
         match_record(match, place, count, of, target);
-    else if (KIND_OF(shape) == EVLOG_KIND_LIST)
-        match_list(match, place, count, ITEMS_OF(shape), of, target);
+    else if (shape_kind(shape) == EVLOG_KIND_LIST)
+        match_list(match, place, count, shape_items(shape), of, target);
     else
-        match_map(match, place, count, ITEMS_OF(shape), of, target);
+        match_map(match, place, count, shape_items(shape), of, target);
 }
 
 static void match_scalar(struct match *match, const struct place *place, int kind,
@@ -408,11 +367,11 @@ static void match_scalar(struct match *match, const struct place *place, int kin
     case EVLOG_KIND_BOOL:
         match_bool(match, place, item, target);
         break;
-    case EVLOG_KIND_INT32:
+    case KIND_INT32:
     case EVLOG_KIND_INT64:
         match_integer(match, place, kind, item, target);
         break;
-    case EVLOG_KIND_FLOAT:
+    case KIND_FLOAT:
     case EVLOG_KIND_DOUBLE:
         match_number(match, place, kind, item, target);
         break;
@@ -437,9 +396,9 @@ static void skip_content(struct match *match, const struct pack_item *item)
 static void *behind_pointer(struct match *match, uint64_t shape, const evlog_class *of,
                             void *target)
 {
-    if (!target || kind_is_string(KIND_OF(shape)))
+    if (!target || kind_is_string(shape_kind(shape)))
         return target;
-    void *value = get_memory(match, shape_size(NOT_NULLABLE(shape), of));
+    void *value = get_memory(match, shape_size(shape_not_null(shape), of));
     memcpy(target, &value, sizeof value);
     return value;
 }
@@ -447,12 +406,12 @@ static void *behind_pointer(struct match *match, uint64_t shape, const evlog_cla
 static void match_value(struct match *match, const struct place *place, uint64_t shape,
                         const evlog_class *of, void *target)
 {
-    int kind = KIND_OF(shape);
+    int kind = shape_kind(shape);
     int is_container =
         kind == EVLOG_KIND_CLASS || kind == EVLOG_KIND_LIST || kind == EVLOG_KIND_MAP;
     struct pack_item item;
     pack_next(&match->at, &item);
-    if (IS_NULLABLE(shape)) {
+    if (shape_is_nullable(shape)) {
         if (item.kind == PACK_NIL)
             return;
         target = behind_pointer(match, shape, of, target);
@@ -503,7 +462,7 @@ int match_read(const evlog_class *of, const char *argument, const void *data, in
 int match_check_fallback(const evlog_field *field)
 {
     static const struct place whole = {.up = NULL};
-    struct match match = {.flags = MATCH_OTHER};
+    struct match match = {.flags = MATCH_RESOLVE};
     evlog_arena *arena = arena_new(512, (size_t)64 << 20);
     if (!arena)
         return error_nomem();

@@ -6,10 +6,14 @@
 #include "class.h"
 #include "problems.h"
 
-enum {
-    MATCH_OTHER = 1, /* another schema wrote it: unknown fields are passed over, numbers widened,
-                        fallbacks taken; without it only what is_optional may be missing */
-    MATCH_PLAIN = 2, /* strings may be of any form */
+enum match_flags {
+    /*
+     * The data was written under another schema: unknown fields are skipped, strings and bytes are
+     * read as each other, and missing fields get their fallback. Without it only a field that
+     * is_optional may be missing.
+     */
+    MATCH_RESOLVE = 1,
+    MATCH_ANY_FORM = 2, /* times, UUIDs and keys may be any text */
 };
 
 /*

@@ -18,9 +18,9 @@
 
 #include "dom.h"
 #include "error.h"
-#include "forms.h"
 #include "problems.h"
 #include "sized.h"
+#include "time_text.h"
 #include "uuid.h"
 
 struct packing {
@@ -64,11 +64,11 @@ static void pack_bytes(struct packing *packing, const struct place *place, const
 
 static void pack_time(struct packing *packing, const struct place *place, int64_t time_us)
 {
-    char text[FORMS_TIME_SIZE];
+    char text[TIME_TEXT_MAX];
     if (time_us < EVLOG_TIME_US_MIN || time_us > EVLOG_TIME_US_MAX)
         problem_add(&packing->problems, place, "the time is not in the years 1 to 9999");
     else
-        pack_text(packing, text, forms_put_time(time_us, text));
+        pack_text(packing, text, time_text_put_short(time_us, text));
 }
 
 static void pack_list(struct packing *packing, const struct place *place, uint64_t shape,
@@ -137,7 +137,7 @@ static void pack_record(struct packing *packing, const struct place *place, cons
         struct place inner = {place, field->name, field->name_size, 0, 0};
         const void *value = at + field->offset;
         pack_text(packing, field->name, field->name_size);
-        int is_left_out = field->fallback && kind_is_string(KIND_OF(field->shape)) &&
+        int is_left_out = field->fallback && kind_is_string(shape_kind(field->shape)) &&
                           !((const evlog_string *)value)->text;
         if (is_left_out)
             pack_fallback(packing, field->fallback);
@@ -151,7 +151,7 @@ static void pack_string(struct packing *packing, const struct place *place, uint
 {
     if (string->text)
         pack_text(packing, string->text, string->size);
-    else if (IS_NULLABLE(shape))
+    else if (shape_is_nullable(shape))
         pack_nil(packing);
     else
         problem_add(&packing->problems, place, "expected string, found NULL");
@@ -182,7 +182,7 @@ static void pack_scalar(struct packing *packing, const struct place *place, int 
         pack_time(packing, place, *(const int64_t *)at);
         break;
     default:
-        uuid_format(at, uuid);
+        evlog_uuid_text(at, uuid);
         pack_text(packing, uuid, UUID_TEXT_SIZE);
     }
 }
@@ -190,12 +190,12 @@ static void pack_scalar(struct packing *packing, const struct place *place, int 
 static void pack_value(struct packing *packing, const struct place *place, uint64_t shape,
                        const evlog_class *of, const void *at)
 {
-    int kind = KIND_OF(shape);
+    int kind = shape_kind(shape);
     if (kind_is_string(kind)) {
         pack_string(packing, place, shape, at);
         return;
     }
-    if (IS_NULLABLE(shape)) {
+    if (shape_is_nullable(shape)) {
         memcpy(&at, at, sizeof at);
         if (!at) {
             pack_nil(packing);
@@ -205,9 +205,9 @@ static void pack_value(struct packing *packing, const struct place *place, uint6
     if (kind == EVLOG_KIND_CLASS)
         pack_record(packing, place, of, at);
     else if (kind == EVLOG_KIND_LIST)
-        pack_list(packing, place, ITEMS_OF(shape), of, at);
+        pack_list(packing, place, shape_items(shape), of, at);
     else if (kind == EVLOG_KIND_MAP)
-        pack_map(packing, place, ITEMS_OF(shape), of, at);
+        pack_map(packing, place, shape_items(shape), of, at);
     else
         pack_scalar(packing, place, kind, at);
 }

@@ -41,12 +41,11 @@ static void resolve_fields(struct resolve *resolve, const struct place *place,
 static int is_widened(int reader, int writer)
 {
     switch (writer) {
-    case EVLOG_KIND_INT32:
-        return reader == EVLOG_KIND_INT64 || reader == EVLOG_KIND_FLOAT ||
-               reader == EVLOG_KIND_DOUBLE;
+    case KIND_INT32:
+        return reader == EVLOG_KIND_INT64 || reader == KIND_FLOAT || reader == EVLOG_KIND_DOUBLE;
     case EVLOG_KIND_INT64:
-        return reader == EVLOG_KIND_FLOAT || reader == EVLOG_KIND_DOUBLE;
-    case EVLOG_KIND_FLOAT:
+        return reader == KIND_FLOAT || reader == EVLOG_KIND_DOUBLE;
+    case KIND_FLOAT:
         return reader == EVLOG_KIND_DOUBLE;
     case EVLOG_KIND_BYTES:
         return kind_is_text(reader);
@@ -60,15 +59,16 @@ static void resolve_shapes(struct resolve *resolve, const struct place *place, u
                            const evlog_class *writer_of)
 {
     struct place items = {.up = place, .name = "*", .name_size = 1, .is_key = 1};
-    if (IS_NULLABLE(writer) && !IS_NULLABLE(reader) && resolve->flags & RESOLVE_ALWAYS)
+    if (shape_is_nullable(writer) && !shape_is_nullable(reader) && resolve->flags & RESOLVE_NULLS)
         problem_add(&resolve->problems, place, "may be null, which the reader has no room for");
-    int from = KIND_OF(writer), to = KIND_OF(reader);
+    int from = shape_kind(writer), to = shape_kind(reader);
     int is_same = from == to || (kind_is_text(from) && kind_is_text(to));
     if (!is_same && !is_widened(to, from))
         problem_add(&resolve->problems, place, "written as %s, read as %s", kind_avro(from),
                     kind_avro(to));
     else if (to == EVLOG_KIND_LIST || to == EVLOG_KIND_MAP)
-        resolve_shapes(resolve, &items, ITEMS_OF(reader), reader_of, ITEMS_OF(writer), writer_of);
+        resolve_shapes(resolve, &items, shape_items(reader), reader_of, shape_items(writer),
+                       writer_of);
     else if (to == EVLOG_KIND_CLASS && strcmp(reader_of->name, writer_of->name) != 0)
         problem_add(&resolve->problems, place, "written as %.64s, read as %.64s", writer_of->name,
                     reader_of->name);
@@ -108,5 +108,5 @@ int evlog_schema_reads(const evlog_schema *reader, const evlog_schema *writer)
 {
     if (!reader || !writer)
         return error_set(EVLOG_INVALID, "no schema is given");
-    return resolve_classes(&reader->root, &writer->root, RESOLVE_ALWAYS);
+    return resolve_classes(&reader->root, &writer->root, RESOLVE_NULLS);
 }

@@ -4,8 +4,9 @@
 
 #include "class.h"
 
-enum {
-    RESOLVE_ALWAYS = 1, /* every event; without it a null that may come is left to be found */
+enum resolve_flags {
+    /* A null that the writer may write and the reader has no room for is a conflict. */
+    RESOLVE_NULLS = 1,
 };
 
 /*

@@ -49,10 +49,10 @@ int schema_is_name(const char *name, size_t size)
 /* Avro: the default of a union is a value of what it names first. */
 static uint64_t shape_of_fallback(const evlog_field *field, int is_null)
 {
-    if (!IS_NULLABLE(field->shape))
+    if (!shape_is_nullable(field->shape))
         return field->shape;
-    int wants_null = !(field->shape & EVLOG_KIND_NULL_LAST);
-    return wants_null == is_null ? (is_null ? field->shape : NOT_NULLABLE(field->shape)) : 0;
+    int wants_null = !(field->shape & KIND_NULL_LAST);
+    return wants_null == is_null ? (is_null ? field->shape : shape_not_null(field->shape)) : 0;
 }
 
 int schema_check_fallback(const char *owner, const evlog_field *field)
@@ -60,7 +60,7 @@ int schema_check_fallback(const char *owner, const evlog_field *field)
     int is_null = strcmp(field->fallback, "null") == 0;
     evlog_field plain = *field;
     plain.shape = shape_of_fallback(field, is_null);
-    if (!is_null && KIND_OF(plain.shape) == EVLOG_KIND_BYTES &&
+    if (!is_null && shape_kind(plain.shape) == EVLOG_KIND_BYTES &&
         strcmp(field->fallback, "\"\"") != 0)
         return error_set(EVLOG_INVALID, "schema: %s.%s: the default of bytes can only be \"\"",
                          owner, field->name);
@@ -127,18 +127,18 @@ static void put_class(struct writer *writer, const evlog_class *of)
 
 static void put_type(struct writer *writer, uint64_t shape, const evlog_class *of)
 {
-    int kind = KIND_OF(shape);
-    if (IS_NULLABLE(shape)) {
-        int is_last = (shape & EVLOG_KIND_NULL_LAST) != 0;
+    int kind = shape_kind(shape);
+    if (shape_is_nullable(shape)) {
+        int is_last = (shape & KIND_NULL_LAST) != 0;
         put(writer, is_last ? "[" : "[\"null\",");
-        put_type(writer, NOT_NULLABLE(shape), of);
+        put_type(writer, shape_not_null(shape), of);
         put(writer, is_last ? ",\"null\"]" : "]");
     } else if (kind == EVLOG_KIND_CLASS) {
         put_class(writer, of);
     } else if (kind == EVLOG_KIND_LIST || kind == EVLOG_KIND_MAP) {
         put(writer, kind == EVLOG_KIND_LIST ? "{\"type\":\"array\",\"items\":"
                                             : "{\"type\":\"map\",\"values\":");
-        put_type(writer, ITEMS_OF(shape), of);
+        put_type(writer, shape_items(shape), of);
         put(writer, "}");
     } else {
         put_quoted(writer, kind_avro(kind));
@@ -215,7 +215,7 @@ int schema_finish(evlog_schema *schema, const char *event_type)
 {
     struct fields fields = class_fields(&schema->root);
     if (!schema->of && fields.count == 1 &&
-        NOT_NULLABLE(field_at(&fields, 0)->shape) == EVLOG_KIND_CLASS)
+        shape_not_null(field_at(&fields, 0)->shape) == EVLOG_KIND_CLASS)
         schema->argument = field_at(&fields, 0)->name;
     schema->canonical = write_text(schema, NULL);
     if (event_type)

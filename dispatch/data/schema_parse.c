@@ -91,8 +91,8 @@ static int get_named(struct schema_parser *parser, const struct json *json, cons
         const char *name;
         int kind;
     } primitives[] = {
-        {"boolean", EVLOG_KIND_BOOL},  {"int", EVLOG_KIND_INT32},
-        {"long", EVLOG_KIND_INT64},    {"float", EVLOG_KIND_FLOAT},
+        {"boolean", EVLOG_KIND_BOOL},  {"int", KIND_INT32},
+        {"long", EVLOG_KIND_INT64},    {"float", KIND_FLOAT},
         {"double", EVLOG_KIND_DOUBLE}, {"string", EVLOG_KIND_STRING},
         {"bytes", EVLOG_KIND_BYTES},
     };
@@ -220,10 +220,10 @@ static int get_union(struct schema_parser *parser, const struct json *json, cons
     if (json->size != 2 || is_first == is_text(second, "null"))
         return wrong("a union", "must be of null and one other type");
     int result = get_type(parser, is_first ? second : first, namespace, type);
-    if (result == EVLOG_OK && IS_NULLABLE(type->shape))
+    if (result == EVLOG_OK && shape_is_nullable(type->shape))
         result = wrong("a union", "is directly in another");
     if (result == EVLOG_OK)
-        type->shape |= EVLOG_KIND_NULLABLE | (is_first ? 0 : EVLOG_KIND_NULL_LAST);
+        type->shape |= EVLOG_KIND_NULLABLE | (is_first ? 0 : KIND_NULL_LAST);
     return result;
 }
 

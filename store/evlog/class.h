@@ -118,10 +118,7 @@ enum {
     EVLOG_KIND_CLASS,
     EVLOG_KIND_LIST,
     EVLOG_KIND_MAP,
-    EVLOG_KIND_INT32, /* this and the next only in schemas that come as text */
-    EVLOG_KIND_FLOAT,
-    EVLOG_KIND_NULLABLE = 0x40,  /* added to a kind */
-    EVLOG_KIND_NULL_LAST = 0x80, /* and: Avro's union names null second */
+    EVLOG_KIND_NULLABLE = 0x40, /* added to a kind */
 };
 
 typedef struct evlog_class evlog_class;

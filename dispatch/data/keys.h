@@ -1,0 +1,21 @@
+/* What the keys of a map are, see keys.c. */
+#ifndef DISPATCH_KEYS_H
+#define DISPATCH_KEYS_H
+
+#include <stdbool.h>
+
+#include "evlog.h"
+
+struct keys {
+    bool are_strings;   /* all of them */
+    bool have_nul;      /* one of the strings contains NUL */
+    evlog_string twice; /* a string that is there more than once; text NULL: none */
+};
+
+/*
+ * Looks through the `count` keys of a map that begin at `at`, of checked MessagePack. EVLOG_NOMEM.
+ * It ends at a key that is a map or list; then `twice` is only about those before it.
+ */
+int keys_look(const unsigned char *at, size_t count, struct keys *keys);
+
+#endif
