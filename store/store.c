@@ -451,8 +451,8 @@ static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct b
 {
     uint64_t count_max = snapshot->file_size / RECORD_HEAD_SIZE;
     uint64_t count = snapshot->entries <= count_max ? snapshot->entries : 0;
-    uint64_t first = found.first && is_record(snapshot, found.first) ? found.first : 0;
-    uint64_t last = found.last && is_record(snapshot, found.last) ? found.last : 0;
+    uint64_t first = is_record(snapshot, found.first) ? found.first : 0;
+    uint64_t last = is_record(snapshot, found.last) ? found.last : 0;
     if (first && last && (last < first || last - first >= count_max))
         last = 0;
     if (!first && !last)

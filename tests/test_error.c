@@ -32,6 +32,7 @@ static void every_code_has_its_text(void **state)
         {EVLOG_UNSUPPORTED, -11, "a newer one"},
         {EVLOG_FORKED, -12, "before fork()"},
         {EVLOG_RECEIVER, -13, "a receiver failed"},
+        {EVLOG_STOPPED, -14, "evlog_consumer_stop"},
     };
     size_t count = 0;
 #define X(name, code, text) count++;
@@ -50,7 +51,7 @@ static void every_code_has_its_text(void **state)
 static void any_number_may_be_asked(void **state)
 {
     (void)state;
-    static const int others[] = {1, 2, -14, -100, 4096, INT_MAX, INT_MIN};
+    static const int others[] = {1, 2, -15, -100, 4096, INT_MAX, INT_MIN};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_string_equal(evlog_strerror(others[i]), "not an evlog code");
 }
