@@ -1,17 +1,17 @@
 /*
- * What state.mdb holds: entries by key. Types and sources (names.c) are some of them, consumers
- * and what belongs to them the others (consumer_entries.c).
+ * Entries of state.mdb, by key: types and sources (names.c), consumers and what belongs to them
+ * (consumer_entries.c).
  *
- *   key    a letter that tells the kind, and what tells one of a kind from another
+ *   key    the kind's letter, and what identifies the entry within its kind
  *   value  MessagePack: an array of 1 to 15, the first a uint64 packed in 9 bytes
  *
  * That first element is XXH3-64, seeded with XXH3-64 of the key, of what follows it (from byte
- * 10 on): so a value that was damaged, or that stands under another's key, is found.
+ * 10 on): so a value that was damaged, or that was moved to another key, is found.
  *
- * Reading goes through page.c and trusts no page; a value that is sound can be given to
- * msgpack-c. A walk reads pieces, each in a snapshot of its own that is let go before
- * anybody sees them. Keys must grow from one to the next, so a forged tree that leads in circles
- * ends a walk.
+ * Reading goes through page.c and trusts no page; a value that is sound can be given to any
+ * MessagePack reader. A walk reads pieces, each in a snapshot of its own that is released before
+ * their entries are returned. Keys must grow from one to the next, so a forged tree that leads in
+ * circles ends a walk.
  */
 #include "entries.h"
 
@@ -37,7 +37,7 @@ void entry_seal(const void *key, size_t key_size, void *value, size_t size)
     be64_store((char *)value + 2, checksum(key, key_size, value, size));
 }
 
-int entry_is_sound(const void *key, size_t key_size, const void *value, size_t size)
+bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t size)
 {
     const unsigned char *bytes = value;
     return size > ENTRY_HEAD_SIZE && (bytes[0] & 0xf0) == 0x90 && bytes[1] == 0xcf &&

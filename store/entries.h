@@ -1,4 +1,4 @@
-/* What state.mdb holds: entries with a checksum, by key, see entries.c. */
+/* Entries of state.mdb: values with a checksum, by key, see entries.c. */
 #ifndef STORE_ENTRIES_H
 #define STORE_ENTRIES_H
 
@@ -32,8 +32,8 @@ struct entry_key {
 /* Puts the checksum of key and value into the value's head. */
 void entry_seal(const void *key, size_t key_size, void *value, size_t size);
 
-/* 1 when the value is one well-formed MessagePack array whose checksum fits. */
-int entry_is_sound(const void *key, size_t key_size, const void *value, size_t size);
+/* Whether the value is one well-formed MessagePack array whose checksum fits. */
+bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t size);
 
 /*
  * Reads a value, for the caller to free. EVLOG_NOTFOUND; EVLOG_DAMAGED: it is not sound.
@@ -51,7 +51,7 @@ struct entry {
     size_t key_size;
     unsigned char *value;
     size_t value_size;
-    int is_sound;
+    bool is_sound;
 };
 
 #define ENTRY_WALK_PIECE 64
