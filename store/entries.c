@@ -165,7 +165,7 @@ static int take_piece(struct entry_walk *walk, struct page_cursor *cursor)
     if (result == EVLOG_OK && walk->after.size &&
         compare(&node, walk->after.bytes, walk->after.size) == 0)
         page_cursor_step(cursor);
-    while (result == EVLOG_OK && walk->count < ENTRY_WALK_PIECE) {
+    while (result == EVLOG_OK && walk->count < walk->piece) {
         result = page_cursor_node(cursor, &node);
         if (result == EVLOG_OK)
             result = check_next(walk, cursor->snapshot, &node);
@@ -196,12 +196,15 @@ void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
     walk->is_base = is_base;
     walk->prefix = *prefix;
     walk->after = after ? *after : (struct entry_key){.size = 0};
-    walk->count = walk->at = 0;
+    walk->piece = walk->count = walk->at = 0;
 }
 
 static int next_piece(struct entry_walk *walk)
 {
     const struct page_snapshot *base;
+    walk->piece = walk->piece ? 4 * walk->piece : 1;
+    if (walk->piece > ENTRY_WALK_PIECE_MAX)
+        walk->piece = ENTRY_WALK_PIECE_MAX;
     if (!walk->is_base)
         return env_read(walk->env, read_piece, walk);
     int result = env_base(walk->env, &base);

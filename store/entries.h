@@ -54,20 +54,21 @@ struct entry {
     bool is_sound;
 };
 
-#define ENTRY_WALK_PIECE 64
+#define ENTRY_WALK_PIECE_MAX 64
 
 /*
  * A walk over the entries whose keys begin with a prefix, in order. They are read in pieces, each
  * in a snapshot of its own that is released before the first of the piece is returned: an entry
- * that comes or goes meanwhile may be in the walk or not. A walk of the base, in the fill of
+ * that comes or goes meanwhile may be in the walk or not. Pieces grow from one entry, for callers
+ * that need only the first. A walk of the base, in the fill of
  * env_write, is of the state the transaction began with.
  */
 struct entry_walk {
     struct env *env;
     bool is_base;
     struct entry_key prefix, after;
-    struct entry entries[ENTRY_WALK_PIECE];
-    size_t count, at;
+    struct entry entries[ENTRY_WALK_PIECE_MAX];
+    size_t piece, count, at;
 };
 
 /* `after` (or NULL): the walk begins with the first key that is greater. */
