@@ -421,19 +421,19 @@ static int end_of(struct page_cursor *cursor, const void *key, size_t key_size, 
     return result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }
 
-/* Whether the record under this key is sound: its checksum covers the key. */
-static bool is_record(const struct page_snapshot *snapshot, uint64_t seq)
+/* The seq when the record under it is sound, else 0: a record's checksum covers its seq. */
+static uint64_t believe(const struct page_snapshot *snapshot, uint64_t seq)
 {
     unsigned char key[sizeof seq];
     void *value;
     size_t size;
     struct record record;
     be64_store(key, seq);
-    if (page_get(snapshot, key, sizeof key, RECORD_SIZE_MAX, &value, &size))
-        return false;
+    if (seq == 0 || page_get(snapshot, key, sizeof key, RECORD_SIZE_MAX, &value, &size))
+        return 0;
     int result = record_decode(seq, value, size, &record);
     free(value);
-    return result == EVLOG_OK;
+    return result == EVLOG_OK ? seq : 0;
 }
 
 struct bounds {
@@ -450,8 +450,7 @@ static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct b
 {
     uint64_t count_max = snapshot->file_size / RECORD_HEAD_SIZE;
     uint64_t count = snapshot->entries <= count_max ? snapshot->entries : 0;
-    uint64_t first = found.first && is_record(snapshot, found.first) ? found.first : 0;
-    uint64_t last = found.last && is_record(snapshot, found.last) ? found.last : 0;
+    uint64_t first = believe(snapshot, found.first), last = believe(snapshot, found.last);
     if (first && last && (last < first || last - first >= count_max))
         last = 0;
     if (!first && !last)
