@@ -1,17 +1,17 @@
 /*
- * What state.mdb holds: entries by key. Types and sources (names.c) are some of them, consumers
- * and what belongs to them the others (consumer_entries.c).
+ * Entries of state.mdb, by key: types and sources (names.c), consumers and what belongs to them
+ * (consumer_entries.c).
  *
- *   key    a letter that tells the kind, and what tells one of a kind from another
+ *   key    the kind's letter, and what identifies the entry within its kind
  *   value  MessagePack: an array of 1 to 15, the first a uint64 packed in 9 bytes
  *
  * That first element is XXH3-64, seeded with XXH3-64 of the key, of what follows it (from byte
- * 10 on): so a value that was damaged, or that stands under another's key, is found.
+ * 10 on): so a value that was damaged, or that was moved to another key, is found.
  *
- * Reading goes through page.c and trusts no page; a value that is sound can be given to
- * msgpack-c. A walk reads pieces, each in a snapshot of its own that is let go before
- * anybody sees them. Keys must grow from one to the next, so a forged tree that leads in circles
- * ends a walk.
+ * Reading goes through page.c and trusts no page; a value that is sound can be given to any
+ * MessagePack reader. A walk reads pieces, each in a snapshot of its own that is released before
+ * their entries are returned. Keys must grow from one to the next, so a forged tree that leads in
+ * circles ends a walk.
  */
 #include "entries.h"
 
@@ -37,7 +37,7 @@ void entry_seal(const void *key, size_t key_size, void *value, size_t size)
     be64_store((char *)value + 2, checksum(key, key_size, value, size));
 }
 
-int entry_is_sound(const void *key, size_t key_size, const void *value, size_t size)
+bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t size)
 {
     const unsigned char *bytes = value;
     return size > ENTRY_HEAD_SIZE && (bytes[0] & 0xf0) == 0x90 && bytes[1] == 0xcf &&
@@ -165,7 +165,7 @@ static int take_piece(struct entry_walk *walk, struct page_cursor *cursor)
     if (result == EVLOG_OK && walk->after.size &&
         compare(&node, walk->after.bytes, walk->after.size) == 0)
         page_cursor_step(cursor);
-    while (result == EVLOG_OK && walk->count < ENTRY_WALK_PIECE) {
+    while (result == EVLOG_OK && walk->count < walk->piece) {
         result = page_cursor_node(cursor, &node);
         if (result == EVLOG_OK)
             result = check_next(walk, cursor->snapshot, &node);
@@ -196,12 +196,15 @@ void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
     walk->is_base = is_base;
     walk->prefix = *prefix;
     walk->after = after ? *after : (struct entry_key){.size = 0};
-    walk->count = walk->at = 0;
+    walk->piece = walk->count = walk->at = 0;
 }
 
 static int next_piece(struct entry_walk *walk)
 {
     const struct page_snapshot *base;
+    walk->piece = walk->piece ? 4 * walk->piece : 1;
+    if (walk->piece > ENTRY_WALK_PIECE_MAX)
+        walk->piece = ENTRY_WALK_PIECE_MAX;
     if (!walk->is_base)
         return env_read(walk->env, read_piece, walk);
     int result = env_base(walk->env, &base);

@@ -1,4 +1,4 @@
-/* What state.mdb holds: entries with a checksum, by key, see entries.c. */
+/* Entries of state.mdb: values with a checksum, by key, see entries.c. */
 #ifndef STORE_ENTRIES_H
 #define STORE_ENTRIES_H
 
@@ -32,8 +32,8 @@ struct entry_key {
 /* Puts the checksum of key and value into the value's head. */
 void entry_seal(const void *key, size_t key_size, void *value, size_t size);
 
-/* 1 when the value is one well-formed MessagePack array whose checksum fits. */
-int entry_is_sound(const void *key, size_t key_size, const void *value, size_t size);
+/* Whether the value is one well-formed MessagePack array whose checksum fits. */
+bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t size);
 
 /*
  * Reads a value, for the caller to free. EVLOG_NOTFOUND; EVLOG_DAMAGED: it is not sound.
@@ -51,23 +51,24 @@ struct entry {
     size_t key_size;
     unsigned char *value;
     size_t value_size;
-    int is_sound;
+    bool is_sound;
 };
 
-#define ENTRY_WALK_PIECE 64
+#define ENTRY_WALK_PIECE_MAX 64
 
 /*
  * A walk over the entries whose keys begin with a prefix, in order. They are read in pieces, each
  * in a snapshot of its own that is released before the first of the piece is returned: an entry
- * that comes or goes meanwhile may be in the walk or not. A walk of the base, in the fill of
+ * that comes or goes meanwhile may be in the walk or not. Pieces grow from one entry, for callers
+ * that need only the first. A walk of the base, in the fill of
  * env_write, is of the state the transaction began with.
  */
 struct entry_walk {
     struct env *env;
     bool is_base;
     struct entry_key prefix, after;
-    struct entry entries[ENTRY_WALK_PIECE];
-    size_t count, at;
+    struct entry entries[ENTRY_WALK_PIECE_MAX];
+    size_t piece, count, at;
 };
 
 /* `after` (or NULL): the walk begins with the first key that is greater. */

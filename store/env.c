@@ -1,42 +1,40 @@
 /*
- * One LMDB environment, and what LMDB asks of those who use it. The only file
- * that includes lmdb.h.
+ * One LMDB environment. The only file that includes lmdb.h.
  *
- * Writing goes through liblmdb: one write transaction at a time over all
- * processes, begun, filled and committed by env_write. Reading goes through page.c
- * with a descriptor of its own; of liblmdb a reader has only its slot (a read
- * transaction that touches no page), held for one batch.
+ * Writing goes through liblmdb: one write transaction at a time over all processes, begun, filled
+ * and committed by env_write. Reading goes through page.c with a descriptor of its own; what a
+ * reader uses of liblmdb is its slot in the lock file (a read transaction that touches no page),
+ * held for one call of env_read.
  *
- * The map. liblmdb maps the file; only the writer looks through it. It starts at
- * MAP_SIZE_FIRST of address space and doubles when a commit finds it full; another
- * process that has grown it is followed when a transaction will not begin
- * (MDB_MAP_RESIZED). Changing it needs `write_lock`, so no write transaction of
- * ours is open, and `map_lock`, so no read transaction is just beginning. liblmdb gives
- * up the old map first: when it gets no new one it would follow pointers into nothing.
+ * The map. liblmdb maps the file; only the writer reads through it. It starts at MAP_SIZE_FIRST
+ * of address space and doubles when a commit finds it full; when another process has grown it, a
+ * transaction does not begin (MDB_MAP_RESIZED) until the map here is as large. Resizing it requires
+ * `write_lock`, so no write transaction of this process is open, and `map_lock`, so no read
+ * transaction is just beginning. liblmdb unmaps the old map first: if it then gets no new one it
+ * would follow pointers into nothing, so it is not called again (`unmapped`).
  *
- * Room ahead. Before each commit the file is made long enough for all pages that the
- * commit may add, under LMDB's writer lock. So a full disk is met before the
- * transaction, in a plain call of ours that says why, and not in its midst. Small
- * durable commits find zeros there, written in strides: overwriting them costs the file
- * system no allocation and so no journal (a fifth off a commit here). For large ones and
- * for those that are not flushed the blocks are only allocated: writing zeros first
- * would double the work. Past the last used page nothing is LMDB's, and only the
- * holder of its lock comes there.
+ * Room ahead. Before each commit the file is made long enough for all pages that the commit may
+ * add, under LMDB's writer lock. So a full disk is met before the transaction, in a call that can
+ * report it, and not in the middle. Small durable commits find zeros there, written in strides:
+ * overwriting them needs no allocation by the file system and so no journal (a fifth less for a
+ * commit here). For large commits, and those that are not flushed, the blocks are only allocated:
+ * writing zeros first would double the work. Past the last used page nothing is LMDB's, and only
+ * the holder of its lock writes there.
  *
- * Failures. A page that could not be written fails the commit before the meta
- * page is touched: nothing has happened, and a full disk or want of memory can pass.
- * A meta page that could not be written is taken back (page.c), and liblmdb gives
- * up: so does this. After a failed flush the kernel may have
- * dropped what it could not write and call the next flush good (fsync(2)), so
- * `failed` is set for good, and only reopening, which reads the file anew, clears it.
+ * Failures. A page that could not be written fails the commit before the meta page is written:
+ * nothing has changed, and a full disk or a lack of memory may pass. A meta page that could not
+ * be written is taken back (page.c), and liblmdb begins no more transactions: so this does not
+ * either. After a failed flush the kernel may have dropped what it could not write and report the
+ * next flush as good (fsync(2)), so `failed` is set for good; reopening reads the file anew.
  *
- * Invariants: lock order write_lock, map_lock. `failed` never goes back. The file
- * shrinks only when zeros could not be written whole.
+ * Invariants: lock order write_lock, map_lock. `failed` is never reset. The file shrinks only
+ * when zeros could not be written whole.
  */
 #include "env.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
@@ -72,7 +70,7 @@ struct env {
     struct env_options options;
     pthread_mutex_t write_lock, map_lock;
     atomic_int failed;
-    int unmapped; /* liblmdb must not be asked any more; under map_lock */
+    bool unmapped; /* liblmdb must not be called any more; under map_lock */
     uint64_t commit_count;
     uint64_t room_end;              /* the file has at least this size */
     _Atomic uint64_t flushed_txnid; /* the last commit that env_flush has flushed */
@@ -113,18 +111,18 @@ static int fail(struct env *env, int rc, const char *what)
     return error_errno(rc, what, env->path);
 }
 
-/* liblmdb calls a short write EIO; on a full file system that is what it was. */
-static int is_full(struct env *env, int rc)
+/* liblmdb reports a short write as EIO, which on a full file system means that it is full. */
+static bool is_full(struct env *env, int rc)
 {
     struct statvfs room;
     if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
-        return 1;
+        return true;
     return rc == EIO && fstatvfs(env->fd, &room) == 0 &&
            (uint64_t)room.f_bavail * room.f_frsize < STRIDE_MIN;
 }
 
-/* liblmdb begins nothing more after it could not write a meta page. */
-static int has_given_up(struct env *env)
+/* After it could not write a meta page, liblmdb begins no more transactions. */
+static bool is_unusable(struct env *env)
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(env->lmdb, NULL, 0, &txn);
@@ -135,10 +133,10 @@ static int has_given_up(struct env *env)
 
 static int fail_commit(struct env *env, int rc)
 {
-    int goes_on = !has_given_up(env);
-    if (goes_on && is_full(env, rc))
+    bool is_usable = !is_unusable(env);
+    if (is_usable && is_full(env, rc))
         return error_errno(ENOSPC, "writing", env->path);
-    if (goes_on && rc == ENOMEM)
+    if (is_usable && rc == ENOMEM)
         return error_errno(rc, "writing", env->path);
     atomic_store(&env->failed, 1);
     if (rc < 0)
@@ -158,7 +156,7 @@ static int check_failed(struct env *env)
 
 /* ------------------------------------------------------------ opening ---- */
 
-static int is_cut_short(const struct page_snapshot *snapshot)
+static bool is_cut_short(const struct page_snapshot *snapshot)
 {
     return (snapshot->last_page + 1) * snapshot->page_size > snapshot->file_size;
 }
@@ -202,7 +200,7 @@ static int reserve_locks(struct env *env)
     snprintf(path, sizeof path, "%s-lock", env->path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return EVLOG_OK; /* liblmdb will say why, or a reader do without */
+        return EVLOG_OK; /* liblmdb will report why, or a reader goes without */
     off_t size = LOCK_HEAD_SIZE + (off_t)env->options.readers_max * LOCK_SLOT_SIZE;
     do
         errnum = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) ? errno : 0;
@@ -239,7 +237,7 @@ static int open_lmdb(struct env *env)
     int dead, fd;
     mdb_reader_check(env->lmdb, &dead);
     mdb_env_get_fd(env->lmdb, &fd);
-    fcntl(fd, F_SETFD, FD_CLOEXEC); /* 0.9.24 leaves it to whatever program is started */
+    fcntl(fd, F_SETFD, FD_CLOEXEC); /* which 0.9.24 does not */
     return EVLOG_OK;
 }
 
@@ -350,20 +348,20 @@ static int allocate(int fd, uint64_t from, uint64_t to)
     return errnum == EOPNOTSUPP ? write_zeros(fd, from, to) : errnum;
 }
 
-/* The size, but no more than the file may have: the map ends there, so pages do too. */
+/* The size, or, when that is less, what the file may have: the map and so the pages end there. */
 static uint64_t within_limit(const struct env *env, uint64_t size)
 {
-    uint64_t most = env->options.file_size_max;
-    return most && size > most ? most : size;
+    uint64_t size_max = env->options.file_size_max;
+    return size_max && size > size_max ? size_max : size;
 }
 
-/* Lengthens the file from `end` to `needed` or more; what it could not do whole it undoes. */
+/* Lengthens the file from `end` to `needed` or more; undoes what it could not do whole. */
 static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size_t size)
 {
     uint64_t stride = end / 8 < STRIDE_MIN ? STRIDE_MIN : end / 8;
     stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
-    int zeros = !env->options.fast && size < STRIDE_MIN;
-    int (*add)(int, uint64_t, uint64_t) = zeros ? write_zeros : allocate;
+    bool with_zeros = !env->options.fast && size < STRIDE_MIN;
+    int (*add)(int, uint64_t, uint64_t) = with_zeros ? write_zeros : allocate;
     int errnum = add(fd, end, within_limit(env, needed + stride));
     if (errnum)
         errnum = add(fd, end, needed);
@@ -397,18 +395,18 @@ static int make_room(struct env *env, size_t size)
 
 /* ------------------------------------------------------------ writing ---- */
 
-/* Double the map, but no more than the file may have. */
+/* Doubles the map, but not beyond what the file may have. */
 static int size_to_grow(struct env *env, size_t *size)
 {
-    uint64_t most = env->options.file_size_max;
-    if (most && *size >= most)
-        return error_set(EVLOG_FULL, "%s: log_size_max, %llu bytes, is reached", env->path,
-                         (unsigned long long)most);
-    *size = most && *size > most / 2 ? most : *size * 2;
+    uint64_t size_max = env->options.file_size_max;
+    if (size_max && *size >= size_max)
+        return error_set(EVLOG_FULL, "%s: log_size_max, %" PRIu64 " bytes, is reached", env->path,
+                         size_max);
+    *size = size_max && *size > size_max / 2 ? size_max : *size * 2;
     return EVLOG_OK;
 }
 
-/* The map for a file that others have grown; not for what a damaged meta page says of it. */
+/* The map for a file that others have grown, not for the pages that a damaged meta page counts. */
 static int size_to_follow(struct env *env, const MDB_envinfo *info, size_t *size)
 {
     MDB_stat stat;
@@ -417,15 +415,15 @@ static int size_to_follow(struct env *env, const MDB_envinfo *info, size_t *size
     if (fstat(env->fd, &status))
         return error_errno(errno, "looking at its size", env->path);
     if (info->me_last_pgno >= (uint64_t)status.st_size / stat.ms_psize)
-        return error_set(EVLOG_DAMAGED, "%s: a meta page tells of pages it does not have",
+        return error_set(EVLOG_DAMAGED, "%s: a meta page counts pages that it does not have",
                          env->path);
     while (*size < (uint64_t)status.st_size)
         *size *= 2;
     return EVLOG_OK;
 }
 
-/* Follows a map that another process has grown, or doubles it. With write_lock held. */
-static int resize_map(struct env *env, int grow)
+/* Doubles the map, or makes it as large as another process has. With write_lock held. */
+static int resize_map(struct env *env, bool grow)
 {
     MDB_envinfo info;
     if (env->unmapped)
@@ -438,7 +436,7 @@ static int resize_map(struct env *env, int grow)
     pthread_mutex_lock(&env->map_lock);
     int rc = mdb_env_set_mapsize(env->lmdb, size);
     if (rc != MDB_SUCCESS) {
-        env->unmapped = 1;
+        env->unmapped = true;
         atomic_store(&env->failed, 1);
     }
     pthread_mutex_unlock(&env->map_lock);
@@ -453,7 +451,7 @@ static int begin(struct env *env, enum env_flush flush)
     int rc;
     mdb_env_set_flags(env->lmdb, MDB_NOMETASYNC, flush == ENV_FLUSH_BUT_LAST);
     while ((rc = mdb_txn_begin(env->lmdb, NULL, 0, &env->txn)) == MDB_MAP_RESIZED) {
-        int result = resize_map(env, 0);
+        int result = resize_map(env, false);
         if (result)
             return result;
     }
@@ -469,7 +467,7 @@ static int begin(struct env *env, enum env_flush flush)
     return fail(env, rc, "beginning to write");
 }
 
-/* One try. `env->rc` is MDB_MAP_FULL when the map must grow first. */
+/* One attempt. `env->rc` is MDB_MAP_FULL when the map must grow first. */
 static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
                       int (*fill)(struct env *, void *), void *ctx)
 {
@@ -504,7 +502,7 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
         env->rc = MDB_SUCCESS;
         result = write_once(env, flush, size_hint, fill, ctx);
         while (env->rc == MDB_MAP_FULL) {
-            result = resize_map(env, 1);
+            result = resize_map(env, true);
             env->rc = MDB_SUCCESS;
             if (result == EVLOG_OK)
                 result = write_once(env, flush, size_hint, fill, ctx);
@@ -524,7 +522,7 @@ static int put(struct env *env, const void *key, size_t key_size, MDB_val *data,
     if (env->rc == MDB_SUCCESS)
         return EVLOG_OK;
     if (env->rc == MDB_MAP_FULL)
-        return EVLOG_FULL; /* env_write grows it and comes again */
+        return EVLOG_FULL; /* env_write grows it and runs `fill` again */
     if (env->rc == MDB_KEYEXIST)
         return error_set(EVLOG_DAMAGED, "%s: its keys are not in order", env->path);
     return fail(env, env->rc, "writing");
@@ -643,7 +641,7 @@ static int begin_read(struct env *env, MDB_txn **txn)
     return rc;
 }
 
-/* A reader's slot holds the pages of the snapshot it began with and of all later ones. */
+/* A reader's slot keeps the pages of the snapshot it began with and of all later ones. */
 static int take_slot(struct env *env, MDB_txn **txn)
 {
     int rc = begin_read(env, txn);
@@ -654,7 +652,7 @@ static int take_slot(struct env *env, MDB_txn **txn)
     }
     while (rc == MDB_MAP_RESIZED) {
         pthread_mutex_lock(&env->write_lock);
-        int result = resize_map(env, 0);
+        int result = resize_map(env, false);
         pthread_mutex_unlock(&env->write_lock);
         if (result)
             return result;

@@ -11,18 +11,17 @@
 struct env;
 
 struct env_options {
-    int create; /* a new file; else it must be there */
-    int read_only;
-    int fast;               /* commits are not flushed; env_flush does it */
-    uint32_t readers_max;   /* slots */
-    uint64_t file_size_max; /* 0: none */
+    bool create; /* a new file; else it must exist */
+    bool read_only;
+    bool fast; /* commits are not flushed; env_flush does it */
+    uint32_t readers_max;
+    uint64_t file_size_max; /* 0: no limit */
 };
 
 /*
- * Opens `path` (its lock file is path-lock), or makes it.
- * The caller holds the log's own lock: LMDB 0.9.26 to 0.9.31 destroy a shared
- * mutex when one process closes while another opens. EVLOG_DAMAGED (gone, too),
- * EVLOG_IO, EVLOG_NOMEM.
+ * Opens `path` (its lock file is path-lock), or makes it. The caller holds the log's own lock:
+ * LMDB 0.9.26 to 0.9.31 destroy a shared mutex when one process closes while another opens.
+ * EVLOG_DAMAGED (also when it is missing), EVLOG_IO, EVLOG_NOMEM.
  */
 int env_open(const char *path, const struct env_options *options, struct env **env);
 void env_close(struct env *env);
@@ -34,14 +33,13 @@ enum env_flush {
 };
 
 /*
- * Runs `fill` in a write transaction and commits. When the map is full it is
- * grown and all is done again, so `fill` must stand being called more than once.
- * An error of `fill` ends the transaction and is the result. `size_hint` is
- * about how many bytes will be put. One at a time; callers wait for each other.
+ * Runs `fill` in a write transaction and commits. When the map is full it is grown and `fill` runs
+ * again, so it must allow being called more than once. An error of `fill` ends the transaction
+ * and is the result. `size_hint`: about how many bytes will be put. Callers wait for each other.
  *
- * EVLOG_FULL: the disk or file_size_max; nothing has changed, and a later call
- * may succeed. EVLOG_IO: a flush failed; nothing has changed as far as any process
- * can see, and this env writes no more (a kernel that lost a page tells it once).
+ * EVLOG_FULL: the disk or file_size_max; nothing has changed, and a later call may succeed.
+ * EVLOG_IO: a flush failed; nothing has changed as far as any process can see, and this env
+ * writes no more (a kernel that lost a page reports it once). EVLOG_READONLY.
  */
 int env_write(struct env *env, enum env_flush flush, size_t size_hint,
               int (*fill)(struct env *env, void *ctx), void *ctx);
@@ -55,7 +53,7 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
 int env_put(struct env *env, const void *key, size_t key_size, const void *data, size_t size,
             bool *is_new);
 
-/* Takes a key away. EVLOG_NOTFOUND: it was not there. */
+/* Deletes a key. EVLOG_NOTFOUND: it was not there. */
 int env_delete(struct env *env, const void *key, size_t key_size);
 
 /*

@@ -2,13 +2,12 @@
  * Error codes and the sentence about this failure.
  *
  * The codes and their general texts are one table, EVLOG_ERRORS in evlog.h.
- * The sentence is thread-local and is set once, where the failure is first
- * understood; functions on the way up pass the code on and leave it alone.
- * It is cut at its buffer's end, never allocated, so that it can also say that
- * there is no memory.
+ * The sentence is thread-local and is set once, where the failure is first understood; functions
+ * on the way up pass the code on and leave it alone, or say more in front of it (error_prefix).
+ * It is cut at its buffer's end, never allocated, so that it can also report a lack of memory.
  *
- * What a receiver says of its failure (evlog_fail) is kept apart as well: calls that
- * fail inside a receiver, and that it can live with, set the sentence too.
+ * What a receiver says of its failure (evlog_fail) is kept apart as well: calls inside a receiver
+ * may fail, and set the sentence, without the receiver failing for it.
  */
 #include "error.h"
 

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -21,8 +22,8 @@ struct flusher {
     uint32_t every_ms;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t stopping;
-    int stop;
+    pthread_cond_t wake;
+    bool is_stopping;
 };
 
 static struct timespec later(uint32_t ms)
@@ -42,10 +43,11 @@ static void *run(void *ctx)
 {
     struct flusher *flusher = ctx;
     pthread_mutex_lock(&flusher->lock);
-    while (!flusher->stop) {
+    for (;;) {
         struct timespec at = later(flusher->every_ms);
-        pthread_cond_timedwait(&flusher->stopping, &flusher->lock, &at);
-        if (flusher->stop)
+        if (!flusher->is_stopping)
+            pthread_cond_timedwait(&flusher->wake, &flusher->lock, &at);
+        if (flusher->is_stopping)
             break;
         pthread_mutex_unlock(&flusher->lock);
         env_flush(flusher->env);
@@ -75,12 +77,12 @@ int flusher_open(struct env *env, uint32_t every_ms, struct flusher **opened)
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&flusher->stopping, &monotonic);
+    pthread_cond_init(&flusher->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&flusher->lock, NULL);
     int errnum = start(flusher);
     if (errnum) {
-        pthread_cond_destroy(&flusher->stopping);
+        pthread_cond_destroy(&flusher->wake);
         pthread_mutex_destroy(&flusher->lock);
         free(flusher);
         return error_errno(errnum, "starting a thread", "EVLOG_FAST");
@@ -94,12 +96,12 @@ int flusher_close(struct flusher *flusher)
     if (!flusher)
         return EVLOG_OK;
     pthread_mutex_lock(&flusher->lock);
-    flusher->stop = 1;
-    pthread_cond_signal(&flusher->stopping);
+    flusher->is_stopping = true;
+    pthread_cond_signal(&flusher->wake);
     pthread_mutex_unlock(&flusher->lock);
     pthread_join(flusher->thread, NULL);
     int result = env_flush(flusher->env);
-    pthread_cond_destroy(&flusher->stopping);
+    pthread_cond_destroy(&flusher->wake);
     pthread_mutex_destroy(&flusher->lock);
     free(flusher);
     return result;

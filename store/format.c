@@ -1,22 +1,21 @@
 /*
- * The file `format`: lines of text, so that a person can read it and a program
- * of any version can tell whether it may go on.
+ * The file `format`: lines of text, so that a person can read it and a program of any version can
+ * find out whether it can use the log.
  *
  *   evlog 1                    the version of the whole format
  *   uuid 0194f5a2-...          the log's own
  *   durability durable         or fast
  *   created_us 1790000000...
  *   to_read                    features that a reader must know; none yet
- *   to_write                   features that a writer must know besides; none yet
+ *   to_write                   features that a writer must know as well; none yet
  *   checksum 0f3a...           XXH3-64 of all bytes before this line, 16 hex digits
  *
- * A later evlog that changes something old code can live with adds a line, which
- * is passed over here; one that old code can read but must not write names a
- * feature in to_write; else in to_read; and one that changes this file has another
- * number in its first line.
+ * A later evlog that changes something that old code can ignore adds a line, which is skipped
+ * here; a change that old code can read but must not write is a feature in to_write; one that it
+ * cannot read, in to_read; and a change of this file itself is another number in the first line.
  *
- * It is written last when a log is made, under another name and then renamed:
- * a directory with a `format` is a whole log, one without is none.
+ * It is written last when a log is made, under another name and then renamed: a directory with a
+ * `format` is a whole log, one without is not a log.
  */
 #include "format.h"
 

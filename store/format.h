@@ -1,7 +1,8 @@
-/* The file that says what a directory is: an evlog log, see format.c. */
+/* The file that makes a directory a log and says of what kind, see format.c. */
 #ifndef STORE_FORMAT_H
 #define STORE_FORMAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "evlog.h"
@@ -14,7 +15,7 @@ struct format {
     uint8_t uuid[16];
     evlog_durability durability;
     int64_t created_us;
-    int read_only; /* this evlog can read the log but must not write to it */
+    bool read_only; /* this evlog can read the log but must not write to it */
 };
 
 /*
@@ -24,8 +25,8 @@ struct format {
 int format_read(const char *directory, struct format *format);
 
 /*
- * Makes it, all at once: until it is there, the directory is no log. The
- * directory and its parent are flushed too, which LMDB does not do.
+ * Makes it, whole or not at all: before it is there the directory is not a log. The directory and
+ * its parent are flushed too, which LMDB does not do.
  */
 int format_write(const char *directory, const struct format *format);
 

@@ -1,21 +1,18 @@
 /*
  * Types and sources: what repeats in records, by number.
  *
- * In the state environment (never in that of the events, so that the senders' commits
- * stay small). Key: the kind's letter and the number, 4 bytes big-endian. Value,
- * MessagePack: an array of the checksum and the texts,
+ * In the state environment (not in that of the events, so that the senders' commits stay small).
+ * Key: the kind's letter and the number, 4 bytes big-endian. Value: see entries.c,
  *
  *   't' [checksum, name, schema or nil, nil]
  *   's' [checksum, source, sourcehost, sourcelib]
  *
- * the checksum as in entries.c.
- *
  * 1. An entry is never changed or removed: a changed schema is a new entry.
- * 2. Numbers are dense from 1, given in a (durable) write transaction of the state
- *    environment. So an entry is on disk before an event can name it, and a number that is
- *    missing before another has been lost: it is never given again.
- * 3. A table in memory only grows; entries do not move. A reader finds one by two
- *    loads and no lock: chunks of pointers, published before the count.
+ * 2. Numbers are dense from 1, given in a (durable) write transaction of the state environment.
+ *    So an entry is on disk before an event can name it, and a number that is missing before
+ *    another has been lost: it is never given again.
+ * 3. A table in memory only grows; entries do not move. A reader finds one by two loads and
+ *    without a lock: chunks of pointers, published before the count.
  *
  * Cost: all entries are read when the log is opened (EVLOG_TYPES_MAX bounds it).
  */
@@ -48,7 +45,7 @@ _Static_assert(CHUNK *CHUNKS > EVLOG_SOURCES_MAX, "the chunks hold every source"
 
 struct names {
     struct env *env;
-    enum names_kind kind;
+    enum entry_kind kind;
     bool is_tolerant;
     pthread_mutex_t lock; /* over the buckets and all growing */
     _Atomic uint32_t count;
@@ -72,12 +69,12 @@ static unsigned bucket_of(const char *const text[NAMES_TEXTS])
     return (unsigned)(hash % BUCKETS);
 }
 
-static int same_texts(const char *const a[NAMES_TEXTS], const char *const b[NAMES_TEXTS])
+static bool same_texts(const char *const a[NAMES_TEXTS], const char *const b[NAMES_TEXTS])
 {
     for (int i = 0; i < NAMES_TEXTS; i++)
         if (!a[i] != !b[i] || (a[i] && strcmp(a[i], b[i]) != 0))
-            return 0;
-    return 1;
+            return false;
+    return true;
 }
 
 static const struct name *find(struct names *names, const char *const text[NAMES_TEXTS])
@@ -88,7 +85,7 @@ static const struct name *find(struct names *names, const char *const text[NAMES
     return name;
 }
 
-/* A name and its texts in one block. NULL: no memory. */
+/* An entry and its texts in one block. NULL: out of memory. */
 static struct name *name_new(uint32_t number, const char *const text[], const size_t size[])
 {
     size_t total = sizeof(struct name) + sizeof(void *);
@@ -108,7 +105,7 @@ static struct name *name_new(uint32_t number, const char *const text[], const si
     return name;
 }
 
-/* The chunk a number is in; NULL: no memory. */
+/* The chunk of a number; NULL: out of memory. */
 static struct name **chunk_of(struct names *names, uint32_t number)
 {
     struct name **chunk = atomic_load(&names->chunks[number / CHUNK]);
@@ -119,7 +116,7 @@ static struct name **chunk_of(struct names *names, uint32_t number)
     return chunk;
 }
 
-/* Takes `name`, the next in number, into the table, which owns it. */
+/* Adds `name`, which has the next number, to the table, which owns it. */
 static int add(struct names *names, struct name *name)
 {
     struct name **chunk = chunk_of(names, name->number);
@@ -135,7 +132,7 @@ static int add(struct names *names, struct name *name)
     return EVLOG_OK;
 }
 
-/* The next number is of an entry that cannot be read. */
+/* Gives the next number to an entry that cannot be read. */
 static int add_hole(struct names *names, uint32_t number)
 {
     if (!chunk_of(names, number))
@@ -146,13 +143,13 @@ static int add_hole(struct names *names, uint32_t number)
 
 /* ---------------------------------------------------------- the file side ---- */
 
-static int damaged(enum names_kind kind, uint32_t number)
+static int damaged(enum entry_kind kind, uint32_t number)
 {
     return error_set(EVLOG_DAMAGED, "state.mdb: %s %" PRIu32 " is not as it was written",
-                     kind == NAMES_TYPE ? "event type" : "source", number);
+                     kind == ENTRY_TYPE ? "event type" : "source", number);
 }
 
-static int unpack_texts(enum names_kind kind, const struct entry *entry,
+static int unpack_texts(enum entry_kind kind, const struct entry *entry,
                         const char *text[NAMES_TEXTS], size_t size[NAMES_TEXTS])
 {
     const unsigned char *at = entry->value;
@@ -165,7 +162,7 @@ static int unpack_texts(enum names_kind kind, const struct entry *entry,
         pack_next(&at, &item);
         text[i] = NULL;
         size[i] = 0;
-        if (item.kind == PACK_NIL && i > 0 && kind == NAMES_TYPE)
+        if (item.kind == PACK_NIL && i > 0 && kind == ENTRY_TYPE)
             continue;
         if (item.kind != PACK_STR || memchr(item.bytes, 0, item.size))
             return EVLOG_DAMAGED;
@@ -180,7 +177,7 @@ static uint32_t number_of(const struct entry *entry)
     return entry->key_size == KEY_SIZE ? be32_load(entry->key + 1) : 0;
 }
 
-int names_check(enum names_kind kind, const struct entry *entry, uint32_t *next)
+int names_check(enum entry_kind kind, const struct entry *entry, uint32_t *next)
 {
     const char *text[NAMES_TEXTS];
     size_t size[NAMES_TEXTS];
@@ -257,7 +254,7 @@ int names_refresh(struct names *names)
 
 /* ------------------------------------------------------------ public side ---- */
 
-int names_open(struct env *env, enum names_kind kind, bool is_tolerant, struct names **opened)
+int names_open(struct env *env, enum entry_kind kind, bool is_tolerant, struct names **opened)
 {
     struct names *names = calloc(1, sizeof *names);
     if (!names)
@@ -313,7 +310,7 @@ struct intern {
     uint32_t made; /* the number of a new entry, not yet in memory */
 };
 
-/* A buffer that could not grow has lost a piece, and may well have taken the next one. */
+/* A buffer that could not grow has lost a piece but may have room for the next: each is checked. */
 static int pack_entry(const char *const text[], msgpack_sbuffer *buffer)
 {
     msgpack_packer packer;
@@ -339,12 +336,12 @@ static int make_entry(struct env *env, void *ctx)
         return EVLOG_OK;
     uint32_t number = next_number(names);
     if (intern->count && *intern->count != number - 1)
-        return error_set(EVLOG_BUSY, "another process has added to the log's types meanwhile");
-    uint32_t max = names->kind == NAMES_TYPE ? EVLOG_TYPES_MAX : EVLOG_SOURCES_MAX;
+        return error_set(EVLOG_BUSY, "another process has added to the log's types");
+    uint32_t max = names->kind == ENTRY_TYPE ? EVLOG_TYPES_MAX : EVLOG_SOURCES_MAX;
     if (number > max)
         return error_set(EVLOG_LIMIT,
                          "the log holds %" PRIu32 " different %s, the most there can be", max,
-                         names->kind == NAMES_TYPE ? "event types" : "sources");
+                         names->kind == ENTRY_TYPE ? "event types" : "sources");
     unsigned char key[KEY_SIZE];
     make_key(names, number, key);
     msgpack_sbuffer buffer;

@@ -1,14 +1,13 @@
 /*
  * Reading the pages of an LMDB 0.9 file without trusting them.
  *
- * liblmdb follows the pointers in a page as it finds them: one flipped byte in
- * a page header crashes it one time in five. A log may come from a stranger
- * or from a bad disk, so everything that evlog reads, it reads here, with pread(2)
- * into memory of its own and each field checked before it is used. liblmdb
- * writes, and holds the reader's slot that keeps a snapshot's pages from being used
- * again (env.h). Reading a copy costs less than it seems: a receiver must have its
- * event outside any transaction anyway, and no mapping means no SIGBUS and no
- * pointer that dies when the map grows.
+ * liblmdb follows the pointers in a page as it finds them: one flipped byte in a page header
+ * crashes it one time in five. A log may come from an unknown source or from a bad disk, so
+ * everything that evlog reads, it reads here, with pread(2) into memory of its own, and checks
+ * each field before it is used. liblmdb writes, and holds the reader's slot that keeps a
+ * snapshot's pages from being reused (env.h). Reading a copy costs less than it seems: a receiver
+ * must have its event outside any transaction anyway, and without a mapping there is no SIGBUS
+ * and no pointer that becomes invalid when the map grows.
  *
  * The file, numbers in the machine's byte order, words of 64 bits:
  *
@@ -24,13 +23,13 @@
  *             leaf: data size = high << 16 | low; flag 1: the data is the 8 byte
  *             number of its first overflow page
  *
- * 1. A page that was loaded is sound: its number is its own, its kind is the one
- *    expected, and all its nodes lie inside it. What uses it checks no more.
- * 2. A page that is not sound costs its own subtree and no more: the branch
- *    above says where the next one begins.
- * 3. The depth is limited and a leaf is left only forwards. A forged tree whose
- *    branches share their children could still be walked for ever; who walks must
- *    insist that keys grow (reader.c does).
+ * 1. A page that was loaded is sound: its number is its own, its kind is the one expected, and all
+ *    its nodes lie inside it. Its users need not check that again.
+ * 2. A page that is not sound costs its own subtree and no more: the branch above it says where
+ *    the next one begins.
+ * 3. The depth is limited, and a cursor moves only to later leaves. A forged tree whose branches
+ *    share their children could still be walked for ever; a caller that walks must check that
+ *    keys grow (reader.c and entries.c do).
  *
  * Cost: one pread a page, 0.4 us when cached. Absent: named databases,
  * DUPSORT, files of 32-bit machines, which hold no log.
@@ -100,9 +99,9 @@ static int read_at(int fd, const char *name, void *bytes, size_t size, uint64_t 
 /* ---------------------------------------------------------- meta pages ---- */
 
 /*
- * A commit whose meta page could not be written takes it back (liblmdb does): its number
- * and last page are then the old ones again, its tables not. It is the older of the two
- * and nobody's, until the next commit overwrites it.
+ * When a meta page could not be written, liblmdb takes it back: txnid and last page are then the
+ * old ones again, the tables are not. It is the older of the two and in use by no transaction,
+ * until the next commit overwrites it.
  */
 enum meta { UNSOUND, TAKEN_BACK, SOUND };
 
@@ -133,8 +132,8 @@ static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
 }
 
 /*
- * Reads a meta page twice until both are the same: a writer may be at it. It is always
- * the older of the two that is written, so this ends. One past the file's end is unsound.
+ * Reads a meta page until two reads are the same: a writer may be writing it. It is always the
+ * older of the two that is written, so this ends. One past the file's end is unsound.
  */
 static int meta_read(const struct page_snapshot *file, uint64_t pgno, uint32_t page_size,
                      struct page_snapshot *snapshot, enum meta *meta)
@@ -153,7 +152,7 @@ static int meta_read(const struct page_snapshot *file, uint64_t pgno, uint32_t p
     return EVLOG_OK;
 }
 
-/* Page 1 is where page 0 says; where that says nothing, it is looked for. */
+/* Page 0 has the page size, and so where page 1 is; else each possible size is tried. */
 static int meta_read_one(const struct page_snapshot *file, uint32_t page_size,
                          struct page_snapshot *one, enum meta *meta)
 {
@@ -170,9 +169,9 @@ static int meta_read_one(const struct page_snapshot *file, uint32_t page_size,
     return result;
 }
 
-/* 1 when a meta page is as it should be beside the newest one. */
-static int is_companion(const struct page_snapshot *newest, const struct page_snapshot *other,
-                        enum meta meta)
+/* Whether a meta page is as it should be beside the newest one. */
+static bool is_companion(const struct page_snapshot *newest, const struct page_snapshot *other,
+                         enum meta meta)
 {
     return meta == SOUND || (meta == TAKEN_BACK && other->txnid + 1 == newest->txnid &&
                              other->root < newest->file_size / newest->page_size);
@@ -189,7 +188,7 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
         result = meta_read_one(&file, zero.page_size, &one, &meta_one);
     if (result)
         return result;
-    if (fstat(fd, &status)) /* after the meta pages: the file grows before they are written */
+    if (fstat(fd, &status)) /* after the meta pages: it grows before they are written */
         return error_errno(errno, "looking at its size", name);
     if (meta_zero != SOUND && meta_one != SOUND)
         return error_set(EVLOG_DAMAGED, "%s: neither of its two meta pages is sound", name);
@@ -220,7 +219,7 @@ static uint64_t node_child(const unsigned char *node)
     return get16(node) | (uint64_t)get16(node + 2) << 16 | (uint64_t)get16(node + 4) << 32;
 }
 
-static int node_is_sound(const unsigned char *page, uint32_t page_size, unsigned index, int kind)
+static bool node_is_sound(const unsigned char *page, uint32_t page_size, unsigned index, int kind)
 {
     size_t offset = get16(page + PAGE_HEADER_SIZE + 2 * index);
     size_t upper = get16(page + 14);
@@ -274,7 +273,7 @@ void page_node_at(const unsigned char *leaf, unsigned index, struct page_node *n
     }
 }
 
-/* Where a value's overflow pages are in the file, and how many; 0: none that could be its own. */
+/* How many overflow pages a value has; 0: they are outside the file. */
 static uint64_t overflow_pages(const struct page_snapshot *snapshot, const struct page_node *node)
 {
     uint64_t size = PAGE_HEADER_SIZE + (uint64_t)node->data_size;
@@ -287,12 +286,9 @@ static uint64_t overflow_pages(const struct page_snapshot *snapshot, const struc
     return 0;
 }
 
-/*
- * The first `size` bytes of a value's overflow pages. `is_exact`: and they are no more than it
- * needs.
- */
+/* Reads the first `size` bytes of a value's overflow pages. `is_exact`: it needs all of them. */
 static int read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
-                         int is_exact, unsigned char *bytes, size_t size)
+                         bool is_exact, unsigned char *bytes, size_t size)
 {
     uint64_t pgno = node->overflow, pages = overflow_pages(snapshot, node);
     if (pages == 0)
@@ -310,7 +306,8 @@ static int read_overflow(const struct page_snapshot *snapshot, const struct page
 int page_read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
                        unsigned char *bytes)
 {
-    return read_overflow(snapshot, node, 0, bytes, PAGE_HEADER_SIZE + (size_t)node->data_size);
+    return read_overflow(snapshot, node, false, bytes,
+                         PAGE_HEADER_SIZE + (size_t)node->data_size);
 }
 
 /* -------------------------------------------------------------- cursor ---- */
@@ -439,7 +436,7 @@ int page_next_leaf(struct page_cursor *cursor)
     return descend(cursor, FIRST, NULL, 0);
 }
 
-int page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size)
+bool page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size)
 {
     int level = level_with_next(cursor);
     if (level < 0)
@@ -473,7 +470,7 @@ void page_cursor_step(struct page_cursor *cursor)
 }
 
 /* Whether the nodes fill the page from `upper` to its end, as liblmdb assumes. */
-static int is_packed(const unsigned char *page, uint32_t page_size)
+static bool is_packed(const unsigned char *page, uint32_t page_size)
 {
     int is_leaf = get16(page + 10) == LEAF;
     size_t used = 0;
@@ -501,7 +498,7 @@ int page_check_writable(const struct page_cursor *cursor)
     if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
         return EVLOG_OK;
     page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
-    return node.data ? EVLOG_OK : read_overflow(snapshot, &node, 1, head, sizeof head);
+    return node.data ? EVLOG_OK : read_overflow(snapshot, &node, true, head, sizeof head);
 }
 
 /* ------------------------------------------------------- a single value ---- */

@@ -2,6 +2,7 @@
 #ifndef STORE_PAGE_H
 #define STORE_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,19 +12,19 @@
 struct page_snapshot {
     int fd;
     uint32_t page_size;
-    const char *name; /* the file's, for sentences */
+    const char *name; /* of the file, for sentences */
     unsigned depth;   /* levels of the tree; 0: it is empty */
     uint64_t txnid;
     uint64_t root;
     uint64_t last_page;
     uint64_t entries;
     uint64_t file_size;
-    int one_meta; /* the other meta page is not sound */
+    bool one_meta; /* the other meta page is not sound */
 };
 
 /*
- * Reads the newest sound meta page. EVLOG_DAMAGED: there is none. EVLOG_IO.
- * `name`, the file's, is kept for the sentences.
+ * Reads the newest sound meta page. EVLOG_DAMAGED: there is none. EVLOG_IO. `name` must live as
+ * long as the snapshot.
  */
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
 
@@ -54,9 +55,9 @@ int page_next_leaf(struct page_cursor *cursor);
 
 /*
  * The key at which the next leaf begins, as the branches have it: what lies beyond a page that
- * is not sound. 0 when there is none.
+ * is not sound. false: there is none.
  */
-int page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size);
+bool page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size);
 
 /* A node of a leaf; all of it lies inside the page. */
 struct page_node {

@@ -1,27 +1,26 @@
 /*
  * Reading records in batches.
  *
- * A batch is some leaves of one snapshot, read into a buffer, and the events in
- * them, which point into it. The snapshot is held (env_read) while the buffer is
- * filled and let go before anyone sees an event: so a slow receiver holds
- * nothing, and the file does not grow because of it. The next batch takes the
- * newest snapshot; events before the head are the same in all of them.
+ * A batch is some leaves of one snapshot, read into a buffer, and the events in them, which point
+ * into it. The snapshot is held (env_read) while the buffer is filled and released before a
+ * receiver gets an event: so a slow receiver holds nothing, and the file does not grow because of
+ * it. The next batch reads the newest snapshot; events before the head are the same in all of
+ * them.
  *
  * Every seq that is asked for is answered, in order: by a record, or by EVLOG_DAMAGED and the
- * range that cannot be read. A batch ends before damage, and the next one
- * begins with it, alone, so that no caller has to look for it among the good.
+ * range that cannot be read. A batch ends before damage, and the next one consists of it alone,
+ * so that no caller has to look for it among the good records.
  *
- * A record is good when its seq is the one expected, its bytes are what was sent
- * (record.c), its `prev` is the chain of the record before it, and its type and source
- * are known.
+ * A record is good when its seq is the one expected, its bytes are what was sent (record.c), its
+ * `prev` is the chain of the record before it, and its type and source are known.
  *
- * It ends, whatever the file holds: a leaf is left for the next only after giving a
- * record, each record has the seq that was expected, and what is skipped ends at
- * a greater seq. A forged tree that leads in circles cannot do that for long.
+ * Reading ends, whatever the file holds: the next leaf is read only after one has given a record,
+ * each record has the seq that was expected, and what is skipped ends at a greater seq. A forged
+ * tree that leads in circles cannot do that for long.
  *
- * Cost: a descent (a pread a level) a batch, a pread a leaf, no allocation once the
- * buffer is there. A record larger than the buffer makes it grow, to
- * EVLOG_DATA_SIZE_MAX and little more.
+ * Cost: a descent (one pread a level) a batch, one pread a leaf, no allocation once the buffer is
+ * there. A record larger than the buffer makes it grow, to EVLOG_DATA_SIZE_MAX and little more,
+ * until the next batch of small ones.
  */
 #include "reader.h"
 
@@ -73,7 +72,7 @@ static int make_room(struct reader *reader, size_t size)
     return EVLOG_OK;
 }
 
-/* What cannot be read: [expected, next - 1]. The good ones before it come first. */
+/* [expected, next - 1] cannot be read. When there are good ones before it, the batch ends first. */
 static int lost(struct batch *batch, uint64_t next)
 {
     struct reader *reader = batch->reader;
@@ -86,7 +85,7 @@ static int lost(struct batch *batch, uint64_t next)
     return EVLOG_DAMAGED;
 }
 
-/* The same for the reason that evlog_errmsg gives, which the sentence is to end with. */
+/* The same; the sentence there is becomes the reason. */
 static int lost_reading(struct batch *batch, uint64_t next)
 {
     int result = lost(batch, next);
@@ -104,7 +103,7 @@ static int lost_range(struct batch *batch, uint64_t next, const char *why)
     return lost_reading(batch, next);
 }
 
-/* Where the branches say the next leaf begins; 0: nowhere. */
+/* The seq at which, by the branches, the next leaf begins; 0: none. */
 static uint64_t next_leaf_seq(const struct batch *batch)
 {
     const void *key;
@@ -198,9 +197,9 @@ static uint64_t seq_at(const unsigned char *leaf, unsigned index, struct page_no
 }
 
 /*
- * The node of the seq expected is not where it should be: is it elsewhere in the
- * leaf, whose order may be damaged? If not, `*index` is one past the last, and
- * `*next` the nearest seq after it.
+ * Looks for the seq expected, which is not where it should be, in the whole leaf, whose order may
+ * be damaged. When it is not there `*index` is one past the last, and `*next` the nearest seq
+ * after it.
  */
 static void look_for(struct batch *batch, const unsigned char *leaf, unsigned *index,
                      uint64_t *next)

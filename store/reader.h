@@ -16,7 +16,7 @@ struct reader_event {
     const struct name *type, *source;
 };
 
-/* Zeroed, it is ready; reader_free takes it so too. */
+/* Zeroed, it is ready to read; reader_free takes it so too. */
 struct reader {
     struct reader_event *events; /* of the last reader_read, in order */
     size_t count;
@@ -30,12 +30,11 @@ struct reader {
 void reader_free(struct reader *reader);
 
 /*
- * Deals with the seqs from `first` on, up to `last`, which must be in the log or
- * have been: either reads some of them (EVLOG_OK, at least one and at most
- * `count_max`), or finds that the first one, perhaps with more after it, cannot be
- * read (EVLOG_DAMAGED, the sentence names them). Either way reader->next is where
- * to go on, and is greater than `first`. EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM.
- * The events live until the next call. One thread at a time.
+ * Reads the seqs from `first` on, up to `last`, which must be in the log or have been: either some
+ * of them (EVLOG_OK, at least one and at most `count_max`), or it finds that the first one, perhaps
+ * with more after it, cannot be read (EVLOG_DAMAGED, the sentence names them). Either way
+ * reader->next is where to continue, and is greater than `first`. EVLOG_BUSY, EVLOG_IO,
+ * EVLOG_NOMEM. The events are valid until the next call. One thread at a time.
  */
 int reader_read(struct reader *reader, struct store *store, uint64_t first, uint64_t last,
                 size_t count_max);

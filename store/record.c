@@ -26,9 +26,9 @@
  *    and one that was put there from elsewhere fails by its neighbour's `prev`.
  * 2. Erasing puts the digest in the data's place and changes nothing that is
  *    covered: the chain goes on.
- * 3. xxHash has no key: a stranger can make a record that fits. So what decodes is
- *    also well formed (pack.h) and its times have a calendar date: whoever gets the
- *    event can give the data to any MessagePack reader.
+ * 3. xxHash has no key: a record that fits can be forged. So what decodes is also well formed
+ *    (pack.h) and its times have a calendar date: a receiver can give the data to any MessagePack
+ *    reader.
  *
  * Cost: two hashes, of the data and of 78 bytes, and on reading a walk over the
  * data. Absent: compression, and a second form of anything.
@@ -38,6 +38,7 @@
 #define XXH_INLINE_ALL
 #include <inttypes.h>
 #include <msgpack.h>
+#include <stdbool.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -97,7 +98,7 @@ void record_encode(struct record *record, unsigned char *out)
     be64_store(out + AT_CHAIN + 1, record->chain);
 }
 
-static int has_form(const unsigned char *value, size_t size)
+static bool has_form(const unsigned char *value, size_t size)
 {
     return size > RECORD_HEAD_SIZE && value[0] == 0x9a && value[AT_CHAIN] == 0xcf &&
            value[AT_PREV] == 0xcf && value[AT_LOG_TIME] == 0xd3 && value[AT_ID] == 0xc4 &&
@@ -110,7 +111,7 @@ static int damaged(uint64_t seq, const char *why)
     return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": %s", seq, why);
 }
 
-static int has_date(int64_t time_us)
+static bool has_date(int64_t time_us)
 {
     return time_us >= EVLOG_TIME_US_MIN && time_us <= EVLOG_TIME_US_MAX;
 }
@@ -143,7 +144,7 @@ int record_decode(uint64_t seq, const void *bytes, size_t size, struct record *r
     if (!has_date(read.log_time_us) || !has_date(read.time_us) || read.minorversion < 0)
         return damaged(seq, "its metadata is forged");
     if (!erased && (data_size > EVLOG_DATA_SIZE_MAX || pack_check_map(data, data_size)))
-        return damaged(seq, "its data is no well-formed MessagePack map");
+        return damaged(seq, "its data is not a well-formed MessagePack map");
     *record = read;
     return EVLOG_OK;
 }

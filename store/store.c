@@ -3,25 +3,24 @@
  *
  *   LOG/format             what this is: text, see format.c; makes the directory a log
  *   LOG/events.mdb         the records: unnamed database, key = seq (record.c)
- *   LOG/state.mdb          types and sources (names.c), consumers and theirs (replay/)
+ *   LOG/state.mdb          types and sources (names.c), consumers and what is theirs (consumers.c)
  *   LOG/....mdb-lock       liblmdb's two, with its readers and its writer's mutex
- *   LOG/shared             what the processes tell each other (shared.c)
+ *   LOG/shared             how the processes communicate (shared.c)
  *   LOG/lock               ours: held (flock) while the environments open and close
  *
- * Two environments, so that who writes down a type or a position does not wait for a
- * sender, nor a sender for him.
+ * Two environments, so that recording a type or a checkpoint never blocks a sender, nor the
+ * reverse.
  *
- * Making a log: the directory, the environments, and last `format`, by rename. What
- * a crash leaves without a `format` is begun again, unless there is more in it than a
- * log that was never finished can have: then that file was lost, and nothing is touched.
- * Nor is a directory of something else, and where there is a `format`, the two data
- * files must be there: they are made with it and never after.
+ * Making a log: the directory, the environments, and last `format`, by rename. What a crash leaves
+ * without a `format` is made anew, unless it contains more than an unfinished log can: then
+ * `format` was lost, and nothing is changed. Nor is a directory of something else. Where there is
+ * a `format`, the two data files must exist: they are made with it and never after.
  *
  * EVLOG_FAST: commits are not flushed (MDB_NOSYNC); a thread flushes the file every
- * flush_every_ms when there was a commit, in this process or another. Between two
- * flushes the system may write pages and meta page in any order, so a power cut can lose
- * more than the events since the last one: it can leave a tree whose newest pages are
- * missing, damaged at its right edge. What that costs is found by evlog verify.
+ * flush_every_ms when there was a commit, in this process or another. Between two flushes the
+ * system may write pages and meta page in any order, so a power cut can lose more than the events
+ * since the last one: it can leave a tree whose newest pages are missing, damaged at its right
+ * edge. evlog verify finds what was lost.
  */
 #include "store.h"
 
@@ -49,7 +48,7 @@
 #define LOCK_FILE "lock"
 #define SHARED_FILE "shared"
 
-/* ---------------------------------------------------------- the ground ---- */
+/* ------------------------------------------------------- the directory ---- */
 
 /* LMDB's locks and its shared mapping do not hold over a network (lmdb.h, Caveats). */
 static int check_file_system(const char *path)
@@ -133,8 +132,8 @@ static void unlock_directory(int fd)
 
 /* ------------------------------------------------------- a log is made ---- */
 
-/* 1 for what this file makes on the way to a log. */
-static int is_ours(const char *name)
+/* Whether a file is one of a log's, finished or not. */
+static bool is_ours(const char *name)
 {
     static const char *const names[] = {".",
                                         "..",
@@ -148,8 +147,8 @@ static int is_ours(const char *name)
                                         FORMAT_FILE ".new"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
-            return 1;
-    return 0;
+            return true;
+    return false;
 }
 
 static bool has_format(const struct store *store)
@@ -157,7 +156,7 @@ static bool has_format(const struct store *store)
     return faccessat(store->directory, FORMAT_FILE, F_OK, 0) == 0;
 }
 
-/* A directory without a `format` can become a log when it has nothing else in it. */
+/* A directory without a `format` can become a log when it contains nothing else. */
 static int check_only_ours(const struct store *store)
 {
     const char *path = store->path;
@@ -177,8 +176,8 @@ static int check_only_ours(const struct store *store)
 }
 
 /*
- * EVLOG_OK when a data file, if there is one, is no more than the beginning of a new
- * one: two meta pages, or as much of them as a crash has left, and no entry.
+ * EVLOG_OK when a data file, if it exists, is at most the beginning of a new one: two meta pages,
+ * or as much of them as a crash has left, and no entry.
  */
 static int check_begun(const char *path)
 {
@@ -212,8 +211,8 @@ static int check_both_begun(const struct store *store)
     return result ? result : check_begun(path);
 }
 
-/* Takes away what an interrupted attempt has left. */
-static int clear_ground(const struct store *store)
+/* Removes what an interrupted attempt has left. */
+static int remove_begun(const struct store *store)
 {
     static const char *const names[] = {EVENTS_FILE, EVENTS_FILE "-lock", STATE_FILE,
                                         STATE_FILE "-lock"};
@@ -238,19 +237,19 @@ static void describe_new(struct store *store, const evlog_options *options)
 
 /* ----------------------------------------------------- opening, closing ---- */
 
-static int read_format(struct store *store, const evlog_options *options, int *is_new)
+static int read_format(struct store *store, const evlog_options *options, bool *is_new)
 {
     int result = format_read(store->path, &store->format);
-    *is_new = 0;
+    *is_new = false;
     if (result == EVLOG_NOTFOUND) {
         result = check_both_begun(store);
         if (result == EVLOG_OK && (store->read_only || options->no_create))
             return error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
         if (result == EVLOG_OK)
-            result = clear_ground(store);
+            result = remove_begun(store);
         if (result == EVLOG_OK)
             describe_new(store, options);
-        *is_new = 1;
+        *is_new = true;
         return result;
     }
     if (result)
@@ -267,7 +266,7 @@ static int read_format(struct store *store, const evlog_options *options, int *i
     return EVLOG_OK;
 }
 
-static int open_envs(struct store *store, const evlog_options *options, int is_new)
+static int open_envs(struct store *store, const evlog_options *options, bool is_new)
 {
     char path[PATH_MAX];
     struct env_options env_options = {
@@ -281,13 +280,13 @@ static int open_envs(struct store *store, const evlog_options *options, int is_n
     int result = env_open(path, &env_options, &store->events);
     if (result)
         return result;
-    env_options.fast = 0; /* an event must not name a type that a power cut took away */
+    env_options.fast = false; /* an event must not name a type that a power cut has removed */
     env_options.file_size_max = 0;
     path_of(store, STATE_FILE, path);
     return env_open(path, &env_options, &store->state);
 }
 
-/* With the lock: who makes the file fills it, over what others may have written there. */
+/* Under the lock: whoever creates the file zero-fills it, which would erase marks already there. */
 static int open_shared(struct store *store)
 {
     char path[PATH_MAX];
@@ -297,7 +296,7 @@ static int open_shared(struct store *store)
 
 static int open_locked(struct store *store, const evlog_options *options)
 {
-    int is_new;
+    bool is_new;
     int result = read_format(store, options, &is_new);
     if (result == EVLOG_OK)
         result = open_envs(store, options, is_new);
@@ -312,12 +311,12 @@ static int open_locked(struct store *store, const evlog_options *options)
     return result;
 }
 
-/* What needs no lock: in memory, and by transactions. */
+/* What requires no lock: it is in memory, or done by transactions. */
 static int open_parts(struct store *store, const evlog_options *options)
 {
-    int result = names_open(store->state, NAMES_TYPE, store->read_only, &store->types);
+    int result = names_open(store->state, ENTRY_TYPE, store->read_only, &store->types);
     if (result == EVLOG_OK)
-        result = names_open(store->state, NAMES_SOURCE, store->read_only, &store->sources);
+        result = names_open(store->state, ENTRY_SOURCE, store->read_only, &store->sources);
     if (result == EVLOG_OK && !store->read_only)
         result = appender_open(store->events, store->shared, record_origin(store->format.uuid),
                                &store->appender);
@@ -403,7 +402,7 @@ int store_open(const char *path, const evlog_options *options, struct store **op
 
 /* --------------------------------------------------------- looking at it ---- */
 
-/* The key of a leaf's node as a seq; 0: no seq a log could have. */
+/* The key of a leaf's node as a seq; 0: it is not one that a log could have. */
 static uint64_t seq_of(const unsigned char *leaf, unsigned index)
 {
     struct page_node node;
@@ -422,19 +421,19 @@ static int end_of(struct page_cursor *cursor, const void *key, size_t key_size, 
     return result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }
 
-/* 1 when the record under this key is sound: its checksum covers the key. */
-static int is_record(const struct page_snapshot *snapshot, uint64_t seq)
+/* The seq when the record under it is sound, else 0: a record's checksum covers its seq. */
+static uint64_t believe(const struct page_snapshot *snapshot, uint64_t seq)
 {
     unsigned char key[sizeof seq];
     void *value;
     size_t size;
     struct record record;
     be64_store(key, seq);
-    if (page_get(snapshot, key, sizeof key, RECORD_SIZE_MAX, &value, &size))
+    if (seq == 0 || page_get(snapshot, key, sizeof key, RECORD_SIZE_MAX, &value, &size))
         return 0;
     int result = record_decode(seq, value, size, &record);
     free(value);
-    return result == EVLOG_OK;
+    return result == EVLOG_OK ? seq : 0;
 }
 
 struct bounds {
@@ -451,8 +450,7 @@ static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct b
 {
     uint64_t count_max = snapshot->file_size / RECORD_HEAD_SIZE;
     uint64_t count = snapshot->entries <= count_max ? snapshot->entries : 0;
-    uint64_t first = is_record(snapshot, found.first) ? found.first : 0;
-    uint64_t last = is_record(snapshot, found.last) ? found.last : 0;
+    uint64_t first = believe(snapshot, found.first), last = believe(snapshot, found.last);
     if (first && last && (last < first || last - first >= count_max))
         last = 0;
     if (!first && !last)

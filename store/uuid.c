@@ -1,20 +1,19 @@
 /*
- * UUID version 1 (RFC 9562 section 5.1), as openedx-events gives its events.
+ * UUID version 1 (RFC 9562 section 5.1), as openedx-events gives its events, and UUIDs as text.
  *
  *   time_low 32 | time_mid 16 | version 4, time_high 12 | variant 2, clock_seq 14 | node 48
  *
  * libuuid asks a daemon for each one and takes 7 us; this takes a clock read.
  *
- * Unique, because: within a process the 60-bit time (100 ns since 1582) is
- * made to grow with every call by a compare-and-swap, also when the clock stands
- * or steps back; between processes node and clock_seq are 61 random bits
- * with the multicast bit set (section 6.10), drawn anew in a forked child. The
- * counter may run ahead of the clock when more than 10 a microsecond are asked
- * for, and then waits for no one: the time is a uniqueness device first.
+ * Unique, because: within a process the 60-bit time (100 ns since 1582) is made to grow with every
+ * call by a compare-and-swap, also when the clock stands still or steps back; between processes
+ * node and clock_seq are 61 random bits with the multicast bit set (section 6.10), drawn anew in a
+ * forked child. The counter may run ahead of the clock when more than 10 a microsecond are asked
+ * for, and does not wait then: the time serves uniqueness first.
  *
- * A forked child is told by pthread_atfork and settles anew; asking for the pid each
- * time would be a system call. (A child made by a bare clone(2) is not told.) Lost on
- * purpose: the clock_seq across restarts, which is random anew.
+ * In a forked child pthread_atfork has the bits drawn anew; comparing the pid each time would be a
+ * system call. (After a bare clone(2) they are not.) Absent on purpose: a clock_seq that is kept
+ * across restarts.
  */
 #include "uuid.h"
 
@@ -32,10 +31,10 @@
 #define UUID_DIGITS 32
 #define GREGORIAN_OFFSET UINT64_C(0x01b21dd213814000) /* 1582-10-15 to 1970, in 100 ns */
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* over settling */
-static atomic_int settled;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* over drawing */
+static atomic_bool is_drawn;
 static _Atomic uint64_t last_time;
-static _Atomic uint64_t place; /* clock_seq << 48 | node; good when settled */
+static _Atomic uint64_t place; /* clock_seq << 48 | node; valid when is_drawn */
 
 /* Held across fork: a child's copy must not be locked by a thread it does not have. */
 static void lock(void)
@@ -48,9 +47,9 @@ static void unlock(void)
     pthread_mutex_unlock(&mutex);
 }
 
-static void unsettle(void)
+static void unlock_in_child(void)
 {
-    atomic_store(&settled, 0);
+    atomic_store(&is_drawn, false);
     unlock();
 }
 
@@ -66,17 +65,17 @@ static uint64_t random_place(void)
     return (random & UINT64_C(0x3fffffffffffffff)) | UINT64_C(1) << 40;
 }
 
-static void settle(void)
+static void draw_place(void)
 {
-    static int watched;
+    static bool is_watching;
     lock();
-    if (!watched) {
-        pthread_atfork(lock, unlock, unsettle);
-        watched = 1;
+    if (!is_watching) {
+        pthread_atfork(lock, unlock, unlock_in_child);
+        is_watching = true;
     }
-    if (!atomic_load(&settled)) {
+    if (!atomic_load(&is_drawn)) {
         atomic_store(&place, random_place());
-        atomic_store(&settled, 1);
+        atomic_store(&is_drawn, true);
     }
     unlock();
 }
@@ -97,12 +96,11 @@ static uint64_t next_time(void)
 
 void uuid_make(uint8_t uuid[16])
 {
-    if (!atomic_load(&settled))
-        settle();
+    if (!atomic_load(&is_drawn))
+        draw_place();
     uint64_t ticks = next_time();
-    uint64_t where = atomic_load(&place);
+    uint64_t low = UINT64_C(1) << 63 | atomic_load(&place);
     uint64_t high = ticks << 32 | (ticks >> 16 & 0xffff0000) | 0x1000 | (ticks >> 48 & 0x0fff);
-    uint64_t low = UINT64_C(1) << 63 | where;
     be64_store(uuid, high);
     be64_store(uuid + 8, low);
 }

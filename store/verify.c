@@ -158,8 +158,7 @@ static int check_entry(struct verification *verification, enum entry_kind kind,
 {
     if (kind != ENTRY_TYPE && kind != ENTRY_SOURCE)
         return check_consumer_entry(verification, entry);
-    return report_damage(verification,
-                         names_check((enum names_kind)kind, entry, &verification->next_number));
+    return report_damage(verification, names_check(kind, entry, &verification->next_number));
 }
 
 /* All entries of a kind. */

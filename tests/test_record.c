@@ -271,7 +271,7 @@ static void refuses_forged_data(void **state)
         memcpy(value, golden, HEAD);
         memcpy(value + HEAD, table[i].bytes, table[i].size);
         record_refit(1, value, HEAD + table[i].size);
-        FAILS(EVLOG_DAMAGED, "no well-formed MessagePack map",
+        FAILS(EVLOG_DAMAGED, "not a well-formed MessagePack map",
               decode(1, value, HEAD + table[i].size, &record));
     }
 }

@@ -333,7 +333,7 @@ static void malformed_data_is_told(void **state)
 {
     make_log(*state, COUNT);
     forge(*state, COUNT, AT_DATA, 0x93, 1);
-    TOLD(*state, {COUNT, COUNT, "no well-formed MessagePack map"});
+    TOLD(*state, {COUNT, COUNT, "not a well-formed MessagePack map"});
 }
 
 /* ----------------------------------------------------------- the files ---- */
