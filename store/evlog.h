@@ -431,7 +431,7 @@ typedef struct evlog_metadata {
 } evlog_metadata;
 
 typedef struct evlog_send_options {
-    int64_t time_us;                /* when it happened; 0: now */
+    int64_t time_us; /* when it happened; 0: now */
     evlog_dispatch dispatch;
     const evlog_metadata *metadata; /* then from_event_bus is set; its time_us counts */
 } evlog_send_options;
