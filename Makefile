@@ -8,6 +8,7 @@ bindir      = $(exec_prefix)/bin
 libdir      = $(exec_prefix)/lib
 includedir  = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
+cmakedir    = $(libdir)/cmake/evlog
 examplesdir = $(prefix)/share/evlog/examples
 
 VERSION  = 0.1.0
@@ -26,12 +27,12 @@ say = $(if $(Q),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-5s
 PKG_CONFIG ?= pkg-config
 MSGPACK  := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 LIB_PKGS  = lmdb $(MSGPACK) libxxhash
-PACKAGES  = pkg-config liblmdb-dev libmsgpack-dev libxxhash-dev libjansson-dev libcmocka-dev
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
        -Wwrite-strings $(if $(WERROR),-Werror)
 STD  = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -MMD -MP
-LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) 2>/dev/null)
+# Debian 13's msgpack-c.pc has -Iinclude, which is nowhere.
+LIB_CFLAGS := $(filter-out -Iinclude,$(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) 2>/dev/null))
 LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) 2>/dev/null) -pthread
 
 STORE    := $(wildcard store/*.c)
@@ -56,27 +57,24 @@ INC_tests    = $(INC_replay) -Itools -Itests
 LIB_OBJ  = $(LIB_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
 
-all: deps-present $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so
+all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so
 
 # ------------------------------------------------------------- packages ----
 
+# What is missing is installed with apt where it may be; where it may not, the command is said.
+DEPS = PKG_CONFIG="$(PKG_CONFIG)" sh tools/packaging/deps.sh
+
 deps-present:
-	@$(PKG_CONFIG) --exists lmdb libxxhash jansson 2>/dev/null && $(PKG_CONFIG) --exists $(MSGPACK) || \
-	  { echo "Packages are missing. Run: sudo apt-get install $(PACKAGES)" >&2; exit 1; }
+	@$(DEPS) check lmdb msgpack libxxhash jansson
 
 deps:
-	@$(PKG_CONFIG) --exists lmdb libxxhash jansson cmocka 2>/dev/null && $(PKG_CONFIG) --exists $(MSGPACK) || \
-	 if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
-	 elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-	   sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
-	 else echo "Packages are missing. Run: sudo apt-get install $(PACKAGES)" >&2; exit 1; fi
+	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka
 
 # ------------------------------------------------------------- building ----
 
 # $(1) where the objects go, $(2) more flags. The folder of a source picks its include path.
 define objects
-$(1)/%.o: %.c Makefile | $$(PUBLIC:%=$$(B)/include/%)
+$(1)/%.o: %.c Makefile | deps-present $$(PUBLIC:%=$$(B)/include/%)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$$(CC) $$(STD) $$(WARN) $$(INC_$$(subst /,_,$$(patsubst %/,%,$$(dir $$*)))) $$(LIB_CFLAGS) $(2) $$(CPPFLAGS) $$(CFLAGS) -c $$< -o $$@
@@ -118,7 +116,9 @@ $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $< $(WHOLE_LIB) $(LIB_LIBS) -o $@
 
-demo: deps
+demo:
+	@sh tools/demo.sh --plan
+	@$(DEPS) install lmdb msgpack libxxhash jansson
 	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so
 	@sh tools/demo.sh $(B)
 
@@ -131,40 +131,46 @@ include tests/tests.mk
 
 # ----------------------------------------------------------- installing ----
 
-define PC
-prefix=$(prefix)
-libdir=$(libdir)
-includedir=$(includedir)
+# The templates of tools/packaging/, filled in. evlog.pc says its directories relative to the prefix where it can.
+below = $(patsubst $(2)/%,$${$(1)}/%,$(3))
+from_cmakedir = $$(realpath -m --relative-to="$(cmakedir)" "$(1)")
+cmake_libs = $(subst $(eval) ,;,$(patsubst -l%,%,$(filter -l%,$(LIB_LIBS))))
+FILL = sed -e 's|@version@|$(VERSION)|g' -e 's|@version_major@|$(firstword $(subst ., ,$(VERSION)))|g' -e 's|@abi@|$(ABI)|g' \
+  -e 's|@prefix@|$(prefix)|' -e 's|@exec_prefix@|$(exec_prefix:$(prefix)=$${prefix})|' \
+  -e 's|@libdir@|$(call below,exec_prefix,$(exec_prefix),$(libdir))|' \
+  -e 's|@includedir@|$(call below,prefix,$(prefix),$(includedir))|' -e 's|@private_libs@|$(LIB_LIBS)|g' \
+  -e "s|@cmake_to_libdir@|$(call from_cmakedir,$(libdir))|" \
+  -e "s|@cmake_to_includedir@|$(call from_cmakedir,$(includedir))|" -e 's|@cmake_libs@|$(cmake_libs)|g'
+SHARED = libevlog.so.$(VERSION)
 
-Name: evlog
-Description: persistent event log with replay
-Version: $(VERSION)
-Requires.private: $(LIB_PKGS)
-Libs: -L$${libdir} -levlog
-Libs.private: -pthread
-Cflags: -I$${includedir}
-endef
-export PC
+# Under DESTDIR nothing of this machine is touched.
+LDCONFIG = [ -n "$(DESTDIR)" ] || PATH="$$PATH:/sbin:/usr/sbin" ldconfig || true
 
 install: all
-	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(pkgconfigdir)
-	$(INSTALL) -m 755 $(B)/evlog $(DESTDIR)$(bindir)/evlog
-	$(INSTALL) -m 644 store/evlog.h $(DESTDIR)$(includedir)/evlog.h
-	$(INSTALL) -m 644 store/evlog/*.h $(DESTDIR)$(includedir)/evlog
-	$(INSTALL) -d $(DESTDIR)$(examplesdir)
-	$(INSTALL) -m 644 tools/plugin_preferences.c $(DESTDIR)$(examplesdir)/plugin_preferences.c
-	$(INSTALL) -m 644 $(B)/libevlog.a $(DESTDIR)$(libdir)/libevlog.a
-	$(INSTALL) -m 644 $(B)/libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(VERSION)
-	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so.$(ABI)
-	ln -sf libevlog.so.$(VERSION) $(DESTDIR)$(libdir)/libevlog.so
-	echo "$$PC" > $(DESTDIR)$(pkgconfigdir)/evlog.pc
-	[ -n "$(DESTDIR)" ] || ldconfig || true
+	$(INSTALL) -d -m 755 "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(includedir)/evlog" \
+	  "$(DESTDIR)$(pkgconfigdir)" "$(DESTDIR)$(cmakedir)" "$(DESTDIR)$(examplesdir)"
+	$(INSTALL) -m 755 $(B)/evlog "$(DESTDIR)$(bindir)/evlog"
+	$(INSTALL) -m 644 store/evlog.h "$(DESTDIR)$(includedir)/evlog.h"
+	$(INSTALL) -m 644 store/evlog/*.h "$(DESTDIR)$(includedir)/evlog"
+	$(INSTALL) -m 644 tools/plugin_preferences.c "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
+	$(INSTALL) -m 644 $(B)/libevlog.a $(B)/$(SHARED) "$(DESTDIR)$(libdir)"
+	ln -sf $(SHARED) "$(DESTDIR)$(libdir)/libevlog.so.$(ABI)"
+	ln -sf $(SHARED) "$(DESTDIR)$(libdir)/libevlog.so"
+	for file in evlog.pc evlogConfig.cmake evlogConfigVersion.cmake; do \
+	  $(FILL) tools/packaging/$$file.in >$(B)/$$file || exit 1; done
+	$(INSTALL) -m 644 $(B)/evlog.pc "$(DESTDIR)$(pkgconfigdir)/evlog.pc"
+	$(INSTALL) -m 644 $(B)/evlogConfig.cmake $(B)/evlogConfigVersion.cmake "$(DESTDIR)$(cmakedir)"
+	$(LDCONFIG)
 
+# Directories that others use too (bin, lib, include, share) stay.
 uninstall:
-	rm -f $(PUBLIC:%=$(DESTDIR)$(includedir)/%) $(DESTDIR)$(examplesdir)/plugin_preferences.c
-	-rmdir $(DESTDIR)$(includedir)/evlog $(DESTDIR)$(examplesdir) 2>/dev/null
-	rm -f $(DESTDIR)$(bindir)/evlog $(DESTDIR)$(includedir)/evlog.h $(DESTDIR)$(libdir)/libevlog.a \
-	  $(DESTDIR)$(libdir)/libevlog.so* $(DESTDIR)$(pkgconfigdir)/evlog.pc
+	cd "$(DESTDIR)$(includedir)" && rm -f $(PUBLIC)
+	cd "$(DESTDIR)$(libdir)" && rm -f libevlog.a libevlog.so libevlog.so.$(ABI) $(SHARED)
+	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
+	rm -f "$(DESTDIR)$(cmakedir)/evlogConfig.cmake" "$(DESTDIR)$(cmakedir)/evlogConfigVersion.cmake"
+	for dir in "$(includedir)/evlog" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(pkgconfigdir)"; do \
+	  [ ! -d "$(DESTDIR)$$dir" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; done
+	$(LDCONFIG)
 
 # --------------------------------------------------------------- style ----
 

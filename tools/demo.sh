@@ -1,7 +1,17 @@
 #!/bin/sh
 # make demo: the demonstration program, and then its log seen from outside with the command.
+# usage: demo.sh BUILD | --plan
 set -eu
 build=$1
+if [ "$build" = --plan ]; then # said before anything is done
+    cat <<'TEXT'
+make demo builds the library and the command into build/, and shows them at work on a log in a temporary directory,
+which it removes: it sends events, runs a plugin's receivers, replays to receivers that come late, kills and continues a
+consumer, reads the log with the command, and finds damage. Packages that the build needs and that are not
+installed are named first, and installed with apt if that is allowed. Nothing else is changed.
+TEXT
+    exit
+fi
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 log=$home/log

@@ -13,10 +13,15 @@ extern "C" {
 /* -------------------------------------------------------------- plugins ---- */
 
 /*
- * A plugin is a shared object with receivers in it. It has one function to be found by, which
- * EVLOG_PLUGIN writes; it calls into the library of the program that loads it, so it
- * is linked with none (cc -shared -fPIC), and a program made with libevlog.a is linked
- * with -rdynamic.
+ * A plugin is a shared object with receivers in it. EVLOG_PLUGIN writes the one function by which it
+ * is found. A plugin calls the library that the program which loads it uses, so it is linked with
+ * no library of its own: cc -shared -fPIC plugin.c $(pkg-config --cflags evlog) -o plugin.so
+ *
+ * A program linked with libevlog.so can load plugins as it is. One linked with libevlog.a must contain
+ * all of it (-Wl,--whole-archive) and export it (-rdynamic): otherwise a plugin that calls a function which
+ * the program does not use is refused with EVLOG_UNSUPPORTED. The installed files say how:
+ *   cc program.c $(pkg-config --cflags evlog) $(pkg-config --variable=whole_libs evlog)
+ *   target_link_libraries(program evlog::evlog_whole)    (CMake, after find_package(evlog))
  *
  *   static int start(evlog *log)
  *   {
