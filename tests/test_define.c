@@ -67,10 +67,10 @@ static void breaking_changes_are_refused(void **state)
         const char *schema, *words;
     } table[] = {
         {SCHEMA(LONG_A "," LONG_C),
-         "cannot read what was written under the schema that the log has (type 1): c: is not there"},
+         "cannot read what was written under the schema that the log has (type 1): c: is missing"},
         {SCHEMA(LONG_C), "cannot read"},
         {SCHEMA(""),
-         "would write what cannot be read under the schema that the log has (type 1): a: is not there"},
+         "would write what cannot be read under the schema that the log has (type 1): a: is missing"},
         {SCHEMA("{\"name\":\"a\",\"type\":\"string\"}"), "a: written as long, read as string"},
         {SCHEMA("{\"name\":\"a\",\"type\":\"double\"}"), "a: written as double, read as long"},
         {SCHEMA("{\"name\":\"a\",\"type\":[\"null\",\"long\"],\"default\":null}"),

@@ -52,12 +52,12 @@ static const struct {
     {"{} x", "byte 3: something follows"},
     {"{\"a\":01}", "a value is expected"},
     {"{\"a\":tru}", "a value is expected"},
-    {"{\"a\":1.}", "no digit after the point"},
-    {"{\"a\":\"\\x\"}", "no such escape"},
+    {"{\"a\":1.}", "no digit follows the point"},
+    {"{\"a\":\"\\x\"}", "an unknown escape"},
     {"{\"a\":\"\\ud83d\"}", "surrogate"},
     {"{\"a\":\"\\udc00\"}", "\\u escape"},
     {"{\"a\":\"\n\"}", "control character"},
-    {"{\"a\":\"", "no end"},
+    {"{\"a\":\"", "not closed"},
     {"\"\xff\"", "UTF-8"},
     {"{\"a\":[1,]}", "a value is expected"},
     {"[]", "must be a record"},
@@ -68,10 +68,10 @@ static const struct {
     {"{\"type\":\"record\",\"name\":\"R\",\"fields\":[1]}", "a field: has no name or no type"},
     {RECORD(FIELD("a-b", "\"long\"")), "a-b: is not a name"},
     {RECORD(FIELD("a", "\"long\"") "," FIELD("a", "\"long\"")), "a: two fields"},
-    {RECORD(FIELD("a", "\"null\"")), "null: is not a type that evlog takes"},
-    {RECORD(FIELD("a", "\"R\"")), "R: no such type (a record cannot hold itself)"},
-    {RECORD(FIELD("a", "[\"null\",\"R\"]")), "cannot hold itself"},
-    {RECORD(FIELD("a", "\"Other\"")), "Other: no such type"},
+    {RECORD(FIELD("a", "\"null\"")), "null: is not a type that evlog supports"},
+    {RECORD(FIELD("a", "\"R\"")), "R: is not a known type (a record cannot contain itself)"},
+    {RECORD(FIELD("a", "[\"null\",\"R\"]")), "cannot contain itself"},
+    {RECORD(FIELD("a", "\"Other\"")), "Other: is not a known type"},
     {RECORD(FIELD("a", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}")),
      "enum: is not a type"},
     {RECORD(FIELD("a", "{\"type\":\"fixed\",\"name\":\"E\",\"size\":4}")),
@@ -81,12 +81,12 @@ static const struct {
     {RECORD(FIELD("a", "[\"null\",\"null\"]")), "a union"},
     {RECORD(FIELD("a", "[\"null\",\"string\",\"long\"]")), "a union"},
     {RECORD(FIELD("a", "[\"null\",[\"null\",\"long\"]]")), "directly in another"},
-    {RECORD(FIELD("a", "{\"type\":\"array\"}")), "an array: does not say of what"},
-    {RECORD(FIELD("a", "{\"type\":\"map\"}")), "a map: does not say of what"},
+    {RECORD(FIELD("a", "{\"type\":\"array\"}")), "an array: does not say what its items are"},
+    {RECORD(FIELD("a", "{\"type\":\"map\"}")), "a map: does not say what its items are"},
     {RECORD(FIELD("a", "1")), "a type: is a name"},
     {RECORD(FIELD("a", "{\"name\":\"R\",\"type\":\"record\",\"fields\":[]}")), "R: two records"},
     {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":\"x\"}"),
-     "R.a: its default is not a value"},
+     "R.a: its default does not have its type"},
     {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":null}"), "R.a: its default"},
     {RECORD("{\"name\":\"a\",\"type\":[\"null\",\"long\"],\"default\":1}"), "R.a: its default"},
     {RECORD("{\"name\":\"a\",\"type\":[\"long\",\"null\"],\"default\":null}"),
@@ -127,12 +127,12 @@ static void schemas_are_bounded(void **state)
         const char *words;
     } table[] = {
         {"", " ", EVLOG_SCHEMA_SIZE_MAX + 1, "more than 262144 bytes"},
-        {"", "[", 100000, "in each other"},
-        {"", "{\"a\":", 40000, "in each other"},
+        {"", "[", 100000, "inside each other"},
+        {"", "{\"a\":", 40000, "inside each other"},
         {"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{}", ",{}", EVLOG_FIELDS_MAX,
          "R has 1025 fields"},
         {"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":",
-         "{\"type\":\"array\",\"items\":", 70, "in each other"},
+         "{\"type\":\"array\",\"items\":", 70, "inside each other"},
     };
     evlog_schema *schema;
     (void)state;
@@ -417,8 +417,8 @@ static void reads_by_the_rules_of_avro(void **state)
         {A("[\"long\",\"null\"]"), A("[\"null\",\"long\"]"), NULL},
         {A("\"long\""), A("[\"null\",\"long\"]"), "a: may be null"},
         {RECORD(""), A("\"long\""), NULL},
-        {A("\"long\""), RECORD(""), "a: is not there, and the reader has no default"},
-        {A("[\"null\",\"long\"]"), RECORD(""), "a: is not there"},
+        {A("\"long\""), RECORD(""), "a: is missing, and the reader has no default"},
+        {A("[\"null\",\"long\"]"), RECORD(""), "a: is missing"},
         {RECORD("{\"name\":\"a\",\"type\":\"long\",\"default\":0}"), RECORD(""), NULL},
         {A("{\"type\":\"array\",\"items\":\"double\"}"),
          A("{\"type\":\"array\",\"items\":\"long\"}"), NULL},
@@ -429,7 +429,7 @@ static void reads_by_the_rules_of_avro(void **state)
          A("{\"type\":\"array\",\"items\":\"long\"}"), "a: written as array, read as map"},
         {A(PART("P", "")), A(PART("P", FIELD("x", "\"long\""))), NULL},
         {A(PART("Q", "")), A(PART("P", "")), "a: written as P, read as Q"},
-        {A(PART("P", FIELD("x", "\"long\""))), A(PART("P", "")), "a.x: is not there"},
+        {A(PART("P", FIELD("x", "\"long\""))), A(PART("P", "")), "a.x: is missing"},
         {A("\"long\""),
          "{\"type\":\"record\",\"name\":\"Other\",\"fields\":[" FIELD("a", "\"long\"") "]}",
          NULL},
@@ -465,7 +465,7 @@ static void intricate_schemas_are_given_up(void **state)
     }
     strcat(text, "]}");
     evlog_schema *reader = parsed(text), *writer = parsed(text);
-    FAILS(EVLOG_LIMIT, "too intricate", evlog_schema_reads(reader, writer));
+    FAILS(EVLOG_LIMIT, "too complex", evlog_schema_reads(reader, writer));
     evlog_schema_free(reader);
     evlog_schema_free(writer);
 }
@@ -526,7 +526,7 @@ static void refuses_classes(void **state)
     } table[] = {
         {{"t", 0, "x", &two_persons_class}, "two different classes are called Person"},
         {{"t", 0, "x", &bad_name_class}, "a-b is not a name in Avro"},
-        {{"t", 0, "x", &bad_default_class}, "Bad.a: its default is not a value"},
+        {{"t", 0, "x", &bad_default_class}, "Bad.a: its default does not have its type"},
         {{"t", 0, "x", &same_name_class}, "two fields are called a"},
         {{"t", 0, "x y", &shop_person_class}, "the argument x y"},
         {{"t", 0, "x", NULL}, "no class"},

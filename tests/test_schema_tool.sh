@@ -47,8 +47,8 @@ sed 's/.*"schema": //; s/}$//' types >schema
 "$evlog" schema check log "$type" schema -o short | grep -q '^it fits$'
 
 sed 's/{"name": "mode", "type": "string"}, //' schema >less
-fails 1 'enrollment.mode: is not there' "$evlog" schema check log "$type" less -o short
-fails 2 'enrollment.mode: is not there' "$evlog" schema add log "$type" less
+fails 1 'enrollment.mode: is missing' "$evlog" schema check log "$type" less -o short
+fails 2 'enrollment.mode: is missing' "$evlog" schema add log "$type" less
 sed 's/{"name": "mode", "type": "string"}/&, {"name": "seat", "type": ["null", "long"], "default": null}/' schema >more
 "$evlog" schema add log "$type" more
 [ "$("$evlog" types log --schema -o json | wc -l)" = 2 ]

@@ -402,10 +402,10 @@ static void is_refused_never_misread(void **state)
     FAILS(EVLOG_CONFLICT, "name: written as string, read as long",
           evlog_unpack(old, &name_as_number_class, &target, &arena));
     FAILS(EVLOG_CONFLICT,
-          "colour: is not there, and the reader has no default for it; "
+          "colour: is missing, and the reader has no default for it; "
           "name: written as string, read as array",
           evlog_unpack(old, &something_else_class, &target, &arena));
-    FAILS(EVLOG_CONFLICT, "note: is not there",
+    FAILS(EVLOG_CONFLICT, "note: is missing",
           evlog_unpack(new, &note_required_class, &target, &arena));
     assert_null(arena);
     OK(evlog_unpack(old, &note_required_class, &target, &arena));

@@ -1,12 +1,12 @@
 /*
  * An arena: pieces of memory that are freed together.
  *
- * A list of blocks, the newest first; a piece is taken from the newest one's rest, or else
- * from a new block, twice as large as the one before. A limit on the whole keeps hostile
- * data from asking for what there is not: a list of empty maps takes a byte an item
- * outside and a whole struct inside.
+ * It is a list of blocks, the newest first. A piece is taken from what is left of the newest block,
+ * or else from a new block, twice as large as the one before. The total is limited, because hostile
+ * data can ask for much more memory than its own size: an empty map is one byte in the data and a
+ * whole struct in memory.
  *
- * Cost: a comparison and an addition a piece. Absent: giving one piece back.
+ * Cost: a comparison and an addition for each piece. Absent: freeing a single piece.
  */
 #include "arena.h"
 
@@ -81,7 +81,7 @@ void *arena_get(evlog_arena *arena, size_t size)
 {
     if (size > arena->size_max - arena->given) {
         arena->failure =
-            error_set(EVLOG_LIMIT, "this takes more than %zu bytes of memory", arena->size_max);
+            error_set(EVLOG_LIMIT, "this needs more than %zu bytes of memory", arena->size_max);
         return NULL;
     }
     size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;

@@ -4,19 +4,18 @@
  *   boolean  a byte                         array  count, items, 0      (nothing: 0)
  *   int/long zigzag, 7 bits a byte          map    count, pairs, 0
  *   double   8 bytes little-endian          record its fields, in order, with nothing between
- *   string   size, UTF-8                    union  which branch, the value
+ *   string   size, UTF-8                    union  number of the branch, the value
  *
- * Written: one block to an array or map, and a map's keys in the order of their bytes, so the
- * same data are always the same bytes (openedx-events sorts them). Read: any number of blocks,
- * also those with a size ahead (a negative count).
+ * Written is one block for each array or map, with a map's keys sorted by their bytes, so the same
+ * data always gives the same bytes (openedx-events sorts them too). Any number of blocks is read,
+ * and blocks that begin with their size (a negative count).
  *
- * There are no names and no tags in these bytes: read under another schema they are other data
- * without an error. All that can be noticed is bytes left over, and that is refused. Within a
- * log the data are MessagePack; this is for the way to a bus and from it, with the writer's
- * schema.
+ * These bytes contain no names and no tags: under another schema they can be read as other data
+ * without an error. Only bytes left over can be noticed, and they are refused. Data in a log is
+ * MessagePack; this encoding is for a bus, where the writer's schema is known.
  *
- * Cost: one pass each way; a map is sorted. What comes out is at most EVLOG_DATA_SIZE_MAX, which
- * also ends an array of a billion items that take no bytes.
+ * Cost: one pass in each direction, and sorting maps. The result has at most EVLOG_DATA_SIZE_MAX
+ * bytes, which also stops an array of a billion items of zero bytes each.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +75,7 @@ static void put_number(struct bytes *bytes, int kind, const struct pack_item *it
     }
 }
 
-/* Moves to the value of a field in a map of `count` pairs that begins at `first`; 0: none. */
+/* Moves to a field's value in a map of `count` pairs that begin at `first`; 0: it has none. */
 static int seek_field(struct encoder *encoder, const unsigned char *first, size_t count,
                       const evlog_field *field)
 {
@@ -229,7 +228,7 @@ int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_
 {
     struct bytes bytes;
     if (!schema || !data || !avro)
-        return error_set(EVLOG_INVALID, "no schema, no data, or no place for the bytes is given");
+        return error_set(EVLOG_INVALID, "there is no schema, no data, or no place for the bytes");
     int result = pack_check_map(data, data_size);
     if (result == EVLOG_OK)
         result = match_check(&schema->root, data, MATCH_ANY_FORM);
@@ -323,7 +322,7 @@ static void decode_long(struct decoder *decoder, int kind)
 {
     int64_t value = get_long(decoder);
     if (kind == KIND_INT32 && value != (int32_t)value)
-        fail(decoder, "an int is not one of 32 bits");
+        fail(decoder, "an int has more than 32 bits");
     msgpack_pack_int64(&decoder->bytes->packer, value);
 }
 
@@ -338,17 +337,17 @@ static void decode_bool(struct decoder *decoder)
         msgpack_pack_false(&decoder->bytes->packer);
 }
 
-/* How many items the next block has; 0: it was the last. */
+/* The number of items in the next block; 0: there is no other block. */
 static uint64_t get_block(struct decoder *decoder)
 {
     int64_t count = get_long(decoder);
     if (count >= 0 || decoder->result)
         return decoder->result ? 0 : (uint64_t)count;
-    get_long(decoder); /* its size, for those who want to skip it */
+    get_long(decoder); /* the block's size, for readers that skip it */
     return -(uint64_t)count;
 }
 
-/* All blocks of an array or map, whose head is written when its count is known. */
+/* All blocks of an array or map. The count in its head is written when it is known, at the end. */
 static void decode_blocks(struct decoder *decoder, uint64_t shape, const evlog_class *of,
                           int is_map)
 {
@@ -382,7 +381,7 @@ static void decode_record(struct decoder *decoder, const evlog_class *of)
 static void decode_container(struct decoder *decoder, uint64_t shape, const evlog_class *of)
 {
     if (decoder->depth == EVLOG_DATA_DEPTH_MAX) {
-        fail(decoder, "too many records, arrays and maps in each other");
+        fail(decoder, "too many records, arrays and maps inside each other");
         return;
     }
     decoder->depth++;
@@ -393,7 +392,7 @@ static void decode_container(struct decoder *decoder, uint64_t shape, const evlo
     decoder->depth--;
 }
 
-/* 1 when the value is null, and written. */
+/* Reads the branch of a union. 1: it is null, which is written. */
 static int decode_branch(struct decoder *decoder, uint64_t shape)
 {
     int64_t branch = get_long(decoder);
@@ -411,8 +410,8 @@ static void decode(struct decoder *decoder, uint64_t shape, const evlog_class *o
     if (!decoder->result && decoder->bytes->is_full)
         decoder->result = error_nomem();
     if (!decoder->result && decoder->bytes->buffer.size > EVLOG_DATA_SIZE_MAX)
-        decoder->result =
-            error_set(EVLOG_LIMIT, "Avro: would be more than %d bytes", EVLOG_DATA_SIZE_MAX);
+        decoder->result = error_set(EVLOG_LIMIT, "Avro: the data would be more than %d bytes",
+                                    EVLOG_DATA_SIZE_MAX);
     if (decoder->result || (shape_is_nullable(shape) && decode_branch(decoder, shape)))
         return;
     switch (shape_kind(shape)) {
@@ -442,7 +441,7 @@ int evlog_avro_decode(const evlog_schema *schema, const void *avro, size_t avro_
 {
     struct bytes bytes;
     if (!schema || (!avro && avro_size) || !data)
-        return error_set(EVLOG_INVALID, "no schema, no bytes, or no place for the data is given");
+        return error_set(EVLOG_INVALID, "there is no schema, no bytes, or no place for the data");
     const unsigned char *at = avro;
     struct decoder decoder = {.start = at, .at = at, .end = at + avro_size, .bytes = &bytes};
     bytes_begin(&bytes);

@@ -1,9 +1,9 @@
 /*
- * A buffer that grows: what packing and encoding write to.
+ * A buffer that grows: what packing, encoding and JSON write to.
  *
- * msgpack-c's own, with its first failure remembered, so that whoever writes looks once,
- * at the end. Short strings are written without msgpack-c, which takes two calls for them:
- * half of all that is packed are the names of fields.
+ * It is msgpack-c's buffer, and it remembers that it ran out of memory, so that a writer checks once,
+ * at the end. Short strings are written without msgpack-c, which needs two calls for each: half of
+ * what is packed are the names of fields.
  */
 #include "bytes.h"
 
@@ -12,7 +12,7 @@
 
 #include "error.h"
 
-/* What msgpack-c writes: a few bytes at a time, so the usual way is short. */
+/* Called by msgpack-c for a few bytes at a time, so the usual case is short. */
 static int put_packed(void *ctx, const char *data, size_t size)
 {
     msgpack_sbuffer *buffer = &((struct bytes *)ctx)->buffer;

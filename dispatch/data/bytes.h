@@ -6,7 +6,7 @@
 
 #include "evlog.h"
 
-/* A growing buffer of bytes; is_full once there was no memory, and what is put then is lost. */
+/* A growing buffer. Once there was no memory it is_full, and nothing more is written. */
 struct bytes {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
@@ -29,10 +29,10 @@ static inline char *bytes_reserve(struct bytes *bytes, size_t size)
 
 void bytes_free(struct bytes *bytes);
 
-/* A string as MessagePack; the short ones, which keys are, without a detour. */
+/* Writes a string as MessagePack; short ones, as keys are, without msgpack-c. */
 void bytes_put_text(struct bytes *bytes, const char *text, size_t size);
 
-/* Gives the bytes away as `buffer`, or frees them when some were lost: EVLOG_NOMEM. */
+/* Hands the bytes over as `buffer`, or frees them if there was no memory: EVLOG_NOMEM. */
 int bytes_end(struct bytes *bytes, evlog_buffer *buffer);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Data classes: what their kinds are, and how their fields are found.
+ * Data classes: their kinds, and finding their fields.
  *
- * A kind is a byte and a shape is a row of them in 64 bits, the outermost lowest: LIST(MAP(BOOL))
- * is LIST, MAP, BOOL. So a shape is walked by shifting it, and a description needs no
- * pointers for what is in a list; the class at its end stands beside it.
+ * A kind is a byte, and a shape is up to eight of them in 64 bits, the outermost lowest:
+ * LIST(MAP(BOOL)) is LIST, MAP, BOOL. So the shape of a list's items is the list's shape shifted by
+ * a byte, and needs no pointer. The class that a shape ends in is stored beside it.
  */
 #include "class.h"
 

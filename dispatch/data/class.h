@@ -32,7 +32,7 @@ static inline uint64_t shape_items(uint64_t shape)
     return shape >> 8;
 }
 
-/* The fields of a class: evlog_field may have had another size when the class was compiled. */
+/* The fields of a class, whose evlog_field may have another size than the library's. */
 struct fields {
     const evlog_field *first;
     size_t size, count;
@@ -45,21 +45,21 @@ static inline const evlog_field *field_at(const struct fields *fields, size_t i)
     return (const evlog_field *)((const char *)fields->first + i * fields->size);
 }
 
-/* The field of that name, looked for from `*hint` on, which is moved behind it; NULL: none. */
+/* The field of that name; NULL: none. Searches from `*hint` on, and moves it behind the field. */
 const evlog_field *class_find(const struct fields *fields, const char *name, size_t name_size,
                               size_t *hint);
 
-/* 1 when a kind is text in Avro, and evlog_string in a struct but for times and UUIDs. */
+/* Whether a kind is text in Avro; and whether it is evlog_string in C, as times and UUIDs are not. */
 int kind_is_text(int kind);
 int kind_is_string(int kind);
 
-/* Avro's name of a kind that has one: "long". */
+/* The name of a kind's type in Avro: "long". */
 const char *kind_avro(int kind);
 
-/* Bytes of one item of this shape in a C array. */
+/* The size of one item of this shape in a C array. */
 size_t shape_size(uint64_t shape, const evlog_class *of);
 
-/* 1 when the two describe the same structs: same schema, same kinds, same layout. */
+/* Whether both describe the same struct: its schema, kinds and layout. */
 int class_is_same(const evlog_class *a, const evlog_class *b);
 
 #endif

@@ -1,15 +1,15 @@
 /*
- * JSON text as a tree: for schemas, and for the defaults in them.
+ * JSON text as a tree, for schemas and the defaults in them.
  *
- * RFC 8259, strictly: UTF-8, no comments, nothing after the value, escapes with their
- * surrogates in pairs. Why an own parser: the library has no JSON library to lean on (jansson
- * is the command's), and what comes from a log's file is a stranger's: 200 lines that can be
- * fuzzed are less than a dependency.
+ * It is RFC 8259, strictly: UTF-8, no comments, nothing after the value, surrogates in pairs only.
+ * The library has its own parser because it links no JSON library (jansson is the command's) and
+ * because the text in a log may come from anywhere: 200 lines with a fuzz target are less to
+ * maintain than a dependency.
  *
- * A tree rather than events, because the attributes of an Avro record come in any
+ * It makes a tree, not a stream of tokens, because the attributes of an Avro record come in any
  * order: sorted keys put "fields" before "type".
  *
- * Cost: a node of 80 bytes for each value, in an arena. Depth is bounded, so is recursion.
+ * Cost: a node of 80 bytes for each value, in an arena. Depth is limited, and so is recursion.
  */
 #include "dom.h"
 
@@ -41,7 +41,7 @@ static void skip_blanks(struct parser *parser)
         parser->at++;
 }
 
-/* Takes a sign when it is the next thing after blanks. */
+/* Skips blanks, and `sign` after them. 0: something else follows. */
 static int takes(struct parser *parser, char sign)
 {
     skip_blanks(parser);
@@ -53,7 +53,7 @@ static int takes(struct parser *parser, char sign)
 
 /* -------------------------------------------------------------- strings ---- */
 
-/* The four hex digits of \uXXXX; -1 when they are none. */
+/* The four hex digits of \uXXXX; -1: they are not hex digits. */
 static int get_unit(struct parser *parser)
 {
     int unit = 0;
@@ -86,7 +86,7 @@ static int get_unicode(struct parser *parser, char **out)
 {
     int unit = get_unit(parser);
     if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff))
-        return wrong(parser, "a wrong \\u escape");
+        return wrong(parser, "an invalid \\u escape");
     unsigned code = (unsigned)unit;
     if (unit >= 0xd800 && unit <= 0xdbff) {
         if (parser->end - parser->at < 2 || *parser->at++ != '\\' || *parser->at++ != 'u')
@@ -108,19 +108,19 @@ static int get_escape(struct parser *parser, char **out)
     if (c == 'u')
         return get_unicode(parser, out);
     if (!found)
-        return wrong(parser, "no such escape");
+        return wrong(parser, "an unknown escape");
     *(*out)++ = to[found - from];
     return EVLOG_OK;
 }
 
-/* A string, after its opening quote. What it becomes is never longer. */
+/* A string, after its opening quote. Without its escapes it is never longer than with them. */
 static int get_string(struct parser *parser, const char **text, size_t *size)
 {
     const char *begin = parser->at;
     while (parser->at < parser->end && *parser->at != '"')
         parser->at += *parser->at == '\\' && parser->end - parser->at > 1 ? 2 : 1;
     if (parser->at >= parser->end)
-        return wrong(parser, "a string has no end");
+        return wrong(parser, "a string is not closed");
     char *copy = arena_get(parser->arena, (size_t)(parser->at - begin) + 1), *out = copy;
     if (!copy)
         return arena_failure(parser->arena);
@@ -170,7 +170,7 @@ static int get_number(struct parser *parser)
     if (is_next(parser, ".")) {
         parser->at++;
         if (!count_digits(parser))
-            return wrong(parser, "no digit after the point");
+            return wrong(parser, "no digit follows the point");
     }
     if (is_next(parser, "eE")) {
         parser->at++;
@@ -225,13 +225,14 @@ static int get_items(struct parser *parser, struct json *parent, char end)
         place = &(*place)->next;
         parent->size++;
     } while (takes(parser, ','));
-    return takes(parser, end) ? EVLOG_OK : wrong(parser, "a comma or an end is expected");
+    return takes(parser, end) ? EVLOG_OK
+                              : wrong(parser, "a comma or a closing bracket is expected");
 }
 
 static int get_container(struct parser *parser, struct json *value, char end)
 {
     if (parser->depth == DOM_DEPTH_MAX)
-        return error_set(EVLOG_LIMIT, "JSON: more than %d objects and arrays in each other",
+        return error_set(EVLOG_LIMIT, "JSON: more than %d objects and arrays inside each other",
                          DOM_DEPTH_MAX);
     parser->at++;
     parser->depth++;
@@ -307,7 +308,7 @@ const struct json *dom_get(const struct json *object, const char *key)
 
 /* ------------------------------------------------------- as MessagePack ---- */
 
-/* The point is a point whatever the program's locale says. */
+/* Reads a number whatever the decimal point of the program's locale is. */
 static double double_of(const char *text)
 {
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
@@ -317,7 +318,7 @@ static double double_of(const char *text)
     return value;
 }
 
-/* A whole number as such when it is in the range of int64, all others as double. */
+/* An integer in the range of int64 as such, every other number as a double. */
 static void pack_number(const struct json *json, struct bytes *bytes)
 {
     char text[400], *end;

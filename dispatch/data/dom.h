@@ -13,18 +13,18 @@ struct json {
     size_t key_size;
     const char *text; /* of a string, without its escapes, ends in NUL */
     size_t size;      /* of it, or of the array or object: its items */
-    const char *raw;  /* as it stands in the text that was parsed, which is not copied */
+    const char *raw;  /* in the text that was parsed, which is not copied */
     size_t raw_size;
     struct json *first, *next; /* the first item, and the one after this */
 };
 
 /*
- * Parses all of `text`. EVLOG_INVALID with the byte, EVLOG_LIMIT: deeper than DOM_DEPTH_MAX,
- * EVLOG_NOMEM. The tree is the arena's.
+ * Parses all of `text` into a tree in the arena. EVLOG_INVALID: not JSON, with the byte;
+ * EVLOG_LIMIT: deeper than DOM_DEPTH_MAX; EVLOG_NOMEM.
  */
 int dom_parse(const char *text, size_t size, evlog_arena *arena, const struct json **root);
 
-/* An object's member, NULL when it has none, the last when there are several. */
+/* The member of an object; of several with this key the last; NULL: none. */
 const struct json *dom_get(const struct json *object, const char *key);
 
 /* Appends a value as MessagePack. */

@@ -1,20 +1,19 @@
 /*
- * Data against a description: checking, and reading into a struct.
+ * Data compared with a class: checking it, and reading it into a struct.
  *
- * One walk does both, since what is checked and what is read must never be two opinions. It goes
- * through the data and the class side by side, and, when there is a target, puts each
- * value where the field's offset says. The data is MessagePack that has been found well
- * formed, so no length is looked at twice; its keys may come in any order, though the
- * order of the fields is the fast one.
+ * One walk does both, so that a check and a read never disagree. It goes through the data and the
+ * class side by side and, if there is a target, writes each value at its field's offset. The data
+ * is MessagePack that has passed pack_check, so lengths are not checked again. Keys may come in any
+ * order; the order of the fields is the fastest.
  *
- * 1. The walk goes on behind a problem, so that all are told at once.
- * 2. A struct is only written inside: the target has the size that its class says, and all in
- *    it that was not in the data stays zero, or becomes the field's fallback.
- * 3. Nothing is taken for something else: an integer is not a boolean nor a string a number. A
- *    whole number is good for a double (JSON writes 1.0 as 1) as long as it is the same number.
+ * 1. The walk continues after a problem, so that all problems are reported at once.
+ * 2. Only the target is written, which has the size of its class. What the data does not have stays
+ *    zero, or becomes the field's fallback.
+ * 3. Kinds are not converted: an integer is not a boolean, and a string is not a number. But an
+ *    integer is read as a double (JSON writes 1.0 as 1) if the double is exactly that integer.
  *
- * Cost: one pass. A key is compared with one field name when it comes in order. Nothing is
- * allocated for a check, except to sort the keys of a map that has very many (keys.c).
+ * Cost: one pass. A key in the order of the fields is compared with one name. A check allocates
+ * nothing, except to sort the keys of a map that has many (keys.c).
  */
 #include "match.h"
 
@@ -36,7 +35,7 @@ struct match {
     struct problems problems;
     evlog_arena *arena; /* NULL: only a check */
     int flags;
-    int failure; /* no memory, or a limit: ends the walk */
+    int failure; /* EVLOG_NOMEM or EVLOG_LIMIT: ends the walk */
 };
 
 static void match_value(struct match *match, const struct place *place, uint64_t shape,
@@ -84,7 +83,7 @@ static void mismatch(struct match *match, const struct place *place, int kind,
     problem_add(&match->problems, place, "expected %s, found %s", expected(kind), found(item));
 }
 
-/* Zeroed memory for what is read. NULL: only a check, or the walk is over. */
+/* Zeroed memory for what is read. NULL: this is only a check, or the walk has ended. */
 static void *get_memory(struct match *match, size_t size)
 {
     if (!match->arena || match->failure)
@@ -114,12 +113,12 @@ static void match_integer(struct match *match, const struct place *place, int ki
     else if (item->kind != PACK_INT)
         mismatch(match, place, kind, item);
     else if (kind == KIND_INT32 && item->as_int != (int32_t)item->as_int)
-        problem_add(&match->problems, place, "the integer is not one of 32 bits");
+        problem_add(&match->problems, place, "the integer has more than 32 bits");
     else if (target)
         *target = item->as_int;
 }
 
-/* Avro lets a long lose its last digits on the way to a double; here it is refused. */
+/* Avro lets a long lose its last digits when it becomes a double; here that is refused. */
 static void match_number(struct match *match, const struct place *place, int kind,
                          const struct pack_item *item, double *target)
 {
@@ -129,8 +128,7 @@ static void match_number(struct match *match, const struct place *place, int kin
         mismatch(match, place, kind, item);
     else if (item->kind == PACK_UINT ||
              (item->kind == PACK_INT && (item->as_int > exact || item->as_int < -exact)))
-        problem_add(&match->problems, place,
-                    "the integer is too large for a number with a point");
+        problem_add(&match->problems, place, "the integer is too large to be a double");
     else if (target)
         *target = value;
 }
@@ -167,7 +165,7 @@ static void match_uuid(struct match *match, const struct place *place,
         *target = uuid;
 }
 
-/* Everything that is a string in the data. */
+/* Every kind that is a string in the data. */
 static void match_text(struct match *match, const struct place *place, int kind,
                        const struct pack_item *item, void *target)
 {
@@ -217,7 +215,7 @@ static void check_keys(struct match *match, const struct place *place, size_t co
     problem_add(&match->problems, &key, "the key is there twice");
 }
 
-/* Takes a key that must be a string. 0: it is not, and its value is passed over too. */
+/* Takes a key that must be a string. 0: it is not one, and it and its value are skipped. */
 static int take_key(struct match *match, const struct place *place, struct pack_item *key)
 {
     const unsigned char *before = match->at;
@@ -280,7 +278,7 @@ static void read_fallback(struct match *match, const struct place *place,
 {
     const unsigned char *rest = match->at;
     int flags = match->flags;
-    match->flags |= MATCH_RESOLVE; /* an empty string is good for bytes */
+    match->flags |= MATCH_RESOLVE; /* the default of bytes is "" */
     match->failure = match_pack_fallback(field, match->arena, &match->at);
     if (!match->failure)
         match_value(match, place, field->shape, field->of, target);
@@ -304,7 +302,7 @@ struct seen {
     uint64_t bits[EVLOG_FIELDS_MAX / 64];
 };
 
-/* Marks a field, and tells whether it was. */
+/* Marks a field as seen. Returns whether it was already. */
 static int see(struct seen *seen, size_t i)
 {
     uint64_t bit = UINT64_C(1) << i % 64, was = seen->bits[i / 64] & bit;
@@ -348,7 +346,7 @@ static void match_record(struct match *match, const struct place *place, size_t 
 
 /* --------------------------------------------------------------- values ---- */
 
-/* What is in a list, map or record, whose head has been read. */
+/* The content of a list, map or record, whose head has been read. */
 static void match_content(struct match *match, const struct place *place, uint64_t shape,
                           const evlog_class *of, size_t count, void *target)
 {
@@ -383,7 +381,7 @@ static void match_scalar(struct match *match, const struct place *place, int kin
     }
 }
 
-/* Passes over what is in a list or map that should have been something else. */
+/* Skips the content of a list or map where another kind was expected. */
 static void skip_content(struct match *match, const struct pack_item *item)
 {
     if (item->kind != PACK_ARRAY && item->kind != PACK_MAP)
@@ -392,7 +390,7 @@ static void skip_content(struct match *match, const struct pack_item *item)
         pack_skip(&match->at);
 }
 
-/* Where a NULLABLE value that is not null goes: behind the pointer. */
+/* The place of a NULLABLE value that is not null: memory that the target points to. */
 static void *behind_pointer(struct match *match, uint64_t shape, const evlog_class *of,
                             void *target)
 {
@@ -439,7 +437,7 @@ int match_check(const evlog_class *of, const void *data, int flags)
     match.arena = NULL;
     match.flags = flags;
     match.failure = EVLOG_OK;
-    match.problems.size = match.problems.count = match.problems.untold = 0;
+    match.problems.size = match.problems.count = match.problems.left_out = 0;
     static const struct place whole = {.up = NULL};
     match_value(&match, &whole, EVLOG_KIND_CLASS, of, NULL);
     return finish(&match);

@@ -1,4 +1,4 @@
-/* Data against a description: checking, and reading into a struct, see match.c. */
+/* Data compared with a class: checking it, and reading it into a struct, see match.c. */
 #ifndef DISPATCH_MATCH_H
 #define DISPATCH_MATCH_H
 
@@ -17,20 +17,20 @@ enum match_flags {
 };
 
 /*
- * Checks one element at `data` (which pack_check has passed) against a class. EVLOG_INVALID
- * and all that is wrong with it.
+ * Checks the element at `data`, which has passed pack_check, against a class. EVLOG_INVALID: the
+ * sentence lists everything that is wrong. EVLOG_NOMEM.
  */
 int match_check(const evlog_class *of, const void *data, int flags);
 
 /*
- * The same, and fills `target`, a zeroed struct of the class. Strings point into the data,
- * the rest is taken from the arena. EVLOG_LIMIT, EVLOG_NOMEM. `argument`: of this field in
- * the data, which are a map of it; NULL: the data themselves.
+ * The same, and fills `target`, a zeroed struct of the class. Strings point into the data; lists,
+ * maps and what NULLABLE members point to are in the arena. With an `argument`, the struct is the
+ * value of that key in the data; with NULL, the data itself. Also EVLOG_LIMIT.
  */
 int match_read(const evlog_class *of, const char *argument, const void *data, int flags,
                evlog_arena *arena, void *target);
 
-/* The fallback of a field as MessagePack, in the arena. EVLOG_INVALID: no JSON; EVLOG_NOMEM. */
+/* The fallback of a field as MessagePack, in the arena. EVLOG_INVALID: not JSON; EVLOG_NOMEM. */
 int match_pack_fallback(const evlog_field *field, evlog_arena *arena,
                         const unsigned char **packed);
 

@@ -1,5 +1,5 @@
 /*
- * The events of Open edX: their definitions, made from the list in openedx.h.
+ * The definitions of the events of Open edX, made from the list in evlog/openedx.h.
  */
 #include "evlog/openedx.h"
 

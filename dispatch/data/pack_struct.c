@@ -1,16 +1,16 @@
 /*
  * Structs of a class as MessagePack.
  *
- * A walk over the class's fields in their order. What comes out has the form of the JSON
- * that openedx-events makes of the same object: a map from field names, times, UUIDs and keys as
- * strings, null where a NULLABLE is NULL. So a tool that knows no schema reads it too.
+ * The fields of the class are written in their order. The result has the form of the JSON that
+ * openedx-events makes of the same object: a map with the names of the fields; times, UUIDs and
+ * keys are strings; a NULLABLE that is NULL is null. So it can be read without the schema.
  *
- * Only what cannot be written down is looked for here: a string without text, a list without
- * items, a time that no calendar has. Whether a key has its form, or text is UTF-8, is the
- * check's to say, which follows before anything is appended to a log.
+ * Only what cannot be written is refused here: a string without text, a list without items, a time
+ * outside the calendar. Whether a key has its form, and text is UTF-8, is left to the check of the
+ * packed data, which precedes every append.
  *
- * Absent: a bound on recursion. Classes cannot hold themselves, so it is as deep as
- * they were written.
+ * Absent: a limit on recursion. A class cannot contain itself, so the depth is that of the
+ * program's own classes.
  */
 #include "pack_struct.h"
 
@@ -32,7 +32,7 @@ struct packing {
 static void pack_value(struct packing *packing, const struct place *place, uint64_t shape,
                        const evlog_class *of, const void *at);
 
-/* 1 while there is room for `size` more; a pointer with a wild size must not be followed far. */
+/* Whether there is room for `size` more; so a pointer with a wild size is not followed far. */
 static int has_room(struct packing *packing, size_t size)
 {
     if (size > EVLOG_DATA_SIZE_MAX || packing->bytes->buffer.size > EVLOG_DATA_SIZE_MAX)
@@ -115,7 +115,7 @@ static void pack_map(struct packing *packing, const struct place *place, uint64_
     }
 }
 
-/* A string that was left out of the struct. */
+/* A string whose text is NULL and that has a fallback. */
 static void pack_fallback(struct packing *packing, const char *fallback)
 {
     const struct json *json;
@@ -225,7 +225,8 @@ int pack_struct(const evlog_class *of, const char *argument, const void *data,
     }
     pack_record(&packing, argument ? &inner : &whole, of, data);
     if (packing.is_too_large)
-        return error_set(EVLOG_LIMIT, "data: would be more than %d bytes", EVLOG_DATA_SIZE_MAX);
+        return error_set(EVLOG_LIMIT, "the data would be more than %d bytes",
+                         EVLOG_DATA_SIZE_MAX);
     if (bytes->is_full)
         return error_nomem();
     return problems_end(&packing.problems, EVLOG_INVALID);
@@ -240,7 +241,8 @@ int evlog_class_pack_sized(const evlog_definition *given, size_t definition_size
     if (result)
         return result;
     if (!definition.of || !data || !packed)
-        return error_set(EVLOG_INVALID, "no class, no data, or no place for what is packed");
+        return error_set(EVLOG_INVALID,
+                         "there is no class, no data, or no place for what is packed");
     bytes_begin(&bytes);
     result = pack_struct(definition.of, definition.argument, data, &bytes);
     if (result) {

@@ -6,9 +6,9 @@
 #include "class.h"
 
 /*
- * Appends the data of an event: `argument` and a struct of class `of`; NULL: the struct's
- * fields themselves. EVLOG_INVALID with all that no data can be made of, EVLOG_LIMIT,
- * EVLOG_NOMEM; what was appended is then of no use.
+ * Appends an event's data: a map from `argument` to a struct of class `of`, or with NULL the
+ * struct's own map. EVLOG_INVALID: the sentence lists everything that cannot be packed; EVLOG_LIMIT;
+ * EVLOG_NOMEM. On failure `bytes` is incomplete.
  */
 int pack_struct(const evlog_class *of, const char *argument, const void *data,
                 struct bytes *bytes);

@@ -1,11 +1,11 @@
 /*
- * What is wrong with data, each problem by its path.
+ * The problems of some data, each with its path.
  *
- * Problems are gathered and told together, so that who sends wrong data corrects it once. The
- * sentence has room for about ten; the rest is counted. Paths name fields and the keys of
- * maps, never values: data are personal, and sentences end up in files.
+ * Problems are collected and reported together, so that they can be corrected together. The sentence
+ * has room for about ten; the others are counted. Paths contain the names of fields and the keys of
+ * maps, never values: data is personal, and error messages end up in files.
  *
- * Cost: nothing until there is a problem; a path is made from places on the stack then.
+ * Cost: nothing until there is a problem; then a path is made from the places on the stack.
  */
 #include "problems.h"
 
@@ -16,7 +16,7 @@
 #include "error.h"
 
 #define PATH_SIZE 400
-#define NAME_SIZE 64 /* shown of a name */
+#define NAME_SIZE 64 /* how much of a name is shown */
 
 struct path {
     char text[PATH_SIZE];
@@ -31,7 +31,7 @@ static void put(struct path *path, const char *text, size_t size)
     path->size += size;
 }
 
-/* The beginning of a name that is shown, without half a character at its end. */
+/* How much of a name is shown: not half a character at its end. */
 static size_t shown_size(const char *name, size_t size)
 {
     if (size <= NAME_SIZE)
@@ -67,8 +67,8 @@ void problem_add(struct problems *problems, const struct place *place, const cha
     struct path path = {.size = 0};
     va_list args;
     problems->count++;
-    if (problems->untold) {
-        problems->untold++; /* a million of them cost no million paths */
+    if (problems->left_out) {
+        problems->left_out++; /* so a million problems do not cost a million paths */
         return;
     }
     put_place(&path, place);
@@ -80,7 +80,7 @@ void problem_add(struct problems *problems, const struct place *place, const cha
     int size = snprintf(line, sizeof line, "%s%.*s: %s", problems->size ? "; " : "",
                         (int)path.size, path.text, sentence);
     if (size < 0 || (size_t)size + problems->size >= PROBLEMS_SIZE) {
-        problems->untold++;
+        problems->left_out++;
         return;
     }
     memcpy(problems->text + problems->size, line, (size_t)size + 1);
@@ -91,7 +91,7 @@ int problems_end(const struct problems *problems, int code)
 {
     if (!problems->count)
         return EVLOG_OK;
-    if (problems->untold)
-        return error_set(code, "%s; and %u more", problems->text, problems->untold);
+    if (problems->left_out)
+        return error_set(code, "%s; and %u more", problems->text, problems->left_out);
     return error_set(code, "%s", problems->text);
 }

@@ -2,21 +2,21 @@
  * Schema resolution (Avro 1.11, "Schema Resolution"): whether one schema can read what another
  * wrote.
  *
- * Data carry their field names, so nothing can shift as in Avro's binary form; what can go
- * wrong is that a field is not there, may be null, or is another thing under the same name. The
- * rules:
+ * Data contains the names of its fields, so fields cannot be mistaken for each other as in Avro's
+ * binary form. What can go wrong is that a field is missing, may be null, or is of another type
+ * under the same name. The rules:
  *
- *   a field of the reader that the writer lacks   wants a default or fallback
- *   a field of the writer that the reader lacks   is passed over
- *   null where the reader has none                is refused
+ *   a field of the reader that the writer lacks   must have a default or fallback
+ *   a field of the writer that the reader lacks   is skipped
+ *   null where the reader's field has none        is refused
  *   int is read as long, float, double; long and float as double; string and bytes as each other
  *   records                                       must have the same name
- *   lists and maps                                as their items
+ *   lists and maps                                follow the rule of their items
  *
- * The names of the top records are not compared: nothing in the data goes by them.
+ * The names of the outermost records are not compared, since the data does not contain them.
  *
- * Cost: the pairs of fields, not more than PAIRS_MAX: records shared in a tree of a
- * stranger's making could be paired in more ways than there is time for.
+ * Cost: one step for each pair of fields, at most PAIRS_MAX: records that a hostile schema shares
+ * could be paired in exponentially many ways.
  */
 #include "resolve.h"
 
@@ -37,7 +37,7 @@ struct resolve {
 static void resolve_fields(struct resolve *resolve, const struct place *place,
                            const evlog_class *reader, const evlog_class *writer);
 
-/* What Avro calls promotion. */
+/* Avro's type promotion. */
 static int is_widened(int reader, int writer)
 {
     switch (writer) {
@@ -90,7 +90,7 @@ static void resolve_fields(struct resolve *resolve, const struct place *place,
             resolve_shapes(resolve, &at, field->shape, field->of, from->shape, from->of);
         else if (!field->fallback)
             problem_add(&resolve->problems, &at,
-                        "is not there, and the reader has no default for it");
+                        "is missing, and the reader has no default for it");
     }
 }
 
@@ -100,13 +100,13 @@ int resolve_classes(const evlog_class *reader, const evlog_class *writer, int fl
     struct resolve resolve = {.flags = flags};
     resolve_fields(&resolve, &whole, reader, writer);
     if (resolve.pairs >= PAIRS_MAX)
-        return error_set(EVLOG_LIMIT, "the schemas are too intricate to be compared");
+        return error_set(EVLOG_LIMIT, "the schemas are too complex to be compared");
     return problems_end(&resolve.problems, EVLOG_CONFLICT);
 }
 
 int evlog_schema_reads(const evlog_schema *reader, const evlog_schema *writer)
 {
     if (!reader || !writer)
-        return error_set(EVLOG_INVALID, "no schema is given");
+        return error_set(EVLOG_INVALID, "there is no schema");
     return resolve_classes(&reader->root, &writer->root, RESOLVE_NULLS);
 }

@@ -10,8 +10,8 @@ enum resolve_flags {
 };
 
 /*
- * EVLOG_OK when data of class `writer` can be read as class `reader`, else EVLOG_CONFLICT and
- * what stands against it. EVLOG_LIMIT: that would take too long to find out.
+ * EVLOG_OK: data of class `writer` can be read as class `reader`. EVLOG_CONFLICT: the sentence lists
+ * what prevents it. EVLOG_LIMIT: finding out would take too long.
  */
 int resolve_classes(const evlog_class *reader, const evlog_class *writer, int flags);
 

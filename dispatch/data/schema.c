@@ -1,25 +1,24 @@
 /*
- * Schemas: what data of an event type must be.
+ * Schemas: what the data of an event type must be.
  *
- * A schema is a tree of classes and their fields. It comes from a data class in C (EVLOG_CLASS,
- * copied here, so that it outlives the shared object that it was in) or from Avro's JSON
- * (schema_parse.c), and everything else walks the tree and does not ask which: checking and
- * unpacking (match.c), packing (pack_struct.c), Avro's encoding (avro.c), resolution
- * (resolve.c), and the text, written here.
+ * A schema is a tree of classes and their fields. It is made from a data class in C (schema_make.c)
+ * or from Avro's JSON (schema_parse.c). Everything else walks the tree in the same way, whichever it
+ * was made from: checking and unpacking (match.c), packing (pack_struct.c), Avro's encoding
+ * (avro.c), resolution (resolve.c), and writing the text, which is done here.
  *
- * The text is what openedx-events 11 writes for the same class: the top record is called
- * CloudEvent, in the namespace of the event type; a class is written out where it is
- * first used and named afterwards; a default stands in it only where it is null, or where
- * a class says DEFAULT. Two schemas that mean the same have the same canonical text: without
- * documentation, with attributes in one order.
+ * The text is what openedx-events 11 writes for the same class: the outermost record is called
+ * CloudEvent, in the namespace of the event type; a class is written in full where it is first
+ * used, and by its name afterwards; a field has a default in the text only if that is null or the
+ * class says DEFAULT. Two schemas of the same meaning have the same canonical text, which has no
+ * documentation and the attributes in a fixed order.
  *
- * Why not libavro: it is a library of its own data model, with a value object for each field, and
- * with jansson for the JSON; it refuses a namespace with a dash, which one of Open edX's
- * types has. What is needed of Avro is this tree and 300 lines in avro.c.
+ * libavro is not used because it has a data model of its own, with an object for each value, needs
+ * jansson, and refuses a namespace with a dash, which one of Open edX's types has. What is needed of
+ * Avro is this tree and 300 lines in avro.c.
  *
- * 1. A schema never changes once made; everything it points to is in its arena.
- * 2. No class holds itself, so every walk ends; one class is in the tree once, so a
- *    walk over classes is as long as the text.
+ * 1. A schema never changes once it is made; everything that it points to is in its arena.
+ * 2. No class contains itself, so every walk ends. Each class is in the tree once, so a walk over
+ *    classes is no longer than the text.
  */
 #include "schema.h"
 
@@ -46,13 +45,16 @@ int schema_is_name(const char *name, size_t size)
     return size > 0 && size <= EVLOG_NAME_SIZE_MAX;
 }
 
-/* Avro: the default of a union is a value of what it names first. */
+/*
+ * The shape that a field's default must have: in Avro that of a union's first branch. 0: it cannot
+ * have this one, which `is_null` or is not.
+ */
 static uint64_t shape_of_fallback(const evlog_field *field, int is_null)
 {
     if (!shape_is_nullable(field->shape))
         return field->shape;
-    int wants_null = !(field->shape & KIND_NULL_LAST);
-    return wants_null == is_null ? (is_null ? field->shape : shape_not_null(field->shape)) : 0;
+    int is_null_first = !(field->shape & KIND_NULL_LAST);
+    return is_null_first == is_null ? (is_null ? field->shape : shape_not_null(field->shape)) : 0;
 }
 
 int schema_check_fallback(const char *owner, const evlog_field *field)
@@ -66,8 +68,8 @@ int schema_check_fallback(const char *owner, const evlog_field *field)
                          owner, field->name);
     int result = plain.shape ? match_check_fallback(&plain) : EVLOG_INVALID;
     if (result == EVLOG_INVALID)
-        return error_set(EVLOG_INVALID, "schema: %s.%s: its default is not a value of it", owner,
-                         field->name);
+        return error_set(EVLOG_INVALID, "schema: %s.%s: its default does not have its type",
+                         owner, field->name);
     return result;
 }
 
@@ -164,7 +166,7 @@ static void put_fields(struct writer *writer, const evlog_class *of)
     put(writer, "]");
 }
 
-/* The text of a schema, in its arena: whole for an event type, canonical for NULL. */
+/* The text of a schema, in its arena: in full for an event type, canonical for NULL. */
 static const char *write_text(evlog_schema *schema, const char *event_type)
 {
     struct writer *writer = calloc(1, sizeof *writer);

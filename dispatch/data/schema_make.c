@@ -1,9 +1,10 @@
 /*
  * Schemas from data classes in C.
  *
- * The class is copied whole, with its offsets: it may be in a shared object that is unloaded, and
- * each file that includes a header has a copy of its classes of its own. Classes of one
- * name must be the same; then they are one class in the schema, as in Avro.
+ * The class is copied in full, with its offsets, because it may be in a shared object that is
+ * unloaded later. Each file that includes a header has its own copy of the header's classes, so
+ * classes of the same name are compared: if they are the same they are one class in the schema, as
+ * in Avro; if not the schema is refused.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "schema.h"
 #include "sized.h"
 
-/* Classes that have been copied, each beside its copy. */
+/* Classes that have been copied, and their copies. */
 struct class_list {
     const evlog_class *of[EVLOG_CLASSES_MAX];
     const evlog_class *copy[EVLOG_CLASSES_MAX];
@@ -77,7 +78,7 @@ static int copy_fields(struct copier *copier, const evlog_class *of, evlog_class
     return result;
 }
 
-/* The class of the same name that is there already; NULL: none. */
+/* The copy of a class of this name; NULL: none yet. */
 static const evlog_class *find_namesake(const struct class_list *list, const char *name)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -114,7 +115,7 @@ static int copy_class(struct copier *copier, const evlog_class *of, const evlog_
     return EVLOG_OK;
 }
 
-/* The root: the class itself, or a record with the one argument that is of it. */
+/* The root: the class itself, or a record whose one field is the argument. */
 static int make_root(evlog_schema *schema, const evlog_definition *definition)
 {
     evlog_class *root = &schema->root;
@@ -159,7 +160,9 @@ int evlog_schema_make_sized(const evlog_definition *given, size_t definition_siz
     if (result)
         return result;
     if (!definition.event_type || !definition.of || !schema)
-        return error_set(EVLOG_INVALID, "the definition has no event type or no class");
+        return error_set(
+            EVLOG_INVALID,
+            "the definition has no event type or no class, or there is no place for the schema");
     evlog_schema *made = schema_new();
     result = made ? make(made, &definition) : error_nomem();
     if (result) {

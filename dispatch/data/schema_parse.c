@@ -1,21 +1,21 @@
 /*
  * Schemas from Avro's JSON (Avro 1.11 specification, "Schema Declaration").
  *
- * What is taken is what data in a log can be: records, arrays, maps, the primitive types, a
- * union of null and one of these, and names of records that came before. What is not taken
- * is refused by name, never guessed at: enum, fixed, other unions, null by itself, a record that
- * holds itself. Attributes that mean nothing here (doc, order, aliases, logicalType) are
- * passed over, as the specification tells readers to.
+ * Supported is what data in a log can be: records, arrays, maps, the primitive types, a union of
+ * null and one of these, and the names of records defined before. Everything else is refused and
+ * named in the sentence: enum, fixed, other unions, null by itself, a record that contains itself.
+ * Attributes without a meaning here (doc, order, aliases, logicalType) are ignored, as the
+ * specification says.
  *
- * The result is the same tree of classes and fields that EVLOG_CLASS makes, with no offsets.
+ * The result is the tree of classes and fields that EVLOG_CLASS makes, without offsets.
  *
- * 1. Every record is in the tree once, however often it is named: the tree is as large as the
+ * 1. Every record is in the tree once, however often it is named, so the tree is no larger than the
  *    text.
- * 2. Names are looked up whole: a namespace is inherited by what is inside it.
- * 3. Every default is a value of its field.
+ * 2. Names are compared with their namespace, which is inherited by what is inside it.
+ * 3. Every default has the type of its field.
  *
- * Text comes from strangers: its size, the fields of a record, the records and the
- * depth have limits, and a fuzz target (tests/fuzz_schema.c).
+ * The text may come from anywhere: its size, the fields of a record, the number of records and the
+ * depth are limited, and there is a fuzz target (tests/fuzz_schema.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@
 
 /* A record that can be referred to. */
 struct known {
-    const char *namespace, *name;
+    const char *scope, *name; /* `scope` is its namespace */
     const evlog_class *of;
 };
 
@@ -36,16 +36,16 @@ struct schema_parser {
     size_t known_count;
 };
 
-/* A type, as it stands in a field, array or map. */
+/* The type of a field, or of the items of an array or map. */
 struct type {
     uint64_t shape;
     const evlog_class *of;
 };
 
-static int get_type(struct schema_parser *parser, const struct json *json, const char *namespace,
+static int get_type(struct schema_parser *parser, const struct json *json, const char *scope,
                     struct type *type);
 
-/* `path` is what the sentence is about. */
+/* `about` is what the sentence begins with. */
 static int wrong(const char *about, const char *why)
 {
     return error_set(EVLOG_INVALID, "schema: %.200s: %s", about, why);
@@ -59,32 +59,32 @@ static int is_text(const struct json *json, const char *text)
 
 /* --------------------------------------------------------------- names ---- */
 
-static const struct known *find_known(const struct schema_parser *parser, const char *namespace,
+static const struct known *find_known(const struct schema_parser *parser, const char *scope,
                                       const char *name)
 {
     for (size_t i = 0; i < parser->known_count; i++)
         if (strcmp(parser->known[i].name, name) == 0 &&
-            strcmp(parser->known[i].namespace, namespace) == 0)
+            strcmp(parser->known[i].scope, scope) == 0)
             return &parser->known[i];
     return NULL;
 }
 
-/* Splits a name with dots in it; one without is of the namespace around it. */
-static int split_name(struct schema_parser *parser, const struct json *json,
-                      const char **namespace, const char **name)
+/* Splits a name at its last dot; without one it has the namespace around it, which stays. */
+static int split_name(struct schema_parser *parser, const struct json *json, const char **scope,
+                      const char **name)
 {
     const char *dot = strrchr(json->text, '.');
     if (strlen(json->text) != json->size)
-        return wrong("a name", "has a NUL");
+        return wrong("a name", "contains NUL");
     *name = dot ? dot + 1 : json->text;
     if (!schema_is_name(*name, strlen(*name)))
         return wrong(json->text, "is not a name in Avro (letters, digits and _)");
-    if (dot && !(*namespace = arena_text(parser->arena, json->text, (size_t)(dot - json->text))))
+    if (dot && !(*scope = arena_text(parser->arena, json->text, (size_t)(dot - json->text))))
         return arena_failure(parser->arena);
     return EVLOG_OK;
 }
 
-static int get_named(struct schema_parser *parser, const struct json *json, const char *namespace,
+static int get_named(struct schema_parser *parser, const struct json *json, const char *scope,
                      struct type *type)
 {
     static const struct {
@@ -103,13 +103,13 @@ static int get_named(struct schema_parser *parser, const struct json *json, cons
             return EVLOG_OK;
         }
     if (is_text(json, "null") || is_text(json, "enum") || is_text(json, "fixed"))
-        return wrong(json->text, "is not a type that evlog takes");
-    int result = split_name(parser, json, &namespace, &name);
+        return wrong(json->text, "is not a type that evlog supports");
+    int result = split_name(parser, json, &scope, &name);
     if (result)
         return result;
-    const struct known *known = find_known(parser, namespace, name);
+    const struct known *known = find_known(parser, scope, name);
     if (!known)
-        return wrong(json->text, "no such type (a record cannot hold itself)");
+        return wrong(json->text, "is not a known type (a record cannot contain itself)");
     *type = (struct type){.shape = EVLOG_KIND_CLASS, .of = known->of};
     return EVLOG_OK;
 }
@@ -126,7 +126,7 @@ static int get_default(const struct json *value, const char *owner, evlog_field 
     return field->fallback ? schema_check_fallback(owner, field) : arena_failure(arena);
 }
 
-static int get_field(struct schema_parser *parser, const struct json *json, const char *namespace,
+static int get_field(struct schema_parser *parser, const struct json *json, const char *scope,
                      const char *owner, evlog_field *field)
 {
     struct type type = {.shape = 0};
@@ -135,7 +135,7 @@ static int get_field(struct schema_parser *parser, const struct json *json, cons
         return wrong("a field", "has no name or no type");
     if (!schema_is_name(name->text, name->size))
         return wrong(name->text, "is not a name in Avro (letters, digits and _)");
-    int result = get_type(parser, kind, namespace, &type);
+    int result = get_type(parser, kind, scope, &type);
     if (result)
         return result;
     field->name = name->text;
@@ -146,8 +146,8 @@ static int get_field(struct schema_parser *parser, const struct json *json, cons
 }
 
 /* The fields of a record into `of`. */
-static int get_fields(struct schema_parser *parser, const struct json *json,
-                      const char *namespace, evlog_class *of)
+static int get_fields(struct schema_parser *parser, const struct json *json, const char *scope,
+                      evlog_class *of)
 {
     if (!json || json->kind != JSON_ARRAY)
         return wrong(of->name, "a record has an array of fields");
@@ -161,7 +161,7 @@ static int get_fields(struct schema_parser *parser, const struct json *json,
     for (const struct json *item = json->first; item; item = item->next) {
         evlog_field *field = &fields[of->field_count];
         size_t hint = 0;
-        int result = get_field(parser, item, namespace, of->name, field);
+        int result = get_field(parser, item, scope, of->name, field);
         if (result)
             return result;
         struct fields before = class_fields(of);
@@ -172,54 +172,55 @@ static int get_fields(struct schema_parser *parser, const struct json *json,
     return EVLOG_OK;
 }
 
-static int get_record(struct schema_parser *parser, const struct json *json,
-                      const char *namespace, evlog_class *of)
+static int get_record(struct schema_parser *parser, const struct json *json, const char *scope,
+                      evlog_class *of)
 {
     const struct json *name = dom_get(json, "name"), *space = dom_get(json, "namespace");
     if (!name || name->kind != JSON_STRING)
         return wrong("a record", "has no name");
     if (space && space->kind == JSON_STRING)
-    namespace = space->text;
-    int result = split_name(parser, name, &namespace, &of->name);
+        scope = space->text;
+    int result = split_name(parser, name, &scope, &of->name);
     if (result == EVLOG_OK)
-        result = get_fields(parser, dom_get(json, "fields"), namespace, of);
+        result = get_fields(parser, dom_get(json, "fields"), scope, of);
     if (result)
         return result;
     if (parser->known_count == EVLOG_CLASSES_MAX)
         return error_set(EVLOG_LIMIT, "schema: more than %d records", EVLOG_CLASSES_MAX);
-    if (find_known(parser, namespace, of->name))
+    if (find_known(parser, scope, of->name))
         return wrong(of->name, "two records have this name");
-    parser->known[parser->known_count++] = (struct known){namespace, of->name, of};
+    parser->known[parser->known_count++] = (struct known){scope, of->name, of};
     return EVLOG_OK;
 }
 
 /* ----------------------------------------------------------- other types ---- */
 
 static int get_container(struct schema_parser *parser, const struct json *items, int kind,
-                         const char *namespace, struct type *type)
+                         const char *scope, struct type *type)
 {
     struct type inner = {.shape = 0};
     if (!items)
-        return wrong(kind == EVLOG_KIND_LIST ? "an array" : "a map", "does not say of what");
-    int result = get_type(parser, items, namespace, &inner);
+        return wrong(kind == EVLOG_KIND_LIST ? "an array" : "a map",
+                     "does not say what its items are");
+    int result = get_type(parser, items, scope, &inner);
     if (result)
         return result;
     if (inner.shape >> 8 * (EVLOG_SHAPE_MAX - 1))
-        return error_set(EVLOG_LIMIT, "schema: more than %d arrays and maps in each other",
+        return error_set(EVLOG_LIMIT, "schema: more than %d arrays and maps inside each other",
                          EVLOG_SHAPE_MAX - 1);
     *type = (struct type){.shape = (uint64_t)kind | inner.shape << 8, .of = inner.of};
     return EVLOG_OK;
 }
 
 /* A union of null and one other type. */
-static int get_union(struct schema_parser *parser, const struct json *json, const char *namespace,
+static int get_union(struct schema_parser *parser, const struct json *json, const char *scope,
                      struct type *type)
 {
     const struct json *first = json->first, *second = first ? first->next : NULL;
     int is_first = is_text(first, "null");
     if (json->size != 2 || is_first == is_text(second, "null"))
         return wrong("a union", "must be of null and one other type");
-    int result = get_type(parser, is_first ? second : first, namespace, type);
+    int result = get_type(parser, is_first ? second : first, scope, type);
     if (result == EVLOG_OK && shape_is_nullable(type->shape))
         result = wrong("a union", "is directly in another");
     if (result == EVLOG_OK)
@@ -227,27 +228,27 @@ static int get_union(struct schema_parser *parser, const struct json *json, cons
     return result;
 }
 
-static int get_type(struct schema_parser *parser, const struct json *json, const char *namespace,
+static int get_type(struct schema_parser *parser, const struct json *json, const char *scope,
                     struct type *type)
 {
     if (json->kind == JSON_STRING)
-        return get_named(parser, json, namespace, type);
+        return get_named(parser, json, scope, type);
     if (json->kind == JSON_ARRAY)
-        return get_union(parser, json, namespace, type);
+        return get_union(parser, json, scope, type);
     const struct json *word = dom_get(json, "type");
     if (!word)
         return wrong("a type", "is a name, an array, or an object with a type");
     if (is_text(word, "array"))
-        return get_container(parser, dom_get(json, "items"), EVLOG_KIND_LIST, namespace, type);
+        return get_container(parser, dom_get(json, "items"), EVLOG_KIND_LIST, scope, type);
     if (is_text(word, "map"))
-        return get_container(parser, dom_get(json, "values"), EVLOG_KIND_MAP, namespace, type);
+        return get_container(parser, dom_get(json, "values"), EVLOG_KIND_MAP, scope, type);
     if (!is_text(word, "record"))
-        return get_type(parser, word, namespace, type);
+        return get_type(parser, word, scope, type);
     evlog_class *of = arena_get(parser->arena, sizeof *of);
     if (!of)
         return arena_failure(parser->arena);
     *type = (struct type){.shape = EVLOG_KIND_CLASS, .of = of};
-    return get_record(parser, json, namespace, of);
+    return get_record(parser, json, scope, of);
 }
 
 static int parse(struct schema_parser *parser, const char *text, size_t size,
@@ -261,7 +262,7 @@ static int parse(struct schema_parser *parser, const char *text, size_t size,
     if (result)
         return result;
     if (!is_text(dom_get(root, "type"), "record"))
-        return wrong("the whole", "must be a record: the data of an event are a map");
+        return wrong("the outermost type", "must be a record: the data of an event is a map");
     result = get_record(parser, root, "", &schema->root);
     return result ? result : schema_finish(schema, NULL);
 }
@@ -270,7 +271,8 @@ int evlog_schema_parse(const char *text, evlog_schema **schema)
 {
     size_t size = text ? strnlen(text, EVLOG_SCHEMA_SIZE_MAX + 1) : 0;
     if (!text || !schema)
-        return error_set(EVLOG_INVALID, "schema: no %s is given", text ? "place for it" : "text");
+        return error_set(EVLOG_INVALID, "there is no %s the schema",
+                         text ? "place for" : "text of");
     if (size > EVLOG_SCHEMA_SIZE_MAX)
         return error_set(EVLOG_LIMIT, "schema: more than %d bytes", EVLOG_SCHEMA_SIZE_MAX);
     struct schema_parser *parser = calloc(1, sizeof *parser);

@@ -10,22 +10,22 @@
  *       .mode = evlog_str("honor"), .is_active = true, .creation_date = now_us};
  *   evlog_send_class(created, &enrollment, &openedx_course_enrollment_data_class, NULL, NULL);
  *
- * The list of events comes first: for each its constant, the name of its one argument, the
- * struct that is, and the event type. The classes follow by subdomain. Their names in
- * the schema are those of the Python classes, and so are the fields, their order and what
- * they are when they are left out; the schemas are, as JSON, those that openedx-events makes.
+ * The list of events comes first: for each its constant, the name of its one argument, the struct
+ * of that argument, and the event type. The classes follow, by subdomain. In the schema they have
+ * the names of the Python classes, the same fields in the same order, and the same defaults; the
+ * schemas are, as JSON, the ones that openedx-events makes.
  *
- * What is odd in it is so upstream, but for the last:
+ * Peculiarities, which all but the last two come from upstream:
  * - two types, OPENEDX_ROLE_ASSIGNMENT_CREATED and _DELETED, have no version in their name, and
- *   OPENEDX_SUBSIDY_REDEMPTION_REVERSED has a dash in it, which Avro's own libraries refuse;
- * - two classes are called CourseData, that of learning and that of content authoring: the
- *   structs have the subdomain in their names;
- * - BadgeData.template is `template_` in the struct, since C++ keeps the word;
+ *   OPENEDX_SUBSIDY_REDEMPTION_REVERSED contains a dash, which Avro's own libraries refuse;
+ * - two classes are called CourseData, one of learning and one of content authoring, so the structs
+ *   have the subdomain in their names;
  * - four classes are only bases of others, or not used at all;
+ * - BadgeData.template is `template_` in the struct, because `template` is a keyword of C++;
  * - three types cannot be put on a bus upstream: COURSE_CERTIFICATE_CONFIG_CHANGED and _DELETED,
- *   since a signatory's image is an open file there, and EXTERNAL_GRADER_SCORE_SUBMITTED,
- *   which is left out by choice. Here they have schemas like the others, and the image
- *   is its bytes, so they can be sent, logged and replayed; a bus relay must leave them out.
+ *   because a signatory's image is an open file there, and EXTERNAL_GRADER_SCORE_SUBMITTED, by
+ *   choice. Here they have schemas like the others, and the image is its bytes, so they can be sent,
+ *   logged and replayed; a bus relay must not relay them.
  */
 #ifndef EVLOG_OPENEDX_H
 #define EVLOG_OPENEDX_H
@@ -37,15 +37,15 @@ extern "C" {
 #endif
 
 /*
- * Defines all of them, in the order of the list (load_all_signals of openedx-events). The
- * first time in a log it records them there, which takes a moment. Errors of evlog_define_class.
+ * Defines all of them, in the order of the list (load_all_signals of openedx-events). The first
+ * time it also records them in the log, which takes a moment. Errors of evlog_define_class.
  */
 EVLOG_API int evlog_define_openedx(evlog *log);
 
-/* The definition of that place in the list, from 0; NULL past the last. A constant. */
+/* The definition at place `i` of the list, from 0; NULL: there are no more. A constant. */
 EVLOG_API const evlog_definition *evlog_openedx_definition(size_t i);
 
-/* X(constant, argument, its struct, event type) */
+/* X(constant, argument, its class, event type) */
 #define OPENEDX_EVENTS(X)                                                                        \
     /* analytics */                                                                              \
     X(TRACKING_EVENT_EMITTED, tracking_log, openedx_tracking_log_data,                           \
