@@ -289,9 +289,9 @@ static int begin_closing(evlog *log, bool *is_last)
         return EVLOG_OK;
     }
     if (atomic_load(&log->call_count) > 0)
-        return error_set(EVLOG_BUSY,
-                         "%s: a receiver, another thread, a consumer or a cursor is still at work",
-                         log->store->path);
+        return error_set(
+            EVLOG_BUSY, "%s: a receiver, another thread, a consumer or a cursor is still at work",
+            log->store->path);
     log->state = LOG_CLOSING;
     return EVLOG_OK;
 }

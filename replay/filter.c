@@ -1,8 +1,8 @@
 /*
- * Which event types are wanted: names, or beginnings of one with a '*'.
+ * Which event types are wanted: names, or beginnings of names followed by a '*'.
  *
- * A record tells its type by a number, so the patterns are tried once for each type and the
- * answer is kept by number: an event costs a look at a byte, however many patterns there are.
+ * A record names its type by a number, so the patterns are compared once for each type and the
+ * answer is kept by number: an event costs a look at one byte, however many patterns there are.
  */
 #include "filter.h"
 
@@ -12,6 +12,11 @@
 #include "error.h"
 #include "log.h"
 #include "names.h"
+
+/* What is known of a type. */
+enum answer { UNKNOWN = 0, WANTED, UNWANTED };
+
+#define ANSWER_COUNT (EVLOG_TYPES_MAX + 1) /* type numbers begin at 1 */
 
 int filter_check(const char *const *types, size_t type_count)
 {
@@ -35,38 +40,53 @@ int filter_check(const char *const *types, size_t type_count)
 
 int filter_begin(struct filter *filter, const char *const *types, size_t type_count)
 {
+    size_t text_size = 0;
     int result = filter_check(types, type_count);
-    if (result)
+    if (result || type_count == 0)
         return result;
-    unsigned char *wanted = calloc(EVLOG_TYPES_MAX + 1, 1);
-    if (!wanted)
+    for (size_t i = 0; i < type_count; i++)
+        text_size += strlen(types[i]) + 1;
+    char **copies = calloc(1, type_count * sizeof *copies + ANSWER_COUNT + text_size);
+    if (!copies)
         return error_nomem();
-    *filter = (struct filter){.types = types, .type_count = type_count, .wanted = wanted};
+    unsigned char *answers = (unsigned char *)(copies + type_count);
+    char *text = (char *)(answers + ANSWER_COUNT);
+    for (size_t i = 0; i < type_count; i++) {
+        copies[i] = strcpy(text, types[i]);
+        text += strlen(text) + 1;
+    }
+    *filter = (struct filter){.types = copies, .type_count = type_count, .answers = answers};
     return EVLOG_OK;
 }
 
 void filter_free(struct filter *filter)
 {
-    free(filter->wanted);
-    filter->wanted = NULL;
+    free(filter->types);
+    *filter = (struct filter){.types = NULL};
 }
 
-static int matches(const struct filter *filter, const char *event_type)
+bool evlog_type_matches(const char *const *types, size_t type_count, const char *event_type)
 {
-    for (size_t i = 0; i < filter->type_count; i++) {
-        const char *pattern = filter->types[i];
+    for (size_t i = 0; i < type_count; i++) {
+        const char *pattern = types[i];
         size_t size = strlen(pattern);
-        if (pattern[size - 1] == '*' ? strncmp(pattern, event_type, size - 1) == 0
-                                     : strcmp(pattern, event_type) == 0)
-            return 1;
+        bool is_prefix = size > 0 && pattern[size - 1] == '*';
+        if (is_prefix ? strncmp(pattern, event_type, size - 1) == 0
+                      : strcmp(pattern, event_type) == 0)
+            return true;
     }
-    return filter->type_count == 0;
+    return type_count == 0;
 }
 
-int filter_wants(struct filter *filter, const struct name *type)
+bool filter_wants(struct filter *filter, const struct name *type)
 {
-    unsigned char *wanted = &filter->wanted[type->number];
-    if (*wanted == 0)
-        *wanted = matches(filter, type->text[0]) ? 1 : 2;
-    return *wanted == 1;
+    if (!filter->types)
+        return true;
+    unsigned char *answer = &filter->answers[type->number];
+    if (*answer == UNKNOWN)
+        *answer = evlog_type_matches((const char *const *)filter->types, filter->type_count,
+                                     type->text[0])
+                      ? WANTED
+                      : UNWANTED;
+    return *answer == WANTED;
 }

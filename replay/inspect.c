@@ -1,18 +1,31 @@
 /*
- * Looking at a log: one event, the types, the whole.
+ * Looking at a log: single events, its types, the whole.
  *
- * Thin: the store does the work. What is here is the handle's count of calls, and
- * that what goes out stays valid as evlog.h says.
+ * The store does the work. Here are the handle's count of calls, and copies of what must outlive
+ * the call.
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
+#include "cursor.h"
 #include "error.h"
 #include "event.h"
 #include "reader.h"
 #include "sized.h"
 #include "verify.h"
+
+static int copy_out(const evlog_event *found, evlog_event **event)
+{
+    evlog_event *copy = event_copy(found);
+    if (!copy)
+        return error_nomem();
+    *event = copy;
+    return EVLOG_OK;
+}
+
+/* ------------------------------------------------------- single events ---- */
 
 static int read_event(evlog *log, uint64_t seq, evlog_event **event)
 {
@@ -32,11 +45,7 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
         const struct reader_event *read = &reader.events[0];
         evlog_signal *signal = signal_find(log, read->type->text[0]);
         evlog_event found = event_of(&read->record, read->type, read->source, signal, 1);
-        evlog_event *copy = event_copy(&found);
-        if (copy)
-            *event = copy;
-        else
-            result = error_nomem();
+        result = copy_out(&found, event);
     }
     reader_free(&reader);
     return result;
@@ -44,6 +53,8 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
 
 int evlog_read(evlog *log, uint64_t seq, evlog_event **event)
 {
+    if (!event)
+        return error_set(EVLOG_INVALID, "no place for the event is given");
     int result = log_enter(log);
     if (result)
         return result;
@@ -52,10 +63,62 @@ int evlog_read(evlog *log, uint64_t seq, evlog_event **event)
     return result;
 }
 
+static int not_found(const evlog *log, const uint8_t id[16], uint64_t damaged_count)
+{
+    char text[EVLOG_UUID_TEXT_SIZE];
+    evlog_uuid_text(id, text);
+    if (damaged_count)
+        return error_set(EVLOG_DAMAGED,
+                         "%s: no event has the id %s, but %" PRIu64 " could not be read",
+                         log->store->path, text, damaged_count);
+    return error_set(EVLOG_NOTFOUND, "%s: no event has the id %s", log->store->path, text);
+}
+
+static int find_event(evlog *log, const uint8_t id[16], evlog_cursor *cursor, evlog_event **event)
+{
+    uint64_t damaged_count = 0, first, last;
+    for (;;) {
+        const evlog_event *found;
+        int result = cursor_next(cursor, &found);
+        if (result == EVLOG_DAMAGED && evlog_cursor_damage(cursor, &first, &last) == EVLOG_OK)
+            damaged_count += last - first + 1;
+        else if (result)
+            return result;
+        else if (!found)
+            return not_found(log, id, damaged_count);
+        else if (memcmp(found->id, id, sizeof found->id) == 0)
+            return copy_out(found, event);
+    }
+}
+
+int evlog_find_sized(evlog *log, const uint8_t id[16], const evlog_range *given,
+                     size_t range_size, evlog_event **event)
+{
+    evlog_range range;
+    evlog_cursor *cursor;
+    if (!id || !event)
+        return error_set(EVLOG_INVALID, "no %s is given", id ? "place for the event" : "id");
+    int result = sized_in(&range, sizeof range, given, range_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
+    if (result)
+        return result;
+    range.newest_first = true;
+    result = cursor_open(log, &range, &cursor);
+    if (result == EVLOG_OK) {
+        result = find_event(log, id, cursor, event);
+        cursor_free(cursor);
+    }
+    log_leave(log);
+    return result;
+}
+
 void evlog_event_free(evlog_event *event)
 {
     free(event);
 }
+
+/* ------------------------------------------------------------ the whole ---- */
 
 int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size)
 {
@@ -74,6 +137,8 @@ int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size)
 
 int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx), void *ctx)
 {
+    if (!visit)
+        return error_set(EVLOG_INVALID, "no function to visit the types is given");
     int result = log_enter(log);
     if (result)
         return result;
@@ -105,6 +170,8 @@ int evlog_verify(evlog *log, int (*visit)(const evlog_finding *, uint64_t, void 
 
 int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq)
 {
+    if (!last_seq)
+        return error_set(EVLOG_INVALID, "no place for the last seq is given");
     int result = log_enter(log);
     if (result)
         return result;
