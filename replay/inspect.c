@@ -1,5 +1,5 @@
 /*
- * Looking at a log: single events, its types, the whole.
+ * Looking at a log: single events, waiting for them, its types, the whole.
  *
  * The store does the work. Here are the handle's count of calls, and copies of what must outlive
  * the call.
@@ -118,6 +118,48 @@ void evlog_event_free(evlog_event *event)
     free(event);
 }
 
+/* --------------------------------------------------------------- waiting ---- */
+
+/*
+ * A ticket is taken before a look whose failure leads to waiting, so that no event is missed; but
+ * not before the first look, since a ticket costs the next sender a system call.
+ */
+static int wait_for(struct store *store, uint64_t seq, int64_t until_us, uint64_t *last_seq)
+{
+    bool has_ticket = false;
+    uint32_t ticket = 0;
+    for (;;) {
+        uint64_t first, last;
+        int result = store_bounds(store, &first, &last);
+        if (result)
+            return result;
+        int64_t left_us = until_us - clock_monotonic_us();
+        if (last > seq || left_us <= 0) {
+            *last_seq = last;
+            return EVLOG_OK;
+        }
+        if (has_ticket)
+            shared_wait(store->shared, ticket, left_us);
+        ticket = shared_ticket(store->shared);
+        has_ticket = true;
+    }
+}
+
+int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq)
+{
+    if (!last_seq)
+        return error_set(EVLOG_INVALID, "no place for the last seq is given");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    int64_t now_us = clock_monotonic_us(), until_us = INT64_MAX;
+    if (timeout_ms >= 0 && timeout_ms < (INT64_MAX - now_us) / 1000)
+        until_us = now_us + timeout_ms * 1000;
+    result = wait_for(log->store, seq, until_us, last_seq);
+    log_leave(log);
+    return result;
+}
+
 /* ------------------------------------------------------------ the whole ---- */
 
 int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size)
@@ -162,34 +204,6 @@ int evlog_verify(evlog *log, int (*visit)(const evlog_finding *, uint64_t, void 
     if (result)
         return result;
     result = verify_log(log->store, visit, ctx, checked_count);
-    log_leave(log);
-    return result;
-}
-
-/* --------------------------------------------------------------- waiting ---- */
-
-int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq)
-{
-    if (!last_seq)
-        return error_set(EVLOG_INVALID, "no place for the last seq is given");
-    int result = log_enter(log);
-    if (result)
-        return result;
-    int64_t now_us = clock_monotonic_us(), until_us = INT64_MAX;
-    uint64_t first, last = 0;
-    if (timeout_ms >= 0 && timeout_ms < (INT64_MAX - now_us) / 1000)
-        until_us = now_us + timeout_ms * 1000;
-    result = store_bounds(log->store, &first, &last);
-    while (result == EVLOG_OK && last <= seq && (now_us = clock_monotonic_us()) < until_us) {
-        uint32_t ticket = shared_ticket(log->store->shared);
-        result = store_bounds(log->store, &first, &last);
-        if (result == EVLOG_OK && last <= seq)
-            shared_wait(log->store->shared, ticket, until_us - now_us);
-        if (result == EVLOG_OK && last <= seq)
-            result = store_bounds(log->store, &first, &last);
-    }
-    if (result == EVLOG_OK)
-        *last_seq = last;
     log_leave(log);
     return result;
 }

@@ -671,11 +671,11 @@ static inline int evlog_find(evlog *log, const uint8_t id[16], const evlog_range
 EVLOG_API void evlog_event_free(evlog_event *event);
 
 /*
- * Waits until the log has an event after `seq`, whoever sends it, for `timeout_ms` at most
- * (negative: for ever). `*last_seq` is the last event there is: no greater than `seq` when the
- * time was up, or for no reason now and then. Costs nothing while it waits; wakes some
- * microseconds after the commit. (A read_only log in a directory that this process cannot write
- * to is looked at 50 times a second instead.) EVLOG_BUSY, EVLOG_IO.
+ * Waits until the log has an event after `seq`, from whichever process, for at most `timeout_ms`
+ * (negative: without limit). `*last_seq` is the log's last event; it is not greater than `seq`
+ * when the time was up. Waiting costs nothing; it ends some microseconds after the commit. (A
+ * read_only log in a directory that this process cannot write to is polled 50 times a second.)
+ * EVLOG_INVALID: no last_seq. EVLOG_BUSY, EVLOG_IO.
  */
 EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq);
 
