@@ -6,17 +6,33 @@
  */
 #include "filter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
-#include "log.h"
+#include "evlog.h"
+#include "name.h"
 #include "names.h"
 
 /* What is known of a type. */
 enum answer { UNKNOWN = 0, WANTED, UNWANTED };
 
 #define ANSWER_COUNT (EVLOG_TYPES_MAX + 1) /* type numbers begin at 1 */
+
+/* A type is a name, or the beginning of one, perhaps empty, and a '*'. */
+static int check_type(const char *type, size_t i)
+{
+    char what[48];
+    const char *star = type ? strchr(type, '*') : NULL;
+    if (star && star[1])
+        return error_set(EVLOG_INVALID, "event type %s: a '*' can only stand at the end", type);
+    if (star && star == type)
+        return EVLOG_OK;
+    size_t star_size = star ? 1 : 0, size = type ? strlen(type) - star_size : 0;
+    snprintf(what, sizeof what, "event type %zu of a range or consumer", i);
+    return name_check(what, type, size, EVLOG_NAME_SIZE_MAX - star_size);
+}
 
 int filter_check(const char *const *types, size_t type_count)
 {
@@ -26,14 +42,9 @@ int filter_check(const char *const *types, size_t type_count)
     if (type_count > 0 && !types)
         return error_set(EVLOG_INVALID, "the range or consumer counts event types but has none");
     for (size_t i = 0; i < type_count; i++) {
-        const char *type = types[i];
-        if (!type || !*type || !log_is_text(type))
-            return error_set(EVLOG_INVALID, "event type %zu is not 1 to %d bytes of UTF-8", i,
-                             EVLOG_NAME_SIZE_MAX);
-        const char *star = strchr(type, '*');
-        if (star && star[1])
-            return error_set(EVLOG_INVALID, "event type %s: a '*' can only stand at the end",
-                             type);
+        int result = check_type(types[i], i);
+        if (result)
+            return result;
     }
     return EVLOG_OK;
 }

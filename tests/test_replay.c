@@ -257,6 +257,10 @@ static void refuses_ranges_that_make_no_sense(void **state)
     evlog_outcome outcome;
     struct heard heard = {.count = 0};
     const char *bad[] = {"a*b"}, *empty[] = {""}, *missing[] = {NULL};
+    char long_type[EVLOG_NAME_SIZE_MAX + 2] = "";
+    memset(long_type, 'a', EVLOG_NAME_SIZE_MAX + 1);
+    long_type[EVLOG_NAME_SIZE_MAX] = '*';
+    const char *blank[] = {"a b", "a\nb*", " *", "a\x7f", "\xff*", long_type};
     OK(evlog_open(in(*state, "log"), NULL, &log));
     OK(evlog_replay(log, NULL, hear, &heard, &outcome));
     assert_int_equal(outcome.delivered, 0);
@@ -272,6 +276,10 @@ static void refuses_ranges_that_make_no_sense(void **state)
     FAILS(
         EVLOG_INVALID, "event type 0",
         evlog_replay(log, &(evlog_range){.types = missing, .type_count = 1}, hear, &heard, NULL));
+    for (size_t i = 0; i < sizeof blank / sizeof *blank; i++)
+        FAILS(EVLOG_INVALID, "event type 0",
+              evlog_replay(log, &(evlog_range){.types = &blank[i], .type_count = 1}, hear, &heard,
+                           NULL));
     FAILS(EVLOG_INVALID, "has none",
           evlog_replay(log, &(evlog_range){.type_count = 1}, hear, &heard, NULL));
     FAILS(EVLOG_LIMIT, "257",
