@@ -19,7 +19,8 @@ enum log_state {
 
 struct evlog {
     struct store *store;
-    pid_t pid; /* of the process that opened it */
+    pid_t pid;           /* of the process that opened it */
+    unsigned fork_count; /* log_fork_count() of that process */
     enum log_state state;
     dev_t device;
     ino_t inode; /* 0: its directory is still to be made */
@@ -47,6 +48,13 @@ struct evlog {
  */
 int log_enter(evlog *log);
 void log_leave(evlog *log);
+
+/* The same checks without counting a call, inside one that is counted already. */
+int log_check(const evlog *log);
+
+/* How many forks lead to this process; log_count_fork is called in each child. */
+unsigned log_fork_count(void);
+void log_count_fork(void);
 
 /* 1 when `text` can be an event type, source, host or dispatch_uid: short enough, UTF-8. */
 int log_is_text(const char *text);

@@ -23,7 +23,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "log.h"
@@ -312,7 +311,7 @@ int evlog_disconnect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
 /* In a forked child nothing can be sent through it, and its log's lock may never come free. */
 bool evlog_has_receivers(const evlog_signal *signal)
 {
-    if (signal->log->pid != getpid())
+    if (signal->log->fork_count != log_fork_count())
         return 0;
     struct receivers *receivers = receivers_hold(signal);
     int has = receivers->count > 0;

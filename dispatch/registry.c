@@ -53,6 +53,7 @@ static void unlock_registry(void)
 /* The condition may have counted threads as waiting that the child does not have. */
 static void unlock_registry_in_child(void)
 {
+    log_count_fork();
     registry_changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     pthread_mutex_unlock(&registry_lock);
 }
@@ -143,6 +144,7 @@ static int log_new(const evlog_options *options, evlog **made)
     if (!log)
         return error_nomem();
     log->pid = getpid();
+    log->fork_count = log_fork_count();
     log->state = LOG_OPENING;
     log->open_count = 1;
     log->data_size_max =
@@ -171,7 +173,7 @@ static evlog *find(const char *path, struct stat *status)
     *status = (struct stat){.st_ino = 0};
     bool is_there = stat(path, status) == 0;
     for (evlog *log = registry; log; log = log->next) {
-        if (log->pid != getpid())
+        if (log->fork_count != log_fork_count())
             continue;
         if (is_there && log->device == status->st_dev && log->inode == status->st_ino)
             return log;
@@ -287,9 +289,9 @@ static int begin_closing(evlog *log, bool *is_last)
         return EVLOG_OK;
     }
     if (atomic_load(&log->call_count) > 0)
-        return error_set(EVLOG_BUSY,
-                         "%s: a receiver of it, another thread or a consumer is still at work",
-                         log->store->path);
+        return error_set(
+            EVLOG_BUSY, "%s: a receiver, another thread, a consumer or a cursor is still at work",
+            log->store->path);
     log->state = LOG_CLOSING;
     return EVLOG_OK;
 }
@@ -311,7 +313,7 @@ int evlog_close(evlog *log)
     bool is_last;
     if (!log)
         return EVLOG_OK;
-    if (log->pid != getpid())
+    if (log->fork_count != log_fork_count())
         return error_set(EVLOG_FORKED,
                          "%s: was opened before fork(); it is its parent's to close",
                          log->store->path);

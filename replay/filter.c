@@ -1,17 +1,38 @@
 /*
- * Which event types are wanted: names, or beginnings of one with a '*'.
+ * Which event types are wanted: names, or beginnings of names followed by a '*'.
  *
- * A record tells its type by a number, so the patterns are tried once for each type and the
- * answer is kept by number: an event costs a look at a byte, however many patterns there are.
+ * A record names its type by a number, so the patterns are compared once for each type and the
+ * answer is kept by number: an event costs a look at one byte, however many patterns there are.
  */
 #include "filter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
-#include "log.h"
+#include "evlog.h"
+#include "name.h"
 #include "names.h"
+
+/* What is known of a type. */
+enum answer { UNKNOWN = 0, WANTED, UNWANTED };
+
+#define ANSWER_COUNT (EVLOG_TYPES_MAX + 1) /* type numbers begin at 1 */
+
+/* A type is a name, or the beginning of one, perhaps empty, and a '*'. */
+static int check_type(const char *type, size_t i)
+{
+    char what[48];
+    const char *star = type ? strchr(type, '*') : NULL;
+    if (star && star[1])
+        return error_set(EVLOG_INVALID, "event type %s: a '*' can only stand at the end", type);
+    if (star && star == type)
+        return EVLOG_OK;
+    size_t star_size = star ? 1 : 0, size = type ? strlen(type) - star_size : 0;
+    snprintf(what, sizeof what, "event type %zu of a range or consumer", i);
+    return name_check(what, type, size, EVLOG_NAME_SIZE_MAX - star_size);
+}
 
 int filter_check(const char *const *types, size_t type_count)
 {
@@ -21,52 +42,62 @@ int filter_check(const char *const *types, size_t type_count)
     if (type_count > 0 && !types)
         return error_set(EVLOG_INVALID, "the range or consumer counts event types but has none");
     for (size_t i = 0; i < type_count; i++) {
-        const char *type = types[i];
-        if (!type || !*type || !log_is_text(type))
-            return error_set(EVLOG_INVALID, "event type %zu is not 1 to %d bytes of UTF-8", i,
-                             EVLOG_NAME_SIZE_MAX);
-        const char *star = strchr(type, '*');
-        if (star && star[1])
-            return error_set(EVLOG_INVALID, "event type %s: a '*' can only stand at the end",
-                             type);
+        int result = check_type(types[i], i);
+        if (result)
+            return result;
     }
     return EVLOG_OK;
 }
 
 int filter_begin(struct filter *filter, const char *const *types, size_t type_count)
 {
+    size_t text_size = 0;
     int result = filter_check(types, type_count);
-    if (result)
+    if (result || type_count == 0)
         return result;
-    unsigned char *wanted = calloc(EVLOG_TYPES_MAX + 1, 1);
-    if (!wanted)
+    for (size_t i = 0; i < type_count; i++)
+        text_size += strlen(types[i]) + 1;
+    char **copies = calloc(1, type_count * sizeof *copies + ANSWER_COUNT + text_size);
+    if (!copies)
         return error_nomem();
-    *filter = (struct filter){.types = types, .type_count = type_count, .wanted = wanted};
+    unsigned char *answers = (unsigned char *)(copies + type_count);
+    char *text = (char *)(answers + ANSWER_COUNT);
+    for (size_t i = 0; i < type_count; i++) {
+        copies[i] = strcpy(text, types[i]);
+        text += strlen(text) + 1;
+    }
+    *filter = (struct filter){.types = copies, .type_count = type_count, .answers = answers};
     return EVLOG_OK;
 }
 
 void filter_free(struct filter *filter)
 {
-    free(filter->wanted);
-    filter->wanted = NULL;
+    free(filter->types);
+    *filter = (struct filter){.types = NULL};
 }
 
-static int matches(const struct filter *filter, const char *event_type)
+bool evlog_type_matches(const char *const *types, size_t type_count, const char *event_type)
 {
-    for (size_t i = 0; i < filter->type_count; i++) {
-        const char *pattern = filter->types[i];
+    for (size_t i = 0; i < type_count; i++) {
+        const char *pattern = types[i];
         size_t size = strlen(pattern);
-        if (pattern[size - 1] == '*' ? strncmp(pattern, event_type, size - 1) == 0
-                                     : strcmp(pattern, event_type) == 0)
-            return 1;
+        bool is_prefix = size > 0 && pattern[size - 1] == '*';
+        if (is_prefix ? strncmp(pattern, event_type, size - 1) == 0
+                      : strcmp(pattern, event_type) == 0)
+            return true;
     }
-    return filter->type_count == 0;
+    return type_count == 0;
 }
 
-int filter_wants(struct filter *filter, const struct name *type)
+bool filter_wants(struct filter *filter, const struct name *type)
 {
-    unsigned char *wanted = &filter->wanted[type->number];
-    if (*wanted == 0)
-        *wanted = matches(filter, type->text[0]) ? 1 : 2;
-    return *wanted == 1;
+    if (!filter->types)
+        return true;
+    unsigned char *answer = &filter->answers[type->number];
+    if (*answer == UNKNOWN)
+        *answer = evlog_type_matches((const char *const *)filter->types, filter->type_count,
+                                     type->text[0])
+                      ? WANTED
+                      : UNWANTED;
+    return *answer == WANTED;
 }

@@ -2,25 +2,26 @@
 #ifndef REPLAY_FILTER_H
 #define REPLAY_FILTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct name;
 
-/* Types as in evlog_range; they are the caller's. Zeroed: every type. */
+/* Zeroed: every type. */
 struct filter {
-    const char *const *types;
+    char **types; /* one block with all it points to and `answers`; NULL: every type */
     size_t type_count;
-    unsigned char *wanted; /* by type number: 0 not asked yet, 1 yes, 2 no */
+    unsigned char *answers; /* by type number, see filter.c */
 };
 
-/* EVLOG_INVALID, EVLOG_LIMIT: no types that a filter could have. */
+/* EVLOG_INVALID, EVLOG_LIMIT: not types that a range or consumer can have. */
 int filter_check(const char *const *types, size_t type_count);
 
-/* Checks the types. EVLOG_INVALID, EVLOG_LIMIT, EVLOG_NOMEM: then nothing has to be freed. */
+/* Checks and copies the types. EVLOG_INVALID, EVLOG_LIMIT, EVLOG_NOMEM: nothing was made. */
 int filter_begin(struct filter *filter, const char *const *types, size_t type_count);
 void filter_free(struct filter *filter);
 
-/* 1 when events of this type are wanted. */
-int filter_wants(struct filter *filter, const struct name *type);
+/* Whether events of this type are wanted. */
+bool filter_wants(struct filter *filter, const struct name *type);
 
 #endif

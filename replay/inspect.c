@@ -1,18 +1,31 @@
 /*
- * Looking at a log: one event, the types, the whole.
+ * Looking at a log: single events, waiting for them, its types, the whole.
  *
- * Thin: the store does the work. What is here is the handle's count of calls, and
- * that what goes out stays valid as evlog.h says.
+ * The store does the work. Here are the handle's count of calls, and copies of what must outlive
+ * the call.
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
+#include "cursor.h"
 #include "error.h"
 #include "event.h"
 #include "reader.h"
 #include "sized.h"
 #include "verify.h"
+
+static int copy_out(const evlog_event *found, evlog_event **event)
+{
+    evlog_event *copy = event_copy(found);
+    if (!copy)
+        return error_nomem();
+    *event = copy;
+    return EVLOG_OK;
+}
+
+/* ------------------------------------------------------- single events ---- */
 
 static int read_event(evlog *log, uint64_t seq, evlog_event **event)
 {
@@ -32,11 +45,7 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
         const struct reader_event *read = &reader.events[0];
         evlog_signal *signal = signal_find(log, read->type->text[0]);
         evlog_event found = event_of(&read->record, read->type, read->source, signal, 1);
-        evlog_event *copy = event_copy(&found);
-        if (copy)
-            *event = copy;
-        else
-            result = error_nomem();
+        result = copy_out(&found, event);
     }
     reader_free(&reader);
     return result;
@@ -44,6 +53,8 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
 
 int evlog_read(evlog *log, uint64_t seq, evlog_event **event)
 {
+    if (!event)
+        return error_set(EVLOG_INVALID, "no place for the event is given");
     int result = log_enter(log);
     if (result)
         return result;
@@ -52,10 +63,104 @@ int evlog_read(evlog *log, uint64_t seq, evlog_event **event)
     return result;
 }
 
+static int not_found(const evlog *log, const uint8_t id[16], uint64_t damaged_count)
+{
+    char text[EVLOG_UUID_TEXT_SIZE];
+    evlog_uuid_text(id, text);
+    if (damaged_count)
+        return error_set(EVLOG_DAMAGED,
+                         "%s: no event has the id %s, but %" PRIu64 " could not be read",
+                         log->store->path, text, damaged_count);
+    return error_set(EVLOG_NOTFOUND, "%s: no event has the id %s", log->store->path, text);
+}
+
+static int find_event(evlog *log, const uint8_t id[16], evlog_cursor *cursor, evlog_event **event)
+{
+    uint64_t damaged_count = 0, first, last;
+    for (;;) {
+        const evlog_event *found;
+        int result = cursor_next(cursor, &found);
+        if (result == EVLOG_DAMAGED && evlog_cursor_damage(cursor, &first, &last) == EVLOG_OK)
+            damaged_count += last - first + 1;
+        else if (result)
+            return result;
+        else if (!found)
+            return not_found(log, id, damaged_count);
+        else if (memcmp(found->id, id, sizeof found->id) == 0)
+            return copy_out(found, event);
+    }
+}
+
+int evlog_find_sized(evlog *log, const uint8_t id[16], const evlog_range *given,
+                     size_t range_size, evlog_event **event)
+{
+    evlog_range range;
+    evlog_cursor *cursor;
+    if (!id || !event)
+        return error_set(EVLOG_INVALID, "no %s is given", id ? "place for the event" : "id");
+    int result = sized_in(&range, sizeof range, given, range_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
+    if (result)
+        return result;
+    range.newest_first = true;
+    result = cursor_open(log, &range, &cursor);
+    if (result == EVLOG_OK) {
+        result = find_event(log, id, cursor, event);
+        cursor_free(cursor);
+    }
+    log_leave(log);
+    return result;
+}
+
 void evlog_event_free(evlog_event *event)
 {
     free(event);
 }
+
+/* --------------------------------------------------------------- waiting ---- */
+
+/*
+ * A ticket is taken before a look whose failure leads to waiting, so that no event is missed; but
+ * not before the first look, since a ticket costs the next sender a system call.
+ */
+static int wait_for(struct store *store, uint64_t seq, int64_t until_us, uint64_t *last_seq)
+{
+    bool has_ticket = false;
+    uint32_t ticket = 0;
+    for (;;) {
+        uint64_t first, last;
+        int result = store_bounds(store, &first, &last);
+        if (result)
+            return result;
+        int64_t left_us = until_us - clock_monotonic_us();
+        if (last > seq || left_us <= 0) {
+            *last_seq = last;
+            return EVLOG_OK;
+        }
+        if (has_ticket)
+            shared_wait(store->shared, ticket, left_us);
+        ticket = shared_ticket(store->shared);
+        has_ticket = true;
+    }
+}
+
+int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq)
+{
+    if (!last_seq)
+        return error_set(EVLOG_INVALID, "no place for the last seq is given");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    int64_t now_us = clock_monotonic_us(), until_us = INT64_MAX;
+    if (timeout_ms >= 0 && timeout_ms < (INT64_MAX - now_us) / 1000)
+        until_us = now_us + timeout_ms * 1000;
+    result = wait_for(log->store, seq, until_us, last_seq);
+    log_leave(log);
+    return result;
+}
+
+/* ------------------------------------------------------------ the whole ---- */
 
 int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size)
 {
@@ -74,6 +179,8 @@ int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size)
 
 int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx), void *ctx)
 {
+    if (!visit)
+        return error_set(EVLOG_INVALID, "no function to visit the types is given");
     int result = log_enter(log);
     if (result)
         return result;
@@ -97,32 +204,6 @@ int evlog_verify(evlog *log, int (*visit)(const evlog_finding *, uint64_t, void 
     if (result)
         return result;
     result = verify_log(log->store, visit, ctx, checked_count);
-    log_leave(log);
-    return result;
-}
-
-/* --------------------------------------------------------------- waiting ---- */
-
-int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq)
-{
-    int result = log_enter(log);
-    if (result)
-        return result;
-    int64_t now_us = clock_monotonic_us(), until_us = INT64_MAX;
-    uint64_t first, last = 0;
-    if (timeout_ms >= 0 && timeout_ms < (INT64_MAX - now_us) / 1000)
-        until_us = now_us + timeout_ms * 1000;
-    result = store_bounds(log->store, &first, &last);
-    while (result == EVLOG_OK && last <= seq && (now_us = clock_monotonic_us()) < until_us) {
-        uint32_t ticket = shared_ticket(log->store->shared);
-        result = store_bounds(log->store, &first, &last);
-        if (result == EVLOG_OK && last <= seq)
-            shared_wait(log->store->shared, ticket, until_us - now_us);
-        if (result == EVLOG_OK && last <= seq)
-            result = store_bounds(log->store, &first, &last);
-    }
-    if (result == EVLOG_OK)
-        *last_seq = last;
     log_leave(log);
     return result;
 }

@@ -2,8 +2,8 @@
  * Connecting, and late receivers: history first, then live.
  *
  * A late receiver is connected before its history is read, in a state in which sends pass it by
- * and leave word of it (dispatch/receivers.c, invariant 3). This thread reads the log for it,
- * piece by piece, up to the head, until the head it has come to is no less than any seq that
+ * and leave word of it (dispatch/receivers.c, invariant 3). This thread reads the log for it, up
+ * to the head, again and again until the head it has come to is no less than any seq that
  * passed it by; then, in one step with looking, it goes live. Sends that come after that step
  * have a greater seq and are handed over by their sender; of those that were appended before,
  * the log has given it all.
@@ -14,67 +14,30 @@
  * Cost: that of a replay of one signal's events; a send passes a receiver that catches up by
  * taking the log's lock once.
  */
-#include <string.h>
-
+#include "cursor.h"
 #include "error.h"
 #include "log.h"
 #include "receivers.h"
+#include "replay.h"
 #include "signals.h"
 #include "sized.h"
 #include "start.h"
 
-#define PIECE 1024 /* seqs; whoever disconnects himself costs no more than the rest of one */
-
-/* A piece of history on its way. */
-struct piece {
-    struct connection *connection;
-    uint64_t passed;   /* events that were not handed over, since it had been disconnected */
-    uint64_t last_seq; /* of the last that was; 0: none */
-};
-
-/* The receiver of its history, which stops when it has been disconnected. */
-static int hand_over(const evlog_event *event, void *ctx)
-{
-    struct piece *piece = ctx;
-    const char *sentence;
-    if (atomic_load(&piece->connection->is_gone)) {
-        piece->passed++;
-        return 0;
-    }
-    piece->last_seq = event->seq;
-    int result = receivers_call(piece->connection, event, &sentence);
-    if (result)
-        evlog_fail(sentence);
-    return result;
-}
-
-static void add_up(evlog_outcome *sum, const evlog_outcome *outcome, const struct piece *piece)
-{
-    if (!sum->first_failed_seq) {
-        sum->first_failed_seq = outcome->first_failed_seq;
-        sum->receiver_result = outcome->receiver_result;
-    }
-    sum->delivered += outcome->delivered - piece->passed;
-    sum->failed += outcome->failed;
-    sum->damaged += outcome->damaged;
-    if (piece->last_seq)
-        sum->last_seq = piece->last_seq;
-}
-
-/* Hands out the history from `first` to `last`. */
-static int hand_out(evlog *log, struct connection *connection, uint64_t first, uint64_t last,
-                    const evlog_connect_options *options, evlog_outcome *outcome)
+/* Hands out the history from `first` to `last`, unless the connection is disconnected meanwhile. */
+static int hand_out(evlog *log, const struct connection *connection, uint64_t first,
+                    uint64_t last, const evlog_connect_options *options, evlog_outcome *outcome)
 {
     const char *types[] = {connection->signal ? evlog_signal_type(connection->signal) : ""};
-    struct piece piece = {.connection = connection};
-    evlog_outcome of_piece = {.delivered = 0};
-    evlog_range range = {.first_seq = first,
-                         .last_seq = last,
-                         .types = types,
-                         .type_count = connection->signal ? 1 : 0,
-                         .keep_going = options->keep_going};
-    int result = evlog_replay(log, &range, hand_over, &piece, &of_piece);
-    add_up(outcome, &of_piece, &piece);
+    const evlog_range range = {.first_seq = first,
+                               .last_seq = last,
+                               .types = types,
+                               .type_count = connection->signal ? 1 : 0};
+    evlog_cursor *cursor;
+    int result = cursor_open(log, &range, &cursor);
+    if (result)
+        return result;
+    result = replay_deliver(cursor, connection, options->keep_going, outcome);
+    cursor_free(cursor);
     return result;
 }
 
@@ -82,20 +45,18 @@ static int hand_out(evlog *log, struct connection *connection, uint64_t first, u
 static int catch_up(evlog *log, struct connection *connection, uint64_t position,
                     const evlog_connect_options *options, evlog_outcome *outcome)
 {
-    uint64_t first, head;
-    int result = store_bounds(log->store, &first, &head);
-    while (result == EVLOG_OK && !atomic_load(&connection->is_gone)) {
-        if (position < head) {
-            uint64_t last = head - position > PIECE ? position + PIECE : head;
-            result = hand_out(log, connection, position + 1, last, options, outcome);
-            position = last;
-        } else if (receivers_go_live(log, connection, position)) {
+    while (!atomic_load(&connection->is_gone)) {
+        uint64_t first, head;
+        int result = store_bounds(log->store, &first, &head);
+        if (result == EVLOG_OK && position < head)
+            result = hand_out(log, connection, position + 1, head, options, outcome);
+        if (result)
+            return result;
+        position = head;
+        if (receivers_go_live(log, connection, position))
             break;
-        } else {
-            result = store_bounds(log->store, &first, &head);
-        }
     }
-    return result;
+    return EVLOG_OK;
 }
 
 static int wants_history(const evlog_connect_options *options)

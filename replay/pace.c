@@ -1,16 +1,14 @@
 /*
- * When the next event is due: at once, in its original timing (times a factor), or so many a
- * second.
+ * When the next event is due: at once, with the intervals at which events were logged (divided by
+ * `speed`), or at a constant rate (`per_second`).
  *
- * Due times are reckoned from the first event, not from the one before: so what a receiver or
- * the scheduler takes for itself does not add up. One that is late by more than 10 ms, by
- * per_second, does not hurry to make it good. Live events are due when they are there, since
- * their log time is now.
+ * By speed, due times are counted from the first event, so delays of a receiver or of the
+ * scheduler do not add up. By rate, an event that is more than 10 ms late moves those after it:
+ * there is no burst to catch up. Live events are due as they come, since their log time is now.
  */
 #include "pace.h"
 
 #include <math.h>
-#include <time.h>
 
 #include "clock.h"
 #include "error.h"
@@ -18,7 +16,7 @@
 int pace_check(double speed, double per_second)
 {
     if (!(speed >= 0) || !(per_second >= 0) || isinf(speed) || isinf(per_second))
-        return error_set(EVLOG_INVALID, "pace: speed and per_second are not negative");
+        return error_set(EVLOG_INVALID, "pace: speed and per_second are finite and not negative");
     return EVLOG_OK;
 }
 

@@ -1,14 +1,17 @@
 /*
- * Where a late receiver or a consumer begins: a start becomes a seq.
+ * Where a late receiver or a consumer begins: turns a start into a seq.
  *
- * What is found is the place before the first event, so that the same number is a consumer's
- * checkpoint. It is found in the log as it is at one moment, the head being what
- * separates history from what is new.
+ * The seq found is the one before the first event, so it can be a consumer's checkpoint as it is.
+ * The bounds of the log are read once; its head then separates history from what is new.
+ *
+ * Cost: EVLOG_START_TIME is a binary search. EVLOG_START_LAST reads the log backwards as far as
+ * it must, and passes over damage.
  */
 #include "start.h"
 
 #include <inttypes.h>
 
+#include "cursor.h"
 #include "error.h"
 #include "log.h"
 #include "reader.h"
@@ -17,7 +20,8 @@ static int find_seq(const struct start *start, uint64_t head, uint64_t *checkpoi
 {
     if (start->seq == 0 || start->seq > head + 1)
         return error_set(EVLOG_INVALID,
-                         "start: no seq %" PRIu64 " to begin at: the next to come is %" PRIu64,
+                         "start: there is no seq %" PRIu64
+                         " to begin at: the next to come is %" PRIu64,
                          start->seq, head + 1);
     *checkpoint = start->seq - 1;
     return EVLOG_OK;
@@ -36,24 +40,29 @@ static int find_time(evlog *log, const struct start *start, uint64_t first, uint
     return result;
 }
 
-/* Goes back over the last events; the one it comes to last is the first to be had. */
-static int go_back(const evlog_event *event, void *ctx)
-{
-    *(uint64_t *)ctx = event->seq - 1;
-    return 0;
-}
-
 static int find_last(evlog *log, const struct start *start, const char *const *types,
                      size_t type_count, uint64_t head, uint64_t *checkpoint)
 {
-    evlog_range range = {.last_seq = head,
-                         .types = types,
-                         .type_count = type_count,
-                         .limit = start->count,
-                         .newest_first = 1,
-                         .keep_going = 1};
+    const evlog_range range = {.last_seq = head,
+                               .types = types,
+                               .type_count = type_count,
+                               .limit = start->count,
+                               .newest_first = true};
+    evlog_cursor *cursor;
+    const evlog_event *event = NULL;
     *checkpoint = head;
-    return start->count && head ? evlog_replay(log, &range, go_back, checkpoint, NULL) : EVLOG_OK;
+    if (start->count == 0 || head == 0)
+        return EVLOG_OK;
+    int result = cursor_open(log, &range, &cursor);
+    if (result)
+        return result;
+    do {
+        result = cursor_next(cursor, &event);
+        if (result == EVLOG_OK && event)
+            *checkpoint = event->seq - 1;
+    } while (result == EVLOG_DAMAGED || (result == EVLOG_OK && event));
+    cursor_free(cursor);
+    return result;
 }
 
 int start_find(evlog *log, const struct start *start, evlog_start from, const char *const *types,
@@ -80,7 +89,7 @@ int start_find(evlog *log, const struct start *start, evlog_start from, const ch
         result = find_last(log, start, types, type_count, last, &found);
         break;
     default:
-        result = error_set(EVLOG_INVALID, "start: %d is no EVLOG_START_...", start->from);
+        result = error_set(EVLOG_INVALID, "start: %d is not an EVLOG_START_...", start->from);
     }
     if (result)
         return result;

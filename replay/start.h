@@ -20,9 +20,9 @@ struct start {
                     (options)->start_count})
 
 /*
- * The seq before the first event that `start` asks for, in a log as it is now; and its head.
- * `from` is what EVLOG_START_DEFAULT means here, the types those that EVLOG_START_LAST counts.
- * EVLOG_INVALID, and the errors of reading.
+ * Finds the seq before the first event that `start` asks for, and the last seq of the log. `from`
+ * is what EVLOG_START_DEFAULT means here, `types` those that EVLOG_START_LAST counts. The caller
+ * has entered the log. EVLOG_INVALID; errors of reading.
  */
 int start_find(evlog *log, const struct start *start, evlog_start from, const char *const *types,
                size_t type_count, uint64_t *checkpoint, uint64_t *head);

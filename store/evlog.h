@@ -318,7 +318,10 @@ typedef struct evlog_event {
 
 /* ------------------------------------------------------------ receivers ---- */
 
-/* How far a replay came; filled also when it fails, unless EVLOG_INVALID or EVLOG_LIMIT. */
+/*
+ * How far a replay came. Filled also when the replay fails, unless it is refused (EVLOG_INVALID,
+ * EVLOG_LIMIT, EVLOG_FORKED, EVLOG_UNSUPPORTED).
+ */
 typedef struct evlog_outcome {
     uint64_t delivered;        /* receivers' calls that returned 0 */
     uint64_t failed;           /* calls that did not */
@@ -526,7 +529,7 @@ static inline int evlog_send_events(const evlog_sending *sends, size_t count,
 
 /* --------------------------------------------------------------- replay ---- */
 
-/* Which events, and how. Zero: all of them, oldest first, stop at a failure. */
+/* Which events, in which order, and how fast. Zero: all of them, oldest first. */
 typedef struct evlog_range {
     uint64_t first_seq;       /* 0: the first there is */
     uint64_t last_seq;        /* 0: the last there is */
@@ -535,28 +538,83 @@ typedef struct evlog_range {
     const char *const *types; /* event types, or beginnings of one: "org.openedx.learning.*" */
     size_t type_count;        /* 0: every type */
     uint64_t limit;           /* at most so many events; 0: no limit */
-    bool newest_first;        /* from the last to the first; limit then counts from the last */
-    bool keep_going;          /* count failures and damage, and pass on */
-    double speed;      /* 1: with the time between them as they were logged; 10: ten times faster;
-                     0: as fast as they are taken */
-    double per_second; /* at most so many a second; 0: no limit */
+    bool newest_first; /* from the last to the first; the limit then counts from the last */
+    bool keep_going;   /* evlog_replay: count failures and damage instead of stopping */
+    double speed;      /* times that of the log: 1, as it was; 10, ten times; 0: no waiting */
+    double per_second; /* at most so many events a second; 0: no limit */
 } evlog_range;
 
 /*
- * Delivers a range of the log to `receiver`, in log order, each event marked
- * is_replay, with its own id and time. Ends at the head as it was when it began.
- * A range with nothing in it is EVLOG_OK and delivers nothing.
+ * Whether an event type is among a range's `types`. With a type_count of 0 every type is.
+ */
+EVLOG_API bool evlog_type_matches(const char *const *types, size_t type_count,
+                                  const char *event_type);
+
+/*
+ * A cursor gives the events of a range one at a time, to programs that would rather ask for an
+ * event than be called with it:
  *
- * Without keep_going, a receiver that returns other than 0 ends the replay with
- * EVLOG_RECEIVER, and an event that is damaged, missing, or of a type the log
- * does not know ends it with EVLOG_DAMAGED, both named in evlog_errmsg and
- * outcome. With it they are counted and the replay is EVLOG_OK. `outcome` or NULL.
+ *     evlog_cursor *cursor;
+ *     const evlog_event *event;
+ *     int result = evlog_cursor_open(log, NULL, &cursor);
+ *     if (result)
+ *         return result;
+ *     while ((result = evlog_cursor_next(cursor, &event)) == EVLOG_OK && event)
+ *         printf("%" PRIu64 " %s\n", event->seq, event->event_type);
+ *     evlog_cursor_close(cursor);
  *
- * Events are read in batches; no transaction is open while a receiver runs, so a
- * slow one costs senders nothing and the file does not grow because of it.
+ * It is used by one thread at a time. It ends at the head of the log as it was when the cursor
+ * was opened. Between calls it holds a buffer of 256 KiB or of the largest event, and no
+ * transaction: a cursor that is left open for long costs senders and the file nothing.
+ */
+typedef struct evlog_cursor evlog_cursor;
+
+/*
+ * Opens a cursor on `range` (NULL: everything), for the caller to close. While it is open,
+ * evlog_close of its log is EVLOG_BUSY. `keep_going` is not used: every damaged range is reported.
  *
- * EVLOG_INVALID: first after last, since after until, a bad type. EVLOG_BUSY:
- * all reader slots are taken. EVLOG_IO, EVLOG_NOMEM.
+ * EVLOG_INVALID: first after last, since after until, a bad type or speed. EVLOG_LIMIT:
+ * EVLOG_PATTERNS_MAX. EVLOG_BUSY: all reader slots are taken. EVLOG_DAMAGED: the log's first or
+ * last event cannot be found. EVLOG_IO, EVLOG_NOMEM.
+ */
+EVLOG_API int evlog_cursor_open_sized(evlog *log, const evlog_range *range, size_t range_size,
+                                      evlog_cursor **cursor);
+
+static inline int evlog_cursor_open(evlog *log, const evlog_range *range, evlog_cursor **cursor)
+{
+    return evlog_cursor_open_sized(log, range, sizeof(evlog_range), cursor);
+}
+
+/*
+ * Gives the next event, marked is_replay, in `*event`; NULL: the range has no more. It is valid
+ * until the next call for this cursor. With a speed or per_second, waits until it is due.
+ *
+ * EVLOG_DAMAGED: the next seqs are damaged or missing, or of a type the log does not know;
+ * evlog_cursor_damage says which. The next call goes on behind them. After any other error
+ * (EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM) the next call tries the same events again.
+ */
+EVLOG_API int evlog_cursor_next(evlog_cursor *cursor, const evlog_event **event);
+
+/*
+ * The seqs that the last EVLOG_DAMAGED of evlog_cursor_next was about. Damage that is long may
+ * be reported in several parts, one after the other. EVLOG_NOTFOUND: there was none.
+ */
+EVLOG_API int evlog_cursor_damage(const evlog_cursor *cursor, uint64_t *first_seq,
+                                  uint64_t *last_seq);
+
+/* Frees the cursor and the event it gave. EVLOG_FORKED is its only failure. */
+EVLOG_API int evlog_cursor_close(evlog_cursor *cursor);
+
+/*
+ * Calls `receiver` for each event of a range (NULL: everything), with its own id and time and
+ * marked is_replay. It is a loop over a cursor, and ends where that ends. A range with nothing in
+ * it is EVLOG_OK.
+ *
+ * Without keep_going, a receiver that returns other than 0 ends the replay with EVLOG_RECEIVER,
+ * and damage ends it with EVLOG_DAMAGED; evlog_errmsg and `outcome` (or NULL) name the event.
+ * With keep_going they are counted and the replay is EVLOG_OK.
+ *
+ * Errors of evlog_cursor_open and evlog_cursor_next. EVLOG_INVALID also: no receiver.
  */
 EVLOG_API int evlog_replay_sized(evlog *log, const evlog_range *range, size_t range_size,
                                  evlog_receiver *receiver, void *ctx, evlog_outcome *outcome,
@@ -586,18 +644,38 @@ static inline int evlog_replay_to_receivers(evlog *log, const evlog_range *range
 }
 
 /*
- * Reads one event. It is freed with evlog_event_free. EVLOG_NOTFOUND: past the
- * last or before the first. EVLOG_DAMAGED: it is there, but not as it was sent.
+ * Reads one event, for the caller to free with evlog_event_free. EVLOG_NOTFOUND: the log does not
+ * have this seq. EVLOG_DAMAGED: it has, but the event is not as it was sent. EVLOG_BUSY, EVLOG_IO,
+ * EVLOG_NOMEM.
  */
 EVLOG_API int evlog_read(evlog *log, uint64_t seq, evlog_event **event);
+
+/*
+ * Finds the newest event of a range (NULL: everything) that has this id, for the caller to free
+ * with evlog_event_free. There is no index of ids: every event of the range is read, newest
+ * first, until it is found, which takes as long as replaying them. newest_first and keep_going are
+ * not used.
+ *
+ * EVLOG_NOTFOUND: no event of the range has it. EVLOG_DAMAGED: none that can be read has it.
+ * Errors of evlog_cursor_open and evlog_cursor_next.
+ */
+EVLOG_API int evlog_find_sized(evlog *log, const uint8_t id[16], const evlog_range *range,
+                               size_t range_size, evlog_event **event);
+
+static inline int evlog_find(evlog *log, const uint8_t id[16], const evlog_range *range,
+                             evlog_event **event)
+{
+    return evlog_find_sized(log, id, range, sizeof(evlog_range), event);
+}
+
 EVLOG_API void evlog_event_free(evlog_event *event);
 
 /*
- * Waits until the log has an event after `seq`, whoever sends it, for `timeout_ms` at most
- * (negative: for ever). `*last_seq` is the last event there is: no greater than `seq` when the
- * time was up, or for no reason now and then. Costs nothing while it waits; wakes some
- * microseconds after the commit. (A read_only log in a directory that this process cannot write
- * to is looked at 50 times a second instead.) EVLOG_BUSY, EVLOG_IO.
+ * Waits until the log has an event after `seq`, from whichever process, for at most `timeout_ms`
+ * (negative: without limit). `*last_seq` is the log's last event; it is not greater than `seq`
+ * when the time was up. Waiting costs nothing; it ends some microseconds after the commit. (A
+ * read_only log in a directory that this process cannot write to is polled 50 times a second.)
+ * EVLOG_INVALID: no last_seq. EVLOG_BUSY, EVLOG_IO.
  */
 EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t *last_seq);
 

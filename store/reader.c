@@ -32,7 +32,6 @@
 #include "error.h"
 #include "store.h"
 
-#define BUFFER_SIZE ((size_t)256 << 10)
 #define COUNT_MAX 4096 /* events in a batch */
 
 /* One call of reader_read. */
@@ -309,10 +308,10 @@ static int read_batch(const struct page_snapshot *snapshot, void *ctx)
 static int make_buffers(struct reader *reader, size_t count_max)
 {
     size_t size = reader->buffer_size;
-    if (count_max > 1 && size < BUFFER_SIZE)
-        size = BUFFER_SIZE;
-    if (size > BUFFER_SIZE && reader->used <= BUFFER_SIZE)
-        size = BUFFER_SIZE;
+    if (count_max > 1 && size < READER_BUFFER_SIZE)
+        size = READER_BUFFER_SIZE;
+    if (size > READER_BUFFER_SIZE && reader->used <= READER_BUFFER_SIZE)
+        size = READER_BUFFER_SIZE;
     if (reader->count_max < count_max) {
         free(reader->events);
         reader->events = malloc(count_max * sizeof *reader->events);

@@ -10,6 +10,8 @@
 struct store;
 struct name;
 
+#define READER_BUFFER_SIZE ((size_t)256 << 10) /* a larger record makes it grow */
+
 /* A record that was read and found good, with its type and source looked up. */
 struct reader_event {
     struct record record;

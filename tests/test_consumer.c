@@ -1450,7 +1450,7 @@ static void a_reset_goes_anywhere(void **state)
           evlog_consumer_reset(place.log, "c",
                                &(evlog_reset_options){.start = EVLOG_START_SEQ, .start_seq = 12},
                                &told));
-    FAILS(EVLOG_INVALID, "no EVLOG_START",
+    FAILS(EVLOG_INVALID, "not an EVLOG_START",
           evlog_consumer_reset(place.log, "c", &(evlog_reset_options){.start = 17}, &told));
     FAILS(EVLOG_INVALID, "no start", evlog_consumer_reset(place.log, "c", NULL, &told));
     FAILS(EVLOG_NOTFOUND, "no consumer x",

@@ -226,6 +226,7 @@ static void use_what_is_the_parents(void *ctx)
     evlog *log = forked->log;
     evlog_signal *signal = NULL;
     evlog_event *event = NULL;
+    evlog_cursor *cursor = NULL;
     evlog_info info = {.format = 77};
     evlog_sent sent = {.seq = 77};
     evlog_sending send = {.signal = forked->signal, .data = "\x80", .data_size = 1};
@@ -244,11 +245,13 @@ static void use_what_is_the_parents(void *ctx)
     CHECK_FORKED(evlog_replay(log, NULL, count, heard, &outcome));
     CHECK_FORKED(evlog_replay_to_receivers(log, NULL, &outcome));
     CHECK_FORKED(evlog_read(log, 1, &event));
+    CHECK_FORKED(evlog_find(log, info.uuid, NULL, &event));
+    CHECK_FORKED(evlog_cursor_open(log, NULL, &cursor));
     CHECK_FORKED(evlog_inspect(log, &info));
     CHECK_FORKED(evlog_each_type(log, visit_type, heard));
     CHECK_FORKED(evlog_verify(log, NULL, NULL, &checked));
     CHECK_FORKED(evlog_close(log));
-    CHECK(*heard == before && !signal && !event && info.format == 77);
+    CHECK(*heard == before && !signal && !event && !cursor && info.format == 77);
     CHECK(sent.seq == 77 && outcome.delivered == 77 && checked == 77);
 }
 

@@ -66,7 +66,7 @@ static void the_longest_pause_is_a_time(void **state)
     assert_true(pace_due_us(&pace, EVLOG_TIME_US_MAX) > clock_us);
 }
 
-/* per_second: each a step after the one before. Who is late does not hurry to make it good. */
+/* per_second: each a step after the one before. One that is late moves those after it. */
 static void rate_spaces_events_evenly(void **state)
 {
     struct pace pace = {.per_second = 100};
@@ -84,8 +84,8 @@ static void rate_spaces_events_evenly(void **state)
     assert_true(pace_due_us(&pace, 1) >= clock_us);
 }
 
-/* What is no pace is refused, by a replay and by opening a consumer. */
-static void what_is_no_pace_is_refused(void **state)
+/* A bad pace is refused, by a replay and by opening a consumer. */
+static void a_bad_pace_is_refused(void **state)
 {
     static const evlog_range table[] = {
         {.speed = -1}, {.per_second = -0.5}, {.speed = NAN}, {.per_second = INFINITY}};
@@ -126,6 +126,29 @@ static void a_replay_takes_its_time(void **state)
     OK(evlog_close(log));
 }
 
+/* So does a cursor: the time between two events is kept, however long they are looked at. */
+static void a_cursor_takes_its_time(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    evlog_cursor *cursor;
+    const evlog_event *event;
+    int64_t began_us = clock_us;
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    OK(evlog_define(log, "a.b.v1", 0, NULL, &signal));
+    for (int i = 0; i < 3; i++)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_cursor_open(log, &(evlog_range){.per_second = 50}, &cursor));
+    for (int i = 0; i < 3; i++) {
+        OK(evlog_cursor_next(cursor, &event));
+        assert_int_equal(clock_us - began_us, i * 20000);
+        clock_us += 5000;
+    }
+    clock_us = began_us;
+    OK(evlog_cursor_close(cursor));
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,8 +156,9 @@ int main(void)
         cmocka_unit_test(speed_keeps_the_time_between),
         cmocka_unit_test(the_longest_pause_is_a_time),
         cmocka_unit_test(rate_spaces_events_evenly),
-        TEST_AT_HOME(what_is_no_pace_is_refused),
+        TEST_AT_HOME(a_bad_pace_is_refused),
         TEST_AT_HOME(a_replay_takes_its_time),
+        TEST_AT_HOME(a_cursor_takes_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

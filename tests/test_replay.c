@@ -8,6 +8,17 @@
 
 #define COUNT 500
 
+ssize_t __real_pread(int fd, void *bytes, size_t size, off_t offset);
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset);
+
+static size_t read_size; /* bytes read from the log's files */
+
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset)
+{
+    read_size += size;
+    return __real_pread(fd, bytes, size, offset);
+}
+
 /* What a receiver was given, in order. */
 struct heard {
     uint64_t seq[4096];
@@ -246,6 +257,10 @@ static void refuses_ranges_that_make_no_sense(void **state)
     evlog_outcome outcome;
     struct heard heard = {.count = 0};
     const char *bad[] = {"a*b"}, *empty[] = {""}, *missing[] = {NULL};
+    char long_type[EVLOG_NAME_SIZE_MAX + 2] = "";
+    memset(long_type, 'a', EVLOG_NAME_SIZE_MAX + 1);
+    long_type[EVLOG_NAME_SIZE_MAX] = '*';
+    const char *blank[] = {"a b", "a\nb*", " *", "a\x7f", "\xff*", long_type};
     OK(evlog_open(in(*state, "log"), NULL, &log));
     OK(evlog_replay(log, NULL, hear, &heard, &outcome));
     assert_int_equal(outcome.delivered, 0);
@@ -261,12 +276,59 @@ static void refuses_ranges_that_make_no_sense(void **state)
     FAILS(
         EVLOG_INVALID, "event type 0",
         evlog_replay(log, &(evlog_range){.types = missing, .type_count = 1}, hear, &heard, NULL));
+    for (size_t i = 0; i < sizeof blank / sizeof *blank; i++)
+        FAILS(EVLOG_INVALID, "event type 0",
+              evlog_replay(log, &(evlog_range){.types = &blank[i], .type_count = 1}, hear, &heard,
+                           NULL));
     FAILS(EVLOG_INVALID, "has none",
           evlog_replay(log, &(evlog_range){.type_count = 1}, hear, &heard, NULL));
     FAILS(EVLOG_LIMIT, "257",
           evlog_replay(log, &(evlog_range){.types = bad, .type_count = 257}, hear, &heard, NULL));
     FAILS(EVLOG_INVALID, "no receiver", evlog_replay(log, NULL, NULL, NULL, NULL));
     FAILS(EVLOG_INVALID, "no log", evlog_replay(NULL, NULL, hear, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* Sends `count` events with `size` bytes of data. */
+static void send_sized(evlog *log, unsigned count, size_t size)
+{
+    evlog_signal *signal;
+    unsigned char *data = calloc(1, size);
+    memcpy(data, "\x81\xa1n\xc6", 4);
+    for (int i = 0; i < 4; i++)
+        data[4 + i] = (unsigned char)((size - 8) >> (24 - 8 * i));
+    OK(evlog_define(log, "sized.v1", 0, NULL, &signal));
+    for (unsigned i = 0; i < count; i++)
+        OK(evlog_send_event(signal, data, size, NULL, NULL));
+    free(data);
+}
+
+/* How many bytes are read for the newest `limit` events; 0: for all, newest first. */
+static size_t read_for(evlog *log, uint64_t limit)
+{
+    evlog_range range = {.newest_first = 1, .limit = limit};
+    struct heard heard = {.count = 0};
+    read_size = 0;
+    OK(evlog_replay(log, &range, hear, &heard, NULL));
+    return read_size;
+}
+
+/* Newest first reads little more than it gives, however large the events are. */
+static void newest_first_reads_little_more_than_it_gives(void **state)
+{
+    evlog *log;
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
+    send_sized(log, 100, 200000);
+    assert_true(read_for(log, 1) < 300000);
+    assert_true(read_for(log, 10) < 10 * 200000 * 2);
+    assert_true(read_for(log, 0) < 100 * 200000 * 3 / 2);
+    send_sized(log, 1000, 3000);
+    assert_true(read_for(log, 10) < 200000);
+    assert_true(read_for(log, 1000) < 1000 * 4096 * 3 / 2);
+    send_sized(log, 900, 100);
+    send_sized(log, 1, 300000);
+    assert_true(read_for(log, 2) < 2000000);
+    assert_true(read_for(log, 900) < 2000000);
     OK(evlog_close(log));
 }
 
@@ -449,6 +511,7 @@ int main(void)
         TEST_AT_HOME(ends_at_the_head_of_its_beginning),
         TEST_AT_HOME(replays_inside_a_replay),
         TEST_AT_HOME(refuses_ranges_that_make_no_sense),
+        TEST_AT_HOME(newest_first_reads_little_more_than_it_gives),
         TEST_AT_HOME(agrees_with_a_naive_twin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

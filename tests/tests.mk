@@ -46,6 +46,10 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
 
+# Ranges.
+$(B)/tests/test_cursor: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(B)/tests/test_replay: LDEXTRA = -Wl,--wrap=pread
+
 # Consumers.
 $(B)/tests/test_consumer_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_consumer_threads $(B)/tests-tsan/test_consumer_threads: LDEXTRA = -Wl,--wrap=syscall

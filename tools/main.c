@@ -210,18 +210,6 @@ int output_flushed(int status)
     return complain(EXIT_LOG, "cannot write to standard output: %s", strerror(errno));
 }
 
-int type_matches(const evlog_range *range, const char *event_type)
-{
-    for (size_t i = 0; i < range->type_count; i++) {
-        size_t size = strlen(range->types[i]);
-        int is_start = size > 0 && range->types[i][size - 1] == '*';
-        if (is_start ? strncmp(range->types[i], event_type, size - 1) == 0
-                     : strcmp(range->types[i], event_type) == 0)
-            return 1;
-    }
-    return range->type_count == 0;
-}
-
 int load_plugins(evlog *log, const struct options *options)
 {
     for (size_t i = 0; i < options->plugin_count; i++)

@@ -38,60 +38,68 @@ int show_run(struct options *options)
 
 /* ----------------------------------------------------------------------- get ---- */
 
-struct search {
-    uint8_t id[16];
-    uint64_t found_seq;
-};
-
-/* Stops the replay, by failing, at the event with the id. */
-static int look(const evlog_event *event, void *ctx)
+/* Prints the event; the exit status. */
+static int put_one(const evlog_event *event, const struct options *options)
 {
-    struct search *search = ctx;
-    progress_at(event->seq);
-    if (memcmp(event->id, search->id, 16) != 0)
-        return 0;
-    search->found_seq = event->seq;
-    return 1;
+    return event_put(stdout, event, options->output) ? complain(EXIT_LOG, "out of memory")
+                                                     : EXIT_DONE;
 }
 
-/* Finds the seq of an id, past damaged events, which `outcome` counts. 0, or a code. */
-static int find_id(evlog *log, struct search *search, uint64_t *damaged)
+static uint64_t damaged_seqs(const evlog_cursor *cursor)
 {
-    evlog_range range = {0};
-    evlog_info info;
-    evlog_outcome outcome = {0};
-    int code = evlog_inspect(log, &info);
-    *damaged = 0;
-    progress_begin("looking for the id", code ? 0 : info.last_seq);
-    while (!code) {
-        code = evlog_replay(log, &range, look, search, &outcome);
-        if (code != EVLOG_DAMAGED || !outcome.first_failed_seq)
-            break;
-        *damaged += outcome.damaged;
-        range.first_seq = outcome.first_failed_seq + 1;
-        code = EVLOG_OK;
+    uint64_t first, last;
+    return evlog_cursor_damage(cursor, &first, &last) ? 0 : last - first + 1;
+}
+
+/*
+ * Goes on to the event with this id, past damage, which it counts. `*event` becomes NULL when
+ * there is none. The library's code.
+ */
+static int find_id(evlog_cursor *cursor, const uint8_t id[16], const evlog_event **event,
+                   uint64_t *damaged_count)
+{
+    uint64_t looked_count = 0;
+    for (;;) {
+        int code = evlog_cursor_next(cursor, event);
+        progress_at(++looked_count);
+        if (code == EVLOG_DAMAGED)
+            *damaged_count += damaged_seqs(cursor);
+        else if (code || !*event || memcmp((*event)->id, id, 16) == 0)
+            return code;
     }
-    progress_end();
-    return code == EVLOG_RECEIVER ? EVLOG_OK : code;
 }
 
-static int get_by_id(evlog *log, struct options *options, uint64_t *seq)
+static int no_such_id(const char *id, uint64_t damaged_count)
 {
-    struct search search = {0};
-    uint64_t damaged;
-    if (evlog_uuid_parse(options->operands[0], search.id) != EVLOG_OK)
-        return complain(EXIT_MISUSE, "neither a seq (1, 2, 3 ...) nor a UUID: %s",
-                        options->operands[0]);
-    int code = find_id(log, &search, &damaged);
+    if (damaged_count)
+        return complain(EXIT_DAMAGED, "no event has the id %s, but %" PRIu64 " could not be read",
+                        id, damaged_count);
+    return complain(EXIT_NOTHING, "no event has the id %s", id);
+}
+
+static int get_by_id(evlog *log, const struct options *options)
+{
+    const char *text = options->operands[0];
+    const evlog_event *event;
+    evlog_cursor *cursor;
+    uint64_t damaged_count = 0;
+    uint8_t id[16];
+    evlog_info info = {0};
+    if (evlog_uuid_parse(text, id) != EVLOG_OK)
+        return complain(EXIT_MISUSE, "neither a seq (1, 2, 3 ...) nor a UUID: %s", text);
+    int code = evlog_inspect(log, &info);
+    if (!code)
+        code = evlog_cursor_open(log, &(evlog_range){.newest_first = true}, &cursor);
     if (code)
         return complain_library(code);
-    *seq = search.found_seq;
-    if (*seq)
-        return EXIT_DONE;
-    if (damaged)
-        return complain(EXIT_DAMAGED, "no event has the id %s, but %" PRIu64 " could not be read",
-                        options->operands[0], damaged);
-    return complain(EXIT_NOTHING, "no event has the id %s", options->operands[0]);
+    progress_begin("looking for the id", info.last_seq);
+    code = find_id(cursor, id, &event, &damaged_count);
+    progress_end();
+    int status = code    ? complain_library(code)
+                 : event ? put_one(event, options)
+                         : no_such_id(text, damaged_count);
+    evlog_cursor_close(cursor);
+    return status;
 }
 
 static int get_by_seq(evlog *log, const struct options *options, uint64_t seq)
@@ -102,25 +110,21 @@ static int get_by_seq(evlog *log, const struct options *options, uint64_t seq)
         return complain(EXIT_NOTHING, "%s", evlog_errmsg());
     if (code)
         return complain_library(code);
-    int failed = event_put(stdout, event, options->output);
+    int status = put_one(event, options);
     evlog_event_free(event);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return status;
 }
 
 int get_run(struct options *options)
 {
     evlog *log;
     const char *text = options->operands[0];
-    uint64_t seq = 0;
-    int status = EXIT_DONE;
     if (open_to_read(options, &log))
         return EXIT_LOG;
-    if (*text && strlen(text) <= 20 && text[strspn(text, "0123456789")] == 0)
-        seq = strtoull(text, NULL, 10); /* past the largest: UINT64_MAX, which no event has */
-    else
-        status = get_by_id(log, options, &seq);
-    if (status == EXIT_DONE)
-        status = get_by_seq(log, options, seq);
+    bool is_seq = *text && strlen(text) <= 20 && text[strspn(text, "0123456789")] == 0;
+    int status = is_seq /* one past the largest becomes UINT64_MAX, which no event has */
+                     ? get_by_seq(log, options, strtoull(text, NULL, 10))
+                     : get_by_id(log, options);
     evlog_close(log);
     return status;
 }

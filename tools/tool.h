@@ -114,8 +114,6 @@ int open_to_read(const struct options *options, evlog **log);
 
 /* Opens the log to change it; it is not made. A failure is told. */
 int open_to_write(const struct options *options, evlog **log);
-/* 1 when an event type is one of the range's, or the range has none. */
-int type_matches(const evlog_range *range, const char *event_type);
 
 /* The definition of an event type of Open edX; NULL: it is none. */
 const evlog_definition *openedx_definition(const char *event_type);

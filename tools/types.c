@@ -189,7 +189,8 @@ static int put_schema(const evlog_type *type, void *ctx)
 {
     struct listing *listing = ctx;
     enum output output = listing->options->output;
-    if (!type_matches(&listing->options->range, type->name))
+    const evlog_range *range = &listing->options->range;
+    if (!evlog_type_matches(range->types, range->type_count, type->name))
         return 0;
     listing->shown++;
     return output == OUTPUT_SHORT ? put_schema_short(type) : put_schema_json(type, output);

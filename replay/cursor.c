@@ -1,0 +1,310 @@
+/*
+ * The cursor: the events of a range, one at a time.
+ *
+ * Replays, late receivers, EVLOG_START_LAST and look-ups are loops over a cursor.
+ *
+ * Opening reads the log's bounds once and turns times into seqs by binary search. What has not
+ * been read yet is [first, last], which batches (store/reader.c) shorten at one end:
+ *
+ *     oldest first       | batch ------> | not read                 |
+ *                                        first                      last
+ *
+ *     newest first       | not read                 | <------ batch |
+ *                        first                      last
+ *
+ * Batches are always read forwards. Newest first reads a window of seqs at the end of the range
+ * and walks it backwards. So a window must be read whole: when its events do not fit the
+ * reader's buffer, or some are damaged, a smaller window is tried.
+ *
+ * 1. Every seq of the range is given, or passed over for its type, or reported as damaged, in the
+ *    log's order or its reverse; damage at its place in that order.
+ * 2. Every call but the last makes progress: after damage the next call goes on behind it.
+ * 3. Nothing is held between calls but memory: no transaction, no lock.
+ *
+ * Cost: a batch's reading, and for each event a look at its type's number (filter.c). A limit
+ * bounds the first batch too, so that the newest event alone is one small read.
+ */
+#include "cursor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "clock.h"
+#include "error.h"
+#include "event.h"
+#include "filter.h"
+#include "pace.h"
+#include "reader.h"
+#include "sized.h"
+
+#define WINDOW_MAX 1024 /* events in a batch */
+
+struct evlog_cursor {
+    evlog *log;
+    evlog_range range; /* its types are the filter's */
+    struct filter filter;
+    struct pace pace;
+    struct reader reader;
+    uint64_t first, last; /* seqs not read yet; none when first > last */
+    uint64_t window;      /* seqs that the next batch may have */
+    size_t used_count;    /* events of the batch that were given or passed over */
+    uint64_t given_count; /* events, for the limit */
+    uint64_t damaged_first, damaged_last;
+    evlog_event event;
+};
+
+/* ------------------------------------------------------------- opening ---- */
+
+static int check_range(const evlog_range *range)
+{
+    if (range->first_seq && range->last_seq && range->first_seq > range->last_seq)
+        return error_set(EVLOG_INVALID,
+                         "range: its first seq, %" PRIu64 ", is after its last, %" PRIu64,
+                         range->first_seq, range->last_seq);
+    if (range->since_us && range->until_us && range->since_us > range->until_us)
+        return error_set(EVLOG_INVALID, "range: its since is after its until");
+    return pace_check(range->speed, range->per_second);
+}
+
+/* Narrows [first, last] to what was logged from since_us to until_us. */
+static int narrow_to_times(evlog_cursor *cursor)
+{
+    const evlog_range *range = &cursor->range;
+    struct store *store = cursor->log->store;
+    int result = EVLOG_OK;
+    if (range->since_us && cursor->first <= cursor->last)
+        result =
+            reader_seek_time(store, range->since_us, cursor->first, cursor->last, &cursor->first);
+    if (result || !range->until_us || range->until_us >= EVLOG_TIME_US_MAX ||
+        cursor->first > cursor->last)
+        return result;
+    result =
+        reader_seek_time(store, range->until_us + 1, cursor->first, cursor->last, &cursor->last);
+    if (result == EVLOG_OK)
+        cursor->last--;
+    return result;
+}
+
+/* Finds the seqs of the range that the log has. */
+static int find_seqs(evlog_cursor *cursor)
+{
+    const evlog_range *range = &cursor->range;
+    int result = store_bounds(cursor->log->store, &cursor->first, &cursor->last);
+    if (result)
+        return result;
+    if (cursor->last == 0) {
+        cursor->first = 1;
+        return EVLOG_OK;
+    }
+    if (range->first_seq > cursor->first)
+        cursor->first = range->first_seq;
+    if (range->last_seq && range->last_seq < cursor->last)
+        cursor->last = range->last_seq;
+    return narrow_to_times(cursor);
+}
+
+static int begin(evlog_cursor *cursor)
+{
+    const evlog_range *range = &cursor->range;
+    int result = check_range(range);
+    if (result == EVLOG_OK)
+        result = filter_begin(&cursor->filter, range->types, range->type_count);
+    if (result)
+        return result;
+    cursor->pace.speed = range->speed;
+    cursor->pace.per_second = range->per_second;
+    cursor->window = range->limit && range->limit < WINDOW_MAX ? range->limit : WINDOW_MAX;
+    return find_seqs(cursor);
+}
+
+int cursor_open(evlog *log, const evlog_range *range, evlog_cursor **opened)
+{
+    evlog_cursor *cursor = calloc(1, sizeof *cursor);
+    if (!cursor)
+        return error_nomem();
+    cursor->log = log;
+    if (range)
+        cursor->range = *range;
+    int result = begin(cursor);
+    if (result) {
+        cursor_free(cursor);
+        return result;
+    }
+    *opened = cursor;
+    return EVLOG_OK;
+}
+
+void cursor_free(evlog_cursor *cursor)
+{
+    if (!cursor)
+        return;
+    reader_free(&cursor->reader);
+    filter_free(&cursor->filter);
+    free(cursor);
+}
+
+/* ------------------------------------------------------------- batches ---- */
+
+/* Reads the seqs from `first` to `last`; EVLOG_DAMAGED when the first cannot be read. */
+static int read_batch(evlog_cursor *cursor, uint64_t first, uint64_t last)
+{
+    struct reader *reader = &cursor->reader;
+    int result = reader_read(reader, cursor->log->store, first, last, (size_t)cursor->window);
+    cursor->used_count = 0;
+    if (result)
+        reader->count = 0;
+    return result;
+}
+
+/* Records what is not read any more, and allows for more events while they are small. */
+static void end_batch(evlog_cursor *cursor, int result, uint64_t first, uint64_t next)
+{
+    if (result == EVLOG_DAMAGED) {
+        cursor->damaged_first = first;
+        cursor->damaged_last = next - 1;
+    }
+    if (cursor->range.newest_first)
+        cursor->last = first - 1;
+    else
+        cursor->first = next;
+    if (cursor->reader.used <= READER_BUFFER_SIZE / 2)
+        cursor->window = cursor->window * 2 < WINDOW_MAX ? cursor->window * 2 : WINDOW_MAX;
+}
+
+static int read_forwards(evlog_cursor *cursor)
+{
+    uint64_t first = cursor->first;
+    int result = read_batch(cursor, first, cursor->last);
+    if (result == EVLOG_OK || result == EVLOG_DAMAGED)
+        end_batch(cursor, result, first, cursor->reader.next);
+    return result;
+}
+
+/*
+ * Reads the window that ends at `last`. When that cannot be read at one go, the next window is
+ * the smaller of what was read of it and what was left: half of it or less, so that few tries
+ * are needed whether all of its events are large or a single one at its end.
+ */
+static int read_backwards(evlog_cursor *cursor)
+{
+    for (;;) {
+        uint64_t last = cursor->last;
+        uint64_t first =
+            last - cursor->first < cursor->window ? cursor->first : last - cursor->window + 1;
+        int result = read_batch(cursor, first, last);
+        uint64_t next = cursor->reader.next;
+        if (result && result != EVLOG_DAMAGED)
+            return result;
+        if (next > last) {
+            end_batch(cursor, result, first, next);
+            return result;
+        }
+        cursor->window = next - first < last + 1 - next ? next - first : last + 1 - next;
+    }
+}
+
+/* The next event of the batch; NULL: all of it was looked at. */
+static const struct reader_event *next_of_batch(evlog_cursor *cursor)
+{
+    const struct reader *reader = &cursor->reader;
+    if (cursor->used_count == reader->count)
+        return NULL;
+    size_t i = cursor->used_count++;
+    return &reader->events[cursor->range.newest_first ? reader->count - 1 - i : i];
+}
+
+/* ------------------------------------------------------------ the next ---- */
+
+static void sleep_until(int64_t due_us)
+{
+    int64_t wait_us = due_us ? due_us - clock_monotonic_us() : 0;
+    struct timespec left = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
+    while (wait_us > 0 && nanosleep(&left, &left) && errno == EINTR)
+        ;
+}
+
+static const evlog_event *give(evlog_cursor *cursor, const struct reader_event *read)
+{
+    sleep_until(pace_due_us(&cursor->pace, read->record.log_time_us));
+    pace_handed(&cursor->pace);
+    cursor->given_count++;
+    evlog_signal *signal = signal_find(cursor->log, read->type->text[0]);
+    cursor->event = event_of(&read->record, read->type, read->source, signal, 1);
+    return &cursor->event;
+}
+
+int cursor_next(evlog_cursor *cursor, const evlog_event **event)
+{
+    const evlog_range *range = &cursor->range;
+    while (!range->limit || cursor->given_count < range->limit) {
+        const struct reader_event *read = next_of_batch(cursor);
+        if (read && filter_wants(&cursor->filter, read->type)) {
+            *event = give(cursor, read);
+            return EVLOG_OK;
+        }
+        if (read)
+            continue;
+        if (cursor->first > cursor->last)
+            break;
+        int result = range->newest_first ? read_backwards(cursor) : read_forwards(cursor);
+        if (result)
+            return result;
+    }
+    *event = NULL;
+    return EVLOG_OK;
+}
+
+/* -------------------------------------------------------------- public ---- */
+
+int evlog_cursor_open_sized(evlog *log, const evlog_range *given, size_t range_size,
+                            evlog_cursor **cursor)
+{
+    evlog_range range;
+    if (!cursor)
+        return error_set(EVLOG_INVALID, "no place for the cursor is given");
+    int result = sized_in(&range, sizeof range, given, range_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
+    if (result)
+        return result;
+    result = cursor_open(log, &range, cursor);
+    if (result)
+        log_leave(log);
+    return result;
+}
+
+int evlog_cursor_next(evlog_cursor *cursor, const evlog_event **event)
+{
+    if (!cursor || !event)
+        return error_set(EVLOG_INVALID, "no %s is given",
+                         cursor ? "place for the event" : "cursor");
+    int result = log_check(cursor->log);
+    return result ? result : cursor_next(cursor, event);
+}
+
+int evlog_cursor_damage(const evlog_cursor *cursor, uint64_t *first_seq, uint64_t *last_seq)
+{
+    if (!cursor || !first_seq || !last_seq)
+        return error_set(EVLOG_INVALID, "no %s is given",
+                         cursor ? "place for the seqs" : "cursor");
+    if (!cursor->damaged_first)
+        return error_set(EVLOG_NOTFOUND, "the cursor has met no damage");
+    *first_seq = cursor->damaged_first;
+    *last_seq = cursor->damaged_last;
+    return EVLOG_OK;
+}
+
+int evlog_cursor_close(evlog_cursor *cursor)
+{
+    if (!cursor)
+        return EVLOG_OK;
+    evlog *log = cursor->log;
+    int result = log_check(log);
+    if (result)
+        return result;
+    cursor_free(cursor);
+    log_leave(log);
+    return EVLOG_OK;
+}
