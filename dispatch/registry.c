@@ -65,6 +65,13 @@ static void watch_forks(void)
 
 /* ------------------------------------------------------------- opening ---- */
 
+#define SERVICE_SIZE_MAX 200 /* leaves room for what a source has around it */
+
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
 static int check_options(const char *path, const evlog_options *options)
 {
     if (!path || !*path)
@@ -82,9 +89,15 @@ static int check_options(const char *path, const evlog_options *options)
     if (options->readers_max > EVLOG_READERS_MAX)
         return error_set(EVLOG_LIMIT, "readers_max %u is over %d", options->readers_max,
                          EVLOG_READERS_MAX);
-    if (options->service &&
-        (!*options->service || strlen(options->service) > 200 || !log_is_text(options->service)))
-        return error_set(EVLOG_INVALID, "the service must be 1 to 200 bytes of UTF-8");
+    if (is_set(options->service) && is_set(options->source))
+        return error_set(EVLOG_INVALID, "service and source are both given");
+    if (is_set(options->service) &&
+        (strlen(options->service) > SERVICE_SIZE_MAX || !log_is_text(options->service)))
+        return error_set(EVLOG_INVALID, "the service must be at most %d bytes of UTF-8",
+                         SERVICE_SIZE_MAX);
+    if (is_set(options->source) && !log_is_text(options->source))
+        return error_set(EVLOG_INVALID, "the source must be at most %d bytes of UTF-8",
+                         EVLOG_NAME_SIZE_MAX);
     if (options->sourcehost && !log_is_text(options->sourcehost))
         return error_set(EVLOG_INVALID, "the sourcehost must be at most %d bytes of UTF-8",
                          EVLOG_NAME_SIZE_MAX);
@@ -111,13 +124,21 @@ static int find_dispatch(const evlog_options *options, evlog_dispatch *dispatch)
     return EVLOG_OK;
 }
 
+static void write_source(const evlog_options *options, char source[EVLOG_NAME_SIZE_MAX + 1])
+{
+    if (is_set(options->source))
+        strcpy(source, options->source);
+    else
+        snprintf(source, EVLOG_NAME_SIZE_MAX + 1, "openedx/%s/web",
+                 is_set(options->service) ? options->service : "SERVICE_NAME_UNSET");
+}
+
 /* Who sends here (EventsMetadata of openedx-events: source, sourcehost, sourcelib). */
 static int describe_source(evlog *log, const evlog_options *options)
 {
     char host[HOST_NAME_MAX + 1] = "", source[EVLOG_NAME_SIZE_MAX + 1];
     gethostname(host, sizeof host - 1);
-    snprintf(source, sizeof source, "openedx/%s/web",
-             options->service ? options->service : "SERVICE_NAME_UNSET");
+    write_source(options, source);
     const char *given = options->sourcehost;
     if (!given)
         given = log_is_text(host) ? host : "";

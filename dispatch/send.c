@@ -21,8 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "error.h"
 #include "event.h"
 #include "match.h"
@@ -35,20 +35,13 @@
 /* One event on its way. */
 struct parcel {
     evlog_sending send;
-    evlog_metadata metadata; /* which `send` points to, if it has any */
+    evlog_metadata metadata; /* which `send` points to; all zero when none is given */
     bool wants_sent;         /* the caller asks what became of it: */
     evlog_sent sent;
     const struct definition *definition; /* of its signal, as it was when the send began */
     const struct name *source;
     struct record *record; /* NULL: its signal is disabled */
 };
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ------------------------------------------------------------ metadata ---- */
 
@@ -95,23 +88,23 @@ static int check_time(int64_t time_us)
 static int make_metadata(const evlog_sending *send, const struct definition *definition,
                          struct record *record)
 {
+    static const uint8_t no_id[16];
     const evlog_metadata *given = send->metadata;
-    int64_t time_us = given ? given->time_us : send->time_us;
+    int64_t time_us = given->time_us ? given->time_us : send->time_us;
     int result = check_time(time_us);
-    if (result == EVLOG_OK && given)
+    if (result == EVLOG_OK)
         result = check_metadata(given);
     if (result)
         return result;
-    static const uint8_t none[16];
     *record = (struct record){
-        .time_us = time_us ? time_us : now_us(),
+        .time_us = time_us ? time_us : clock_wall_us(),
         .type = definition->type->number,
-        .minorversion = given ? given->minorversion : send->signal->minor_version,
-        .flags = given ? RECORD_FROM_EVENT_BUS : 0,
+        .minorversion = given->minorversion ? given->minorversion : send->signal->minor_version,
+        .flags = send->from_event_bus ? RECORD_FROM_EVENT_BUS : 0,
         .data = send->data,
         .data_size = send->data_size,
     };
-    if (given && memcmp(given->id, none, sizeof none) != 0)
+    if (memcmp(given->id, no_id, sizeof no_id) != 0)
         memcpy(record->id, given->id, sizeof record->id);
     else
         uuid_make(record->id);
@@ -134,17 +127,16 @@ static int check_data(const evlog *log, const evlog_sending *send,
 
 static int find_source(evlog *log, const evlog_metadata *given, const struct name **source)
 {
-    if (!given && (*source = atomic_load(&log->own_source)))
+    bool is_own = !given->source && !given->sourcehost && !given->sourcelib;
+    if (is_own && (*source = atomic_load(&log->own_source)))
         return EVLOG_OK;
-    const char *text[NAMES_TEXTS] = {log->source[0], log->source[1], log->source[2]};
-    if (given && given->source)
-        text[0] = given->source;
-    if (given && given->sourcehost)
-        text[1] = given->sourcehost;
-    if (given && given->sourcelib)
-        text[2] = given->sourcelib;
+    const char *text[NAMES_TEXTS] = {
+        given->source ? given->source : log->source[0],
+        given->sourcehost ? given->sourcehost : log->source[1],
+        given->sourcelib ? given->sourcelib : log->source[2],
+    };
     int result = names_intern(log->store->sources, text, source);
-    if (result == EVLOG_OK && !given)
+    if (result == EVLOG_OK && is_own)
         atomic_store(&log->own_source, *source);
     return result;
 }
@@ -366,7 +358,7 @@ static int take_given(const struct given *given, size_t i, struct parcel *parcel
     *parcel = (struct parcel){.wants_sent = given->sent != NULL};
     int result = sized_in(&parcel->send, sizeof parcel->send,
                           SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
-    if (result || !parcel->send.metadata)
+    if (result)
         return result;
     result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
                       given->metadata_size);
@@ -442,7 +434,8 @@ int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_s
                           .data = data,
                           .data_size = data_size,
                           .time_us = options.time_us,
-                          .metadata = options.metadata};
+                          .metadata = options.metadata,
+                          .from_event_bus = options.from_event_bus};
     struct given given = {&send, sizeof send, metadata_size, sent, sent_size};
     return send_all(&given, 1, options.dispatch);
 }

@@ -177,7 +177,9 @@ typedef struct evlog_options {
     evlog_durability durability;
     bool read_only;         /* no send; the log is not changed, see evlog_open */
     bool no_create;         /* EVLOG_NOTFOUND instead of a new log */
-    const char *service;    /* source becomes "openedx/<service>/web"; NULL: SERVICE_NAME_UNSET */
+    /* Where events sent here come from. NULL or "": "openedx/<service>/web" */
+    const char *source;
+    const char *service;    /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
     const char *sourcehost; /* NULL: gethostname(2) */
     uint32_t data_size_max; /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
     uint32_t readers_max;   /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
@@ -303,13 +305,13 @@ typedef struct evlog_event {
     const char *event_type; /* ... event_type */
     int32_t minorversion;   /* ... minorversion */
     int64_t time_us;        /* ... time, as the sender gave it */
-    const char *source;     /* ... source, "openedx/<service>/web" */
+    const char *source;     /* ... source, as in evlog_options */
     const char *sourcehost; /* ... sourcehost */
     const char *sourcelib;  /* ... sourcelib, a version as text: "11.2.0" */
     const void *data;       /* a MessagePack map; NULL when it was erased */
     size_t data_size;
     bool is_replay;       /* delivered again from the log, not by its send; see consumers */
-    bool from_event_bus;  /* it came with its metadata from elsewhere: never relay it back */
+    bool from_event_bus;  /* its sender has set this; see evlog_send_options */
     bool is_retry;        /* from a consumer: it was parked, and is retried */
     uint32_t attempt;     /* from a consumer: 1, and more when it was handed out before; else 0 */
     evlog_signal *signal; /* NULL: this event type is not defined in this process */
@@ -423,10 +425,13 @@ EVLOG_API bool evlog_has_receivers(const evlog_signal *signal);
 
 /* -------------------------------------------------------------- sending ---- */
 
-/* An event's metadata from elsewhere (send_event_with_custom_metadata). Zero: as if sent here. */
+/*
+ * Metadata of the sender's own (send_event_with_custom_metadata). A field that is zero or NULL is
+ * made as it is for every event, so {0} changes nothing.
+ */
 typedef struct evlog_metadata {
     uint8_t id[16];
-    int32_t minorversion; /* taken as it is; not compared with the signal's */
+    int32_t minorversion; /* not compared with the signal's */
     int64_t time_us;
     const char *source;
     const char *sourcehost;
@@ -434,9 +439,10 @@ typedef struct evlog_metadata {
 } evlog_metadata;
 
 typedef struct evlog_send_options {
-    int64_t time_us; /* when it happened; 0: now */
+    int64_t time_us; /* when it happened, unless the metadata say; 0: now */
     evlog_dispatch dispatch;
-    const evlog_metadata *metadata; /* then from_event_bus is set; its time_us counts */
+    const evlog_metadata *metadata; /* or NULL */
+    bool from_event_bus;            /* the event says so: it is not to be relayed to a bus again */
 } evlog_send_options;
 
 /* One receiver's answer. */
@@ -503,8 +509,9 @@ typedef struct evlog_sending {
     evlog_signal *signal;
     const void *data;
     size_t data_size;
-    int64_t time_us;                /* 0: now */
-    const evlog_metadata *metadata; /* or NULL */
+    int64_t time_us; /* these three as in evlog_send_options */
+    const evlog_metadata *metadata;
+    bool from_event_bus;
 } evlog_sending;
 
 /*
@@ -512,8 +519,8 @@ typedef struct evlog_sending {
  * then dispatches them in order. All signals must be of one log. Errors as
  * above, evlog_errmsg naming the one that was wrong, counted from 0. A strict
  * dispatch of them all ends at the first failure. `sent` (or NULL) is an
- * array of `count`; each needs its evlog_sent_free. time_us and metadata of
- * `options` are not used.
+ * array of `count`; each needs its evlog_sent_free. Of `options` only `dispatch`
+ * is used.
  */
 EVLOG_API int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size,
                                       size_t metadata_size, size_t count,

@@ -63,7 +63,8 @@ static void send_range(evlog_signal *signal, uint64_t first, uint64_t last)
         sends[seq - first] = (evlog_sending){.signal = signal,
                                              .data = data[seq],
                                              .data_size = make_data(seq, data[seq]),
-                                             .metadata = &metadata[seq]};
+                                             .metadata = &metadata[seq],
+                                             .from_event_bus = true};
     }
     OK(evlog_send_events(sends, last - first + 1, NULL, NULL));
 }

@@ -79,7 +79,7 @@ static void metadata_has_defaults(void **state)
     evlog_event *event;
     char host[256];
     gethostname(host, sizeof host);
-    begin(&fixture, *state, (evlog_options){.service = NULL});
+    begin(&fixture, *state, (evlog_options){.service = "", .source = ""});
     OK(evlog_send_event(fixture.signal, "\x80", 1, &(evlog_send_options){.time_us = -5}, NULL));
     OK(evlog_read(fixture.log, 1, &event));
     assert_string_equal(event->source, "openedx/SERVICE_NAME_UNSET/web");
@@ -89,7 +89,7 @@ static void metadata_has_defaults(void **state)
     OK(evlog_close(fixture.log));
 }
 
-/* Custom metadata is kept as given, what is missing made, and from_event_bus set. */
+/* Custom metadata is kept as given, and what is missing is made. */
 static void keeps_custom_metadata(void **state)
 {
     struct fixture fixture;
@@ -103,7 +103,8 @@ static void keeps_custom_metadata(void **state)
     evlog_send_options options = {.metadata = &metadata, .time_us = 77};
     begin(&fixture, *state, (evlog_options){.service = "lms"});
     OK(evlog_send_event(fixture.signal, "\x80", 1, &options, NULL));
-    metadata = (evlog_metadata){.minorversion = 0};
+    metadata = (evlog_metadata){.sourcehost = "cms-1"};
+    options.from_event_bus = true;
     OK(evlog_send_event(fixture.signal, "\x80", 1, &options, NULL));
     OK(evlog_read(fixture.log, 1, &event));
     assert_memory_equal(event->id, ((uint8_t[16]){1, 2, 3}), 16);
@@ -112,13 +113,50 @@ static void keeps_custom_metadata(void **state)
     assert_string_equal(event->source, "openedx/cms/web");
     assert_string_equal(event->sourcehost, "");
     assert_string_equal(event->sourcelib, "11.2.0");
-    assert_true(event->from_event_bus);
+    assert_false(event->from_event_bus);
     evlog_event_free(event);
     OK(evlog_read(fixture.log, 2, &event));
     assert_string_equal(event->source, "openedx/lms/web");
+    assert_string_equal(event->sourcehost, "cms-1");
+    assert_string_equal(event->sourcelib, EVLOG_VERSION);
     assert_int_equal(event->id[6] >> 4, 1);
+    assert_int_equal(event->minorversion, 3);
+    assert_true(event->time_us == 77);
     assert_true(event->from_event_bus);
     evlog_event_free(event);
+    OK(evlog_close(fixture.log));
+}
+
+/* Metadata of zeros is as if none were given, one by one and many at once. */
+static void zero_metadata_changes_nothing(void **state)
+{
+    struct fixture fixture;
+    evlog_event *event, *plain;
+    evlog_metadata zero = {.minorversion = 0};
+    evlog_sending sends[] = {
+        {.signal = NULL, .data = "\x80", .data_size = 1, .metadata = &zero},
+        {.signal = NULL, .data = "\x80", .data_size = 1, .from_event_bus = true}};
+    begin(&fixture, *state, (evlog_options){.source = "shop/till"});
+    sends[0].signal = sends[1].signal = fixture.signal;
+    OK(evlog_send_event(fixture.signal, "\x80", 1, NULL, NULL));
+    OK(evlog_send_event(fixture.signal, "\x80", 1, &(evlog_send_options){.metadata = &zero},
+                        NULL));
+    OK(evlog_send_events(sends, 2, NULL, NULL));
+    OK(evlog_read(fixture.log, 1, &plain));
+    assert_string_equal(plain->source, "shop/till");
+    for (uint64_t seq = 2; seq <= 4; seq++) {
+        OK(evlog_read(fixture.log, seq, &event));
+        assert_int_equal(event->id[6] >> 4, 1);
+        assert_int_equal(event->minorversion, 3);
+        assert_in_range((uint64_t)event->time_us, (uint64_t)plain->time_us,
+                        (uint64_t)plain->time_us + 60000000);
+        assert_string_equal(event->source, plain->source);
+        assert_string_equal(event->sourcehost, plain->sourcehost);
+        assert_string_equal(event->sourcelib, plain->sourcelib);
+        assert_int_equal(event->from_event_bus, seq == 4);
+        evlog_event_free(event);
+    }
+    evlog_event_free(plain);
     OK(evlog_close(fixture.log));
 }
 
@@ -336,12 +374,19 @@ static void read_only_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_AT_HOME(makes_the_metadata),      TEST_AT_HOME(metadata_has_defaults),
-        TEST_AT_HOME(keeps_custom_metadata),   TEST_AT_HOME(refuses_bad_metadata),
-        TEST_AT_HOME(refuses_bad_data),        TEST_AT_HOME(takes_the_largest_event),
-        TEST_AT_HOME(disabled_sends_nothing),  TEST_AT_HOME(sends_many_at_once),
-        TEST_AT_HOME(many_are_all_or_nothing), TEST_AT_HOME(many_leave_out_the_disabled),
-        TEST_AT_HOME(many_not_robust),         TEST_AT_HOME(read_only_refuses),
+        TEST_AT_HOME(makes_the_metadata),
+        TEST_AT_HOME(metadata_has_defaults),
+        TEST_AT_HOME(zero_metadata_changes_nothing),
+        TEST_AT_HOME(keeps_custom_metadata),
+        TEST_AT_HOME(refuses_bad_metadata),
+        TEST_AT_HOME(refuses_bad_data),
+        TEST_AT_HOME(takes_the_largest_event),
+        TEST_AT_HOME(disabled_sends_nothing),
+        TEST_AT_HOME(sends_many_at_once),
+        TEST_AT_HOME(many_are_all_or_nothing),
+        TEST_AT_HOME(many_leave_out_the_disabled),
+        TEST_AT_HOME(many_not_robust),
+        TEST_AT_HOME(read_only_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
