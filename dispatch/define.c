@@ -6,16 +6,13 @@
  * Defining a type with a schema finds the entry that says the same (by the canonical text), or
  * makes one, and that only if it goes with all that are there: it must be able to read
  * what they wrote and they what it writes. Two processes that define at the same time are
- * kept apart by the count of entries: whoever comes second looks again.
+ * kept apart by the count of entries: the second one looks again. In a process one definition is
+ * made at a time, under a lock of its own, since a new entry is flushed to the disk.
  *
  * 1. A schema that breaks with an earlier one is never in the table under the same event type.
  * 2. Nothing is put in the log by a definition that is refused.
  * 3. A signal's definition only becomes fuller: untyped, then typed, then with a C class.
- *
- * Cost: a schema from the log is parsed once in a process, when an event or definition needs it.
  */
-#include "define.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,67 +22,9 @@
 #include "name.h"
 #include "resolve.h"
 #include "schema.h"
+#include "schemas.h"
+#include "signals.h"
 #include "sized.h"
-
-/* ------------------------------------------------- schemas of the log ---- */
-
-static const evlog_schema unreadable = {.text = "",
-                                        .canonical = "",
-                                        .damage_code = EVLOG_NOMEM,
-                                        .damage = "there was no memory to read it"};
-
-/* A schema from the log's text; when that is damaged, one that says so. NULL: no memory. */
-static evlog_schema *read_schema(const char *text)
-{
-    evlog_schema *schema = NULL;
-    int result = evlog_schema_parse(text, &schema);
-    if (result == EVLOG_OK || result == EVLOG_NOMEM)
-        return schema;
-    schema = schema_new();
-    if (schema) {
-        schema->text = text;
-        schema->canonical = "";
-        schema->damage_code = EVLOG_DAMAGED;
-        schema->damage = arena_text(schema->arena, evlog_errmsg(), strlen(evlog_errmsg()));
-    }
-    return schema;
-}
-
-const evlog_schema *define_schema_of(const struct name *type)
-{
-    evlog_schema *schema = atomic_load(type->derived);
-    if (schema || !type->text[1])
-        return schema;
-    void *none = NULL;
-    schema = read_schema(type->text[1]);
-    if (!schema)
-        return &unreadable;
-    if (!atomic_compare_exchange_strong(type->derived, &none, schema)) {
-        evlog_schema_free(schema);
-        schema = none; /* another thread was first */
-    }
-    return schema;
-}
-
-void define_forget(struct names *types)
-{
-    for (uint32_t i = 1; i <= names_count(types); i++) {
-        const struct name *type = names_get(types, i);
-        if (type)
-            evlog_schema_free(atomic_load(type->derived));
-    }
-}
-
-/* ---------------------------------------------------------- definitions ---- */
-
-void definition_free(struct definition *definition)
-{
-    for (struct definition *before; definition; definition = before) {
-        before = definition->before;
-        evlog_schema_free(definition->own);
-        free(definition);
-    }
-}
 
 /* What is to be defined. */
 struct request {
@@ -135,7 +74,7 @@ static int break_with(const struct request *request, uint32_t number, const char
 
 static int check_against(const struct request *request, const struct name *type)
 {
-    const evlog_schema *known = define_schema_of(type);
+    const evlog_schema *known = schemas_get(type);
     if (known->damage_code)
         return error_set(known->damage_code, "%s: the schema of type %" PRIu32 " in the log: %s",
                          request->event_type, type->number, known->damage);
@@ -167,7 +106,7 @@ static int look_up(const struct request *request, struct known *known)
         const struct name *type = names_get(types, i);
         if (!is_of_type(type, request))
             continue;
-        const evlog_schema *schema = define_schema_of(type);
+        const evlog_schema *schema = schemas_get(type);
         known->newest = type; /* an untyped one is only ever the first */
         if (!request->schema ||
             (schema && strcmp(schema->canonical, request->schema->canonical) == 0))
@@ -182,7 +121,7 @@ static int check_against_all(const struct request *request, uint32_t count)
     int result = EVLOG_OK;
     for (uint32_t i = 1; i <= count && result == EVLOG_OK; i++) {
         const struct name *type = names_get(request->log->store->types, i);
-        if (is_of_type(type, request) && define_schema_of(type))
+        if (is_of_type(type, request) && schemas_get(type))
             result = check_against(request, type);
     }
     return result;
@@ -220,7 +159,7 @@ static int make_definition(struct request *request, struct definition **made)
     int result = find_entry(request, &type);
     if (result)
         return result;
-    const evlog_schema *schema = request->schema ? request->schema : define_schema_of(type);
+    const evlog_schema *schema = request->schema ? request->schema : schemas_get(type);
     if (schema && schema->damage_code)
         return error_set(schema->damage_code, "%s: its schema in the log: %s",
                          request->event_type, schema->damage);
@@ -251,9 +190,7 @@ static int define_locked(struct request *request, evlog_signal **signal)
         signal_redefine(known, definition);
     else
         result = signal_new(request->log, definition, request->minor_version, &known);
-    if (result)
-        definition_free(definition);
-    else
+    if (result == EVLOG_OK)
         *signal = known;
     return result;
 }

@@ -2,14 +2,15 @@
 #ifndef DISPATCH_EVENT_H
 #define DISPATCH_EVENT_H
 
-#include "define.h"
 #include "names.h"
 #include "record.h"
+#include "schemas.h"
 #include "signals.h"
 
 /* Points into the record and the names; lives as long as they do. */
 static inline evlog_event event_of(const struct record *record, const struct name *type,
-                                   const struct name *source, evlog_signal *signal, int is_replay)
+                                   const struct name *source, evlog_signal *signal,
+                                   bool is_replay)
 {
     evlog_event event = {
         .seq = record->seq,
@@ -25,7 +26,7 @@ static inline evlog_event event_of(const struct record *record, const struct nam
         .is_replay = is_replay,
         .from_event_bus = record->flags & RECORD_FROM_EVENT_BUS,
         .signal = signal,
-        .schema = define_schema_of(type),
+        .schema = schemas_get(type),
     };
     for (int i = 0; i < 16; i++)
         event.id[i] = record->id[i];

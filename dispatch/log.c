@@ -50,7 +50,7 @@ void log_leave(evlog *log)
     atomic_fetch_sub(&log->call_count, 1);
 }
 
-int log_is_text(const char *text)
+bool log_is_text(const char *text)
 {
     size_t size = strnlen(text, EVLOG_NAME_SIZE_MAX + 1);
     return size <= EVLOG_NAME_SIZE_MAX && pack_is_utf8(text, size);

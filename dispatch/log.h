@@ -56,7 +56,7 @@ int log_check(const evlog *log);
 unsigned log_fork_count(void);
 void log_count_fork(void);
 
-/* 1 when `text` can be an event type, source, host or dispatch_uid: short enough, UTF-8. */
-int log_is_text(const char *text);
+/* Whether `text` can be a source, host or dispatch_uid: short enough, UTF-8. */
+bool log_is_text(const char *text);
 
 #endif

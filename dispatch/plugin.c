@@ -1,14 +1,14 @@
 /*
  * Plugins: receivers in a shared object, as Open edX has them in Django apps.
  *
- * The object exports one function, evlog_plugin_main, which gives its ABI version, its name
- * and its start; so whether it fits is known before any of its code that matters has run.
- * While start runs, what its thread connects is marked as its own, and is disconnected again
- * should it fail.
+ * The object exports one function, evlog_plugin_main, which returns its ABI version, its name
+ * and its start; so whether it fits is known before any other code of it has run.
+ * While start runs, what its thread connects is owned by the plugin, and is disconnected
+ * if it fails.
  *
  * 1. A plugin that failed has nothing connected. What it defined stays: the log has copied it.
  * 2. An object whose start has been called is never unloaded: another thread may
- *    be in one of its receivers, and it may have left pointers anywhere.
+ *    be in one of its receivers, and it may have stored pointers anywhere.
  *
  * Absent: stopping a plugin, and connections that it makes from threads of its own.
  */
@@ -26,15 +26,15 @@
 
 typedef const evlog_plugin *plugin_main(void);
 
-/* What dlopen takes for a file and not for the name of a library. */
-static int settle_path(const char *path, char settled[PATH_SIZE_MAX])
+/* The path as dlopen takes it for a file, and not for the name of a library. */
+static int file_path(const char *path, char file[PATH_SIZE_MAX])
 {
     if (!path || !*path)
         return error_set(EVLOG_INVALID, "no plugin is given");
     if (strlen(path) + 3 > PATH_SIZE_MAX)
         return error_set(EVLOG_LIMIT, "the plugin's path is longer than %d bytes", PATH_SIZE_MAX);
-    sprintf(settled, "%s%s", strchr(path, '/') ? "" : "./", path);
-    if (access(settled, R_OK))
+    sprintf(file, "%s%s", strchr(path, '/') ? "" : "./", path);
+    if (access(file, R_OK))
         return error_set(EVLOG_NOTFOUND, "plugin %s: cannot be read", path);
     return EVLOG_OK;
 }
@@ -45,8 +45,8 @@ static const char *last_error(void)
     return text ? text : "unknown";
 }
 
-/* Finds what the object says of itself. */
-static int look_into(void *object, const char *path, const evlog_plugin **plugin)
+/* Finds the object's description of itself. */
+static int find_plugin(void *object, const char *path, const evlog_plugin **plugin)
 {
     plugin_main *entry;
     void *symbol = dlsym(object, "evlog_plugin_main");
@@ -91,24 +91,26 @@ static int start(evlog *log, const char *path, const evlog_plugin *plugin)
     const void *outer = receivers_set_owner(plugin);
     int failed = call_start(log, plugin, why);
     receivers_set_owner(outer);
-    receivers_settle_owner(log, plugin, !failed);
-    if (!failed)
+    if (!failed) {
+        receivers_keep_owned(log, plugin);
         return EVLOG_OK;
+    }
+    receivers_drop_owned(log, plugin);
     return error_set(EVLOG_RECEIVER, "plugin %s (%s): its start failed with %d%s%s", path,
                      plugin->name ? plugin->name : "", failed, *why ? ": " : "", why);
 }
 
 static int load(evlog *log, const char *path)
 {
-    char settled[PATH_SIZE_MAX];
+    char file[PATH_SIZE_MAX];
     const evlog_plugin *plugin = NULL;
-    int result = settle_path(path, settled);
+    int result = file_path(path, file);
     if (result)
         return result;
-    void *object = dlopen(settled, RTLD_NOW | RTLD_LOCAL);
+    void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (!object)
         return error_set(EVLOG_UNSUPPORTED, "plugin %s: %s", path, last_error());
-    result = look_into(object, path, &plugin);
+    result = find_plugin(object, path, &plugin);
     if (result) {
         dlclose(object);
         return result;

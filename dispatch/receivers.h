@@ -1,4 +1,4 @@
-/* Who is connected to a signal, see receivers.c. */
+/* The receivers connected to a signal, see receivers.c. */
 #ifndef DISPATCH_RECEIVERS_H
 #define DISPATCH_RECEIVERS_H
 
@@ -7,18 +7,27 @@
 
 #include "evlog.h"
 
+/* What a connection is known by, see evlog_connect. */
+struct receiver_id {
+    evlog_signal *signal;     /* NULL: all */
+    const char *dispatch_uid; /* "": none */
+    evlog_receiver *receiver;
+    void *ctx;
+};
+
 /* One evlog_connect. */
 struct connection {
-    atomic_uint holders;
+    atomic_uint holder_count;
     evlog_signal *signal; /* NULL: all */
     evlog_receiver *receiver;
     void *ctx;
-    int replay;                  /* EVLOG_REPLAY_... */
-    atomic_int is_gone;          /* it was disconnected */
-    _Atomic uint64_t live_after; /* sends up to here are not for it; CATCHING_UP: none is, yet */
-    uint64_t
-        missed; /* while it catches up: the last send not handed to it; under the log's lock */
-    const void *owner;   /* the plugin whose start connected it, while that runs; NULL: none */
+    evlog_replays replay;
+    atomic_bool is_gone; /* it was disconnected */
+    /* Sends up to here are not for it; CATCHING_UP: no send is, yet. */
+    _Atomic uint64_t live_after;
+    /* The last send that skipped it while it was catching up. Under the log's lock. */
+    uint64_t missed_seq;
+    const void *owner;   /* the plugin whose start connects it, while that runs; NULL: none */
     char dispatch_uid[]; /* "": none */
 };
 
@@ -26,7 +35,7 @@ struct connection {
 
 /* The receivers of a signal at one time, in the order of connection; never changed. */
 struct receivers {
-    atomic_uint holders;
+    atomic_uint holder_count;
     size_t count;
     struct connection *connections[];
 };
@@ -39,32 +48,37 @@ struct receivers *receivers_hold(const evlog_signal *signal);
 void receivers_release(struct receivers *receivers);
 
 /*
- * Connects, see evlog_connect; `live_after` as in struct connection. `*made`, to be let go with
- * connection_release, is NULL when such a one was connected already.
+ * Connects, see evlog_connect; with `is_late` it starts out catching up. `*made`, which the caller
+ * releases, is NULL when it was connected already.
  */
-int receivers_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
-                      evlog_receiver *receiver, void *ctx, int replay, uint64_t live_after,
-                      struct connection **made);
-int receivers_disconnect(evlog *log, struct connection *connection);
+int receivers_connect(evlog *log, const struct receiver_id *id, evlog_replays replay,
+                      bool is_late, struct connection **made);
 void connection_release(struct connection *connection);
 
-/* 1 when a send's event is for the connection; 0: it has had it, or will have it, as history. */
-int receivers_is_due(evlog *log, struct connection *connection, uint64_t seq);
+/* See evlog_disconnect. */
+int receivers_disconnect(evlog *log, const struct receiver_id *id);
+
+/* Disconnects this one, unless it has been already. EVLOG_NOMEM. */
+int receivers_remove(evlog *log, struct connection *connection);
+
+/* Whether a send's event is for the connection; if not, it has it from the log, or will. */
+bool receivers_is_due(evlog *log, struct connection *connection, uint64_t seq);
 
 /*
- * Ends catching up after `seq`. 0: later events were sent meanwhile, which are in the log; hand
- * them to it and come again.
+ * Ends catching up after `seq`, unless sends with a later seq have skipped the connection: then
+ * false, and the caller hands these over from the log and tries again.
  */
-int receivers_go_live(evlog *log, struct connection *connection, uint64_t seq);
+bool receivers_go_live(evlog *log, struct connection *connection, uint64_t seq);
 
 /*
- * What this thread connects from now on is marked as `owner`'s; NULL: no longer. Returns the
- * one before.
+ * From now on, what this thread connects is owned by `owner`; NULL: by nobody. Returns the owner
+ * before.
  */
 const void *receivers_set_owner(const void *owner);
 
-/* Disconnects all that is marked as the owner's, or, with `keep`, takes the marks away. */
-void receivers_settle_owner(evlog *log, const void *owner, int keep);
+/* Disconnects all that the owner has connected, or keeps it, owned by nobody. */
+void receivers_drop_owned(evlog *log, const void *owner);
+void receivers_keep_owned(evlog *log, const void *owner);
 
 /* Frees the log's connections. */
 void receivers_free(evlog *log);

@@ -29,10 +29,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "define.h"
 #include "error.h"
 #include "log.h"
 #include "receivers.h"
+#include "schemas.h"
 #include "signals.h"
 #include "sized.h"
 
@@ -319,7 +319,7 @@ static int begin_closing(evlog *log, bool *is_last)
 
 static int finish_closing(evlog *log)
 {
-    define_forget(log->store->types);
+    schemas_free(log->store->types);
     int result = store_close(log->store);
     lock_registry();
     remove_from_registry(log);

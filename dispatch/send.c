@@ -1,7 +1,7 @@
 /*
  * Sending: metadata, checks, append, dispatch.
  *
- * The steps and their order are those of send_event in openedx-events (facts: its
+ * The steps and their order are those of send_event in openedx-events (its
  * metadata is made first, so a bad time is refused even of a disabled signal; a
  * disabled signal then ends it; then the data are checked; then the receivers
  * run), with one between the last two: the events are appended, all of one call
@@ -13,9 +13,9 @@
  *    whether or not its response was asked for. If there is no memory to record a response, the
  *    receivers run all the same.
  * 3. The receivers of an event are those connected when it is in the log, not
- *    when its send began: so whoever connects and then reads the log's head knows
- *    that later seqs will come to him.
- * 4. Nothing is held while a receiver runs but its list, which nobody changes.
+ *    when its send began: so whoever connects and then reads the log's head gets
+ *    all later seqs.
+ * 4. Nothing is held while a receiver runs but its list, which is never changed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@
 #include "sized.h"
 #include "uuid.h"
 
-/* One event on its way. */
+/* One event of a call. */
 struct parcel {
     evlog_sending send;
     evlog_metadata metadata; /* which `send` points to; all zero when none is given */
@@ -163,22 +163,22 @@ static int begin_sent(struct parcel *parcel)
     return parcel->sent.responses ? EVLOG_OK : error_nomem();
 }
 
-/* Others may have connected meanwhile: the list that counts is the one after the append. */
+/* Receivers may have been connected since: those count that are connected after the append. */
 static void renew_sent(evlog_sent *sent, struct receivers *receivers)
 {
     struct receivers *before = sent->hold;
     if (receivers->count > before->count) {
         free((void *)sent->responses);
         sent->responses = new_responses(
-            receivers->count); /* NULL: the receivers run, but nothing is written down */
+            receivers->count); /* NULL: the receivers run, but nothing is recorded */
     }
     receivers_release(before);
-    atomic_fetch_add(&receivers->holders, 1);
+    atomic_fetch_add(&receivers->holder_count, 1);
     sent->hold = receivers;
 }
 
-static void write_down(evlog_sent *sent, const struct connection *connection, int result,
-                       const char *sentence)
+static void record_response(evlog_sent *sent, const struct connection *connection, int result,
+                            const char *sentence)
 {
     if (!sent->responses)
         return;
@@ -234,7 +234,7 @@ static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct fai
         if (!receivers_is_due(signal->log, connection, event.seq))
             continue;
         int result = receivers_call(connection, &event, &why);
-        write_down(&parcel->sent, connection, result, why);
+        record_response(&parcel->sent, connection, result, why);
         if (result)
             add_failure(failures, &event, connection, result, why);
         if (result && how == EVLOG_DISPATCH_STRICT)
@@ -282,17 +282,6 @@ static int prepare(evlog *log, struct parcel *parcel, struct record *record)
     return begin_sent(parcel);
 }
 
-/* Says which of many was wrong. */
-static int name_culprit(int result, size_t index, size_t count)
-{
-    char why[768];
-    if (count == 1)
-        return result;
-    strncpy(why, evlog_errmsg(), sizeof why - 1);
-    why[sizeof why - 1] = '\0';
-    return error_set(result, "event %zu of the %zu to send: %s", index, count, why);
-}
-
 static int prepare_all(evlog *log, struct parcel *parcels, struct record *records, size_t count,
                        size_t *record_count)
 {
@@ -307,7 +296,8 @@ static int prepare_all(evlog *log, struct parcel *parcels, struct record *record
             result = error_set(EVLOG_LIMIT, "their data are more than %d bytes together",
                                EVLOG_SEND_SIZE_MAX);
         if (result)
-            return name_culprit(result, i, count);
+            return count == 1 ? result
+                              : error_prefix(result, "event %zu of the %zu to send", i, count);
     }
     return EVLOG_OK;
 }
@@ -329,95 +319,99 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
     return end_failures(&failures);
 }
 
-static int send_parcels(evlog *log, struct parcel *parcels, struct record *records, size_t count,
-                        evlog_dispatch how)
-{
-    size_t record_count = 0;
-    int result = receivers_check_nesting();
-    if (result == EVLOG_OK)
-        result = prepare_all(log, parcels, records, count, &record_count);
-    if (result == EVLOG_OK && record_count > 0)
-        result = append_records(log->store->appender, records, record_count);
-    if (result == EVLOG_OK)
-        return dispatch_all(parcels, count, how);
-    for (size_t i = 0; i < count; i++)
-        evlog_sent_free(&parcels[i].sent);
-    return result;
-}
-
 /* The caller's structs, which may be of other sizes. */
 struct given {
     const evlog_sending *sends;
-    size_t sending_size, metadata_size;
+    size_t sending_size, metadata_size, count;
     evlog_sent *sent; /* or NULL */
     size_t sent_size;
 };
 
-static int take_given(const struct given *given, size_t i, struct parcel *parcel)
-{
-    *parcel = (struct parcel){.wants_sent = given->sent != NULL};
-    int result = sized_in(&parcel->send, sizeof parcel->send,
-                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
-    if (result)
-        return result;
-    result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
-                      given->metadata_size);
-    parcel->send.metadata = &parcel->metadata;
-    return result;
-}
-
-static int send_given(const struct given *given, size_t count, evlog_dispatch how,
-                      struct parcel *parcels, struct record *records)
+static int take_given(const struct given *given, struct parcel *parcels)
 {
     int result = EVLOG_OK;
-    for (size_t i = 0; i < count && result == EVLOG_OK; i++)
-        result = take_given(given, i, &parcels[i]);
-    if (result == EVLOG_OK)
-        result = send_parcels(parcels[0].send.signal->log, parcels, records, count, how);
-    for (size_t i = 0; i < count && given->sent; i++)
-        sized_out(SIZED_AT(given->sent, given->sent_size, i), given->sent_size, &parcels[i].sent,
-                  sizeof parcels[i].sent);
+    for (size_t i = 0; i < given->count && result == EVLOG_OK; i++) {
+        struct parcel *parcel = &parcels[i];
+        parcel->wants_sent = given->sent != NULL;
+        result = sized_in(&parcel->send, sizeof parcel->send,
+                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
+        if (result == EVLOG_OK)
+            result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
+                              given->metadata_size);
+        parcel->send.metadata = &parcel->metadata;
+    }
     return result;
 }
 
-static int send_many(const struct given *given, size_t count, evlog_dispatch how)
+static void give_back(const struct given *given, const struct parcel *parcels)
 {
-    struct parcel *parcels = calloc(count, sizeof *parcels);
-    struct record *records = malloc(count * sizeof *records);
-    int result =
-        parcels && records ? send_given(given, count, how, parcels, records) : error_nomem();
+    for (size_t i = 0; i < given->count && given->sent; i++)
+        sized_out(SIZED_AT(given->sent, given->sent_size, i), given->sent_size, &parcels[i].sent,
+                  sizeof parcels[i].sent);
+}
+
+/* Up to and with the append; after a failure there is nothing to be freed. */
+static int append(evlog *log, struct parcel *parcels, struct record *records, size_t count)
+{
+    size_t record_count = 0;
+    int result = prepare_all(log, parcels, records, count, &record_count);
+    if (result == EVLOG_OK && record_count > 0)
+        result = append_records(log->store->appender, records, record_count);
+    for (size_t i = 0; i < count && result; i++)
+        evlog_sent_free(&parcels[i].sent);
+    return result;
+}
+
+/*
+ * `parcels`, all zero, and `records` are room for as many as are given. `sent` is written after a
+ * failure too, as all zero: a caller frees it without looking.
+ */
+static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
+                      struct parcel *parcels, struct record *records)
+{
+    int result = take_given(given, parcels);
+    if (result == EVLOG_OK)
+        result = append(log, parcels, records, given->count);
+    if (result == EVLOG_OK)
+        result = dispatch_all(parcels, given->count, how);
+    give_back(given, parcels);
+    return result;
+}
+
+/* One event, the usual case, needs no memory but the stack's. */
+static int send_in_log(evlog *log, const struct given *given, evlog_dispatch how)
+{
+    struct parcel one = {.record = NULL}, *parcels = &one;
+    struct record one_record, *records = &one_record;
+    int result = receivers_check_nesting();
+    if (result)
+        return result;
+    if (given->count == 1)
+        return send_given(log, given, how, parcels, records);
+    parcels = calloc(given->count, sizeof *parcels);
+    records = malloc(given->count * sizeof *records);
+    result = parcels && records ? send_given(log, given, how, parcels, records) : error_nomem();
     free(parcels);
     free(records);
     return result;
 }
 
-/* One event needs no memory but the stack's. */
-static int send_one(const struct given *given, evlog_dispatch how)
+static int send_all(const struct given *given, evlog_dispatch how)
 {
-    struct parcel parcel = {.record = NULL};
-    struct record record;
-    return send_given(given, 1, how, &parcel, &record);
-}
-
-static int send_all(const struct given *given, size_t count, evlog_dispatch how)
-{
-    const evlog_sending *first = given->sends;
-    if (count == 0)
+    if (given->count == 0)
         return EVLOG_OK;
-    if (count > EVLOG_SEND_COUNT_MAX)
-        return error_set(EVLOG_LIMIT, "%zu events at once is over %d", count,
+    if (given->count > EVLOG_SEND_COUNT_MAX)
+        return error_set(EVLOG_LIMIT, "%zu events at once is over %d", given->count,
                          EVLOG_SEND_COUNT_MAX);
-    if (!first || !first->signal)
+    if (!given->sends || !given->sends->signal)
         return error_set(EVLOG_INVALID, "no signal is given");
     if (how > EVLOG_DISPATCH_STRICT)
         return error_set(EVLOG_INVALID, "dispatch %d is not an EVLOG_DISPATCH_...", how);
-    evlog *log = first->signal->log;
+    evlog *log = given->sends->signal->log;
     int result = log_enter(log);
     if (result)
         return result;
-    if (how == EVLOG_DISPATCH_DEFAULT)
-        how = log->dispatch;
-    result = count == 1 ? send_one(given, how) : send_many(given, count, how);
+    result = send_in_log(log, given, how ? how : log->dispatch);
     log_leave(log);
     return result;
 }
@@ -436,8 +430,8 @@ int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_s
                           .time_us = options.time_us,
                           .metadata = options.metadata,
                           .from_event_bus = options.from_event_bus};
-    struct given given = {&send, sizeof send, metadata_size, sent, sent_size};
-    return send_all(&given, 1, options.dispatch);
+    struct given given = {&send, sizeof send, metadata_size, 1, sent, sent_size};
+    return send_all(&given, options.dispatch);
 }
 
 int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size, size_t metadata_size,
@@ -445,7 +439,7 @@ int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size, siz
                             size_t options_size, evlog_sent *sent, size_t sent_size)
 {
     evlog_send_options options;
-    struct given given = {sends, sending_size, metadata_size, sent, sent_size};
+    struct given given = {sends, sending_size, metadata_size, count, sent, sent_size};
     int result = sized_in(&options, sizeof options, given_options, options_size);
-    return result ? result : send_all(&given, count, options.dispatch);
+    return result ? result : send_all(&given, options.dispatch);
 }

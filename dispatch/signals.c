@@ -2,11 +2,11 @@
  * Signals: event types as defined in this process.
  *
  * A signal is made once and lives as long as its log, so a pointer to one may be
- * kept and looked up without a lock: buckets of a hash are only ever added to, at
- * their head. What it is defined as (define.c) may be replaced by a fuller
- * definition; the one before is kept, since a send may be reading it.
+ * kept, and signals are looked up without a lock: the buckets of a hash table are only ever
+ * added to, at their head. Its definition (define.c) may be replaced by a fuller
+ * one; the one before is kept, since a send may be reading it.
  *
- * Absent: a signal that is undefined again.
+ * Absent: undefining a signal.
  */
 #include "signals.h"
 
@@ -15,7 +15,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "define.h"
 #include "error.h"
 #include "evlog/schema.h"
 #include "receivers.h"
@@ -33,13 +32,28 @@ evlog_signal *signal_find(const evlog *log, const char *event_type)
     return signal;
 }
 
+/* Frees a definition and those that it replaced. */
+static void definition_free(struct definition *definition)
+{
+    for (struct definition *before; definition; definition = before) {
+        before = definition->before;
+        evlog_schema_free(definition->own);
+        free(definition);
+    }
+}
+
+static void signal_free(evlog_signal *signal)
+{
+    receivers_release(signal->receivers);
+    definition_free(atomic_load(&signal->definition));
+    free(signal);
+}
+
 void signals_free(evlog *log)
 {
     for (evlog_signal *signal = log->first_signal, *next; signal; signal = next) {
         next = signal->next;
-        receivers_release(signal->receivers);
-        definition_free(atomic_load(&signal->definition));
-        free(signal);
+        signal_free(signal);
     }
 }
 
@@ -61,18 +75,20 @@ int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
                evlog_signal **made)
 {
     evlog_signal *signal = calloc(1, sizeof *signal);
-    if (!signal)
+    if (!signal) {
+        definition_free(definition);
         return error_nomem();
+    }
     signal->log = log;
     signal->type = definition->type;
     atomic_store(&signal->definition, definition);
     signal->minor_version = minor_version;
-    atomic_store(&signal->enabled, 1);
+    atomic_store(&signal->is_enabled, true);
     pthread_mutex_lock(&log->lock);
     int result = add(log, signal);
     pthread_mutex_unlock(&log->lock);
     if (result) {
-        free(signal);
+        signal_free(signal);
         return result;
     }
     *made = signal;
@@ -92,6 +108,8 @@ const evlog_schema *evlog_signal_schema(const evlog_signal *signal)
 
 int evlog_signal_by_type(evlog *log, const char *event_type, evlog_signal **signal)
 {
+    if (!signal)
+        return error_set(EVLOG_INVALID, "no place for the signal is given");
     int result = log_enter(log);
     if (result)
         return result;
@@ -135,15 +153,15 @@ int32_t evlog_signal_minor_version(const evlog_signal *signal)
 
 void evlog_signal_enable(evlog_signal *signal)
 {
-    atomic_store(&signal->enabled, 1);
+    atomic_store(&signal->is_enabled, true);
 }
 
 void evlog_signal_disable(evlog_signal *signal)
 {
-    atomic_store(&signal->enabled, 0);
+    atomic_store(&signal->is_enabled, false);
 }
 
 bool evlog_signal_is_enabled(const evlog_signal *signal)
 {
-    return atomic_load(&signal->enabled);
+    return atomic_load(&signal->is_enabled);
 }

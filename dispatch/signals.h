@@ -4,12 +4,12 @@
 
 #include "log.h"
 
-/* Under which type of the log, and so under which schema, events of a signal are sent. */
+/* The entry of the log's table of types, and so the schema, that events of a signal are sent under. */
 struct definition {
     const struct name *type;
     const evlog_schema *schema; /* NULL: untyped */
-    evlog_schema *own;          /* `schema` when it is not the log's table that has it */
-    struct definition *before;  /* the one that this took the place of */
+    evlog_schema *own;          /* `schema`, unless it belongs to the log's table */
+    struct definition *before;  /* the one that this replaced */
 };
 
 struct evlog_signal {
@@ -17,18 +17,19 @@ struct evlog_signal {
     const struct name *type; /* of the first definition: for its name */
     _Atomic(struct definition *) definition;
     int32_t minor_version;
-    atomic_int enabled;
-    struct receivers *receivers;    /* to whom it is sent; under the log's lock */
-    struct evlog_signal *in_bucket; /* the next with that hash */
-    struct evlog_signal *next;      /* the next defined */
+    atomic_bool is_enabled;
+    struct receivers *receivers;     /* connected to it; under the log's lock */
+    struct receivers *new_receivers; /* while a change is made; under the log's lock */
+    struct evlog_signal *in_bucket;  /* the next with that hash */
+    struct evlog_signal *next;       /* the next defined */
 };
 
 /* The signal of an event type, NULL when it is not defined here. No lock. */
 evlog_signal *signal_find(const evlog *log, const char *event_type);
 
 /*
- * A new signal; takes the definition over when it succeeds. With the log's define_lock held.
- * EVLOG_NOMEM.
+ * A new signal, which takes over the definition; on failure that is freed. With the log's
+ * define_lock held. EVLOG_NOMEM.
  */
 int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
                evlog_signal **signal);

@@ -1,24 +1,32 @@
 /*
- * Structs of a class as MessagePack.
+ * Structs of a class as MessagePack, and back.
  *
- * The fields of the class are written in their order. The result has the form of the JSON that
+ * Packing writes the fields of the class in their order. The result has the form of the JSON that
  * openedx-events makes of the same object: a map with the names of the fields; times, UUIDs and
  * keys are strings; a NULLABLE that is NULL is null. So it can be read without the schema.
  *
- * Only what cannot be written is refused here: a string without text, a list without items, a time
+ * It refuses only what cannot be written: a string without text, a list without items, a time
  * outside the calendar. Whether a key has its form, and text is UTF-8, is left to the check of the
  * packed data, which precedes every append.
+ *
+ * Unpacking checks the data again and fills the struct (match.c). An event that was written under
+ * another schema is read by Avro's rules of resolution. Whether the class can read that schema at
+ * all is found out once (resolve.c) and remembered with the schema.
  *
  * Absent: a limit on recursion. A class cannot contain itself, so the depth is that of the
  * program's own classes.
  */
 #include "pack_struct.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "dom.h"
 #include "error.h"
+#include "match.h"
+#include "pack.h"
 #include "problems.h"
+#include "resolve.h"
 #include "sized.h"
 #include "time_text.h"
 #include "uuid.h"
@@ -232,6 +240,81 @@ int pack_struct(const evlog_class *of, const char *argument, const void *data,
     return problems_end(&packing.problems, EVLOG_INVALID);
 }
 
+/* ------------------------------------------------------- unpacking ---- */
+
+/* What the writer has where the reader's class is to be read; NULL: nothing. */
+static const evlog_class *written_class(const evlog_schema *writer, const char *argument)
+{
+    size_t hint = 0;
+    if (!argument)
+        return &writer->root;
+    struct fields fields = class_fields(&writer->root);
+    const evlog_field *field = class_find(&fields, argument, strlen(argument), &hint);
+    return field && shape_kind(field->shape) == EVLOG_KIND_CLASS ? field->of : NULL;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/*
+ * Whether the class can read what was written under the schema. That it can is noted there, by the
+ * class's function, which no other class has; by its address another could be taken for it.
+ */
+static int can_read(const evlog_class *of, const char *argument, evlog_schema *writer)
+{
+    if (writer->damage_code)
+        return error_set(writer->damage_code, "the event's schema: %s", writer->damage);
+    bool is_usual = of->describe && is_same_text(argument, writer->argument);
+    if (is_usual && atomic_load(&writer->read_by) == of->describe)
+        return EVLOG_OK;
+    const evlog_class *from = written_class(writer, argument);
+    if (!from)
+        return error_set(EVLOG_CONFLICT, "the event's schema has no record %s", argument);
+    if (argument && strcmp(from->name, of->name) != 0)
+        return error_set(EVLOG_CONFLICT, "%s: written as %.64s, read as %.64s", argument,
+                         from->name, of->name);
+    int result = resolve_classes(of, from, 0);
+    if (result == EVLOG_OK && is_usual)
+        atomic_store(&writer->read_by, of->describe);
+    return result;
+}
+
+static int read_struct(const evlog_definition *definition, const void *packed, int flags,
+                       void *data, evlog_arena *arena)
+{
+    size_t size = definition->of->size;
+    void *target = arena_get(arena, size);
+    if (!target)
+        return arena_failure(arena);
+    int result = match_read(definition->of, definition->argument, packed, flags, arena, target);
+    if (result == EVLOG_OK)
+        memcpy(data, target, size);
+    return result;
+}
+
+int unpack_struct(const evlog_definition *definition, const evlog_schema *writer,
+                  evlog_bytes packed, void *data, evlog_arena **arena)
+{
+    int result = pack_check_map(packed.data, packed.size);
+    if (result == EVLOG_OK && writer)
+        result = can_read(definition->of, definition->argument, (evlog_schema *)writer);
+    if (result)
+        return result;
+    evlog_arena *made = arena_new(definition->of->size + 256, EVLOG_ARENA_SIZE_MAX);
+    if (!made)
+        return error_nomem();
+    result = read_struct(definition, packed.data, writer ? MATCH_RESOLVE : 0, data, made);
+    if (result)
+        evlog_arena_free(made);
+    else
+        *arena = made;
+    return result;
+}
+
+/* --------------------------------------------------------- in public ---- */
+
 int evlog_class_pack_sized(const evlog_definition *given, size_t definition_size,
                            const void *data, evlog_buffer *packed)
 {
@@ -250,4 +333,17 @@ int evlog_class_pack_sized(const evlog_definition *given, size_t definition_size
         return result;
     }
     return bytes_end(&bytes, packed);
+}
+
+int evlog_class_unpack_sized(const evlog_definition *given, size_t definition_size,
+                             const evlog_schema *writer, const void *packed, size_t packed_size,
+                             void *data, evlog_arena **arena)
+{
+    evlog_definition definition;
+    int result = sized_in(&definition, sizeof definition, given, definition_size);
+    if (result)
+        return result;
+    if (!definition.of || !packed || !data || !arena)
+        return error_set(EVLOG_INVALID, "no class, nothing packed, or no place for its data");
+    return unpack_struct(&definition, writer, (evlog_bytes){packed, packed_size}, data, arena);
 }

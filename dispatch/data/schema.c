@@ -29,6 +29,7 @@
 #include "bytes.h"
 #include "error.h"
 #include "match.h"
+#include "pack.h"
 
 #define ARENA_SIZE_MAX ((size_t)64 << 20)
 #define CLOUD_EVENT_DOC \
@@ -233,4 +234,14 @@ int schema_finish(evlog_schema *schema, const char *event_type)
 const char *evlog_schema_text(const evlog_schema *schema)
 {
     return schema->text;
+}
+
+int evlog_schema_check(const evlog_schema *schema, const void *data, size_t data_size)
+{
+    if (!schema || !data)
+        return error_set(EVLOG_INVALID, "no schema or no data is given");
+    if (schema->damage_code)
+        return error_set(schema->damage_code, "the schema: %s", schema->damage);
+    int result = pack_check_map(data, data_size);
+    return result ? result : match_check(&schema->root, data, 0);
 }

@@ -1,18 +1,18 @@
 /*
- * Connecting, and late receivers: history first, then live.
+ * Connecting and disconnecting; late receivers: history first, then live.
  *
- * A late receiver is connected before its history is read, in a state in which sends pass it by
- * and leave word of it (dispatch/receivers.c, invariant 3). This thread reads the log for it, up
- * to the head, again and again until the head it has come to is no less than any seq that
- * passed it by; then, in one step with looking, it goes live. Sends that come after that step
- * have a greater seq and are handed over by their sender; of those that were appended before,
- * the log has given it all.
+ * A late receiver is connected before its history is read, in a state in which sends skip it and
+ * record the skipped seq (dispatch/receivers.c, invariant 3). This thread reads the log for it, up
+ * to the head, again and again until the head it has reached is no less than any seq that
+ * skipped it; then, in one step with that comparison, it goes live. Sends after that step
+ * have a greater seq and call it themselves; all that were appended before, it has had from the
+ * log.
  *
  * Nothing is held while the receiver runs, so it may do what any receiver may. What it sends
  * itself meanwhile comes to it from the log in turn, and not inside its call.
  *
- * Cost: that of a replay of one signal's events; a send passes a receiver that catches up by
- * taking the log's lock once.
+ * Cost: that of a replay of one signal's events; a send that skips a receiver takes the log's
+ * lock once.
  */
 #include "cursor.h"
 #include "error.h"
@@ -59,49 +59,50 @@ static int catch_up(evlog *log, struct connection *connection, uint64_t position
     return EVLOG_OK;
 }
 
-static int wants_history(const evlog_connect_options *options)
+static bool is_late(const evlog_connect_options *options)
 {
-    evlog_start from = options->start;
-    return from != EVLOG_START_DEFAULT && from != EVLOG_START_NEW;
+    return options->start != EVLOG_START_DEFAULT && options->start != EVLOG_START_NEW;
 }
 
 static int check(const evlog_connect_options *options)
 {
     if (options->replay > EVLOG_REPLAY_REFUSE)
-        return error_set(EVLOG_INVALID, "replay: %d is no EVLOG_REPLAY_...", options->replay);
-    if (wants_history(options) && options->replay == EVLOG_REPLAY_REFUSE)
+        return error_set(EVLOG_INVALID, "replay: %d is not an EVLOG_REPLAY_...", options->replay);
+    if (is_late(options) && options->replay == EVLOG_REPLAY_REFUSE)
         return error_set(EVLOG_INVALID, "a receiver that refuses replays cannot have history");
     return EVLOG_OK;
 }
 
-static int connect_late(evlog *log, struct connection *connection, uint64_t position,
+static int connect_late(evlog *log, const struct receiver_id *id,
                         const evlog_connect_options *options)
 {
-    int result = catch_up(log, connection, position, options, options->outcome);
+    const char *types[] = {id->signal ? evlog_signal_type(id->signal) : ""};
+    struct connection *connection;
+    uint64_t position, head;
+    int result = start_find(log, &START_OF(options), EVLOG_START_NEW, types, id->signal ? 1 : 0,
+                            &position, &head);
+    if (result == EVLOG_OK)
+        result = receivers_connect(log, id, options->replay, true, &connection);
+    if (result || !connection)
+        return result;
+    result = catch_up(log, connection, position, options, options->outcome);
     if (result)
-        receivers_disconnect(log, connection);
+        receivers_remove(log, connection);
+    connection_release(connection);
     return result;
 }
 
-static int connect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
-                   evlog_receiver *receiver, void *ctx, const evlog_connect_options *options)
+static int connect(evlog *log, const struct receiver_id *id, const evlog_connect_options *options)
 {
-    const char *types[] = {signal ? evlog_signal_type(signal) : ""};
     struct connection *connection;
-    uint64_t position = 0, head = 0;
-    int is_late = wants_history(options);
     int result = check(options);
-    if (result == EVLOG_OK && is_late)
-        result = start_find(log, &START_OF(options), EVLOG_START_NEW, types, signal ? 1 : 0,
-                            &position, &head);
-    if (result == EVLOG_OK)
-        result = receivers_connect(log, signal, dispatch_uid ? dispatch_uid : "", receiver, ctx,
-                                   options->replay, is_late ? CATCHING_UP : 0, &connection);
     if (result)
         return result;
-    if (connection && is_late)
-        result = connect_late(log, connection, position, options);
-    connection_release(connection);
+    if (is_late(options))
+        return connect_late(log, id, options);
+    result = receivers_connect(log, id, options->replay, false, &connection);
+    if (result == EVLOG_OK)
+        connection_release(connection);
     return result;
 }
 
@@ -109,6 +110,7 @@ int evlog_connect_sized(evlog *log, evlog_signal *signal, const char *dispatch_u
                         evlog_receiver *receiver, void *ctx, const evlog_connect_options *given,
                         size_t options_size, size_t outcome_size)
 {
+    struct receiver_id id = {signal, dispatch_uid ? dispatch_uid : "", receiver, ctx};
     evlog_connect_options options;
     evlog_outcome outcome = {.delivered = 0}, *wanted;
     int result = sized_in(&options, sizeof options, given, options_size);
@@ -118,8 +120,20 @@ int evlog_connect_sized(evlog *log, evlog_signal *signal, const char *dispatch_u
         return result;
     wanted = options.outcome;
     options.outcome = &outcome;
-    result = connect(log, signal, dispatch_uid, receiver, ctx, &options);
+    result = connect(log, &id, &options);
     sized_out(wanted, outcome_size, &outcome, sizeof outcome);
+    log_leave(log);
+    return result;
+}
+
+int evlog_disconnect(evlog *log, evlog_signal *signal, const char *dispatch_uid,
+                     evlog_receiver *receiver, void *ctx)
+{
+    struct receiver_id id = {signal, dispatch_uid ? dispatch_uid : "", receiver, ctx};
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = receivers_disconnect(log, &id);
     log_leave(log);
     return result;
 }

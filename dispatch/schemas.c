@@ -1,0 +1,61 @@
+/*
+ * The schemas that a log has of its event types.
+ *
+ * The log's table of types (store/names.h) holds them as text. Each is parsed once in a process, when
+ * an event or a definition first needs it, and is then kept beside its entry. One that cannot be
+ * parsed is kept too, with the reason: its events can still be read as they are.
+ */
+#include "schemas.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "schema.h"
+
+static const evlog_schema unreadable = {.text = "",
+                                        .canonical = "",
+                                        .damage_code = EVLOG_NOMEM,
+                                        .damage = "there was no memory to read it"};
+
+/* A schema from the log's text; when that is damaged, one that says so. NULL: no memory. */
+static evlog_schema *read_schema(const char *text)
+{
+    evlog_schema *schema = NULL;
+    int result = evlog_schema_parse(text, &schema);
+    if (result == EVLOG_OK || result == EVLOG_NOMEM)
+        return schema;
+    schema = schema_new();
+    if (schema) {
+        schema->text = text;
+        schema->canonical = "";
+        schema->damage_code = EVLOG_DAMAGED;
+        schema->damage = arena_text(schema->arena, evlog_errmsg(), strlen(evlog_errmsg()));
+    }
+    return schema;
+}
+
+const evlog_schema *schemas_get(const struct name *type)
+{
+    evlog_schema *schema = atomic_load(type->derived);
+    if (schema || !type->text[1])
+        return schema;
+    void *none = NULL;
+    schema = read_schema(type->text[1]);
+    if (!schema)
+        return &unreadable;
+    if (!atomic_compare_exchange_strong(type->derived, &none, schema)) {
+        evlog_schema_free(schema);
+        schema = none; /* another thread was first */
+    }
+    return schema;
+}
+
+void schemas_free(struct names *types)
+{
+    for (uint32_t i = 1; i <= names_count(types); i++) {
+        const struct name *type = names_get(types, i);
+        if (type)
+            evlog_schema_free(atomic_load(type->derived));
+    }
+}
