@@ -175,15 +175,15 @@ typedef enum evlog_dispatch {
 
 typedef struct evlog_options {
     evlog_durability durability;
-    bool read_only;         /* no send; the log is not changed, see evlog_open */
-    bool no_create;         /* EVLOG_NOTFOUND instead of a new log */
+    bool read_only; /* no send; the log is not changed, see evlog_open */
+    bool no_create; /* EVLOG_NOTFOUND instead of a new log */
     /* Where events sent here come from. NULL or "": "openedx/<service>/web" */
     const char *source;
-    const char *service;    /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
-    const char *sourcehost; /* NULL: gethostname(2) */
-    uint32_t data_size_max; /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
-    uint32_t readers_max;   /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
-    uint64_t log_size_max;  /* of the events file; 0: until the disk is full */
+    const char *service;     /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
+    const char *sourcehost;  /* NULL: gethostname(2) */
+    uint32_t data_size_max;  /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
+    uint32_t readers_max;    /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
+    uint64_t log_size_max;   /* of the events file; 0: until the disk is full */
     uint32_t flush_every_ms; /* EVLOG_FAST only; 0: 100 */
     /*
      * Of sends that do not say it themselves. DEFAULT: the environment variable EVLOG_DISPATCH,
@@ -442,7 +442,7 @@ typedef struct evlog_send_options {
     int64_t time_us; /* when it happened, unless the metadata say; 0: now */
     evlog_dispatch dispatch;
     const evlog_metadata *metadata; /* or NULL */
-    bool from_event_bus;            /* the event says so: it is not to be relayed to a bus again */
+    bool from_event_bus; /* the event says so: it is not to be relayed to a bus again */
 } evlog_send_options;
 
 /* One receiver's answer. */
