@@ -84,40 +84,49 @@ uint64_t consumer_key_seq(const struct entry *entry)
 
 /* ------------------------------------------------------------- packing ---- */
 
-/* Starts a value at `*at`, which moves: an array of `count`, of which entry_seal sets the first. */
-static void pack_head(msgpack_packer *packer, unsigned char **at, size_t count)
+/* A value that is being packed into memory of the right size, of a change or not. */
+struct packing {
+    msgpack_packer packer;
+    unsigned char *value, *at;
+    struct change *change;
+};
+
+/* Starts an array of `count`, of which entry_seal sets the first. */
+static void pack_begin(struct packing *packing, unsigned char *value, size_t count)
 {
-    msgpack_packer_init(packer, at, pack_append);
-    msgpack_pack_array(packer, count);
-    msgpack_pack_fix_uint64(packer, 0);
+    packing->value = packing->at = value;
+    msgpack_packer_init(&packing->packer, &packing->at, pack_append);
+    msgpack_pack_array(&packing->packer, count);
+    msgpack_pack_fix_uint64(&packing->packer, 0);
 }
 
 size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *entry,
                      unsigned char *value)
 {
-    msgpack_packer packer;
-    unsigned char *at = value;
-    pack_head(&packer, &at, 10);
-    msgpack_pack_uint32(&packer, entry->slot);
-    msgpack_pack_int(&packer, entry->is_paused);
-    msgpack_pack_int64(&packer, entry->created_us);
-    msgpack_pack_int64(&packer, entry->updated_us);
-    msgpack_pack_uint64(&packer, entry->checkpoint);
-    msgpack_pack_uint64(&packer, entry->chain);
-    msgpack_pack_uint64(&packer, entry->replay_last_seq);
-    msgpack_pack_array(&packer, 3);
-    msgpack_pack_uint64(&packer, entry->done_count);
-    msgpack_pack_uint64(&packer, entry->refused_count);
-    msgpack_pack_uint64(&packer, entry->skipped_count);
-    msgpack_pack_array(&packer, 3);
-    msgpack_pack_uint64(&packer, entry->parked_count);
-    msgpack_pack_uint64(&packer, entry->retry_count);
-    msgpack_pack_uint64(&packer, entry->state_count);
-    entry_seal(key->bytes, key->size, value, (size_t)(at - value));
-    return (size_t)(at - value);
+    struct packing packing;
+    msgpack_packer *packer = &packing.packer;
+    pack_begin(&packing, value, 10);
+    msgpack_pack_uint32(packer, entry->slot);
+    msgpack_pack_int(packer, entry->is_paused);
+    msgpack_pack_int64(packer, entry->created_us);
+    msgpack_pack_int64(packer, entry->updated_us);
+    msgpack_pack_uint64(packer, entry->checkpoint);
+    msgpack_pack_uint64(packer, entry->chain);
+    msgpack_pack_uint64(packer, entry->replay_last_seq);
+    msgpack_pack_array(packer, 3);
+    msgpack_pack_uint64(packer, entry->done_count);
+    msgpack_pack_uint64(packer, entry->refused_count);
+    msgpack_pack_uint64(packer, entry->skipped_count);
+    msgpack_pack_array(packer, 3);
+    msgpack_pack_uint64(packer, entry->parked_count);
+    msgpack_pack_uint64(packer, entry->retry_count);
+    msgpack_pack_uint64(packer, entry->state_count);
+    size_t size = (size_t)(packing.at - value);
+    entry_seal(key->bytes, key->size, value, size);
+    return size;
 }
 
-/* A change with room for a value of up to `size_max` bytes; change_seal ends it at `end`. */
+/* A change with room for a value of up to `size_max` bytes; 0: without a value. */
 static struct change *change_new(const struct entry_key *key, size_t size_max)
 {
     struct change *change = malloc(sizeof *change + key->size + size_max);
@@ -129,9 +138,20 @@ static struct change *change_new(const struct entry_key *key, size_t size_max)
     return change;
 }
 
-static struct change *change_seal(struct change *change, const unsigned char *end)
+/* Starts a change whose value is an array of `count`, with `size_max` bytes after its checksum. */
+static bool change_begin(struct packing *packing, const struct entry_key *key, size_t count,
+                         size_t size_max)
 {
-    change->value_size = (size_t)(end - change->value);
+    packing->change = change_new(key, ENTRY_HEAD_SIZE + size_max);
+    if (packing->change)
+        pack_begin(packing, packing->change->value, count);
+    return packing->change;
+}
+
+static struct change *change_end(const struct packing *packing)
+{
+    struct change *change = packing->change;
+    change->value_size = (size_t)(packing->at - packing->value);
     entry_seal(change->key, change->key_size, change->value, change->value_size);
     return change;
 }
@@ -139,38 +159,31 @@ static struct change *change_seal(struct change *change, const unsigned char *en
 struct change *change_filter(const char *name, const char *const *types, size_t type_count)
 {
     struct entry_key key = consumer_key(ENTRY_FILTER, name);
-    size_t size_max = ENTRY_HEAD_SIZE + LENGTH_SIZE_MAX;
+    struct packing packing;
+    size_t size_max = LENGTH_SIZE_MAX;
     for (size_t i = 0; i < type_count; i++)
         size_max += LENGTH_SIZE_MAX + strlen(types[i]);
-    struct change *change = change_new(&key, size_max);
-    if (!change)
+    if (!change_begin(&packing, &key, 2, size_max))
         return NULL;
-    msgpack_packer packer;
-    unsigned char *at = change->value;
-    pack_head(&packer, &at, 2);
-    msgpack_pack_array(&packer, type_count);
+    msgpack_pack_array(&packing.packer, type_count);
     for (size_t i = 0; i < type_count; i++)
-        msgpack_pack_str_with_body(&packer, types[i], strlen(types[i]));
-    return change_seal(change, at);
+        msgpack_pack_str_with_body(&packing.packer, types[i], strlen(types[i]));
+    return change_end(&packing);
 }
 
 struct change *change_park(const char *name, enum entry_kind kind, const evlog_parked *parked)
 {
     struct entry_key key = consumer_seq_key(kind, name, parked->seq);
+    struct packing packing;
     size_t size = strnlen(parked->error, EVLOG_PARKED_ERROR_SIZE_MAX);
-    struct change *change =
-        change_new(&key, ENTRY_HEAD_SIZE + 4 * INTEGER_SIZE_MAX + LENGTH_SIZE_MAX + size);
-    if (!change)
+    if (!change_begin(&packing, &key, 6, 4 * INTEGER_SIZE_MAX + LENGTH_SIZE_MAX + size))
         return NULL;
-    msgpack_packer packer;
-    unsigned char *at = change->value;
-    pack_head(&packer, &at, 6);
-    msgpack_pack_uint32(&packer, parked->attempt_count);
-    msgpack_pack_int64(&packer, parked->time_us);
-    msgpack_pack_uint64(&packer, parked->last_seq);
-    msgpack_pack_int(&packer, parked->is_lost);
-    msgpack_pack_bin_with_body(&packer, parked->error, size);
-    return change_seal(change, at);
+    msgpack_pack_uint32(&packing.packer, parked->attempt_count);
+    msgpack_pack_int64(&packing.packer, parked->time_us);
+    msgpack_pack_uint64(&packing.packer, parked->last_seq);
+    msgpack_pack_int(&packing.packer, parked->is_lost);
+    msgpack_pack_bin_with_body(&packing.packer, parked->error, size);
+    return change_end(&packing);
 }
 
 struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t seq)
@@ -181,14 +194,11 @@ struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t se
 
 struct change *change_put_state(const struct entry_key *key, const void *value, size_t size)
 {
-    struct change *change = change_new(key, ENTRY_HEAD_SIZE + LENGTH_SIZE_MAX + size);
-    if (!change)
+    struct packing packing;
+    if (!change_begin(&packing, key, 2, LENGTH_SIZE_MAX + size))
         return NULL;
-    msgpack_packer packer;
-    unsigned char *at = change->value;
-    pack_head(&packer, &at, 2);
-    msgpack_pack_bin_with_body(&packer, value, size);
-    return change_seal(change, at);
+    msgpack_pack_bin_with_body(&packing.packer, value, size);
+    return change_end(&packing);
 }
 
 struct change *change_delete_state(const struct entry_key *key)

@@ -29,28 +29,27 @@ _Static_assert(EVLOG_CONSUMERS_MAX <= SHARED_SLOTS, "each consumer has a slot");
 
 /* ------------------------------------------------------------- reading ---- */
 
-/* Says which consumer's entry `c` could not be read. */
-static int explain(int result, const struct store *store, const char *name)
+/* Reads an entry `c`. */
+static int read_entry(struct store *store, enum env_state state, const char *name,
+                      struct consumer_entry *entry)
 {
+    struct entry_key key = consumer_key(ENTRY_CONSUMER, name);
+    void *value;
+    size_t size;
+    int result = entry_read(store->state, state, key.bytes, key.size, &value, &size);
     if (result == EVLOG_NOTFOUND)
         return error_set(result, "%s: no consumer %s", store->path, name);
-    return result == EVLOG_DAMAGED ? error_prefix(result, "consumer %s", name) : result;
+    if (result)
+        return result == EVLOG_DAMAGED ? error_prefix(result, "consumer %s", name) : result;
+    result = consumer_unpack(name, value, entry);
+    free(value);
+    return result;
 }
 
 int consumers_read(struct store *store, const char *name, struct consumer_entry *entry)
 {
-    void *value;
-    size_t size;
     int result = consumer_name_check(name);
-    if (result)
-        return result;
-    struct entry_key key = consumer_key(ENTRY_CONSUMER, name);
-    result = entry_read(store->state, key.bytes, key.size, &value, &size);
-    if (result)
-        return explain(result, store, name);
-    result = consumer_unpack(name, value, entry);
-    free(value);
-    return result;
+    return result ? result : read_entry(store, ENV_NEWEST, name, entry);
 }
 
 int consumers_read_types(struct store *store, const char *name, char ***types, size_t *count)
@@ -60,7 +59,7 @@ int consumers_read_types(struct store *store, const char *name, char ***types, s
     size_t size;
     *types = NULL;
     *count = 0;
-    int result = entry_read(store->state, key.bytes, key.size, &value, &size);
+    int result = entry_read(store->state, ENV_NEWEST, key.bytes, key.size, &value, &size);
     if (result == EVLOG_NOTFOUND)
         return EVLOG_OK;
     if (result == EVLOG_DAMAGED)
@@ -77,7 +76,7 @@ int consumers_read_state(struct store *store, const struct entry_key *key, void 
 {
     void *entry;
     size_t entry_size;
-    int result = entry_read(store->state, key->bytes, key->size, &entry, &entry_size);
+    int result = entry_read(store->state, ENV_NEWEST, key->bytes, key->size, &entry, &entry_size);
     if (result)
         return result;
     result = consumer_unpack_state(entry, value, size);
@@ -94,7 +93,7 @@ static int walk_to(struct entry_walk *walk, struct store *store, const char *nam
 {
     struct entry_key prefix = consumer_key(kind, name);
     struct entry_key after = consumer_seq_key(kind, name, after_seq);
-    entry_walk_begin(walk, store->state, false, &prefix, &after);
+    entry_walk_begin(walk, store->state, ENV_NEWEST, &prefix, &after);
     return entry_walk_next(walk, entry);
 }
 
@@ -177,7 +176,7 @@ int consumers_each(struct store *store,
     struct entry_walk walk;
     const struct entry *listed;
     int result;
-    entry_walk_begin(&walk, store->state, false, &prefix, NULL);
+    entry_walk_begin(&walk, store->state, ENV_NEWEST, &prefix, NULL);
     while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed) {
         char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
         struct consumer_entry entry;
@@ -227,7 +226,7 @@ int consumers_each_parked(struct store *store, const char *name,
         return result;
     for (int i = 0; i < 2; i++) {
         struct entry_key prefix = consumer_key(i ? ENTRY_RETRY : ENTRY_PARKED, name);
-        entry_walk_begin(&walks[i], store->state, false, &prefix, NULL);
+        entry_walk_begin(&walks[i], store->state, ENV_NEWEST, &prefix, NULL);
     }
     result = merge_parked(walks, name, &damage, visit, ctx);
     entry_walk_end(&walks[0]);
@@ -246,7 +245,7 @@ static int count_entries(struct store *store, enum entry_kind kind, const char *
     const struct entry *entry;
     int result;
     *count = 0;
-    entry_walk_begin(&walk, store->state, false, &prefix, NULL);
+    entry_walk_begin(&walk, store->state, ENV_NEWEST, &prefix, NULL);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry)
         ++*count;
     entry_walk_end(&walk);
@@ -255,43 +254,37 @@ static int count_entries(struct store *store, enum entry_kind kind, const char *
 
 int consumers_check_counts(struct store *store, const char *name)
 {
+    static const enum entry_kind kinds[] = {ENTRY_PARKED, ENTRY_RETRY, ENTRY_STATE};
     struct consumer_entry before, after;
-    uint64_t parked, retried, values;
+    uint64_t counts[3];
     int result = consumers_read(store, name, &before);
-    if (result == EVLOG_OK)
-        result = count_entries(store, ENTRY_PARKED, name, &parked);
-    if (result == EVLOG_OK)
-        result = count_entries(store, ENTRY_RETRY, name, &retried);
-    if (result == EVLOG_OK)
-        result = count_entries(store, ENTRY_STATE, name, &values);
+    for (int i = 0; i < 3 && result == EVLOG_OK; i++)
+        result = count_entries(store, kinds[i], name, &counts[i]);
     if (result == EVLOG_OK)
         result = consumers_read(store, name, &after);
     if (result || after.updated_us != before.updated_us)
         return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
-    if (after.parked_count == parked + retried && after.retry_count == retried &&
-        after.state_count == values)
+    if (after.parked_count == counts[0] + counts[1] && after.retry_count == counts[1] &&
+        after.state_count == counts[2])
         return EVLOG_OK;
     return error_set(EVLOG_DAMAGED,
                      "state.mdb: consumer %s: it counts %" PRIu64 " parked events, %" PRIu64
                      " to be retried and %" PRIu64 " values, and has %" PRIu64 ", %" PRIu64
                      " and %" PRIu64,
                      name, after.parked_count, after.retry_count, after.state_count,
-                     parked + retried, retried, values);
+                     counts[0] + counts[1], counts[1], counts[2]);
 }
 
 int consumers_check_owner(struct store *store, const char *name, const struct entry *entry)
 {
-    struct entry_key key = consumer_key(ENTRY_CONSUMER, name);
-    void *value;
+    struct consumer_entry owner;
+    void *value = NULL;
     size_t size;
-    int result = entry_read(store->state, key.bytes, key.size, &value, &size);
-    if (result == EVLOG_OK)
-        free(value);
+    int result = consumers_read(store, name, &owner);
     if (result != EVLOG_NOTFOUND)
         return result == EVLOG_DAMAGED ? EVLOG_OK : result;
-    result = entry_read(store->state, entry->key, entry->key_size, &value, &size);
-    if (result == EVLOG_OK)
-        free(value);
+    result = entry_read(store->state, ENV_NEWEST, entry->key, entry->key_size, &value, &size);
+    free(value);
     if (result == EVLOG_NOTFOUND) /* both were removed meanwhile */
         return EVLOG_OK;
     return error_set(EVLOG_DAMAGED,
@@ -316,17 +309,9 @@ struct writing {
     uint64_t parked_count; /* how many were */
 };
 
-static int read_base(struct env *env, struct writing *writing)
+static int read_base(struct writing *writing)
 {
-    void *value;
-    size_t size;
-    struct entry_key key = consumer_key(ENTRY_CONSUMER, writing->name);
-    int result = entry_read_base(env, key.bytes, key.size, &value, &size);
-    if (result)
-        return explain(result, writing->store, writing->name);
-    result = consumer_unpack(writing->name, value, &writing->entry);
-    free(value);
-    return result;
+    return read_entry(writing->store, ENV_BASE, writing->name, &writing->entry);
 }
 
 static int apply_edit(struct writing *writing)
@@ -354,16 +339,7 @@ static void count(struct consumer_entry *entry, int kind, int more)
         entry->state_count += (uint64_t)(int64_t)more;
 }
 
-static int put(struct env *env, struct writing *writing, const unsigned char *key,
-               size_t key_size, const void *value, size_t size)
-{
-    bool is_new = false;
-    int result = env_put(env, key, key_size, value, size, &is_new);
-    if (result == EVLOG_OK && is_new)
-        count(&writing->entry, key[0], 1);
-    return result;
-}
-
+/* Removes an entry, if it is there. */
 static int take_away(struct env *env, struct writing *writing, const unsigned char *key,
                      size_t key_size)
 {
@@ -373,19 +349,25 @@ static int take_away(struct env *env, struct writing *writing, const unsigned ch
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
+static int make_change(struct env *env, struct writing *writing, const struct change *change)
+{
+    bool is_new = false;
+    if (!change->value)
+        return take_away(env, writing, change->key, change->key_size);
+    int result =
+        env_put(env, change->key, change->key_size, change->value, change->value_size, &is_new);
+    if (result == EVLOG_OK && is_new)
+        count(&writing->entry, change->key[0], 1);
+    return result;
+}
+
 static int make_changes(struct env *env, struct writing *writing)
 {
     int result = EVLOG_OK;
     for (const struct change *change = writing->changes; change && result == EVLOG_OK;
-         change = change->next) {
-        if (change->is_superseded)
-            continue;
-        if (change->value)
-            result = put(env, writing, change->key, change->key_size, change->value,
-                         change->value_size);
-        else
-            result = take_away(env, writing, change->key, change->key_size);
-    }
+         change = change->next)
+        if (!change->is_superseded)
+            result = make_change(env, writing, change);
     return result;
 }
 
@@ -413,7 +395,7 @@ static size_t size_of(const struct change *changes)
 static int fill_write(struct env *env, void *ctx)
 {
     struct writing *writing = ctx;
-    int result = read_base(env, writing);
+    int result = read_base(writing);
     struct consumer_entry before = writing->entry;
     if (result == EVLOG_OK)
         result = apply_edit(writing);
@@ -447,7 +429,7 @@ static int find_slot(struct env *env, struct writing *writing)
     const struct entry *listed;
     struct consumer_entry other;
     int result;
-    entry_walk_begin(&walk, env, true, &prefix, NULL);
+    entry_walk_begin(&walk, env, ENV_BASE, &prefix, NULL);
     while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
         if (listed->is_sound && consumer_unpack("", listed->value, &other) == EVLOG_OK)
             taken[other.slot] = true;
@@ -465,7 +447,7 @@ static int find_slot(struct env *env, struct writing *writing)
 static int fill_create(struct env *env, void *ctx)
 {
     struct writing *writing = ctx;
-    int result = read_base(env, writing);
+    int result = read_base(writing);
     writing->is_new = result == EVLOG_NOTFOUND;
     if (result != EVLOG_NOTFOUND)
         return result;
@@ -498,7 +480,7 @@ static int clear(struct env *env, struct writing *writing, enum entry_kind kind,
     struct entry_walk walk;
     const struct entry *entry;
     int result;
-    entry_walk_begin(&walk, env, true, &prefix, after_seq ? &after : NULL);
+    entry_walk_begin(&walk, env, ENV_BASE, &prefix, after_seq ? &after : NULL);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
         result = take_away(env, writing, entry->key, entry->key_size);
         if (result)
@@ -519,7 +501,7 @@ static int clear_all(struct env *env, struct writing *writing, uint64_t parked_a
 static int fill_reset(struct env *env, void *ctx)
 {
     struct writing *writing = ctx;
-    int result = read_base(env, writing);
+    int result = read_base(writing);
     if (result == EVLOG_OK)
         result = apply_edit(writing);
     if (result == EVLOG_OK)
@@ -538,7 +520,7 @@ static int fill_remove(struct env *env, void *ctx)
     struct writing *writing = ctx;
     struct entry_key filter = consumer_key(ENTRY_FILTER, writing->name);
     struct entry_key key = consumer_key(ENTRY_CONSUMER, writing->name);
-    int result = read_base(env, writing);
+    int result = read_base(writing);
     if (result && result != EVLOG_DAMAGED)
         return result;
     result = clear_all(env, writing, 0);
@@ -566,7 +548,7 @@ static int retry(struct env *env, struct writing *writing, const struct entry *e
     struct change *change = change_park(writing->name, ENTRY_RETRY, &parked);
     if (!change)
         return error_nomem();
-    result = put(env, writing, change->key, change->key_size, change->value, change->value_size);
+    result = make_change(env, writing, change);
     free(change);
     return result;
 }
@@ -580,7 +562,7 @@ static int change_parked(struct env *env, struct writing *writing, enum entry_ki
     int result;
     if (writing->seq)
         prefix = consumer_seq_key(kind, writing->name, writing->seq);
-    entry_walk_begin(&walk, env, true, &prefix, NULL);
+    entry_walk_begin(&walk, env, ENV_BASE, &prefix, NULL);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
         if (writing->is_retry)
             result = retry(env, writing, entry);
@@ -599,7 +581,7 @@ static int fill_parked(struct env *env, void *ctx)
 {
     struct writing *writing = ctx;
     writing->parked_count = 0;
-    int result = read_base(env, writing);
+    int result = read_base(writing);
     if (result == EVLOG_OK)
         result = change_parked(env, writing, ENTRY_PARKED);
     if (result == EVLOG_OK && !writing->is_retry)

@@ -21,7 +21,6 @@
 #include <xxhash.h>
 
 #include "be64.h"
-#include "env.h"
 #include "error.h"
 #include "pack.h"
 #include "record.h"
@@ -68,31 +67,18 @@ static int read_one(const struct page_snapshot *snapshot, void *ctx)
     return result;
 }
 
-static int end_reading(const struct reading *reading, int result, void **value, size_t *size)
+int entry_read(struct env *env, enum env_state state, const void *key, size_t key_size,
+               void **value, size_t *size)
 {
+    struct reading reading = {.key = key, .key_size = key_size};
+    int result = env_read(env, state, read_one, &reading);
     if (result) {
-        free(reading->value);
+        free(reading.value);
         return result;
     }
-    *value = reading->value;
-    *size = reading->size;
+    *value = reading.value;
+    *size = reading.size;
     return EVLOG_OK;
-}
-
-int entry_read(struct env *env, const void *key, size_t key_size, void **value, size_t *size)
-{
-    struct reading reading = {.key = key, .key_size = key_size};
-    return end_reading(&reading, env_read(env, read_one, &reading), value, size);
-}
-
-int entry_read_base(struct env *env, const void *key, size_t key_size, void **value, size_t *size)
-{
-    struct reading reading = {.key = key, .key_size = key_size};
-    const struct page_snapshot *base;
-    int result = env_base(env, &base);
-    if (result == EVLOG_OK)
-        result = read_one(base, &reading);
-    return end_reading(&reading, result, value, size);
 }
 
 /* --------------------------------------------------------------- a walk ---- */
@@ -189,11 +175,11 @@ static int read_piece(const struct page_snapshot *snapshot, void *ctx)
     return result;
 }
 
-void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
+void entry_walk_begin(struct entry_walk *walk, struct env *env, enum env_state state,
                       const struct entry_key *prefix, const struct entry_key *after)
 {
     walk->env = env;
-    walk->is_base = is_base;
+    walk->state = state;
     walk->prefix = *prefix;
     walk->after = after ? *after : (struct entry_key){.size = 0};
     walk->piece = walk->count = walk->at = 0;
@@ -201,14 +187,10 @@ void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
 
 static int next_piece(struct entry_walk *walk)
 {
-    const struct page_snapshot *base;
     walk->piece = walk->piece ? 4 * walk->piece : 1;
     if (walk->piece > ENTRY_WALK_PIECE_MAX)
         walk->piece = ENTRY_WALK_PIECE_MAX;
-    if (!walk->is_base)
-        return env_read(walk->env, read_piece, walk);
-    int result = env_base(walk->env, &base);
-    return result ? result : read_piece(base, walk);
+    return env_read(walk->env, walk->state, read_piece, walk);
 }
 
 int entry_walk_next(struct entry_walk *walk, const struct entry **entry)

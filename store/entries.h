@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct env;
+#include "env.h"
 
 #define ENTRY_KEY_SIZE_MAX 500 /* LMDB's is 511 */
 #define ENTRY_VALUE_SIZE_MAX ((size_t)1 << 20)
@@ -39,13 +39,10 @@ bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t 
  * Reads a value, for the caller to free. EVLOG_NOTFOUND; EVLOG_DAMAGED: it is not sound.
  * EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM.
  */
-int entry_read(struct env *env, const void *key, size_t key_size, void **value, size_t *size);
+int entry_read(struct env *env, enum env_state state, const void *key, size_t key_size,
+               void **value, size_t *size);
 
-/* The same in the fill of env_write, as it was when the transaction began. */
-int entry_read_base(struct env *env, const void *key, size_t key_size, void **value,
-                    size_t *size);
-
-/* One of a list; key and value are one block of memory. */
+/* One of a walk; key and value are one block of memory. */
 struct entry {
     unsigned char *key;
     size_t key_size;
@@ -59,20 +56,19 @@ struct entry {
 /*
  * A walk over the entries whose keys begin with a prefix, in order. They are read in pieces, each
  * in a snapshot of its own that is released before the first of the piece is returned: an entry
- * that comes or goes meanwhile may be in the walk or not. Pieces grow from one entry, for callers
- * that need only the first. A walk of the base, in the fill of
- * env_write, is of the state the transaction began with.
+ * that comes or goes meanwhile may be in the walk or not. (Of ENV_BASE nothing comes or goes.)
+ * Pieces grow from one entry, for callers that need only the first.
  */
 struct entry_walk {
     struct env *env;
-    bool is_base;
+    enum env_state state;
     struct entry_key prefix, after;
     struct entry entries[ENTRY_WALK_PIECE_MAX];
     size_t piece, count, at;
 };
 
 /* `after` (or NULL): the walk begins with the first key that is greater. */
-void entry_walk_begin(struct entry_walk *walk, struct env *env, bool is_base,
+void entry_walk_begin(struct entry_walk *walk, struct env *env, enum env_state state,
                       const struct entry_key *prefix, const struct entry_key *after);
 
 /*

@@ -59,7 +59,7 @@
 
 /*
  * Three things here hold for 0.9 and not by its documentation: a snapshot's pages are reused as
- * end_snapshot says; the map is changed while read transactions of this process are open, which
+ * is_whole says; the map is changed while read transactions of this process are open, which
  * lmdb.h forbids: ours are only slots, and never look through the map; and page.c reads the file.
  */
 _Static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9, "liblmdb is 0.9");
@@ -661,51 +661,51 @@ static int take_slot(struct env *env, MDB_txn **txn)
     return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "beginning to read");
 }
 
-/* A snapshot and what keeps its pages. */
-struct pin {
-    struct page_snapshot snapshot;
-    MDB_txn *slot; /* NULL: nothing */
-};
-
-static int take_snapshot(struct env *env, struct pin *pin)
-{
-    pin->slot = NULL;
-    int result = env->lmdb ? take_slot(env, &pin->slot) : EVLOG_OK;
-    if (result == EVLOG_OK || result == EVLOG_DAMAGED) /* it is read without a slot then */
-        result = page_snapshot_read(env->fd, env->path, &pin->snapshot);
-    if (result && pin->slot)
-        mdb_txn_abort(pin->slot);
-    return result;
-}
-
 /*
- * Whether what was read meanwhile is of the snapshot. Without a slot: transaction T takes only
+ * Whether the pages of a snapshot that no slot keeps are still its own: transaction T takes only
  * pages that were freed by T - 2 or before, so those of snapshot S are whole until S + 2 is
  * committed and S + 3 begins.
  */
-static bool end_snapshot(struct env *env, const struct pin *pin)
+static bool is_whole(struct env *env, const struct page_snapshot *snapshot)
 {
     struct page_snapshot now;
-    if (pin->slot) {
-        mdb_txn_abort(pin->slot);
-        return true;
-    }
     return page_snapshot_read(env->fd, env->path, &now) == EVLOG_OK &&
-           now.txnid <= pin->snapshot.txnid + 1;
+           now.txnid <= snapshot->txnid + 1;
 }
 
-int env_read(struct env *env, int (*read)(const struct page_snapshot *snapshot, void *ctx),
-             void *ctx)
+/* One attempt; `*is_good` is false when what was read may be of no one state. */
+static int read_newest(struct env *env, int (*read)(const struct page_snapshot *, void *),
+                       void *ctx, bool *is_good)
 {
-    for (int tries = 0; tries < UNHELD_TRIES; tries++) {
-        struct pin pin;
-        int result = take_snapshot(env, &pin);
-        if (result)
-            return result;
-        result = read(&pin.snapshot, ctx);
-        if (end_snapshot(env, &pin))
-            return result;
+    struct page_snapshot snapshot;
+    MDB_txn *slot = NULL;
+    *is_good = true;
+    int result = env->lmdb ? take_slot(env, &slot) : EVLOG_OK;
+    if (result == EVLOG_OK || result == EVLOG_DAMAGED) /* it is read without a slot then */
+        result = page_snapshot_read(env->fd, env->path, &snapshot);
+    if (result == EVLOG_OK) {
+        result = read(&snapshot, ctx);
+        *is_good = slot || is_whole(env, &snapshot);
     }
+    if (slot)
+        mdb_txn_abort(slot);
+    return result;
+}
+
+int env_read(struct env *env, enum env_state state,
+             int (*read)(const struct page_snapshot *snapshot, void *ctx), void *ctx)
+{
+    const struct page_snapshot *base;
+    bool is_good = false;
+    int result = EVLOG_OK;
+    if (state == ENV_BASE) {
+        result = env_base(env, &base);
+        return result ? result : read(base, ctx);
+    }
+    for (int tries = 0; !is_good && tries < UNHELD_TRIES; tries++)
+        result = read_newest(env, read, ctx, &is_good);
+    if (is_good)
+        return result;
     return error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", env->path);
 }
 
@@ -717,5 +717,5 @@ static int copy_snapshot(const struct page_snapshot *snapshot, void *ctx)
 
 int env_snapshot(struct env *env, struct page_snapshot *snapshot)
 {
-    return env_read(env, copy_snapshot, snapshot);
+    return env_read(env, ENV_NEWEST, copy_snapshot, snapshot);
 }

@@ -57,7 +57,7 @@ int env_put(struct env *env, const void *key, size_t key_size, const void *data,
 int env_delete(struct env *env, const void *key, size_t key_size);
 
 /*
- * The state the transaction began with, valid until it ends. EVLOG_DAMAGED: liblmdb must not
+ * ENV_BASE, valid until the transaction ends. EVLOG_DAMAGED: liblmdb must not
  * write to a file with such meta pages, or one that was cut short. EVLOG_IO.
  */
 int env_base(struct env *env, const struct page_snapshot **snapshot);
@@ -71,14 +71,20 @@ uint64_t env_txnid(struct env *env);
  */
 int env_flush(struct env *env);
 
+/* Which state of the file to read. */
+enum env_state {
+    ENV_NEWEST,
+    ENV_BASE, /* in the `fill` of env_write: the one that its transaction began with */
+};
+
 /*
- * Calls `read` with the newest snapshot, whose pages stay as they are meanwhile, and returns what
- * it returned. Where no lock file can be written nothing holds the pages, and `read` is called
- * again when they may have changed. EVLOG_BUSY: all reader slots are taken, or it changed too
- * often. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ * Calls `read` with a snapshot, whose pages stay as they are meanwhile, and returns what it
+ * returned. Where no lock file can be written nothing holds the pages of the newest one, and
+ * `read` is called again when they may have changed. EVLOG_BUSY: all reader slots are taken, or
+ * it changed too often. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
  */
-int env_read(struct env *env, int (*read)(const struct page_snapshot *snapshot, void *ctx),
-             void *ctx);
+int env_read(struct env *env, enum env_state state,
+             int (*read)(const struct page_snapshot *snapshot, void *ctx), void *ctx);
 
 /* The newest snapshot, to be looked at; its pages are not held. Errors of env_read. */
 int env_snapshot(struct env *env, struct page_snapshot *snapshot);

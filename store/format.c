@@ -23,7 +23,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,34 +32,26 @@
 #include "error.h"
 #include "uuid.h"
 
-#define SIZE_MAX_TEXT 4096
-
-static int path_of(const char *directory, const char *name, char path[PATH_MAX])
-{
-    if (snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX)
-        return error_set(EVLOG_INVALID, "%s: the path is too long", directory);
-    return EVLOG_OK;
-}
+#define TEXT_SIZE_MAX 4096
+#define FRESH_FILE FORMAT_FILE ".new" /* before it is whole */
 
 /* ------------------------------------------------------------- reading ---- */
 
-static int read_text(const char *path, char text[SIZE_MAX_TEXT + 1], size_t *text_size)
+static int read_text(int directory, const char *path, char text[TEXT_SIZE_MAX + 1],
+                     size_t *text_size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = openat(directory, FORMAT_FILE, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return error_errno(errno, "opening", path);
+        return error_errno(errno, "opening the file " FORMAT_FILE, path);
     ssize_t count, size = 0;
-    while ((count = read(fd, text + size, (size_t)(SIZE_MAX_TEXT - size))) != 0) {
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0) {
-            int result = error_errno(errno, "reading", path);
-            close(fd);
-            return result;
-        }
-        size += count;
-    }
+    do {
+        count = read(fd, text + size, (size_t)(TEXT_SIZE_MAX - size));
+        size += count > 0 ? count : 0;
+    } while (count > 0 || (count < 0 && errno == EINTR));
+    int errnum = count < 0 ? errno : 0;
     close(fd);
+    if (errnum)
+        return error_errno(errnum, "reading the file " FORMAT_FILE, path);
     text[size] = '\0';
     *text_size = (size_t)size;
     return EVLOG_OK;
@@ -121,7 +112,8 @@ static int parse(const char *path, char *text, size_t size, struct format *forma
     if (result)
         return result;
     if (!checksum_fits(text, size))
-        return error_set(EVLOG_DAMAGED, "%s: its checksum does not fit", path);
+        return error_set(EVLOG_DAMAGED,
+                         "%s: the checksum of its file " FORMAT_FILE " does not fit", path);
     if (has_feature(text, "to_read"))
         return error_set(EVLOG_UNSUPPORTED,
                          "%s: made by a newer evlog, which is needed to read it", path);
@@ -130,7 +122,7 @@ static int parse(const char *path, char *text, size_t size, struct format *forma
     int fast = durability && is_line(durability, "fast");
     if (!created || !uuid || !uuid_parse(uuid, strcspn(uuid, "\n"), format->uuid) ||
         (!fast && !(durability && is_line(durability, "durable"))))
-        return error_set(EVLOG_DAMAGED, "%s: a line is missing", path);
+        return error_set(EVLOG_DAMAGED, "%s: its file " FORMAT_FILE " lacks a line", path);
     format->version = FORMAT_VERSION;
     format->durability = fast ? EVLOG_FAST : EVLOG_DURABLE;
     format->created_us = strtoll(created, NULL, 10);
@@ -138,54 +130,67 @@ static int parse(const char *path, char *text, size_t size, struct format *forma
     return EVLOG_OK;
 }
 
-int format_read(const char *directory, struct format *format)
+int format_read(int directory, const char *path, struct format *format)
 {
-    char path[PATH_MAX], text[SIZE_MAX_TEXT + 1];
+    char text[TEXT_SIZE_MAX + 1];
     size_t size = 0;
-    int result = path_of(directory, FORMAT_FILE, path);
-    if (result == EVLOG_OK)
-        result = read_text(path, text, &size);
+    int result = read_text(directory, path, text, &size);
     return result ? result : parse(path, text, size, format);
 }
 
 /* ------------------------------------------------------------- writing ---- */
 
-/* Writes and flushes a new file. */
-static int write_text(const char *path, const char *text, size_t size)
+static int write_all(int fd, const char *text, size_t size)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_errno(errno, "making", path);
-    int errnum = 0;
-    while (size > 0 && !errnum) {
+    while (size > 0) {
         ssize_t count = write(fd, text, size);
         if (count < 0 && errno != EINTR)
-            errnum = errno;
+            return errno;
         if (count > 0) {
             text += count;
             size -= (size_t)count;
         }
     }
-    while (!errnum && fsync(fd))
-        errnum = errno == EINTR ? 0 : errno;
-    close(fd);
-    return errnum ? error_errno(errnum, "writing", path) : EVLOG_OK;
+    return 0;
 }
 
-static int flush_directory(const char *path)
+/* EINVAL: it is of a kind that has no such thing. */
+static int flush(int fd)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed;
+    while ((failed = fsync(fd)) && errno == EINTR)
+        ;
+    return failed && errno != EINVAL ? errno : 0;
+}
+
+/* Writes and flushes a new file, and gives it its name. Returns an errno. */
+static int make_file(int directory, const char *text, size_t size)
+{
+    int fd = openat(directory, FRESH_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        return error_errno(errno, "opening", path);
-    int failed = fsync(fd) && errno != EINVAL; /* EINVAL: has no such thing */
-    int result = failed ? error_errno(errno, "flushing", path) : EVLOG_OK;
+        return errno;
+    int errnum = write_all(fd, text, size);
+    if (!errnum)
+        errnum = flush(fd);
     close(fd);
-    return result;
+    if (!errnum && renameat(directory, FRESH_FILE, directory, FORMAT_FILE))
+        errnum = errno;
+    return errnum;
 }
 
-int format_write(const char *directory, const struct format *format)
+static int flush_parent(int directory)
 {
-    char path[PATH_MAX], fresh[PATH_MAX], parent[PATH_MAX], uuid[37], text[SIZE_MAX_TEXT];
+    int fd = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int errnum = flush(fd);
+    close(fd);
+    return errnum;
+}
+
+int format_write(int directory, const char *path, const struct format *format)
+{
+    char uuid[UUID_TEXT_SIZE + 1], text[TEXT_SIZE_MAX];
     evlog_uuid_text(format->uuid, uuid);
     int size = snprintf(
         text, sizeof text,
@@ -194,16 +199,11 @@ int format_write(const char *directory, const struct format *format)
         format->created_us);
     size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016" PRIx64 "\n",
                      XXH3_64bits(text, (size_t)size));
-    int result = path_of(directory, FORMAT_FILE, path);
-    if (result == EVLOG_OK)
-        result = path_of(directory, FORMAT_FILE ".new", fresh);
-    if (result == EVLOG_OK)
-        result = path_of(directory, "..", parent);
-    if (result == EVLOG_OK)
-        result = write_text(fresh, text, (size_t)size);
-    if (result == EVLOG_OK && rename(fresh, path))
-        result = error_errno(errno, "renaming", fresh);
-    if (result == EVLOG_OK)
-        result = flush_directory(directory);
-    return result ? result : flush_directory(parent);
+    int errnum = make_file(directory, text, (size_t)size);
+    if (errnum)
+        return error_errno(errnum, "making the file " FORMAT_FILE, path);
+    errnum = flush(directory);
+    if (!errnum)
+        errnum = flush_parent(directory);
+    return errnum ? error_errno(errnum, "flushing the directory", path) : EVLOG_OK;
 }

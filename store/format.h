@@ -19,15 +19,15 @@ struct format {
 };
 
 /*
- * Reads it. EVLOG_NOTFOUND: there is none. EVLOG_UNSUPPORTED: of a later
+ * Reads it from a directory, whose path is for the sentence. EVLOG_NOTFOUND: there is none. EVLOG_UNSUPPORTED: of a later
  * version, or not of this form. EVLOG_DAMAGED: its checksum does not fit. EVLOG_IO.
  */
-int format_read(const char *directory, struct format *format);
+int format_read(int directory, const char *path, struct format *format);
 
 /*
  * Makes it, whole or not at all: before it is there the directory is not a log. The directory and
  * its parent are flushed too, which LMDB does not do.
  */
-int format_write(const char *directory, const struct format *format);
+int format_write(int directory, const char *path, const struct format *format);
 
 #endif

@@ -225,7 +225,7 @@ static int take(struct names *names, const struct entry *entry)
 }
 
 /* Takes in the entries that are in the file but not in memory. With the lock held. */
-static int catch_up(struct names *names, bool is_base)
+static int catch_up(struct names *names, enum env_state state)
 {
     struct entry_key prefix = {.size = 1, .bytes = {(unsigned char)names->kind}};
     struct entry_key after = {.size = KEY_SIZE};
@@ -233,7 +233,7 @@ static int catch_up(struct names *names, bool is_base)
     const struct entry *entry;
     int result;
     make_key(names, atomic_load(&names->count), after.bytes);
-    entry_walk_begin(&walk, names->env, is_base, &prefix, &after);
+    entry_walk_begin(&walk, names->env, state, &prefix, &after);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry &&
            atomic_load(&names->count) < NUMBER_MAX) {
         result = take(names, entry);
@@ -247,7 +247,7 @@ static int catch_up(struct names *names, bool is_base)
 int names_refresh(struct names *names)
 {
     pthread_mutex_lock(&names->lock);
-    int result = catch_up(names, false);
+    int result = catch_up(names, ENV_NEWEST);
     pthread_mutex_unlock(&names->lock);
     return result;
 }
@@ -263,7 +263,7 @@ int names_open(struct env *env, enum entry_kind kind, bool is_tolerant, struct n
     names->kind = kind;
     names->is_tolerant = is_tolerant;
     pthread_mutex_init(&names->lock, NULL);
-    int result = catch_up(names, false);
+    int result = catch_up(names, ENV_NEWEST);
     if (result) {
         names_close(names);
         return result;
@@ -328,7 +328,7 @@ static int make_entry(struct env *env, void *ctx)
 {
     struct intern *intern = ctx;
     struct names *names = intern->names;
-    int result = catch_up(names, true);
+    int result = catch_up(names, ENV_BASE);
     if (result)
         return result;
     intern->found = find(names, intern->text);

@@ -105,23 +105,21 @@ static void path_of(const struct store *store, const char *name, char path[PATH_
  */
 static int lock_directory(const struct store *store, bool create, int *fd)
 {
-    char path[PATH_MAX];
-    path_of(store, LOCK_FILE, path);
     *fd = openat(store->directory, LOCK_FILE, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
     if (*fd < 0 && store->read_only)
         *fd = openat(store->directory, LOCK_FILE, O_RDONLY | O_CLOEXEC);
     if (*fd < 0)
-        return store->read_only ? EVLOG_OK : error_errno(errno, "opening", path);
+        return store->read_only ? EVLOG_OK
+                                : error_errno(errno, "opening the file " LOCK_FILE, store->path);
     while (flock(*fd, LOCK_EX))
         if (errno != EINTR) {
-            int result = error_errno(errno, "locking", path);
+            int result = error_errno(errno, "locking the file " LOCK_FILE, store->path);
             close(*fd);
             return result;
         }
     return EVLOG_OK;
 }
 
-/* A child that was forked meanwhile has a copy of `fd`, so closing it is not enough. */
 static void unlock_directory(int fd)
 {
     if (fd < 0)
@@ -176,39 +174,31 @@ static int check_only_ours(const struct store *store)
 }
 
 /*
- * EVLOG_OK when a data file, if it exists, is at most the beginning of a new one: two meta pages,
- * or as much of them as a crash has left, and no entry.
+ * Whether a data file, if it exists, is at most the beginning of a new one: two meta pages, or as
+ * much of them as a crash has left, and no entry.
  */
-static int check_begun(const char *path)
+static int check_begun(const struct store *store, const char *name)
 {
     struct page_snapshot snapshot;
     struct stat status;
     uint64_t head = 0;
     int result = EVLOG_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = openat(store->directory, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? EVLOG_OK : error_errno(errno, "opening", path);
+        return errno == ENOENT ? EVLOG_OK
+                               : error_errno(errno, "opening a data file", store->path);
     if (fstat(fd, &status) || pread(fd, &head, sizeof head, 0) < 0)
-        result = error_errno(errno, "reading", path);
-    int begun = head == 0;
-    if (result == EVLOG_OK && begun && status.st_size > 2 * sysconf(_SC_PAGESIZE)) {
-        result = page_snapshot_read(fd, path, &snapshot);
-        begun = result == EVLOG_OK && !snapshot.one_meta && snapshot.entries == 0;
+        result = error_errno(errno, "reading a data file", store->path);
+    bool is_begun = head == 0;
+    if (result == EVLOG_OK && is_begun && status.st_size > 2 * sysconf(_SC_PAGESIZE)) {
+        result = page_snapshot_read(fd, name, &snapshot);
+        is_begun = result == EVLOG_OK && !snapshot.one_meta && snapshot.entries == 0;
     }
     close(fd);
-    if (!begun && (result == EVLOG_OK || result == EVLOG_DAMAGED))
-        result = error_set(EVLOG_DAMAGED, "%s: has data, but the file %s beside it is gone", path,
-                           FORMAT_FILE);
+    if (!is_begun && (result == EVLOG_OK || result == EVLOG_DAMAGED))
+        return error_set(EVLOG_DAMAGED, "%s/%s: has data, but the file %s beside it is gone",
+                         store->path, name, FORMAT_FILE);
     return result;
-}
-
-static int check_both_begun(const struct store *store)
-{
-    char path[PATH_MAX];
-    path_of(store, EVENTS_FILE, path);
-    int result = check_begun(path);
-    path_of(store, STATE_FILE, path);
-    return result ? result : check_begun(path);
 }
 
 /* Removes what an interrupted attempt has left. */
@@ -216,42 +206,41 @@ static int remove_begun(const struct store *store)
 {
     static const char *const names[] = {EVENTS_FILE, EVENTS_FILE "-lock", STATE_FILE,
                                         STATE_FILE "-lock"};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        path_of(store, names[i], path);
-        if (unlink(path) && errno != ENOENT)
-            return error_errno(errno, "removing", path);
-    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (unlinkat(store->directory, names[i], 0) && errno != ENOENT)
+            return error_errno(errno, "removing an unfinished data file", store->path);
     return EVLOG_OK;
 }
 
-static void describe_new(struct store *store, const evlog_options *options)
+/* There is no `format`: makes way for a new log and describes it, if one may be made. */
+static int begin_new(struct store *store, const evlog_options *options)
 {
+    int result = check_begun(store, EVENTS_FILE);
+    if (result == EVLOG_OK)
+        result = check_begun(store, STATE_FILE);
+    if (result == EVLOG_OK && (store->read_only || options->no_create))
+        result = error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
+    if (result == EVLOG_OK)
+        result = remove_begun(store);
+    if (result)
+        return result;
     store->format = (struct format){
         .version = FORMAT_VERSION,
         .durability = options->durability ? options->durability : EVLOG_DURABLE,
         .created_us = clock_wall_us(),
     };
     uuid_make(store->format.uuid);
+    return EVLOG_OK;
 }
 
 /* ----------------------------------------------------- opening, closing ---- */
 
 static int read_format(struct store *store, const evlog_options *options, bool *is_new)
 {
-    int result = format_read(store->path, &store->format);
-    *is_new = false;
-    if (result == EVLOG_NOTFOUND) {
-        result = check_both_begun(store);
-        if (result == EVLOG_OK && (store->read_only || options->no_create))
-            return error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
-        if (result == EVLOG_OK)
-            result = remove_begun(store);
-        if (result == EVLOG_OK)
-            describe_new(store, options);
-        *is_new = true;
-        return result;
-    }
+    int result = format_read(store->directory, store->path, &store->format);
+    *is_new = result == EVLOG_NOTFOUND;
+    if (*is_new)
+        return begin_new(store, options);
     if (result)
         return result;
     if (store->format.read_only && !store->read_only)
@@ -307,7 +296,7 @@ static int open_locked(struct store *store, const evlog_options *options)
     if (result == EVLOG_OK && is_new)
         result = env_flush(store->state);
     if (result == EVLOG_OK && is_new)
-        result = format_write(store->path, &store->format);
+        result = format_write(store->directory, store->path, &store->format);
     return result;
 }
 
@@ -489,7 +478,7 @@ static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
 int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
 {
     struct bounds bounds;
-    int result = env_read(store->events, find_bounds, &bounds);
+    int result = env_read(store->events, ENV_NEWEST, find_bounds, &bounds);
     if (result)
         return result;
     *first = bounds.first;

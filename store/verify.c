@@ -170,7 +170,7 @@ static int check_kind(struct verification *verification, enum entry_kind kind)
     int result;
     verification->next_number = 1;
     verification->consumer[0] = '\0';
-    entry_walk_begin(&walk, verification->store->state, false, &prefix, NULL);
+    entry_walk_begin(&walk, verification->store->state, ENV_NEWEST, &prefix, NULL);
     do {
         result = report_damage(verification, entry_walk_next(&walk, &entry));
         if (result == 0 && entry)

@@ -201,7 +201,7 @@ static void consume(const char *path, struct crowd *crowd, size_t number)
     while (!is_at_end(&member, crowd, name)) {
         if (evlog_consumer_poll(member.consumer, kind->limit, 20, take, &member, NULL))
             die("polling", member.last);
-        if (kind->how & BY_HAND && acknowledge(member.consumer, member.last))
+        if (kind->how & BY_HAND && member.last && acknowledge(member.consumer, member.last))
             die("acknowledging", member.last);
     }
     if (evlog_consumer_close(member.consumer) || evlog_close(member.log))
@@ -533,7 +533,7 @@ static void hold_and_go_on(const char *path, int how)
                             &consumer) ||
         evlog_consumer_poll(consumer, 50, 0, hold_at_first, &how, &count) || count != 50)
         die("holding", count);
-    if (how == WITH_A_SNAPSHOT && env_read(log->store->events, hold_snapshot, NULL))
+    if (how == WITH_A_SNAPSHOT && env_read(log->store->events, ENV_NEWEST, hold_snapshot, NULL))
         die("holding a snapshot", 0);
     if (how == NOT_AT_ALL || how == WITH_UNACKNOWLEDGED_EVENTS)
         hold();

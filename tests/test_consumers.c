@@ -78,7 +78,8 @@ static int is_there(struct fixture *fixture, enum entry_kind kind, uint64_t seq)
     struct entry_key key = consumer_seq_key(kind, NAME, seq);
     void *value;
     size_t size;
-    int result = entry_read(fixture->store->state, key.bytes, key.size, &value, &size);
+    int result =
+        entry_read(fixture->store->state, ENV_NEWEST, key.bytes, key.size, &value, &size);
     if (result == EVLOG_OK)
         free(value);
     else
@@ -128,7 +129,7 @@ static void the_entry_is_that_of_the_format(void **state)
     msgpack_unpacked unpacked;
     void *value;
     size_t size;
-    OK(entry_read(fixture.store->state, key.bytes, key.size, &value, &size));
+    OK(entry_read(fixture.store->state, ENV_NEWEST, key.bytes, key.size, &value, &size));
     msgpack_unpacked_init(&unpacked);
     assert_int_equal(msgpack_unpack_next(&unpacked, value, size, NULL), MSGPACK_UNPACK_SUCCESS);
     const msgpack_object_array *array = &unpacked.data.via.array;

@@ -205,7 +205,7 @@ static void walk_both(struct env *env, const struct twin *twin, uint64_t *random
         place = place_of(twin, after.bytes, after.size);
     if (is_after && has(twin, place, after.bytes, after.size))
         place++;
-    entry_walk_begin(&walk, env, false, &prefix, is_after ? &after : NULL);
+    entry_walk_begin(&walk, env, ENV_NEWEST, &prefix, is_after ? &after : NULL);
     for (;; place++) {
         OK(entry_walk_next(&walk, &entry));
         if (!entry)
@@ -227,7 +227,7 @@ static void read_in_both(struct env *env, const struct twin *twin, uint64_t *ran
     size_t key_size = random_key(random, key), size = 12345;
     void *value = (void *)key;
     size_t place = place_of(twin, key, key_size);
-    int result = entry_read(env, key, key_size, &value, &size);
+    int result = entry_read(env, ENV_NEWEST, key, key_size, &value, &size);
     assert_int_equal(result, has(twin, place, key, key_size) ? EVLOG_OK : EVLOG_NOTFOUND);
     if (result)
         assert_ptr_equal(value, key);
@@ -267,10 +267,10 @@ static int look_at_the_base(struct env *env, void *ctx)
     size_t size;
     OK(env_delete(env, "a", 1));
     OK(fill(env, &(struct writing){"b", 1, 2, 0, 0}));
-    OK(entry_read_base(env, "a", 1, &value, &size));
+    OK(entry_read(env, ENV_BASE, "a", 1, &value, &size));
     free(value);
-    FAILS(EVLOG_NOTFOUND, "", entry_read_base(env, "b", 1, &value, &size));
-    entry_walk_begin(&walk, env, true, &prefix, NULL);
+    FAILS(EVLOG_NOTFOUND, "", entry_read(env, ENV_BASE, "b", 1, &value, &size));
+    entry_walk_begin(&walk, env, ENV_BASE, &prefix, NULL);
     OK(entry_walk_next(&walk, &entry));
     assert_memory_equal(entry->key, "a", 1);
     OK(entry_walk_next(&walk, &entry));
@@ -290,8 +290,8 @@ static void the_base_is_what_was_there(void **state)
     write_one(env, (struct writing){"a", 1, 1, 0, 0});
     OK(env_write(env, ENV_FLUSH_ALL, 100, look_at_the_base, &count));
     assert_int_equal(count, 1);
-    FAILS(EVLOG_NOTFOUND, "", entry_read(env, "a", 1, &value, &size));
-    OK(entry_read(env, "b", 1, &value, &size));
+    FAILS(EVLOG_NOTFOUND, "", entry_read(env, ENV_NEWEST, "a", 1, &value, &size));
+    OK(entry_read(env, ENV_NEWEST, "b", 1, &value, &size));
     free(value);
     env_close(env);
 }
@@ -305,7 +305,7 @@ static void an_empty_walk_ends(void **state)
     for (int i = 0; i < 2; i++) {
         struct entry_walk walk;
         const struct entry *entry;
-        entry_walk_begin(&walk, env, false, &prefix, places[i]);
+        entry_walk_begin(&walk, env, ENV_NEWEST, &prefix, places[i]);
         OK(entry_walk_next(&walk, &entry));
         assert_null(entry);
         entry_walk_end(&walk);
@@ -355,7 +355,7 @@ static size_t read_hostile(struct env *env)
     unsigned char last[ENTRY_KEY_SIZE_MAX];
     size_t last_size = 0, sound = 0, listed = 0;
     int result;
-    entry_walk_begin(&walk, env, false, &prefix, NULL);
+    entry_walk_begin(&walk, env, ENV_NEWEST, &prefix, NULL);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
         assert_true(!last_size || compare(entry->key, entry->key_size, last, last_size) > 0);
         last_size = entry->key_size;
@@ -391,7 +391,7 @@ static size_t try_hostile(const void *home, const struct bytes *bytes)
     }
     size_t sound = read_hostile(env);
     number_key(key, ENTRIES / 2);
-    result = entry_read(env, key, sizeof key, &value, &size);
+    result = entry_read(env, ENV_NEWEST, key, sizeof key, &value, &size);
     if (result == EVLOG_OK)
         free(value);
     else

@@ -91,13 +91,15 @@ static void writes_the_text(void **state)
     struct format read,
         format = {.version = 1, .durability = EVLOG_DURABLE, .created_us = 1795464780601547};
     memcpy(format.uuid, uuid, sizeof uuid);
-    OK(format_write(*state, &format));
+    int directory = open(*state, O_RDONLY | O_DIRECTORY);
+    OK(format_write(directory, *state, &format));
     struct bytes bytes = file_read(in(*state, "format"));
     assert_int_equal(bytes.size, sizeof text - 1);
     assert_memory_equal(bytes.at, text, sizeof text - 1);
     free(bytes.at);
     assert_true(access(in(*state, "format.new"), F_OK));
-    OK(format_read(*state, &read));
+    OK(format_read(directory, *state, &read));
+    close(directory);
     assert_int_equal(read.version, 1);
     assert_memory_equal(read.uuid, uuid, sizeof uuid);
     assert_int_equal(read.durability, EVLOG_DURABLE);
@@ -263,7 +265,7 @@ static void missing_lines_are_found(void **state)
     make_log(*state);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         set_with_checksum(*state, texts[i]);
-        REFUSED(*state, EVLOG_DAMAGED, "a line is missing");
+        REFUSED(*state, EVLOG_DAMAGED, "lacks a line");
     }
 }
 
