@@ -21,7 +21,7 @@ took=$(($(date +%s) - began))
 
 LC_ALL=C awk -v name="$name" -v status=$status -v skips="$results/$name.skipped" '
     function skipped(what) { skip_count++; print "  " name ": " what >skips }
-    /^\[==========\] Running/ { is_cmocka = 1; is_list = 0 }
+    /^\[==========\] .*Running/ { is_cmocka = 1; is_list = 0 }
     /^\[==========\] .* run\.$/ { is_list = 1 } # what follows names the tests once more
     /^\[ RUN      \]/ { why = "" }
     /^SKIPPING: / { why = substr($0, 11) }
