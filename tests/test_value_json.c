@@ -4,8 +4,6 @@
  */
 #include "evlog/value.h"
 
-#include <locale.h>
-
 #include "naive_json.h"
 #include "random_data.h"
 
@@ -205,20 +203,50 @@ static void random_doubles_are_the_twins(void **state)
     }
 }
 
+/* The C library as in a locale with a decimal comma, which few machines have installed. */
+static int has_comma;
+
+int __wrap_snprintf(char *text, size_t size, const char *format, ...);
+double __wrap_strtod(const char *text, char **end);
+double __real_strtod(const char *text, char **end);
+
+int __wrap_snprintf(char *text, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int result = vsnprintf(text, size, format, args);
+    va_end(args);
+    char *point = has_comma && strcmp(format, "%.*e") == 0 ? strchr(text, '.') : NULL;
+    if (point)
+        *point = ',';
+    return result;
+}
+
+double __wrap_strtod(const char *text, char **end)
+{
+    char copy[64];
+    if (!has_comma)
+        return __real_strtod(text, end);
+    assert_null(end);
+    assert_null(strchr(text, '.'));
+    strncpy(copy, text, sizeof copy - 1);
+    copy[sizeof copy - 1] = '\0';
+    char *comma = strchr(copy, ',');
+    if (comma)
+        *comma = '.';
+    return __real_strtod(copy, NULL);
+}
+
 /* A program whose locale writes a comma still writes JSON. */
 static void locale_does_not_matter(void **state)
 {
-    static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "nl_NL.UTF-8"};
-    const char *found = NULL;
     (void)state;
-    for (size_t i = 0; i < COUNT(names) && !found; i++)
-        found = setlocale(LC_ALL, names[i]);
-    if (!found)
-        print_message("no locale with a comma is installed: tried without one\n");
+    has_comma = 1;
     double_is(1.5, "1.5");
     double_is(0.1 + 0.2, "0.30000000000000004");
     double_is(1.7976931348623157e308, "1.7976931348623157e+308");
-    setlocale(LC_ALL, "C");
+    double_is(5e-324, "5e-324");
+    has_comma = 0;
 }
 
 /* ---------------------------------------------------------------- random ---- */

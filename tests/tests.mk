@@ -34,6 +34,7 @@ $(B)/tests/test_consumers: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc
 $(B)/tests/test_json: $(B)/asan/tools/json.o
 $(B)/tests/test_value: $(B)/asan/tools/json.o
 $(B)/tests/test_value_json: $(B)/asan/tools/text.o
+$(B)/tests/test_value_json: LDEXTRA = -Wl,--wrap=snprintf,--wrap=strtod
 $(B)/tests/test_lines: $(B)/asan/tools/lines.o
 $(B)/tests/test_text: $(B)/asan/tools/text.o
 $(B)/tests/test_times: $(B)/asan/tools/times.o

@@ -44,6 +44,8 @@ static size_t columns(uint32_t code)
         {0xac00, 0xd7a3}, {0xf900, 0xfaff},   {0xfe30, 0xfe6f},   {0xff01, 0xff60},
         {0xffe0, 0xffe6}, {0x16fe0, 0x1b2fb}, {0x1f300, 0x1faff}, {0x20000, 0x3fffd},
     };
+    if (code < 0x300)
+        return 1;
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
         if (code >= wide[i][0] && code <= wide[i][1])
             return 2;

@@ -16,15 +16,16 @@
 
 /* ---------------------------------------------------------------- values ---- */
 
+static const evlog_value_kind kinds[] = {
+    [PACK_NIL] = EVLOG_VALUE_NULL,      [PACK_BOOL] = EVLOG_VALUE_BOOL,
+    [PACK_INT] = EVLOG_VALUE_INTEGER,   [PACK_UINT] = EVLOG_VALUE_UNSIGNED,
+    [PACK_DOUBLE] = EVLOG_VALUE_DOUBLE, [PACK_STR] = EVLOG_VALUE_STRING,
+    [PACK_BIN] = EVLOG_VALUE_BYTES,     [PACK_EXT] = EVLOG_VALUE_EXTENSION,
+    [PACK_ARRAY] = EVLOG_VALUE_LIST,    [PACK_MAP] = EVLOG_VALUE_MAP,
+};
+
 static evlog_value value_of(const struct pack_item *item)
 {
-    static const evlog_value_kind kinds[] = {
-        [PACK_NIL] = EVLOG_VALUE_NULL,      [PACK_BOOL] = EVLOG_VALUE_BOOL,
-        [PACK_INT] = EVLOG_VALUE_INTEGER,   [PACK_UINT] = EVLOG_VALUE_UNSIGNED,
-        [PACK_DOUBLE] = EVLOG_VALUE_DOUBLE, [PACK_STR] = EVLOG_VALUE_STRING,
-        [PACK_BIN] = EVLOG_VALUE_BYTES,     [PACK_EXT] = EVLOG_VALUE_EXTENSION,
-        [PACK_ARRAY] = EVLOG_VALUE_LIST,    [PACK_MAP] = EVLOG_VALUE_MAP,
-    };
     evlog_value value = {.kind = kinds[item->kind]};
     switch (item->kind) {
     case PACK_NIL:
