@@ -20,4 +20,10 @@ bench: deps
 	@$(B)/bench-consumers $(BENCH_ROUNDS)
 	@$(B)/bench-typed $(BENCH_ROUNDS)
 
-.PHONY: bench
+# Beside those of another commit, in turns: see bench/compare.sh.
+BENCH_BASE = 7536e76
+
+bench-compare: deps
+	@sh bench/compare.sh $(BENCH_BASE) $(BENCH_ROUNDS)
+
+.PHONY: bench bench-compare

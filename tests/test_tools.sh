@@ -172,7 +172,7 @@ for wrong in 0 -1 x 1x 18446744073709551616 ''; do
 done
 for wrong in '' tomorrow 2026-02-30 '2026-01-31 25:00'; do try 2 "wants a time, not '$wrong'" show log --since "$wrong"; done
 try 2 "a '*' can only stand at the end" show log --type 'org.*.v1'
-try 2 "is not 1 to 255 bytes" show log --type ''
+try 2 "is 1 to 255 bytes" show log --type ''
 try 2 "requires an argument" show log --type
 try 2 "no more than 256 types" show log $(seq -f '--type t%.0f' 257)
 
