@@ -22,8 +22,8 @@
 #define TYPE OPENEDX_COURSE_ENROLLMENT_CREATED
 
 static struct openedx_course_enrollment_data enrollment;
-static const evlog_definition definition = {TYPE, 0, "enrollment",
-                                            &openedx_course_enrollment_data_class};
+static const evlog_definition definition = {
+    .event_type = TYPE, .argument = "enrollment", .of = &openedx_course_enrollment_data_class};
 static evlog_schema *schema;
 static evlog_buffer packed;
 static uint64_t sink;                       /* what is read ends here, so that it is read */

@@ -9,11 +9,13 @@
  * kept apart by the count of entries: the second one looks again. In a process one definition is
  * made at a time, under a lock of its own, since a new entry is flushed to the disk.
  *
- * 1. A schema that breaks with an earlier one is never in the table under the same event type.
+ * 1. A schema that does not go with an earlier one gets into the table under the same event type only
+ *    by accept_incompatible. A later one need not go with an entry from before such a break.
  * 2. Nothing is put in the log by a definition that is refused.
  * 3. A signal's definition only becomes fuller: untyped, then typed, then with a C class.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +34,7 @@ struct request {
     const char *event_type;
     int32_t minor_version;
     evlog_schema *schema; /* NULL: as the type is defined here or in the log */
+    bool accept_incompatible;
 };
 
 /* Whether a signal that is defined already can be what the request asks for. */
@@ -60,15 +63,15 @@ static bool is_fuller(const struct request *request, const evlog_signal *known)
     return asked && (!now || (asked->of && !now->of));
 }
 
-/* Says which way two schemas stand against each other. */
-static int break_with(const struct request *request, uint32_t number, const char *what)
+/* Reports in which direction two schemas do not go together; evlog_errmsg has the fields. */
+static int report_break(const struct request *request, uint32_t number, const char *what)
 {
     char why[700];
-    strncpy(why, evlog_errmsg(), sizeof why - 1);
-    why[sizeof why - 1] = '\0';
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
     return error_set(EVLOG_CONFLICT,
                      "%s: %s the schema that the log has (type %" PRIu32
-                     "): %s. Such a change wants an event type of its own, with a new version",
+                     "): %s. Such a change is for a new event type, with a new version (or see "
+                     "accept_incompatible)",
                      request->event_type, what, number, why);
 }
 
@@ -79,9 +82,9 @@ static int check_against(const struct request *request, const struct name *type)
         return error_set(known->damage_code, "%s: the schema of type %" PRIu32 " in the log: %s",
                          request->event_type, type->number, known->damage);
     if (resolve_classes(&request->schema->root, &known->root, RESOLVE_NULLS))
-        return break_with(request, type->number, "cannot read what was written under");
+        return report_break(request, type->number, "cannot read what was written under");
     if (resolve_classes(&known->root, &request->schema->root, RESOLVE_NULLS))
-        return break_with(request, type->number, "would write what cannot be read under");
+        return report_break(request, type->number, "would write what cannot be read under");
     return EVLOG_OK;
 }
 
@@ -115,16 +118,44 @@ static int look_up(const struct request *request, struct known *known)
     return result;
 }
 
-/* Whether the request's schema goes with each that the log has. */
+/* The schema of an entry, if it is of the event type, is typed, and can be read; or NULL. */
+static const evlog_schema *schema_at(const struct request *request, uint32_t number)
+{
+    const struct name *type = names_get(request->log->store->types, number);
+    const evlog_schema *schema = is_of_type(type, request) ? schemas_get(type) : NULL;
+    return schema && !schema->damage_code ? schema : NULL;
+}
+
+static bool go_together(const evlog_schema *a, const evlog_schema *b)
+{
+    return resolve_classes(&a->root, &b->root, RESOLVE_NULLS) == EVLOG_OK &&
+           resolve_classes(&b->root, &a->root, RESOLVE_NULLS) == EVLOG_OK;
+}
+
+/* Whether an entry after this one does not go with it, which was accepted then. */
+static bool is_before_break(const struct request *request, uint32_t number, uint32_t count)
+{
+    const evlog_schema *old = schema_at(request, number);
+    for (uint32_t i = number + 1; old && i <= count; i++) {
+        const evlog_schema *schema = schema_at(request, i);
+        if (schema && !go_together(old, schema))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the request's schema goes with each that the log has, from the last break on. */
 static int check_against_all(const struct request *request, uint32_t count)
 {
-    int result = EVLOG_OK;
-    for (uint32_t i = 1; i <= count && result == EVLOG_OK; i++) {
+    for (uint32_t i = 1; i <= count; i++) {
         const struct name *type = names_get(request->log->store->types, i);
-        if (is_of_type(type, request) && schemas_get(type))
-            result = check_against(request, type);
+        if (!is_of_type(type, request) || !schemas_get(type))
+            continue;
+        int result = check_against(request, type);
+        if (result && !is_before_break(request, i, count))
+            return result;
     }
-    return result;
+    return EVLOG_OK;
 }
 
 /* The entry to send under, made if need be. */
@@ -137,7 +168,8 @@ static int find_entry(const struct request *request, const struct name **type)
     int result;
     do {
         result = look_up(request, &known);
-        if (result == EVLOG_OK && !known.wanted && request->schema)
+        if (result == EVLOG_OK && !known.wanted && request->schema &&
+            !request->accept_incompatible)
             result = check_against_all(request, known.count);
         if (result)
             return result;
@@ -204,33 +236,36 @@ static int define(struct request *request, evlog_signal **signal)
     return result;
 }
 
-static int check_request(const char *event_type, int32_t minor_version, evlog_signal **signal)
+static int check(const evlog_definition *definition, evlog_signal **signal)
 {
-    int result = name_check("an event type", event_type, event_type ? strlen(event_type) : 0,
-                            EVLOG_NAME_SIZE_MAX);
-    if (result == EVLOG_OK && minor_version < 0)
-        result = error_set(EVLOG_INVALID, "%s: a minor version is not negative: %d", event_type,
-                           minor_version);
-    if (result == EVLOG_OK && !signal)
-        result = error_set(EVLOG_INVALID, "%s: no place for the signal is given", event_type);
-    return result;
-}
-
-int evlog_define(evlog *log, const char *event_type, int32_t minor_version, const char *schema,
-                 evlog_signal **signal)
-{
-    int result = log_enter(log);
+    const char *type = definition->event_type;
+    int result = name_check("an event type", type, type ? strlen(type) : 0, EVLOG_NAME_SIZE_MAX);
     if (result)
         return result;
-    struct request request = {
-        .log = log, .event_type = event_type, .minor_version = minor_version};
-    result = check_request(event_type, minor_version, signal);
-    if (result == EVLOG_OK && schema)
-        result = evlog_schema_parse(schema, &request.schema);
+    if (definition->minor_version < 0)
+        return error_set(EVLOG_INVALID, "%s: a minor version is not negative: %d", type,
+                         definition->minor_version);
+    if (definition->of && definition->schema)
+        return error_set(EVLOG_INVALID, "%s: a class and a schema are both given", type);
+    if (!signal)
+        return error_set(EVLOG_INVALID, "%s: no place for the signal is given", type);
+    return EVLOG_OK;
+}
+
+static int define_checked(evlog *log, const evlog_definition *definition, evlog_signal **signal)
+{
+    struct request request = {.log = log,
+                              .event_type = definition->event_type,
+                              .minor_version = definition->minor_version,
+                              .accept_incompatible = definition->accept_incompatible};
+    int result = EVLOG_OK;
+    if (definition->of)
+        result = evlog_schema_make(definition, &request.schema);
+    else if (definition->schema)
+        result = evlog_schema_parse(definition->schema, &request.schema);
     if (result == EVLOG_OK)
         result = define(&request, signal);
     evlog_schema_free(request.schema);
-    log_leave(log);
     return result;
 }
 
@@ -243,18 +278,19 @@ int evlog_define_class_sized(evlog *log, const evlog_definition *given, size_t d
         result = log_enter(log);
     if (result)
         return result;
-    struct request request = {.log = log,
-                              .event_type = definition.event_type,
-                              .minor_version = definition.minor_version};
-    result = given ? check_request(request.event_type, request.minor_version, signal)
-                   : error_set(EVLOG_INVALID, "no definition is given");
+    result = check(&definition, signal);
     if (result == EVLOG_OK)
-        result = evlog_schema_make(&definition, &request.schema);
-    if (result == EVLOG_OK)
-        result = define(&request, signal);
-    evlog_schema_free(request.schema);
+        result = define_checked(log, &definition, signal);
     log_leave(log);
     return result;
+}
+
+int evlog_define(evlog *log, const char *event_type, int32_t minor_version, const char *schema,
+                 evlog_signal **signal)
+{
+    evlog_definition definition = {
+        .event_type = event_type, .minor_version = minor_version, .schema = schema};
+    return evlog_define_class(log, &definition, signal);
 }
 
 /* Into a new log this writes all types, one commit each; into one that has them, nothing. */

@@ -254,13 +254,20 @@ EVLOG_API int evlog_sync(evlog *log);
  * `schema` is Avro's JSON, see evlog_schema_parse: the data of an event are then checked
  * against it in full before anything is appended. NULL: as the type is defined here, or
  * else in the log, where the newest schema counts; untyped, any MessagePack map, when there
- * is none. An untyped signal may be defined again with a schema. evlog_define_class is the
- * same with a data class in C.
+ * is none. evlog_define_class (evlog/class.h) does the same with a data class in C, and with
+ * more options.
+ *
+ * A signal has one schema. Only a signal that is untyped can be given one by a later definition,
+ * and one whose schema came as text can be given the class of that schema; any other
+ * is EVLOG_CONFLICT. So components may define what they only receive with NULL, in any order.
  *
  * A changed schema is a new entry in the log, and every event keeps the one it was written
  * under. It must read what was written under each earlier one of this event type, and they
  * what is written under it (openedx-events: fields are added with a default or removed
- * that have one; the rest is for a new event type, `...v2`): else EVLOG_CONFLICT.
+ * that have one; the rest is for a new event type, `...v2`): else EVLOG_CONFLICT, unless
+ * accept_incompatible is set in the evlog_definition. Then events from before the change
+ * are read by the rules of evlog_unpack, or refused; and a later schema need not go with those
+ * that this one does not go with.
  *
  * The signal belongs to the log and lives as long.
  *

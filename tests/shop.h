@@ -52,7 +52,8 @@ EVLOG_CLASS(shop_order, Order, SHOP_ORDER);
 
 #define SHOP_TYPE "org.example.shop.order.placed.v1"
 
-static const evlog_definition shop_definition = {SHOP_TYPE, 0, "order", &shop_order_class};
+static const evlog_definition shop_definition = {
+    .event_type = SHOP_TYPE, .argument = "order", .of = &shop_order_class};
 
 /* An order with something in every field. */
 static inline struct shop_order shop_order_full(void)

@@ -162,8 +162,8 @@ EVLOG_CLASS(plain, Data, PLAIN);
 static void another_struct_is_refused(void **state)
 {
     evlog_signal *signal, *same;
-    evlog_definition first = {TYPE, 0, "data", &wide_class},
-                     second = {TYPE, 0, "data", &plain_class};
+    evlog_definition first = {.event_type = TYPE, .argument = "data", .of = &wide_class},
+                     second = {.event_type = TYPE, .argument = "data", .of = &plain_class};
     evlog_schema *text;
     evlog *log = open_log(*state);
     OK(evlog_schema_make(&first, &text));
@@ -301,6 +301,139 @@ static void threads_get_one_signal(void **state)
     OK(evlog_close(log));
 }
 
+/* ------------------------------------------------ changes that break, and are accepted ---- */
+
+#define CATALOG_TYPE "org.example.catalog.v1"
+#define CATALOG(fields)                                                                            \
+    SCHEMA(                                                                                        \
+        "{\"name\":\"catalog_info\",\"type\":{\"type\":\"record\",\"name\":\"CourseCatalogData\"," \
+        "\"fields\":[" fields "]}}")
+#define CATALOG_NAME "{\"name\":\"name\",\"type\":\"string\"}"
+#define CATALOG_EFFORT ",{\"name\":\"effort\",\"type\":\"string\"}"
+#define CATALOG_HIDDEN ",{\"name\":\"hidden\",\"type\":\"boolean\"}"
+#define CATALOG_V1 CATALOG(CATALOG_NAME CATALOG_EFFORT CATALOG_HIDDEN)
+#define CATALOG_V2 CATALOG(CATALOG_NAME CATALOG_HIDDEN)
+#define CATALOG_V3                      \
+    CATALOG(CATALOG_NAME CATALOG_HIDDEN \
+            ",{\"name\":\"org\",\"type\":[\"null\",\"string\"],\"default\":null}")
+#define CATALOG_V4 CATALOG(CATALOG_NAME ",{\"name\":\"hidden\",\"type\":\"string\"}")
+
+#define FIELDS_V1(F) F(STRING, name) F(STRING, effort) F(BOOL, hidden)
+EVLOG_CLASS(catalog_v1, CourseCatalogData, FIELDS_V1);
+#define FIELDS_V2(F) F(STRING, name) F(BOOL, hidden)
+EVLOG_CLASS(catalog_v2, CourseCatalogData, FIELDS_V2);
+#define FIELDS_V4(F) F(STRING, name) F(STRING, hidden)
+EVLOG_CLASS(catalog_v4, CourseCatalogData, FIELDS_V4);
+
+static int define_catalog(const void *home, const char *schema, bool accept)
+{
+    evlog_definition definition = {
+        .event_type = CATALOG_TYPE, .schema = schema, .accept_incompatible = accept};
+    evlog_signal *signal;
+    evlog *log = open_log(home);
+    int result = evlog_define_class(log, &definition, &signal);
+    OK(evlog_close(log));
+    return result;
+}
+
+/*
+ * openedx-events 2.1.0 removed a required field in place. A site that upgrades can say that it knows,
+ * once; what was compatible since then is so without saying.
+ */
+static void a_breaking_change_can_be_accepted(void **state)
+{
+    OK(define_catalog(*state, CATALOG_V1, false));
+    FAILS(EVLOG_CONFLICT, "catalog_info.effort: is missing",
+          define_catalog(*state, CATALOG_V2, false));
+    assert_non_null(strstr(evlog_errmsg(), "accept_incompatible"));
+    OK(define_catalog(*state, CATALOG_V2, true));
+    OK(define_catalog(*state, CATALOG_V2, false));
+    OK(define_catalog(*state, CATALOG_V3, false));
+    OK(define_catalog(*state, CATALOG_V1, false)); /* a site may go back */
+    FAILS(EVLOG_CONFLICT, "catalog_info.hidden: written as boolean, read as string",
+          define_catalog(*state, CATALOG_V4, false));
+    OK(define_catalog(*state, CATALOG_V4, true));
+    FAILS(EVLOG_CONFLICT, "catalog_info.hidden: written as string",
+          define_catalog(*state, CATALOG(CATALOG_NAME CATALOG_HIDDEN CATALOG_EFFORT), false));
+}
+
+static void send_catalog(const void *home, const evlog_class *of, const void *data)
+{
+    evlog_definition definition = {.event_type = CATALOG_TYPE,
+                                   .argument = "catalog_info",
+                                   .of = of,
+                                   .accept_incompatible = true};
+    evlog_signal *signal;
+    evlog *log = open_log(home);
+    OK(evlog_define_class(log, &definition, &signal));
+    OK(evlog_send_class(signal, data, of, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* Events from before such a change are read where the rules allow it, and refused elsewhere. */
+static void old_events_are_read_or_refused(void **state)
+{
+    struct catalog_v1 v1 = {evlog_str("one"), evlog_str("2h"), true};
+    struct catalog_v2 v2 = {evlog_str("two"), true};
+    struct catalog_v4 v4 = {evlog_str("four"), evlog_str("no")};
+    evlog_arena *arena;
+    evlog_event *events[3];
+    evlog *log;
+    send_catalog(*state, &catalog_v1_class, &v1);
+    send_catalog(*state, &catalog_v2_class, &v2);
+    send_catalog(*state, &catalog_v4_class, &v4);
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = true}, &log));
+    for (uint64_t i = 0; i < 3; i++)
+        OK(evlog_read(log, i + 1, &events[i]));
+    OK(evlog_unpack(events[0], &catalog_v2_class, &v2, &arena));
+    assert_true(evlog_str_is(v2.name, "one") && v2.hidden);
+    evlog_arena_free(arena);
+    FAILS(EVLOG_CONFLICT, "effort: is missing",
+          evlog_unpack(events[1], &catalog_v1_class, &v1, &arena));
+    for (int i = 0; i < 2; i++)
+        FAILS(EVLOG_CONFLICT, "hidden: written as boolean, read as string",
+              evlog_unpack(events[i], &catalog_v4_class, &v4, &arena));
+    FAILS(EVLOG_CONFLICT, "hidden: written as string, read as boolean",
+          evlog_unpack(events[2], &catalog_v2_class, &v2, &arena));
+    OK(evlog_unpack(events[2], &catalog_v4_class, &v4, &arena));
+    assert_true(evlog_str_is(v4.hidden, "no"));
+    evlog_arena_free(arena);
+    for (int i = 0; i < 3; i++)
+        evlog_event_free(events[i]);
+    OK(evlog_close(log));
+}
+
+/* What a definition says at once is checked: not two schemas, and the top record's name. */
+static void definitions_are_checked(void **state)
+{
+    evlog_signal *signal;
+    evlog_schema *schema;
+    evlog_definition definition = {
+        .event_type = TYPE, .argument = "data", .of = &wide_class, .schema = WITH_A};
+    evlog *log = open_log(*state);
+    FAILS(EVLOG_INVALID, "both given", evlog_define_class(log, &definition, &signal));
+    FAILS(EVLOG_INVALID, "event type", evlog_define_class(log, NULL, &signal));
+    definition.schema = NULL;
+    definition.record_name = "a b";
+    FAILS(EVLOG_INVALID, "record name a b", evlog_define_class(log, &definition, &signal));
+    definition.record_name = "Data"; /* the class is called so */
+    FAILS(EVLOG_INVALID, "a class in it", evlog_define_class(log, &definition, &signal));
+    definition.record_name = "Change";
+    OK(evlog_define_class(log, &definition, &signal));
+    const char *text = evlog_schema_text(evlog_signal_schema(signal));
+    static const char begins[] = "{\"name\":\"Change\",\"type\":\"record\",\"fields\":";
+    assert_memory_equal(text, begins, sizeof begins - 1);
+    OK(evlog_schema_parse(text, &schema));
+    evlog_schema_free(schema);
+    definition =
+        (evlog_definition){.event_type = "plain.v1", .of = &wide_class, .record_name = "Data"};
+    OK(evlog_define_class(log, &definition, &signal));
+    definition = (evlog_definition){.event_type = "untyped.v1"};
+    OK(evlog_define_class(log, &definition, &signal));
+    assert_null(evlog_signal_schema(signal));
+    OK(evlog_close(log));
+}
+
 /* ------------------------------------------- a definition that is overtaken ---- */
 
 /* A thread that sets this sleeps after unlocking it, so that others overtake it. */
@@ -358,6 +491,9 @@ int main(void)
         TEST_AT_HOME(an_unreadable_schema_is_told),
         TEST_AT_HOME(one_of_many_at_once_comes_through),
         TEST_AT_HOME(threads_get_one_signal),
+        TEST_AT_HOME(a_breaking_change_can_be_accepted),
+        TEST_AT_HOME(old_events_are_read_or_refused),
+        TEST_AT_HOME(definitions_are_checked),
         TEST_AT_HOME(a_replaced_definition_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

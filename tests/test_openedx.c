@@ -325,8 +325,9 @@ static void is_not_misread_under_an_older_schema(void **state)
     evlog_buffer packed;
     evlog_arena *arena;
     struct old_duplicated_xblock_data read;
-    evlog_definition old = {OPENEDX_XBLOCK_DUPLICATED, 0, "xblock_info",
-                            &old_duplicated_xblock_data_class};
+    evlog_definition old = {.event_type = OPENEDX_XBLOCK_DUPLICATED,
+                            .argument = "xblock_info",
+                            .of = &old_duplicated_xblock_data_class};
     evlog_schema *older, *newer;
     json_t *facts = facts_load(facts_path(0, "vectors.json"));
     size_t size = facts_bytes(facts_text(fact_with_id(facts, "V09"), "hex"), bytes);

@@ -524,13 +524,16 @@ static void refuses_classes(void **state)
         evlog_definition definition;
         const char *words;
     } table[] = {
-        {{"t", 0, "x", &two_persons_class}, "two different classes are called Person"},
-        {{"t", 0, "x", &bad_name_class}, "a-b is not a name in Avro"},
-        {{"t", 0, "x", &bad_default_class}, "Bad.a: its default does not have its type"},
-        {{"t", 0, "x", &same_name_class}, "two fields are called a"},
-        {{"t", 0, "x y", &shop_person_class}, "the argument x y"},
-        {{"t", 0, "x", NULL}, "no class"},
-        {{NULL, 0, "x", &shop_person_class}, "no event type"},
+        {{.event_type = "t", .argument = "x", .of = &two_persons_class},
+         "two different classes are called Person"},
+        {{.event_type = "t", .argument = "x", .of = &bad_name_class},
+         "a-b is not a name in Avro"},
+        {{.event_type = "t", .argument = "x", .of = &bad_default_class},
+         "Bad.a: its default does not have its type"},
+        {{.event_type = "t", .argument = "x", .of = &same_name_class}, "two fields are called a"},
+        {{.event_type = "t", .argument = "x y", .of = &shop_person_class}, "the argument x y"},
+        {{.event_type = "t", .argument = "x", .of = NULL}, "no class"},
+        {{.event_type = NULL, .argument = "x", .of = &shop_person_class}, "no event type"},
     };
     evlog_schema *schema;
     (void)state;

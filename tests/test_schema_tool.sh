@@ -54,6 +54,22 @@ sed 's/{"name": "mode", "type": "string"}/&, {"name": "seat", "type": ["null", "
 [ "$("$evlog" types log --schema -o json | wc -l)" = 2 ]
 [ "$("$evlog" types log -o json | wc -l)" = 1 ]
 "$evlog" send log "$type" "$(echo "$good" | sed 's/"mode"/"seat": 1, "mode"/')" >/dev/null
+# a change that breaks is refused, and recorded when asked for; events keep the schema they were sent under
+catalog() { # catalog FIELDS
+    echo '{"type":"record","name":"CloudEvent","fields":[{"name":"catalog_info","type":{"type":"record",
+        "name":"CourseCatalogData","fields":['"$1"'{"name":"hidden","type":"boolean"}]}}]}'
+}
+catalog '{"name":"effort","type":"string"},' >catalog1
+catalog '' >catalog2
+"$evlog" schema add catalog org.example.catalog.v1 catalog1
+"$evlog" send catalog org.example.catalog.v1 '{"catalog_info": {"effort": "2h", "hidden": true}}' >/dev/null
+fails 2 'With --force it is recorded all the same' "$evlog" schema add catalog org.example.catalog.v1 catalog2
+fails 2 'effort: missing' "$evlog" send catalog org.example.catalog.v1 '{"catalog_info": {"hidden": true}}'
+"$evlog" schema add catalog org.example.catalog.v1 catalog2 --force
+"$evlog" schema add catalog org.example.catalog.v1 catalog2
+"$evlog" send catalog org.example.catalog.v1 '{"catalog_info": {"hidden": true}}' >/dev/null
+fails 2 'effort: no such field' "$evlog" send catalog org.example.catalog.v1 '{"catalog_info": {"effort": "2h", "hidden": true}}'
+"$evlog" schema check catalog -o short | grep -q " 0 do not"
 fails 1 'no such event type' "$evlog" types log --schema --type org.example.none
 fails 2 'not JSON' "$evlog" schema check log "$type" lines
 fails 2 'is not an event of Open edX' "$evlog" schema add log org.example.none

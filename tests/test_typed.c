@@ -300,7 +300,7 @@ EVLOG_CLASS(thing_v2, Thing, THING_V2);
 static evlog *open_things(const void *home, const evlog_class *of, evlog_signal **signal)
 {
     evlog *log;
-    evlog_definition definition = {THING_TYPE, 0, "thing", of};
+    evlog_definition definition = {.event_type = THING_TYPE, .argument = "thing", .of = of};
     OK(evlog_open(in(home, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
     OK(evlog_define_class(log, &definition, signal));
     return log;
@@ -492,7 +492,8 @@ static void raw_and_untyped_events(void **state)
     evlog_event *event;
     evlog_arena *arena;
     struct thing_v1 thing;
-    evlog_definition definition = {THING_TYPE, 0, "thing", &thing_v1_class};
+    evlog_definition definition = {
+        .event_type = THING_TYPE, .argument = "thing", .of = &thing_v1_class};
     OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
     OK(evlog_define(log, THING_TYPE, 0, NULL, &signal));
     assert_null(evlog_signal_schema(signal));

@@ -54,10 +54,11 @@ const struct verb verbs[] = {
      "With TYPE and FILE it tells whether the Avro schema in FILE can become the next one of TYPE:\n"
      "whether it can read what the log has of it, and whether those who have the earlier schemas\n"
      "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"},
-    {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "",
+    {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "O",
      2, 3, schema_add_run,
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
-     "has could not be read under it. evlog send then checks data against it.\n"},
+     "has could not be read under it, or programs that have an earlier schema could not read what\n"
+     "is written under it, unless --force is given. evlog send then checks data against it.\n"},
     {"info", "LOG", "tell what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
     {"verify", "LOG", "check every event and page, and tell what is wrong", "o", 1, 1, verify_run,

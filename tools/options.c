@@ -58,6 +58,7 @@ static const struct {
     {'m', "minorversion", "N", "a number: 0, 1, 2 ...",
      "the event type's minor version; default: 0"},
     {'M', "schema", NULL, NULL, "each type's schemas, one a line"},
+    {'O', "force", NULL, NULL, "record the schema although it does not go with earlier ones"},
     {'p', "plugin", "FILE.so", "no more than 64 plugins",
      "load a plugin's receivers; may be repeated, in that order"},
     {'h', "help", NULL, NULL, "show this help"},
@@ -280,6 +281,7 @@ static void option_set(struct options *options, int letter)
     options->all |= letter == 'a';
     options->ack_lines |= letter == 'A';
     options->schema |= letter == 'M';
+    options->force |= letter == 'O';
     options->open.no_create |= letter == 'c' || letter == 'C' || letter == 'K';
 }
 

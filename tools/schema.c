@@ -144,37 +144,49 @@ const evlog_definition *openedx_definition(const char *event_type)
     return NULL;
 }
 
-static int define_from_catalogue(evlog *log, const char *type)
+static int add(evlog *log, const struct options *options, evlog_definition definition)
 {
     evlog_signal *signal;
+    definition.accept_incompatible = options->force;
+    int code = evlog_define_class(log, &definition, &signal);
+    if (code == EVLOG_CONFLICT)
+        return complain(
+            EXIT_MISUSE,
+            "%s\nWith --force it is recorded all the same: a program reads the events of "
+            "other schemas where the rules of Avro allow it, and else refuses them.",
+            evlog_errmsg());
+    return code ? complain_library(code) : EXIT_DONE;
+}
+
+static int add_from_catalogue(evlog *log, const struct options *options)
+{
+    const char *type = options->operands[0];
     const evlog_definition *definition = openedx_definition(type);
-    if (definition) {
-        int code = evlog_define_class(log, definition, &signal);
-        return code ? complain_library(code) : EXIT_DONE;
-    }
+    if (definition)
+        return add(log, options, *definition);
     return complain(EXIT_MISUSE, "%s is not an event of Open edX: give its schema in a file",
                     type);
 }
 
-static int define_from_file(evlog *log, const char *type, const char *path)
+static int add_from_file(evlog *log, const struct options *options)
 {
-    evlog_signal *signal;
-    char *text = read_file(path);
+    char *text = read_file(options->operands[1]);
     if (!text)
         return EXIT_MISUSE;
-    int code = evlog_define(log, type, 0, text, &signal);
+    evlog_definition definition = {.event_type = options->operands[0], .schema = text};
+    int status = add(log, options, definition);
     free(text);
-    return code ? complain_library(code) : EXIT_DONE;
+    return status;
 }
 
 int schema_add_run(struct options *options)
 {
-    const char *type = options->operands[0], *file = options->operands[1];
     evlog *log;
     int code = evlog_open(options->path, NULL, &log);
     if (code)
         return complain_library(code);
-    int status = file ? define_from_file(log, type, file) : define_from_catalogue(log, type);
+    int status =
+        options->operands[1] ? add_from_file(log, options) : add_from_catalogue(log, options);
     code = evlog_close(log);
     return code && status == EXIT_DONE ? complain_library(code) : status;
 }

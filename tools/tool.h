@@ -48,6 +48,7 @@ struct options {
     int all;
     int ack_lines;
     int schema;
+    int force;
     const char *plugins[PLUGINS_MAX];
     size_t plugin_count;
 };

@@ -3,7 +3,8 @@
  */
 #include "evlog/openedx.h"
 
-#define DEFINITION(constant, argument, tag, event_type) {event_type, 0, #argument, &tag##_class},
+#define DEFINITION(constant, name, tag, type) \
+    {.event_type = type, .argument = #name, .of = &tag##_class},
 
 static const evlog_definition definitions[] = {OPENEDX_EVENTS(DEFINITION)};
 

@@ -175,9 +175,13 @@ static const char *write_text(evlog_schema *schema, const char *event_type)
     if (!writer)
         return NULL;
     bytes_begin(&writer->bytes);
-    if (event_type)
-        put(writer,
-            "{\"name\":\"" SCHEMA_ROOT "\",\"type\":\"record\",\"doc\":\"" CLOUD_EVENT_DOC "\",");
+    if (event_type) {
+        bool is_usual = strcmp(schema->root.name, SCHEMA_ROOT) == 0;
+        put(writer, "{\"name\":");
+        put_quoted(writer, schema->root.name);
+        put(writer, ",\"type\":\"record\",");
+        put(writer, is_usual ? "\"doc\":\"" CLOUD_EVENT_DOC "\"," : "");
+    }
     put_fields(writer, &schema->root);
     if (event_type) {
         put(writer, ",\"namespace\":");

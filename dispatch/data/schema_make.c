@@ -115,13 +115,25 @@ static int copy_class(struct copier *copier, const evlog_class *of, const evlog_
     return EVLOG_OK;
 }
 
-/* The root: the class itself, or a record whose one field is the argument. */
+/* The name of the root, which no other class may have. */
+static int name_root(const struct copier *copier, evlog_schema *schema,
+                     const evlog_definition *definition)
+{
+    const char *name = definition->record_name ? definition->record_name : SCHEMA_ROOT;
+    const evlog_class *namesake = find_namesake(&copier->done, name);
+    if (!schema_is_name(name, strlen(name)))
+        return error_set(EVLOG_INVALID, "the record name %s is not a name in Avro", name);
+    if (namesake && (definition->argument || namesake != schema->of))
+        return error_set(EVLOG_INVALID, "the record name %s is that of a class in it", name);
+    schema->root.name = arena_text(schema->arena, name, strlen(name));
+    return schema->root.name ? EVLOG_OK : arena_failure(schema->arena);
+}
+
+/* The root: the class itself, or a record with the one argument that is of it. */
 static int make_root(evlog_schema *schema, const evlog_definition *definition)
 {
-    evlog_class *root = &schema->root;
     if (!definition->argument) {
-        *root = *schema->of;
-        root->name = SCHEMA_ROOT;
+        schema->root = *schema->of;
         return EVLOG_OK;
     }
     size_t size = strlen(definition->argument);
@@ -134,8 +146,7 @@ static int make_root(evlog_schema *schema, const evlog_definition *definition)
         return arena_failure(schema->arena);
     *field = (evlog_field){
         .name = schema->argument, .name_size = size, .shape = EVLOG_KIND_CLASS, .of = schema->of};
-    *root = (evlog_class){
-        .name = SCHEMA_ROOT, .size = schema->of->size, .fields = field, .field_count = 1};
+    schema->root = (evlog_class){.size = schema->of->size, .fields = field, .field_count = 1};
     return EVLOG_OK;
 }
 
@@ -146,9 +157,11 @@ static int make(evlog_schema *schema, const evlog_definition *definition)
         return error_nomem();
     copier->arena = schema->arena;
     int result = copy_class(copier, definition->of, &schema->of);
-    free(copier);
     if (result == EVLOG_OK)
         result = make_root(schema, definition);
+    if (result == EVLOG_OK)
+        result = name_root(copier, schema, definition);
+    free(copier);
     return result ? result : schema_finish(schema, definition->event_type);
 }
 

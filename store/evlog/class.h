@@ -250,21 +250,31 @@ struct evlog_class {
 
 typedef struct evlog_arena evlog_arena; /* what evlog_unpack had to allocate */
 
-/* An event type as a program describes it. */
+/*
+ * An event type as a program describes it: by a class, by a schema as text, or by neither, which is
+ * evlog_define without a schema.
+ */
 typedef struct evlog_definition {
     const char *event_type;
     int32_t minor_version;
-    const char *argument; /* the name under which `of` stands in the data, "enrollment" */
-    const evlog_class *of;
+    const char *argument;    /* the name under which `of` stands in the data, "enrollment" */
+    const evlog_class *of;   /* or NULL */
+    const char *schema;      /* Avro's JSON, instead of `of` and `argument`; or NULL */
+    const char *record_name; /* of the top record in the schema of `of`; NULL: "CloudEvent" */
+    /*
+     * Records a schema that does not go with earlier ones of the event type in the log, where it would
+     * be EVLOG_CONFLICT; see evlog_define.
+     */
+    bool accept_incompatible;
 } evlog_definition;
 
 /*
- * evlog_define with the schema of a class: the data of an event is then a map of one key,
- * `argument`, and what stands there is of class `of`. With `argument` NULL the fields of
+ * evlog_define with all there is to say of an event type. With a class, the data of an event are a map
+ * of one key, `argument`, whose value is of class `of`; with `argument` NULL the fields of
  * `of` are the arguments. What `definition` points to is copied.
  *
- * Errors of evlog_define. EVLOG_INVALID also: two different classes with one name, a name
- * that Avro has no room for, or a default that is no value of its field.
+ * Errors of evlog_define. EVLOG_INVALID also: both a class and a schema, two different classes with
+ * one name, a name that is not one in Avro, or a default that is not a value of its field.
  */
 EVLOG_API int evlog_define_class_sized(evlog *log, const evlog_definition *definition,
                                        size_t definition_size, evlog_signal **signal);
