@@ -30,8 +30,7 @@ struct evlog {
 
     const char *source[NAMES_TEXTS];         /* of this process: source, sourcehost, sourcelib */
     _Atomic(const struct name *) own_source; /* its entry; NULL before the first send */
-    uint32_t data_size_max;
-    evlog_dispatch dispatch; /* not EVLOG_DISPATCH_DEFAULT */
+    evlog_options options; /* as they hold: no defaults; the texts are in `source` */
 
     pthread_mutex_t define_lock; /* held while a type is defined; taken before `lock` */
     pthread_mutex_t lock; /* over all changes of what follows; never held while a receiver runs */

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "flusher.h"
 #include "log.h"
 #include "receivers.h"
 #include "schemas.h"
@@ -105,13 +106,12 @@ static int check_options(const char *path, const evlog_options *options)
 }
 
 /* The dispatch of sends that do not say it themselves. */
-static int find_dispatch(const evlog_options *options, evlog_dispatch *dispatch)
+static int find_dispatch(evlog_dispatch asked, evlog_dispatch *dispatch)
 {
     const char *variable = getenv("EVLOG_DISPATCH");
-    *dispatch = options->dispatch;
-    if (*dispatch)
-        return EVLOG_OK;
-    if (!variable || !*variable || strcmp(variable, "robust") == 0)
+    if (asked)
+        *dispatch = asked;
+    else if (!is_set(variable) || strcmp(variable, "robust") == 0)
         *dispatch = EVLOG_DISPATCH_ROBUST;
     else if (strcmp(variable, "strict") == 0)
         *dispatch = EVLOG_DISPATCH_STRICT;
@@ -122,6 +122,18 @@ static int find_dispatch(const evlog_options *options, evlog_dispatch *dispatch)
             "nor \"strict\"",
             variable);
     return EVLOG_OK;
+}
+
+/* The options as they hold, with the defaults; but for the texts, and the log's durability. */
+static int fill_options(const evlog_options *asked, evlog_options *filled)
+{
+    *filled = *asked;
+    filled->service = filled->source = filled->sourcehost = NULL;
+    if (!filled->data_size_max)
+        filled->data_size_max = EVLOG_DATA_SIZE_DEFAULT;
+    if (!filled->flush_every_ms)
+        filled->flush_every_ms = FLUSH_EVERY_MS;
+    return find_dispatch(asked->dispatch, &filled->dispatch);
 }
 
 static void write_source(const evlog_options *options, char source[EVLOG_NAME_SIZE_MAX + 1])
@@ -168,12 +180,10 @@ static int log_new(const evlog_options *options, evlog **made)
     log->fork_count = log_fork_count();
     log->state = LOG_OPENING;
     log->open_count = 1;
-    log->data_size_max =
-        options->data_size_max ? options->data_size_max : EVLOG_DATA_SIZE_DEFAULT;
     log->end_of_signals = &log->first_signal;
     pthread_mutex_init(&log->define_lock, NULL);
     pthread_mutex_init(&log->lock, NULL);
-    int result = find_dispatch(options, &log->dispatch);
+    int result = fill_options(options, &log->options);
     if (result == EVLOG_OK)
         result = describe_source(log, options);
     if (result) {
@@ -204,6 +214,32 @@ static evlog *find(const char *path, struct stat *status)
     return maker;
 }
 
+/* The option that asks for something else than how the log is open; NULL: none. */
+static const char *find_difference(const evlog *log, const evlog_options *asked)
+{
+    const evlog_options *now = &log->options;
+    char source[EVLOG_NAME_SIZE_MAX + 1];
+    write_source(asked, source);
+    bool has_other_source = strcmp(source, log->source[0]) != 0;
+    const struct {
+        const char *name;
+        bool is_other;
+    } options[] = {
+        {"source", is_set(asked->source) && has_other_source},
+        {"service", is_set(asked->service) && has_other_source},
+        {"sourcehost", asked->sourcehost && strcmp(asked->sourcehost, log->source[1]) != 0},
+        {"data_size_max", asked->data_size_max && asked->data_size_max != now->data_size_max},
+        {"log_size_max", asked->log_size_max && asked->log_size_max != now->log_size_max},
+        {"flush_every_ms", asked->flush_every_ms && asked->flush_every_ms != now->flush_every_ms},
+        {"dispatch", asked->dispatch && asked->dispatch != now->dispatch},
+        {"read_only", asked->read_only && !now->read_only},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].is_other)
+            return options[i].name;
+    return NULL;
+}
+
 static int open_again(evlog *log, const evlog_options *options)
 {
     if (options->durability && options->durability != log->store->format.durability)
@@ -214,6 +250,10 @@ static int open_again(evlog *log, const evlog_options *options)
         return error_set(EVLOG_READONLY,
                          "%s: this process has it open for reading only; close that first",
                          log->store->path);
+    const char *difference = find_difference(log, options);
+    if (difference)
+        return error_set(EVLOG_CONFLICT, "%s: this process has it open with another %s",
+                         log->store->path, difference);
     log->open_count++;
     return EVLOG_OK;
 }

@@ -114,9 +114,9 @@ static int make_metadata(const evlog_sending *send, const struct definition *def
 static int check_data(const evlog *log, const evlog_sending *send,
                       const struct definition *definition)
 {
-    if (send->data_size > log->data_size_max)
+    if (send->data_size > log->options.data_size_max)
         return error_set(EVLOG_LIMIT, "data: %zu bytes is over data_size_max, %" PRIu32,
-                         send->data_size, log->data_size_max);
+                         send->data_size, log->options.data_size_max);
     if (!send->data)
         return error_set(EVLOG_INVALID, "data: none is given; an empty map is one byte, 0x80");
     int result = pack_check_map(send->data, send->data_size);
@@ -411,7 +411,7 @@ static int send_all(const struct given *given, evlog_dispatch how)
     int result = log_enter(log);
     if (result)
         return result;
-    result = send_in_log(log, given, how ? how : log->dispatch);
+    result = send_in_log(log, given, how ? how : log->options.dispatch);
     log_leave(log);
     return result;
 }

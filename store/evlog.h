@@ -199,9 +199,10 @@ typedef struct evlog_options {
  * Opening takes the same time whatever the log's length.
  *
  * A log that this process has open already, by whatever path, is returned
- * again and counted: each evlog_open wants its evlog_close. The options of the
- * first open hold; a second may not contradict it in durability (EVLOG_CONFLICT)
- * nor ask to write where the first was read_only (EVLOG_READONLY).
+ * again and counted: each evlog_open requires its evlog_close. An option that is
+ * set must then be as the log is open, else EVLOG_CONFLICT names it; zero and
+ * NULL are always as it is open. (readers_max and no_create are not compared.)
+ * EVLOG_READONLY: it is open read_only, and this is not.
  *
  * A read_only log works also where nothing can be written (another's log, a
  * read-only file system). Damage does not stop it from being opened so, as

@@ -85,9 +85,9 @@ static void a_second_open_may_not_contradict(void **state)
     evlog *log = open_fast(*state), *other = log;
     FAILS(EVLOG_CONFLICT, "fast",
           evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_DURABLE}, &other));
-    OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = 1}, &other));
+    FAILS(EVLOG_CONFLICT, "another read_only",
+          evlog_open(in(*state, "log"), &(evlog_options){.read_only = 1}, &other));
     assert_ptr_equal(log, other);
-    OK(evlog_close(log));
     OK(evlog_close(log));
     FAILS(EVLOG_CONFLICT, "fast",
           evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_DURABLE}, &other));
@@ -95,6 +95,49 @@ static void a_second_open_may_not_contradict(void **state)
     FAILS(EVLOG_READONLY, "reading only", evlog_open(in(*state, "log"), NULL, &other));
     OK(evlog_close(log));
     log = open_fast(*state); /* nothing was counted that was refused */
+    OK(evlog_close(log));
+}
+
+/* Each option of a second open is as the log is open, or refused by name; zero is as it is. */
+static void a_second_open_is_compared(void **state)
+{
+    const evlog_options first = {.durability = EVLOG_FAST,
+                                 .service = "lms",
+                                 .sourcehost = "lms-1",
+                                 .data_size_max = 1000,
+                                 .log_size_max = 100 << 20,
+                                 .flush_every_ms = 50,
+                                 .dispatch = EVLOG_DISPATCH_STRICT};
+    const struct {
+        evlog_options options;
+        const char *name;
+    } others[] = {
+        {{.durability = EVLOG_DURABLE}, "durability"},
+        {{.service = "cms"}, "another service"},
+        {{.source = "shop/till"}, "another source"},
+        {{.sourcehost = "lms-2"}, "another sourcehost"},
+        {{.data_size_max = 1001}, "another data_size_max"},
+        {{.log_size_max = 101 << 20}, "another log_size_max"},
+        {{.flush_every_ms = 100}, "another flush_every_ms"},
+        {{.dispatch = EVLOG_DISPATCH_ROBUST}, "another dispatch"},
+        {{.read_only = true}, "another read_only"},
+    };
+    evlog *log, *again;
+    OK(evlog_open(in(*state, "log"), &first, &log));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        FAILS(EVLOG_CONFLICT, others[i].name,
+              evlog_open(in(*state, "log"), &others[i].options, &again));
+    OK(evlog_open(in(*state, "log"), NULL, &again));
+    OK(evlog_open(in(*state, "log"), &first, &again));
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.source = "openedx/lms/web"}, &again));
+    assert_ptr_equal(log, again);
+    for (int i = 0; i < 4; i++)
+        OK(evlog_close(log));
+    OK(evlog_open(in(*state, "log"), NULL, &log)); /* nothing was counted that was refused */
+    FAILS(EVLOG_CONFLICT, "another flush_every_ms",
+          evlog_open(in(*state, "log"), &(evlog_options){.flush_every_ms = 50}, &again));
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.flush_every_ms = 100}, &again));
+    OK(evlog_close(log));
     OK(evlog_close(log));
 }
 
@@ -575,6 +618,7 @@ int main(void)
         TEST_AT_HOME(opened_again_it_is_the_same),
         TEST_AT_HOME(another_log_is_another_handle),
         TEST_AT_HOME(a_second_open_may_not_contradict),
+        TEST_AT_HOME(a_second_open_is_compared),
         TEST_AT_HOME(refuses_bad_options),
         TEST_AT_HOME(takes_the_limits),
         cmocka_unit_test(no_log_is_said),
