@@ -79,6 +79,7 @@ git archive HEAD | tar -x -C "$root/evlog"
 cat >"$home/enter" <<'SH'
 root=$1
 mount --make-rprivate /
+mount --bind "$root" "$root" # so that its / is a mount, which tests change
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"

@@ -4,7 +4,7 @@
 #
 # The few structs that are values are exempt: evlog.h says that they never change.
 set -eu
-build=$(cd "$1" && pwd)
+build=$1
 cd "$(dirname "$0")/.."
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT

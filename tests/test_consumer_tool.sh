@@ -8,8 +8,8 @@ type=org.example.first.v1 other=com.other.v1
 send() { # send LOG COUNT [TYPE]
     seq -f '{"n": %.0f}' "$2" | "$evlog" send "$1" "${3:-$type}" - >/dev/null
 }
-wait_for() { # wait_for COMMAND: until the shell's command is true, 10 seconds at most
-    for i in $(seq 200); do eval "$1" && return; sleep 0.05; done
+wait_for() { # wait_for COMMAND: until the shell's command is true, 60 seconds at most; it may use the caller's $i
+    for tick in $(seq 1200); do eval "$1" && return; sleep 0.05; done
     bad "waited in vain for: $1"
 }
 seqs_of() { sed 's/^{"seq": \([0-9]*\),.*/\1/' "$@" | tr '\n' ' '; }

@@ -5,9 +5,11 @@
  *   evlog_signal_by_type(log, OPENEDX_COURSE_ENROLLMENT_CREATED, &created);
  *
  *   struct openedx_course_enrollment_data enrollment = {
- *       .user = {.id = 42, .is_active = true, .pii = {.username = evlog_str("alice"), ...}},
+ *       .user = {.id = 42, .is_active = true, .pii = {.username = evlog_str("alice"),
+ *                                                     .email = evlog_str("alice@example.com"),
+ *                                                     .name = evlog_str("Alice")}},
  *       .course = {.course_key = evlog_str("course-v1:edX+DemoX+Demo_Course")},
- *       .mode = evlog_str("honor"), .is_active = true, .creation_date = now_us};
+ *       .mode = evlog_str("honor"), .is_active = true, .creation_date = evlog_now_us()};
  *   evlog_send_class(created, &enrollment, &openedx_course_enrollment_data_class, NULL, NULL);
  *
  * The list of events comes first: for each its constant, the name of its one argument, the struct

@@ -17,19 +17,22 @@ extern "C" {
  * is found. A plugin calls the library that the program which loads it uses, so it is linked with
  * no library of its own: cc -shared -fPIC plugin.c $(pkg-config --cflags evlog) -o plugin.so
  *
- * A program linked with libevlog.so can load plugins as it is. One linked with libevlog.a must contain
- * all of it (-Wl,--whole-archive) and export it (-rdynamic): otherwise a plugin that calls a function which
- * the program does not use is refused with EVLOG_UNSUPPORTED. The installed files say how:
- *   cc program.c $(pkg-config --cflags evlog) $(pkg-config --variable=whole_libs evlog)
- *   target_link_libraries(program evlog::evlog_whole)    (CMake, after find_package(evlog))
- *
  *   static int start(evlog *log)
  *   {
  *       evlog_signal *created;
  *       int result = evlog_define_class(log, &definition, &created);
- *       return result ? result : evlog_connect(log, created, "preferences", make, NULL);
+ *       return result ? result
+ *                     : evlog_connect(log, created, "preferences", make, NULL, NULL);
  *   }
  *   EVLOG_PLUGIN("notification preferences", start);
+ *
+ * A program linked with libevlog.so can load plugins as it is. One linked with libevlog.a must
+ * contain all of it (-Wl,--whole-archive) and export it (-rdynamic): otherwise a plugin that calls a
+ * function which the program does not use is refused with EVLOG_UNSUPPORTED. With the installed
+ * files for pkg-config or CMake (after find_package(evlog)):
+ *
+ *   cc program.c $(pkg-config --cflags evlog) $(pkg-config --variable=whole_libs evlog)
+ *   target_link_libraries(program evlog::evlog_whole)
  */
 #define EVLOG_PLUGIN_ABI 1
 
