@@ -41,7 +41,6 @@ struct evlog_consumer {
     evlog *log;
     struct claim claim;
     evlog_consumer_options options; /* with the defaults filled in; its types are not used */
-    char **types;                   /* of the filter, owned */
     struct filter filter;
     struct consumer_entry entry; /* as it was last read or written */
     struct shared_mark mark;     /* of earlier holders: events up to its most come again */

@@ -105,6 +105,7 @@ static int begin_filter(evlog_consumer *consumer, bool is_new)
 {
     const evlog_consumer_options *options = &consumer->options;
     const char *name = consumer->claim.name;
+    char **types = NULL;
     size_t count;
     int result = EVLOG_OK;
     if (options->type_count && !is_new) {
@@ -115,10 +116,12 @@ static int begin_filter(evlog_consumer *consumer, bool is_new)
         changes_free(filter);
     }
     if (result == EVLOG_OK)
-        result = consumers_read_types(consumer->log->store, name, &consumer->types, &count);
+        result = consumers_read_types(consumer->log->store, name, &types, &count);
     if (result)
         return result;
-    return filter_begin(&consumer->filter, (const char *const *)consumer->types, count);
+    result = filter_begin(&consumer->filter, (const char *const *)types, count);
+    free(types);
+    return result;
 }
 
 /* Whether the event at the checkpoint is the one that was dealt with. */
@@ -185,7 +188,6 @@ static void destroy(evlog_consumer *consumer)
 {
     pending_free(&consumer->pending);
     filter_free(&consumer->filter);
-    free(consumer->types);
     reader_free(&consumer->reader);
     reader_free(&consumer->retry_reader);
     free(consumer->turns);

@@ -230,8 +230,8 @@ static inline int evlog_open(const char *path, const evlog_options *options, evl
  * Takes back one evlog_open; the last one flushes, closes, and frees the log,
  * its signals and its connections. EVLOG_BUSY, from the last one only, and
  * nothing is closed: a call on this log is under way (another thread's, or the
- * send or replay whose receiver this is), or a consumer of it is open in this
- * process. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
+ * send or replay whose receiver this is), or a consumer or cursor of it is open in
+ * this process. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
  */
 EVLOG_API int evlog_close(evlog *log);
 
@@ -585,8 +585,8 @@ EVLOG_API bool evlog_type_matches(const char *const *types, size_t type_count,
 typedef struct evlog_cursor evlog_cursor;
 
 /*
- * Opens a cursor on `range` (NULL: everything), for the caller to close. While it is open,
- * evlog_close of its log is EVLOG_BUSY. `keep_going` is not used: every damaged range is reported.
+ * Opens a cursor on `range` (NULL: everything), for the caller to close; while it is open, its log
+ * cannot be closed (EVLOG_BUSY). `keep_going` is not used: every damaged range is reported.
  *
  * EVLOG_INVALID: first after last, since after until, a bad type or speed. EVLOG_LIMIT:
  * EVLOG_PATTERNS_MAX. EVLOG_BUSY: all reader slots are taken. EVLOG_DAMAGED: the log's first or
@@ -629,7 +629,8 @@ EVLOG_API int evlog_cursor_close(evlog_cursor *cursor);
  * and damage ends it with EVLOG_DAMAGED; evlog_errmsg and `outcome` (or NULL) name the event.
  * With keep_going they are counted and the replay is EVLOG_OK.
  *
- * Errors of evlog_cursor_open and evlog_cursor_next. EVLOG_INVALID also: no receiver.
+ * Errors of evlog_cursor_open and evlog_cursor_next. EVLOG_INVALID also: no receiver. EVLOG_LIMIT
+ * also: EVLOG_NESTING_MAX.
  */
 EVLOG_API int evlog_replay_sized(evlog *log, const evlog_range *range, size_t range_size,
                                  evlog_receiver *receiver, void *ctx, evlog_outcome *outcome,
