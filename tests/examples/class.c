@@ -6,8 +6,9 @@
 
 int main(void)
 {
-    static const evlog_definition definition = {"org.example.enrolled.v1", 0, "enrollment",
-                                                &enrollment_class};
+    static const evlog_definition definition = {.event_type = "org.example.enrolled.v1",
+                                                .argument = "enrollment",
+                                                .of = &enrollment_class};
     struct enrollment enrollment = {.user = {.id = 42, .username = evlog_str("alice")},
                                     .course_key = evlog_str("course-v1:edX+DemoX+2026"),
                                     .is_active = true};
