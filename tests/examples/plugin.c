@@ -6,7 +6,8 @@
 #define LEARNER(F) F(STRING, username)
 EVLOG_CLASS(learner, Learner, LEARNER);
 
-static const evlog_definition definition = {"org.example.enrolled.v1", 0, "learner", &learner_class};
+static const evlog_definition definition = {
+    .event_type = "org.example.enrolled.v1", .argument = "learner", .of = &learner_class};
 
 static int make(const evlog_event *event, void *ctx)
 {
