@@ -3,7 +3,7 @@
 #
 # A program in tests/examples/ takes one in by a line `@example FILE WORDS`: the example of that file whose first
 # line contains the words. It must exit with 0, and print what stands in its last comment, `prints:`. Each
-# example is taken by one of them. (The program of the main README is tried by test_readme.sh.)
+# example is taken by one of them. (The main README is tried by test_readme.sh, dispatch/README.md by test_howto.sh.)
 #
 # An example in a header: an indented paragraph of a comment, or several in a row, that ends as code ends.
 # In a .md file: a fenced block of c.
@@ -31,7 +31,7 @@ examples() {
         /^ \*$/ { after_blank = 1; if (block) block = block "\n"; next }
         { finish(); after_blank = 0 }' "$1"
 }
-for file in store/evlog.h store/evlog/*.h $(ls store/README.md dispatch/README.md replay/README.md tools/README.md 2>/dev/null); do
+for file in store/evlog.h store/evlog/*.h $(ls store/README.md 2>/dev/null); do
     examples "$file"
 done
 
