@@ -85,12 +85,20 @@ static int advance(struct consumer_entry *entry, void *ctx)
     return EVLOG_OK;
 }
 
+/* The entry, just written, may say that a parked event is to be retried, or is due now. */
+static void look_for_retries(evlog_consumer *consumer)
+{
+    consumer->may_retry = consumer->entry.retry_count > 0;
+}
+
 int consumer_commit(evlog_consumer *consumer)
 {
     struct change *changes = pending_take(&consumer->pending, consumer->passed_count + 1);
     consumer->must_commit = false;
-    if (!changes && consumer_floor(consumer) == consumer->entry.checkpoint)
+    if (!changes && consumer_floor(consumer) == consumer->entry.checkpoint) {
+        consumer->uncommitted_count = 0; /* it was passed ahead of one that is out */
         return EVLOG_OK;
+    }
     int result = consumers_write(consumer->log->store, consumer->claim.name, advance, consumer,
                                  changes, &consumer->entry);
     if (result) {
@@ -101,7 +109,8 @@ int consumer_commit(evlog_consumer *consumer)
     changes_free(changes);
     consumer->done_count = consumer->refused_count = consumer->skipped_count = 0;
     consumer->uncommitted_count = 0;
-    consumer->committed_us = clock_monotonic_us();
+    consumer->committed_us = consumer->now_us;
+    look_for_retries(consumer);
     return EVLOG_OK;
 }
 
@@ -118,8 +127,8 @@ int consumer_commit_if_due(evlog_consumer *consumer)
                   consumer->uncommitted_count >= consumer->options.commit_every ||
                   consumer->pending.size > PENDING_SIZE ||
                   consumer_floor(consumer) - consumer->entry.checkpoint > PASS_COUNT;
-    if (!is_due && consumer->uncommitted_count > 0)
-        is_due = clock_monotonic_us() - consumer->uncommitted_since_us > COMMIT_AFTER_US;
+    if (consumer->uncommitted_count > 0)
+        is_due |= consumer->now_us - consumer->uncommitted_since_us > COMMIT_AFTER_US;
     return is_due ? consumer_commit(consumer) : EVLOG_OK;
 }
 
@@ -194,7 +203,7 @@ int turn_begin(evlog_consumer *consumer, const struct record *record)
 static void count_passed(evlog_consumer *consumer)
 {
     if (consumer->uncommitted_count++ == 0)
-        consumer->uncommitted_since_us = clock_monotonic_us();
+        consumer->uncommitted_since_us = consumer->now_us;
 }
 
 int turn_end(evlog_consumer *consumer, size_t i, enum turn_state state)
@@ -237,6 +246,7 @@ static int write_record(evlog_consumer *consumer, struct change *changes[], size
     if (result == EVLOG_OK)
         result = consumers_write(consumer->log->store, consumer->claim.name, NULL, NULL,
                                  changes[0], &consumer->entry);
+    look_for_retries(consumer);
     for (size_t i = 0; i < count; i++)
         free(changes[i]);
     return result;
@@ -269,9 +279,9 @@ int consumer_lose(evlog_consumer *consumer, uint64_t last, const char *why)
     int result = park(consumer, &parked);
     if (result)
         return result;
-    consumer_notify(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);
     count_passed(consumer);
     move_on(consumer, last, 0);
+    consumer_notify(consumer, EVLOG_NOTICE_LOST, parked.seq, last, why);
     return consumer_commit_if_due(consumer);
 }
 
@@ -331,6 +341,8 @@ static void take_back(evlog_consumer *consumer, size_t i)
     struct reader *reader = &consumer->reader;
     pending_cut(&consumer->pending, consumer->passed_count + 1 + i);
     consumer->turn_count = i;
+    consumer->retry_place = 0;
+    look_for_retries(consumer);
     if (consumer->place == turn->before)
         return;
     consumer->place = turn->before;
@@ -384,10 +396,10 @@ static int give_up(evlog_consumer *consumer, const struct turn *turn, const char
         return result;
     }
     consumer->skipped_count += is_skipped;
-    consumer_notify(consumer, is_skipped ? EVLOG_NOTICE_SKIPPED : EVLOG_NOTICE_PARKED, turn->seq,
-                    turn->seq, why);
     count_passed(consumer);
     move_on(consumer, turn->seq, turn->chain);
+    consumer_notify(consumer, is_skipped ? EVLOG_NOTICE_SKIPPED : EVLOG_NOTICE_PARKED, turn->seq,
+                    turn->seq, why);
     return consumer_commit_if_due(consumer);
 }
 

@@ -43,7 +43,7 @@ struct evlog_consumer {
     evlog_consumer_options options; /* with the defaults filled in; its types are not used */
     struct filter filter;
     struct consumer_entry entry; /* as it was last read or written */
-    struct shared_mark mark;     /* of earlier holders: events up to its most come again */
+    struct shared_mark mark;     /* of earlier holders, but for `most`, which is kept up to date */
 
     /* The line. */
     uint64_t place, chain; /* the last seq dealt with, and the chain of that event; 0: unknown */
@@ -60,7 +60,8 @@ struct evlog_consumer {
     evlog_event event;          /* the last one that was handed out */
     bool is_inside;             /* its receiver is running, as far as is known */
     bool is_caught_up;
-    uint64_t no_retry_at, no_retry_count; /* checkpoint and retry_count when none was due */
+    bool may_retry;             /* a parked event may be due to be retried */
+    uint64_t retry_place;       /* ... after this one, or else from the first one on */
     struct pace pace;
 
     /* What waits for a commit. */
@@ -69,6 +70,7 @@ struct evlog_consumer {
     uint64_t uncommitted_count; /* turns passed since the last commit */
     bool must_commit;           /* without waiting for more */
     int64_t uncommitted_since_us, committed_us, refreshed_us;
+    int64_t now_us; /* monotonic: when this call began, or the last receiver returned */
 
     void *value; /* the last one that evlog_state_get read from the file */
     atomic_bool is_polling;
@@ -142,7 +144,7 @@ uint64_t consumer_floor(const evlog_consumer *consumer);
  */
 int consumer_next(evlog_consumer *consumer, int64_t deadline_us, const evlog_event **event);
 
-/* The receiver of the last event has returned. */
+/* The receiver of the last event, if it was running, has returned. Reads the clock. */
 void consumer_leave_event(evlog_consumer *consumer);
 
 #endif

@@ -7,8 +7,9 @@
  *
  * 1. What earlier holders handed out and no checkpoint has passed is known from the mark that they
  *    left (store/shared.c): such an event says that it comes again.
- * 2. A process that dies between an event's being handed out and the next call for its consumer
- *    has died in it. An event in which EVLOG_DEATHS_MAX processes died has failed.
+ * 2. A process that dies between handing out an event and the next call of these functions has
+ *    died in it, unless others are out too: then it is not known in which. An event in which
+ *    EVLOG_DEATHS_MAX processes died has failed.
  * 3. Nothing is held between two calls.
  *
  * Waiting. With nothing to do it takes a ticket, looks once more, and sleeps until some process
@@ -52,6 +53,8 @@ static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
                                is_replay && consumer->options.replay != EVLOG_REPLAY_SILENT);
     consumer->event.attempt = turn->attempt;
     consumer->event.is_retry = turn->is_retry;
+    if (record->seq > consumer->mark.most)
+        consumer->mark.most = record->seq;
     uint32_t deaths = record->seq == consumer->mark.seq ? consumer->mark.inside : 0;
     shared_mark_enter(
         consumer->log->store->shared, consumer->claim.slot,
@@ -65,14 +68,20 @@ void consumer_leave_event(evlog_consumer *consumer)
     if (consumer->is_inside)
         shared_mark_leave(consumer->log->store->shared, consumer->claim.slot);
     consumer->is_inside = false;
+    consumer->now_us = clock_monotonic_us();
 }
 
-/* Whether too many processes died in the last turn's event, of one that is retried one; asked once. */
+/*
+ * Whether too many processes died in the last turn's event; asked once. When it is retried, one is
+ * too many, in this very attempt: it may have been parked for other reasons after earlier deaths.
+ */
 static bool is_deadly(evlog_consumer *consumer)
 {
     const struct turn *turn = turn_at(consumer, consumer->turn_count - 1);
     struct shared_mark *mark = &consumer->mark;
-    if (turn->seq != mark->seq || mark->inside < (turn->is_retry ? 1 : EVLOG_DEATHS_MAX))
+    bool is_too_many = turn->is_retry ? mark->inside && turn->attempt == mark->attempt
+                                      : mark->inside >= EVLOG_DEATHS_MAX;
+    if (turn->seq != mark->seq || !is_too_many)
         return false;
     mark->inside = 0;
     return true;
@@ -101,7 +110,7 @@ static bool is_wanted(evlog_consumer *consumer, const struct reader_event *read)
     return false;
 }
 
-/* An event that this process meets for the first time: how often was it handed out before? */
+/* An event that was not upcoming: whether it was handed out before is known from the mark. */
 static void expect(evlog_consumer *consumer, const struct record *record)
 {
     const struct shared_mark *mark = &consumer->mark;
@@ -168,6 +177,7 @@ static int read_more(evlog_consumer *consumer, enum step *step)
     struct store *store = consumer->log->store;
     uint64_t first, head, next = consumer->place + 1;
     int result = store_bounds(store, &first, &head);
+    consumer->now_us = clock_monotonic_us();
     consumer->reader.count = consumer->at = 0;
     if (result == EVLOG_OK && head < next)
         *step = STEP_NOTHING;
@@ -188,21 +198,11 @@ static int read_more(evlog_consumer *consumer, enum step *step)
 
 /* ----------------------------------------------------------- parked events ---- */
 
-/* How many parked events are handed out and still on record as to be retried. */
-static uint64_t retrying_count(const evlog_consumer *consumer)
+/* Whether a parked event's retry has a turn: it is on record until that is committed. */
+static bool is_retrying(evlog_consumer *consumer, uint64_t seq)
 {
-    uint64_t count = 0;
-    for (size_t i = 0; i < consumer->turn_count; i++)
-        count += turn_at(consumer, i)->is_retry;
-    return count;
-}
-
-static bool is_retrying(const evlog_consumer *consumer, uint64_t seq)
-{
-    for (size_t i = 0; i < consumer->turn_count; i++)
-        if (turn_at(consumer, i)->is_retry && turn_at(consumer, i)->seq == seq)
-            return true;
-    return false;
+    struct entry_key key = consumer_seq_key(ENTRY_RETRY, consumer->claim.name, seq);
+    return pending_find(&consumer->pending, &key) != NULL;
 }
 
 /*
@@ -254,23 +254,26 @@ static int retry(evlog_consumer *consumer, const evlog_parked *parked, enum step
 }
 
 /*
- * The first parked event to be retried that is not handed out, if there is one and the checkpoint
- * has passed it.
+ * The next parked event to be retried that is not handed out, if there is one and the checkpoint
+ * has passed it. It is looked for after the one that was handed out last, which matters when many
+ * are out; when there is none, once more from the first one on.
  */
 static int retry_next(evlog_consumer *consumer, enum step *step)
 {
-    evlog_parked parked = {.seq = 0};
+    evlog_parked parked = {.seq = consumer->retry_place};
     int result;
     do
         result =
             consumers_next_retry(consumer->log->store, consumer->claim.name, parked.seq, &parked);
     while (result == EVLOG_OK && is_retrying(consumer, parked.seq));
-    if (result == EVLOG_OK && parked.seq <= consumer->entry.checkpoint)
+    if (result == EVLOG_OK && parked.seq <= consumer->entry.checkpoint) {
+        consumer->retry_place = parked.seq;
         return retry(consumer, &parked, step);
+    }
     if (result && result != EVLOG_NOTFOUND)
         return result;
-    consumer->no_retry_at = consumer->entry.checkpoint;
-    consumer->no_retry_count = consumer->entry.retry_count;
+    consumer->may_retry = consumer->retry_place > 0;
+    consumer->retry_place = 0;
     return EVLOG_OK;
 }
 
@@ -283,19 +286,14 @@ static int refresh(evlog_consumer *consumer)
     int result = consumers_read(consumer->log->store, consumer->claim.name, &now);
     if (result)
         return result;
-    consumer->entry.is_paused = now.is_paused;
-    consumer->entry.retry_count = now.retry_count;
-    consumer->refreshed_us = clock_monotonic_us();
+    struct consumer_entry *entry = &consumer->entry;
+    if (now.retry_count != entry->retry_count || now.parked_count != entry->parked_count)
+        consumer->may_retry = now.retry_count > 0;
+    entry->is_paused = now.is_paused;
+    entry->parked_count = now.parked_count;
+    entry->retry_count = now.retry_count;
+    consumer->refreshed_us = consumer->now_us;
     return EVLOG_OK;
-}
-
-static bool is_retry_due(const evlog_consumer *consumer)
-{
-    const struct consumer_entry *entry = &consumer->entry;
-    if (entry->retry_count == 0 || entry->retry_count <= retrying_count(consumer))
-        return false;
-    return entry->checkpoint != consumer->no_retry_at ||
-           entry->retry_count != consumer->no_retry_count;
 }
 
 static int take_step(evlog_consumer *consumer, enum step *step)
@@ -304,7 +302,7 @@ static int take_step(evlog_consumer *consumer, enum step *step)
     *step = STEP_DONE;
     if (consumer->must_commit)
         result = consumer_commit(consumer);
-    if (result == EVLOG_OK && clock_monotonic_us() - consumer->refreshed_us > REFRESH_US)
+    if (result == EVLOG_OK && consumer->now_us - consumer->refreshed_us > REFRESH_US)
         result = refresh(consumer);
     if (result)
         return result;
@@ -312,7 +310,7 @@ static int take_step(evlog_consumer *consumer, enum step *step)
         *step = STEP_NOTHING;
         return EVLOG_OK;
     }
-    if (is_retry_due(consumer))
+    if (consumer->may_retry)
         return retry_next(consumer, step);
     if (consumer->at < consumer->reader.count)
         return deal_with(consumer, step);
@@ -327,16 +325,15 @@ static bool is_stopped(const evlog_consumer *consumer)
 }
 
 /* Waits for the upcoming event to be due. */
-static int wait_until_due(evlog_consumer *consumer, int64_t deadline_us)
+static void wait_until_due(evlog_consumer *consumer, int64_t deadline_us)
 {
-    int64_t due_us = consumer->upcoming.due_us, now_us = clock_monotonic_us();
-    int64_t wait_us = (due_us < deadline_us ? due_us : deadline_us) - now_us;
+    int64_t due_us = consumer->upcoming.due_us;
+    int64_t wait_us = (due_us < deadline_us ? due_us : deadline_us) - consumer->now_us;
     if (wait_us > REFRESH_US)
         wait_us = REFRESH_US;
     struct timespec time = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
     if (wait_us > 0)
         syscall(SYS_futex, &consumer->stop, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
-    return EVLOG_OK;
 }
 
 /* Waits until there may be something to do. */
@@ -345,13 +342,13 @@ static int wait_for_more(evlog_consumer *consumer, int64_t deadline_us)
     struct shared *shared = consumer->log->store->shared;
     uint32_t ticket = shared_ticket(shared);
     uint64_t first, head = 0;
-    int64_t wait_us = deadline_us - clock_monotonic_us();
+    int64_t wait_us = deadline_us - consumer->now_us;
     int result = refresh(consumer);
     if (result == EVLOG_OK)
         result = store_bounds(consumer->log->store, &first, &head);
     if (result || is_stopped(consumer))
         return result;
-    if (!consumer->entry.is_paused && (head > consumer->place || is_retry_due(consumer)))
+    if (!consumer->entry.is_paused && (head > consumer->place || consumer->may_retry))
         return EVLOG_OK;
     if (consumer->entry.checkpoint < consumer_floor(consumer) && wait_us > PASS_AFTER_US)
         wait_us = PASS_AFTER_US; /* to write down that events were passed over, see settle */
@@ -367,7 +364,7 @@ static int settle(evlog_consumer *consumer)
         consumer->is_caught_up = true;
         consumer_notify(consumer, EVLOG_NOTICE_CAUGHT_UP, consumer->place, consumer->place, "");
     }
-    bool has_waited = clock_monotonic_us() - consumer->committed_us > PASS_AFTER_US;
+    bool has_waited = consumer->now_us - consumer->committed_us > PASS_AFTER_US;
     return consumer->uncommitted_count || has_waited ? consumer_commit(consumer) : EVLOG_OK;
 }
 
@@ -376,11 +373,16 @@ static int pause_step(evlog_consumer *consumer, enum step step, int64_t deadline
                       bool *is_over)
 {
     int result = step == STEP_LATER ? consumer_commit_if_due(consumer) : settle(consumer);
-    *is_over = clock_monotonic_us() >= deadline_us;
+    consumer->now_us = clock_monotonic_us();
+    *is_over = consumer->now_us >= deadline_us;
     if (result || *is_over)
         return result;
-    return step == STEP_LATER ? wait_until_due(consumer, deadline_us)
-                              : wait_for_more(consumer, deadline_us);
+    if (step == STEP_LATER)
+        wait_until_due(consumer, deadline_us);
+    else
+        result = wait_for_more(consumer, deadline_us);
+    consumer->now_us = clock_monotonic_us();
+    return result;
 }
 
 int consumer_next(evlog_consumer *consumer, int64_t deadline_us, const evlog_event **event)
@@ -388,7 +390,6 @@ int consumer_next(evlog_consumer *consumer, int64_t deadline_us, const evlog_eve
     int result = EVLOG_OK;
     bool is_over = false;
     *event = NULL;
-    consumer_leave_event(consumer);
     while (result == EVLOG_OK && !is_over) {
         enum step step;
         if (is_stopped(consumer))

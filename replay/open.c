@@ -166,7 +166,8 @@ static int begin(evlog_consumer *consumer, bool is_new)
     begin_mark(consumer);
     consumer->place = consumer->entry.checkpoint;
     consumer->chain = consumer->entry.chain;
-    consumer->committed_us = clock_monotonic_us();
+    consumer->may_retry = consumer->entry.retry_count > 0;
+    consumer->now_us = consumer->committed_us = clock_monotonic_us();
     consumer->pace.speed = consumer->options.speed;
     consumer->pace.per_second = consumer->options.per_second;
     return EVLOG_OK;

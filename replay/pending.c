@@ -99,6 +99,8 @@ void pending_cut(struct pending *pending, uint64_t turn)
 
 struct change *pending_take(struct pending *pending, uint64_t turn)
 {
+    if (!pending->first || pending->first->turn >= turn)
+        return NULL;
     struct change *rest = split(pending, turn), *taken = pending->first;
     rebuild(pending, NULL);
     for (struct change *change = taken, *next; change; change = next) {

@@ -57,22 +57,33 @@ int evlog_consumer_next(evlog_consumer *consumer, int64_t timeout_ms, const evlo
     int result = begin_polling(consumer);
     if (result)
         return result;
+    consumer_leave_event(consumer);
     result = consumer_next(consumer, deadline(timeout_ms), &next);
     if (result == EVLOG_OK)
         *event = next;
+    if (result == EVLOG_OK && next && consumer->turn_count > 1)
+        consumer_leave_event(consumer); /* a death would not say in which of them it was */
     end_polling(consumer, result);
     return result;
 }
 
-/* The last turn up to event `seq`, or that of `seq` itself if it is retried; -1: none. */
+/*
+ * The last turn up to event `seq`, or that of `seq` itself if it is retried; -1: none. Events up to
+ * the checkpoint are retried ones, those after it are not, and these are in the order of their seqs.
+ */
 static ptrdiff_t find_last(const evlog_consumer *consumer, uint64_t seq)
 {
+    bool is_retry = seq <= consumer->entry.checkpoint;
     ptrdiff_t last = -1;
     for (size_t i = 0; i < consumer->turn_count; i++) {
         const struct turn *turn = turn_at(consumer, i);
-        if (turn->is_retry && turn->seq == seq)
+        if (turn->is_retry != is_retry)
+            continue;
+        if (turn->seq == seq)
             return (ptrdiff_t)i;
-        if (!turn->is_retry && turn->seq <= seq)
+        if (!is_retry && turn->seq > seq)
+            break;
+        if (!is_retry)
             last = (ptrdiff_t)i;
     }
     return last;
@@ -209,14 +220,16 @@ static int hand_to_receiver(struct poll *poll, const evlog_event *event)
     evlog_consumer *consumer = poll->consumer;
     uint64_t seq = event->seq;
     struct connection given = {.receiver = poll->receiver, .ctx = poll->ctx};
-    struct answer answer = {.failed = 0};
+    struct answer answer;
+    answer.is_heard = false; /* `why` is large, and not written until it is needed */
+    answer.failed = 0;
     if (poll->receiver)
         call(&given, event, &answer);
     else
         call_connected(consumer, event, &answer);
     consumer_leave_event(consumer);
     int result = end_turn(consumer, seq, &answer);
-    poll->count += consumer->upcoming.seq != seq; /* else it comes again */
+    poll->count += consumer->place >= seq; /* else it comes again */
     return result;
 }
 
@@ -224,6 +237,7 @@ static int run_poll(struct poll *poll)
 {
     evlog_consumer *consumer = poll->consumer;
     int result = EVLOG_OK;
+    consumer_leave_event(consumer);
     consumer->refreshed_us = 0;
     while (result == EVLOG_OK && poll->count < poll->limit) {
         const evlog_event *event;

@@ -67,6 +67,8 @@ int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size,
     if (result)
         return result;
     result = check_key(key, key_size);
+    if (result == EVLOG_OK && (!value || !value_size))
+        result = error_set(EVLOG_INVALID, "no place for the value is given");
     if (result == EVLOG_OK) {
         struct entry_key full = consumer_state_key(consumer->claim.name, key, key_size);
         result = look_up(consumer, &full, value, value_size);
