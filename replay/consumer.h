@@ -43,7 +43,7 @@ struct evlog_consumer {
     evlog_consumer_options options; /* with the defaults filled in; its types are not used */
     struct filter filter;
     struct consumer_entry entry; /* as it was last read or written */
-    struct shared_mark mark;     /* of earlier holders, but for `most`, which is kept up to date */
+    struct shared_mark mark; /* of earlier holders, but for `most`, which is kept up to date */
 
     /* The line. */
     uint64_t place, chain; /* the last seq dealt with, and the chain of that event; 0: unknown */
@@ -60,8 +60,8 @@ struct evlog_consumer {
     evlog_event event;          /* the last one that was handed out */
     bool is_inside;             /* its receiver is running, as far as is known */
     bool is_caught_up;
-    bool may_retry;             /* a parked event may be due to be retried */
-    uint64_t retry_place;       /* ... after this one, or else from the first one on */
+    bool may_retry;       /* a parked event may be due to be retried */
+    uint64_t retry_place; /* ... after this one, or else from the first one on */
     struct pace pace;
 
     /* What waits for a commit. */

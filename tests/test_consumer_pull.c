@@ -455,15 +455,14 @@ static void skipped_when_it_has_failed(void **state)
 static void stops_when_it_has_failed(void **state)
 {
     struct opened place = open_log(*state);
-    evlog_consumer *consumer = open_consumer(
-        place.log,
-        (evlog_consumer_options){QUICK, .on_failure = EVLOG_FAILURE_STOP, .attempt_max = 2});
+    evlog_consumer *consumer =
+        open_consumer(place.log, (evlog_consumer_options){QUICK, .on_failure = EVLOG_FAILURE_STOP,
+                                                          .attempt_max = 2});
     send_some(place.a, 3);
     next_are(consumer, 1, 3, 1);
     OK(evlog_consumer_fail(consumer, 2, "not now"));
     next_is(consumer, 2, 2);
-    FAILS(EVLOG_RECEIVER, "event 2 failed: not yet",
-          evlog_consumer_fail(consumer, 2, "not yet"));
+    FAILS(EVLOG_RECEIVER, "event 2 failed: not yet", evlog_consumer_fail(consumer, 2, "not yet"));
     next_is(consumer, 2, 3);
     FAILS(EVLOG_RECEIVER, "event 2 failed: it failed", evlog_consumer_fail(consumer, 2, NULL));
     next_is(consumer, 2, 4);
@@ -782,8 +781,7 @@ static int act_inside(const evlog_event *event, void *ctx)
     FAILS(EVLOG_BUSY, "polled already",
           evlog_consumer_poll(inside->consumer, 0, 0, act_inside, ctx, NULL));
     FAILS(EVLOG_BUSY, "being polled", evlog_consumer_close(inside->consumer));
-    FAILS(EVLOG_INVALID, "not handed out",
-          evlog_consumer_done(inside->consumer, event->seq + 1));
+    FAILS(EVLOG_INVALID, "not handed out", evlog_consumer_done(inside->consumer, event->seq + 1));
     if (inside->done)
         OK(evlog_consumer_done(inside->consumer, inside->done));
     if (inside->fail)
