@@ -145,7 +145,7 @@ static void write_source(const evlog_options *options, char source[EVLOG_NAME_SI
                  is_set(options->service) ? options->service : "SERVICE_NAME_UNSET");
 }
 
-/* Who sends here (EventsMetadata of openedx-events: source, sourcehost, sourcelib). */
+/* The source of events sent here (EventsMetadata of openedx-events: source, sourcehost, sourcelib). */
 static int describe_source(evlog *log, const evlog_options *options)
 {
     char host[HOST_NAME_MAX + 1] = "", source[EVLOG_NAME_SIZE_MAX + 1];

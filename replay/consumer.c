@@ -24,7 +24,7 @@
  *    state is that of the events up to the checkpoint.
  * 2. A turn that is taken back takes its changes along, and those of the turns after it, which
  *    may be built on them.
- * 3. What is parked is on record at once, perhaps before the checkpoint passes it. Whoever comes to
+ * 3. What is parked is on record at once, perhaps before the checkpoint passes it. A consumer that comes to
  *    such an event passes over it. It is retried when the checkpoint has passed it, and stays on
  *    record until a commit passes its retry's turn.
  * 4. A commit that fails loses nothing: its changes stay, in order, and the next one writes them.

@@ -42,7 +42,7 @@ enum step {
 
 /* ----------------------------------------------------------- handing out ---- */
 
-/* Handed out: the event is in consumer->event, and marked as such for whoever comes after. */
+/* Handed out: the event is in consumer->event, and marked as such for later holders of the consumer. */
 static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
 {
     const struct record *record = &read->record;

@@ -4,7 +4,7 @@
  * A program opens a log, defines signals (typed events), connects receivers to
  * them and sends events. A send appends the event to the log first and calls
  * the receivers afterwards, so any range of the log can be delivered again, in
- * the original order, to whoever comes later. The behaviour of signals and
+ * the original order, to receivers that come later. The behaviour of signals and
  * metadata is that of Open edX Events (openedx-events 11) and of Django's
  * dispatcher (5.x), on which they are built; where a comment below names one
  * of them, that is the source of the rule.
@@ -25,7 +25,7 @@
  * Units. Times are int64_t microseconds since 1970-01-01 UTC (`_us`), sizes are
  *   bytes (`_size`), counts are items (`_count`); first and last are included.
  * Threads. A log, its signals and every function here may be used from any
- *   number of threads at once. Only evlog_close wants to be alone.
+ *   number of threads at once. Only evlog_close requires that no other call is under way.
  * Processes. Any number of processes may send to and read one log. After fork()
  *   the child must not use a log the parent opened: each call then returns
  *   EVLOG_FORKED and touches nothing. The child may open the log itself.
@@ -182,7 +182,7 @@ typedef struct evlog_options {
     const char *service;     /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
     const char *sourcehost;  /* NULL: gethostname(2) */
     uint32_t data_size_max;  /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
-    uint32_t readers_max;    /* 0: EVLOG_READERS_DEFAULT; counts for the first who opens */
+    uint32_t readers_max;    /* 0: EVLOG_READERS_DEFAULT; used by the first opener only */
     uint64_t log_size_max;   /* of the events file; 0: until the disk is full */
     uint32_t flush_every_ms; /* EVLOG_FAST only; 0: 100 */
     /*
@@ -393,7 +393,7 @@ typedef struct evlog_connect_options {
  * not even its place, brings no history, and is EVLOG_OK (Django: Signal.connect).
  *
  * With a start other than new it is a late receiver: it gets history first, here, on
- * this thread: the events of the whole log from there on, whoever sent them, in log
+ * this thread: the events of the whole log from there on, from every process, in log
  * order, each marked is_replay. What this process sends meanwhile it gets from the log
  * too, after what came before. When nothing is left it is connected like any other, and
  * the call returns: so each event comes once, none is left out, and no live one comes before
@@ -552,11 +552,11 @@ typedef struct evlog_range {
     int64_t until_us;         /* log time; 0: no bound */
     const char *const *types; /* event types, or beginnings of one: "org.openedx.learning.*" */
     size_t type_count;        /* 0: every type */
-    uint64_t limit;           /* at most so many events; 0: no limit */
+    uint64_t limit;           /* the most events to deliver; 0: no limit */
     bool newest_first; /* from the last to the first; the limit then counts from the last */
     bool keep_going;   /* evlog_replay: count failures and damage instead of stopping */
     double speed;      /* times that of the log: 1, as it was; 10, ten times; 0: no waiting */
-    double per_second; /* at most so many events a second; 0: no limit */
+    double per_second; /* the most events a second; 0: no limit */
 } evlog_range;
 
 /*

@@ -32,7 +32,7 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
 struct page_cursor {
     const struct page_snapshot *snapshot;
     unsigned char *pages; /* one for each level, owned */
-    unsigned char *leaf;  /* the last of `pages`; or where the caller wants the next leaf */
+    unsigned char *leaf;  /* the last of `pages`; or where the next leaf is to be read */
     unsigned level_count; /* sound pages on the path, the leaf included */
     struct {
         unsigned index, count;

@@ -63,7 +63,7 @@ extern "C" {
  * DEFAULT(kind, json)   the Avro default: the data may leave the field out. null is that of
  *                       every NULLABLE.
  * FALLBACK(kind, json)  for readers only: what the field is in events that were written before
- *                       it existed. The schema does not tell it (openedx-events tells none).
+ *                       it existed. Not written to the schema (nor does openedx-events write any).
  * AS(kind, "name")      the field has another name in the data than in C.
  *
  * Members follow each other as listed. False, 0, "" and empty lists are values, never taken
