@@ -1,17 +1,13 @@
-/* The command: its verbs, its help, and how it tells what went wrong. */
+/* The command: its verbs and its help. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "evlog/plugin.h"
-#include "progress.h"
-#include "text.h"
 #include "tool.h"
 
 /* The letters of `options` are those of the table in options.c; F t s u T n r are the range. */
-const struct verb verbs[] = {
+static const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
      "obKcdSimp", 2, 3, send_run,
      "JSON is the event's data, an object; {} when it is left out. With - each line of standard\n"
@@ -120,126 +116,45 @@ const struct verb verbs[] = {
     {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "a", 2, 3,
      parked_drop_run, "The consumer never gets them again.\n"},
 };
-const size_t verb_count = sizeof verbs / sizeof *verbs;
+#define VERB_COUNT (sizeof verbs / sizeof *verbs)
 
-int complain(int status, const char *format, ...)
+/* Lists the verbs of a family (`consumer`). 0: there is no such family. */
+static int family_print(FILE *out, const char *family)
 {
-    va_list arguments;
-    char *text = NULL;
-    va_start(arguments, format);
-    int size = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    fflush(stdout);
-    progress_clear();
-    fputs("evlog: ", stderr);
-    if (size < 0)
-        fputs("out of memory", stderr);
-    else
-        text_put(stderr, text, (size_t)size, 1, 0);
-    fputc('\n', stderr);
-    if (size >= 0)
-        free(text);
-    return status;
+    size_t size = strlen(family), count = 0;
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        if (strncmp(verbs[i].name, family, size) == 0 && verbs[i].name[size] == ' ') {
+            fprintf(out, "%s  evlog %s %s\n      %s\n", count++ ? "" : "usage:\n", verbs[i].name,
+                    verbs[i].arguments, verbs[i].summary);
+        }
+    if (count)
+        fprintf(out, "`evlog help %s VERB` says more about one.\n", family);
+    return count > 0;
 }
 
-int complain_library(int code)
+/* Help on a verb, or with NULL on all of them. */
+static void help_print(FILE *out, const struct verb *verb)
 {
-    int status = code == EVLOG_INVALID || code == EVLOG_LIMIT || code == EVLOG_CONFLICT
-                     ? EXIT_MISUSE
-                 : code == EVLOG_RECEIVER ? EXIT_NOTHING
-                 : code == EVLOG_DAMAGED  ? EXIT_DAMAGED
-                                          : EXIT_LOG;
-    return complain(status, "%s", evlog_errmsg());
-}
-
-int library_status(int code)
-{
-    if (code == EVLOG_NOTFOUND)
-        return complain(EXIT_NOTHING, "%s", evlog_errmsg());
-    return code ? complain_library(code) : EXIT_DONE;
-}
-
-int open_to_read(const struct options *options, evlog **log)
-{
-    int code = evlog_open(options->path, &(evlog_options){.read_only = 1}, log);
-    if (code)
-        complain(EXIT_LOG, "%s", evlog_errmsg());
-    return code;
-}
-
-int open_to_write(const struct options *options, evlog **log)
-{
-    int code = evlog_open(options->path, &(evlog_options){.no_create = 1}, log);
-    if (code)
-        complain(EXIT_LOG, "%s", evlog_errmsg());
-    return code;
-}
-
-int nothing_matched(evlog *log, const struct options *options)
-{
-    const evlog_range *range = &options->range;
-    evlog_info info;
-    if (evlog_inspect(log, &info))
-        return complain_library(EVLOG_IO);
-    if (!info.last_seq)
-        return complain(EXIT_NOTHING, "%s: the log is empty", options->path);
-    if (range->first_seq > info.last_seq)
-        return complain(EXIT_NOTHING,
-                        "%s: no event from seq %" PRIu64 " on: the last is %" PRIu64,
-                        options->path, range->first_seq, info.last_seq);
-    if (range->last_seq && range->last_seq < info.first_seq)
-        return complain(EXIT_NOTHING, "%s: no event up to seq %" PRIu64 ": the first is %" PRIu64,
-                        options->path, range->last_seq, info.first_seq);
-    return complain(EXIT_NOTHING, "%s: no event matches, of %" PRIu64 " in the log",
-                    options->path, info.last_seq - info.first_seq + 1);
-}
-
-int told_damage(const struct options *options, const evlog_outcome *outcome, int status)
-{
-    if (!outcome->damaged)
-        return status;
-    return complain(EXIT_DAMAGED,
-                    "%s: %" PRIu64 " of the events asked for could not be read, the first at seq "
-                    "%" PRIu64 "; run: evlog verify %s",
-                    options->path, outcome->damaged, outcome->first_failed_seq, options->path);
-}
-
-int output_flushed(int status)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return status;
-    return complain(EXIT_LOG, "cannot write to standard output: %s", strerror(errno));
-}
-
-int load_plugins(evlog *log, const struct options *options)
-{
-    for (size_t i = 0; i < options->plugin_count; i++)
-        if (evlog_plugin_load(log, options->plugins[i]))
-            return complain(EXIT_MISUSE, "%s", evlog_errmsg());
-    return -1;
-}
-
-static int define_type(const evlog_type *type, void *ctx)
-{
-    evlog_signal *signal;
-    if (evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
-        return EVLOG_OK;
-    return evlog_define(ctx, type->name, 0, NULL, &signal);
-}
-
-int plug(evlog *log, const struct options *options)
-{
-    int status = load_plugins(log, options);
-    if (status >= 0)
-        return status;
-    int code = evlog_each_type(log, define_type, log);
-    return code ? complain_library(code) : -1;
+    if (verb) {
+        verb_help(out, verb);
+        return;
+    }
+    fprintf(out, "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
+                 "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(
+        out,
+        "\n`evlog help VERB` says more about one.\n\n"
+        "Exit status: 0 done; 1 nothing matched, no such consumer, verify found something, or a\n"
+        "command or receiver failed; 2 wrong arguments or input; 3 the log cannot be opened, read\n"
+        "or written, or others have it; 4 events that were asked for are damaged.\n");
 }
 
 /* The verb that `words` begin with, one word or two; `*used` is how many. NULL: there is none. */
 static const struct verb *verb_named(int count, char **words, int *used)
 {
-    for (size_t i = 0; i < verb_count; i++) {
+    for (size_t i = 0; i < VERB_COUNT; i++) {
         const char *blank = strchr(verbs[i].name, ' ');
         size_t size = blank ? (size_t)(blank - verbs[i].name) : strlen(verbs[i].name);
         *used = blank ? 2 : 1;

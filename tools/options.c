@@ -88,7 +88,7 @@ static void option_help(FILE *out, size_t i)
     fprintf(out, "%s\n", help);
 }
 
-static void verb_help(FILE *out, const struct verb *verb)
+void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "suiWZ") != NULL;
     int has_where = strpbrk(verb->options, "WZ") != NULL;
@@ -99,37 +99,6 @@ static void verb_help(FILE *out, const struct verb *verb)
             option_help(out, i);
     fprintf(out, "%s%s%s", has_times ? "\n" : "", has_where ? where_help : "",
             has_times ? times_help : "");
-}
-
-int family_print(FILE *out, const char *family)
-{
-    size_t size = strlen(family), count = 0;
-    for (size_t i = 0; i < verb_count; i++)
-        if (strncmp(verbs[i].name, family, size) == 0 && verbs[i].name[size] == ' ') {
-            fprintf(out, "%s  evlog %s %s\n      %s\n", count++ ? "" : "usage:\n", verbs[i].name,
-                    verbs[i].arguments, verbs[i].summary);
-        }
-    if (count)
-        fprintf(out, "`evlog help %s VERB` tells more of one.\n", family);
-    return count > 0;
-}
-
-void help_print(FILE *out, const struct verb *verb)
-{
-    if (verb) {
-        verb_help(out, verb);
-        return;
-    }
-    fprintf(out, "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
-                 "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
-    for (size_t i = 0; i < verb_count; i++)
-        fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
-    fprintf(
-        out,
-        "\n`evlog help VERB` tells more of one.\n\n"
-        "Exit status: 0 done; 1 nothing matched, no such consumer, verify found something, or a\n"
-        "command or receiver failed; 2 wrong arguments or input; 3 the log cannot be opened, read\n"
-        "or written, or others have it; 4 events that were asked for are damaged.\n");
 }
 
 /* ------------------------------------------------------------------- reading ---- */
@@ -298,7 +267,7 @@ static int option_take(const struct verb *verb, struct options *options, int let
 {
     size_t i = option_index(letter);
     if (letter == 'h') {
-        help_print(stdout, verb);
+        verb_help(stdout, verb);
         return EXIT_DONE;
     }
     if (i == TABLE_COUNT) {

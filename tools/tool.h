@@ -64,9 +64,6 @@ struct verb {
     const char *help; /* paragraphs below the summary */
 };
 
-extern const struct verb verbs[];
-extern const size_t verb_count;
-
 int send_run(struct options *options);
 int show_run(struct options *options);
 int get_run(struct options *options);
@@ -95,11 +92,8 @@ int parked_drop_run(struct options *options);
  */
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options);
 
-/* Lists the verbs of a family (`consumer`). 0: there is no such family. */
-int family_print(FILE *out, const char *family);
-
-/* The help of one verb, or of the whole command for NULL. */
-void help_print(FILE *out, const struct verb *verb);
+/* Help on a verb. */
+void verb_help(FILE *out, const struct verb *verb);
 
 /* Tells a failure on standard error, "evlog: " before it, and returns `status`. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

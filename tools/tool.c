@@ -1,0 +1,125 @@
+/* What the verbs share: opening a log, its plugins, and reporting what went wrong. */
+#include "tool.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "evlog/plugin.h"
+#include "progress.h"
+#include "text.h"
+
+int complain(int status, const char *format, ...)
+{
+    va_list arguments;
+    char *text = NULL;
+    va_start(arguments, format);
+    int size = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    fflush(stdout);
+    progress_clear();
+    fputs("evlog: ", stderr);
+    if (size < 0)
+        fputs("out of memory", stderr);
+    else
+        text_put(stderr, text, (size_t)size, 1, 0);
+    fputc('\n', stderr);
+    if (size >= 0)
+        free(text);
+    return status;
+}
+
+int complain_library(int code)
+{
+    int status = code == EVLOG_INVALID || code == EVLOG_LIMIT || code == EVLOG_CONFLICT
+                     ? EXIT_MISUSE
+                 : code == EVLOG_RECEIVER ? EXIT_NOTHING
+                 : code == EVLOG_DAMAGED  ? EXIT_DAMAGED
+                                          : EXIT_LOG;
+    return complain(status, "%s", evlog_errmsg());
+}
+
+int library_status(int code)
+{
+    if (code == EVLOG_NOTFOUND)
+        return complain(EXIT_NOTHING, "%s", evlog_errmsg());
+    return code ? complain_library(code) : EXIT_DONE;
+}
+
+int open_to_read(const struct options *options, evlog **log)
+{
+    int code = evlog_open(options->path, &(evlog_options){.read_only = 1}, log);
+    if (code)
+        complain(EXIT_LOG, "%s", evlog_errmsg());
+    return code;
+}
+
+int open_to_write(const struct options *options, evlog **log)
+{
+    int code = evlog_open(options->path, &(evlog_options){.no_create = 1}, log);
+    if (code)
+        complain(EXIT_LOG, "%s", evlog_errmsg());
+    return code;
+}
+
+int nothing_matched(evlog *log, const struct options *options)
+{
+    const evlog_range *range = &options->range;
+    evlog_info info;
+    if (evlog_inspect(log, &info))
+        return complain_library(EVLOG_IO);
+    if (!info.last_seq)
+        return complain(EXIT_NOTHING, "%s: the log is empty", options->path);
+    if (range->first_seq > info.last_seq)
+        return complain(EXIT_NOTHING,
+                        "%s: no event from seq %" PRIu64 " on: the last is %" PRIu64,
+                        options->path, range->first_seq, info.last_seq);
+    if (range->last_seq && range->last_seq < info.first_seq)
+        return complain(EXIT_NOTHING, "%s: no event up to seq %" PRIu64 ": the first is %" PRIu64,
+                        options->path, range->last_seq, info.first_seq);
+    return complain(EXIT_NOTHING, "%s: no event matches, of %" PRIu64 " in the log",
+                    options->path, info.last_seq - info.first_seq + 1);
+}
+
+int told_damage(const struct options *options, const evlog_outcome *outcome, int status)
+{
+    if (!outcome->damaged)
+        return status;
+    return complain(EXIT_DAMAGED,
+                    "%s: %" PRIu64 " of the events asked for could not be read, the first at seq "
+                    "%" PRIu64 "; run: evlog verify %s",
+                    options->path, outcome->damaged, outcome->first_failed_seq, options->path);
+}
+
+int output_flushed(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    return complain(EXIT_LOG, "cannot write to standard output: %s", strerror(errno));
+}
+
+int load_plugins(evlog *log, const struct options *options)
+{
+    for (size_t i = 0; i < options->plugin_count; i++)
+        if (evlog_plugin_load(log, options->plugins[i]))
+            return complain(EXIT_MISUSE, "%s", evlog_errmsg());
+    return -1;
+}
+
+static int define_type(const evlog_type *type, void *ctx)
+{
+    evlog_signal *signal;
+    if (evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
+        return EVLOG_OK;
+    return evlog_define(ctx, type->name, 0, NULL, &signal);
+}
+
+int plug(evlog *log, const struct options *options)
+{
+    int status = load_plugins(log, options);
+    if (status >= 0)
+        return status;
+    int code = evlog_each_type(log, define_type, log);
+    return code ? complain_library(code) : -1;
+}
