@@ -39,7 +39,7 @@ for verb in tail consume "consumer ls" "consumer info" "consumer add" "consumer 
     [ "$verb" = "parked ls" ] && rest=name
     try 3 "none: no log there" $verb none $rest
 done
-try 0 "" help consumer; has "evlog consumer reset LOG NAME --to WHERE"; has "\`evlog help consumer VERB\` tells more"
+try 0 "" help consumer; has "evlog consumer reset LOG NAME --to WHERE"; has "\`evlog help consumer VERB\` says more"
 try 2 "evlog parked retry LOG NAME SEQ|--all" parked
 try 2 "evlog consumer ls LOG" consumer drop log
 try 2 "no such verb: consume_; see: evlog help" consume_ log
