@@ -24,14 +24,14 @@
  *    state is that of the events up to the checkpoint.
  * 2. A turn that is taken back takes its changes along, and those of the turns after it, which
  *    may be built on them.
- * 3. What is parked is on record at once, perhaps before the checkpoint passes it. A consumer that comes to
- *    such an event passes over it. It is retried when the checkpoint has passed it, and stays on
- *    record until a commit passes its retry's turn.
+ * 3. What is parked is on record at once, perhaps before the checkpoint passes it. The place moves
+ *    over such an event. It is retried when the checkpoint has passed it, and stays on record
+ *    until a commit passes its retry's turn.
  * 4. A commit that fails loses nothing: its changes stay, in order, and the next one writes them.
  *
  * Cost: writing a checkpoint is a commit of state.mdb, so it waits for many events, for a while at
- * most. It is due just before and after the event in whose receiver an earlier process died, so that
- * this one is met alone.
+ * most. It is due just before and after the event in whose receiver an earlier process died, so
+ * that no other event is out while this one is.
  */
 #include "consumer.h"
 
@@ -96,7 +96,7 @@ int consumer_commit(evlog_consumer *consumer)
     struct change *changes = pending_take(&consumer->pending, consumer->passed_count + 1);
     consumer->must_commit = false;
     if (!changes && consumer_floor(consumer) == consumer->entry.checkpoint) {
-        consumer->uncommitted_count = 0; /* it was passed ahead of one that is out */
+        consumer->uncommitted_count = 0; /* they were passed while an earlier one is out */
         return EVLOG_OK;
     }
     int result = consumers_write(consumer->log->store, consumer->claim.name, advance, consumer,

@@ -1,9 +1,9 @@
 /*
  * Which event a consumer is given next.
  *
- * Parked events that are to be retried come first, then the event after `place` (consumer.c). Events
- * are read in batches (store/reader.c) and dealt with in order: passed over when they are not
- * asked for, kept waiting for their pace or next attempt, handed out.
+ * Parked events that are to be retried come first, then the event after `place` (consumer.c).
+ * Events are read in batches (store/reader.c) and dealt with in order: passed over when they are
+ * not asked for, kept waiting for their pace or next attempt, handed out.
  *
  * 1. What earlier holders handed out and no checkpoint has passed is known from the mark that they
  *    left (store/shared.c): such an event says that it comes again.
@@ -42,7 +42,7 @@ enum step {
 
 /* ----------------------------------------------------------- handing out ---- */
 
-/* Handed out: the event is in consumer->event, and marked as such for later holders of the consumer. */
+/* Fills in consumer->event, and leaves word in the mark for later holders of the consumer. */
 static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
 {
     const struct record *record = &read->record;

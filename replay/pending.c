@@ -9,8 +9,8 @@
  *    commit takes a piece from its front, and a failure cuts one off its end.
  * 2. A key's changes are written in that order, or only the last of them.
  *
- * Cost: a change is one allocation. Taking or cutting a part of the list hashes the rest again; there is
- * a rest only while several events are out.
+ * Cost: a change is one allocation. Taking or cutting a part of the list hashes the rest again;
+ * there is a rest only while several events are out.
  */
 #define XXH_INLINE_ALL
 #include "pending.h"

@@ -1,7 +1,7 @@
 /*
  * Working with a consumer: its events one by one, or by a receiver.
  *
- * evlog_consumer_poll and _run are loops over evlog_consumer_next, _done and _fail, and nothing else.
+ * evlog_consumer_poll and _run are loops over what evlog_consumer_next, _done and _fail do.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -62,14 +62,14 @@ int evlog_consumer_next(evlog_consumer *consumer, int64_t timeout_ms, const evlo
     if (result == EVLOG_OK)
         *event = next;
     if (result == EVLOG_OK && next && consumer->turn_count > 1)
-        consumer_leave_event(consumer); /* a death would not say in which of them it was */
+        consumer_leave_event(consumer); /* if the process dies, which one is to blame is unknown */
     end_polling(consumer, result);
     return result;
 }
 
 /*
- * The last turn up to event `seq`, or that of `seq` itself if it is retried; -1: none. Events up to
- * the checkpoint are retried ones, those after it are not, and these are in the order of their seqs.
+ * The last turn up to event `seq`, or that of `seq` itself if it is retried; -1: none. Turns of
+ * events up to the checkpoint are retries; the others are in the order of their seqs.
  */
 static ptrdiff_t find_last(const evlog_consumer *consumer, uint64_t seq)
 {

@@ -759,7 +759,8 @@ typedef struct evlog_consumer_options {
     uint32_t claim_wait_ms;   /* how long to wait for a consumer that another process has */
     uint64_t behind_count;    /* 0: 1024 */
     double speed, per_second; /* as in a range */
-    void (*notice)(const evlog_notice *notice, void *ctx); /* or NULL */
+    /* or NULL. Of this consumer's functions it may call evlog_consumer_stop and evlog_state_get. */
+    void (*notice)(const evlog_notice *notice, void *ctx);
     void *notice_ctx;
 } evlog_consumer_options;
 
@@ -793,13 +794,15 @@ static inline int evlog_consumer_open(evlog *log, const char *name,
 EVLOG_API int evlog_consumer_close(evlog_consumer *consumer);
 
 /*
- * The next event: the first parked one that is to be retried, else the next in the log. Waits for
- * it up to `timeout_ms` (negative: without limit). EVLOG_OK with `*event` NULL: there was none in
- * that time, or the consumer is paused. The event is out until evlog_consumer_done or _fail ends
- * it; several may be out at once, up to EVLOG_OUT_MAX. It is valid until the next call of this
+ * The next event: a parked one that is to be retried, else the next in the log. Waits for it up
+ * to `timeout_ms` (negative: without limit). EVLOG_OK with `*event` NULL: there was none in that
+ * time, or the consumer was paused. The event is out until evlog_consumer_done or _fail ends it;
+ * several may be out at once, up to EVLOG_OUT_MAX. It is valid until the next call of this
  * function, of evlog_consumer_poll, or of evlog_consumer_close.
  *
- * Events that cannot be read are reported by a notice, put on record like parked ones, and passed.
+ * Events that cannot be read are reported by a notice, put on record like parked ones, and
+ * passed. An event has also failed when EVLOG_DEATHS_MAX processes (one, if it is retried) died
+ * between this call for it and the next call for the consumer, and no other event was out.
  *
  * EVLOG_STOPPED: by evlog_consumer_stop. EVLOG_LIMIT: too many are out, or EVLOG_PARKED_MAX.
  * EVLOG_BUSY: another thread is in this call, or no reader slot is free. EVLOG_FULL, EVLOG_IO: the
@@ -810,18 +813,20 @@ EVLOG_API int evlog_consumer_next(evlog_consumer *consumer, int64_t timeout_ms,
                                   const evlog_event **event);
 
 /*
- * Acknowledges event `seq`, and all that were handed out before it; a parked event that is retried
- * alone. Their state and the checkpoint are written when that is due, see above. Acknowledging again
- * is EVLOG_OK. EVLOG_INVALID: it was not handed out yet. EVLOG_FULL, EVLOG_IO: acknowledged, but the
- * checkpoint could not be written; the next call tries again. Also inside a receiver of this consumer.
+ * Acknowledges event `seq`, and all that were handed out before it; but if `seq` is a parked
+ * event that is retried, only this one. Their state and the checkpoint are written when that is
+ * due, see above. Acknowledging again is EVLOG_OK. EVLOG_INVALID: it was not handed out yet, or
+ * it was taken back. EVLOG_FULL, EVLOG_IO, EVLOG_LIMIT: acknowledged, but the checkpoint could not
+ * be written; the next call tries again. May also be called inside a receiver of this consumer.
  */
 EVLOG_API int evlog_consumer_done(evlog_consumer *consumer, uint64_t seq);
 
 /*
- * Event `seq`, which is out, has failed; `why` (or NULL) is kept with it. It comes again as its next
- * attempt, after backoff_ms, doubled for each more up to backoff_max_ms; after attempt_max attempts
- * on_failure says what becomes of it. A parked event that is retried has one attempt.
- * What was handed out after it is taken back, with its state, and comes again too.
+ * Event `seq`, which is out, has failed; `why` (or NULL) is kept with it. It comes again as its
+ * next attempt, after backoff_ms, doubled for each more up to backoff_max_ms; after attempt_max
+ * attempts on_failure says what becomes of it. A parked event that is retried has one attempt,
+ * and is parked again. What was handed out after `seq` is taken back, with its state, and comes
+ * again too, also if it was done.
  *
  * EVLOG_INVALID: it is not out. EVLOG_RECEIVER: it has failed for the last time,
  * with EVLOG_FAILURE_STOP. EVLOG_NOMEM, EVLOG_FULL, EVLOG_IO: it comes again.
@@ -836,7 +841,7 @@ EVLOG_API int evlog_consumer_commit(evlog_consumer *consumer);
  * when it has, or when none is due any more and it has handed out some; else it waits up to
  * `timeout_ms` (negative: without limit) for the first. An event is done when `receiver` returns 0
  * (unless ack_by_hand: then it stays out), and has failed when it returns anything else.
- * `receiver` NULL: it goes to the receivers connected in this process to its signal, in their order;
+ * `receiver` NULL: it goes to the receivers connected here to its signal, in their order;
  * one that fails fails the event; an event that none is connected to is skipped, and counted so.
  * `*count` (or NULL) is set always: the events that were handed out and do not come again.
  *
@@ -860,8 +865,8 @@ EVLOG_API void evlog_consumer_stop(evlog_consumer *consumer);
 /*
  * A consumer's state: small values by key, which are its own. What is put belongs to the event that
  * was handed out last: it is seen by evlog_state_get at once, becomes lasting in one transaction
- * with the checkpoint that passes that event, and is dropped when that event fails. A value that was
- * got is valid until the next call for this consumer. Keys are bytes, 1 to
+ * with the checkpoint that passes that event, and is dropped when that event fails. A value that
+ * was got is valid until the next call for this consumer. Keys are bytes, 1 to
  * EVLOG_STATE_KEY_SIZE_MAX. On the consumer's thread.
  *
  * EVLOG_NOTFOUND: no such key (get, delete). EVLOG_LIMIT: the sizes in evlog.h, or
@@ -946,8 +951,8 @@ static inline int evlog_consumer_reset(evlog *log, const char *name,
 }
 
 /*
- * A paused consumer hands out nothing, in whichever process it is, until it is resumed.
- * EVLOG_NOTFOUND.
+ * A paused consumer hands out nothing, in whichever process it is open, until it is resumed. That
+ * process notices within a moment. EVLOG_NOTFOUND.
  */
 EVLOG_API int evlog_consumer_set_paused(evlog *log, const char *name, bool is_paused);
 
@@ -969,15 +974,16 @@ EVLOG_API int evlog_each_parked(evlog *log, const char *name,
 /*
  * Has a parked event, or with seq 0 all of them, handed out again by the process that has the
  * consumer, within a moment, before new ones, when its checkpoint has passed the event. It is on
- * record until it is done; one that fails
- * again is parked again. `*count` (or NULL): how many. EVLOG_NOTFOUND: there is no such consumer, or
- * the event is not parked, or waits to be retried already.
+ * record until it is done; one that fails again is parked again. `*count` (or NULL): how many.
+ * EVLOG_NOTFOUND: there is no such consumer, or the event is not parked, or waits to be retried
+ * already.
  */
 EVLOG_API int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 
 /*
- * Takes a parked event, or with seq 0 all of them, off the record for good. As
- * evlog_parked_retry.
+ * Takes a parked event, or with seq 0 all of them, off the record. It does not come again, unless
+ * the checkpoint has not passed it yet: then it may come in its turn; or it is out as a retry and
+ * fails: then it is parked again. Results as evlog_parked_retry.
  */
 EVLOG_API int evlog_parked_drop(evlog *log, const char *name, uint64_t seq, uint64_t *count);
 

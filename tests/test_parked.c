@@ -550,6 +550,114 @@ static void by_hand_a_retry_is_acknowledged(void **state)
     OK(evlog_close(place.log));
 }
 
+/* What an event is folded into: how many there were. */
+static uint64_t folded(evlog_consumer *consumer)
+{
+    uint64_t count = 0;
+    const void *value;
+    size_t size;
+    if (evlog_state_get(consumer, "n", 1, &value, &size) == EVLOG_OK)
+        memcpy(&count, value, sizeof count);
+    return count;
+}
+
+struct folding {
+    evlog_consumer *consumer;
+    struct heard heard;
+};
+
+static int fold(const evlog_event *event, void *ctx)
+{
+    struct folding *folding = ctx;
+    uint64_t count = folded(folding->consumer) + 1;
+    OK(evlog_state_put(folding->consumer, "n", 1, &count, sizeof count));
+    return hear(event, &folding->heard);
+}
+
+/*
+ * By hand, one that was retried and not acknowledged is on record, with no state of its own, though
+ * the checkpoint passes others that are parked or not asked for; and it comes again.
+ */
+static void by_hand_a_retry_is_owed_until_it_is_done(void **state)
+{
+    static struct folding folding;
+    static const char *const types[] = {"a.v1"};
+    struct opened place = open_log(*state);
+    evlog_consumer_options options = {
+        .attempt_max = 1, .ack_by_hand = true, .types = types, .type_count = 1};
+    evlog_consumer *consumer = open_consumer(place.log, options);
+    folding = (struct folding){.consumer = consumer, .heard.fails_at = UINT64_MAX};
+    send_some(place.a, 1);
+    OK(evlog_consumer_poll(consumer, 0, 0, fold, &folding, NULL));
+    OK(evlog_parked_retry(place.log, "c", 1, NULL));
+    folding.heard = (struct heard){.fails_at = 2};
+    OK(evlog_consumer_poll(consumer, 0, 0, fold, &folding, NULL));
+    HEARD(&folding.heard, 1);
+    send_some(place.a, 1); /* it is parked */
+    send_some(place.b, 1); /* it is not asked for */
+    OK(evlog_consumer_poll(consumer, 0, 0, fold, &folding, NULL));
+    HEARD(&folding.heard, 2);
+    PARKED(place.log, 1, 2);
+    OK(evlog_consumer_close(consumer));
+    PARKED(place.log, 1, 2);
+    consumer = folding.consumer = open_consumer(place.log, options);
+    assert_int_equal(folded(consumer), 0);
+    OK(evlog_consumer_poll(consumer, 0, 0, fold, &folding, NULL));
+    HEARD(&folding.heard, 1);
+    PARKED(place.log, 1, 2);
+    OK(acknowledge(consumer, 1));
+    PARKED(place.log, 2);
+    assert_int_equal(folded(consumer), 1);
+    assert_int_equal(info_of(place.log, "c").checkpoint, 3);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
+/*
+ * By hand, event 2 of 3 is parked before the checkpoint passes it. Then the consumer is opened
+ * otherwise: not by hand, or without the file `shared`, or as before. Event 2 is passed in its turn,
+ * and folded once, when it is retried.
+ */
+static void what_is_parked_ahead_is_folded_once(void **state)
+{
+    static struct folding folding;
+    for (int variant = 0; variant < 3; variant++) {
+        char name[] = "log0", shared[4300];
+        struct opened place;
+        name[3] = (char)('0' + variant);
+        OK(evlog_open(in(*state, name), NULL, &place.log));
+        OK(evlog_define(place.log, "a.v1", 0, NULL, &place.a));
+        send_some(place.a, 3);
+        evlog_consumer_options options = {.attempt_max = 1, .ack_by_hand = true};
+        evlog_consumer *consumer = open_consumer(place.log, options);
+        folding = (struct folding){.consumer = consumer, .heard.fails_at = 2};
+        OK(evlog_consumer_poll(consumer, 0, 0, fold, &folding, NULL));
+        HEARD(&folding.heard, 1, 2, 3);
+        assert_int_equal(info_of(place.log, "c").checkpoint, 0);
+        OK(evlog_consumer_close(consumer));
+        OK(evlog_close(place.log));
+        snprintf(shared, sizeof shared, "%s/shared", in(*state, name));
+        assert_int_equal(variant == 1 ? unlink(shared) : 0, 0);
+        options.ack_by_hand = variant > 0;
+        OK(evlog_open(in(*state, name), NULL, &place.log));
+        consumer = open_consumer(place.log, options);
+        folding = (struct folding){.consumer = consumer};
+        OK(evlog_consumer_poll(consumer, 0, 0, fold, &folding, NULL));
+        HEARD(&folding.heard, 1, 3);
+        OK(acknowledge(consumer, 3));
+        PARKED(place.log, 2);
+        assert_int_equal(folded(consumer), 2);
+        OK(evlog_parked_retry(place.log, "c", 0, NULL));
+        OK(evlog_consumer_poll(consumer, 0, 0, fold, &folding, NULL));
+        HEARD(&folding.heard, 2);
+        OK(acknowledge(consumer, 2));
+        assert_int_equal(list(place.log)->count, 0);
+        assert_int_equal(folded(consumer), 3);
+        OK(evlog_consumer_close(consumer));
+        OK(evlog_close(place.log));
+    }
+}
+
 struct acking {
     evlog_consumer *consumer;
     int result;
@@ -761,6 +869,8 @@ int main(void)
         TEST_AT_HOME(a_deadly_event_is_given_up),
         TEST_AT_HOME(by_hand_a_parked_event_does_not_come_again),
         TEST_AT_HOME(by_hand_a_retry_is_acknowledged),
+        TEST_AT_HOME(by_hand_a_retry_is_owed_until_it_is_done),
+        TEST_AT_HOME(what_is_parked_ahead_is_folded_once),
         TEST_AT_HOME(by_hand_a_retry_is_acknowledged_inside),
         TEST_AT_HOME(by_hand_retries_come_between),
         TEST_AT_HOME(a_lost_event_can_be_retried),
