@@ -1,11 +1,12 @@
 /*
  * A consumer against a model: whatever is done with it, each event is folded into its state once.
  *
- * Sessions, each in a process of its own, open one consumer (by poll or by hand, at random), send, take
- * events, end or fail them in any order, retry and drop what is parked, and close or are killed. Between
- * sessions the file `shared` may be deleted. After each one the state, the record of parked events and
- * the checkpoint are compared with what the model allows. The state has a counter for each
- * event, so an event that is lost or folded twice is found.
+ * Sessions, each in a process of its own, open one consumer (by poll or by hand, at random), send,
+ * take events, end or fail them in any order, retry and drop what is parked, and close or are
+ * killed. Between sessions the file `shared` may be deleted, or the consumer reset. After each one
+ * the state, the record of parked events and the checkpoint are compared with what the model
+ * allows. The state has a counter for each event, so an event that is lost or folded twice is
+ * found. An event that is left out, or that does not say that it comes again, is found at once.
  */
 #include "load.h"
 #include "processes.h"
@@ -16,11 +17,13 @@
 
 static struct model {
     uint64_t random;
-    uint64_t head;                       /* events sent */
-    unsigned char is_wanted[SEQ_MAX];    /* by seq */
-    unsigned char was_parked[SEQ_MAX];   /* a notice said so */
-    unsigned char may_be_gone[SEQ_MAX];  /* a drop was asked for */
-    uint64_t handed_count, parked_count; /* in all sessions */
+    uint64_t head;                        /* events sent */
+    unsigned char is_wanted[SEQ_MAX];     /* by seq */
+    unsigned char was_parked[SEQ_MAX];    /* a notice said so */
+    unsigned char may_be_gone[SEQ_MAX];   /* dropped, skipped, or before a reset's checkpoint */
+    unsigned char was_handed[SEQ_MAX];    /* ever */
+    unsigned char is_remembered[SEQ_MAX]; /* ... since `shared` was deleted or it was reset */
+    uint64_t handed_count, parked_count, skipped_count; /* in all sessions */
 } * model;
 
 struct session {
@@ -28,6 +31,8 @@ struct session {
     evlog_signal *wanted, *other;
     evlog_consumer *consumer;
     bool by_hand, is_last;
+    uint64_t checkpoint;            /* when it began */
+    unsigned char has_had[SEQ_MAX]; /* by seq */
     uint64_t out[OUT_KEPT];
     size_t out_count;
 };
@@ -49,11 +54,15 @@ static uint64_t counter_of(evlog_consumer *consumer, uint64_t seq)
 
 static void note_notice(const evlog_notice *notice, void *ctx)
 {
+    uint64_t seq = notice->first_seq;
     (void)ctx;
-    if (notice->kind != EVLOG_NOTICE_PARKED)
-        return;
-    model->was_parked[notice->first_seq] = 1;
-    model->parked_count++;
+    if (notice->kind == EVLOG_NOTICE_PARKED) {
+        model->was_parked[seq] = 1;
+        model->parked_count++;
+    } else if (notice->kind == EVLOG_NOTICE_SKIPPED) {
+        model->may_be_gone[seq] = 1;
+        model->skipped_count++;
+    }
 }
 
 static void send_some(struct session *session)
@@ -67,7 +76,22 @@ static void send_some(struct session *session)
     }
 }
 
-/* What is parked does not come in its turn again; what comes is folded. */
+/* What comes in its turn is not parked, and all that was before it has come. */
+static void check_turn(struct session *session, const evlog_event *event)
+{
+    if (model->was_parked[event->seq])
+        die("is parked, and came in its turn", event->seq);
+    if (event->attempt > 1 ? !model->was_handed[event->seq] : model->is_remembered[event->seq])
+        die("does not say whether it comes again", event->seq);
+    for (uint64_t seq = session->checkpoint + 1; seq < event->seq; seq++)
+        if (model->is_wanted[seq] && !session->has_had[seq] && !model->was_parked[seq] &&
+            !model->may_be_gone[seq])
+            die("was left out", seq);
+    session->has_had[event->seq] = 1;
+    model->was_handed[event->seq] = model->is_remembered[event->seq] = 1;
+}
+
+/* What comes is folded. */
 static int take(const evlog_event *event, void *ctx)
 {
     struct session *session = ctx;
@@ -75,8 +99,10 @@ static int take(const evlog_event *event, void *ctx)
     model->handed_count++;
     if (!model->is_wanted[event->seq])
         die("was not asked for", event->seq);
-    if (!event->is_retry && model->was_parked[event->seq])
-        die("is parked, and came in its turn", event->seq);
+    if (!event->is_retry)
+        check_turn(session, event);
+    else if (!model->was_parked[event->seq] || event->attempt < 2)
+        die("was not parked, and is retried", event->seq);
     if (evlog_state_put(session->consumer, &event->seq, sizeof event->seq, &count, 1))
         die("putting", event->seq);
     if (!session->is_last && dice(6) == 0)
@@ -122,9 +148,13 @@ static void drop_one(struct session *session)
     uint64_t seq = 0;
     evlog_consumer_info info;
     evlog_each_parked(session->log, "c", draw, &seq);
-    if (seq == 0 || inspect_into(session->log, "c", &info) || seq > info.checkpoint)
-        return; /* one that the checkpoint has not passed may come again when it is dropped */
+    if (seq == 0)
+        return;
+    if (inspect_into(session->log, "c", &info))
+        die("asking", 0);
     model->may_be_gone[seq] = 1;
+    if (seq > info.checkpoint)
+        model->was_parked[seq] = 0; /* it may come in its turn */
     int result = evlog_parked_drop(session->log, "c", seq, NULL);
     if (result && result != EVLOG_NOTFOUND)
         die("dropping", seq);
@@ -151,7 +181,7 @@ static void step(struct session *session)
     default:
         if (session->by_hand && dice(2))
             end_one(session);
-        else if (session->by_hand)
+        else if (session->by_hand && dice(3))
             take_by_hand(session);
         else if (evlog_consumer_poll(session->consumer, dice(6), (int64_t)dice(3), take, session,
                                      NULL))
@@ -162,8 +192,12 @@ static void step(struct session *session)
 static void open_session(struct session *session, const char *path)
 {
     const char *types[] = {"a.v1"};
+    evlog_consumer_info info;
     evlog_consumer_options options = {.types = types,
                                       .type_count = 1,
+                                      .ack_by_hand = session->by_hand,
+                                      .on_failure =
+                                          dice(4) ? EVLOG_FAILURE_PARK : EVLOG_FAILURE_SKIP,
                                       .attempt_max = 1 + (uint32_t)dice(2),
                                       .backoff_ms = 1,
                                       .commit_every = 1 + (uint32_t)dice(20),
@@ -171,13 +205,16 @@ static void open_session(struct session *session, const char *path)
     if (evlog_open(path, &(evlog_options){.durability = EVLOG_FAST}, &session->log) ||
         evlog_define(session->log, "a.v1", 0, NULL, &session->wanted) ||
         evlog_define(session->log, "b.v1", 0, NULL, &session->other) ||
-        evlog_consumer_open(session->log, "c", &options, &session->consumer))
+        evlog_consumer_open(session->log, "c", &options, &session->consumer) ||
+        inspect_into(session->log, "c", &info))
         die("opening", 0);
+    session->checkpoint = info.checkpoint;
 }
 
 static void run_session(const char *path)
 {
-    struct session session = {.by_hand = dice(2)};
+    static struct session session;
+    session.by_hand = dice(2);
     open_session(&session, path);
     for (uint64_t i = dice(60); i > 0; i--)
         step(&session);
@@ -191,7 +228,7 @@ static void run_session(const char *path)
 /* Retries and takes all there is, until nothing is left. */
 static void finish(const char *path)
 {
-    struct session session = {.is_last = true};
+    static struct session session = {.is_last = true};
     uint64_t count = 1;
     open_session(&session, path);
     for (int quiet = 0; quiet < 3; quiet = count ? 0 : quiet + 1) {
@@ -215,6 +252,31 @@ static int note_parked(const evlog_parked *parked, void *ctx)
     return 0;
 }
 
+/* A reset drops the state, and what is parked after the new checkpoint. */
+static void reset(const char *path)
+{
+    evlog *log;
+    uint64_t next = 1 + dice(model->head + 1);
+    evlog_reset_options to = {.start = EVLOG_START_SEQ, .start_seq = next};
+    OK(evlog_open(path, NULL, &log));
+    OK(evlog_consumer_reset(log, "c", &to, NULL));
+    OK(evlog_close(log));
+    memset(model->is_remembered, 0, sizeof model->is_remembered);
+    for (uint64_t seq = 1; seq <= model->head; seq++) {
+        model->may_be_gone[seq] = seq < next;
+        model->was_parked[seq] &= seq < next;
+    }
+}
+
+static bool is_as_it_may_be(uint64_t seq, uint64_t count, uint64_t checkpoint)
+{
+    if (count + is_parked[seq] > model->is_wanted[seq])
+        return false;
+    if (seq > checkpoint)
+        return count == 0;
+    return count + is_parked[seq] == model->is_wanted[seq] || model->may_be_gone[seq];
+}
+
 /* Up to the checkpoint each event that is asked for is folded once, or parked; after it none is. */
 static void compare(const char *path, bool is_end)
 {
@@ -228,9 +290,7 @@ static void compare(const char *path, bool is_end)
     OK(evlog_each_parked(log, "c", note_parked, NULL));
     for (uint64_t seq = 1; seq <= model->head; seq++) {
         uint64_t count = counter_of(consumer, seq);
-        bool is_due = model->is_wanted[seq] && seq <= info.checkpoint;
-        if (count + is_parked[seq] != is_due && !(is_due && model->may_be_gone[seq] && !count) &&
-            !(seq > info.checkpoint && is_parked[seq] && !count))
+        if (!is_as_it_may_be(seq, count, info.checkpoint))
             fail_msg("event %" PRIu64 ": folded %" PRIu64
                      " times, %s, the checkpoint is %" PRIu64,
                      seq, count, is_parked[seq] ? "parked" : "not parked", info.checkpoint);
@@ -266,14 +326,21 @@ static void every_event_is_folded_once(void **state)
     for (int i = 0; i < SESSIONS; i++) {
         begin(run_session, path);
         compare(path, false);
-        if (dice(4) == 0)
-            without_shared += unlink(shared) == 0;
+        if (dice(4) == 0 && unlink(shared) == 0) {
+            without_shared++;
+            memset(model->is_remembered, 0, sizeof model->is_remembered);
+        }
+        if (dice(12) == 0) {
+            reset(path);
+            compare(path, false);
+        }
     }
     begin(finish, path);
     compare(path, true);
     assert_true(model->head > 100 && model->parked_count > 20 && without_shared > 5);
-    printf("%" PRIu64 " events, handed out %" PRIu64 " times, parked %" PRIu64 " times\n",
-           model->head, model->handed_count, model->parked_count);
+    printf("%" PRIu64 " events, handed out %" PRIu64 " times, parked %" PRIu64
+           " times, skipped %" PRIu64 " times\n",
+           model->head, model->handed_count, model->parked_count, model->skipped_count);
     munmap(model, sizeof *model);
 }
 
