@@ -6,9 +6,9 @@
 #
 # BASE is a commit (7536e76), or a directory that has one checked out. Each of the ROUNDS (7) runs
 # every benchmark once of either, in alternating order. A row's ratio is the median over the rounds,
-# above 1 when this tree is faster, with the lowest and highest; the same for the row's yardstick,
-# which does not depend on evlog, shows what the machine's noise is. A row whose highest ratio is
-# below 1 is "slower", and makes the exit status 1.
+# above 1 when this tree is faster, with the lowest and highest. The same for the row's yardstick,
+# most of which do not depend on evlog, shows the noise of the machine. A row is "slower", and makes
+# the exit status 1, when its highest ratio is below 1 and its median below the yardstick's lowest.
 #
 # It ends by itself: no round begins after SECONDS_MAX (1800), and one benchmark that takes longer
 # than PROGRAM_SECONDS_MAX (300) counts as failed. The logs are made in BENCH_DIR (the current
@@ -38,8 +38,8 @@ else
     git -C "$here" worktree add --quiet --detach "$there" "$base" || die "no commit $base"
 fi
 for tree in "$there" "$here"; do
-    make -s -C "$tree" ${CC:+CC="$CC"} $(for program in $programs; do echo "build/$program"; done) ||
-        die "cannot build the benchmarks of $tree"
+    make -C "$tree" ${CC:+CC="$CC"} $(for program in $programs; do echo "build/$program"; done) \
+        >"$work/make" 2>&1 || { cat "$work/make" >&2; die "cannot build the benchmarks of $tree"; }
 done
 
 run() { # run TREE WHICH ROUND: every benchmark once; its lines, each behind WHICH, ROUND and PROGRAM
@@ -94,10 +94,11 @@ END {
     for (k = 1; k <= key_count; k++) {
         split(keys[k], part, "|")
         if (!sorted("ours", keys[k])) { printf "%-34s %-34s only in one of them\n", part[1], part[2]; continue }
-        slower = list[count] < 1
-        slower_count += slower
-        printf "%-34s %5.2f (%.2f to %.2f)", part[1], median(), list[1], list[count]
+        ratio = median(); highest = list[count]
+        printf "%-34s %5.2f (%.2f to %.2f)", part[1], ratio, list[1], highest
         sorted("theirs", keys[k])
+        slower = highest < 1 && ratio < list[1]
+        slower_count += slower
         printf "   %-34s %5.2f (%.2f to %.2f)%s\n", part[2], median(), list[1], list[count], slower ? "   slower" : ""
     }
     exit slower_count > 0
