@@ -10,6 +10,11 @@
 extern "C" {
 #endif
 
+#define EVLOG_FIELDS_MAX 1024            /* of one class */
+#define EVLOG_CLASSES_MAX 1024           /* of one schema */
+#define EVLOG_SHAPE_MAX 8                /* lists and maps in each other, with what is in them */
+#define EVLOG_ARENA_SIZE_MAX (256 << 20) /* of one evlog_unpack */
+
 /* --------------------------------------------------------- data classes ---- */
 
 /*

@@ -10,6 +10,8 @@
 extern "C" {
 #endif
 
+#define EVLOG_SCHEMA_SIZE_MAX 262144 /* of its JSON */
+
 /* -------------------------------------------------------------- schemas ---- */
 
 /*
@@ -18,7 +20,7 @@ extern "C" {
  * unions of one of these with null. Other attributes, logicalType too, are passed over.
  * Names follow Avro, but for the namespace, which is an event type. No record holds itself.
  *
- * EVLOG_INVALID: with the byte where it goes wrong. EVLOG_LIMIT: a limit named in here.
+ * EVLOG_INVALID: with the byte where it goes wrong. EVLOG_LIMIT: EVLOG_SCHEMA_SIZE_MAX, or a limit in evlog/class.h.
  */
 EVLOG_API int evlog_schema_parse(const char *text, evlog_schema **schema);
 

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* ------------------------------------------------------ for users' tests ---- */
+#define EVLOG_CAPTURE_MAX 65536 /* events of one evlog_capture */
 
 /*
  * As the testing module of openedx-events: a test that is not about events turns them off,
