@@ -22,6 +22,8 @@
 #include "sized.h"
 #include "start.h"
 
+enum { MAKE_TRIES_MAX = 100 };
+
 /* -------------------------------------------------------------- options ---- */
 
 static int check_options(const evlog_consumer_options *options)
@@ -85,17 +87,22 @@ static int make(evlog_consumer *consumer, const char *name, bool *is_new)
     return result;
 }
 
-/* Makes it, if need be, and claims it. It may be removed in between: then it is made again. */
+/*
+ * Makes it, if need be, and claims it. Another process may remove it in between: then it is made
+ * again, but not for ever.
+ */
 static int make_and_claim(evlog_consumer *consumer, const char *name, bool *is_new)
 {
-    int result;
-    do {
-        result = make(consumer, name, is_new);
+    for (int tries = 0; tries < MAKE_TRIES_MAX; tries++) {
+        int result = make(consumer, name, is_new);
         if (result == EVLOG_OK)
             result = claim_take(&consumer->claim, consumer->log, name,
                                 consumer->options.claim_wait_ms, &consumer->entry);
-    } while (result == EVLOG_NOTFOUND && !consumer->options.no_create);
-    return result;
+        if (result != EVLOG_NOTFOUND || consumer->options.no_create)
+            return result;
+    }
+    return error_set(EVLOG_BUSY, "consumer %s: was removed %d times while it was being opened",
+                     name, MAKE_TRIES_MAX);
 }
 
 /* -------------------------------------------------------------- beginning ---- */

@@ -62,7 +62,8 @@ int evlog_consumer_next(evlog_consumer *consumer, int64_t timeout_ms, const evlo
     if (result == EVLOG_OK)
         *event = next;
     if (result == EVLOG_OK && next && consumer->turn_count > 1)
-        consumer_leave_event(consumer); /* if the process dies, which one is to blame is unknown */
+        consumer_leave_event(
+            consumer); /* if the process dies, which one is to blame is unknown */
     end_polling(consumer, result);
     return result;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "child.h"
+#include "claim.h"
 #include "consume.h"
 
 #define QUICK .backoff_ms = 1, .backoff_max_ms = 1
@@ -973,6 +974,42 @@ static void a_death_after_done_is_not_the_events(void **state)
     close_all(consumer, &place);
 }
 
+static unsigned
+    removed_count; /* the consumer is removed before so many claims, by another process */
+
+int __real_claim_take(struct claim *claim, evlog *log, const char *name, uint32_t wait_ms,
+                      struct consumer_entry *entry);
+int __wrap_claim_take(struct claim *claim, evlog *log, const char *name, uint32_t wait_ms,
+                      struct consumer_entry *entry);
+
+int __wrap_claim_take(struct claim *claim, evlog *log, const char *name, uint32_t wait_ms,
+                      struct consumer_entry *entry)
+{
+    if (removed_count == 0)
+        return __real_claim_take(claim, log, name, wait_ms, entry);
+    unsigned more = removed_count - 1;
+    removed_count = 0; /* removing takes a claim, too */
+    OK(evlog_consumer_remove(log, name));
+    removed_count = more;
+    return EVLOG_NOTFOUND;
+}
+
+/* A consumer that is removed while it is opened is made again, but not without end. */
+static void removed_while_it_is_opened(void **state)
+{
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer;
+    removed_count = 3;
+    consumer = open_consumer(place.log, (evlog_consumer_options){.backoff_ms = 1});
+    assert_int_equal(removed_count, 0);
+    OK(evlog_consumer_close(consumer));
+    removed_count = UINT32_MAX;
+    FAILS(EVLOG_BUSY, "consumer c: was removed 100 times while it was being opened",
+          evlog_consumer_open(place.log, "c", NULL, &consumer));
+    removed_count = 0;
+    OK(evlog_close(place.log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1007,6 +1044,7 @@ int main(void)
         TEST_AT_HOME(an_earlier_death_does_not_count_for_a_retry),
         TEST_AT_HOME(a_death_with_several_out_is_none_of_theirs),
         TEST_AT_HOME(a_death_after_done_is_not_the_events),
+        TEST_AT_HOME(removed_while_it_is_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@ for candidate in python3 /usr/bin/python3; do
     [ "$python" ] || ! $candidate -c 'import lmdb, msgpack, xxhash' 2>/dev/null || python=$candidate
 done
 if [ -z "$python" ]; then
-    echo "SKIPPED: wants python3-lmdb, python3-msgpack and python3-xxhash"
+    echo "SKIPPED: needs python3-lmdb, python3-msgpack and python3-xxhash"
     exit 0
 fi
 home=$(mktemp -d)

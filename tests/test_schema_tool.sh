@@ -1,6 +1,6 @@
 #!/bin/sh
 # The command and schemas: what is sent is checked, what is printed can be sent again, a log's schemas are
-# told and guarded, plugins are loaded.
+# reported and guarded, plugins are loaded.
 set -eu
 build=$(cd "$1" && pwd)
 evlog=$build/evlog
@@ -84,7 +84,7 @@ fails 3 'none' "$evlog" schema check none
 "$evlog" send log "$type" "$good" --plugin "$build/plugins/preferences.so" | grep -q 'event 7, in the log already'
 fails 2 'its start failed with -13: no database' \
     "$evlog" replay log --plugin "$build/plugins/preferences.so" --plugin "$build/plugins/failing.so"
-# a receiver that fails is told, one event or many; the events are in the log
+# a receiver that fails is reported, one event or many; the events are in the log
 PLUGIN_REFUSES=all; export PLUGIN_REFUSES
 fails 1 'event 1 is in the log, but receiver plugged failed: no seat for 1' "$evlog" send seats org.example.plugged.v1 --plugin "$build/plugins/refusing.so"
 printf '{}\n{}\n' >two

@@ -47,7 +47,7 @@ try 2 '$uint' send log $a '{"a": 9223372036854775808}'
 is "a log made for wrong data" "$(ls -d log 2>/dev/null)" ""
 try 3 "log: no log there" send log $a --no-create
 try 3 "log: no log there" send log $a --known
-try 2 "--durability wants durable or fast, not 'slow'" send log $a --durability slow
+try 2 "--durability takes durable or fast, not 'slow'" send log $a --durability slow
 try 0 "" send log $a '{"n": 1}'; has '{"seq": 1, "id": "'
 try 2 "no blanks, control characters" send log 'two words' '{}'
 try 2 "byte 1 is 0x1b" send log "$(printf 'a\033[2J')" '{}'
@@ -58,9 +58,9 @@ try 0 "" send log $a --known '{"n": 2}'
 try 0 "" send log $b -- '{"n": -3}'
 try 0 "" send log $c '{"n": 4}' --time 1960-02-29T12:00:00.000001Z --minorversion 7 --service cms --no-create
 try 0 "" send log $b; has '"seq": 5'
-try 2 "--time wants a time" send log $a --time tomorrow
-try 2 "--time wants a time, and not 1970" send log $a --time 1970-01-01
-try 2 "--minorversion wants a number: 0, 1, 2" send log $a --minorversion -1
+try 2 "--time takes a time" send log $a --time tomorrow
+try 2 "--time takes a time, and not 1970" send log $a --time 1970-01-01
+try 2 "--minorversion takes a number: 0, 1, 2" send log $a --minorversion -1
 try 2 "evlog send has no option --from; see: evlog help send" send log $a --from 1
 try 2 "deep" send log $a "{\"a\": $(printf '%040d' 0 | tr 0 '[')$(printf '%040d' 0 | tr 0 ']')}"
 try 2 "log: its durability is durable" send log $a --durability fast
@@ -120,7 +120,7 @@ try 1 "no event has the id 00000000" get log 00000000-0000-1000-8000-00000000000
 for seq in 0 6 18446744073709551615 99999999999999999999; do try 1 "log: " get log $seq; done
 try 0 "" get log 1 -o pretty; is "pretty" "$(sed -n '2p;$p' out | tr '\n' ' ')" '  "seq": 1, } '
 try 0 "" get log 1 -o short; is "short" "$(sed 's/  20..-..-.. ..:..:..  / TIME /' out)" "     1 TIME $a  {\"n\": 1}"
-try 2 "--output wants short, json or pretty, not 'xml'" show log -o xml
+try 2 "--output takes short, json or pretty, not 'xml'" show log -o xml
 is "show in a pipe is json" "$("$evlog" show log | head -c 7)" '{"seq":'
 
 # ---------------------------------------------------------------- what was printed is sent again ----
@@ -167,10 +167,10 @@ try 1 "log: no event matches, of 5 in the log" show log --type org.example.firs
 try 2 "its first seq, 4, is after its last, 3" show log --from 4 --to 3
 try 2 "since" show log --since now --until yesterday
 for wrong in 0 -1 x 1x 18446744073709551616 ''; do
-    for option in --from --to; do try 2 "wants a seq: 1, 2, 3 ..., not '$wrong'" show log $option "$wrong"; done
-    try 2 "wants a number: 1, 2, 3 ..., not '$wrong'" show log -n "$wrong"
+    for option in --from --to; do try 2 "takes a seq: 1, 2, 3 ..., not '$wrong'" show log $option "$wrong"; done
+    try 2 "takes a number: 1, 2, 3 ..., not '$wrong'" show log -n "$wrong"
 done
-for wrong in '' tomorrow 2026-02-30 '2026-01-31 25:00'; do try 2 "wants a time, not '$wrong'" show log --since "$wrong"; done
+for wrong in '' tomorrow 2026-02-30 '2026-01-31 25:00'; do try 2 "takes a time, not '$wrong'" show log --since "$wrong"; done
 try 2 "a '*' can only stand at the end" show log --type 'org.*.v1'
 try 2 "is 1 to 255 bytes" show log --type ''
 try 2 "requires an argument" show log --type
@@ -194,8 +194,8 @@ try 0 "" verify empty -o short; has "0 events read"
 try 0 "" types empty; has "\"type\": \"$a\", \"count\": 0"
 
 # ---------------------------------------------------------------------- replay ----
-try 2 "'{}' is no event type: evlog send LOG TYPE" send forgotten '{}'
-try 2 "'-' is no event type" send forgotten -
+try 2 "'{}' is not an event type: evlog send LOG TYPE" send forgotten '{}'
+try 2 "'-' is not an event type" send forgotten -
 is "nothing was made" "$(ls -d forgotten 2>/dev/null)" ""
 try 2 "to what? evlog replay log --exec 'COMMAND' or --plugin FILE.so" replay log
 try 0 "" replay log --exec 'echo $EVLOG_SEQ $EVLOG_TYPE ${#EVLOG_ID}'
@@ -269,6 +269,6 @@ if command -v script >/dev/null && [ "$(terminal 'echo yes')" = yes ]; then
     has "events replayed: 1"; has "$(printf '\r\033[Kevlog: event 2' | tr -d '\r')"
     terminal "$evlog show 'no
 \$(printf \"\\033\")[2Jlog'" >out; is "a path's control characters" "$(LC_ALL=C tr -d '\n\40-\176\200-\377' <out | wc -c)" 0
-else echo "SKIPPED: what is shown on a terminal (wants script of util-linux)"; fi
+else echo "SKIPPED: what is shown on a terminal (needs script of util-linux)"; fi
 
-told_cases
+end_cases

@@ -52,6 +52,7 @@ $(B)/tests/test_cursor: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(B)/tests/test_replay: LDEXTRA = -Wl,--wrap=pread
 
 # Consumers.
+$(B)/tests/test_consumer_pull: LDEXTRA = -Wl,--wrap=claim_take
 $(B)/tests/test_consumer_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_consumer_threads $(B)/tests-tsan/test_consumer_threads: LDEXTRA = -Wl,--wrap=syscall
 

@@ -27,7 +27,7 @@ try() {
     [ $status = "$wanted" ] || bad "evlog $*: exit status $status, not $wanted"
     if [ "$words" ]; then grep -qF -e "$words" err || bad "evlog $*: nothing of \"$words\""
     elif [ -s err ]; then bad "evlog $*: says something"; fi
-    [ "$(grep -c '^evlog: ' err)" -le "${told_max:-2}" ] || bad "evlog $*: says too much"
+    [ "$(grep -c '^evlog: ' err)" -le "${said_max:-2}" ] || bad "evlog $*: says too much"
 }
 
 is() { # is WHAT ACTUAL EXPECTED
@@ -40,7 +40,7 @@ has() { # has WORDS: the last run printed them
     grep -qF -e "$1" out || bad "printed nothing of \"$1\""
 }
 
-told_cases() { # told_cases: the last line, and 0 when all was well
+end_cases() { # end_cases: the last line, and 0 when all was well
     if [ $failed = 0 ]; then echo "$cases cases hold for $evlog"
     else echo "$failed of $cases cases failed"; fi
     [ $failed = 0 ]

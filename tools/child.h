@@ -25,8 +25,8 @@ void child_finish(struct child *child);
 
 /*
  * Ends its input, hears it no more, and waits for it; `*state` is that of waitpid(2). With
- * `unread_size` (or NULL) its input has not been ended before, and it is told how much of it
- * the child has left (as far as /proc tells). 0, or an error number.
+ * `unread_size` (or NULL) its input has not been ended before, and it gets how much of it
+ * the child has not read (as far as /proc says). 0, or an error number.
  */
 int child_end(struct child *child, int *state, size_t *unread_size);
 

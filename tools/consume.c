@@ -105,7 +105,7 @@ static int give(const evlog_event *event, void *ctx)
 
 /* ------------------------------------------------------------------- one run ---- */
 
-static void tell_rest(uint64_t first, uint64_t last)
+static void report_rest(uint64_t first, uint64_t last)
 {
     if (first == last)
         complain(EXIT_NOTHING, "event %" PRIu64 " is not acknowledged: it comes again", first);
@@ -133,13 +133,13 @@ static int end_run(struct consuming *consuming, int status)
         status = complain_library(code);
     consuming->acked_count += feed->fed_count - feed->unanswered;
     if (feed->unanswered)
-        tell_rest(feed_oldest(feed), feed->last_seq);
+        report_rest(feed_oldest(feed), feed->last_seq);
     return status;
 }
 
 /* --------------------------------------------------------------------- the whole ---- */
 
-/* What the consumer tells: whether it is caught up, and what has failed. */
+/* What the consumer reports: whether it is caught up, and what has failed. */
 static void hear_notice(const evlog_notice *notice, void *ctx)
 {
     struct consuming *consuming = ctx;
@@ -282,7 +282,7 @@ static void watch_signals(evlog_consumer *consumer)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void tell_counts(const struct consuming *consuming)
+static void report_counts(const struct consuming *consuming)
 {
     fprintf(stderr, "%" PRIu64 " event%s given", consuming->given_count,
             plural(consuming->given_count));
@@ -310,7 +310,7 @@ static int run(struct consuming *consuming)
     signal(SIGTERM, SIG_DFL);
     code = evlog_consumer_close(consuming->consumer);
     if (isatty(STDERR_FILENO))
-        tell_counts(consuming);
+        report_counts(consuming);
     return code && status == EXIT_DONE ? complain_library(code) : status;
 }
 

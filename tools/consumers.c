@@ -191,7 +191,7 @@ int consumer_add_run(struct options *options)
     return status;
 }
 
-static int tell_loss(const evlog_consumer_info *info, void *ctx)
+static int report_loss(const evlog_consumer_info *info, void *ctx)
 {
     (void)ctx;
     printf("would remove consumer ");
@@ -210,12 +210,12 @@ int consumer_rm_run(struct options *options)
     if (open_to_write(options, &log))
         return EXIT_LOG;
     int status = library_status(options->yes ? evlog_consumer_remove(log, name)
-                                             : look_at(log, name, tell_loss, NULL));
+                                             : look_at(log, name, report_loss, NULL));
     evlog_close(log);
     return status;
 }
 
-static void tell_reset(const char *name, const evlog_reset *reset, int is_done)
+static void report_reset(const char *name, const evlog_reset *reset, int is_done)
 {
     printf("the next event of consumer ");
     text_put(stdout, name, strlen(name), 0, 0);
@@ -241,7 +241,7 @@ int consumer_reset_run(struct options *options)
     options->start.dry_run = !options->yes;
     int code = evlog_consumer_reset(log, name, &options->start, &reset);
     if (!code)
-        tell_reset(name, &reset, options->yes);
+        report_reset(name, &reset, options->yes);
     int status = library_status(code);
     evlog_close(log);
     return status;

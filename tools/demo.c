@@ -1,5 +1,5 @@
 /*
- * The demonstration that `make demo` runs: evlog's main job, told as it happens.
+ * The demonstration that `make demo` runs: evlog's main job, explained as it happens.
  *
  *   demo LOG PLUGIN
  *
@@ -80,7 +80,7 @@ static void send_login(evlog_signal *signal, int learner)
     must(evlog_send_class(signal, &data, &openedx_user_data_class, NULL, NULL));
 }
 
-/* What is no enrollment is refused, every wrong field named, and nothing is in the log. */
+/* What is not an enrollment is refused, every wrong field named, and nothing is in the log. */
 static void send_nonsense(evlog_signal *signal)
 {
     static const char data[] = "\x81\xaa"
@@ -97,7 +97,7 @@ struct projection {
     int deaths_at; /* the event in whose receiver the process dies; 0: none */
 };
 
-/* Counts the events in the consumer's state, and dies where it is told to. */
+/* Counts the events in the consumer's state, and dies where it is asked to. */
 static int count_event(const evlog_event *event, void *ctx)
 {
     struct projection *projection = ctx;

@@ -35,7 +35,7 @@ int feed_hear(struct feed *feed, int timeout_ms);
 
 /*
  * Ends its input, hears it out and waits for it. EVLOG_OK: it has dealt with all it was fed, or
- * the failure is one that was told before.
+ * the failure was reported before.
  */
 int feed_end(struct feed *feed);
 

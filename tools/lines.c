@@ -1,6 +1,6 @@
 /*
  * Lines by read(2), because stdio cannot say whether more is there: a program that feeds `evlog
- * send` line by line wants each one in the log now, and a file wants large batches. The buffer
+ * send` line by line should put each one in the log at once, and a file in large batches. The buffer
  * doubles up to the longest line allowed; what has been given out is moved away at the next fill.
  */
 #include "lines.h"

@@ -15,9 +15,9 @@ static const struct verb verbs[] = {
      "named, those before it are in the log, and nothing after it is read; with --skip-bad it is\n"
      "counted and passed over. The log and the event type are made when they do not exist.\n"
      "Data of a type that has a schema in the log, or from a plugin, are checked against it; for the\n"
-     "Open edX types evlog schema add puts it there. Their data stand under the argument's name,\n"
+     "Open edX types evlog schema add puts it there. Their data are under the argument's name,\n"
      "{\"tracking_log\": {...}}, as evlog/openedx.h lists it. With --plugin the receivers that it\n"
-     "connects hear the events; one that fails is told, with exit status 1.\n"
+     "connects hear the events; one that fails is reported, with exit status 1.\n"
      "\n"
      "Data that JSON has no word for is written as\n"
      "  {\"$bin\": \"AAEC\"}                    binary, in base64\n"
@@ -30,8 +30,8 @@ static const struct verb verbs[] = {
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus data in this order, and times always with six digits and in UTC:\n"
-     "2026-01-31T18:00:00.123456+00:00. What stands under data can be sent again as it is.\n"
-     "Events that are damaged are passed over, and told at the end with exit status 4.\n"},
+     "2026-01-31T18:00:00.123456+00:00. What is under data can be sent again as it is.\n"
+     "Events that are damaged are passed over, and reported at the end with exit status 4.\n"},
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
@@ -47,20 +47,21 @@ static const struct verb verbs[] = {
     {"schema check", "LOG [TYPE FILE|-]",
      "check the events, or a new schema, against the log's schemas", "o", 1, 3, schema_check_run,
      "With LOG alone every event is read and checked against the schema that it was written under.\n"
-     "With TYPE and FILE it tells whether the Avro schema in FILE can become the next one of TYPE:\n"
-     "whether it can read what the log has of it, and whether those who have the earlier schemas\n"
+     "With TYPE and FILE it says whether the Avro schema in FILE can become the next one of TYPE:\n"
+     "whether it can read what the log has of it, and whether programs with the earlier schemas\n"
      "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"},
     {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "O",
      2, 3, schema_add_run,
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
      "has could not be read under it, or programs that have an earlier schema could not read what\n"
      "is written under it, unless --force is given. evlog send then checks data against it.\n"},
-    {"info", "LOG", "tell what the log is: how many events, from when to when, how large", "o", 1,
+    {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
-    {"verify", "LOG", "check every event and page, and tell what is wrong", "o", 1, 1, verify_run,
+    {"verify", "LOG", "check every event and page, and report what is wrong", "o", 1, 1,
+     verify_run,
      "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
      "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
-     "nothing inside the log that could tell of them.\n"},
+     "nothing inside the log that shows it.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
@@ -72,7 +73,7 @@ static const struct verb verbs[] = {
      "its input ends; its exit with 0, when it has read all, acknowledges all. Else they come again\n"
      "the next time. With --ack-lines each line that it prints acknowledges one event, the oldest\n"
      "that is not yet. In the JSON, attempt is more than 1 when an event may have been given out\n"
-     "before, and is_replay tells whether it was in the log before the consumer was made.\n"
+     "before, and is_replay says whether it was in the log before the consumer was made.\n"
      "\n"
      "It ends when it is caught up. With -f it goes on: COMMAND is started again for what comes, or\n"
      "with --ack-lines gets it on its input. SIGINT or SIGTERM stop the giving out: COMMAND may\n"
@@ -81,7 +82,7 @@ static const struct verb verbs[] = {
      "With --plugin the events go to the receivers that the plugins connect. An event whose\n"
      "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
      "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
-     "with the consumer: what it did not want then is not given later. Receivers of all events hear\n"
+     "with the consumer: what it was not asked for then is not given later. Receivers of all events hear\n"
      "those of the types that the log had when evlog consume was started.\n"
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
@@ -91,7 +92,7 @@ static const struct verb verbs[] = {
      "The lag is the events of the log after the last that a consumer is done with, wanted or not,\n"
      "and how long ago the first of them was logged: in JSON lag_events and lag_seconds. pid is the\n"
      "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
-    {"consumer info", "LOG NAME", "tell what a consumer is", "o", 2, 2, consumer_info_run,
+    {"consumer info", "LOG NAME", "show what a consumer is", "o", 2, 2, consumer_info_run,
      "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
      "and retried. Those up to replay_last_seq are replays to it.\n"},
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,

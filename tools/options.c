@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "times.h"
@@ -19,7 +18,7 @@ static const struct {
     char letter;
     const char *name;
     const char *argument; /* NULL: it takes none */
-    const char *wants;    /* what an argument that was wrong should have been */
+    const char *takes;    /* what an argument that was wrong should have been */
     const char *help;
 } table[] = {
     {'F', "from", "SEQ", "a seq: 1, 2, 3 ...", "first event"},
@@ -38,12 +37,12 @@ static const struct {
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
      "where a new consumer begins; default: first"},
     {'Z', "to", "WHERE", "first, last, last:N, a seq or a time", "where it is to go on"},
-    {'y', "yes", NULL, NULL, "do it, and do not only tell what would be done"},
+    {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
     {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
     {'E', "speed", "FACTOR", "a number above 0",
-     "with the time between events as it was, 1, or so many times faster"},
-    {'R', "rate", "N", "a number above 0", "at most so many events a second"},
+     "with the time between events as it was, 1, or that many times faster"},
+    {'R', "rate", "N", "a number above 0", "at most that many events a second"},
     {'k', "keep-going", NULL, NULL, "count failures and damaged events, and pass on"},
     {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
     {'K', "known", NULL, NULL, "refuse an event type that is not in the log"},
@@ -122,10 +121,7 @@ static int whole_number(const char *text, uint64_t min, uint64_t max, uint64_t *
 /* As time_read(), counted from the clock. */
 static int read_time(const char *text, int is_end, int64_t *time_us)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    return time_read(text, is_end, now_us, time_us);
+    return time_read(text, is_end, evlog_now_us(), time_us);
 }
 
 /* The same for a range, where 0 is no bound: the microsecond beside it, as no log is so old. */
@@ -190,23 +186,40 @@ static int read_factor(const char *text, double *factor)
     return end == text || *end || !(*factor > 0) || *factor > 1e9 ? -1 : 0;
 }
 
+/* Reads the argument of an option of a range. 0, -1 when it is wrong, 1 when it is another option. */
+static int range_option_read(struct options *options, int letter, const char *text)
+{
+    evlog_range *range = &options->range;
+    switch (letter) {
+    case 'F':
+        return whole_number(text, 1, UINT64_MAX, &range->first_seq);
+    case 't':
+        return whole_number(text, 1, UINT64_MAX, &range->last_seq);
+    case 's':
+        return read_bound(text, 0, &range->since_us);
+    case 'u':
+        return read_bound(text, 1, &range->until_us);
+    case 'T':
+        return add_type(options, text);
+    case 'n':
+        return whole_number(text, 1, UINT64_MAX, &range->limit);
+    case 'E':
+        return read_factor(text, &range->speed);
+    case 'R':
+        return read_factor(text, &range->per_second);
+    default:
+        return 1;
+    }
+}
+
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
 static int option_read(struct options *options, int letter, const char *text)
 {
     uint64_t number;
+    int result = range_option_read(options, letter, text);
+    if (result <= 0)
+        return result;
     switch (letter) {
-    case 'F':
-        return whole_number(text, 1, UINT64_MAX, &options->range.first_seq);
-    case 't':
-        return whole_number(text, 1, UINT64_MAX, &options->range.last_seq);
-    case 's':
-        return read_bound(text, 0, &options->range.since_us);
-    case 'u':
-        return read_bound(text, 1, &options->range.until_us);
-    case 'T':
-        return add_type(options, text);
-    case 'n':
-        return whole_number(text, 1, UINT64_MAX, &options->range.limit);
     case 'o':
         return read_output(text, &options->output);
     case 'd':
@@ -214,17 +227,13 @@ static int option_read(struct options *options, int letter, const char *text)
     case 'i':
         return read_time(text, 0, &options->time_us) || !options->time_us ? -1 : 0;
     case 'm':
-        if (whole_number(text, 0, INT32_MAX, &number))
-            return -1;
-        options->minorversion = (int32_t)number;
-        return 0;
+        result = whole_number(text, 0, INT32_MAX, &number);
+        if (result == 0)
+            options->minorversion = (int32_t)number;
+        return result;
     case 'W':
     case 'Z':
         return read_start(text, &options->start);
-    case 'E':
-        return read_factor(text, &options->range.speed);
-    case 'R':
-        return read_factor(text, &options->range.per_second);
     case 'x':
         options->exec = text;
         return 0;
@@ -272,7 +281,7 @@ static int option_take(const struct verb *verb, struct options *options, int let
     }
     if (i == TABLE_COUNT) {
         fprintf(stderr, "See: evlog help %s\n", verb->name);
-        return EXIT_MISUSE; /* getopt has told what */
+        return EXIT_MISUSE; /* getopt has said what */
     }
     if (!strchr(verb->options, letter))
         return complain(EXIT_MISUSE, "evlog %s has no option --%s; see: evlog help %s",
@@ -280,8 +289,8 @@ static int option_take(const struct verb *verb, struct options *options, int let
     if (!table[i].argument)
         option_set(options, letter);
     else if (option_read(options, letter, optarg))
-        return complain(EXIT_MISUSE, "--%s wants %s, not '%s'; see: evlog help %s", table[i].name,
-                        table[i].wants, optarg, verb->name);
+        return complain(EXIT_MISUSE, "--%s takes %s, not '%s'; see: evlog help %s", table[i].name,
+                        table[i].takes, optarg, verb->name);
     return -1;
 }
 
@@ -324,7 +333,7 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
         if (!is_others(verb, i))
             longs[count++] =
                 (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
-    argv[0] = command; /* getopt puts it before what it tells */
+    argv[0] = command; /* getopt puts it before its messages */
     while ((letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1)
         if ((status = option_take(verb, options, letter)) >= 0)
             return status;

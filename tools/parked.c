@@ -12,7 +12,7 @@ struct listing {
     int failed;
 };
 
-/* A receiver may have said anything: what is no UTF-8 is told as far as it can be. */
+/* A receiver may have said anything: bytes of it that are not UTF-8 are escaped. */
 static json_t *json_of_error(const char *error)
 {
     json_t *json = json_string(error);
@@ -75,7 +75,7 @@ int parked_ls_run(struct options *options)
     return status;
 }
 
-/* Which: SEQ, or --all. 0, or -1, told. */
+/* Which: SEQ, or --all. 0, or -1, reported. */
 static int which(const struct options *options, uint64_t *seq)
 {
     const char *text = options->operands[1];
@@ -86,7 +86,7 @@ static int which(const struct options *options, uint64_t *seq)
     if (text && !options->all && *text >= '1' && *text <= '9')
         *seq = strtoull(text, &end, 10);
     if (!*seq || *end)
-        return complain(-1, "which? A seq, as evlog parked ls tells them, or --all");
+        return complain(-1, "which? A seq, as evlog parked ls shows it, or --all");
     return 0;
 }
 

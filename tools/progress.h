@@ -1,4 +1,4 @@
-/* A line on the terminal that tells how far long work has come. */
+/* A line on the terminal that shows how far long work has come. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 

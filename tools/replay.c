@@ -34,7 +34,7 @@ static int ended(const evlog_event *event, int state)
     return -1;
 }
 
-/* Runs the command with `line` as its input. 0 or -1, told. */
+/* Runs the command with `line` as its input. 0 or -1, reported. */
 static int run(const struct options *options, const evlog_event *event, const char *line,
                size_t line_size)
 {
@@ -74,8 +74,8 @@ static int replay_one(const evlog_event *event, void *ctx)
 }
 
 /* What the outcome amounts to. */
-static int told_outcome(evlog *log, const struct options *options, int code,
-                        const evlog_outcome *outcome)
+static int report_outcome(evlog *log, const struct options *options, int code,
+                          const evlog_outcome *outcome)
 {
     int status = EXIT_DONE;
     if (code == EVLOG_RECEIVER)
@@ -94,7 +94,7 @@ static int told_outcome(evlog *log, const struct options *options, int code,
             plural(outcome->failed + outcome->delivered), outcome->first_failed_seq);
     else if (!outcome->delivered && !outcome->damaged)
         status = nothing_matched(log, options);
-    return code == EVLOG_DAMAGED ? status : told_damage(options, outcome, status);
+    return code == EVLOG_DAMAGED ? status : report_damage(options, outcome, status);
 }
 
 int replay_run(struct options *options)
@@ -117,7 +117,7 @@ int replay_run(struct options *options)
                        ? evlog_replay(log, &options->range, replay_one, &replay, &outcome)
                        : evlog_replay_to_receivers(log, &options->range, &outcome);
         progress_end();
-        status = told_outcome(log, options, code, &outcome);
+        status = report_outcome(log, options, code, &outcome);
     }
     if (status == EXIT_DONE && isatty(STDERR_FILENO))
         fprintf(stderr, "%" PRIu64 " event%s replayed\n", outcome.delivered,

@@ -68,10 +68,10 @@ static int check_events(evlog *log, const struct options *options)
         printf("%" PRIu64 " events fit their schema, %" PRIu64 " do not, %" PRIu64
                " are untyped\n",
                check.typed - check.wrong, check.wrong, check.untyped);
-    return told_damage(options, &outcome, check.wrong ? EXIT_NOTHING : EXIT_DONE);
+    return report_damage(options, &outcome, check.wrong ? EXIT_NOTHING : EXIT_DONE);
 }
 
-/* All of a file, or of standard input for "-", with a NUL after it; NULL, told. */
+/* All of a file, or of standard input for "-", with a NUL after it; NULL, reported. */
 static char *read_file(const char *path)
 {
     int is_input = strcmp(path, "-") == 0;

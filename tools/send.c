@@ -52,8 +52,8 @@ static int put_sent(const struct options *options, const evlog_sent *sent)
     return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
 }
 
-/* A plugin's receivers that failed are told; the event is in the log all the same. How many. */
-static int tell_failures(const evlog_sent *sent)
+/* Reports a plugin's receivers that failed, and returns how many; the event is in the log all the same. */
+static int report_failures(const evlog_sent *sent)
 {
     int failed = 0;
     for (size_t i = 0; i < sent->response_count; i++) {
@@ -77,7 +77,7 @@ static int send_one(const struct options *options, evlog_signal *signal,
     if (code && code != EVLOG_RECEIVER)
         return complain_library(code);
     int status = put_sent(options, &sent);
-    if (tell_failures(&sent) && status == EXIT_DONE)
+    if (report_failures(&sent) && status == EXIT_DONE)
         status = EXIT_NOTHING;
     evlog_sent_free(&sent);
     return status;
@@ -85,7 +85,7 @@ static int send_one(const struct options *options, evlog_signal *signal,
 
 /* -------------------------------------------------------------- many events ---- */
 
-/* A line that is wrong: counted (-1: go on), or, as told, the end (the exit status). */
+/* A line that is wrong: counted (-1: go on), or reported, and the end (the exit status). */
 static int bad_line(struct sender *sender, uint64_t line, const char *why)
 {
     if (sender->options->skip_bad) {
@@ -113,13 +113,13 @@ static int append(struct sender *sender, size_t first, size_t count)
     if (!code)
         code = evlog_send_events(sends, count, NULL, sent);
     if (code == EVLOG_RECEIVER)
-        code = EVLOG_OK; /* they are in the log; tell_failures names the receivers */
+        code = EVLOG_OK; /* they are in the log; report_failures names the receivers */
     if (!code) {
         sender->sent_count += count;
         sender->first_seq = sender->first_seq ? sender->first_seq : sent[0].seq;
         sender->last_seq = sent[count - 1].seq;
         for (size_t i = 0; i < count; i++) {
-            sender->failed_count += (uint64_t)tell_failures(&sent[i]);
+            sender->failed_count += (uint64_t)report_failures(&sent[i]);
             evlog_sent_free(&sent[i]);
         }
     }
@@ -317,7 +317,7 @@ int send_run(struct options *options)
     char why[256];
     msgpack_sbuffer data;
     if (*options->operands[0] && strchr("{[-", *options->operands[0]))
-        return complain(EXIT_MISUSE, "'%s' is no event type: evlog send LOG TYPE [JSON|-]",
+        return complain(EXIT_MISUSE, "'%s' is not an event type: evlog send LOG TYPE [JSON|-]",
                         options->operands[0]);
     msgpack_sbuffer_init(&data);
     int is_wrong =

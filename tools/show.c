@@ -31,7 +31,7 @@ int show_run(struct options *options)
         status = complain(EXIT_LOG, "out of memory at event %" PRIu64, outcome.first_failed_seq);
     else if (!outcome.delivered && !outcome.damaged)
         status = nothing_matched(log, options);
-    status = told_damage(options, &outcome, status);
+    status = report_damage(options, &outcome, status);
     evlog_close(log);
     return status;
 }

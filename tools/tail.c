@@ -80,7 +80,7 @@ static int print_last(struct tail *tail)
     code = evlog_replay(tail->log, &range, go_back, &first, &passed);
     if (!code && first)
         code = print_from(tail, first, &outcome);
-    tail->status = told_damage(tail->options, &passed, tail->status);
+    tail->status = report_damage(tail->options, &passed, tail->status);
     return code;
 }
 
@@ -108,7 +108,7 @@ static int follow(struct tail *tail)
         code = evlog_wait(tail->log, before, wait_ms, &tail->head);
         if (!code && tail->head > before)
             code = print_from(tail, before + 1, &outcome);
-        tail->status = told_damage(tail->options, &outcome, tail->status);
+        tail->status = report_damage(tail->options, &outcome, tail->status);
     }
     return code;
 }

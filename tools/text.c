@@ -54,7 +54,7 @@ static size_t columns(uint32_t code)
 
 #define ESCAPE_SIZE sizeof "\\uffffffff"
 
-/* How a character is written; `escape` is its escape, or empty where it stands for itself. */
+/* How a character is written; `escape` is its escape, or empty where it is written as it is. */
 static size_t escape(unsigned char byte, uint32_t code, int keep_newlines,
                      char escape[ESCAPE_SIZE])
 {

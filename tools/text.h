@@ -7,7 +7,7 @@
 
 /*
  * Writes text with control characters (C0, DEL, C1), line separators and those that change the
- * direction of text as \uXXXX, and bytes that are no UTF-8 as \xXX. In JSON, where they stand
+ * direction of text as \uXXXX, and bytes that are not UTF-8 as \xXX. In JSON, where they are
  * inside strings only, the result means the same. `keep_newlines` leaves \n as it is. At most
  * `width_max` columns of a terminal are filled, the last one by an ellipsis where that leaves
  * something out; 0: no limit.

@@ -20,7 +20,7 @@ const char *time_short_text(int64_t time_us, char text[TIME_TEXT_SIZE]);
  *   -1h  -90m  "2d ago"    before now; units s m h d w
  * All is UTC unless a zone is given. A date alone is its first microsecond, or with
  * `is_end` its last; so are a minute and a second. Digits past the sixth of a fraction are
- * dropped. 0, or -1 where that is no time, or none from EVLOG_TIME_US_MIN to EVLOG_TIME_US_MAX.
+ * dropped. 0, or -1 where that is not a time from EVLOG_TIME_US_MIN to EVLOG_TIME_US_MAX.
  */
 int time_read(const char *text, int is_end, int64_t now_us, int64_t *time_us);
 

@@ -82,7 +82,7 @@ int nothing_matched(evlog *log, const struct options *options)
                     options->path, info.last_seq - info.first_seq + 1);
 }
 
-int told_damage(const struct options *options, const evlog_outcome *outcome, int status)
+int report_damage(const struct options *options, const evlog_outcome *outcome, int status)
 {
     if (!outcome->damaged)
         return status;

@@ -16,7 +16,7 @@
 
 #include <evlog/class.h>
 
-/* Exit statuses, as `evlog help` tells them. */
+/* Exit statuses, as `evlog help` lists them. */
 enum {
     EXIT_DONE = 0,
     EXIT_NOTHING =
@@ -33,7 +33,7 @@ enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
 struct options {
     const char *path; /* the log */
     const char *operands[3];
-    evlog_range range; /* its types stand in `types` */
+    evlog_range range; /* its types are in `types` */
     const char *types[EVLOG_PATTERNS_MAX];
     enum output output; /* never OUTPUT_AUTO once read */
     evlog_options open; /* what verbs that send open the log with */
@@ -88,7 +88,7 @@ int parked_drop_run(struct options *options);
 
 /*
  * Reads the arguments of a verb. -1: go on, else the exit status (after --help, or a
- * misuse that has been told).
+ * misuse that has been reported).
  */
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options);
 
@@ -101,23 +101,23 @@ int complain(int status, const char *format, ...) __attribute__((format(printf, 
 /* The same with the library's sentence and the status that fits its code. */
 int complain_library(int code);
 
-/* The status of a call: EXIT_DONE, or as told; what is not there is EXIT_NOTHING. */
+/* The status of a call: EXIT_DONE, or the failure's, reported; what is not there is EXIT_NOTHING. */
 int library_status(int code);
 
 /* Opens the log to look at it: it is not made, and nothing of it is changed. */
 int open_to_read(const struct options *options, evlog **log);
 
-/* Opens the log to change it; it is not made. A failure is told. */
+/* Opens the log to change it; it is not made. A failure is reported. */
 int open_to_write(const struct options *options, evlog **log);
 
 /* The definition of an event type of Open edX; NULL: it is none. */
 const evlog_definition *openedx_definition(const char *event_type);
 
-/* Loads the plugins in the order they were given. -1: go on, else the exit status, told. */
+/* Loads the plugins in the order they were given. -1: go on, else the exit status, reported. */
 int load_plugins(evlog *log, const struct options *options);
 
 /*
- * The same, and defines the log's other types for those who hear all. -1: go on, else the
+ * The same, and defines the log's other types for receivers of all signals. -1: go on, else the
  * status.
  */
 int plug(evlog *log, const struct options *options);
@@ -134,10 +134,10 @@ static inline const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
-/* The exit status after a replay that kept going; damage is told. */
-int told_damage(const struct options *options, const evlog_outcome *outcome, int status);
+/* The exit status after a replay that kept going; damage is reported. */
+int report_damage(const struct options *options, const evlog_outcome *outcome, int status);
 
-/* Flushes standard output; a failure there is told and makes `status` EXIT_LOG. */
+/* Flushes standard output; a failure there is reported and makes `status` EXIT_LOG. */
 int output_flushed(int status);
 
 #endif

@@ -152,7 +152,7 @@ static int count_all(evlog *log, struct options *options, struct counts *counts)
     int status = put_all(counts, options);
     if (status < 0)
         status = outcome.damaged ? EXIT_DONE : nothing_matched(log, options);
-    return told_damage(options, &outcome, status);
+    return report_damage(options, &outcome, status);
 }
 
 /* ------------------------------------------------------------------ schemas ---- */

@@ -36,7 +36,7 @@ static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
     return verify->is_out_of_memory;
 }
 
-static int told(const struct verify *verify, int code, uint64_t checked)
+static int report_result(const struct verify *verify, int code, uint64_t checked)
 {
     if (verify->is_out_of_memory)
         return complain(EXIT_LOG, "out of memory, or a finding is not UTF-8");
@@ -60,7 +60,7 @@ int verify_run(struct options *options)
     progress_begin("events verified", evlog_inspect(log, &info) ? 0 : info.last_seq);
     int code = evlog_verify(log, visit, &verify, &checked);
     progress_end();
-    int status = told(&verify, code, checked);
+    int status = report_result(&verify, code, checked);
     evlog_close(log);
     return status;
 }
