@@ -10,7 +10,7 @@
  *
  * How long it takes from sending to a waiting consumer, in the same process and in another,
  * beside a bare futex between two threads and two processes in the same run. The clock starts
- * before the send (of a fast log), so the time of the append is in it; that alone is told too.
+ * before the send (of a fast log), so the time of the append is in it; that alone is printed too.
  * Ratios of times: above 1, evlog takes longer. It stops by itself, after half a minute.
  */
 #include <limits.h>
@@ -156,7 +156,7 @@ static void compare(const char *name, double (*ours)(void), const char *yardstic
 struct wakes {
     _Atomic uint32_t word; /* of the bare futex */
     atomic_int ready;
-    double sent;          /* when; before the word or the event that tells it */
+    double sent;          /* when; before the word or the event that says it */
     double took[WAKES];   /* until it was there */
     double append[WAKES]; /* evlog_send_event alone */
     char path[4200];

@@ -2,7 +2,7 @@
  * What a test does in a process of its own: after a fork, as another user, among other mounts.
  *
  * cmocka's verbs must not fail there (they would go on with the parent's tests), so a
- * child has its own, CHECK, which tells what was not so and ends it. A child that waits
+ * child has its own, CHECK, which prints what was not so and ends it. A child that waits
  * for ever is killed by its alarm.
  */
 #ifndef CHILD_H

@@ -1,6 +1,6 @@
 /*
  * What the tests of consumers share: a log of two types, a receiver that writes down what it
- * is given and fails as it is told, what a consumer is now, and notices.
+ * is given and fails as it is set up to, what a consumer is now, and notices.
  */
 #ifndef CONSUME_H
 #define CONSUME_H

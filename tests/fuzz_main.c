@@ -4,7 +4,7 @@
  *
  *   fuzz_x DIRECTORY [ROUNDS]
  *
- * The changes follow from EVLOG_SEED, which is printed; the round is told when something fails.
+ * The changes follow from EVLOG_SEED, which is printed; the round is printed when something fails.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -25,7 +25,7 @@ static struct file files[FILES_MAX];
 static size_t file_count;
 static unsigned long round_number;
 
-static void tell_round(int number)
+static void print_round(int number)
 {
     char text[64];
     int size = snprintf(text, sizeof text, "in round %lu\n", round_number);
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
 {
     uint64_t seed = load_seed();
     unsigned long rounds = argc > 2 ? strtoul(argv[2], NULL, 0) : 0;
-    signal(SIGABRT, tell_round);
+    signal(SIGABRT, print_round);
     if (argc > 1)
         load_corpus(argv[1]);
     if (file_count == 0) {

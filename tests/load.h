@@ -1,5 +1,5 @@
 /*
- * Events whose data can be told from their number: what the stress tests send, and how
+ * Events whose data follow from their number: what the stress tests send, and how
  * they know again in the log what was sent.
  *
  *   {"n": 16 bytes: number 8, index 4, count 4, "f": filler that follows from them}

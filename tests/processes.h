@@ -39,7 +39,7 @@ static inline void kill_process(pid_t pid)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* Waits for children, who end well. */
+/* Waits for children, which end well. */
 static inline void expect_end(const pid_t *pids, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

@@ -1,5 +1,5 @@
 /*
- * Group commit: who sends at the same time shares a commit, nobody returns before his own
+ * Group commit: sends at the same time share a commit, none returns before its own
  * is on the disk, and in a group nobody suffers for another.
  *
  * Commits are slow here, as on a slow disk, so that the others queue up behind one.
@@ -144,7 +144,7 @@ static void begin(const void *home, const evlog_options *options, evlog **log,
 /* ----------------------------------------------------------------- tests ---- */
 
 /*
- * Eight who send at once need far fewer commits than they send events; one alone needs one
+ * Eight threads that send at once need far fewer commits than they send events; one alone needs one
  * each.
  */
 static void senders_share_commits(void **state)

@@ -1,6 +1,6 @@
 /*
  * Consumers: where they begin and go on, what they are given and in which order, how events
- * are acknowledged, fail, and are replays; who may have one; and what each call refuses.
+ * are acknowledged, fail, and are replays; which process may have one; and what each call refuses.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -248,7 +248,7 @@ static void types_are_kept_until_others_are_given(void **state)
 
 /* --------------------------------------------------------- poll, run, stop ---- */
 
-/* A poll hands out at most its limit, and what there is when that is less, and tells how many. */
+/* A poll hands out at most its limit, and what there is when that is less, and says how many. */
 static void a_poll_ends_at_its_limit(void **state)
 {
     static struct heard heard;
@@ -317,7 +317,7 @@ static int hear_and_run(const evlog_event *event, void *ctx)
     return hear(event, ctx);
 }
 
-/* A run ends when it is told so by another thread, while it waits, and leaves nothing unwritten. */
+/* A run ends when another thread stops it, while it waits, and leaves nothing unwritten. */
 static void a_run_is_stopped_from_a_thread(void **state)
 {
     static struct heard heard;
@@ -641,7 +641,7 @@ static void stop_goes_no_further(void **state)
     OK(evlog_close(place.log));
 }
 
-/* With SKIP it counts as done, and is told and counted. */
+/* With SKIP it counts as done, and is reported and counted. */
 static void skip_passes_it(void **state)
 {
     static struct heard heard = {.fails_at = UINT64_MAX};
@@ -888,7 +888,7 @@ static int copy_parked(const evlog_parked *parked, void *ctx)
     return 0;
 }
 
-/* What is damaged is told, put on record, and passed; the others come. */
+/* What is damaged is reported, put on record, and passed; the others come. */
 static void what_is_damaged_is_told_and_passed(void **state)
 {
     static struct heard heard;
@@ -915,7 +915,7 @@ static void what_is_damaged_is_told_and_passed(void **state)
     OK(evlog_close(place.log));
 }
 
-/* What was trimmed away before it came there is told as a range, once. */
+/* What was trimmed away before it came there is reported as a range, once. */
 static void what_was_trimmed_away_is_told_once(void **state)
 {
     static struct heard heard;
@@ -1096,7 +1096,7 @@ static void have_it(void *ctx)
     CHECK(evlog_close(log) == EVLOG_OK);
 }
 
-/* The second process is told who has it; or it waits, and gets it when it is closed. */
+/* The second process learns which one has it; or it waits, and gets it when it is closed. */
 static void a_second_process_is_told_or_waits(void **state)
 {
     struct opened place = open_log(*state);
@@ -1381,7 +1381,7 @@ static void a_removed_consumer_leaves_nothing(void **state)
     OK(evlog_close(place.log));
 }
 
-/* A dry run tells what a reset would do, and changes nothing; a reset does it. */
+/* A dry run says what a reset would do, and changes nothing; a reset does it. */
 static void a_reset_does_what_its_dry_run_tells(void **state)
 {
     static struct heard heard;
@@ -1424,38 +1424,38 @@ static void a_reset_does_what_its_dry_run_tells(void **state)
 static void a_reset_goes_anywhere(void **state)
 {
     struct opened place = open_log(*state);
-    evlog_reset told;
+    evlog_reset done;
     make_history(&place);
     OK(evlog_consumer_reset(place.log, "c",
                             &(evlog_reset_options){.start = EVLOG_START_FIRST, .dry_run = true},
-                            &told));
-    assert_int_equal(told.checkpoint, 0);
-    assert_int_equal(told.parked_count, 3);
+                            &done));
+    assert_int_equal(done.checkpoint, 0);
+    assert_int_equal(done.parked_count, 3);
     OK(evlog_consumer_reset(place.log, "c",
                             &(evlog_reset_options){.start = EVLOG_START_DEFAULT, .dry_run = true},
-                            &told));
-    assert_int_equal(told.checkpoint, 0);
+                            &done));
+    assert_int_equal(done.checkpoint, 0);
     send_some(place.a, 4);
     OK(evlog_consumer_reset(
         place.log, "c",
         &(evlog_reset_options){.start = EVLOG_START_LAST, .start_count = 1, .dry_run = true},
-        &told));
-    assert_int_equal(told.checkpoint, 9);
+        &done));
+    assert_int_equal(done.checkpoint, 9);
     OK(evlog_consumer_reset(place.log, "c", &(evlog_reset_options){.start = EVLOG_START_NEW},
-                            &told));
-    assert_int_equal(told.checkpoint, 10);
-    assert_int_equal(told.parked_count, 0);
+                            &done));
+    assert_int_equal(done.checkpoint, 10);
+    assert_int_equal(done.parked_count, 0);
     assert_int_equal(info_of(place.log, "c").parked_count, 3);
     FAILS(EVLOG_INVALID, "no seq 12",
           evlog_consumer_reset(place.log, "c",
                                &(evlog_reset_options){.start = EVLOG_START_SEQ, .start_seq = 12},
-                               &told));
+                               &done));
     FAILS(EVLOG_INVALID, "not an EVLOG_START",
-          evlog_consumer_reset(place.log, "c", &(evlog_reset_options){.start = 17}, &told));
-    FAILS(EVLOG_INVALID, "no start", evlog_consumer_reset(place.log, "c", NULL, &told));
+          evlog_consumer_reset(place.log, "c", &(evlog_reset_options){.start = 17}, &done));
+    FAILS(EVLOG_INVALID, "no start", evlog_consumer_reset(place.log, "c", NULL, &done));
     FAILS(EVLOG_NOTFOUND, "no consumer x",
           evlog_consumer_reset(place.log, "x", &(evlog_reset_options){.start = EVLOG_START_NEW},
-                               &told));
+                               &done));
     OK(evlog_consumer_close(
         open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0})));
     OK(evlog_close(place.log));
@@ -1556,7 +1556,7 @@ static void there_can_be_so_many(void **state)
     OK(evlog_close(place.log));
 }
 
-/* A log that is open for reading tells of its consumers, and has none to open or change. */
+/* A log that is open for reading lists its consumers, and has none to open or change. */
 static void a_reader_can_only_look(void **state)
 {
     struct opened place = open_log(*state);
@@ -1617,7 +1617,7 @@ static void nothing_is_refused_by_every_call(void **state)
 
 /* ------------------------------------------------------------- evlog_wait ---- */
 
-/* Waiting tells the last event there is: at once when it is later, else when it comes. */
+/* Waiting gives the last event there is: at once when it is later, else when it comes. */
 static void waiting_tells_the_last_event(void **state)
 {
     struct opened place = open_log(*state);

@@ -124,7 +124,7 @@ static void fold_retried(evlog_consumer *consumer, uint64_t number)
     put(consumer, "retried", 7, get(consumer, "retried", 7) + number);
 }
 
-/* ------------------------------------------------------------ those who die ---- */
+/* ------------------------------------------------------------ those that die ---- */
 
 struct worker {
     const struct kind *kind;
@@ -290,7 +290,7 @@ static void send_now_and_then(const char *path, uint64_t sender, uint64_t random
     _exit(0);
 }
 
-/* ------------------------------------------------------------- who looks on ---- */
+/* ------------------------------------------------------------- looking on ---- */
 
 /* What each consumer should have. */
 struct twin {
@@ -510,7 +510,7 @@ static void state_is_that_of_the_events_after_every_kill(void **state)
 
 /* ------------------------------------------------- deaths at chosen places ---- */
 
-/* A child's consumer. The receiver puts 1 more under "n", and does what its event is told to. */
+/* A child's consumer. The receiver puts 1 more under "n", and does what its event says. */
 struct scene {
     evlog *log;
     evlog_consumer *consumer;

@@ -161,7 +161,7 @@ static void a_damaged_retry_is_named_and_can_be_dropped(void **state)
     in_child(poll_and_drop, (void *)in(*state, "log"));
 }
 
-/* Makes a key's value longer, by what its node tells, wherever the file has it. */
+/* Makes a key's value longer, by what its node says, wherever the file has it. */
 static void lengthen(const char *path, const void *key, size_t key_size)
 {
     struct bytes file = file_read(path);
@@ -177,7 +177,7 @@ static void lengthen(const char *path, const void *key, size_t key_size)
 }
 
 /*
- * A node that tells a wrong size is not taken out of its page: liblmdb would write over its
+ * A node that gives a wrong size is not taken out of its page: liblmdb would write over its
  * neighbours.
  */
 static void a_node_of_a_wrong_size_is_not_taken_out(void **state)

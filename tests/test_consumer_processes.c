@@ -22,7 +22,7 @@ struct list {
     uint64_t seqs[EVENTS_MAX]; /* each when it came first */
 };
 
-/* ---------------------------------------------------------------- who sends ---- */
+/* ---------------------------------------------------------------- senders ---- */
 
 static _Atomic int *stop; /* shared */
 
@@ -624,7 +624,7 @@ static void try_to_have_it(const char *path, int is_elsewhere)
     _exit(0);
 }
 
-/* The second process to open a consumer is told who has it, from another container too. */
+/* The second process to open a consumer learns which process has it, from another container too. */
 static void the_second_is_told_who_has_it(void **state)
 {
     char *path = strdup(in(*state, "log"));

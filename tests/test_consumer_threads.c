@@ -17,7 +17,7 @@
 
 /* ------------------------------------------------- the calls it makes ---- */
 
-/* Whoever wakes a thread of his own process is held up until this is 1, or for a while. */
+/* A thread that wakes another one of its process is held up until this is 1, or for a while. */
 static _Atomic(atomic_int *) hold_until;
 
 long __real_syscall(long number, ...);
@@ -83,7 +83,7 @@ static pthread_t start(evlog *log, struct work *work, void *(*begin)(void *))
 
 /* ----------------------------------------------------------------- tests ---- */
 
-/* Who is stopped may close: the one who stops him is waited for, if he is not through yet. */
+/* A stopped thread may close: it waits for the one that stops it, if that is not through yet. */
 static void it_is_closed_by_who_was_stopped(void **state)
 {
     evlog *log = open_log(*state);

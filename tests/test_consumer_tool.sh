@@ -115,7 +115,7 @@ try 0 "" consumer ls log -o short; is "ls, short" "$(awk 'NR>1{print $1, $2, $8}
 try 0 "" consumer info log mail -o short
 has "done up to  seq 3"; has "behind      2 events, "; has "replays     up to seq 5"; has "types       com.*"; has "at work     nobody"
 try 0 "" consumer info log mail -o pretty; has '  "checkpoint": 3,'
-# A reset tells what it would do, and does it only with --yes.
+# A reset says what it would do, and does it only with --yes.
 for to in 6:5 last:5 last:2:3 "@1:0" now:5; do
     try 0 "" consumer reset log shop --to "${to%:*}"; has "the next event of consumer shop would be $((${to##*:} + 1)), and not 1; "
     has "; do it with --yes"; is "nothing is done" "$(checkpoint log shop)" "0 "
@@ -331,7 +331,7 @@ for how in "" --ack-lines; do
     "$evlog" consumer reset log hears --to 10 --yes >/dev/null
     [ "$how" ] || "$evlog" consume log hears -n 1 --plugin "$plugin" 2>/dev/null
 done
-# What is damaged is lost to a consumer, which goes on, and tells.
+# What is damaged is lost to a consumer, which goes on, and says so.
 seq -f '{"mark": "here-%.0f-here"}' 20 | "$evlog" send damaged $type - >/dev/null
 for offset in $(LC_ALL=C grep -obUa 'here-12-here' damaged/events.mdb | cut -d: -f1); do
     printf X | dd of=damaged/events.mdb bs=1 seek="$offset" conv=notrunc 2>/dev/null

@@ -22,7 +22,7 @@ struct ack {
     uint32_t count;
 };
 
-/* ---------------------------------------------------------- those who die ---- */
+/* ---------------------------------------------------------- those that die ---- */
 
 struct sender {
     evlog_signal *signal;
@@ -88,7 +88,7 @@ static void live(const char *path, uint64_t base, int threads, int pipe)
     send_for_ever(&senders[0]);
 }
 
-/* --------------------------------------------------------- who looks on ---- */
+/* --------------------------------------------------------- looking on ---- */
 
 struct round {
     const char *path;

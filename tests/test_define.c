@@ -196,7 +196,7 @@ static void a_read_only_log_takes_readers(void **state)
     assert_int_equal(count_entries(*state), 1);
 }
 
-/* Each event says under which schema it was written, to one who defines nothing. */
+/* Each event says under which schema it was written, to a process that defines nothing. */
 static void events_keep_their_schema(void **state)
 {
     evlog_signal *signal;
@@ -225,7 +225,7 @@ static void events_keep_their_schema(void **state)
     OK(evlog_close(log));
 }
 
-/* A schema that cannot be read, as another's program might write it, is told, not passed over. */
+/* A schema that cannot be read, as another program might write it, is reported, not passed over. */
 static void an_unreadable_schema_is_told(void **state)
 {
     const char *text[NAMES_TEXTS] = {TYPE, "{\"type\":\"enum\"}"};

@@ -206,7 +206,7 @@ static evlog *open_with_few_slots(const void *home, evlog_signal **signal)
     return log;
 }
 
-/* All slots taken: who reads is told EVLOG_BUSY, who sends is not kept; later all is well. */
+/* All slots taken: readers get EVLOG_BUSY, senders are not held up; later all is well. */
 static void no_slot_is_busy(void **state)
 {
     struct hoarder hoarder;

@@ -69,7 +69,7 @@ static void the_sentence_stays_until_the_next_failure(void **state)
     assert_string_equal(evlog_errmsg(), "out of memory");
 }
 
-/* The old sentence may be part of the new one, as a caller who adds to it does. */
+/* The old sentence may be part of the new one, as a caller that adds to it does. */
 static void the_old_sentence_may_be_in_the_new(void **state)
 {
     (void)state;

@@ -267,9 +267,9 @@ static const struct operation operations[] = {
 
 /* ------------------------------------------------------------ afterwards ---- */
 
-/* Where we are, for whoever reads a failure. */
-static void tell(const struct operation *operation, const struct fault *what, unsigned at,
-                 int result)
+/* Where the test is, for the reader of a failure. */
+static void report(const struct operation *operation, const struct fault *what, unsigned at,
+                   int result)
 {
     print_error("%s, %s, call %u: %d (%s)\n", operation->name, what->name, at, result,
                 evlog_errmsg());
@@ -327,12 +327,12 @@ static unsigned run_with_fault(struct world *world, const struct operation *oper
     if (hits && what->calls == FLUSHING)
         assert_int_equal(result, EVLOG_IO); /* never passed over */
     if (result && (silent || !fits(result, operation, what) || world->heard != heard || !hits)) {
-        tell(operation, what, at, result);
+        report(operation, what, at, result);
         fail_msg("not as it should fail");
     }
     assert_int_equal(world->heard - heard, world->count - count);
     if (world->log && operation->begins == OPEN && !goes_on(world, result)) {
-        tell(operation, what, at, result);
+        report(operation, what, at, result);
         fail_msg("the handle does not go on");
     }
     return hits;

@@ -159,7 +159,7 @@ static void an_idle_log_is_not_flushed(void **state)
     OK(evlog_close(log));
 }
 
-/* A background flush that failed is told by the next send, which is not in the log. */
+/* A background flush that failed is reported by the next send, which is not in the log. */
 static void a_failed_background_flush_is_told(void **state)
 {
     evlog_signal *signal;
@@ -185,7 +185,7 @@ static void a_failed_background_flush_is_told(void **state)
     OK(evlog_close(log));
 }
 
-/* A last flush that fails is told by evlog_close, and the log is closed all the same. */
+/* A last flush that fails is reported by evlog_close, and the log is closed all the same. */
 static void close_tells_of_its_flush(void **state)
 {
     evlog_signal *signal;

@@ -299,7 +299,7 @@ static void someone_elses_file_is_refused(void **state)
     }
 }
 
-/* A directory where the file should be is no log, and is told apart from a missing one. */
+/* A directory where the file should be is not a log, and is not taken for a missing one. */
 static void a_directory_in_its_place_is_refused(void **state)
 {
     make_log(*state);

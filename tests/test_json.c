@@ -191,7 +191,7 @@ static void a_32_bit_float_keeps_its_value(void **state)
     free(text);
 }
 
-/* What is no data is refused by a sentence that says what was wanted. */
+/* What is not data is refused by a sentence that says what is required. */
 static void what_is_wrong_is_refused(void **state)
 {
     static const struct {

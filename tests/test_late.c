@@ -113,7 +113,7 @@ static void a_silent_one_does_not_see_the_border(void **state)
     OK(evlog_close(place.log));
 }
 
-/* Starts that make no sense, and history for who refuses it, connect nothing. */
+/* Starts that make no sense, and history for a receiver that refuses it, connect nothing. */
 static void what_makes_no_sense_is_refused(void **state)
 {
     static struct heard heard;
@@ -320,7 +320,7 @@ static int connect_inside(const evlog_event *event, void *ctx)
     return hear(event, &inside->heard);
 }
 
-/* A late receiver may connect another one inside its history, who has his own, whole. */
+/* A late receiver may connect another one inside its history, which has its own, whole. */
 static void one_may_connect_another_inside(void **state)
 {
     static struct inside inside = {.at = 2};

@@ -420,7 +420,7 @@ static void a_parent_closes_first(void **state)
 
 /* --------------------------------------------- opening waits for nobody else ---- */
 
-/* Who holds a log's lock file, as a process that opens or closes it does. */
+/* Holds a log's lock file, as a process that opens or closes it does. */
 struct holder {
     int fd;
     const char *path; /* of the log that is held */

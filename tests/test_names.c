@@ -252,7 +252,7 @@ static void a_full_table_says_so(void **state)
 
 struct shared {
     _Atomic int ready;
-    uint32_t numbers[PROCESSES][COMMON]; /* of the common names, as each process was told */
+    uint32_t numbers[PROCESSES][COMMON]; /* of the common names, as each process got them */
     uint32_t own[PROCESSES][COMMON];     /* of the names only it interns */
 };
 

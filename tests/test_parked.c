@@ -109,7 +109,7 @@ static int fail_silently(const evlog_event *event, void *ctx)
     return 42;
 }
 
-/* The sentence is kept up to its limit, and cut there; one who says nothing is told by his number. */
+/* The sentence is kept up to its limit, and cut there; one that says nothing is shown by its number. */
 static void the_error_is_kept_and_cut(void **state)
 {
     static const size_t sizes[] = {1, 511, 512, 1000, 1022};
@@ -830,7 +830,7 @@ static void a_lost_range_is_retried_event_by_event(void **state)
 
 /* -------------------------------------------------------------------- damage ---- */
 
-/* A record of a parked event that is damaged is told, and can be dropped all the same. */
+/* A record of a parked event that is damaged is reported, and can be dropped all the same. */
 static void a_damaged_record_can_be_dropped(void **state)
 {
     struct opened place = open_log(*state);

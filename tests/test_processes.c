@@ -53,7 +53,7 @@ static void die(const char *what)
     _exit(1);
 }
 
-/* ------------------------------------------------------------ who sends ---- */
+/* ------------------------------------------------------------ senders ---- */
 
 struct sender {
     evlog_signal *signal;
@@ -126,7 +126,7 @@ static void send_from_threads(const char *path, uint64_t process)
     _exit(0);
 }
 
-/* ------------------------------------------------------------ who reads ---- */
+/* ------------------------------------------------------------ readers ---- */
 
 struct look {
     uint64_t *seen;

@@ -527,7 +527,7 @@ static void huge_seqs_end(void **state)
 }
 
 /*
- * A record with a seq of the next century, its checksum fitting: the gap is told, not walked;
+ * A record with a seq of the next century, its checksum fitting: the gap is reported, not walked;
  * also where it is all there is to go by, the first record and the count being damaged.
  */
 static void a_forged_seq_far_away_ends(void **state)

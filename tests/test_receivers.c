@@ -316,7 +316,7 @@ static void empty_dispatch_uid_is_none(void **state)
     OK(evlog_close(fixture.log));
 }
 
-/* 17, 18, 19: disconnect tells whether there was something; has_receivers follows. */
+/* 17, 18, 19: disconnect says whether there was something; has_receivers follows. */
 static void disconnect_tells_what_it_did(void **state)
 {
     struct fixture fixture;

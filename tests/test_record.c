@@ -247,7 +247,7 @@ static void refuses_another_form(void **state)
         FAILS(EVLOG_DAMAGED, "malformed", forge(places[i], golden[places[i]] ^ 1u, 1));
 }
 
-/* Data that is no well-formed map within the limits is refused, though its digest fits. */
+/* Data that is not a well-formed map within the limits is refused, though its digest fits. */
 static void refuses_forged_data(void **state)
 {
     (void)state;

@@ -77,7 +77,7 @@ static void delivers_everything_in_order(void **state)
     OK(evlog_close(log));
 }
 
-/* Bounds by seq are included; past the end there is nothing, and that is no error. */
+/* Bounds by seq are included; past the end there is nothing, and that is not an error. */
 static void bounds_are_included(void **state)
 {
     evlog *log = make_log(*state);
@@ -190,7 +190,7 @@ static void failures_stop_or_are_counted(void **state)
     OK(evlog_close(log));
 }
 
-/* To the connected receivers of each signal; who has none is skipped and counted. */
+/* To the connected receivers of each signal; an event without any is skipped and counted. */
 static void replays_to_connected_receivers(void **state)
 {
     evlog *log = make_log(*state);

@@ -349,10 +349,10 @@ static void many_problems_are_counted(void **state)
           evlog_schema_check(schema, "\x80", 1));
     const char *more = strstr(evlog_errmsg(), "; and ");
     assert_non_null(more);
-    unsigned told = 0;
+    unsigned named = 0;
     for (const char *at = evlog_errmsg(); (at = strstr(at, "missing")); at++)
-        told++;
-    assert_int_equal(told + (unsigned)atoi(more + 6), 100);
+        named++;
+    assert_int_equal(named + (unsigned)atoi(more + 6), 100);
     evlog_schema_free(schema);
 }
 

@@ -39,7 +39,7 @@ fails 2 'line 2: enrollment: expected map, found integer' "$evlog" send log "$ty
 "$evlog" send log "$type" - <data >/dev/null
 "$evlog" show log --from 3 -o json | sed 's/.*"data": //; s/}$//' | cmp - data
 
-# types tell their schemas, one a line; they can be given back
+# types prints the schemas, one a line; they can be given back
 "$evlog" types log --schema -o json >types
 grep -qF '"name": "CourseEnrollmentData"' types
 [ "$(wc -l <types)" = 1 ]

@@ -1,7 +1,7 @@
 /*
  * The file that processes share: it is made good whatever it holds, no wake-up is lost and
- * none is paid for when nobody waits, a claim is its holder's and dies with him, a mark
- * outlives him.
+ * none is paid for when nobody waits, a claim is its holder's and dies with it, a mark
+ * outlives it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -158,7 +158,7 @@ static void garbage_does_no_harm(void **state)
     }
 }
 
-/* What cannot be a file of ours is refused, and told. */
+/* What cannot be a file of ours is refused, and reported. */
 static void a_directory_in_its_place_is_refused(void **state)
 {
     struct shared *shared = (void *)1;
@@ -237,7 +237,7 @@ static void wait_for_all(void *ctx)
     wait_for(shared, &job->common->ping, ROUNDS);
 }
 
-/* One wake ends the waits of all, whoever took his ticket when. */
+/* One wake ends the waits of all, whenever they took their tickets. */
 static void a_wake_is_for_everybody(void **state)
 {
     struct common *common = make_common();
@@ -258,7 +258,7 @@ static void a_wake_is_for_everybody(void **state)
     shared_close(shared);
 }
 
-/* Who commits makes no system call when nobody waits, and one when somebody does, or did. */
+/* A commit makes no system call when nobody waits, and one when somebody does, or did. */
 static void a_wake_costs_nothing_when_nobody_waits(void **state)
 {
     struct shared *shared = open_shared(*state);
@@ -298,7 +298,7 @@ static void wait_for_ever(void *ctx)
         shared_wait(shared, ticket, LONG_US);
 }
 
-/* One who is killed while he waits leaves nothing but one wake for nobody. */
+/* A process that is killed while it waits leaves nothing but one wake for nobody. */
 static void a_killed_waiter_leaves_nothing_to_repair(void **state)
 {
     struct common *common = make_common();
@@ -329,7 +329,7 @@ static void hold_a_claim(void *ctx)
         pause();
 }
 
-/* A claim is one process's, of one slot; it is told who has it, and his death ends it. */
+/* A claim is one process's, of one slot; others learn which process has it, and its death ends it. */
 static void a_claim_lives_as_long_as_its_holder(void **state)
 {
     struct common *common = make_common();
@@ -425,7 +425,7 @@ static void mark_and_die(void *ctx)
     kill(getpid(), SIGKILL);
 }
 
-/* A mark is there when its holder was killed, for who has its tag; another's is forgotten. */
+/* A mark is there when its holder was killed, for the consumer with its tag; another's is forgotten. */
 static void a_mark_outlives_its_holder(void **state)
 {
     struct job job = {.path = in(*state, "shared")};

@@ -1,7 +1,7 @@
 /*
  * The file `shared` when two processes open a new log at once: what one has written there is not
- * zeroed by the other, who saw the file when it was still empty. It held a waiter's bit, and
- * whoever commits looks at that: the waiter would have slept for ever.
+ * zeroed by the other, which saw the file when it was still empty. It held a waiter's bit, and
+ * every commit looks at that: the waiter would have slept for ever.
  */
 #include <stdatomic.h>
 #include <sys/mman.h>

@@ -486,7 +486,7 @@ static void it_is_the_fold_of_what_is_done(void **state)
 
 /* ------------------------------------------------------------------ damage ---- */
 
-/* A value that is not as it was written is told, and the others are read. */
+/* A value that is not as it was written is reported, and the others are read. */
 static void a_damaged_value_is_told(void **state)
 {
     struct opened place = open_log(*state);
@@ -529,7 +529,7 @@ static void a_damaged_value_is_told(void **state)
     OK(evlog_close(place.log));
 }
 
-/* A consumer whose own entry is damaged is told by name and by list, and others can be opened. */
+/* A consumer whose own entry is damaged is reported by name and by list, and others can be opened. */
 static void a_damaged_consumer_is_told(void **state)
 {
     struct opened place = open_log(*state);

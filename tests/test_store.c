@@ -1,5 +1,5 @@
 /*
- * The directory of a log: what can be one, what is left alone, who may read and write
+ * The directory of a log: what can be one, what is left alone, which users may read and write
  * it, and that opening it costs the same however long it is.
  */
 #include <fcntl.h>
@@ -360,7 +360,7 @@ static void the_lock_files_hold_nothing(void **state)
     OK(evlog_close(log));
 }
 
-/* ------------------------------------------------------------- who may ---- */
+/* ------------------------------------------------------------- rights ---- */
 
 /* Modes are 0700 and 0600, less the umask, for whatever is made. */
 static void modes_are_the_owners_only(void **state)
@@ -522,7 +522,7 @@ static void opening_costs_the_same_at_any_length(void **state)
     assert_true(long_size <= short_size + 16 * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
-/* Another process with the log open commits to state.mdb when it is told to. */
+/* Another process with the log open commits to state.mdb when it is asked to. */
 static int to_other, from_other;
 
 static void define_another(evlog *log)
@@ -557,7 +557,7 @@ static void commit_when_told(void *ctx)
 
 static char commits; /* how many the other makes */
 
-static void tell_other(void)
+static void ask_other(void)
 {
     char byte;
     assert_int_equal(write(to_other, &commits, 1), 1);
@@ -584,7 +584,7 @@ static void opening_amid_commits_finds_no_damage(void **state)
     to_other = to[1];
     from_other = from[0];
     assert_int_equal(read(from_other, &byte, 1), 1);
-    meanwhile = tell_other;
+    meanwhile = ask_other;
     for (commits = 3; commits < 15; commits++)
         for (unsigned at = 1; at <= 12; at++) { /* those before the names are read */
             evlog *log;

@@ -273,7 +273,7 @@ static int count_signal(evlog_signal *signal, void *ctx)
     return 0;
 }
 
-/* What is in the log is what the threads were told, each event once, and each was heard once. */
+/* What is in the log is what the threads were given, each event once, and each was heard once. */
 static void check_events(struct world *world, const struct worker *workers)
 {
     static uint64_t numbers[EVENTS_MAX + 1];

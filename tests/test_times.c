@@ -144,7 +144,7 @@ static const char *const no_times[] = {
     "30000d ago",
 };
 
-/* What is no time is refused, and the output is left alone. */
+/* What is not a time is refused, and the output is left alone. */
 static void what_is_no_time_is_refused(void **state)
 {
     (void)state;

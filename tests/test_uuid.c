@@ -342,7 +342,7 @@ static void fork_and_collect(struct uuid *uuids)
     }
 }
 
-/* Children of one fork after the other, on a stopped clock: only the place tells them apart. */
+/* Children of one fork after the other, on a stopped clock: only the place distinguishes them. */
 static void forked_children_never_make_the_same(void **state)
 {
     (void)state;

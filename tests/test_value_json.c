@@ -273,7 +273,7 @@ static void random_data_is_the_twins(void **state)
     msgpack_sbuffer_destroy(&data);
 }
 
-/* A map of very many keys, one of them twice or none, is told from one that is an object. */
+/* A map of very many keys, one of them twice or none, is not taken for one that is an object. */
 static void a_repeated_key_is_found_among_many(void **state)
 {
     (void)state;

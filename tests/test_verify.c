@@ -1,5 +1,5 @@
 /*
- * evlog_verify: each thing that can be wrong is told once, with the seqs it concerns, and
+ * evlog_verify: each thing that can be wrong is reported once, with the seqs it concerns, and
  * nothing else is. What is wrong is made here by hand, in the file's bytes or through
  * liblmdb, with checksums that fit where a forger would have made them fit.
  */
@@ -42,9 +42,9 @@ static void make_log(const void *home, uint64_t count)
     OK(evlog_close(log));
 }
 
-/* ------------------------------------------------------------ what is told ---- */
+/* ------------------------------------------------------------ what is found ---- */
 
-struct told {
+struct found {
     size_t count;
     struct {
         uint64_t first, last;
@@ -57,24 +57,25 @@ struct told {
 
 static int listen(const evlog_finding *finding, uint64_t seq, void *ctx)
 {
-    struct told *told = ctx;
+    struct found *found = ctx;
     if (!finding) {
-        assert_true(seq >= told->progress_seq);
-        told->progress_seq = seq;
-        return ++told->progress_count == told->stop_at_progress ? 77 : 0;
+        assert_true(seq >= found->progress_seq);
+        found->progress_seq = seq;
+        return ++found->progress_count == found->stop_at_progress ? 77 : 0;
     }
-    assert_true(told->count < sizeof told->findings / sizeof *told->findings);
+    assert_true(found->count < sizeof found->findings / sizeof *found->findings);
     assert_true(finding->last_seq >= finding->first_seq && seq == finding->last_seq);
-    told->findings[told->count].first = finding->first_seq;
-    told->findings[told->count].last = finding->last_seq;
-    snprintf(told->findings[told->count].text, sizeof told->findings->text, "%s", finding->text);
-    return ++told->count == told->stop_at_finding ? 88 : 0;
+    found->findings[found->count].first = finding->first_seq;
+    found->findings[found->count].last = finding->last_seq;
+    snprintf(found->findings[found->count].text, sizeof found->findings->text, "%s",
+             finding->text);
+    return ++found->count == found->stop_at_finding ? 88 : 0;
 }
 
-static int verify(const void *home, struct told *told, uint64_t *checked)
+static int verify(const void *home, struct found *found, uint64_t *checked)
 {
     evlog *log = open_log(home, 1, NULL);
-    int result = evlog_verify(log, listen, told, checked);
+    int result = evlog_verify(log, listen, found, checked);
     OK(evlog_close(log));
     return result;
 }
@@ -85,18 +86,18 @@ struct expected {
     const char *words;
 };
 
-/* These are told, in this order, and no others. */
+/* These are reported, in this order, and no others. */
 static void assert_told(const void *home, const struct expected *expected, size_t count)
 {
-    struct told told = {.count = 0};
-    int result = verify(home, &told, NULL);
-    for (size_t i = 0; i < told.count || i < count; i++)
-        if (i >= count || i >= told.count || told.findings[i].first != expected[i].first ||
-            told.findings[i].last != expected[i].last ||
-            !strstr(told.findings[i].text, expected[i].words))
+    struct found found = {.count = 0};
+    int result = verify(home, &found, NULL);
+    for (size_t i = 0; i < found.count || i < count; i++)
+        if (i >= count || i >= found.count || found.findings[i].first != expected[i].first ||
+            found.findings[i].last != expected[i].last ||
+            !strstr(found.findings[i].text, expected[i].words))
             fail_msg("finding %zu of %zu is %" PRIu64 " to %" PRIu64 ": %s; expected: %s", i,
-                     told.count, told.findings[i].first, told.findings[i].last,
-                     i < told.count ? told.findings[i].text : "none",
+                     found.count, found.findings[i].first, found.findings[i].last,
+                     i < found.count ? found.findings[i].text : "none",
                      i < count ? expected[i].words : "none");
     assert_int_equal(result, count ? EVLOG_DAMAGED : EVLOG_OK);
 }
@@ -172,24 +173,24 @@ static void flip(const char *path, uint64_t at, unsigned char bits)
 /* A log that is as it was sent: no finding, every event read, progress to the last. */
 static void a_sound_log_has_no_findings(void **state)
 {
-    struct told told = {.count = 0};
+    struct found found = {.count = 0};
     uint64_t checked = 0;
     make_log(*state, COUNT);
-    OK(verify(*state, &told, &checked));
-    assert_int_equal(told.count, 0);
+    OK(verify(*state, &found, &checked));
+    assert_int_equal(found.count, 0);
     assert_int_equal(checked, COUNT);
-    assert_true(told.progress_count > 0);
-    assert_int_equal(told.progress_seq, COUNT);
+    assert_true(found.progress_count > 0);
+    assert_int_equal(found.progress_seq, COUNT);
 }
 
 /* An empty log is sound, too. */
 static void an_empty_log_has_no_findings(void **state)
 {
-    struct told told = {.count = 0};
+    struct found found = {.count = 0};
     uint64_t checked = 7;
     make_log(*state, 0);
-    OK(verify(*state, &told, &checked));
-    assert_int_equal(told.count, 0);
+    OK(verify(*state, &found, &checked));
+    assert_int_equal(found.count, 0);
     assert_int_equal(checked, 0);
 }
 
@@ -328,7 +329,7 @@ static void unknown_types_and_sources_are_told(void **state)
          {8, 8, "names event type 4294967295, which"});
 }
 
-/* Data that is no map, its digest fitting. */
+/* Data that is not a map, its digest fitting. */
 static void malformed_data_is_told(void **state)
 {
     make_log(*state, COUNT);
@@ -555,17 +556,17 @@ static void the_visitor_may_stop_it(void **state)
 {
     uint64_t checked = 4711;
     make_log(*state, COUNT);
-    struct told told = {.stop_at_progress = 1};
-    assert_int_equal(verify(*state, &told, &checked), 77);
+    struct found found = {.stop_at_progress = 1};
+    assert_int_equal(verify(*state, &found, &checked), 77);
     forge(*state, 4, AT_TYPE, 99, 4);
     forge(*state, 6, AT_TYPE, 99, 4);
-    told = (struct told){.stop_at_finding = 1};
-    assert_int_equal(verify(*state, &told, &checked), 88);
-    assert_int_equal(told.count, 1);
-    assert_int_equal(told.findings[0].first, 4);
-    told = (struct told){.stop_at_finding = 2};
-    assert_int_equal(verify(*state, &told, &checked), 88);
-    assert_int_equal(told.findings[1].first, 6);
+    found = (struct found){.stop_at_finding = 1};
+    assert_int_equal(verify(*state, &found, &checked), 88);
+    assert_int_equal(found.count, 1);
+    assert_int_equal(found.findings[0].first, 4);
+    found = (struct found){.stop_at_finding = 2};
+    assert_int_equal(verify(*state, &found, &checked), 88);
+    assert_int_equal(found.findings[1].first, 6);
     assert_int_equal(checked, 4711);
 }
 
@@ -595,22 +596,22 @@ static void send_many(evlog_signal *signal, size_t count)
 static void progress_is_told_now_and_then(void **state)
 {
     evlog_signal *signal;
-    struct told told = {.count = 0};
+    struct found found = {.count = 0};
     evlog *log = open_log(*state, 0, &signal);
     for (int i = 0; i < 4; i++)
         send_many(signal, 5000);
-    OK(evlog_verify(log, listen, &told, NULL));
-    assert_true(told.progress_count >= 4);
-    assert_int_equal(told.progress_seq, 20000);
-    told = (struct told){.stop_at_progress = 2};
-    assert_int_equal(evlog_verify(log, listen, &told, NULL), 77);
-    assert_true(told.progress_seq < 20000);
+    OK(evlog_verify(log, listen, &found, NULL));
+    assert_true(found.progress_count >= 4);
+    assert_int_equal(found.progress_seq, 20000);
+    found = (struct found){.stop_at_progress = 2};
+    assert_int_equal(evlog_verify(log, listen, &found, NULL), 77);
+    assert_true(found.progress_seq < 20000);
     OK(evlog_close(log));
 }
 
 /* ---------------------------------------------------------------- in use ---- */
 
-/* In a child: sends until there is somebody who closes the pipe. */
+/* In a child: sends until the pipe is closed. */
 static void send_until(const char *path, int from)
 {
     evlog *log;
@@ -643,10 +644,10 @@ static void a_log_in_use_is_sound(void **state)
     }
     evlog *log = open_log(*state, 1, NULL);
     for (int i = 0; i < 100 || (before < 500 && i < 100000); i++) {
-        struct told told = {.count = 0};
-        int result = evlog_verify(log, listen, &told, &checked);
-        if (result || told.count)
-            fail_msg("round %d: %d: %s", i, result, told.findings[0].text);
+        struct found found = {.count = 0};
+        int result = evlog_verify(log, listen, &found, &checked);
+        if (result || found.count)
+            fail_msg("round %d: %d: %s", i, result, found.findings[0].text);
         assert_true(checked >= before);
         before = checked;
     }
