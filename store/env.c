@@ -178,11 +178,8 @@ static int check_whole(const struct page_snapshot *snapshot)
  */
 static int check_right_edge(const struct page_snapshot *snapshot)
 {
-    struct page_cursor cursor;
+    struct page_cursor cursor = {.snapshot = snapshot};
     int result = check_whole(snapshot);
-    if (result || snapshot->depth == 0)
-        return result;
-    result = page_cursor_open(&cursor, snapshot);
     if (result == EVLOG_OK)
         result = page_seek(&cursor, NULL, 0);
     page_cursor_free(&cursor);
@@ -527,10 +524,9 @@ int env_base(struct env *env, const struct page_snapshot **snapshot)
         int result = page_snapshot_read(env->fd, env->path, &env->base);
         if (result == EVLOG_OK)
             result = check_whole(&env->base);
-        if (result == EVLOG_OK)
-            result = page_cursor_open(&env->path_to_key, &env->base);
         if (result)
             return result;
+        env->path_to_key.snapshot = &env->base;
         env->has_base = true;
     }
     *snapshot = &env->base;
@@ -546,10 +542,11 @@ static int check_path(struct env *env, const void *key, size_t key_size)
 {
     const struct page_snapshot *base;
     int result = env_base(env, &base);
-    if (result || base->depth == 0)
-        return result;
-    result = page_seek(&env->path_to_key, key, key_size);
-    return result ? result : page_check_writable(&env->path_to_key);
+    if (result == EVLOG_OK)
+        result = page_seek(&env->path_to_key, key, key_size);
+    if (result == EVLOG_OK)
+        result = page_check_writable(&env->path_to_key);
+    return result == EVLOG_NOTFOUND ? EVLOG_OK : result; /* it is empty */
 }
 
 /* Goes to a key; MDB_NOTFOUND is not a failure. */
@@ -693,13 +690,7 @@ int env_read(struct env *env, enum env_state state,
     return error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", env->path);
 }
 
-static int copy_snapshot(const struct page_snapshot *snapshot, void *ctx)
-{
-    *(struct page_snapshot *)ctx = *snapshot;
-    return EVLOG_OK;
-}
-
 int env_snapshot(struct env *env, struct page_snapshot *snapshot)
 {
-    return env_read(env, ENV_NEWEST, copy_snapshot, snapshot);
+    return page_snapshot_read(env->fd, env->path, snapshot);
 }
