@@ -134,33 +134,19 @@ int consumers_next_parked(struct store *store, const char *name, uint64_t after_
 
 /* ------------------------------------------------------------- listing ---- */
 
-/* The first damage that a list has passed over. */
-struct damage {
-    char sentence[512]; /* "": none */
-};
-
-/* Notes EVLOG_DAMAGED and lets the list go on. */
-static int pass_over(struct damage *damage, int result)
+/* Notes EVLOG_DAMAGED, the first in a list, and lets the list go on. */
+static int pass_over(char damage[ERROR_SIZE], int result)
 {
     if (result != EVLOG_DAMAGED)
         return result;
-    if (!damage->sentence[0])
-        snprintf(damage->sentence, sizeof damage->sentence, "%s", evlog_errmsg());
+    if (!damage[0])
+        snprintf(damage, ERROR_SIZE, "%s", evlog_errmsg());
     return EVLOG_OK;
 }
 
-static int end_list(const struct damage *damage, int result)
+static int end_list(const char *damage, int result)
 {
-    if (result == EVLOG_OK && damage->sentence[0])
-        return error_set(EVLOG_DAMAGED, "%s", damage->sentence);
-    return result;
-}
-
-static int read_listed(const struct entry *listed, char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1],
-                       struct consumer_entry *entry)
-{
-    int result = consumer_entry_name(listed, name);
-    return result ? result : consumer_unpack(name, listed, entry);
+    return result || !damage[0] ? result : error_set(EVLOG_DAMAGED, "%s", damage);
 }
 
 int consumers_each(struct store *store,
@@ -168,7 +154,7 @@ int consumers_each(struct store *store,
                                 const char *const *types, size_t type_count, void *ctx),
                    void *ctx)
 {
-    struct damage damage = {""};
+    char damage[ERROR_SIZE] = "";
     struct entry_walk walk;
     const struct entry *listed;
     int result;
@@ -178,21 +164,23 @@ int consumers_each(struct store *store,
         struct consumer_entry entry;
         char **types = NULL;
         size_t count = 0;
-        int read = read_listed(listed, name, &entry);
+        int read = consumer_entry_name(listed, name);
+        if (read == EVLOG_OK)
+            read = consumer_unpack(name, listed, &entry);
         if (read == EVLOG_OK)
             read = consumers_read_types(store, name, &types, &count);
-        result = read ? pass_over(&damage, read)
+        result = read ? pass_over(damage, read)
                       : visit(name, &entry, (const char *const *)types, count, ctx);
         free(types);
         if (result)
             break;
     }
     entry_walk_end(&walk);
-    return end_list(&damage, result);
+    return end_list(damage, result);
 }
 
 /* Both kinds, merged by seq. */
-static int merge_parked(struct entry_walk walks[2], const char *name, struct damage *damage,
+static int merge_parked(struct entry_walk walks[2], const char *name, char damage[ERROR_SIZE],
                         int (*visit)(const evlog_parked *, void *), void *ctx)
 {
     const struct entry *next[2];
@@ -215,7 +203,7 @@ int consumers_each_parked(struct store *store, const char *name,
                           int (*visit)(const evlog_parked *parked, void *ctx), void *ctx)
 {
     struct consumer_entry entry;
-    struct damage damage = {""};
+    char damage[ERROR_SIZE] = "";
     struct entry_walk walks[2];
     int result = consumers_read(store, name, &entry);
     if (result)
@@ -224,10 +212,10 @@ int consumers_each_parked(struct store *store, const char *name,
         struct entry_key prefix = consumer_key(i ? ENTRY_RETRY : ENTRY_PARKED, name);
         entry_walk_begin(&walks[i], store->state, ENV_NEWEST, &prefix, NULL);
     }
-    result = merge_parked(walks, name, &damage, visit, ctx);
+    result = merge_parked(walks, name, damage, visit, ctx);
     entry_walk_end(&walks[0]);
     entry_walk_end(&walks[1]);
-    return end_list(&damage, result);
+    return end_list(damage, result);
 }
 
 /* ----------------------------------------------------------- verifying ---- */
@@ -463,33 +451,36 @@ int consumers_create(struct store *store, const char *name, const struct change 
 
 /* ------------------------------------------- removing, and parked events ---- */
 
-/* Puts a parked event's entry as one to be retried. */
+/* Puts a parked event's entry as one to be retried: its value is the same but for the seal. */
 static int retry(struct env *env, struct writing *writing, const struct entry *entry)
 {
-    char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1];
-    evlog_parked parked;
-    int result = consumer_unpack_parked(writing->name, entry, &parked, error);
+    struct entry_key key = consumer_seq_key(ENTRY_RETRY, writing->name, consumer_key_seq(entry));
+    struct change change = {.key = key.bytes,
+                            .key_size = key.size,
+                            .value = entry->value,
+                            .value_size = entry->value_size};
+    int result = consumer_entry_check(writing->name, entry);
     if (result)
         return result;
-    struct change *change = change_park(writing->name, ENTRY_RETRY, &parked);
-    if (!change)
-        return error_nomem();
-    result = make_change(env, writing, change);
-    free(change);
-    return result;
+    entry_seal(key.bytes, key.size, entry->value, entry->value_size);
+    return make_change(env, writing, &change);
 }
 
 /*
- * Removes the entries with a prefix that there were when the transaction began, after a key (or
- * NULL). With `is_retry` they are put again, to be retried.
+ * Removes the entries of a kind that there were when the transaction began: those after a seq, that
+ * of `writing->seq`, or all. With `is_retry` they are put again, to be retried.
  */
-static int clear(struct env *env, struct writing *writing, const struct entry_key *prefix,
-                 const struct entry_key *after)
+static int clear(struct env *env, struct writing *writing, enum entry_kind kind,
+                 uint64_t after_seq)
 {
+    struct entry_key prefix = consumer_key(kind, writing->name);
+    struct entry_key after = consumer_seq_key(kind, writing->name, after_seq);
     struct entry_walk walk;
     const struct entry *entry;
     int result;
-    entry_walk_begin(&walk, env, ENV_BASE, prefix, after);
+    if (writing->seq)
+        prefix = consumer_seq_key(kind, writing->name, writing->seq);
+    entry_walk_begin(&walk, env, ENV_BASE, &prefix, after_seq ? &after : NULL);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
         if (writing->is_retry)
             result = retry(env, writing, entry);
@@ -506,15 +497,10 @@ static int clear(struct env *env, struct writing *writing, const struct entry_ke
 /* Removes the state, and what is parked after a seq. */
 static int clear_all(struct env *env, struct writing *writing, uint64_t after_seq)
 {
-    static const enum entry_kind kinds[] = {ENTRY_STATE, ENTRY_PARKED, ENTRY_RETRY};
-    int result = EVLOG_OK;
-    for (size_t i = 0; i < 3 && result == EVLOG_OK; i++) {
-        struct entry_key prefix = consumer_key(kinds[i], writing->name);
-        struct entry_key after = consumer_seq_key(kinds[i], writing->name, after_seq);
-        bool is_after = after_seq && kinds[i] != ENTRY_STATE;
-        result = clear(env, writing, &prefix, is_after ? &after : NULL);
-    }
-    return result;
+    int result = clear(env, writing, ENTRY_STATE, 0);
+    if (result == EVLOG_OK)
+        result = clear(env, writing, ENTRY_PARKED, after_seq);
+    return result ? result : clear(env, writing, ENTRY_RETRY, after_seq);
 }
 
 static int reset(struct env *env, struct writing *writing)
@@ -552,14 +538,9 @@ int consumers_remove(struct store *store, const char *name)
 /* The event of the seq, or all. What is already to be retried is not retried twice. */
 static int change_parked(struct env *env, struct writing *writing)
 {
-    static const enum entry_kind kinds[] = {ENTRY_PARKED, ENTRY_RETRY};
-    int result = EVLOG_OK;
-    for (size_t i = 0; i < (writing->is_retry ? 1 : 2) && result == EVLOG_OK; i++) {
-        struct entry_key prefix = consumer_key(kinds[i], writing->name);
-        if (writing->seq)
-            prefix = consumer_seq_key(kinds[i], writing->name, writing->seq);
-        result = clear(env, writing, &prefix, NULL);
-    }
+    int result = clear(env, writing, ENTRY_PARKED, 0);
+    if (result == EVLOG_OK && !writing->is_retry)
+        result = clear(env, writing, ENTRY_RETRY, 0);
     if (result == EVLOG_OK && writing->seq && writing->removed_count == 0)
         return error_set(EVLOG_NOTFOUND, "consumer %s: event %" PRIu64 " is not parked%s",
                          writing->name, writing->seq,

@@ -316,8 +316,7 @@ void env_close(struct env *env)
 {
     if (!env)
         return;
-    if (env->lmdb)
-        mdb_env_close(env->lmdb);
+    mdb_env_close(env->lmdb);
     if (env->fd >= 0)
         close(env->fd);
     pthread_mutex_destroy(&env->write_lock);

@@ -307,9 +307,11 @@ void page_cursor_free(struct page_cursor *cursor)
     *cursor = (struct page_cursor){.snapshot = cursor->snapshot};
 }
 
-static unsigned char *branch_at(const struct page_cursor *cursor, unsigned level)
+static unsigned char *page_at(const struct page_cursor *cursor, unsigned level)
 {
-    return cursor->pages + (size_t)level * cursor->snapshot->page_size;
+    const struct page_snapshot *snapshot = cursor->snapshot;
+    bool is_leaf = level + 1 == snapshot->depth;
+    return is_leaf ? cursor->leaf : cursor->pages + (size_t)level * snapshot->page_size;
 }
 
 int page_key_compare(const void *a, size_t a_size, const void *b, size_t b_size)
@@ -361,11 +363,11 @@ static int descend(struct page_cursor *cursor, const void *key, size_t key_size)
     while (cursor->level_count < snapshot->depth) {
         unsigned level = cursor->level_count;
         bool is_leaf = level + 1 == snapshot->depth;
-        unsigned char *page = is_leaf ? cursor->leaf : branch_at(cursor, level);
+        unsigned char *page = page_at(cursor, level);
         uint64_t pgno = snapshot->root;
         if (level > 0)
             pgno = node_child(
-                node_start(branch_at(cursor, level - 1), cursor->level[level - 1].index));
+                node_start(page_at(cursor, level - 1), cursor->level[level - 1].index));
         int result = load(snapshot, pgno, is_leaf ? LEAF : BRANCH, page);
         if (result)
             return result;
@@ -387,7 +389,7 @@ int page_seek(struct page_cursor *cursor, const void *key, size_t key_size)
     if (!cursor->pages)
         return error_nomem();
     if (!cursor->leaf)
-        cursor->leaf = branch_at(cursor, snapshot->depth - 1);
+        cursor->leaf = cursor->pages + (size_t)(snapshot->depth - 1) * snapshot->page_size;
     return descend(cursor, key, key_size);
 }
 
@@ -418,7 +420,7 @@ bool page_next_key(const struct page_cursor *cursor, const void **key, size_t *k
     if (level < 0)
         return 0;
     const unsigned char *node =
-        node_start(branch_at(cursor, (unsigned)level), cursor->level[level].index + 1);
+        node_start(page_at(cursor, (unsigned)level), cursor->level[level].index + 1);
     *key = node + NODE_HEADER_SIZE;
     *key_size = get16(node + 6);
     return 1;
@@ -461,12 +463,10 @@ int page_check_writable(const struct page_cursor *cursor)
     const struct page_snapshot *snapshot = cursor->snapshot;
     unsigned char head[PAGE_HEADER_SIZE];
     struct page_node node;
-    for (unsigned level = 0; level < snapshot->depth; level++) {
-        int is_leaf = level + 1 == snapshot->depth;
-        if (!is_packed(is_leaf ? cursor->leaf : branch_at(cursor, level), snapshot->page_size))
+    for (unsigned level = 0; level < snapshot->depth; level++)
+        if (!is_packed(page_at(cursor, level), snapshot->page_size))
             return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
                              snapshot->name);
-    }
     if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
         return EVLOG_OK;
     page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
