@@ -315,26 +315,10 @@ int store_close(struct store *store)
     env_close(store->events);
     env_close(store->state);
     unlock_directory(fd);
-    close(store->directory);
+    if (store->directory >= 0)
+        close(store->directory);
     free(store);
     return result;
-}
-
-/* A store of which nothing is open but the directory. */
-static int store_new(const char *path, bool read_only, struct store **made)
-{
-    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
-    if (!store)
-        return error_nomem();
-    strcpy(store->path, path);
-    store->read_only = read_only;
-    store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (store->directory < 0) {
-        free(store);
-        return error_errno(errno, "opening", path);
-    }
-    *made = store;
-    return EVLOG_OK;
 }
 
 /* Where there is no log and none is to be made, no lock file is made either. */
@@ -357,17 +341,23 @@ static int open_directory(struct store *store, const evlog_options *options)
 
 int store_open(const char *path, const evlog_options *options, struct store **opened)
 {
-    struct store *store = NULL;
     if (strlen(path) + sizeof STATE_FILE + sizeof "/-lock" > PATH_MAX)
         return error_set(EVLOG_INVALID, "a path of %zu bytes is too long", strlen(path));
     int result = make_directory(path, options);
     if (result == EVLOG_OK)
         result = check_file_system(path);
-    if (result == EVLOG_OK)
-        result = store_new(path, options->read_only, &store);
     if (result)
         return result;
-    result = open_directory(store, options);
+    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
+    if (!store)
+        return error_nomem();
+    strcpy(store->path, path);
+    store->read_only = options->read_only;
+    store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->directory < 0)
+        result = error_errno(errno, "opening", path);
+    if (result == EVLOG_OK)
+        result = open_directory(store, options);
     if (result == EVLOG_OK)
         result = open_parts(store, options);
     if (result)
