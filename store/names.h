@@ -35,7 +35,7 @@ void names_close(struct names *names);
  * The entry with these texts; when there is none it is made, durably. With `count` (or NULL) it is
  * made only while the table has so many entries, else EVLOG_BUSY: what the caller has found in it
  * is out of date. Any thread. EVLOG_LIMIT: the table is full. EVLOG_READONLY: there is none and
- * the env cannot write. Errors of env_write.
+ * the env cannot write. Errors of env_write and env_read.
  */
 int names_intern(struct names *names, const char *const text[NAMES_TEXTS], const uint32_t *count,
                  const struct name **name);
