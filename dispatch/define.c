@@ -179,7 +179,7 @@ static int find_entry(const struct request *request, const struct name **type)
         if (store->read_only)
             return error_set(EVLOG_READONLY, "%s: is read only and has no event type %s",
                              store->path, request->event_type);
-        result = names_intern_at(store->types, text, known.count, type);
+        result = names_intern(store->types, text, &known.count, type);
     } while (result == EVLOG_BUSY && names_count(store->types) != known.count);
     return result;
 }

@@ -135,7 +135,7 @@ static int find_source(evlog *log, const evlog_metadata *given, const struct nam
         given->sourcehost ? given->sourcehost : log->source[1],
         given->sourcelib ? given->sourcelib : log->source[2],
     };
-    int result = names_intern(log->store->sources, text, source);
+    int result = names_intern(log->store->sources, text, NULL, source);
     if (result == EVLOG_OK && is_own)
         atomic_store(&log->own_source, *source);
     return result;

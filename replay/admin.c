@@ -289,19 +289,14 @@ int evlog_each_parked(evlog *log, const char *name, int (*visit)(const evlog_par
     return result;
 }
 
-/* Retries or drops; `what` says of which parked events there must be one. */
-static int change_parked(evlog *log, const char *name, uint64_t seq, uint64_t *count,
-                         int (*change)(struct store *, const char *, uint64_t, uint64_t *),
-                         const char *what)
+static int change_parked(evlog *log, const char *name, uint64_t seq, bool is_retry,
+                         uint64_t *count)
 {
     uint64_t changed = 0;
     int result = log_enter(log);
     if (result)
         return result;
-    result = change(log->store, name, seq, &changed);
-    if (result == EVLOG_OK && seq && !changed)
-        result = error_set(EVLOG_NOTFOUND, "consumer %s: event %" PRIu64 " is not parked%s", name,
-                           seq, what);
+    result = consumers_change_parked(log->store, name, seq, is_retry, &changed);
     if (result == EVLOG_OK && count)
         *count = changed;
     shared_wake(log->store->shared);
@@ -311,11 +306,10 @@ static int change_parked(evlog *log, const char *name, uint64_t seq, uint64_t *c
 
 int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count)
 {
-    return change_parked(log, name, seq, count, consumers_retry_parked,
-                         ", or waits to be retried already");
+    return change_parked(log, name, seq, true, count);
 }
 
 int evlog_parked_drop(evlog *log, const char *name, uint64_t seq, uint64_t *count)
 {
-    return change_parked(log, name, seq, count, consumers_drop_parked, "");
+    return change_parked(log, name, seq, false, count);
 }

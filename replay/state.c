@@ -31,8 +31,9 @@ static int look_up(evlog_consumer *consumer, const struct entry_key *key, const 
     const struct change *change = pending_find(&consumer->pending, key);
     void *block;
     int result = EVLOG_NOTFOUND;
-    if (change && change->value)
-        return consumer_unpack_state(change->value, value, value_size);
+    struct entry pending = {.value = change ? change->value : NULL, .is_sound = true};
+    if (pending.value)
+        return consumer_unpack_state(&pending, value, value_size);
     if (!change)
         result = consumers_read_state(consumer->log->store, key, &block, value, value_size);
     if (result == EVLOG_NOTFOUND)

@@ -101,27 +101,6 @@ struct group {
     struct last last; /* after this group */
 };
 
-/* The last record's place, from the value under the last key. */
-static int take_last(struct page_cursor *cursor, struct last *last)
-{
-    struct page_node node;
-    struct record record;
-    void *value;
-    page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
-    if (node.key_size != sizeof(uint64_t))
-        return error_set(EVLOG_DAMAGED, "%s: its last key is not a seq", cursor->snapshot->name);
-    int result = page_copy_data(cursor->snapshot, &node, RECORD_SIZE_MAX, &value);
-    if (result)
-        return result;
-    result = record_decode(be64_load(node.key), value, node.data_size, &record);
-    free(value);
-    if (result)
-        return result;
-    *last = (struct last){
-        .seq = record.seq, .chain = record.chain, .log_time_us = record.log_time_us};
-    return EVLOG_OK;
-}
-
 /*
  * Reads the last record of the state this transaction began with. The path to it is the right edge
  * of the tree, which liblmdb is about to follow: it is checked by being read.
@@ -129,20 +108,19 @@ static int take_last(struct page_cursor *cursor, struct last *last)
 static int read_last(struct group *group, struct env *events)
 {
     const struct page_snapshot *base;
-    struct page_cursor cursor;
+    struct record record;
     int result = env_base(events, &base);
     if (result)
         return result;
     group->last = (struct last){.chain = group->appender->origin};
     if (base->depth == 0)
         return EVLOG_OK;
-    result = page_cursor_open(&cursor, base);
-    if (result == EVLOG_OK)
-        result = page_seek(&cursor, NULL, 0);
-    if (result == EVLOG_OK)
-        result = take_last(&cursor, &group->last);
-    page_cursor_free(&cursor);
-    return result;
+    result = record_load(base, 0, &record);
+    if (result)
+        return result;
+    group->last = (struct last){
+        .seq = record.seq, .chain = record.chain, .log_time_us = record.log_time_us};
+    return EVLOG_OK;
 }
 
 static int append_one(struct env *events, struct last *last, struct record *record)

@@ -17,24 +17,22 @@
 #include "consumer_entries.h"
 
 #include <inttypes.h>
-#include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "be64.h"
+#include "entry_pack.h"
 #include "error.h"
 #include "name.h"
 #include "pack.h"
 #include "record.h"
 #include "shared.h"
 
-#define INTEGER_SIZE_MAX 9
-#define LENGTH_SIZE_MAX 5 /* the head of a string, a bin or an array */
-
 _Static_assert(1 + EVLOG_CONSUMER_NAME_SIZE_MAX + 1 + EVLOG_STATE_KEY_SIZE_MAX <=
                    ENTRY_KEY_SIZE_MAX,
                "the longest key fits");
-_Static_assert(ENTRY_HEAD_SIZE + 7 * INTEGER_SIZE_MAX + 2 * (1 + 3 * INTEGER_SIZE_MAX) <=
+_Static_assert(ENTRY_HEAD_SIZE + 7 * PACK_INTEGER_SIZE_MAX +
+                       2 * (1 + 3 * PACK_INTEGER_SIZE_MAX) <=
                    CONSUMER_ENTRY_SIZE_MAX,
                "the longest entry `c` fits");
 
@@ -46,39 +44,35 @@ int consumer_name_check(const char *name)
 
 /* ---------------------------------------------------------------- keys ---- */
 
-static void begin_key(struct entry_key *key, enum entry_kind kind, const char *name)
-{
-    size_t name_size = strlen(name);
-    key->bytes[0] = (unsigned char)kind;
-    memcpy(key->bytes + 1, name, name_size);
-    key->size = 1 + name_size;
-    if (kind != ENTRY_CONSUMER)
-        key->bytes[key->size++] = '\0';
-}
-
 struct entry_key consumer_key(enum entry_kind kind, const char *name)
 {
     struct entry_key key;
-    begin_key(&key, kind, name);
+    size_t name_size = strlen(name);
+    key.bytes[0] = (unsigned char)kind;
+    memcpy(key.bytes + 1, name, name_size);
+    key.size = 1 + name_size;
+    if (kind != ENTRY_CONSUMER)
+        key.bytes[key.size++] = '\0';
+    return key;
+}
+
+static struct entry_key key_with(struct entry_key key, const void *bytes, size_t size)
+{
+    memcpy(key.bytes + key.size, bytes, size);
+    key.size += size;
     return key;
 }
 
 struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq)
 {
-    struct entry_key key;
-    begin_key(&key, kind, name);
-    be64_store(key.bytes + key.size, seq);
-    key.size += sizeof seq;
-    return key;
+    unsigned char bytes[sizeof seq];
+    be64_store(bytes, seq);
+    return key_with(consumer_key(kind, name), bytes, sizeof bytes);
 }
 
 struct entry_key consumer_state_key(const char *name, const void *bytes, size_t size)
 {
-    struct entry_key key;
-    begin_key(&key, ENTRY_STATE, name);
-    memcpy(key.bytes + key.size, bytes, size);
-    key.size += size;
-    return key;
+    return key_with(consumer_key(ENTRY_STATE, name), bytes, size);
 }
 
 uint64_t consumer_key_seq(const struct entry *entry)
@@ -91,28 +85,12 @@ uint64_t consumer_key_seq(const struct entry *entry)
 
 /* ------------------------------------------------------------- packing ---- */
 
-/* A value that is being packed into memory of the right size, of a change or not. */
-struct packing {
-    msgpack_packer packer;
-    unsigned char *value, *at;
-    struct change *change;
-};
-
-/* Starts an array of `count`, of which entry_seal sets the first. */
-static void pack_begin(struct packing *packing, unsigned char *value, size_t count)
-{
-    packing->value = packing->at = value;
-    msgpack_packer_init(&packing->packer, &packing->at, pack_append);
-    msgpack_pack_array(&packing->packer, count);
-    msgpack_pack_fix_uint64(&packing->packer, 0);
-}
-
 size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *entry,
                      unsigned char *value)
 {
-    struct packing packing;
+    struct entry_packing packing;
     msgpack_packer *packer = &packing.packer;
-    pack_begin(&packing, value, 10);
+    entry_pack_begin(&packing, value, 10);
     msgpack_pack_uint32(packer, entry->slot);
     msgpack_pack_int(packer, entry->is_paused);
     msgpack_pack_int64(packer, entry->created_us);
@@ -128,9 +106,7 @@ size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *e
     msgpack_pack_uint64(packer, entry->parked_count);
     msgpack_pack_uint64(packer, entry->retry_count);
     msgpack_pack_uint64(packer, entry->state_count);
-    size_t size = (size_t)(packing.at - value);
-    entry_seal(key->bytes, key->size, value, size);
-    return size;
+    return entry_pack_end(&packing, key->bytes, key->size);
 }
 
 /* A change with room for a value of up to `size_max` bytes; 0: without a value. */
@@ -146,51 +122,52 @@ static struct change *change_new(const struct entry_key *key, size_t size_max)
 }
 
 /* Starts a change whose value is an array of `count`, with `size_max` bytes after its checksum. */
-static bool change_begin(struct packing *packing, const struct entry_key *key, size_t count,
-                         size_t size_max)
+static struct change *change_begin(struct entry_packing *packing, const struct entry_key *key,
+                                   size_t count, size_t size_max)
 {
-    packing->change = change_new(key, ENTRY_HEAD_SIZE + size_max);
-    if (packing->change)
-        pack_begin(packing, packing->change->value, count);
-    return packing->change;
+    struct change *change = change_new(key, ENTRY_HEAD_SIZE + size_max);
+    if (change)
+        entry_pack_begin(packing, change->value, count);
+    return change;
 }
 
-static struct change *change_end(const struct packing *packing)
+static struct change *change_end(struct change *change, struct entry_packing *packing)
 {
-    struct change *change = packing->change;
-    change->value_size = (size_t)(packing->at - packing->value);
-    entry_seal(change->key, change->key_size, change->value, change->value_size);
+    change->value_size = entry_pack_end(packing, change->key, change->key_size);
     return change;
 }
 
 struct change *change_filter(const char *name, const char *const *types, size_t type_count)
 {
     struct entry_key key = consumer_key(ENTRY_FILTER, name);
-    struct packing packing;
-    size_t size_max = LENGTH_SIZE_MAX;
+    struct entry_packing packing;
+    size_t size_max = PACK_LENGTH_SIZE_MAX;
     for (size_t i = 0; i < type_count; i++)
-        size_max += LENGTH_SIZE_MAX + strlen(types[i]);
-    if (!change_begin(&packing, &key, 2, size_max))
+        size_max += PACK_LENGTH_SIZE_MAX + strlen(types[i]);
+    struct change *change = change_begin(&packing, &key, 2, size_max);
+    if (!change)
         return NULL;
     msgpack_pack_array(&packing.packer, type_count);
     for (size_t i = 0; i < type_count; i++)
         msgpack_pack_str_with_body(&packing.packer, types[i], strlen(types[i]));
-    return change_end(&packing);
+    return change_end(change, &packing);
 }
 
 struct change *change_park(const char *name, enum entry_kind kind, const evlog_parked *parked)
 {
     struct entry_key key = consumer_seq_key(kind, name, parked->seq);
-    struct packing packing;
+    struct entry_packing packing;
     size_t size = strnlen(parked->error, EVLOG_PARKED_ERROR_SIZE_MAX);
-    if (!change_begin(&packing, &key, 6, 4 * INTEGER_SIZE_MAX + LENGTH_SIZE_MAX + size))
+    struct change *change =
+        change_begin(&packing, &key, 6, 4 * PACK_INTEGER_SIZE_MAX + PACK_LENGTH_SIZE_MAX + size);
+    if (!change)
         return NULL;
     msgpack_pack_uint32(&packing.packer, parked->attempt_count);
     msgpack_pack_int64(&packing.packer, parked->time_us);
     msgpack_pack_uint64(&packing.packer, parked->last_seq);
     msgpack_pack_int(&packing.packer, parked->is_lost);
     msgpack_pack_bin_with_body(&packing.packer, parked->error, size);
-    return change_end(&packing);
+    return change_end(change, &packing);
 }
 
 struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t seq)
@@ -201,11 +178,12 @@ struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t se
 
 struct change *change_put_state(const struct entry_key *key, const void *value, size_t size)
 {
-    struct packing packing;
-    if (!change_begin(&packing, key, 2, LENGTH_SIZE_MAX + size))
+    struct entry_packing packing;
+    struct change *change = change_begin(&packing, key, 2, PACK_LENGTH_SIZE_MAX + size);
+    if (!change)
         return NULL;
     msgpack_pack_bin_with_body(&packing.packer, value, size);
-    return change_end(&packing);
+    return change_end(change, &packing);
 }
 
 struct change *change_delete_state(const struct entry_key *key)
@@ -230,40 +208,32 @@ struct fields {
     bool is_bad;
 };
 
-static struct pack_item field(struct fields *fields)
+/* The next element, of one of the kinds, whose bits are set. */
+static struct pack_item field(struct fields *fields, unsigned kinds)
 {
     struct pack_item item = {.kind = PACK_NIL};
     if (!fields->is_bad)
         pack_next(&fields->at, &item);
+    if (!(kinds >> item.kind & 1))
+        fields->is_bad = true;
     return item;
 }
 
 static uint64_t field_integer(struct fields *fields)
 {
-    struct pack_item item = field(fields);
-    if (item.kind != PACK_INT && item.kind != PACK_UINT)
-        fields->is_bad = true;
-    return (uint64_t)item.as_int;
-}
-
-static struct pack_item field_of(struct fields *fields, enum pack_kind kind)
-{
-    struct pack_item item = field(fields);
-    if (item.kind != kind)
-        fields->is_bad = true;
-    return item;
+    return (uint64_t)field(fields, 1u << PACK_INT | 1u << PACK_UINT).as_int;
 }
 
 static void field_array(struct fields *fields, size_t count)
 {
-    if (field_of(fields, PACK_ARRAY).size != count)
+    if (field(fields, 1u << PACK_ARRAY).size != count)
         fields->is_bad = true;
 }
 
 /* The elements of an array of `count`, after its checksum. */
-static struct fields fields_of(const void *value, size_t count)
+static struct fields fields_of(const struct entry *entry, size_t count)
 {
-    struct fields fields = {.at = value};
+    struct fields fields = {.at = entry->value, .is_bad = !entry->is_sound};
     field_array(&fields, count);
     field_integer(&fields);
     return fields;
@@ -278,9 +248,9 @@ static int damaged(const char *name, int kind)
                      what);
 }
 
-int consumer_unpack(const char *name, const void *value, struct consumer_entry *entry)
+int consumer_unpack(const char *name, const struct entry *packed, struct consumer_entry *entry)
 {
-    struct fields fields = fields_of(value, 10);
+    struct fields fields = fields_of(packed, 10);
     struct consumer_entry read = {.slot = 0};
     uint64_t slot = field_integer(&fields);
     read.slot = (uint32_t)slot;
@@ -304,14 +274,15 @@ int consumer_unpack(const char *name, const void *value, struct consumer_entry *
     return EVLOG_OK;
 }
 
-int consumer_unpack_filter(const char *name, const void *value, char ***types, size_t *count)
+int consumer_unpack_filter(const char *name, const struct entry *entry, char ***types,
+                           size_t *count)
 {
-    struct fields fields = fields_of(value, 2), again;
-    size_t type_count = field_of(&fields, PACK_ARRAY).size;
+    struct fields fields = fields_of(entry, 2), again;
+    size_t type_count = field(&fields, 1u << PACK_ARRAY).size;
     again = fields;
     size_t size = (type_count + 1) * sizeof(char *);
     for (size_t i = 0; !fields.is_bad && i < type_count; i++)
-        size += field_of(&fields, PACK_STR).size + 1;
+        size += field(&fields, 1u << PACK_STR).size + 1;
     if (fields.is_bad || type_count > EVLOG_PATTERNS_MAX)
         return damaged(name, ENTRY_FILTER);
     char **list = calloc(1, size);
@@ -319,7 +290,7 @@ int consumer_unpack_filter(const char *name, const void *value, char ***types, s
         return error_nomem();
     char *text = (char *)(list + type_count + 1);
     for (size_t i = 0; i < type_count; i++) {
-        struct pack_item item = field(&again);
+        struct pack_item item = field(&again, 1u << PACK_STR);
         list[i] = memcpy(text, item.bytes, item.size);
         text += item.size + 1;
     }
@@ -332,17 +303,16 @@ int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_pa
                            char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1])
 {
     uint64_t seq = consumer_key_seq(entry);
-    struct fields fields = {.is_bad = true};
-    if (entry->is_sound && seq)
-        fields = fields_of(entry->value, 6);
+    struct fields fields = fields_of(entry, 6);
     evlog_parked read = {.seq = seq, .error = error};
     read.attempt_count = (uint32_t)field_integer(&fields);
     read.time_us = (int64_t)field_integer(&fields);
     read.last_seq = field_integer(&fields);
     read.is_lost = field_integer(&fields) != 0;
     read.is_retry = entry->key[0] == ENTRY_RETRY;
-    struct pack_item text = field_of(&fields, PACK_BIN);
-    if (fields.is_bad || read.last_seq < seq || text.size > EVLOG_PARKED_ERROR_SIZE_MAX)
+    struct pack_item text = field(&fields, 1u << PACK_BIN);
+    if (fields.is_bad || seq == 0 || read.last_seq < seq ||
+        text.size > EVLOG_PARKED_ERROR_SIZE_MAX)
         return error_set(EVLOG_DAMAGED,
                          "state.mdb: consumer %s: the record of parked event %" PRIu64
                          " is not as it was written; drop it, or all",
@@ -353,10 +323,10 @@ int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_pa
     return EVLOG_OK;
 }
 
-int consumer_unpack_state(const void *entry, const void **value, size_t *size)
+int consumer_unpack_state(const struct entry *entry, const void **value, size_t *size)
 {
     struct fields fields = fields_of(entry, 2);
-    struct pack_item item = field_of(&fields, PACK_BIN);
+    struct pack_item item = field(&fields, 1u << PACK_BIN);
     if (fields.is_bad)
         return error_set(EVLOG_DAMAGED, "state.mdb: a value is not as it was written");
     *value = item.bytes;
@@ -390,16 +360,17 @@ int consumer_entry_check(const char *name, const struct entry *entry)
     size_t size;
     char **types = NULL;
     int result = EVLOG_OK;
-    if (entry->key[0] == ENTRY_PARKED || entry->key[0] == ENTRY_RETRY)
+    switch (entry->key[0]) {
+    case ENTRY_CONSUMER:
+        return consumer_unpack(name, entry, &place);
+    case ENTRY_FILTER:
+        result = consumer_unpack_filter(name, entry, &types, &size);
+        free(types);
+        return result;
+    case ENTRY_STATE:
+        result = consumer_unpack_state(entry, &value, &size);
+        return result ? damaged(name, ENTRY_STATE) : EVLOG_OK;
+    default:
         return consumer_unpack_parked(name, entry, &parked, error);
-    if (!entry->is_sound)
-        return damaged(name, entry->key[0]);
-    if (entry->key[0] == ENTRY_CONSUMER)
-        return consumer_unpack(name, entry->value, &place);
-    if (entry->key[0] == ENTRY_STATE)
-        return consumer_unpack_state(entry->value, &value, &size) ? damaged(name, ENTRY_STATE)
-                                                                  : EVLOG_OK;
-    result = consumer_unpack_filter(name, entry->value, &types, &size);
-    free(types);
-    return result;
+    }
 }

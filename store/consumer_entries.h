@@ -67,20 +67,21 @@ size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *e
                      unsigned char *value);
 
 /*
- * Each reads the value of an entry that entry_is_sound has passed. EVLOG_DAMAGED, with a sentence:
- * it does not have the form of its kind.
+ * Each reads the value of an entry. EVLOG_DAMAGED, with a sentence: it is not sound, or does not
+ * have the form of its kind.
  */
-int consumer_unpack(const char *name, const void *value, struct consumer_entry *entry);
+int consumer_unpack(const char *name, const struct entry *packed, struct consumer_entry *entry);
 
 /* `*types` and its texts are one block, to be freed. EVLOG_NOMEM. */
-int consumer_unpack_filter(const char *name, const void *value, char ***types, size_t *count);
+int consumer_unpack_filter(const char *name, const struct entry *entry, char ***types,
+                           size_t *count);
 
-/* Also takes an entry that is not sound: EVLOG_DAMAGED. `parked->error` points to `error`. */
+/* `parked->error` points to `error`. */
 int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_parked *parked,
                            char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1]);
 
 /* The consumer's value in a `v` entry: it points into `entry`. */
-int consumer_unpack_state(const void *entry, const void **value, size_t *size);
+int consumer_unpack_state(const struct entry *entry, const void **value, size_t *size);
 
 /*
  * The name of the consumer that an entry of any of its kinds belongs to. EVLOG_DAMAGED: the key

@@ -27,6 +27,8 @@
 
 _Static_assert(EVLOG_CONSUMERS_MAX <= SHARED_SLOTS, "each consumer has a slot");
 
+static const struct entry_key all_consumers = {.size = 1, .bytes = {ENTRY_CONSUMER}};
+
 /* ------------------------------------------------------------- reading ---- */
 
 /* Reads an entry `c`. */
@@ -34,15 +36,14 @@ static int read_entry(struct store *store, enum env_state state, const char *nam
                       struct consumer_entry *entry)
 {
     struct entry_key key = consumer_key(ENTRY_CONSUMER, name);
-    void *value;
-    size_t size;
-    int result = entry_read(store->state, state, key.bytes, key.size, &value, &size);
+    struct entry packed;
+    int result = entry_read(store->state, state, key.bytes, key.size, &packed);
     if (result == EVLOG_NOTFOUND)
         return error_set(result, "%s: no consumer %s", store->path, name);
     if (result)
         return result == EVLOG_DAMAGED ? error_prefix(result, "consumer %s", name) : result;
-    result = consumer_unpack(name, value, entry);
-    free(value);
+    result = consumer_unpack(name, &packed, entry);
+    free(packed.value);
     return result;
 }
 
@@ -55,35 +56,33 @@ int consumers_read(struct store *store, const char *name, struct consumer_entry 
 int consumers_read_types(struct store *store, const char *name, char ***types, size_t *count)
 {
     struct entry_key key = consumer_key(ENTRY_FILTER, name);
-    void *value;
-    size_t size;
+    struct entry entry;
     *types = NULL;
     *count = 0;
-    int result = entry_read(store->state, ENV_NEWEST, key.bytes, key.size, &value, &size);
+    int result = entry_read(store->state, ENV_NEWEST, key.bytes, key.size, &entry);
     if (result == EVLOG_NOTFOUND)
         return EVLOG_OK;
     if (result == EVLOG_DAMAGED)
         return error_prefix(result, "consumer %s: its filter", name);
     if (result)
         return result;
-    result = consumer_unpack_filter(name, value, types, count);
-    free(value);
+    result = consumer_unpack_filter(name, &entry, types, count);
+    free(entry.value);
     return result;
 }
 
 int consumers_read_state(struct store *store, const struct entry_key *key, void **block,
                          const void **value, size_t *size)
 {
-    void *entry;
-    size_t entry_size;
-    int result = entry_read(store->state, ENV_NEWEST, key->bytes, key->size, &entry, &entry_size);
+    struct entry entry;
+    int result = entry_read(store->state, ENV_NEWEST, key->bytes, key->size, &entry);
     if (result)
         return result;
-    result = consumer_unpack_state(entry, value, size);
+    result = consumer_unpack_state(&entry, value, size);
     if (result)
-        free(entry);
+        free(entry.value);
     else
-        *block = entry;
+        *block = entry.value;
     return result;
 }
 
@@ -135,35 +134,19 @@ int consumers_next_parked(struct store *store, const char *name, uint64_t after_
 
 /* ------------------------------------------------------------- listing ---- */
 
-/* The first damage that a list has passed over. */
-struct damage {
-    char sentence[512]; /* "": none */
-};
-
-/* Notes EVLOG_DAMAGED and lets the list go on. */
-static int pass_over(struct damage *damage, int result)
+/* Notes EVLOG_DAMAGED, the first in a list, and lets the list go on. */
+static int pass_over(char damage[ERROR_SIZE], int result)
 {
     if (result != EVLOG_DAMAGED)
         return result;
-    if (!damage->sentence[0])
-        snprintf(damage->sentence, sizeof damage->sentence, "%s", evlog_errmsg());
+    if (!damage[0])
+        snprintf(damage, ERROR_SIZE, "%s", evlog_errmsg());
     return EVLOG_OK;
 }
 
-static int end_list(const struct damage *damage, int result)
+static int end_list(const char *damage, int result)
 {
-    if (result == EVLOG_OK && damage->sentence[0])
-        return error_set(EVLOG_DAMAGED, "%s", damage->sentence);
-    return result;
-}
-
-static int read_listed(const struct entry *listed, char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1],
-                       struct consumer_entry *entry)
-{
-    int result = consumer_entry_name(listed, name);
-    if (result == EVLOG_OK)
-        result = consumer_entry_check(name, listed);
-    return result ? result : consumer_unpack(name, listed->value, entry);
+    return result || !damage[0] ? result : error_set(EVLOG_DAMAGED, "%s", damage);
 }
 
 int consumers_each(struct store *store,
@@ -171,32 +154,33 @@ int consumers_each(struct store *store,
                                 const char *const *types, size_t type_count, void *ctx),
                    void *ctx)
 {
-    static const struct entry_key prefix = {.size = 1, .bytes = {ENTRY_CONSUMER}};
-    struct damage damage = {""};
+    char damage[ERROR_SIZE] = "";
     struct entry_walk walk;
     const struct entry *listed;
     int result;
-    entry_walk_begin(&walk, store->state, ENV_NEWEST, &prefix, NULL);
+    entry_walk_begin(&walk, store->state, ENV_NEWEST, &all_consumers, NULL);
     while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed) {
         char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
         struct consumer_entry entry;
         char **types = NULL;
         size_t count = 0;
-        int read = read_listed(listed, name, &entry);
+        int read = consumer_entry_name(listed, name);
+        if (read == EVLOG_OK)
+            read = consumer_unpack(name, listed, &entry);
         if (read == EVLOG_OK)
             read = consumers_read_types(store, name, &types, &count);
-        result = read ? pass_over(&damage, read)
+        result = read ? pass_over(damage, read)
                       : visit(name, &entry, (const char *const *)types, count, ctx);
         free(types);
         if (result)
             break;
     }
     entry_walk_end(&walk);
-    return end_list(&damage, result);
+    return end_list(damage, result);
 }
 
 /* Both kinds, merged by seq. */
-static int merge_parked(struct entry_walk walks[2], const char *name, struct damage *damage,
+static int merge_parked(struct entry_walk walks[2], const char *name, char damage[ERROR_SIZE],
                         int (*visit)(const evlog_parked *, void *), void *ctx)
 {
     const struct entry *next[2];
@@ -219,7 +203,7 @@ int consumers_each_parked(struct store *store, const char *name,
                           int (*visit)(const evlog_parked *parked, void *ctx), void *ctx)
 {
     struct consumer_entry entry;
-    struct damage damage = {""};
+    char damage[ERROR_SIZE] = "";
     struct entry_walk walks[2];
     int result = consumers_read(store, name, &entry);
     if (result)
@@ -228,10 +212,10 @@ int consumers_each_parked(struct store *store, const char *name,
         struct entry_key prefix = consumer_key(i ? ENTRY_RETRY : ENTRY_PARKED, name);
         entry_walk_begin(&walks[i], store->state, ENV_NEWEST, &prefix, NULL);
     }
-    result = merge_parked(walks, name, &damage, visit, ctx);
+    result = merge_parked(walks, name, damage, visit, ctx);
     entry_walk_end(&walks[0]);
     entry_walk_end(&walks[1]);
-    return end_list(&damage, result);
+    return end_list(damage, result);
 }
 
 /* ----------------------------------------------------------- verifying ---- */
@@ -278,13 +262,12 @@ int consumers_check_counts(struct store *store, const char *name)
 int consumers_check_owner(struct store *store, const char *name, const struct entry *entry)
 {
     struct consumer_entry owner;
-    void *value = NULL;
-    size_t size;
+    struct entry now = {.value = NULL};
     int result = consumers_read(store, name, &owner);
     if (result != EVLOG_NOTFOUND)
         return result == EVLOG_DAMAGED ? EVLOG_OK : result;
-    result = entry_read(store->state, ENV_NEWEST, entry->key, entry->key_size, &value, &size);
-    free(value);
+    result = entry_read(store->state, ENV_NEWEST, entry->key, entry->key_size, &now);
+    free(now.value);
     if (result == EVLOG_NOTFOUND) /* both were removed meanwhile */
         return EVLOG_OK;
     return error_set(EVLOG_DAMAGED,
@@ -300,23 +283,19 @@ struct writing {
     const char *name;
     consumers_edit *edit;
     void *ctx;
+    int (*change)(struct env *env, struct writing *writing); /* what goes with the entry */
     const struct change *changes;
     const struct consumer_entry *fresh; /* consumers_create: the entry it is made with */
     struct consumer_entry entry;        /* as it was, then as it is to be */
     bool is_new;                        /* consumers_create: there was none */
     uint64_t seq;                       /* what is to be retried or dropped; 0: all */
     bool is_retry;
-    uint64_t parked_count; /* how many were */
+    uint64_t removed_count;
 };
 
 static int read_base(struct writing *writing)
 {
     return read_entry(writing->store, ENV_BASE, writing->name, &writing->entry);
-}
-
-static int apply_edit(struct writing *writing)
-{
-    return writing->edit ? writing->edit(&writing->entry, writing->ctx) : EVLOG_OK;
 }
 
 static int put_entry(struct env *env, struct writing *writing)
@@ -326,6 +305,19 @@ static int put_entry(struct env *env, struct writing *writing)
     writing->entry.updated_us = clock_wall_us();
     size_t size = consumer_pack(&key, &writing->entry, value);
     return env_put(env, key.bytes, key.size, value, size, NULL);
+}
+
+/* Edits the entry as it is now, and makes the changes that go with it. */
+static int fill(struct env *env, void *ctx)
+{
+    struct writing *writing = ctx;
+    writing->removed_count = 0;
+    int result = read_base(writing);
+    if (result == EVLOG_OK && writing->edit)
+        result = writing->edit(&writing->entry, writing->ctx);
+    if (result == EVLOG_OK)
+        result = writing->change(env, writing);
+    return result ? result : put_entry(env, writing);
 }
 
 /* One more entry of a kind, or, with -1, one less. */
@@ -363,21 +355,19 @@ static int make_change(struct env *env, struct writing *writing, const struct ch
 
 static int make_changes(struct env *env, struct writing *writing)
 {
+    struct consumer_entry before = writing->entry;
+    const struct consumer_entry *after = &writing->entry;
     int result = EVLOG_OK;
     for (const struct change *change = writing->changes; change && result == EVLOG_OK;
          change = change->next)
         if (!change->is_superseded)
             result = make_change(env, writing, change);
-    return result;
-}
-
-static int check_counts(const struct writing *writing, const struct consumer_entry *before)
-{
-    const struct consumer_entry *after = &writing->entry;
-    if (after->parked_count > EVLOG_PARKED_MAX && after->parked_count > before->parked_count)
+    if (result)
+        return result;
+    if (after->parked_count > EVLOG_PARKED_MAX && after->parked_count > before.parked_count)
         return error_set(EVLOG_LIMIT, "consumer %s: %d events are parked, the most there can be",
                          writing->name, EVLOG_PARKED_MAX);
-    if (after->state_count > EVLOG_STATE_COUNT_MAX && after->state_count > before->state_count)
+    if (after->state_count > EVLOG_STATE_COUNT_MAX && after->state_count > before.state_count)
         return error_set(EVLOG_LIMIT, "consumer %s: its state has %d keys, the most there can be",
                          writing->name, EVLOG_STATE_COUNT_MAX);
     return EVLOG_OK;
@@ -392,46 +382,34 @@ static size_t size_of(const struct change *changes)
     return size;
 }
 
-static int fill_write(struct env *env, void *ctx)
-{
-    struct writing *writing = ctx;
-    int result = read_base(writing);
-    struct consumer_entry before = writing->entry;
-    if (result == EVLOG_OK)
-        result = apply_edit(writing);
-    if (result == EVLOG_OK)
-        result = make_changes(env, writing);
-    if (result == EVLOG_OK)
-        result = check_counts(writing, &before);
-    return result ? result : put_entry(env, writing);
-}
-
 int consumers_write(struct store *store, const char *name, consumers_edit *edit, void *ctx,
                     const struct change *changes, struct consumer_entry *entry)
 {
-    struct writing writing = {
-        .store = store, .name = name, .edit = edit, .ctx = ctx, .changes = changes};
-    int result =
-        env_write(store->state, ENV_FLUSH_BUT_LAST, size_of(changes), fill_write, &writing);
+    struct writing writing = {.store = store,
+                              .name = name,
+                              .edit = edit,
+                              .ctx = ctx,
+                              .change = make_changes,
+                              .changes = changes};
+    int result = env_write(store->state, ENV_FLUSH_BUT_LAST, size_of(changes), fill, &writing);
     if (result == EVLOG_OK && entry)
         *entry = writing.entry;
     return result;
 }
 
-/* ------------------------------------------------ creating and removing ---- */
+/* ------------------------------------------------------------ creating ---- */
 
 /* The first slot that no consumer has. */
 static int find_slot(struct env *env, struct writing *writing)
 {
-    static const struct entry_key prefix = {.size = 1, .bytes = {ENTRY_CONSUMER}};
     bool taken[SHARED_SLOTS] = {false};
     struct entry_walk walk;
     const struct entry *listed;
     struct consumer_entry other;
     int result;
-    entry_walk_begin(&walk, env, ENV_BASE, &prefix, NULL);
+    entry_walk_begin(&walk, env, ENV_BASE, &all_consumers, NULL);
     while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
-        if (listed->is_sound && consumer_unpack("", listed->value, &other) == EVLOG_OK)
+        if (consumer_unpack("", listed, &other) == EVLOG_OK)
             taken[other.slot] = true;
     entry_walk_end(&walk);
     unsigned slot = 0;
@@ -471,7 +449,27 @@ int consumers_create(struct store *store, const char *name, const struct change 
     return result;
 }
 
-/* Removes the entries of one kind that there were when the transaction began, after a seq. */
+/* ------------------------------------------- removing, and parked events ---- */
+
+/* Puts a parked event's entry as one to be retried: its value is the same but for the seal. */
+static int retry(struct env *env, struct writing *writing, const struct entry *entry)
+{
+    struct entry_key key = consumer_seq_key(ENTRY_RETRY, writing->name, consumer_key_seq(entry));
+    struct change change = {.key = key.bytes,
+                            .key_size = key.size,
+                            .value = entry->value,
+                            .value_size = entry->value_size};
+    int result = consumer_entry_check(writing->name, entry);
+    if (result)
+        return result;
+    entry_seal(key.bytes, key.size, entry->value, entry->value_size);
+    return make_change(env, writing, &change);
+}
+
+/*
+ * Removes the entries of a kind that there were when the transaction began: those after a seq, that
+ * of `writing->seq`, or all. With `is_retry` they are put again, to be retried.
+ */
 static int clear(struct env *env, struct writing *writing, enum entry_kind kind,
                  uint64_t after_seq)
 {
@@ -480,39 +478,41 @@ static int clear(struct env *env, struct writing *writing, enum entry_kind kind,
     struct entry_walk walk;
     const struct entry *entry;
     int result;
+    if (writing->seq)
+        prefix = consumer_seq_key(kind, writing->name, writing->seq);
     entry_walk_begin(&walk, env, ENV_BASE, &prefix, after_seq ? &after : NULL);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
-        result = take_away(env, writing, entry->key, entry->key_size);
+        if (writing->is_retry)
+            result = retry(env, writing, entry);
+        if (result == EVLOG_OK)
+            result = take_away(env, writing, entry->key, entry->key_size);
         if (result)
             break;
+        writing->removed_count++;
     }
     entry_walk_end(&walk);
     return result;
 }
 
-static int clear_all(struct env *env, struct writing *writing, uint64_t parked_after)
+/* Removes the state, and what is parked after a seq. */
+static int clear_all(struct env *env, struct writing *writing, uint64_t after_seq)
 {
     int result = clear(env, writing, ENTRY_STATE, 0);
     if (result == EVLOG_OK)
-        result = clear(env, writing, ENTRY_PARKED, parked_after);
-    return result ? result : clear(env, writing, ENTRY_RETRY, parked_after);
+        result = clear(env, writing, ENTRY_PARKED, after_seq);
+    return result ? result : clear(env, writing, ENTRY_RETRY, after_seq);
 }
 
-static int fill_reset(struct env *env, void *ctx)
+static int reset(struct env *env, struct writing *writing)
 {
-    struct writing *writing = ctx;
-    int result = read_base(writing);
-    if (result == EVLOG_OK)
-        result = apply_edit(writing);
-    if (result == EVLOG_OK)
-        result = clear_all(env, writing, writing->entry.checkpoint);
-    return result ? result : put_entry(env, writing);
+    return clear_all(env, writing, writing->entry.checkpoint);
 }
 
 int consumers_reset(struct store *store, const char *name, consumers_edit *edit, void *ctx)
 {
-    struct writing writing = {.store = store, .name = name, .edit = edit, .ctx = ctx};
-    return env_write(store->state, ENV_FLUSH_ALL, 512, fill_reset, &writing);
+    struct writing writing = {
+        .store = store, .name = name, .edit = edit, .ctx = ctx, .change = reset};
+    return env_write(store->state, ENV_FLUSH_ALL, 512, fill, &writing);
 }
 
 static int fill_remove(struct env *env, void *ctx)
@@ -535,78 +535,28 @@ int consumers_remove(struct store *store, const char *name)
     return env_write(store->state, ENV_FLUSH_ALL, 512, fill_remove, &writing);
 }
 
-/* ------------------------------------------------------- parked events ---- */
-
-/* A parked event's entry becomes one to be retried. */
-static int retry(struct env *env, struct writing *writing, const struct entry *entry)
+/* The event of the seq, or all. What is already to be retried is not retried twice. */
+static int change_parked(struct env *env, struct writing *writing)
 {
-    char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1];
-    evlog_parked parked;
-    int result = consumer_unpack_parked(writing->name, entry, &parked, error);
-    if (result)
-        return result;
-    struct change *change = change_park(writing->name, ENTRY_RETRY, &parked);
-    if (!change)
-        return error_nomem();
-    result = make_change(env, writing, change);
-    free(change);
-    return result;
-}
-
-/* Does it to the entries of one kind: that of the seq, or all. */
-static int change_parked(struct env *env, struct writing *writing, enum entry_kind kind)
-{
-    struct entry_key prefix = consumer_key(kind, writing->name);
-    struct entry_walk walk;
-    const struct entry *entry;
-    int result;
-    if (writing->seq)
-        prefix = consumer_seq_key(kind, writing->name, writing->seq);
-    entry_walk_begin(&walk, env, ENV_BASE, &prefix, NULL);
-    while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
-        if (writing->is_retry)
-            result = retry(env, writing, entry);
-        if (result == EVLOG_OK)
-            result = take_away(env, writing, entry->key, entry->key_size);
-        if (result)
-            break;
-        writing->parked_count++;
-    }
-    entry_walk_end(&walk);
-    return result;
-}
-
-/* What is already to be retried can be dropped, and is not retried twice. */
-static int fill_parked(struct env *env, void *ctx)
-{
-    struct writing *writing = ctx;
-    writing->parked_count = 0;
-    int result = read_base(writing);
-    if (result == EVLOG_OK)
-        result = change_parked(env, writing, ENTRY_PARKED);
+    int result = clear(env, writing, ENTRY_PARKED, 0);
     if (result == EVLOG_OK && !writing->is_retry)
-        result = change_parked(env, writing, ENTRY_RETRY);
-    return result || writing->parked_count == 0 ? result : put_entry(env, writing);
+        result = clear(env, writing, ENTRY_RETRY, 0);
+    if (result == EVLOG_OK && writing->seq && writing->removed_count == 0)
+        return error_set(EVLOG_NOTFOUND, "consumer %s: event %" PRIu64 " is not parked%s",
+                         writing->name, writing->seq,
+                         writing->is_retry ? ", or waits to be retried already" : "");
+    return result;
 }
 
-static int write_parked(struct store *store, const char *name, uint64_t seq, bool is_retry,
-                        uint64_t *count)
+int consumers_change_parked(struct store *store, const char *name, uint64_t seq, bool is_retry,
+                            uint64_t *count)
 {
-    struct writing writing = {.store = store, .name = name, .seq = seq, .is_retry = is_retry};
+    struct writing writing = {
+        .store = store, .name = name, .change = change_parked, .seq = seq, .is_retry = is_retry};
     int result = consumer_name_check(name);
     if (result == EVLOG_OK)
-        result = env_write(store->state, ENV_FLUSH_BUT_LAST, 2048, fill_parked, &writing);
+        result = env_write(store->state, ENV_FLUSH_BUT_LAST, 2048, fill, &writing);
     if (result == EVLOG_OK)
-        *count = writing.parked_count;
+        *count = writing.removed_count;
     return result;
-}
-
-int consumers_retry_parked(struct store *store, const char *name, uint64_t seq, uint64_t *count)
-{
-    return write_parked(store, name, seq, true, count);
-}
-
-int consumers_drop_parked(struct store *store, const char *name, uint64_t seq, uint64_t *count)
-{
-    return write_parked(store, name, seq, false, count);
 }

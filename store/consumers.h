@@ -89,10 +89,11 @@ int consumers_reset(struct store *store, const char *name, consumers_edit *edit,
 int consumers_remove(struct store *store, const char *name);
 
 /*
- * Has a parked event retried, or drops it; seq 0: all of them. `*count`: how many; 0 is EVLOG_OK.
- * Only what can be read can be retried (EVLOG_DAMAGED); all can be dropped.
+ * Has a parked event retried, or drops it (EVLOG_NOTFOUND: there is none of that seq); seq 0: all
+ * of them. `*count`: how many. Only what can be read can be retried (EVLOG_DAMAGED); all can be
+ * dropped.
  */
-int consumers_retry_parked(struct store *store, const char *name, uint64_t seq, uint64_t *count);
-int consumers_drop_parked(struct store *store, const char *name, uint64_t seq, uint64_t *count);
+int consumers_change_parked(struct store *store, const char *name, uint64_t seq, bool is_retry,
+                            uint64_t *count);
 
 #endif

@@ -23,7 +23,7 @@ enum entry_kind {
 
 struct entry_key {
     size_t size;
-    unsigned char bytes[ENTRY_KEY_SIZE_MAX];
+    unsigned char bytes[ENTRY_KEY_SIZE_MAX + 1];
 };
 
 /* A value begins with an array's header of one byte and the 9 bytes of a packed uint64. */
@@ -35,21 +35,21 @@ void entry_seal(const void *key, size_t key_size, void *value, size_t size);
 /* Whether the value is one well-formed MessagePack array whose checksum fits. */
 bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t size);
 
-/*
- * Reads a value, for the caller to free. EVLOG_NOTFOUND; EVLOG_DAMAGED: it is not sound.
- * EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM.
- */
-int entry_read(struct env *env, enum env_state state, const void *key, size_t key_size,
-               void **value, size_t *size);
-
-/* One of a walk; key and value are one block of memory. */
+/* The key is in the block of memory that begins with the value. */
 struct entry {
-    unsigned char *key;
+    const unsigned char *key;
     size_t key_size;
     unsigned char *value;
     size_t value_size;
     bool is_sound;
 };
+
+/*
+ * Reads the entry of a key; the caller frees its value. EVLOG_NOTFOUND; EVLOG_DAMAGED: it is not
+ * sound. EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM.
+ */
+int entry_read(struct env *env, enum env_state state, const void *key, size_t key_size,
+               struct entry *entry);
 
 #define ENTRY_WALK_PIECE_MAX 64
 
@@ -62,9 +62,9 @@ struct entry {
 struct entry_walk {
     struct env *env;
     enum env_state state;
-    struct entry_key prefix, after;
+    struct entry_key prefix, from; /* the next key that is read is not less than `from` */
     struct entry entries[ENTRY_WALK_PIECE_MAX];
-    size_t piece, count, at;
+    size_t count_max, count, at; /* of this piece */
 };
 
 /* `after` (or NULL): the walk begins with the first key that is greater. */

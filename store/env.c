@@ -47,6 +47,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "file.h"
 
 #define MAP_SIZE_FIRST ((size_t)64 << 20)
 #define STRIDE_MIN ((uint64_t)64 << 10)
@@ -55,7 +56,6 @@
 #define LOCK_HEAD_SIZE 4096     /* of liblmdb's lock file, and more */
 #define LOCK_SLOT_SIZE 64
 #define UNHELD_TRIES 1000 /* of reading a snapshot that nothing holds */
-#define DBI 1             /* LMDB's number for the unnamed database */
 
 /*
  * Three things here hold for 0.9 and not by its documentation: a snapshot's pages are reused as
@@ -178,15 +178,22 @@ static int check_whole(const struct page_snapshot *snapshot)
  */
 static int check_right_edge(const struct page_snapshot *snapshot)
 {
-    struct page_cursor cursor;
+    struct page_cursor cursor = {.snapshot = snapshot};
     int result = check_whole(snapshot);
-    if (result || snapshot->depth == 0)
-        return result;
-    result = page_cursor_open(&cursor, snapshot);
     if (result == EVLOG_OK)
         result = page_seek(&cursor, NULL, 0);
     page_cursor_free(&cursor);
-    return result;
+    return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+}
+
+/* Has the file system keep blocks for [from, to). Returns an errno. */
+static int reserve(int fd, int mode, uint64_t from, uint64_t to)
+{
+    int errnum;
+    do
+        errnum = fallocate(fd, mode, (off_t)from, (off_t)(to - from)) ? errno : 0;
+    while (errnum == EINTR);
+    return errnum;
 }
 
 /*
@@ -196,15 +203,12 @@ static int check_right_edge(const struct page_snapshot *snapshot)
 static int reserve_locks(struct env *env)
 {
     char path[PATH_MAX];
-    int errnum;
     snprintf(path, sizeof path, "%s-lock", env->path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return EVLOG_OK; /* liblmdb will report why, or a reader goes without */
-    off_t size = LOCK_HEAD_SIZE + (off_t)env->options.readers_max * LOCK_SLOT_SIZE;
-    do
-        errnum = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) ? errno : 0;
-    while (errnum == EINTR);
+    uint64_t size = LOCK_HEAD_SIZE + (uint64_t)env->options.readers_max * LOCK_SLOT_SIZE;
+    int errnum = reserve(fd, FALLOC_FL_KEEP_SIZE, 0, size);
     close(fd);
     if (errnum && errnum != EOPNOTSUPP)
         return error_errno(errnum, "making room for its locks", path);
@@ -312,8 +316,7 @@ void env_close(struct env *env)
 {
     if (!env)
         return;
-    if (env->lmdb)
-        mdb_env_close(env->lmdb);
+    mdb_env_close(env->lmdb);
     if (env->fd >= 0)
         close(env->fd);
     pthread_mutex_destroy(&env->write_lock);
@@ -323,29 +326,11 @@ void env_close(struct env *env)
 
 /* ----------------------------------------------------------- the room ---- */
 
-static int write_zeros(int fd, uint64_t from, uint64_t to)
-{
-    static const char zeros[64 << 10];
-    while (from < to) {
-        size_t size = to - from < sizeof zeros ? to - from : sizeof zeros;
-        ssize_t count = pwrite(fd, zeros, size, (off_t)from);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return count < 0 ? errno : ENOSPC;
-        from += (uint64_t)count;
-    }
-    return 0;
-}
-
 /* Allocates [from, to), or, where the file system has no such call, writes zeros. */
 static int allocate(int fd, uint64_t from, uint64_t to)
 {
-    int errnum;
-    do
-        errnum = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? errno : 0;
-    while (errnum == EINTR);
-    return errnum == EOPNOTSUPP ? write_zeros(fd, from, to) : errnum;
+    int errnum = reserve(fd, 0, from, to);
+    return errnum == EOPNOTSUPP ? file_write_zeros(fd, from, to) : errnum;
 }
 
 /* The size, or, when that is less, what the file may have: the map and so the pages end there. */
@@ -361,7 +346,7 @@ static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size
     uint64_t stride = end / 8 < STRIDE_MIN ? STRIDE_MIN : end / 8;
     stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
     bool with_zeros = !env->options.fast && size < STRIDE_MIN;
-    int (*add)(int, uint64_t, uint64_t) = with_zeros ? write_zeros : allocate;
+    int (*add)(int, uint64_t, uint64_t) = with_zeros ? file_write_zeros : allocate;
     int errnum = add(fd, end, within_limit(env, needed + stride));
     if (errnum)
         errnum = add(fd, end, needed);
@@ -460,7 +445,7 @@ static int begin(struct env *env, enum env_flush flush)
     MDB_dbi dbi;
     rc = mdb_dbi_open(env->txn, NULL, 0, &dbi);
     if (rc == MDB_SUCCESS)
-        rc = mdb_cursor_open(env->txn, DBI, &env->cursor);
+        rc = mdb_cursor_open(env->txn, dbi, &env->cursor);
     if (rc == MDB_SUCCESS)
         return EVLOG_OK;
     mdb_txn_abort(env->txn);
@@ -471,10 +456,10 @@ static int begin(struct env *env, enum env_flush flush)
 static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
                       int (*fill)(struct env *, void *), void *ctx)
 {
+    env->rc = MDB_SUCCESS;
     int result = begin(env, flush);
     if (result)
         return result;
-    env->rc = MDB_SUCCESS;
     result = make_room(env, size_hint);
     if (result == EVLOG_OK)
         result = fill(env, ctx);
@@ -499,14 +484,9 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
     pthread_mutex_lock(&env->write_lock);
     int result = check_failed(env);
     if (result == EVLOG_OK) {
-        env->rc = MDB_SUCCESS;
         result = write_once(env, flush, size_hint, fill, ctx);
-        while (env->rc == MDB_MAP_FULL) {
-            result = resize_map(env, true);
-            env->rc = MDB_SUCCESS;
-            if (result == EVLOG_OK)
-                result = write_once(env, flush, size_hint, fill, ctx);
-        }
+        while (env->rc == MDB_MAP_FULL && (result = resize_map(env, true)) == EVLOG_OK)
+            result = write_once(env, flush, size_hint, fill, ctx);
         int dead;
         if (++env->commit_count % READER_CHECK_EVERY == 0)
             mdb_reader_check(env->lmdb, &dead);
@@ -543,10 +523,9 @@ int env_base(struct env *env, const struct page_snapshot **snapshot)
         int result = page_snapshot_read(env->fd, env->path, &env->base);
         if (result == EVLOG_OK)
             result = check_whole(&env->base);
-        if (result == EVLOG_OK)
-            result = page_cursor_open(&env->path_to_key, &env->base);
         if (result)
             return result;
+        env->path_to_key.snapshot = &env->base;
         env->has_base = true;
     }
     *snapshot = &env->base;
@@ -562,10 +541,11 @@ static int check_path(struct env *env, const void *key, size_t key_size)
 {
     const struct page_snapshot *base;
     int result = env_base(env, &base);
-    if (result || base->depth == 0)
-        return result;
-    result = page_seek(&env->path_to_key, key, key_size);
-    return result ? result : page_check_writable(&env->path_to_key);
+    if (result == EVLOG_OK)
+        result = page_seek(&env->path_to_key, key, key_size);
+    if (result == EVLOG_OK)
+        result = page_check_writable(&env->path_to_key);
+    return result == EVLOG_NOTFOUND ? EVLOG_OK : result; /* it is empty */
 }
 
 /* Goes to a key; MDB_NOTFOUND is not a failure. */
@@ -709,13 +689,7 @@ int env_read(struct env *env, enum env_state state,
     return error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", env->path);
 }
 
-static int copy_snapshot(const struct page_snapshot *snapshot, void *ctx)
-{
-    *(struct page_snapshot *)ctx = *snapshot;
-    return EVLOG_OK;
-}
-
 int env_snapshot(struct env *env, struct page_snapshot *snapshot)
 {
-    return env_read(env, ENV_NEWEST, copy_snapshot, snapshot);
+    return page_snapshot_read(env->fd, env->path, snapshot);
 }

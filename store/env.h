@@ -86,7 +86,7 @@ enum env_state {
 int env_read(struct env *env, enum env_state state,
              int (*read)(const struct page_snapshot *snapshot, void *ctx), void *ctx);
 
-/* The newest snapshot, to be looked at; its pages are not held. Errors of env_read. */
+/* The newest snapshot, to be looked at; its pages are not held. EVLOG_DAMAGED, EVLOG_IO. */
 int env_snapshot(struct env *env, struct page_snapshot *snapshot);
 
 #endif

@@ -30,6 +30,7 @@
 #include <xxhash.h>
 
 #include "error.h"
+#include "file.h"
 #include "uuid.h"
 
 #define TEXT_SIZE_MAX 4096
@@ -140,20 +141,6 @@ int format_read(int directory, const char *path, struct format *format)
 
 /* ------------------------------------------------------------- writing ---- */
 
-static int write_all(int fd, const char *text, size_t size)
-{
-    while (size > 0) {
-        ssize_t count = write(fd, text, size);
-        if (count < 0 && errno != EINTR)
-            return errno;
-        if (count > 0) {
-            text += count;
-            size -= (size_t)count;
-        }
-    }
-    return 0;
-}
-
 /* EINVAL: it is of a kind that has no such thing. */
 static int flush(int fd)
 {
@@ -169,7 +156,7 @@ static int make_file(int directory, const char *text, size_t size)
     int fd = openat(directory, FRESH_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno;
-    int errnum = write_all(fd, text, size);
+    int errnum = file_write(fd, text, size, 0);
     if (!errnum)
         errnum = flush(fd);
     close(fd);

@@ -11,8 +11,8 @@
  * 2. Numbers are dense from 1, given in a (durable) write transaction of the state environment.
  *    So an entry is on disk before an event can name it, and a number that is missing before
  *    another has been lost: it is never given again.
- * 3. A table in memory only grows; entries do not move. A reader finds one by two loads and
- *    without a lock: chunks of pointers, published before the count.
+ * 3. A table in memory only grows; entries do not move. A reader finds one by one load and without
+ *    a lock: it has a place for every possible number, half a megabyte of address space.
  *
  * Cost: all entries are read when the log is opened (EVLOG_TYPES_MAX bounds it).
  */
@@ -20,7 +20,6 @@
 
 #define XXH_INLINE_ALL
 #include <inttypes.h>
-#include <msgpack.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,19 +28,17 @@
 #include <xxhash.h>
 
 #include "be64.h"
-#include "entries.h"
+#include "entry_pack.h"
 #include "env.h"
 #include "error.h"
 #include "pack.h"
 
-#define CHUNK 256
-#define CHUNKS 256
 #define BUCKETS 1024
 #define KEY_SIZE 5
-#define NUMBER_MAX (CHUNK * CHUNKS - 1)
+#define NUMBER_MAX 65535
 
-_Static_assert(CHUNK *CHUNKS > EVLOG_TYPES_MAX, "the chunks hold every type");
-_Static_assert(CHUNK *CHUNKS > EVLOG_SOURCES_MAX, "the chunks hold every source");
+_Static_assert(EVLOG_TYPES_MAX <= NUMBER_MAX && EVLOG_SOURCES_MAX <= NUMBER_MAX,
+               "the table holds every type and source");
 
 struct names {
     struct env *env;
@@ -49,8 +46,8 @@ struct names {
     bool is_tolerant;
     pthread_mutex_t lock; /* over the buckets and all growing */
     _Atomic uint32_t count;
-    _Atomic(struct name **) chunks[CHUNKS];
     struct name *buckets[BUCKETS];
+    _Atomic(struct name *) by_number[NUMBER_MAX + 1]; /* NULL: not known, or lost */
 };
 
 static void make_key(const struct names *names, uint32_t number, unsigned char key[KEY_SIZE])
@@ -105,40 +102,14 @@ static struct name *name_new(uint32_t number, const char *const text[], const si
     return name;
 }
 
-/* The chunk of a number; NULL: out of memory. */
-static struct name **chunk_of(struct names *names, uint32_t number)
+/* Adds `name` to the table, which owns it. */
+static void add(struct names *names, struct name *name)
 {
-    struct name **chunk = atomic_load(&names->chunks[number / CHUNK]);
-    if (!chunk) {
-        chunk = calloc(CHUNK, sizeof(struct name *));
-        atomic_store(&names->chunks[number / CHUNK], chunk);
-    }
-    return chunk;
-}
-
-/* Adds `name`, which has the next number, to the table, which owns it. */
-static int add(struct names *names, struct name *name)
-{
-    struct name **chunk = chunk_of(names, name->number);
-    if (!chunk) {
-        free(name);
-        return error_nomem();
-    }
     unsigned bucket = bucket_of(name->text);
     name->next = names->buckets[bucket];
     names->buckets[bucket] = name;
-    chunk[name->number % CHUNK] = name;
+    atomic_store(&names->by_number[name->number], name);
     atomic_store(&names->count, name->number);
-    return EVLOG_OK;
-}
-
-/* Gives the next number to an entry that cannot be read. */
-static int add_hole(struct names *names, uint32_t number)
-{
-    if (!chunk_of(names, number))
-        return error_nomem();
-    atomic_store(&names->count, number);
-    return EVLOG_OK;
 }
 
 /* ---------------------------------------------------------- the file side ---- */
@@ -189,39 +160,28 @@ int names_check(enum entry_kind kind, const struct entry *entry, uint32_t *next)
     return EVLOG_OK;
 }
 
-static uint32_t next_number(struct names *names)
-{
-    return atomic_load(&names->count) + 1;
-}
-
-/* The entry of the next number is missing or not sound: in a tolerant table it is a hole. */
-static int lose_next(struct names *names)
-{
-    uint32_t number = next_number(names);
-    int result = damaged(names->kind, number);
-    return names->is_tolerant ? add_hole(names, number) : result;
-}
-
-static int take_next(struct names *names, const struct entry *entry)
+/*
+ * Takes in an entry of a number not in memory yet. One that is not sound, or missing before this
+ * one, is damage; in a tolerant table it is passed over.
+ */
+static int take(struct names *names, const struct entry *entry)
 {
     const char *text[NAMES_TEXTS];
     size_t size[NAMES_TEXTS];
-    if (!entry->is_sound || unpack_texts(names->kind, entry, text, size))
-        return lose_next(names);
-    struct name *name = name_new(next_number(names), text, size);
-    return name ? add(names, name) : error_nomem();
-}
-
-/* Takes in an entry, and what is missing before it. */
-static int take(struct names *names, const struct entry *entry)
-{
-    uint32_t number = number_of(entry);
-    int result = EVLOG_OK;
-    while (result == EVLOG_OK && next_number(names) < number && next_number(names) <= NUMBER_MAX)
-        result = lose_next(names);
-    if (result == EVLOG_OK && next_number(names) == number)
-        return take_next(names, entry);
-    return result == EVLOG_OK && number == 0 ? damaged(names->kind, next_number(names)) : result;
+    uint32_t next = atomic_load(&names->count) + 1, number = number_of(entry);
+    bool is_good = number && number <= NUMBER_MAX && entry->is_sound &&
+                   unpack_texts(names->kind, entry, text, size) == EVLOG_OK;
+    if (number == 0 || ((number != next || !is_good) && !names->is_tolerant))
+        return damaged(names->kind, next);
+    if (!is_good) {
+        atomic_store(&names->count, number < NUMBER_MAX ? number : NUMBER_MAX);
+        return EVLOG_OK;
+    }
+    struct name *name = name_new(number, text, size);
+    if (!name)
+        return error_nomem();
+    add(names, name);
+    return EVLOG_OK;
 }
 
 /* Takes in the entries that are in the file but not in memory. With the lock held. */
@@ -276,12 +236,8 @@ void names_close(struct names *names)
 {
     if (!names)
         return;
-    for (unsigned i = 0; i < CHUNKS; i++) {
-        struct name **chunk = names->chunks[i];
-        for (unsigned j = 0; chunk && j < CHUNK; j++)
-            free(chunk[j]);
-        free(chunk);
-    }
+    for (uint32_t i = 1; i <= names->count; i++)
+        free(names->by_number[i]);
     pthread_mutex_destroy(&names->lock);
     free(names);
 }
@@ -297,30 +253,43 @@ const struct name *names_get(struct names *names, uint32_t number)
         return NULL;
     if (number > atomic_load(&names->count))
         names_refresh(names);
-    if (number > atomic_load(&names->count))
-        return NULL;
-    return atomic_load(&names->chunks[number / CHUNK])[number % CHUNK];
+    return atomic_load(&names->by_number[number]);
 }
 
 struct intern {
     struct names *names;
     const char *const *text;
     const uint32_t *count; /* how many entries there must be; NULL: any number */
-    const struct name *found;
-    uint32_t made; /* the number of a new entry, not yet in memory */
 };
 
-/* A buffer that could not grow has lost a piece but may have room for the next: each is checked. */
-static int pack_entry(const char *const text[], msgpack_sbuffer *buffer)
+/* The most bytes that an entry of these texts takes. */
+static size_t size_of(const char *const text[NAMES_TEXTS])
 {
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    int failed = msgpack_pack_array(&packer, 1 + NAMES_TEXTS);
-    failed |= msgpack_pack_fix_uint64(&packer, 0); /* the checksum, see entry_seal */
+    size_t size = ENTRY_HEAD_SIZE;
     for (int i = 0; i < NAMES_TEXTS; i++)
-        failed |= text[i] ? msgpack_pack_str_with_body(&packer, text[i], strlen(text[i]))
-                          : msgpack_pack_nil(&packer);
-    return failed ? error_nomem() : EVLOG_OK;
+        size += text[i] ? PACK_LENGTH_SIZE_MAX + strlen(text[i]) : 1;
+    return size;
+}
+
+static int put_entry(struct env *env, const struct names *names, uint32_t number,
+                     const char *const text[NAMES_TEXTS])
+{
+    unsigned char key[KEY_SIZE];
+    struct entry_packing packing;
+    unsigned char *value = malloc(size_of(text));
+    if (!value)
+        return error_nomem();
+    make_key(names, number, key);
+    entry_pack_begin(&packing, value, 1 + NAMES_TEXTS);
+    for (int i = 0; i < NAMES_TEXTS; i++)
+        if (text[i])
+            msgpack_pack_str_with_body(&packing.packer, text[i], strlen(text[i]));
+        else
+            msgpack_pack_nil(&packing.packer);
+    size_t size = entry_pack_end(&packing, key, sizeof key);
+    int result = env_put(env, key, sizeof key, value, size, NULL);
+    free(value);
+    return result;
 }
 
 /* In the write transaction: another process may have been first. */
@@ -331,10 +300,9 @@ static int make_entry(struct env *env, void *ctx)
     int result = catch_up(names, ENV_BASE);
     if (result)
         return result;
-    intern->found = find(names, intern->text);
-    if (intern->found)
+    if (find(names, intern->text))
         return EVLOG_OK;
-    uint32_t number = next_number(names);
+    uint32_t number = atomic_load(&names->count) + 1;
     if (intern->count && *intern->count != number - 1)
         return error_set(EVLOG_BUSY, "another process has added to the log's types");
     uint32_t max = names->kind == ENTRY_TYPE ? EVLOG_TYPES_MAX : EVLOG_SOURCES_MAX;
@@ -342,59 +310,24 @@ static int make_entry(struct env *env, void *ctx)
         return error_set(EVLOG_LIMIT,
                          "the log holds %" PRIu32 " different %s, the most there can be", max,
                          names->kind == ENTRY_TYPE ? "event types" : "sources");
-    unsigned char key[KEY_SIZE];
-    make_key(names, number, key);
-    msgpack_sbuffer buffer;
-    msgpack_sbuffer_init(&buffer);
-    result = pack_entry(intern->text, &buffer);
-    if (result == EVLOG_OK) {
-        entry_seal(key, sizeof key, buffer.data, buffer.size);
-        result = env_put(env, key, sizeof key, buffer.data, buffer.size, NULL);
-    }
-    msgpack_sbuffer_destroy(&buffer);
-    intern->made = number;
-    return result;
+    return put_entry(env, names, number, intern->text);
 }
 
-static size_t size_of(const char *const text[NAMES_TEXTS])
-{
-    size_t size = 0;
-    for (int i = 0; i < NAMES_TEXTS; i++)
-        size += text[i] ? strlen(text[i]) + 5 : 1;
-    return size;
-}
-
-static int intern_text(struct names *names, const char *const text[NAMES_TEXTS],
-                       const uint32_t *count, const struct name **name)
+int names_intern(struct names *names, const char *const text[NAMES_TEXTS], const uint32_t *count,
+                 const struct name **found)
 {
     struct intern intern = {.names = names, .text = text, .count = count};
     int result = EVLOG_OK;
     pthread_mutex_lock(&names->lock);
-    intern.found = find(names, text);
-    if (!intern.found)
+    const struct name *name = find(names, text);
+    if (!name) {
         result = env_write(names->env, ENV_FLUSH_ALL, size_of(text), make_entry, &intern);
-    if (result == EVLOG_OK && !intern.found) {
-        size_t size[NAMES_TEXTS];
-        for (int i = 0; i < NAMES_TEXTS; i++)
-            size[i] = text[i] ? strlen(text[i]) : 0;
-        struct name *made = name_new(intern.made, text, size);
-        result = made ? add(names, made) : error_nomem();
-        intern.found = made;
+        if (result == EVLOG_OK)
+            result = catch_up(names, ENV_NEWEST); /* takes in what was made */
+        name = find(names, text);
     }
     pthread_mutex_unlock(&names->lock);
     if (result == EVLOG_OK)
-        *name = intern.found;
+        *found = name;
     return result;
-}
-
-int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
-                 const struct name **name)
-{
-    return intern_text(names, text, NULL, name);
-}
-
-int names_intern_at(struct names *names, const char *const text[NAMES_TEXTS], uint32_t count,
-                    const struct name **name)
-{
-    return intern_text(names, text, &count, name);
 }

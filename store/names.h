@@ -32,18 +32,13 @@ int names_open(struct env *env, enum entry_kind kind, bool is_tolerant, struct n
 void names_close(struct names *names);
 
 /*
- * The entry with these texts; when there is none it is made, durably. Any thread. EVLOG_LIMIT:
- * the table is full. EVLOG_READONLY: there is none and the env cannot write. Errors of env_write.
+ * The entry with these texts; when there is none it is made, durably. With `count` (or NULL) it is
+ * made only while the table has so many entries, else EVLOG_BUSY: what the caller has found in it
+ * is out of date. Any thread. EVLOG_LIMIT: the table is full. EVLOG_READONLY: there is none and
+ * the env cannot write. Errors of env_write and env_read.
  */
-int names_intern(struct names *names, const char *const text[NAMES_TEXTS],
+int names_intern(struct names *names, const char *const text[NAMES_TEXTS], const uint32_t *count,
                  const struct name **name);
-
-/*
- * The same, but EVLOG_BUSY when the entry would have to be made and the table no longer has
- * `count` entries: what the caller has found in it may be out of date.
- */
-int names_intern_at(struct names *names, const char *const text[NAMES_TEXTS], uint32_t count,
-                    const struct name **name);
 
 /*
  * The entry of a number; NULL: none, also not among those that other processes have added. Any

@@ -197,12 +197,6 @@ int pack_append(void *at, const char *bytes, size_t size)
 
 /* ----------------------------------------- reading what has been checked ---- */
 
-static void set_unsigned(struct pack_item *item, uint64_t value)
-{
-    item->kind = value > INT64_MAX ? PACK_UINT : PACK_INT;
-    item->as_int = (int64_t)value;
-}
-
 static void set_double(struct pack_item *item, const unsigned char *bytes, unsigned size)
 {
     uint64_t bits = load(bytes, size);
@@ -234,7 +228,8 @@ static void read_scalar(unsigned char first, const unsigned char *bytes, unsigne
         item->kind = PACK_INT;
         item->as_int = (int64_t)(value << spare) >> spare;
     } else if (first >= 0xcc && first <= 0xcf) {
-        set_unsigned(item, value);
+        item->kind = value > INT64_MAX ? PACK_UINT : PACK_INT;
+        item->as_int = (int64_t)value;
     } else {
         item->kind = PACK_INT;
         item->as_int = (int8_t)first;

@@ -23,6 +23,9 @@ int pack_is_utf8(const void *text, size_t size);
  */
 int pack_append(void *at, const char *bytes, size_t size);
 
+#define PACK_INTEGER_SIZE_MAX 9
+#define PACK_LENGTH_SIZE_MAX 5 /* the head of a string, a bin or an array */
+
 /* ----------------------------------------- reading what has been checked ---- */
 
 enum pack_kind {

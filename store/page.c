@@ -156,12 +156,9 @@ static int meta_read(const struct page_snapshot *file, uint64_t pgno, uint32_t p
 static int meta_read_one(const struct page_snapshot *file, uint32_t page_size,
                          struct page_snapshot *one, enum meta *meta)
 {
+    uint32_t size = page_size ? page_size : 512, size_max = page_size ? page_size : 65536;
     int result = EVLOG_OK;
-    *meta = UNSOUND;
-    if (page_size)
-        return meta_read(file, 1, page_size, one, meta);
-    for (uint32_t size = 512; result == EVLOG_OK && *meta == UNSOUND && size <= 65536;
-         size *= 2) {
+    for (*meta = UNSOUND; result == EVLOG_OK && *meta == UNSOUND && size <= size_max; size *= 2) {
         result = meta_read(file, 1, size, one, meta);
         if (*meta != UNSOUND && one->page_size != size)
             *meta = UNSOUND;
@@ -192,13 +189,13 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
         return error_errno(errno, "looking at its size", name);
     if (meta_zero != SOUND && meta_one != SOUND)
         return error_set(EVLOG_DAMAGED, "%s: neither of its two meta pages is sound", name);
-    int is_zero = meta_zero == SOUND && (meta_one != SOUND || zero.txnid >= one.txnid);
+    bool is_zero = meta_zero == SOUND && (meta_one != SOUND || zero.txnid >= one.txnid);
     *snapshot = is_zero ? zero : one;
     snapshot->fd = fd;
     snapshot->name = name;
     snapshot->file_size = (uint64_t)status.st_size;
-    snapshot->one_meta = is_zero ? !is_companion(snapshot, &one, meta_one)
-                                 : !is_companion(snapshot, &zero, meta_zero);
+    snapshot->one_meta =
+        !is_companion(snapshot, is_zero ? &one : &zero, is_zero ? meta_one : meta_zero);
     return EVLOG_OK;
 }
 
@@ -219,21 +216,23 @@ static uint64_t node_child(const unsigned char *node)
     return get16(node) | (uint64_t)get16(node + 2) << 16 | (uint64_t)get16(node + 4) << 32;
 }
 
+static size_t node_size(const unsigned char *node, int kind)
+{
+    size_t size = NODE_HEADER_SIZE + (size_t)get16(node + 6);
+    if (kind == LEAF)
+        size += get16(node + 4) & NODE_BIG ? sizeof(uint64_t) : get32(node);
+    return size;
+}
+
 static bool node_is_sound(const unsigned char *page, uint32_t page_size, unsigned index, int kind)
 {
-    size_t offset = get16(page + PAGE_HEADER_SIZE + 2 * index);
-    size_t upper = get16(page + 14);
-    if (offset < upper || offset % 2 || offset + NODE_HEADER_SIZE > page_size)
-        return 0;
-    const unsigned char *node = page + offset;
-    size_t flags = get16(node + 4);
-    size_t end = offset + NODE_HEADER_SIZE + get16(node + 6);
-    if (kind == LEAF) {
-        if (flags & ~(size_t)NODE_BIG)
-            return 0;
-        end += flags & NODE_BIG ? sizeof(uint64_t) : get32(node);
-    }
-    return end <= page_size;
+    const unsigned char *node = node_start(page, index);
+    size_t offset = (size_t)(node - page);
+    if (offset < get16(page + 14) || offset % 2 || offset + NODE_HEADER_SIZE > page_size)
+        return false;
+    if (kind == LEAF && (get16(node + 4) & ~NODE_BIG))
+        return false;
+    return offset + node_size(node, kind) <= page_size;
 }
 
 static int load(const struct page_snapshot *snapshot, uint64_t pgno, int kind,
@@ -273,26 +272,16 @@ void page_node_at(const unsigned char *leaf, unsigned index, struct page_node *n
     }
 }
 
-/* How many overflow pages a value has; 0: they are outside the file. */
-static uint64_t overflow_pages(const struct page_snapshot *snapshot, const struct page_node *node)
-{
-    uint64_t size = PAGE_HEADER_SIZE + (uint64_t)node->data_size;
-    uint64_t pages = (size + snapshot->page_size - 1) / snapshot->page_size;
-    if (node->overflow >= 2 && node->overflow <= snapshot->last_page &&
-        pages <= snapshot->last_page - node->overflow + 1)
-        return pages;
-    error_set(EVLOG_DAMAGED, "%s: overflow page %" PRIu64 " is outside the file", snapshot->name,
-              node->overflow);
-    return 0;
-}
-
 /* Reads the first `size` bytes of a value's overflow pages. `is_exact`: it needs all of them. */
 static int read_overflow(const struct page_snapshot *snapshot, const struct page_node *node,
                          bool is_exact, unsigned char *bytes, size_t size)
 {
-    uint64_t pgno = node->overflow, pages = overflow_pages(snapshot, node);
-    if (pages == 0)
-        return EVLOG_DAMAGED;
+    uint64_t pgno = node->overflow, last = snapshot->last_page;
+    uint64_t used = PAGE_HEADER_SIZE + (uint64_t)node->data_size;
+    uint64_t pages = (used + snapshot->page_size - 1) / snapshot->page_size;
+    if (pgno < 2 || pgno > last || pages > last - pgno + 1)
+        return error_set(EVLOG_DAMAGED, "%s: overflow page %" PRIu64 " is outside the file",
+                         snapshot->name, pgno);
     int result = read_at(snapshot->fd, snapshot->name, bytes, size, pgno * snapshot->page_size);
     if (result)
         return result;
@@ -312,35 +301,28 @@ int page_read_overflow(const struct page_snapshot *snapshot, const struct page_n
 
 /* -------------------------------------------------------------- cursor ---- */
 
-int page_cursor_open(struct page_cursor *cursor, const struct page_snapshot *snapshot)
-{
-    *cursor = (struct page_cursor){.snapshot = snapshot};
-    if (snapshot->depth == 0)
-        return EVLOG_OK;
-    cursor->pages = malloc((size_t)snapshot->depth * snapshot->page_size);
-    if (!cursor->pages)
-        return error_nomem();
-    cursor->leaf = cursor->pages + (size_t)(snapshot->depth - 1) * snapshot->page_size;
-    return EVLOG_OK;
-}
-
 void page_cursor_free(struct page_cursor *cursor)
 {
     free(cursor->pages);
-    cursor->pages = NULL;
+    *cursor = (struct page_cursor){.snapshot = cursor->snapshot};
 }
 
-static unsigned char *branch_at(const struct page_cursor *cursor, unsigned level)
+static unsigned char *page_at(const struct page_cursor *cursor, unsigned level)
 {
-    return cursor->pages + (size_t)level * cursor->snapshot->page_size;
+    const struct page_snapshot *snapshot = cursor->snapshot;
+    bool is_leaf = level + 1 == snapshot->depth;
+    return is_leaf ? cursor->leaf : cursor->pages + (size_t)level * snapshot->page_size;
 }
 
-static int key_compare(const unsigned char *node, const void *key, size_t key_size)
+int page_key_compare(const void *a, size_t a_size, const void *b, size_t b_size)
 {
-    size_t node_size = get16(node + 6);
-    size_t common = node_size < key_size ? node_size : key_size;
-    int order = memcmp(node + NODE_HEADER_SIZE, key, common);
-    return order ? order : (node_size > key_size) - (node_size < key_size);
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    return order ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+static int node_compare(const unsigned char *node, const void *key, size_t key_size)
+{
+    return page_key_compare(node + NODE_HEADER_SIZE, get16(node + 6), key, key_size);
 }
 
 /* The first node from `low` on that is not less than the key; count when all are. */
@@ -350,7 +332,7 @@ static unsigned lower_bound(const unsigned char *page, unsigned low, const void 
     unsigned high = page_node_count(page);
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
-        if (key_compare(node_start(page, middle), key, key_size) < 0)
+        if (node_compare(node_start(page, middle), key, key_size) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -358,50 +340,39 @@ static unsigned lower_bound(const unsigned char *page, unsigned low, const void 
     return low;
 }
 
-/* Which way to go down: by key, to the first child, or to the last. */
-enum direction { BY_KEY, FIRST, LAST };
-
-static unsigned choose_child(const unsigned char *branch, enum direction direction,
-                             const void *key, size_t key_size)
+/*
+ * The node to go down by or, in a leaf, to stop at: of a key, or, NULL, the last. (The first node of
+ * a branch has no key: it is less than all.)
+ */
+static unsigned choose_node(const unsigned char *page, bool is_leaf, const void *key,
+                            size_t key_size)
 {
-    if (direction == FIRST)
-        return 0;
-    unsigned count = page_node_count(branch);
-    if (direction == LAST)
+    unsigned count = page_node_count(page);
+    if (!key)
         return count - 1;
-    unsigned index = lower_bound(branch, 1, key, key_size);
-    if (index < count && key_compare(node_start(branch, index), key, key_size) == 0)
+    unsigned index = lower_bound(page, !is_leaf, key, key_size);
+    if (is_leaf || (index < count && node_compare(node_start(page, index), key, key_size) == 0))
         return index;
     return index - 1;
 }
 
-static unsigned choose_node(const unsigned char *leaf, enum direction direction, const void *key,
-                            size_t key_size)
-{
-    if (direction == BY_KEY)
-        return lower_bound(leaf, 0, key, key_size);
-    return direction == FIRST ? 0 : page_node_count(leaf) - 1;
-}
-
 /* From the pages that are on the path down to a leaf. */
-static int descend(struct page_cursor *cursor, enum direction direction, const void *key,
-                   size_t key_size)
+static int descend(struct page_cursor *cursor, const void *key, size_t key_size)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
     while (cursor->level_count < snapshot->depth) {
         unsigned level = cursor->level_count;
-        int is_leaf = level + 1 == snapshot->depth;
-        unsigned char *page = is_leaf ? cursor->leaf : branch_at(cursor, level);
+        bool is_leaf = level + 1 == snapshot->depth;
+        unsigned char *page = page_at(cursor, level);
         uint64_t pgno = snapshot->root;
         if (level > 0)
             pgno = node_child(
-                node_start(branch_at(cursor, level - 1), cursor->level[level - 1].index));
+                node_start(page_at(cursor, level - 1), cursor->level[level - 1].index));
         int result = load(snapshot, pgno, is_leaf ? LEAF : BRANCH, page);
         if (result)
             return result;
         cursor->level[level].count = page_node_count(page);
-        cursor->level[level].index =
-            (is_leaf ? choose_node : choose_child)(page, direction, key, key_size);
+        cursor->level[level].index = choose_node(page, is_leaf, key, key_size);
         cursor->level_count++;
     }
     return EVLOG_OK;
@@ -409,10 +380,17 @@ static int descend(struct page_cursor *cursor, enum direction direction, const v
 
 int page_seek(struct page_cursor *cursor, const void *key, size_t key_size)
 {
+    const struct page_snapshot *snapshot = cursor->snapshot;
     cursor->level_count = 0;
-    if (cursor->snapshot->depth == 0)
-        return error_set(EVLOG_NOTFOUND, "%s: is empty", cursor->snapshot->name);
-    return descend(cursor, key ? BY_KEY : LAST, key, key_size);
+    if (snapshot->depth == 0)
+        return error_set(EVLOG_NOTFOUND, "%s: is empty", snapshot->name);
+    if (!cursor->pages)
+        cursor->pages = malloc((size_t)snapshot->depth * snapshot->page_size);
+    if (!cursor->pages)
+        return error_nomem();
+    if (!cursor->leaf)
+        cursor->leaf = cursor->pages + (size_t)(snapshot->depth - 1) * snapshot->page_size;
+    return descend(cursor, key, key_size);
 }
 
 /* The lowest level of branches that has a child to the right; -1: none. */
@@ -433,7 +411,7 @@ int page_next_leaf(struct page_cursor *cursor)
         return error_set(EVLOG_NOTFOUND, "%s: has no more leaves", cursor->snapshot->name);
     cursor->level[level].index++;
     cursor->level_count = (unsigned)level + 1;
-    return descend(cursor, FIRST, NULL, 0);
+    return descend(cursor, "", 0);
 }
 
 bool page_next_key(const struct page_cursor *cursor, const void **key, size_t *key_size)
@@ -442,7 +420,7 @@ bool page_next_key(const struct page_cursor *cursor, const void **key, size_t *k
     if (level < 0)
         return 0;
     const unsigned char *node =
-        node_start(branch_at(cursor, (unsigned)level), cursor->level[level].index + 1);
+        node_start(page_at(cursor, (unsigned)level), cursor->level[level].index + 1);
     *key = node + NODE_HEADER_SIZE;
     *key_size = get16(node + 6);
     return 1;
@@ -472,13 +450,9 @@ void page_cursor_step(struct page_cursor *cursor)
 /* Whether the nodes fill the page from `upper` to its end, as liblmdb assumes. */
 static bool is_packed(const unsigned char *page, uint32_t page_size)
 {
-    int is_leaf = get16(page + 10) == LEAF;
     size_t used = 0;
     for (unsigned i = 0; i < page_node_count(page); i++) {
-        const unsigned char *node = node_start(page, i);
-        size_t size = NODE_HEADER_SIZE + (size_t)get16(node + 6);
-        if (is_leaf)
-            size += get16(node + 4) & NODE_BIG ? sizeof(uint64_t) : get32(node);
+        size_t size = node_size(node_start(page, i), get16(page + 10));
         used += size + size % 2;
     }
     return used == page_size - get16(page + 14);
@@ -489,59 +463,36 @@ int page_check_writable(const struct page_cursor *cursor)
     const struct page_snapshot *snapshot = cursor->snapshot;
     unsigned char head[PAGE_HEADER_SIZE];
     struct page_node node;
-    for (unsigned level = 0; level < snapshot->depth; level++) {
-        int is_leaf = level + 1 == snapshot->depth;
-        if (!is_packed(is_leaf ? cursor->leaf : branch_at(cursor, level), snapshot->page_size))
+    for (unsigned level = 0; level < snapshot->depth; level++)
+        if (!is_packed(page_at(cursor, level), snapshot->page_size))
             return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
                              snapshot->name);
-    }
     if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
         return EVLOG_OK;
     page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
     return node.data ? EVLOG_OK : read_overflow(snapshot, &node, true, head, sizeof head);
 }
 
-/* ------------------------------------------------------- a single value ---- */
+/* -------------------------------------------------------- a whole value ---- */
 
-int page_copy_data(const struct page_snapshot *snapshot, const struct page_node *node,
-                   size_t size_max, void **bytes)
+int page_copy(const struct page_snapshot *snapshot, const struct page_node *node, size_t size_max,
+              unsigned char **data, const unsigned char **key)
 {
+    size_t size = PAGE_HEADER_SIZE + node->data_size;
     if (node->data_size > size_max)
         return error_set(EVLOG_DAMAGED, "%s: a value claims %zu bytes", snapshot->name,
                          node->data_size);
-    unsigned char *copy = malloc(PAGE_HEADER_SIZE + node->data_size);
+    unsigned char *copy = malloc(size + node->key_size);
     if (!copy)
         return error_nomem();
-    if (node->data) {
-        memcpy(copy, node->data, node->data_size);
-    } else {
-        int result = page_read_overflow(snapshot, node, copy);
-        if (result) {
-            free(copy);
-            return result;
-        }
-        memmove(copy, copy + PAGE_HEADER_SIZE, node->data_size);
+    int result = node->data ? EVLOG_OK : page_read_overflow(snapshot, node, copy);
+    if (result) {
+        free(copy);
+        return result;
     }
-    *bytes = copy;
+    memmove(copy, node->data ? node->data : copy + PAGE_HEADER_SIZE, node->data_size);
+    *data = copy;
+    if (key)
+        *key = memcpy(copy + size, node->key, node->key_size);
     return EVLOG_OK;
-}
-
-int page_get(const struct page_snapshot *snapshot, const void *key, size_t key_size,
-             size_t size_max, void **bytes, size_t *size)
-{
-    struct page_cursor cursor;
-    struct page_node node;
-    int result = page_cursor_open(&cursor, snapshot);
-    if (result == EVLOG_OK)
-        result = page_seek(&cursor, key, key_size);
-    if (result == EVLOG_OK)
-        result = page_cursor_node(&cursor, &node);
-    if (result == EVLOG_OK && (node.key_size != key_size || memcmp(node.key, key, key_size) != 0))
-        result = error_set(EVLOG_NOTFOUND, "%s: no such key", snapshot->name);
-    if (result == EVLOG_OK)
-        result = page_copy_data(snapshot, &node, size_max, bytes);
-    if (result == EVLOG_OK)
-        *size = node.data_size;
-    page_cursor_free(&cursor);
-    return result;
 }

@@ -28,25 +28,26 @@ struct page_snapshot {
  */
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
 
-/* A place in a snapshot: a node of a leaf, and the pages on the path to it. */
+/*
+ * A place in a snapshot: a node of a leaf, and the pages on the path to it. It begins as
+ * {.snapshot = ...} and ends with page_cursor_free, which also takes a zeroed one.
+ */
 struct page_cursor {
     const struct page_snapshot *snapshot;
-    unsigned char *pages; /* one for each level, owned */
-    unsigned char *leaf;  /* the last of `pages`; or where the next leaf is to be read */
+    unsigned char *pages; /* one for each level, owned; NULL before the first page_seek */
+    unsigned char *leaf;  /* where the next leaf is to be read; NULL: to the last of `pages` */
     unsigned level_count; /* sound pages on the path, the leaf included */
     struct {
         unsigned index, count;
     } level[PAGE_DEPTH_MAX];
 };
 
-/* EVLOG_NOMEM. page_cursor_free takes one that was never opened, zeroed. */
-int page_cursor_open(struct page_cursor *cursor, const struct page_snapshot *snapshot);
 void page_cursor_free(struct page_cursor *cursor);
 
 /*
  * Goes to the first node that is not less than `key`, or, NULL, to the last node: reads the pages
  * on the path. EVLOG_NOTFOUND: the tree is empty. EVLOG_DAMAGED: a page on the path is not sound;
- * page_next_leaf goes on after it. EVLOG_IO.
+ * page_next_leaf goes on after it. EVLOG_IO, EVLOG_NOMEM.
  */
 int page_seek(struct page_cursor *cursor, const void *key, size_t key_size);
 
@@ -70,6 +71,9 @@ struct page_node {
 
 unsigned page_node_count(const unsigned char *page);
 void page_node_at(const unsigned char *leaf, unsigned index, struct page_node *node);
+
+/* The order of keys: less than 0, 0 or greater than 0, as of memcmp. */
+int page_key_compare(const void *a, size_t a_size, const void *b, size_t b_size);
 
 /* The index of the cursor's node in its leaf, perhaps one past the last. */
 unsigned page_cursor_index(const struct page_cursor *cursor);
@@ -100,14 +104,11 @@ int page_read_overflow(const struct page_snapshot *snapshot, const struct page_n
                        unsigned char *bytes);
 
 /*
- * Copies a node's data, of at most `size_max` bytes, into memory for the caller to free.
+ * Copies a node's data, of at most `size_max` bytes, and after it the key (or NULL: not asked for)
+ * into a block of memory that begins with the data, for the caller to free.
  * EVLOG_DAMAGED (too long, too), EVLOG_IO, EVLOG_NOMEM.
  */
-int page_copy_data(const struct page_snapshot *snapshot, const struct page_node *node,
-                   size_t size_max, void **bytes);
-
-/* The same for the data of a key. EVLOG_NOTFOUND. */
-int page_get(const struct page_snapshot *snapshot, const void *key, size_t key_size,
-             size_t size_max, void **bytes, size_t *size);
+int page_copy(const struct page_snapshot *snapshot, const struct page_node *node, size_t size_max,
+              unsigned char **data, const unsigned char **key);
 
 #endif

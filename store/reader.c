@@ -38,7 +38,6 @@
 struct batch {
     struct reader *reader;
     struct store *store;
-    const struct page_snapshot *snapshot;
     struct page_cursor cursor; /* its leaves are in the reader's buffer */
     uint64_t first, last, expected;
     size_t count_max;
@@ -133,17 +132,12 @@ static int check_names(struct batch *batch, struct reader_event *event)
     const struct record *record = &event->record;
     event->type = names_get(batch->store->types, record->type);
     event->source = names_get(batch->store->sources, record->source);
-    if (!event->type)
-        return error_set(EVLOG_DAMAGED,
-                         "event %" PRIu64 ": it names event type %" PRIu32
-                         ", which the log does not know",
-                         record->seq, record->type);
-    if (!event->source)
-        return error_set(EVLOG_DAMAGED,
-                         "event %" PRIu64 ": it names source %" PRIu32
-                         ", which the log does not know",
-                         record->seq, record->source);
-    return EVLOG_OK;
+    if (event->type && event->source)
+        return EVLOG_OK;
+    return error_set(EVLOG_DAMAGED,
+                     "event %" PRIu64 ": it names %s %" PRIu32 ", which the log does not know",
+                     record->seq, event->type ? "source" : "event type",
+                     event->type ? record->source : record->type);
 }
 
 /* The bytes of a node's value, read from overflow pages when they are there. */
@@ -153,7 +147,7 @@ static int find_value(struct batch *batch, const struct page_node *node, const v
     *value = node->data;
     if (node->data)
         return EVLOG_OK;
-    int result = page_read_overflow(batch->snapshot, node, reader->buffer + reader->used);
+    int result = page_read_overflow(batch->cursor.snapshot, node, reader->buffer + reader->used);
     *value = reader->buffer + reader->used + PAGE_HEADER_SIZE;
     if (result == EVLOG_OK)
         reader->used += PAGE_HEADER_SIZE + node->data_size;
@@ -252,10 +246,10 @@ static int take_leaf(struct batch *batch)
 static int place_leaf(struct batch *batch)
 {
     struct reader *reader = batch->reader;
-    int result = make_room(reader, batch->snapshot->page_size);
+    int result = make_room(reader, batch->cursor.snapshot->page_size);
     if (result == EVLOG_OK) {
         batch->cursor.leaf = reader->buffer + reader->used;
-        reader->used += batch->snapshot->page_size;
+        reader->used += batch->cursor.snapshot->page_size;
     }
     return result;
 }
@@ -285,15 +279,13 @@ static int read_batch(const struct page_snapshot *snapshot, void *ctx)
 {
     struct batch *batch = ctx;
     struct reader *reader = batch->reader;
-    batch->snapshot = snapshot;
     batch->expected = batch->first;
     reader->count = 0;
     reader->used = 0;
     reader->last_chain = batch->last_chain;
     reader->last_seq = batch->last_seq == batch->first - 1 ? batch->last_seq : 0;
-    int result = page_cursor_open(&batch->cursor, snapshot);
-    if (result == EVLOG_OK)
-        result = take_leaves(batch);
+    batch->cursor = (struct page_cursor){.snapshot = snapshot};
+    int result = take_leaves(batch);
     page_cursor_free(&batch->cursor);
     if (result != ENOUGH)
         return result;

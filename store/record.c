@@ -39,6 +39,7 @@
 #include <inttypes.h>
 #include <msgpack.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -147,4 +148,27 @@ int record_decode(uint64_t seq, const void *bytes, size_t size, struct record *r
         return damaged(seq, "its data is not a well-formed MessagePack map");
     *record = read;
     return EVLOG_OK;
+}
+
+int record_load(const struct page_snapshot *snapshot, uint64_t seq, struct record *record)
+{
+    unsigned char key[sizeof seq];
+    struct page_cursor cursor = {.snapshot = snapshot};
+    struct page_node node;
+    unsigned char *value = NULL;
+    be64_store(key, seq);
+    int result = page_seek(&cursor, seq ? key : NULL, sizeof key);
+    if (result == EVLOG_OK)
+        result = page_cursor_node(&cursor, &node);
+    if (result == EVLOG_OK && node.key_size != sizeof seq)
+        result = error_set(EVLOG_DAMAGED, "%s: a key is not a seq", snapshot->name);
+    if (result == EVLOG_OK)
+        result = page_copy(snapshot, &node, RECORD_SIZE_MAX, &value, NULL);
+    if (result == EVLOG_OK)
+        result = record_decode(be64_load(node.key), value, node.data_size, record);
+    if (result == EVLOG_OK)
+        record->data = NULL;
+    free(value);
+    page_cursor_free(&cursor);
+    return result;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "evlog.h"
+#include "page.h"
 
 #define RECORD_HEAD_SIZE 72 /* bytes before the data */
 #define RECORD_SIZE_MAX (RECORD_HEAD_SIZE + (size_t)EVLOG_DATA_SIZE_MAX)
@@ -44,5 +45,11 @@ void record_encode(struct record *record, unsigned char *out);
  * or contents that no evlog wrote.
  */
 int record_decode(uint64_t seq, const void *value, size_t size, struct record *record);
+
+/*
+ * Reads, without its data, the first record whose seq is not less than `seq` or, 0, the last one.
+ * EVLOG_NOTFOUND, EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ */
+int record_load(const struct page_snapshot *snapshot, uint64_t seq, struct record *record);
 
 #endif

@@ -47,6 +47,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "file.h"
 
 #define WAITING 1u
 #define CLAIMS_AT (INT64_C(1) << 40) /* where the claims' bytes are */
@@ -80,20 +81,11 @@ struct shared {
 /* Makes the file as long as it has to be, with blocks of its own. */
 static int fill(int fd, const char *path)
 {
-    static const char zeros[sizeof(struct page)];
     struct stat status;
     if (fstat(fd, &status))
         return error_errno(errno, "looking at its size", path);
-    off_t at = status.st_size;
-    while (at < (off_t)sizeof zeros) {
-        ssize_t count = pwrite(fd, zeros, sizeof zeros - (size_t)at, at);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return error_errno(count < 0 ? errno : ENOSPC, "writing", path);
-        at += count;
-    }
-    return EVLOG_OK;
+    int errnum = file_write_zeros(fd, (uint64_t)status.st_size, sizeof(struct page));
+    return errnum ? error_errno(errnum, "writing", path) : EVLOG_OK;
 }
 
 static int map(struct shared *shared, const char *path)
@@ -111,27 +103,21 @@ static int map(struct shared *shared, const char *path)
 
 int shared_open(const char *path, bool read_only, struct shared **opened)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC | (read_only ? 0 : O_CREAT), 0600);
-    if (fd < 0 && read_only) {
-        *opened = NULL;
-        return EVLOG_OK;
-    }
-    if (fd < 0)
-        return error_errno(errno, "opening", path);
     struct shared *shared = calloc(1, sizeof *shared);
-    int result = shared ? EVLOG_OK : error_nomem();
-    if (shared)
-        shared->fd = fd;
-    else
-        close(fd);
-    if (result == EVLOG_OK)
-        result = map(shared, path);
+    if (!shared)
+        return error_nomem();
+    shared->fd = open(path, O_RDWR | O_CLOEXEC | (read_only ? 0 : O_CREAT), 0600);
+    int errnum = shared->fd < 0 ? errno : 0;
+    int result = errnum ? error_errno(errnum, "opening", path) : map(shared, path);
     if (result) {
         shared_close(shared);
-        return result;
+        shared = NULL;
     }
-    *opened = shared;
-    return EVLOG_OK;
+    if (errnum && read_only)
+        result = EVLOG_OK;
+    if (result == EVLOG_OK)
+        *opened = shared;
+    return result;
 }
 
 void shared_close(struct shared *shared)
@@ -140,7 +126,8 @@ void shared_close(struct shared *shared)
         return;
     if (shared->page)
         munmap(shared->page, sizeof *shared->page);
-    close(shared->fd);
+    if (shared->fd >= 0)
+        close(shared->fd);
     free(shared);
 }
 

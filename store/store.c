@@ -130,23 +130,19 @@ static void unlock_directory(int fd)
 
 /* ------------------------------------------------------- a log is made ---- */
 
+/* All that a log's directory can have; the first are made anew with a log. */
+#define MADE_ANEW 4
+static const char *const our_files[] = {EVENTS_FILE,        EVENTS_FILE "-lock", STATE_FILE,
+                                        STATE_FILE "-lock", LOCK_FILE,           SHARED_FILE,
+                                        FORMAT_FILE,        FORMAT_FILE ".new"};
+
 /* Whether a file is one of a log's, finished or not. */
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {".",
-                                        "..",
-                                        LOCK_FILE,
-                                        EVENTS_FILE,
-                                        EVENTS_FILE "-lock",
-                                        STATE_FILE,
-                                        STATE_FILE "-lock",
-                                        SHARED_FILE,
-                                        FORMAT_FILE,
-                                        FORMAT_FILE ".new"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0)
+    for (size_t i = 0; i < sizeof our_files / sizeof *our_files; i++)
+        if (strcmp(name, our_files[i]) == 0)
             return true;
-    return false;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 static bool has_format(const struct store *store)
@@ -204,10 +200,8 @@ static int check_begun(const struct store *store, const char *name)
 /* Removes what an interrupted attempt has left. */
 static int remove_begun(const struct store *store)
 {
-    static const char *const names[] = {EVENTS_FILE, EVENTS_FILE "-lock", STATE_FILE,
-                                        STATE_FILE "-lock"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (unlinkat(store->directory, names[i], 0) && errno != ENOENT)
+    for (size_t i = 0; i < MADE_ANEW; i++)
+        if (unlinkat(store->directory, our_files[i], 0) && errno != ENOENT)
             return error_errno(errno, "removing an unfinished data file", store->path);
     return EVLOG_OK;
 }
@@ -275,22 +269,16 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
     return env_open(path, &env_options, &store->state);
 }
 
-/* Under the lock: whoever creates the file zero-fills it, which would erase marks already there. */
-static int open_shared(struct store *store)
-{
-    char path[PATH_MAX];
-    path_of(store, SHARED_FILE, path);
-    return shared_open(path, store->read_only, &store->shared);
-}
-
 static int open_locked(struct store *store, const evlog_options *options)
 {
     bool is_new;
+    char shared[PATH_MAX];
+    path_of(store, SHARED_FILE, shared);
     int result = read_format(store, options, &is_new);
     if (result == EVLOG_OK)
         result = open_envs(store, options, is_new);
-    if (result == EVLOG_OK)
-        result = open_shared(store);
+    if (result == EVLOG_OK) /* whoever creates it zero-fills it: so under the lock */
+        result = shared_open(shared, store->read_only, &store->shared);
     if (result == EVLOG_OK && is_new)
         result = env_flush(store->events);
     if (result == EVLOG_OK && is_new)
@@ -327,26 +315,10 @@ int store_close(struct store *store)
     env_close(store->events);
     env_close(store->state);
     unlock_directory(fd);
-    close(store->directory);
+    if (store->directory >= 0)
+        close(store->directory);
     free(store);
     return result;
-}
-
-/* A store of which nothing is open but the directory. */
-static int store_new(const char *path, bool read_only, struct store **made)
-{
-    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
-    if (!store)
-        return error_nomem();
-    strcpy(store->path, path);
-    store->read_only = read_only;
-    store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (store->directory < 0) {
-        free(store);
-        return error_errno(errno, "opening", path);
-    }
-    *made = store;
-    return EVLOG_OK;
 }
 
 /* Where there is no log and none is to be made, no lock file is made either. */
@@ -369,17 +341,23 @@ static int open_directory(struct store *store, const evlog_options *options)
 
 int store_open(const char *path, const evlog_options *options, struct store **opened)
 {
-    struct store *store = NULL;
     if (strlen(path) + sizeof STATE_FILE + sizeof "/-lock" > PATH_MAX)
         return error_set(EVLOG_INVALID, "a path of %zu bytes is too long", strlen(path));
     int result = make_directory(path, options);
     if (result == EVLOG_OK)
         result = check_file_system(path);
-    if (result == EVLOG_OK)
-        result = store_new(path, options->read_only, &store);
     if (result)
         return result;
-    result = open_directory(store, options);
+    struct store *store = calloc(1, sizeof *store + strlen(path) + 1);
+    if (!store)
+        return error_nomem();
+    strcpy(store->path, path);
+    store->read_only = options->read_only;
+    store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->directory < 0)
+        result = error_errno(errno, "opening", path);
+    if (result == EVLOG_OK)
+        result = open_directory(store, options);
     if (result == EVLOG_OK)
         result = open_parts(store, options);
     if (result)
@@ -391,38 +369,25 @@ int store_open(const char *path, const evlog_options *options, struct store **op
 
 /* --------------------------------------------------------- looking at it ---- */
 
-/* The key of a leaf's node as a seq; 0: it is not one that a log could have. */
-static uint64_t seq_of(const unsigned char *leaf, unsigned index)
+/* The seq at one end of a snapshot, `key` NULL: the last. 0: the path there is damaged. */
+static int end_of(struct page_cursor *cursor, const char *key, uint64_t *seq)
 {
     struct page_node node;
-    page_node_at(leaf, index, &node);
-    uint64_t seq = node.key_size == sizeof seq ? be64_load(node.key) : 0;
-    return seq <= INT64_MAX ? seq : 0;
-}
-
-/* The seq at one end of a snapshot, `key` NULL: the last. 0: the path there is damaged. */
-static int end_of(struct page_cursor *cursor, const void *key, size_t key_size, uint64_t *seq)
-{
-    int result = page_seek(cursor, key, key_size);
     *seq = 0;
-    if (result == EVLOG_OK && page_cursor_index(cursor) < page_node_count(cursor->leaf))
-        *seq = seq_of(cursor->leaf, page_cursor_index(cursor));
-    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+    int result = page_seek(cursor, key, 0);
+    if (result == EVLOG_OK)
+        result = page_cursor_node(cursor, &node);
+    if (result == EVLOG_OK && node.key_size == sizeof *seq && be64_load(node.key) <= INT64_MAX)
+        *seq = be64_load(node.key);
+    return result == EVLOG_DAMAGED || result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
 /* The seq when the record under it is sound, else 0: a record's checksum covers its seq. */
 static uint64_t believe(const struct page_snapshot *snapshot, uint64_t seq)
 {
-    unsigned char key[sizeof seq];
-    void *value;
-    size_t size;
     struct record record;
-    be64_store(key, seq);
-    if (seq == 0 || page_get(snapshot, key, sizeof key, RECORD_SIZE_MAX, &value, &size))
-        return 0;
-    int result = record_decode(seq, value, size, &record);
-    free(value);
-    return result == EVLOG_OK ? seq : 0;
+    bool is_sound = seq && record_load(snapshot, seq, &record) == EVLOG_OK && record.seq == seq;
+    return is_sound ? seq : 0;
 }
 
 struct bounds {
@@ -456,13 +421,11 @@ static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct b
 static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
 {
     struct bounds *bounds = ctx, found = {0, 0};
-    struct page_cursor cursor;
+    struct page_cursor cursor = {.snapshot = snapshot};
     if (snapshot->depth > 0) {
-        int result = page_cursor_open(&cursor, snapshot);
+        int result = end_of(&cursor, "", &found.first);
         if (result == EVLOG_OK)
-            result = end_of(&cursor, "\0", 1, &found.first);
-        if (result == EVLOG_OK)
-            result = end_of(&cursor, NULL, 0, &found.last);
+            result = end_of(&cursor, NULL, &found.last);
         page_cursor_free(&cursor);
         if (result)
             return result;

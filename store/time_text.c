@@ -63,50 +63,39 @@ static int64_t divide(int64_t *time, int64_t unit)
     return rest < 0 ? rest + unit : rest;
 }
 
-static size_t put(int64_t time, bool has_fraction, char text[TIME_TEXT_MAX])
+size_t time_text_put(int64_t time_us, bool is_short, char text[TIME_TEXT_MAX])
 {
     int year, month, day;
-    int fraction = (int)divide(&time, SECOND_US), of_day = (int)divide(&time, DAY_SECONDS);
+    int64_t days = time_us;
+    int fraction = (int)divide(&days, SECOND_US), of_day = (int)divide(&days, DAY_SECONDS);
     char *at = text;
-    date_of(time, &year, &month, &day);
+    date_of(days, &year, &month, &day);
     put_year(&at, year);
     put_sign_and_digits(&at, '-', month, 2);
     put_sign_and_digits(&at, '-', day, 2);
     put_sign_and_digits(&at, 'T', of_day / 3600, 2);
     put_sign_and_digits(&at, ':', of_day / 60 % 60, 2);
     put_sign_and_digits(&at, ':', of_day % 60, 2);
-    if (has_fraction || fraction)
+    if (!is_short || fraction)
         put_sign_and_digits(&at, '.', fraction, 6);
     memcpy(at, "+00:00", 6);
     return (size_t)(at + 6 - text);
 }
 
-size_t time_text_put(int64_t time_us, char text[TIME_TEXT_MAX])
-{
-    return put(time_us, true, text);
-}
-
-size_t time_text_put_short(int64_t time_us, char text[TIME_TEXT_MAX])
-{
-    return put(time_us, false, text);
-}
-
 const char *evlog_time_text(int64_t time_us, char text[EVLOG_TIME_TEXT_SIZE])
 {
-    text[time_text_put(time_us, text)] = '\0';
+    text[time_text_put(time_us, false, text)] = '\0';
     return text;
 }
 
 /* -------------------------------------------------------------- reading ---- */
 
-/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar, years begin in March. */
-static int64_t days_of(int64_t year, unsigned month, unsigned day)
+/* Days from 1970-01-01 to a date of the year 1 or later. (Here a year begins in March.) */
+static int64_t days_of(int64_t year, int month, int day)
 {
     year -= month <= 2;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t of_era = year - era * 400;
-    int64_t of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719468;
 }
 
 struct text {
@@ -135,17 +124,24 @@ static char get_sign(struct text *text, const char *signs)
     return *text->at++;
 }
 
-static bool get_date(struct text *text, int64_t *days)
+/* Date and time of day, less the fraction, as seconds since 1970. */
+static bool get_seconds(struct text *text, int64_t *seconds)
 {
-    static const unsigned char lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int year, month, day;
-    if (!get_digits(text, 4, 9999, &year) || !get_sign(text, "-") ||
-        !get_digits(text, 2, 12, &month) || !get_sign(text, "-") ||
-        !get_digits(text, 2, 31, &day) || year < 1 || month < 1 || day < 1)
-        return false;
-    int is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    *days = days_of(year, (unsigned)month, (unsigned)day);
-    return day <= lengths[month - 1] + (month == 2 && is_leap);
+    static const struct {
+        const char *before; /* the signs of which one comes first */
+        int digits, min, max;
+    } parts[] = {{"", 4, 1, 9999},  {"-", 2, 1, 12}, {"-", 2, 1, 31},
+                 {"T t", 2, 0, 23}, {":", 2, 0, 59}, {":", 2, 0, 59}};
+    int value[6], year, month, day;
+    for (int i = 0; i < 6; i++)
+        if ((i > 0 && !get_sign(text, parts[i].before)) ||
+            !get_digits(text, parts[i].digits, parts[i].max, &value[i]) ||
+            value[i] < parts[i].min)
+            return false;
+    int64_t days = days_of(value[0], value[1], value[2]);
+    *seconds = days * DAY_SECONDS + value[3] * 3600 + value[4] * 60 + value[5];
+    date_of(days, &year, &month, &day);
+    return day == value[2]; /* else the month has no such day */
 }
 
 static bool get_fraction(struct text *text, int64_t *fraction_us)
@@ -181,15 +177,11 @@ static bool get_offset(struct text *text, int64_t *seconds)
 bool time_text_get(const char *bytes, size_t size, int64_t *time_us)
 {
     struct text text = {bytes, bytes + size};
-    int64_t days, fraction, offset;
-    int hour, minute, second;
-    if (!get_date(&text, &days) || !get_sign(&text, "T t") || !get_digits(&text, 2, 23, &hour) ||
-        !get_sign(&text, ":") || !get_digits(&text, 2, 59, &minute) || !get_sign(&text, ":") ||
-        !get_digits(&text, 2, 59, &second) || !get_fraction(&text, &fraction) ||
+    int64_t seconds, fraction, offset;
+    if (!get_seconds(&text, &seconds) || !get_fraction(&text, &fraction) ||
         !get_offset(&text, &offset) || text.at != text.end)
         return false;
-    int64_t seconds = days * DAY_SECONDS + hour * 3600 + minute * 60 + second - offset;
-    int64_t read_us = seconds * SECOND_US + fraction;
+    int64_t read_us = (seconds - offset) * SECOND_US + fraction;
     if (read_us < EVLOG_TIME_US_MIN || read_us > EVLOG_TIME_US_MAX)
         return false;
     *time_us = read_us;

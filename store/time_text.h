@@ -8,11 +8,11 @@
 
 #define TIME_TEXT_MAX 36 /* bytes of a time as text, less the NUL that none of these writes */
 
-/* Writes a time with six digits of fraction, and returns the text's size. */
-size_t time_text_put(int64_t time_us, char text[TIME_TEXT_MAX]);
-
-/* The same, without a fraction that is zero: as Python's isoformat() writes it. */
-size_t time_text_put_short(int64_t time_us, char text[TIME_TEXT_MAX]);
+/*
+ * Writes a time with six digits of fraction, and returns the text's size. `is_short`: without a
+ * fraction that is zero, as Python's isoformat() writes it.
+ */
+size_t time_text_put(int64_t time_us, bool is_short, char text[TIME_TEXT_MAX]);
 
 /*
  * Whether the text is a time with an offset, in the years 1 to 9999; only then sets `*time_us`.

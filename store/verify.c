@@ -15,7 +15,6 @@
 #include "verify.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "consumers.h"
@@ -30,18 +29,14 @@ struct verification {
     int (*visit)(const evlog_finding *, uint64_t, void *);
     void *ctx;
     uint64_t finding_count, checked_count;
-    int64_t log_time_us; /* of the last event read */
-
-    /* Of the entries of one kind. */
-    uint32_t next_number;                            /* of a type or source */
-    char consumer[EVLOG_CONSUMER_NAME_SIZE_MAX + 1]; /* whose entry the last one was */
+    int64_t log_time_us;                             /* of the last event read */
+    char consumer[EVLOG_CONSUMER_NAME_SIZE_MAX + 1]; /* whose entry the last one of a kind was */
 };
 
-/* Reports a finding. What the visitor returns, 0 to go on. */
-static int report(struct verification *verification, uint64_t first, uint64_t last,
-                  const char *text)
+/* Reports a finding, whose text is the sentence there is. What the visitor returns, 0 to go on. */
+static int report(struct verification *verification, uint64_t first, uint64_t last)
 {
-    evlog_finding finding = {.first_seq = first, .last_seq = last, .text = text};
+    evlog_finding finding = {.first_seq = first, .last_seq = last, .text = evlog_errmsg()};
     verification->finding_count++;
     return verification->visit ? verification->visit(&finding, last, verification->ctx) : 0;
 }
@@ -51,10 +46,10 @@ static int report_progress(struct verification *verification, uint64_t seq)
     return verification->visit ? verification->visit(NULL, seq, verification->ctx) : 0;
 }
 
-/* Reports EVLOG_DAMAGED, with its sentence, as a finding; other results are passed on. */
+/* Reports EVLOG_DAMAGED as a finding about the files; other results are passed on. */
 static int report_damage(struct verification *verification, int result)
 {
-    return result == EVLOG_DAMAGED ? report(verification, 0, 0, evlog_errmsg()) : result;
+    return result == EVLOG_DAMAGED ? report(verification, 0, 0) : result;
 }
 
 /* -------------------------------------------------------------- events ---- */
@@ -65,10 +60,9 @@ static int check_times(struct verification *verification, const struct reader *r
     for (size_t i = 0; stop == 0 && i < reader->count; i++) {
         const struct record *record = &reader->events[i].record;
         if (record->log_time_us < verification->log_time_us) {
-            char text[128];
-            snprintf(text, sizeof text,
-                     "event %" PRIu64 ": its log time is before its predecessor's", record->seq);
-            stop = report(verification, record->seq, record->seq, text);
+            error_set(EVLOG_DAMAGED,
+                      "event %" PRIu64 ": its log time is before its predecessor's", record->seq);
+            stop = report(verification, record->seq, record->seq);
         }
         verification->log_time_us = record->log_time_us;
     }
@@ -80,7 +74,7 @@ static int check_batch(struct verification *verification, struct reader *reader,
 {
     int result = reader_read(reader, verification->store, first, last, BATCH);
     if (result == EVLOG_DAMAGED)
-        return report(verification, first, reader->next - 1, evlog_errmsg());
+        return report(verification, first, reader->next - 1);
     if (result)
         return result;
     verification->checked_count += reader->count;
@@ -116,10 +110,11 @@ static int check_count(struct verification *verification, uint64_t first, uint64
     result = store_bounds(verification->store, &first_now, &last_now);
     if (result || first_now != first || last_now != last)
         return result;
-    char text[160];
-    snprintf(text, sizeof text, "events.mdb: says it has %" PRIu64 " events, and has %" PRIu64,
-             snapshot.entries, expected);
-    return snapshot.entries == expected ? 0 : report(verification, 0, 0, text);
+    if (snapshot.entries != expected)
+        result = error_set(EVLOG_DAMAGED,
+                           "events.mdb: says it has %" PRIu64 " events, and has %" PRIu64,
+                           snapshot.entries, expected);
+    return report_damage(verification, result);
 }
 
 /* ---------------------------------------------------------------- files ---- */
@@ -128,12 +123,10 @@ static int check_count(struct verification *verification, uint64_t first, uint64
 static int check_metas(struct verification *verification, struct env *env, const char *name)
 {
     struct page_snapshot snapshot;
-    char text[80];
     int result = env_snapshot(env, &snapshot);
-    if (result)
-        return report_damage(verification, result);
-    snprintf(text, sizeof text, "%s: one of its two meta pages is not sound", name);
-    return snapshot.one_meta ? report(verification, 0, 0, text) : 0;
+    if (result == EVLOG_OK && snapshot.one_meta)
+        result = error_set(EVLOG_DAMAGED, "%s: one of its two meta pages is not sound", name);
+    return report_damage(verification, result);
 }
 
 static int check_consumer_entry(struct verification *verification, const struct entry *entry)
@@ -149,16 +142,12 @@ static int check_consumer_entry(struct verification *verification, const struct 
         return result;
     strcpy(verification->consumer, name);
     if (entry->key[0] != ENTRY_CONSUMER)
-        return report_damage(verification, consumers_check_owner(store, name, entry));
-    return damage ? 0 : report_damage(verification, consumers_check_counts(store, name));
-}
-
-static int check_entry(struct verification *verification, enum entry_kind kind,
-                       const struct entry *entry)
-{
-    if (kind != ENTRY_TYPE && kind != ENTRY_SOURCE)
-        return check_consumer_entry(verification, entry);
-    return report_damage(verification, names_check(kind, entry, &verification->next_number));
+        damage = consumers_check_owner(store, name, entry);
+    else if (damage == EVLOG_OK)
+        damage = consumers_check_counts(store, name);
+    else
+        return 0; /* reported already */
+    return report_damage(verification, damage);
 }
 
 /* All entries of a kind. */
@@ -168,13 +157,16 @@ static int check_kind(struct verification *verification, enum entry_kind kind)
     struct entry_walk walk;
     const struct entry *entry;
     int result;
-    verification->next_number = 1;
+    uint32_t next_number = 1;
+    bool is_of_names = kind == ENTRY_TYPE || kind == ENTRY_SOURCE;
     verification->consumer[0] = '\0';
     entry_walk_begin(&walk, verification->store->state, ENV_NEWEST, &prefix, NULL);
     do {
         result = report_damage(verification, entry_walk_next(&walk, &entry));
-        if (result == 0 && entry)
-            result = check_entry(verification, kind, entry);
+        if (result == 0 && entry && is_of_names)
+            result = report_damage(verification, names_check(kind, entry, &next_number));
+        else if (result == 0 && entry)
+            result = check_consumer_entry(verification, entry);
     } while (result == 0 && entry);
     entry_walk_end(&walk);
     return result;

@@ -76,12 +76,10 @@ static struct change *state(uint64_t number, bool is_put)
 static int is_there(struct fixture *fixture, enum entry_kind kind, uint64_t seq)
 {
     struct entry_key key = consumer_seq_key(kind, NAME, seq);
-    void *value;
-    size_t size;
-    int result =
-        entry_read(fixture->store->state, ENV_NEWEST, key.bytes, key.size, &value, &size);
+    struct entry entry;
+    int result = entry_read(fixture->store->state, ENV_NEWEST, key.bytes, key.size, &entry);
     if (result == EVLOG_OK)
-        free(value);
+        free(entry.value);
     else
         assert_int_equal(result, EVLOG_NOTFOUND);
     return result == EVLOG_OK;
@@ -127,11 +125,12 @@ static void the_entry_is_that_of_the_format(void **state)
     begin(&fixture, *state);
     struct entry_key key = consumer_key(ENTRY_CONSUMER, NAME);
     msgpack_unpacked unpacked;
-    void *value;
-    size_t size;
-    OK(entry_read(fixture.store->state, ENV_NEWEST, key.bytes, key.size, &value, &size));
+    struct entry entry;
+    OK(entry_read(fixture.store->state, ENV_NEWEST, key.bytes, key.size, &entry));
     msgpack_unpacked_init(&unpacked);
-    assert_int_equal(msgpack_unpack_next(&unpacked, value, size, NULL), MSGPACK_UNPACK_SUCCESS);
+    assert_int_equal(
+        msgpack_unpack_next(&unpacked, (const char *)entry.value, entry.value_size, NULL),
+        MSGPACK_UNPACK_SUCCESS);
     const msgpack_object_array *array = &unpacked.data.via.array;
     assert_int_equal(array->size, 10);
     for (int i = 0; i < 8; i++)
@@ -145,7 +144,7 @@ static void the_entry_is_that_of_the_format(void **state)
         assert_int_equal(array->ptr[i].via.array.size, 3);
     }
     msgpack_unpacked_destroy(&unpacked);
-    free(value);
+    free(entry.value);
     OK(evlog_close(fixture.log));
 }
 
@@ -210,22 +209,25 @@ static void only_what_is_parked_is_retried_or_dropped(void **state)
     uint64_t count;
     begin(&fixture, *state);
     write_changes(&fixture, park(ENTRY_PARKED, 1), park(ENTRY_PARKED, 2));
-    OK(consumers_retry_parked(fixture.store, NAME, 1, &count));
+    OK(consumers_change_parked(fixture.store, NAME, 1, true, &count));
     assert_int_equal(count, 1);
     assert_true(is_there(&fixture, ENTRY_RETRY, 1) && !is_there(&fixture, ENTRY_PARKED, 1));
-    OK(consumers_retry_parked(fixture.store, NAME, 1, &count));
-    assert_int_equal(count, 0);
+    FAILS(EVLOG_NOTFOUND, "event 1 is not parked, or waits to be retried already",
+          consumers_change_parked(fixture.store, NAME, 1, true, &count));
+    FAILS(EVLOG_NOTFOUND, "event 3 is not parked",
+          consumers_change_parked(fixture.store, NAME, 3, false, &count));
     struct consumer_entry entry = read_entry(&fixture);
     assert_int_equal(entry.parked_count, 2);
     assert_int_equal(entry.retry_count, 1);
-    OK(consumers_drop_parked(fixture.store, NAME, 0, &count));
+    OK(consumers_change_parked(fixture.store, NAME, 0, false, &count));
     assert_int_equal(count, 2);
-    OK(consumers_retry_parked(fixture.store, NAME, 0, &count));
+    OK(consumers_change_parked(fixture.store, NAME, 0, true, &count));
     assert_int_equal(count, 0);
     entry = read_entry(&fixture);
     assert_int_equal(entry.parked_count, 0);
     assert_int_equal(entry.retry_count, 0);
-    FAILS(EVLOG_NOTFOUND, "no consumer", consumers_drop_parked(fixture.store, "x", 0, &count));
+    FAILS(EVLOG_NOTFOUND, "no consumer",
+          consumers_change_parked(fixture.store, "x", 0, false, &count));
     OK(evlog_close(fixture.log));
 }
 
@@ -367,7 +369,7 @@ static int read_place(struct fixture *fixture)
 static int drop(struct fixture *fixture)
 {
     uint64_t count;
-    return consumers_drop_parked(fixture->store, NAME, 0, &count);
+    return consumers_change_parked(fixture->store, NAME, 0, false, &count);
 }
 
 /* Whichever allocation fails, a lack of memory is reported as that and never as damage. */

@@ -235,7 +235,7 @@ static void an_unreadable_schema_is_told(void **state)
     evlog_arena *arena;
     struct wide target;
     evlog *log = open_log(*state);
-    OK(names_intern(log->store->types, text, &name));
+    OK(names_intern(log->store->types, text, NULL, &name));
     FAILS(EVLOG_DAMAGED, "must be a record", evlog_define(log, TYPE, 0, NULL, &signal));
     FAILS(EVLOG_DAMAGED, "must be a record", evlog_define(log, TYPE, 0, WITH_A, &signal));
     OK(evlog_define(log, "other.v1", 0, NULL, &other));

@@ -1,5 +1,5 @@
 /*
- * Entries of state.mdb: the checksum that ties a value to its key, lists in pieces beside a
+ * Entries of state.mdb: the checksum that ties a value to its key, walks beside a
  * naive twin, and files that are damaged or forged: nothing false is sound, every list ends.
  */
 #include "damage.h"
@@ -59,6 +59,20 @@ static int fill(struct env *env, void *ctx)
 static void write_one(struct env *env, struct writing writing)
 {
     OK(env_write(env, ENV_FLUSH_ALL, 22 + writing.filler, fill, &writing));
+}
+
+static int read_value(struct env *env, enum env_state state, const void *key, size_t key_size,
+                      void **value, size_t *size)
+{
+    struct entry entry;
+    int result = entry_read(env, state, key, key_size, &entry);
+    if (result)
+        return result;
+    assert_true(entry.is_sound && entry.key_size == key_size);
+    assert_memory_equal(entry.key, key, key_size);
+    *value = entry.value;
+    *size = entry.value_size;
+    return EVLOG_OK;
 }
 
 /* ------------------------------------------------------------ the checksum ---- */
@@ -227,7 +241,7 @@ static void read_in_both(struct env *env, const struct twin *twin, uint64_t *ran
     size_t key_size = random_key(random, key), size = 12345;
     void *value = (void *)key;
     size_t place = place_of(twin, key, key_size);
-    int result = entry_read(env, ENV_NEWEST, key, key_size, &value, &size);
+    int result = read_value(env, ENV_NEWEST, key, key_size, &value, &size);
     assert_int_equal(result, has(twin, place, key, key_size) ? EVLOG_OK : EVLOG_NOTFOUND);
     if (result)
         assert_ptr_equal(value, key);
@@ -267,9 +281,9 @@ static int look_at_the_base(struct env *env, void *ctx)
     size_t size;
     OK(env_delete(env, "a", 1));
     OK(fill(env, &(struct writing){"b", 1, 2, 0, 0}));
-    OK(entry_read(env, ENV_BASE, "a", 1, &value, &size));
+    OK(read_value(env, ENV_BASE, "a", 1, &value, &size));
     free(value);
-    FAILS(EVLOG_NOTFOUND, "", entry_read(env, ENV_BASE, "b", 1, &value, &size));
+    FAILS(EVLOG_NOTFOUND, "", read_value(env, ENV_BASE, "b", 1, &value, &size));
     entry_walk_begin(&walk, env, ENV_BASE, &prefix, NULL);
     OK(entry_walk_next(&walk, &entry));
     assert_memory_equal(entry->key, "a", 1);
@@ -290,8 +304,8 @@ static void the_base_is_what_was_there(void **state)
     write_one(env, (struct writing){"a", 1, 1, 0, 0});
     OK(env_write(env, ENV_FLUSH_ALL, 100, look_at_the_base, &count));
     assert_int_equal(count, 1);
-    FAILS(EVLOG_NOTFOUND, "", entry_read(env, ENV_NEWEST, "a", 1, &value, &size));
-    OK(entry_read(env, ENV_NEWEST, "b", 1, &value, &size));
+    FAILS(EVLOG_NOTFOUND, "", read_value(env, ENV_NEWEST, "a", 1, &value, &size));
+    OK(read_value(env, ENV_NEWEST, "b", 1, &value, &size));
     free(value);
     env_close(env);
 }
@@ -391,7 +405,7 @@ static size_t try_hostile(const void *home, const struct bytes *bytes)
     }
     size_t sound = read_hostile(env);
     number_key(key, ENTRIES / 2);
-    result = entry_read(env, ENV_NEWEST, key, sizeof key, &value, &size);
+    result = read_value(env, ENV_NEWEST, key, sizeof key, &value, &size);
     if (result == EVLOG_OK)
         free(value);
     else

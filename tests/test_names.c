@@ -32,7 +32,7 @@ static int try_open(const void *home, int read_only)
 static uint32_t intern(struct names *names, const char *const text[NAMES_TEXTS])
 {
     const struct name *name = NULL;
-    OK(names_intern(names, text, &name));
+    OK(names_intern(names, text, NULL, &name));
     for (int i = 0; i < NAMES_TEXTS; i++) {
         assert_int_equal(!name->text[i], !text[i]);
         assert_true(!text[i] || strcmp(name->text[i], text[i]) == 0);
@@ -142,7 +142,7 @@ static void the_longest_texts_come_back(void **state)
 /* What was interned has its number for ever, and the next one goes on behind it. */
 static void numbers_last(void **state)
 {
-    enum { COUNT = 700 }; /* over two chunks of the table */
+    enum { COUNT = 700 };
     make_types(*state, COUNT);
     struct store *store = open_store(*state, 0);
     assert_int_equal(names_count(store->types), COUNT);
@@ -160,7 +160,7 @@ static void a_reader_makes_none(void **state)
     make_types(*state, 2);
     struct store *store = open_store(*state, 1);
     assert_int_equal(intern_number(store->types, 2), 2);
-    FAILS(EVLOG_READONLY, "reading only", names_intern(store->types, TEXTS("new"), &name));
+    FAILS(EVLOG_READONLY, "reading only", names_intern(store->types, TEXTS("new"), NULL, &name));
     assert_null(name);
     assert_int_equal(names_count(store->types), 2);
     OK(store_close(store));
@@ -233,7 +233,7 @@ static void a_full_table_says_so(void **state)
         assert_int_equal(intern_number(store->types, i), i);
     assert_int_equal(intern_number(store->types, EVLOG_TYPES_MAX), EVLOG_TYPES_MAX);
     FAILS(EVLOG_LIMIT, "65535 different event types",
-          names_intern(store->types, TEXTS("one more"), &name));
+          names_intern(store->types, TEXTS("one more"), NULL, &name));
     assert_null(name);
     assert_int_equal(intern_number(store->types, 1), 1);
     assert_null(names_get(store->types, EVLOG_TYPES_MAX + 1));
@@ -260,7 +260,7 @@ struct shared {
 static uint32_t child_intern(struct names *names, const char *text)
 {
     const struct name *name;
-    if (names_intern(names, TEXTS(text), &name) || strcmp(name->text[0], text) != 0 ||
+    if (names_intern(names, TEXTS(text), NULL, &name) || strcmp(name->text[0], text) != 0 ||
         names_get(names, name->number) != name)
         _exit(1);
     return name->number;

@@ -24,7 +24,7 @@ static void writes_times_as_python_does(void **state)
     for (size_t i = 0; i < COUNT(table); i++) {
         char text[TIME_TEXT_MAX + 1] = "";
         int64_t time_us = 1;
-        assert_int_equal(time_text_put_short(table[i].time_us, text), strlen(table[i].text));
+        assert_int_equal(time_text_put(table[i].time_us, true, text), strlen(table[i].text));
         assert_string_equal(text, table[i].text);
         assert_true(time_text_get(text, strlen(text), &time_us));
         assert_true(time_us == table[i].time_us);
@@ -80,7 +80,7 @@ static void times_come_back(void **state)
         int64_t read,
             time_us = EVLOG_TIME_US_MIN +
                       (int64_t)load_random(&seed, EVLOG_TIME_US_MAX - EVLOG_TIME_US_MIN);
-        assert_true(time_text_get(text, time_text_put_short(time_us, text), &read));
+        assert_true(time_text_get(text, time_text_put(time_us, true, text), &read));
         assert_true(read == time_us);
     }
 }

@@ -553,7 +553,7 @@ static void put_time(struct writer *writer, const char *name, int64_t time_us)
 {
     char text[TIME_TEXT_MAX];
     put_name(writer, name);
-    put_string(writer, text, time_text_put(time_us, text));
+    put_string(writer, text, time_text_put(time_us, false, text));
 }
 
 /* "11.2.0" as [11, 2, 0], as openedx-events has it; a part that is not an int64 as a string. */

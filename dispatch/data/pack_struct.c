@@ -76,7 +76,7 @@ static void pack_time(struct packing *packing, const struct place *place, int64_
     if (time_us < EVLOG_TIME_US_MIN || time_us > EVLOG_TIME_US_MAX)
         problem_add(&packing->problems, place, "the time is not in the years 1 to 9999");
     else
-        pack_text(packing, text, time_text_put_short(time_us, text));
+        pack_text(packing, text, time_text_put(time_us, true, text));
 }
 
 static void pack_list(struct packing *packing, const struct place *place, uint64_t shape,
