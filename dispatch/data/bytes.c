@@ -12,16 +12,11 @@
 
 #include "error.h"
 
-/* Called by msgpack-c for a few bytes at a time, so the usual case is short. */
+#define SIZE_FIRST 1024 /* what most events need */
+
 static int put_packed(void *ctx, const char *data, size_t size)
 {
-    msgpack_sbuffer *buffer = &((struct bytes *)ctx)->buffer;
-    if (size <= buffer->alloc - buffer->size && size > 0) {
-        memcpy(buffer->data + buffer->size, data, size);
-        buffer->size += size;
-    } else {
-        bytes_put(ctx, data, size);
-    }
+    bytes_put(ctx, data, size);
     return 0;
 }
 
@@ -32,17 +27,12 @@ void bytes_begin(struct bytes *bytes)
     bytes->is_full = 0;
 }
 
-void bytes_put(struct bytes *bytes, const void *data, size_t size)
-{
-    if (bytes->is_full || (size && msgpack_sbuffer_write(&bytes->buffer, data, size)))
-        bytes->is_full = 1;
-}
-
 void bytes_grow(struct bytes *bytes, size_t size)
 {
     msgpack_sbuffer *buffer = &bytes->buffer;
-    size_t needed = buffer->size + size, twice = 2 * buffer->alloc;
-    size_t alloc = needed > twice ? needed : twice;
+    size_t needed = buffer->size + size;
+    size_t alloc = buffer->alloc ? 2 * buffer->alloc : SIZE_FIRST;
+    alloc = needed > alloc ? needed : alloc;
     char *data = bytes->is_full ? NULL : realloc(buffer->data, alloc);
     bytes->is_full = data == NULL;
     if (!data)

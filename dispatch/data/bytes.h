@@ -3,6 +3,7 @@
 #define DISPATCH_BYTES_H
 
 #include <msgpack.h>
+#include <string.h>
 
 #include "evlog.h"
 
@@ -14,7 +15,6 @@ struct bytes {
 };
 
 void bytes_begin(struct bytes *bytes);
-void bytes_put(struct bytes *bytes, const void *data, size_t size);
 
 /* Makes room for `size` more bytes, or sets is_full. */
 void bytes_grow(struct bytes *bytes, size_t size);
@@ -25,6 +25,15 @@ static inline char *bytes_reserve(struct bytes *bytes, size_t size)
     if (size > bytes->buffer.alloc - bytes->buffer.size)
         bytes_grow(bytes, size);
     return bytes->is_full ? NULL : bytes->buffer.data + bytes->buffer.size;
+}
+
+static inline void bytes_put(struct bytes *bytes, const void *data, size_t size)
+{
+    char *room = bytes_reserve(bytes, size);
+    if (!room)
+        return;
+    memcpy(room, data, size);
+    bytes->buffer.size += size;
 }
 
 void bytes_free(struct bytes *bytes);
