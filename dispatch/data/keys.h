@@ -18,4 +18,7 @@ struct keys {
  */
 int keys_look(const unsigned char *at, size_t count, struct keys *keys);
 
+/* The order of two evlog_string, by their bytes; for qsort. */
+int keys_compare(const void *a, const void *b);
+
 #endif

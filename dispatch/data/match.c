@@ -43,29 +43,6 @@ static void match_value(struct match *match, const struct place *place, uint64_t
 
 /* ---------------------------------------------------------------- words ---- */
 
-static const char *expected(int kind)
-{
-    switch (kind) {
-    case EVLOG_KIND_BOOL:
-        return "boolean";
-    case KIND_INT32:
-    case EVLOG_KIND_INT64:
-        return "integer";
-    case KIND_FLOAT:
-    case EVLOG_KIND_DOUBLE:
-        return "number";
-    case EVLOG_KIND_BYTES:
-        return "binary";
-    case EVLOG_KIND_CLASS:
-    case EVLOG_KIND_MAP:
-        return "map";
-    case EVLOG_KIND_LIST:
-        return "list";
-    default:
-        return "string";
-    }
-}
-
 static const char *found(const struct pack_item *item)
 {
     static const char *const words[] = {
@@ -77,10 +54,22 @@ static const char *found(const struct pack_item *item)
     return words[item->kind];
 }
 
+/* Skips the content of a list or map, whose head has been read. */
+static void skip_content(struct match *match, const struct pack_item *item)
+{
+    if (item->kind != PACK_ARRAY && item->kind != PACK_MAP)
+        return;
+    for (size_t i = item->kind == PACK_MAP ? 2 * item->size : item->size; i > 0; i--)
+        pack_skip(&match->at);
+}
+
+/* Reports a value of another kind than the class's, and skips what is in it. */
 static void mismatch(struct match *match, const struct place *place, int kind,
                      const struct pack_item *item)
 {
-    problem_add(&match->problems, place, "expected %s, found %s", expected(kind), found(item));
+    problem_add(&match->problems, place, "expected %s, found %s", kind_of(kind)->data,
+                found(item));
+    skip_content(match, item);
 }
 
 /* Zeroed memory for what is read. NULL: this is only a check, or the walk has ended. */
@@ -218,13 +207,11 @@ static void check_keys(struct match *match, const struct place *place, size_t co
 /* Takes a key that must be a string. 0: it is not one, and it and its value are skipped. */
 static int take_key(struct match *match, const struct place *place, struct pack_item *key)
 {
-    const unsigned char *before = match->at;
     pack_next(&match->at, key);
     if (key->kind == PACK_STR)
         return 1;
     problem_add(&match->problems, place, "a key is not a string but %s", found(key));
-    match->at = before;
-    pack_skip(&match->at);
+    skip_content(match, key);
     pack_skip(&match->at);
     return 0;
 }
@@ -252,38 +239,23 @@ static void match_map(struct match *match, const struct place *place, size_t cou
 
 /* -------------------------------------------------------------- records ---- */
 
-int match_pack_fallback(const evlog_field *field, evlog_arena *arena,
-                        const unsigned char **packed)
-{
-    const struct json *json;
-    struct bytes bytes;
-    void *copy = NULL;
-    int result = dom_parse(field->fallback, strlen(field->fallback), arena, &json);
-    if (result)
-        return result;
-    bytes_begin(&bytes);
-    dom_pack(json, &bytes);
-    if (bytes.is_full)
-        result = error_nomem();
-    else if (!(copy = arena_get(arena, bytes.buffer.size)))
-        result = arena_failure(arena);
-    else
-        *packed = memcpy(copy, bytes.buffer.data, bytes.buffer.size);
-    bytes_free(&bytes);
-    return result;
-}
-
 static void read_fallback(struct match *match, const struct place *place,
                           const evlog_field *field, void *target)
 {
-    const unsigned char *rest = match->at;
-    int flags = match->flags;
-    match->flags |= MATCH_RESOLVE; /* the default of bytes is "" */
-    match->failure = match_pack_fallback(field, match->arena, &match->at);
-    if (!match->failure)
+    struct bytes packed;
+    void *copy = NULL;
+    bytes_begin(&packed);
+    if (!(match->failure = dom_pack_text(field->fallback, &packed)) &&
+        (copy = get_memory(match, packed.buffer.size))) { /* texts point into it */
+        const unsigned char *rest = match->at;
+        int flags = match->flags;
+        match->at = memcpy(copy, packed.buffer.data, packed.buffer.size);
+        match->flags |= MATCH_RESOLVE; /* the default of bytes is "" */
         match_value(match, place, field->shape, field->of, target);
-    match->at = rest;
-    match->flags = flags;
+        match->at = rest;
+        match->flags = flags;
+    }
+    bytes_free(&packed);
 }
 
 /* A field that is not in the data. */
@@ -346,18 +318,6 @@ static void match_record(struct match *match, const struct place *place, size_t 
 
 /* --------------------------------------------------------------- values ---- */
 
-/* The content of a list, map or record, whose head has been read. */
-static void match_content(struct match *match, const struct place *place, uint64_t shape,
-                          const evlog_class *of, size_t count, void *target)
-{
-    if (shape_kind(shape) == EVLOG_KIND_CLASS)
-        match_record(match, place, count, of, target);
-    else if (shape_kind(shape) == EVLOG_KIND_LIST)
-        match_list(match, place, count, shape_items(shape), of, target);
-    else
-        match_map(match, place, count, shape_items(shape), of, target);
-}
-
 static void match_scalar(struct match *match, const struct place *place, int kind,
                          const struct pack_item *item, void *target)
 {
@@ -381,15 +341,6 @@ static void match_scalar(struct match *match, const struct place *place, int kin
     }
 }
 
-/* Skips the content of a list or map where another kind was expected. */
-static void skip_content(struct match *match, const struct pack_item *item)
-{
-    if (item->kind != PACK_ARRAY && item->kind != PACK_MAP)
-        return;
-    for (size_t i = item->kind == PACK_MAP ? 2 * item->size : item->size; i > 0; i--)
-        pack_skip(&match->at);
-}
-
 /* The place of a NULLABLE value that is not null: memory that the target points to. */
 static void *behind_pointer(struct match *match, uint64_t shape, const evlog_class *of,
                             void *target)
@@ -405,8 +356,6 @@ static void match_value(struct match *match, const struct place *place, uint64_t
                         const evlog_class *of, void *target)
 {
     int kind = shape_kind(shape);
-    int is_container =
-        kind == EVLOG_KIND_CLASS || kind == EVLOG_KIND_LIST || kind == EVLOG_KIND_MAP;
     struct pack_item item;
     pack_next(&match->at, &item);
     if (shape_is_nullable(shape)) {
@@ -414,15 +363,16 @@ static void match_value(struct match *match, const struct place *place, uint64_t
             return;
         target = behind_pointer(match, shape, of, target);
     }
-    if (is_container && item.kind == (kind == EVLOG_KIND_LIST ? PACK_ARRAY : PACK_MAP)) {
-        match_content(match, place, shape, of, item.size, target);
-        return;
-    }
-    if (is_container)
-        mismatch(match, place, kind, &item);
-    else
+    if (kind < EVLOG_KIND_CLASS || kind > EVLOG_KIND_MAP)
         match_scalar(match, place, kind, &item, target);
-    skip_content(match, &item);
+    else if (item.kind != (kind == EVLOG_KIND_LIST ? PACK_ARRAY : PACK_MAP))
+        mismatch(match, place, kind, &item);
+    else if (kind == EVLOG_KIND_CLASS)
+        match_record(match, place, item.size, of, target);
+    else if (kind == EVLOG_KIND_LIST)
+        match_list(match, place, item.size, shape_items(shape), of, target);
+    else
+        match_map(match, place, item.size, shape_items(shape), of, target);
 }
 
 static int finish(const struct match *match)
@@ -461,12 +411,12 @@ int match_check_fallback(const evlog_field *field)
 {
     static const struct place whole = {.up = NULL};
     struct match match = {.flags = MATCH_RESOLVE};
-    evlog_arena *arena = arena_new(512, (size_t)64 << 20);
-    if (!arena)
-        return error_nomem();
-    match.failure = match_pack_fallback(field, arena, &match.at);
+    struct bytes packed;
+    bytes_begin(&packed);
+    match.failure = dom_pack_text(field->fallback, &packed);
+    match.at = (const unsigned char *)packed.buffer.data;
     if (!match.failure)
         match_value(&match, &whole, field->shape, field->of, NULL);
-    evlog_arena_free(arena);
+    bytes_free(&packed);
     return finish(&match);
 }

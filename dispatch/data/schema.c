@@ -144,7 +144,7 @@ static void put_type(struct writer *writer, uint64_t shape, const evlog_class *o
         put_type(writer, shape_items(shape), of);
         put(writer, "}");
     } else {
-        put_quoted(writer, kind_avro(kind));
+        put_quoted(writer, kind_of(kind)->avro);
     }
 }
 
