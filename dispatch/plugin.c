@@ -87,15 +87,15 @@ static int call_start(evlog *log, const evlog_plugin *plugin, char why[ERROR_SIZ
 
 static int start(evlog *log, const char *path, const evlog_plugin *plugin)
 {
+    static atomic_uint load_count;
     char why[ERROR_SIZE];
-    const void *outer = receivers_set_owner(plugin);
+    unsigned owner = atomic_fetch_add(&load_count, 1) + 1;
+    unsigned outer = receivers_set_owner(owner);
     int failed = call_start(log, plugin, why);
     receivers_set_owner(outer);
-    if (!failed) {
-        receivers_keep_owned(log, plugin);
+    if (!failed)
         return EVLOG_OK;
-    }
-    receivers_drop_owned(log, plugin);
+    receivers_drop_owned(log, owner);
     return error_set(EVLOG_RECEIVER, "plugin %s (%s): its start failed with %d%s%s", path,
                      plugin->name ? plugin->name : "", failed, *why ? ": " : "", why);
 }

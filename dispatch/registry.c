@@ -162,7 +162,7 @@ static int describe_source(evlog *log, const evlog_options *options)
 
 static void log_free(evlog *log)
 {
-    receivers_free(log);
+    receivers_release(log->receivers);
     signals_free(log);
     for (int i = 0; i < NAMES_TEXTS; i++)
         free((char *)log->source[i]);

@@ -152,29 +152,19 @@ static const evlog_response *const *new_responses(size_t count)
     return (const evlog_response *const *)list;
 }
 
-/* Room for the responses, before there is anything to lose. */
-static int begin_sent(struct parcel *parcel)
+/* Room for the responses of a list, which `sent` holds from now on. EVLOG_NOMEM. */
+static int make_room(evlog_sent *sent, const evlog_signal *signal, struct receivers *receivers)
 {
-    if (!parcel->wants_sent)
-        return EVLOG_OK;
-    struct receivers *receivers = receivers_hold(parcel->send.signal);
-    parcel->sent.hold = receivers;
-    parcel->sent.responses = new_responses(receivers->count);
-    return parcel->sent.responses ? EVLOG_OK : error_nomem();
-}
-
-/* Receivers may have been connected since: those count that are connected after the append. */
-static void renew_sent(evlog_sent *sent, struct receivers *receivers)
-{
-    struct receivers *before = sent->hold;
-    if (receivers->count > before->count) {
-        free((void *)sent->responses);
-        sent->responses = new_responses(
-            receivers->count); /* NULL: the receivers run, but nothing is recorded */
-    }
-    receivers_release(before);
-    atomic_fetch_add(&receivers->holder_count, 1);
+    size_t count = 0;
+    for (size_t i = 0; receivers_next(receivers, signal, &i);)
+        count++;
+    if (receivers)
+        atomic_fetch_add(&receivers->holder_count, 1);
+    receivers_release(sent->hold);
     sent->hold = receivers;
+    free((void *)sent->responses);
+    sent->responses = new_responses(count);
+    return sent->responses ? EVLOG_OK : error_nomem();
 }
 
 static void record_response(evlog_sent *sent, const struct connection *connection, int result,
@@ -225,11 +215,12 @@ static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct fai
     evlog_signal *signal = parcel->send.signal;
     evlog_event event =
         event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
-    struct receivers *receivers = receivers_hold(signal);
-    if (parcel->wants_sent)
-        renew_sent(&parcel->sent, receivers);
-    for (size_t i = 0; i < receivers->count; i++) {
-        struct connection *connection = receivers->connections[i];
+    struct receivers *receivers = receivers_hold(signal->log);
+    struct connection *connection;
+    /* Not those that were connected before the append: without memory nothing is recorded. */
+    if (parcel->wants_sent && receivers != parcel->sent.hold)
+        make_room(&parcel->sent, signal, receivers);
+    for (size_t i = 0; (connection = receivers_next(receivers, signal, &i));) {
         const char *why = "";
         if (!receivers_is_due(signal->log, connection, event.seq))
             continue;
@@ -279,7 +270,12 @@ static int prepare(evlog *log, struct parcel *parcel, struct record *record)
         return result;
     record->source = parcel->source->number;
     parcel->record = record;
-    return begin_sent(parcel);
+    if (parcel->wants_sent) { /* before there is anything to lose */
+        struct receivers *receivers = receivers_hold(log);
+        result = make_room(&parcel->sent, send->signal, receivers);
+        receivers_release(receivers);
+    }
+    return result;
 }
 
 static int prepare_all(evlog *log, struct parcel *parcels, struct record *records, size_t count,
