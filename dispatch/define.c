@@ -227,15 +227,6 @@ static int define_locked(struct request *request, evlog_signal **signal)
     return result;
 }
 
-/* What is left of the request's schema is the caller's to free. */
-static int define(struct request *request, evlog_signal **signal)
-{
-    pthread_mutex_lock(&request->log->define_lock);
-    int result = define_locked(request, signal);
-    pthread_mutex_unlock(&request->log->define_lock);
-    return result;
-}
-
 static int check(const evlog_definition *definition, evlog_signal **signal)
 {
     const char *type = definition->event_type;
@@ -263,8 +254,11 @@ static int define_checked(evlog *log, const evlog_definition *definition, evlog_
         result = evlog_schema_make(definition, &request.schema);
     else if (definition->schema)
         result = evlog_schema_parse(definition->schema, &request.schema);
-    if (result == EVLOG_OK)
-        result = define(&request, signal);
+    if (result == EVLOG_OK) {
+        pthread_mutex_lock(&log->define_lock);
+        result = define_locked(&request, signal);
+        pthread_mutex_unlock(&log->define_lock);
+    }
     evlog_schema_free(request.schema);
     return result;
 }

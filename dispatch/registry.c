@@ -92,16 +92,19 @@ static int check_options(const char *path, const evlog_options *options)
                          EVLOG_READERS_MAX);
     if (is_set(options->service) && is_set(options->source))
         return error_set(EVLOG_INVALID, "service and source are both given");
-    if (is_set(options->service) &&
-        (strlen(options->service) > SERVICE_SIZE_MAX || !log_is_text(options->service)))
-        return error_set(EVLOG_INVALID, "the service must be at most %d bytes of UTF-8",
-                         SERVICE_SIZE_MAX);
-    if (is_set(options->source) && !log_is_text(options->source))
-        return error_set(EVLOG_INVALID, "the source must be at most %d bytes of UTF-8",
-                         EVLOG_NAME_SIZE_MAX);
-    if (options->sourcehost && !log_is_text(options->sourcehost))
-        return error_set(EVLOG_INVALID, "the sourcehost must be at most %d bytes of UTF-8",
-                         EVLOG_NAME_SIZE_MAX);
+    const struct {
+        const char *name, *text;
+        size_t size_max;
+    } texts[] = {
+        {"service", options->service, SERVICE_SIZE_MAX},
+        {"source", options->source, EVLOG_NAME_SIZE_MAX},
+        {"sourcehost", options->sourcehost, EVLOG_NAME_SIZE_MAX},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].text &&
+            (!log_is_text(texts[i].text) || strlen(texts[i].text) > texts[i].size_max))
+            return error_set(EVLOG_INVALID, "the %s must be at most %zu bytes of UTF-8",
+                             texts[i].name, texts[i].size_max);
     return EVLOG_OK;
 }
 

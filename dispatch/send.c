@@ -346,18 +346,6 @@ static void give_back(const struct given *given, const struct parcel *parcels)
                   sizeof parcels[i].sent);
 }
 
-/* Up to and with the append; after a failure there is nothing to be freed. */
-static int append(evlog *log, struct parcel *parcels, struct record *records, size_t count)
-{
-    size_t record_count = 0;
-    int result = prepare_all(log, parcels, records, count, &record_count);
-    if (result == EVLOG_OK && record_count > 0)
-        result = append_records(log->store->appender, records, record_count);
-    for (size_t i = 0; i < count && result; i++)
-        evlog_sent_free(&parcels[i].sent);
-    return result;
-}
-
 /*
  * `parcels`, all zero, and `records` are room for as many as are given. `sent` is written after a
  * failure too, as all zero: a caller frees it without looking.
@@ -365,11 +353,17 @@ static int append(evlog *log, struct parcel *parcels, struct record *records, si
 static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
                       struct parcel *parcels, struct record *records)
 {
+    size_t record_count = 0;
     int result = take_given(given, parcels);
     if (result == EVLOG_OK)
-        result = append(log, parcels, records, given->count);
+        result = prepare_all(log, parcels, records, given->count, &record_count);
+    if (result == EVLOG_OK && record_count > 0)
+        result = append_records(log->store->appender, records, record_count);
     if (result == EVLOG_OK)
         result = dispatch_all(parcels, given->count, how);
+    else
+        for (size_t i = 0; i < given->count; i++)
+            evlog_sent_free(&parcels[i].sent);
     give_back(given, parcels);
     return result;
 }

@@ -22,9 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "error.h"
 #include "evlog/value.h"
+#include "json_text.h"
 #include "keys.h"
 #include "pack.h"
 #include "time_text.h"
@@ -77,25 +77,23 @@ static size_t decode_unsafe(const unsigned char *at, unsigned *code)
 }
 
 /* Writes the character at `at`, which is not plain, and returns its size. */
-static size_t put_escape(struct writer *writer, const unsigned char *at)
+static size_t put_escape(struct bytes *bytes, const unsigned char *at)
 {
-    char escape[8];
+    char escape[8] = {'\\', (char)escapes[*at]};
     unsigned code = *at;
     size_t size = 1;
     if (escapes[*at] == LEAD && !(size = decode_unsafe(at, &code))) {
-        put(writer, (const char *)at, 1);
+        bytes_put(bytes, at, 1);
         return 1;
     }
     if (escapes[*at] <= LEAD)
         snprintf(escape, sizeof escape, "\\u%04x", code);
-    else
-        snprintf(escape, sizeof escape, "\\%c", escapes[*at]);
-    put(writer, escape, strlen(escape));
+    bytes_put(bytes, escape, strlen(escape));
     return size;
 }
 
 /* UTF-8 without its quotes. */
-static void put_characters(struct writer *writer, const char *text, size_t size)
+static void put_characters(struct bytes *bytes, const char *text, size_t size)
 {
     const unsigned char *at = (const unsigned char *)text, *run = at, *end = at + size;
     while (at < end) {
@@ -103,18 +101,23 @@ static void put_characters(struct writer *writer, const char *text, size_t size)
             at++;
             continue;
         }
-        put(writer, (const char *)run, (size_t)(at - run));
-        at += put_escape(writer, at);
+        bytes_put(bytes, run, (size_t)(at - run));
+        at += put_escape(bytes, at);
         run = at;
     }
-    put(writer, (const char *)run, (size_t)(at - run));
+    bytes_put(bytes, run, (size_t)(at - run));
+}
+
+void json_put_string(struct bytes *bytes, const char *text, size_t size)
+{
+    bytes_put(bytes, "\"", 1);
+    put_characters(bytes, text, size);
+    bytes_put(bytes, "\"", 1);
 }
 
 static void put_string(struct writer *writer, const char *text, size_t size)
 {
-    PUT(writer, "\"");
-    put_characters(writer, text, size);
-    PUT(writer, "\"");
+    json_put_string(&writer->bytes, text, size);
 }
 
 static void put_base64(struct writer *writer, const char *bytes, size_t size)
@@ -335,7 +338,7 @@ static void put_object(struct writer *writer, size_t count)
         begin_item(writer, i == 0);
         PUT(writer, "\"");
         put(writer, "$", count == 1 && is_marked(&key));
-        put_characters(writer, key.bytes, key.size);
+        put_characters(&writer->bytes, key.bytes, key.size);
         PUT(writer, "\": ");
         put_value(writer);
     }
