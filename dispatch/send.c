@@ -248,6 +248,26 @@ void evlog_sent_free_sized(evlog_sent *sent, size_t sent_size)
 
 /* ---------------------------------------------------------------- send ---- */
 
+/* The caller's structs, which may be of other sizes. */
+struct given {
+    const evlog_sending *sends;
+    size_t sending_size, metadata_size, count;
+    evlog_sent *sent; /* or NULL */
+    size_t sent_size;
+};
+
+static int take(const struct given *given, size_t i, struct parcel *parcel)
+{
+    int result = sized_in(&parcel->send, sizeof parcel->send,
+                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
+    if (result == EVLOG_OK)
+        result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
+                          given->metadata_size);
+    parcel->send.metadata = &parcel->metadata;
+    parcel->wants_sent = given->sent != NULL;
+    return result;
+}
+
 /* Everything up to the append. `record` is a place for this event's, if it has one. */
 static int prepare(evlog *log, struct parcel *parcel, struct record *record)
 {
@@ -278,12 +298,14 @@ static int prepare(evlog *log, struct parcel *parcel, struct record *record)
     return result;
 }
 
-static int prepare_all(evlog *log, struct parcel *parcels, struct record *records, size_t count,
-                       size_t *record_count)
+static int prepare_all(evlog *log, const struct given *given, struct parcel *parcels,
+                       struct record *records, size_t *record_count)
 {
-    size_t size = 0;
+    size_t size = 0, count = given->count;
     for (size_t i = 0; i < count; i++) {
-        int result = prepare(log, &parcels[i], &records[*record_count]);
+        int result = take(given, i, &parcels[i]);
+        if (result == EVLOG_OK)
+            result = prepare(log, &parcels[i], &records[*record_count]);
         if (result == EVLOG_OK && parcels[i].record) {
             size += parcels[i].send.data_size;
             ++*record_count;
@@ -315,30 +337,6 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
     return end_failures(&failures);
 }
 
-/* The caller's structs, which may be of other sizes. */
-struct given {
-    const evlog_sending *sends;
-    size_t sending_size, metadata_size, count;
-    evlog_sent *sent; /* or NULL */
-    size_t sent_size;
-};
-
-static int take_given(const struct given *given, struct parcel *parcels)
-{
-    int result = EVLOG_OK;
-    for (size_t i = 0; i < given->count && result == EVLOG_OK; i++) {
-        struct parcel *parcel = &parcels[i];
-        parcel->wants_sent = given->sent != NULL;
-        result = sized_in(&parcel->send, sizeof parcel->send,
-                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
-        if (result == EVLOG_OK)
-            result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
-                              given->metadata_size);
-        parcel->send.metadata = &parcel->metadata;
-    }
-    return result;
-}
-
 static void give_back(const struct given *given, const struct parcel *parcels)
 {
     for (size_t i = 0; i < given->count && given->sent; i++)
@@ -354,9 +352,7 @@ static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
                       struct parcel *parcels, struct record *records)
 {
     size_t record_count = 0;
-    int result = take_given(given, parcels);
-    if (result == EVLOG_OK)
-        result = prepare_all(log, parcels, records, given->count, &record_count);
+    int result = prepare_all(log, given, parcels, records, &record_count);
     if (result == EVLOG_OK && record_count > 0)
         result = append_records(log->store->appender, records, record_count);
     if (result == EVLOG_OK)

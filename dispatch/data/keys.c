@@ -59,8 +59,7 @@ int keys_look(const unsigned char *at, size_t count, struct keys *keys)
             keys->have_nul |= memchr(key.bytes, 0, key.size) != NULL;
         } else {
             keys->are_strings = false;
-            if (key.kind == PACK_ARRAY || key.kind == PACK_MAP)
-                break;
+            pack_skip_items(&at, &key);
         }
         pack_skip(&at);
     }

@@ -54,22 +54,13 @@ static const char *found(const struct pack_item *item)
     return words[item->kind];
 }
 
-/* Skips the content of a list or map, whose head has been read. */
-static void skip_content(struct match *match, const struct pack_item *item)
-{
-    if (item->kind != PACK_ARRAY && item->kind != PACK_MAP)
-        return;
-    for (size_t i = item->kind == PACK_MAP ? 2 * item->size : item->size; i > 0; i--)
-        pack_skip(&match->at);
-}
-
 /* Reports a value of another kind than the class's, and skips what is in it. */
 static void mismatch(struct match *match, const struct place *place, int kind,
                      const struct pack_item *item)
 {
     problem_add(&match->problems, place, "expected %s, found %s", kind_of(kind)->data,
                 found(item));
-    skip_content(match, item);
+    pack_skip_items(&match->at, item);
 }
 
 /* Zeroed memory for what is read. NULL: this is only a check, or the walk has ended. */
@@ -211,7 +202,7 @@ static int take_key(struct match *match, const struct place *place, struct pack_
     if (key->kind == PACK_STR)
         return 1;
     problem_add(&match->problems, place, "a key is not a string but %s", found(key));
-    skip_content(match, key);
+    pack_skip_items(&match->at, key);
     pack_skip(&match->at);
     return 0;
 }
