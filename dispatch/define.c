@@ -15,7 +15,6 @@
  * 3. A signal's definition only becomes fuller: untyped, then typed, then with a C class.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,13 +65,12 @@ static bool is_fuller(const struct request *request, const evlog_signal *known)
 /* Reports in which direction two schemas do not go together; evlog_errmsg has the fields. */
 static int report_break(const struct request *request, uint32_t number, const char *what)
 {
-    char why[700];
-    snprintf(why, sizeof why, "%s", evlog_errmsg());
-    return error_set(EVLOG_CONFLICT,
-                     "%s: %s the schema that the log has (type %" PRIu32
-                     "): %s. Such a change is for a new event type, with a new version (or see "
-                     "accept_incompatible)",
-                     request->event_type, what, number, why);
+    return error_set(
+        EVLOG_CONFLICT,
+        "%s: %s the schema that the log has (type %" PRIu32
+        "): %.700s. Such a change is for a new event type, with a new version (or see "
+        "accept_incompatible)",
+        request->event_type, what, number, evlog_errmsg());
 }
 
 static int check_against(const struct request *request, const struct name *type)

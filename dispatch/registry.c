@@ -281,28 +281,19 @@ static void remove_from_registry(evlog *log)
     *at = log->next;
 }
 
-static int open_store(const char *path, const evlog_options *options, struct store **store,
-                      struct stat *status)
-{
-    int result = store_open(path, options, store);
-    if (result == EVLOG_OK && stat(path, status)) {
-        result = error_errno(errno, "opening", path);
-        store_close(*store);
-    }
-    return result;
-}
-
 /* Opens the store of a log that is in the registry; when that fails, the log is freed. */
 static int finish_opening(evlog *log, const char *path, const evlog_options *options)
 {
-    struct store *store;
     struct stat status;
-    int result = open_store(path, options, &store, &status);
+    int result = store_open(path, options, &log->store);
+    if (result == EVLOG_OK && stat(path, &status)) {
+        result = error_errno(errno, "opening", path);
+        store_close(log->store);
+    }
     lock_registry();
     if (result) {
         remove_from_registry(log);
     } else {
-        log->store = store;
         log->device = status.st_dev;
         log->inode = status.st_ino;
         log->state = LOG_OPEN;

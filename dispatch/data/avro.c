@@ -217,7 +217,7 @@ int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_
         return result;
     bytes_begin(&bytes);
     encode(&(struct encoder){.at = data, .bytes = &bytes}, EVLOG_KIND_CLASS, &schema->root);
-    return bytes_end(&bytes, avro);
+    return bytes_end(&bytes, EVLOG_OK, avro);
 }
 
 /* ------------------------------------------------------------- decoding ---- */
@@ -429,9 +429,5 @@ int evlog_avro_decode(const evlog_schema *schema, const void *avro, size_t avro_
     decode(&decoder, EVLOG_KIND_CLASS, &schema->root);
     if (!decoder.result && decoder.at != decoder.end)
         fail(&decoder, "bytes are left over: they were written under another schema");
-    if (decoder.result) {
-        bytes_free(&bytes);
-        return decoder.result;
-    }
-    return bytes_end(&bytes, data);
+    return bytes_end(&bytes, decoder.result, data);
 }

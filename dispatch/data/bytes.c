@@ -58,11 +58,13 @@ void bytes_free(struct bytes *bytes)
     msgpack_sbuffer_destroy(&bytes->buffer);
 }
 
-int bytes_end(struct bytes *bytes, evlog_buffer *buffer)
+int bytes_end(struct bytes *bytes, int result, evlog_buffer *buffer)
 {
-    if (bytes->is_full) {
+    if (result == EVLOG_OK && bytes->is_full)
+        result = error_nomem();
+    if (result) {
         bytes_free(bytes);
-        return error_nomem();
+        return result;
     }
     *buffer = (evlog_buffer){.data = bytes->buffer.data, .size = bytes->buffer.size};
     return EVLOG_OK;

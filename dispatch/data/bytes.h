@@ -41,7 +41,10 @@ void bytes_free(struct bytes *bytes);
 /* Writes a string as MessagePack; short ones, as keys are, without msgpack-c. */
 void bytes_put_text(struct bytes *bytes, const char *text, size_t size);
 
-/* Hands the bytes over as `buffer`, or frees them if there was no memory: EVLOG_NOMEM. */
-int bytes_end(struct bytes *bytes, evlog_buffer *buffer);
+/*
+ * Hands the bytes over as `buffer`; or frees them, if writing them has failed with `result` or there
+ * was no memory: EVLOG_NOMEM. Returns the result.
+ */
+int bytes_end(struct bytes *bytes, int result, evlog_buffer *buffer);
 
 #endif

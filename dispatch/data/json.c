@@ -425,14 +425,6 @@ static void begin(struct writer *writer, evlog_json_form form)
     bytes_begin(&writer->bytes);
 }
 
-static int finish(struct writer *writer, evlog_buffer *json)
-{
-    if (writer->result == EVLOG_OK)
-        return bytes_end(&writer->bytes, json);
-    bytes_free(&writer->bytes);
-    return writer->result;
-}
-
 int evlog_data_json(const void *data, size_t data_size, evlog_json_form form, evlog_buffer *json)
 {
     struct writer writer;
@@ -442,7 +434,7 @@ int evlog_data_json(const void *data, size_t data_size, evlog_json_form form, ev
         return error_set(EVLOG_NOTFOUND, "there is no data: it was erased");
     begin(&writer, form);
     put_data(&writer, data, data_size);
-    return finish(&writer, json);
+    return bytes_end(&writer.bytes, writer.result, json);
 }
 
 /* ---------------------------------------------------------------- events ---- */
@@ -546,5 +538,5 @@ int evlog_event_json_sized(const evlog_event *event, size_t event_size, evlog_js
     memcpy(&own, event, event_size < sizeof own ? event_size : sizeof own);
     begin(&writer, form);
     put_event(&writer, &own);
-    return finish(&writer, json);
+    return bytes_end(&writer.bytes, writer.result, json);
 }

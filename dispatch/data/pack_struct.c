@@ -311,11 +311,7 @@ int evlog_class_pack_sized(const evlog_definition *given, size_t definition_size
                          "there is no class, no data, or no place for what is packed");
     bytes_begin(&bytes);
     result = pack_struct(definition.of, definition.argument, data, &bytes);
-    if (result) {
-        bytes_free(&bytes);
-        return result;
-    }
-    return bytes_end(&bytes, packed);
+    return bytes_end(&bytes, result, packed);
 }
 
 int evlog_class_unpack_sized(const evlog_definition *given, size_t definition_size,
