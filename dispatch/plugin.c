@@ -39,12 +39,6 @@ static int file_path(const char *path, char file[PATH_SIZE_MAX])
     return EVLOG_OK;
 }
 
-static const char *last_error(void)
-{
-    const char *text = dlerror();
-    return text ? text : "unknown";
-}
-
 /* Finds the object's description of itself. */
 static int find_plugin(void *object, const char *path, const evlog_plugin **plugin)
 {
@@ -108,8 +102,10 @@ static int load(evlog *log, const char *path)
     if (result)
         return result;
     void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    if (!object)
-        return error_set(EVLOG_UNSUPPORTED, "plugin %s: %s", path, last_error());
+    if (!object) {
+        const char *why = dlerror();
+        return error_set(EVLOG_UNSUPPORTED, "plugin %s: %s", path, why ? why : "unknown");
+    }
     result = find_plugin(object, path, &plugin);
     if (result) {
         dlclose(object);

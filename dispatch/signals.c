@@ -72,12 +72,6 @@ int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
     return EVLOG_OK;
 }
 
-void signal_redefine(evlog_signal *signal, struct definition *definition)
-{
-    definition->before = atomic_load(&signal->definition);
-    atomic_store(&signal->definition, definition);
-}
-
 const evlog_schema *evlog_signal_schema(const evlog_signal *signal)
 {
     return atomic_load(&signal->definition)->schema;

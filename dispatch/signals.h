@@ -32,9 +32,6 @@ evlog_signal *signal_find(const evlog *log, const char *event_type);
 int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
                evlog_signal **signal);
 
-/* Gives a signal another definition, which it takes over. With the log's define_lock held. */
-void signal_redefine(evlog_signal *signal, struct definition *definition);
-
 void signals_free(evlog *log);
 
 #endif

@@ -366,48 +366,44 @@ static void match_value(struct match *match, const struct place *place, uint64_t
         match_map(match, place, item.size, shape_items(shape), of, target);
 }
 
-static int finish(const struct match *match)
+/* One walk, from the data's outermost value. Of `problems` only what is read is set: it is large. */
+static int walk(const void *data, uint64_t shape, const evlog_class *of, int flags,
+                evlog_arena *arena, void *target)
 {
-    return match->failure ? match->failure : problems_end(&match->problems, EVLOG_INVALID);
+    static const struct place whole = {.up = NULL};
+    struct match match;
+    match.at = data;
+    match.arena = arena;
+    match.flags = flags;
+    match.failure = EVLOG_OK;
+    match.problems.size = match.problems.count = match.problems.left_out = 0;
+    match_value(&match, &whole, shape, of, target);
+    return match.failure ? match.failure : problems_end(&match.problems, EVLOG_INVALID);
 }
 
 int match_check(const evlog_class *of, const void *data, int flags)
 {
-    struct match match;
-    match.at = data;
-    match.arena = NULL;
-    match.flags = flags;
-    match.failure = EVLOG_OK;
-    match.problems.size = match.problems.count = match.problems.left_out = 0;
-    static const struct place whole = {.up = NULL};
-    match_value(&match, &whole, EVLOG_KIND_CLASS, of, NULL);
-    return finish(&match);
+    return walk(data, EVLOG_KIND_CLASS, of, flags, NULL, NULL);
 }
 
 int match_read(const evlog_class *of, const char *argument, const void *data, int flags,
                evlog_arena *arena, void *target)
 {
-    static const struct place whole = {.up = NULL};
-    struct match match = {.at = data, .arena = arena, .flags = flags};
     evlog_field field = {.name = argument,
                          .name_size = argument ? strlen(argument) : 0,
                          .shape = EVLOG_KIND_CLASS,
                          .of = of};
     evlog_class root = {.name = "", .size = of->size, .fields = &field, .field_count = 1};
-    match_value(&match, &whole, EVLOG_KIND_CLASS, argument ? &root : of, target);
-    return finish(&match);
+    return walk(data, EVLOG_KIND_CLASS, argument ? &root : of, flags, arena, target);
 }
 
 int match_check_fallback(const evlog_field *field)
 {
-    static const struct place whole = {.up = NULL};
-    struct match match = {.flags = MATCH_RESOLVE};
     struct bytes packed;
     bytes_begin(&packed);
-    match.failure = dom_pack_text(field->fallback, &packed);
-    match.at = (const unsigned char *)packed.buffer.data;
-    if (!match.failure)
-        match_value(&match, &whole, field->shape, field->of, NULL);
+    int result = dom_pack_text(field->fallback, &packed);
+    if (result == EVLOG_OK)
+        result = walk(packed.buffer.data, field->shape, field->of, MATCH_RESOLVE, NULL, NULL);
     bytes_free(&packed);
-    return finish(&match);
+    return result;
 }
