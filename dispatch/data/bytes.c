@@ -27,7 +27,7 @@ void bytes_begin(struct bytes *bytes)
     bytes->is_full = 0;
 }
 
-void bytes_grow(struct bytes *bytes, size_t size)
+char *bytes_grow(struct bytes *bytes, size_t size)
 {
     msgpack_sbuffer *buffer = &bytes->buffer;
     size_t needed = buffer->size + size;
@@ -36,9 +36,10 @@ void bytes_grow(struct bytes *bytes, size_t size)
     char *data = bytes->is_full ? NULL : realloc(buffer->data, alloc);
     bytes->is_full = data == NULL;
     if (!data)
-        return;
+        return NULL;
     buffer->data = data;
     buffer->alloc = alloc;
+    return data + buffer->size;
 }
 
 void bytes_put_text(struct bytes *bytes, const char *text, size_t size)

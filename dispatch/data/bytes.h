@@ -7,7 +7,7 @@
 
 #include "evlog.h"
 
-/* A growing buffer. Once there was no memory it is_full, and nothing more is written. */
+/* A growing buffer. Once there was no memory it is_full, and what is in it is incomplete. */
 struct bytes {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
@@ -16,15 +16,15 @@ struct bytes {
 
 void bytes_begin(struct bytes *bytes);
 
-/* Makes room for `size` more bytes, or sets is_full. */
-void bytes_grow(struct bytes *bytes, size_t size);
+/* bytes_reserve for where the buffer has to grow. Sets is_full, and returns NULL: no memory. */
+char *bytes_grow(struct bytes *bytes, size_t size);
 
 /* Room for `size` bytes after the last one, for the caller to fill and count. NULL: no memory. */
 static inline char *bytes_reserve(struct bytes *bytes, size_t size)
 {
     if (size > bytes->buffer.alloc - bytes->buffer.size)
-        bytes_grow(bytes, size);
-    return bytes->is_full ? NULL : bytes->buffer.data + bytes->buffer.size;
+        return bytes_grow(bytes, size);
+    return bytes->buffer.data + bytes->buffer.size;
 }
 
 static inline void bytes_put(struct bytes *bytes, const void *data, size_t size)
