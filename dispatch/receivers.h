@@ -37,7 +37,11 @@ struct connection {
 struct receivers {
     atomic_uint holder_count;
     size_t count;
-    struct connection *connections[];
+    struct {
+        const evlog_signal
+            *signal; /* the connection's: those of others are passed over quickly */
+        struct connection *connection;
+    } items[];
 };
 
 /* The list as it is now, for the caller to release. */
