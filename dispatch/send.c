@@ -217,7 +217,7 @@ static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct fai
         event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
     struct receivers *receivers = receivers_hold(signal->log);
     struct connection *connection;
-    /* Not those that were connected before the append: without memory nothing is recorded. */
+    /* Others than before the append. Without memory for them they run, but unrecorded. */
     if (parcel->wants_sent && receivers != parcel->sent.hold)
         make_room(&parcel->sent, signal, receivers);
     for (size_t i = 0; (connection = receivers_next(receivers, signal, &i));) {
