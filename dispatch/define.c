@@ -15,7 +15,6 @@
  * 3. A signal's definition only becomes fuller: untyped, then typed, then with a C class.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,13 +65,12 @@ static bool is_fuller(const struct request *request, const evlog_signal *known)
 /* Reports in which direction two schemas do not go together; evlog_errmsg has the fields. */
 static int report_break(const struct request *request, uint32_t number, const char *what)
 {
-    char why[700];
-    snprintf(why, sizeof why, "%s", evlog_errmsg());
-    return error_set(EVLOG_CONFLICT,
-                     "%s: %s the schema that the log has (type %" PRIu32
-                     "): %s. Such a change is for a new event type, with a new version (or see "
-                     "accept_incompatible)",
-                     request->event_type, what, number, why);
+    return error_set(
+        EVLOG_CONFLICT,
+        "%s: %s the schema that the log has (type %" PRIu32
+        "): %.700s. Such a change is for a new event type, with a new version (or see "
+        "accept_incompatible)",
+        request->event_type, what, number, evlog_errmsg());
 }
 
 static int check_against(const struct request *request, const struct name *type)
@@ -95,9 +93,11 @@ struct known {
     uint32_t count; /* of all entries in the table */
 };
 
-static bool is_of_type(const struct name *type, const struct request *request)
+/* The entry of a number, if it is of the event type; else NULL. */
+static const struct name *entry_at(const struct request *request, uint32_t number)
 {
-    return type && strcmp(type->text[0], request->event_type) == 0;
+    const struct name *type = names_get(request->log->store->types, number);
+    return type && strcmp(type->text[0], request->event_type) == 0 ? type : NULL;
 }
 
 static int look_up(const struct request *request, struct known *known)
@@ -106,8 +106,8 @@ static int look_up(const struct request *request, struct known *known)
     int result = names_refresh(types);
     *known = (struct known){.count = names_count(types)};
     for (uint32_t i = 1; i <= known->count && result == EVLOG_OK; i++) {
-        const struct name *type = names_get(types, i);
-        if (!is_of_type(type, request))
+        const struct name *type = entry_at(request, i);
+        if (!type)
             continue;
         const evlog_schema *schema = schemas_get(type);
         known->newest = type; /* an untyped one is only ever the first */
@@ -121,8 +121,8 @@ static int look_up(const struct request *request, struct known *known)
 /* The schema of an entry, if it is of the event type, is typed, and can be read; or NULL. */
 static const evlog_schema *schema_at(const struct request *request, uint32_t number)
 {
-    const struct name *type = names_get(request->log->store->types, number);
-    const evlog_schema *schema = is_of_type(type, request) ? schemas_get(type) : NULL;
+    const struct name *type = entry_at(request, number);
+    const evlog_schema *schema = type ? schemas_get(type) : NULL;
     return schema && !schema->damage_code ? schema : NULL;
 }
 
@@ -148,10 +148,8 @@ static bool is_before_break(const struct request *request, uint32_t number, uint
 static int check_against_all(const struct request *request, uint32_t count)
 {
     for (uint32_t i = 1; i <= count; i++) {
-        const struct name *type = names_get(request->log->store->types, i);
-        if (!is_of_type(type, request) || !schemas_get(type))
-            continue;
-        int result = check_against(request, type);
+        const struct name *type = entry_at(request, i);
+        int result = type && schemas_get(type) ? check_against(request, type) : EVLOG_OK;
         if (result && !is_before_break(request, i, count))
             return result;
     }
@@ -218,22 +216,12 @@ static int define_locked(struct request *request, evlog_signal **signal)
         result = make_definition(request, &definition);
     if (result)
         return result;
-    if (known)
-        signal_redefine(known, definition);
-    else
-        result = signal_new(request->log, definition, request->minor_version, &known);
-    if (result == EVLOG_OK)
-        *signal = known;
-    return result;
-}
-
-/* What is left of the request's schema is the caller's to free. */
-static int define(struct request *request, evlog_signal **signal)
-{
-    pthread_mutex_lock(&request->log->define_lock);
-    int result = define_locked(request, signal);
-    pthread_mutex_unlock(&request->log->define_lock);
-    return result;
+    if (!known)
+        return signal_new(request->log, definition, request->minor_version, signal);
+    definition->before = atomic_load(&known->definition); /* a send may be reading it */
+    atomic_store(&known->definition, definition);
+    *signal = known;
+    return EVLOG_OK;
 }
 
 static int check(const evlog_definition *definition, evlog_signal **signal)
@@ -263,8 +251,11 @@ static int define_checked(evlog *log, const evlog_definition *definition, evlog_
         result = evlog_schema_make(definition, &request.schema);
     else if (definition->schema)
         result = evlog_schema_parse(definition->schema, &request.schema);
-    if (result == EVLOG_OK)
-        result = define(&request, signal);
+    if (result == EVLOG_OK) {
+        pthread_mutex_lock(&log->define_lock);
+        result = define_locked(&request, signal);
+        pthread_mutex_unlock(&log->define_lock);
+    }
     evlog_schema_free(request.schema);
     return result;
 }

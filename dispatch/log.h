@@ -33,12 +33,13 @@ struct evlog {
     evlog_options options; /* as they hold: no defaults; the texts are in `source` */
 
     pthread_mutex_t define_lock; /* held while a type is defined; taken before `lock` */
-    pthread_mutex_t lock; /* over all changes of what follows; never held while a receiver runs */
     _Atomic(evlog_signal *) buckets[SIGNAL_BUCKETS]; /* signals by name; read without the lock */
-    evlog_signal *first_signal, **end_of_signals;    /* in the order of definition */
-    struct connection **connections;                 /* in the order of connection */
-    size_t connection_count, connection_max;
-    struct claim *claims; /* of this process on consumers (replay/claim.c) */
+    _Atomic(evlog_signal *) first_signal; /* in the order of definition; read without it too */
+    _Atomic(evlog_signal *) *end_of_signals;
+
+    pthread_mutex_t lock;        /* over what follows; never held while a receiver runs */
+    struct receivers *receivers; /* all that are connected; NULL: none yet */
+    struct claim *claims;        /* of this process on consumers (replay/claim.c) */
 };
 
 /*

@@ -39,12 +39,6 @@ static int file_path(const char *path, char file[PATH_SIZE_MAX])
     return EVLOG_OK;
 }
 
-static const char *last_error(void)
-{
-    const char *text = dlerror();
-    return text ? text : "unknown";
-}
-
 /* Finds the object's description of itself. */
 static int find_plugin(void *object, const char *path, const evlog_plugin **plugin)
 {
@@ -87,15 +81,15 @@ static int call_start(evlog *log, const evlog_plugin *plugin, char why[ERROR_SIZ
 
 static int start(evlog *log, const char *path, const evlog_plugin *plugin)
 {
+    static atomic_uint load_count;
     char why[ERROR_SIZE];
-    const void *outer = receivers_set_owner(plugin);
+    unsigned owner = atomic_fetch_add(&load_count, 1) + 1;
+    unsigned outer = receivers_set_owner(owner);
     int failed = call_start(log, plugin, why);
     receivers_set_owner(outer);
-    if (!failed) {
-        receivers_keep_owned(log, plugin);
+    if (!failed)
         return EVLOG_OK;
-    }
-    receivers_drop_owned(log, plugin);
+    receivers_drop_owned(log, owner);
     return error_set(EVLOG_RECEIVER, "plugin %s (%s): its start failed with %d%s%s", path,
                      plugin->name ? plugin->name : "", failed, *why ? ": " : "", why);
 }
@@ -108,8 +102,10 @@ static int load(evlog *log, const char *path)
     if (result)
         return result;
     void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    if (!object)
-        return error_set(EVLOG_UNSUPPORTED, "plugin %s: %s", path, last_error());
+    if (!object) {
+        const char *why = dlerror();
+        return error_set(EVLOG_UNSUPPORTED, "plugin %s: %s", path, why ? why : "unknown");
+    }
     result = find_plugin(object, path, &plugin);
     if (result) {
         dlclose(object);

@@ -1,4 +1,4 @@
-/* The receivers connected to a signal, see receivers.c. */
+/* The receivers that are connected in a log, see receivers.c. */
 #ifndef DISPATCH_RECEIVERS_H
 #define DISPATCH_RECEIVERS_H
 
@@ -27,25 +27,30 @@ struct connection {
     _Atomic uint64_t live_after;
     /* The last send that skipped it while it was catching up. Under the log's lock. */
     uint64_t missed_seq;
-    const void *owner;   /* the plugin whose start connects it, while that runs; NULL: none */
+    unsigned owner;      /* the loading of a plugin whose start connected it; 0: none */
     char dispatch_uid[]; /* "": none */
 };
 
 #define CATCHING_UP UINT64_MAX
 
-/* The receivers of a signal at one time, in the order of connection; never changed. */
+/* The connections of a log at one time, in their order; never changed. NULL: there were none. */
 struct receivers {
     atomic_uint holder_count;
     size_t count;
-    struct connection *connections[];
+    struct {
+        const evlog_signal
+            *signal; /* the connection's: those of others are passed over quickly */
+        struct connection *connection;
+    } items[];
 };
 
-/* Gives a new signal its first list. With the log's lock held. EVLOG_NOMEM. */
-int receivers_begin(evlog_signal *signal);
-
 /* The list as it is now, for the caller to release. */
-struct receivers *receivers_hold(const evlog_signal *signal);
+struct receivers *receivers_hold(evlog *log);
 void receivers_release(struct receivers *receivers);
+
+/* The next connection of a signal, from number `*i` on, which moves behind it. NULL: no more. */
+struct connection *receivers_next(const struct receivers *receivers, const evlog_signal *signal,
+                                  size_t *i);
 
 /*
  * Connects, see evlog_connect; with `is_late` it starts out catching up. `*made`, which the caller
@@ -71,17 +76,13 @@ bool receivers_is_due(evlog *log, struct connection *connection, uint64_t seq);
 bool receivers_go_live(evlog *log, struct connection *connection, uint64_t seq);
 
 /*
- * From now on, what this thread connects is owned by `owner`; NULL: by nobody. Returns the owner
- * before.
+ * From now on, what this thread connects is owned by `owner`, a number that is not used again; 0: by
+ * nobody. Returns the owner before.
  */
-const void *receivers_set_owner(const void *owner);
+unsigned receivers_set_owner(unsigned owner);
 
-/* Disconnects all that the owner has connected, or keeps it, owned by nobody. */
-void receivers_drop_owned(evlog *log, const void *owner);
-void receivers_keep_owned(evlog *log, const void *owner);
-
-/* Frees the log's connections. */
-void receivers_free(evlog *log);
+/* Disconnects all that the owner has connected. */
+void receivers_drop_owned(evlog *log, unsigned owner);
 
 /*
  * Whether what is about to call receivers may: EVLOG_LIMIT inside EVLOG_NESTING_MAX receivers of

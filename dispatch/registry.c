@@ -92,16 +92,19 @@ static int check_options(const char *path, const evlog_options *options)
                          EVLOG_READERS_MAX);
     if (is_set(options->service) && is_set(options->source))
         return error_set(EVLOG_INVALID, "service and source are both given");
-    if (is_set(options->service) &&
-        (strlen(options->service) > SERVICE_SIZE_MAX || !log_is_text(options->service)))
-        return error_set(EVLOG_INVALID, "the service must be at most %d bytes of UTF-8",
-                         SERVICE_SIZE_MAX);
-    if (is_set(options->source) && !log_is_text(options->source))
-        return error_set(EVLOG_INVALID, "the source must be at most %d bytes of UTF-8",
-                         EVLOG_NAME_SIZE_MAX);
-    if (options->sourcehost && !log_is_text(options->sourcehost))
-        return error_set(EVLOG_INVALID, "the sourcehost must be at most %d bytes of UTF-8",
-                         EVLOG_NAME_SIZE_MAX);
+    const struct {
+        const char *name, *text;
+        size_t size_max;
+    } texts[] = {
+        {"service", options->service, SERVICE_SIZE_MAX},
+        {"source", options->source, EVLOG_NAME_SIZE_MAX},
+        {"sourcehost", options->sourcehost, EVLOG_NAME_SIZE_MAX},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].text &&
+            (!log_is_text(texts[i].text) || strlen(texts[i].text) > texts[i].size_max))
+            return error_set(EVLOG_INVALID, "the %s must be at most %zu bytes of UTF-8",
+                             texts[i].name, texts[i].size_max);
     return EVLOG_OK;
 }
 
@@ -162,7 +165,7 @@ static int describe_source(evlog *log, const evlog_options *options)
 
 static void log_free(evlog *log)
 {
-    receivers_free(log);
+    receivers_release(log->receivers);
     signals_free(log);
     for (int i = 0; i < NAMES_TEXTS; i++)
         free((char *)log->source[i]);
@@ -278,28 +281,19 @@ static void remove_from_registry(evlog *log)
     *at = log->next;
 }
 
-static int open_store(const char *path, const evlog_options *options, struct store **store,
-                      struct stat *status)
-{
-    int result = store_open(path, options, store);
-    if (result == EVLOG_OK && stat(path, status)) {
-        result = error_errno(errno, "opening", path);
-        store_close(*store);
-    }
-    return result;
-}
-
 /* Opens the store of a log that is in the registry; when that fails, the log is freed. */
 static int finish_opening(evlog *log, const char *path, const evlog_options *options)
 {
-    struct store *store;
     struct stat status;
-    int result = open_store(path, options, &store, &status);
+    int result = store_open(path, options, &log->store);
+    if (result == EVLOG_OK && stat(path, &status)) {
+        result = error_errno(errno, "opening", path);
+        store_close(log->store);
+    }
     lock_registry();
     if (result) {
         remove_from_registry(log);
     } else {
-        log->store = store;
         log->device = status.st_dev;
         log->inode = status.st_ino;
         log->state = LOG_OPEN;

@@ -152,29 +152,19 @@ static const evlog_response *const *new_responses(size_t count)
     return (const evlog_response *const *)list;
 }
 
-/* Room for the responses, before there is anything to lose. */
-static int begin_sent(struct parcel *parcel)
+/* Room for the responses of a list, which `sent` holds from now on. EVLOG_NOMEM. */
+static int make_room(evlog_sent *sent, const evlog_signal *signal, struct receivers *receivers)
 {
-    if (!parcel->wants_sent)
-        return EVLOG_OK;
-    struct receivers *receivers = receivers_hold(parcel->send.signal);
-    parcel->sent.hold = receivers;
-    parcel->sent.responses = new_responses(receivers->count);
-    return parcel->sent.responses ? EVLOG_OK : error_nomem();
-}
-
-/* Receivers may have been connected since: those count that are connected after the append. */
-static void renew_sent(evlog_sent *sent, struct receivers *receivers)
-{
-    struct receivers *before = sent->hold;
-    if (receivers->count > before->count) {
-        free((void *)sent->responses);
-        sent->responses = new_responses(
-            receivers->count); /* NULL: the receivers run, but nothing is recorded */
-    }
-    receivers_release(before);
-    atomic_fetch_add(&receivers->holder_count, 1);
+    size_t count = 0;
+    for (size_t i = 0; receivers_next(receivers, signal, &i);)
+        count++;
+    if (receivers)
+        atomic_fetch_add(&receivers->holder_count, 1);
+    receivers_release(sent->hold);
     sent->hold = receivers;
+    free((void *)sent->responses);
+    sent->responses = new_responses(count);
+    return sent->responses ? EVLOG_OK : error_nomem();
 }
 
 static void record_response(evlog_sent *sent, const struct connection *connection, int result,
@@ -225,11 +215,12 @@ static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct fai
     evlog_signal *signal = parcel->send.signal;
     evlog_event event =
         event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
-    struct receivers *receivers = receivers_hold(signal);
-    if (parcel->wants_sent)
-        renew_sent(&parcel->sent, receivers);
-    for (size_t i = 0; i < receivers->count; i++) {
-        struct connection *connection = receivers->connections[i];
+    struct receivers *receivers = receivers_hold(signal->log);
+    struct connection *connection;
+    /* Others than before the append. Without memory for them they run, but unrecorded. */
+    if (parcel->wants_sent && receivers != parcel->sent.hold)
+        make_room(&parcel->sent, signal, receivers);
+    for (size_t i = 0; (connection = receivers_next(receivers, signal, &i));) {
         const char *why = "";
         if (!receivers_is_due(signal->log, connection, event.seq))
             continue;
@@ -257,6 +248,26 @@ void evlog_sent_free_sized(evlog_sent *sent, size_t sent_size)
 
 /* ---------------------------------------------------------------- send ---- */
 
+/* The caller's structs, which may be of other sizes. */
+struct given {
+    const evlog_sending *sends;
+    size_t sending_size, metadata_size, count;
+    evlog_sent *sent; /* or NULL */
+    size_t sent_size;
+};
+
+static int take(const struct given *given, size_t i, struct parcel *parcel)
+{
+    int result = sized_in(&parcel->send, sizeof parcel->send,
+                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
+    if (result == EVLOG_OK)
+        result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
+                          given->metadata_size);
+    parcel->send.metadata = &parcel->metadata;
+    parcel->wants_sent = given->sent != NULL;
+    return result;
+}
+
 /* Everything up to the append. `record` is a place for this event's, if it has one. */
 static int prepare(evlog *log, struct parcel *parcel, struct record *record)
 {
@@ -279,15 +290,22 @@ static int prepare(evlog *log, struct parcel *parcel, struct record *record)
         return result;
     record->source = parcel->source->number;
     parcel->record = record;
-    return begin_sent(parcel);
+    if (parcel->wants_sent) { /* before there is anything to lose */
+        struct receivers *receivers = receivers_hold(log);
+        result = make_room(&parcel->sent, send->signal, receivers);
+        receivers_release(receivers);
+    }
+    return result;
 }
 
-static int prepare_all(evlog *log, struct parcel *parcels, struct record *records, size_t count,
-                       size_t *record_count)
+static int prepare_all(evlog *log, const struct given *given, struct parcel *parcels,
+                       struct record *records, size_t *record_count)
 {
-    size_t size = 0;
+    size_t size = 0, count = given->count;
     for (size_t i = 0; i < count; i++) {
-        int result = prepare(log, &parcels[i], &records[*record_count]);
+        int result = take(given, i, &parcels[i]);
+        if (result == EVLOG_OK)
+            result = prepare(log, &parcels[i], &records[*record_count]);
         if (result == EVLOG_OK && parcels[i].record) {
             size += parcels[i].send.data_size;
             ++*record_count;
@@ -319,47 +337,11 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
     return end_failures(&failures);
 }
 
-/* The caller's structs, which may be of other sizes. */
-struct given {
-    const evlog_sending *sends;
-    size_t sending_size, metadata_size, count;
-    evlog_sent *sent; /* or NULL */
-    size_t sent_size;
-};
-
-static int take_given(const struct given *given, struct parcel *parcels)
-{
-    int result = EVLOG_OK;
-    for (size_t i = 0; i < given->count && result == EVLOG_OK; i++) {
-        struct parcel *parcel = &parcels[i];
-        parcel->wants_sent = given->sent != NULL;
-        result = sized_in(&parcel->send, sizeof parcel->send,
-                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
-        if (result == EVLOG_OK)
-            result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
-                              given->metadata_size);
-        parcel->send.metadata = &parcel->metadata;
-    }
-    return result;
-}
-
 static void give_back(const struct given *given, const struct parcel *parcels)
 {
     for (size_t i = 0; i < given->count && given->sent; i++)
         sized_out(SIZED_AT(given->sent, given->sent_size, i), given->sent_size, &parcels[i].sent,
                   sizeof parcels[i].sent);
-}
-
-/* Up to and with the append; after a failure there is nothing to be freed. */
-static int append(evlog *log, struct parcel *parcels, struct record *records, size_t count)
-{
-    size_t record_count = 0;
-    int result = prepare_all(log, parcels, records, count, &record_count);
-    if (result == EVLOG_OK && record_count > 0)
-        result = append_records(log->store->appender, records, record_count);
-    for (size_t i = 0; i < count && result; i++)
-        evlog_sent_free(&parcels[i].sent);
-    return result;
 }
 
 /*
@@ -369,11 +351,15 @@ static int append(evlog *log, struct parcel *parcels, struct record *records, si
 static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
                       struct parcel *parcels, struct record *records)
 {
-    int result = take_given(given, parcels);
-    if (result == EVLOG_OK)
-        result = append(log, parcels, records, given->count);
+    size_t record_count = 0;
+    int result = prepare_all(log, given, parcels, records, &record_count);
+    if (result == EVLOG_OK && record_count > 0)
+        result = append_records(log->store->appender, records, record_count);
     if (result == EVLOG_OK)
         result = dispatch_all(parcels, given->count, how);
+    else
+        for (size_t i = 0; i < given->count; i++)
+            evlog_sent_free(&parcels[i].sent);
     give_back(given, parcels);
     return result;
 }

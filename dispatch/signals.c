@@ -17,7 +17,6 @@
 
 #include "error.h"
 #include "evlog/schema.h"
-#include "receivers.h"
 
 static unsigned bucket_of(const char *event_type)
 {
@@ -42,33 +41,13 @@ static void definition_free(struct definition *definition)
     }
 }
 
-static void signal_free(evlog_signal *signal)
-{
-    receivers_release(signal->receivers);
-    definition_free(atomic_load(&signal->definition));
-    free(signal);
-}
-
 void signals_free(evlog *log)
 {
     for (evlog_signal *signal = log->first_signal, *next; signal; signal = next) {
         next = signal->next;
-        signal_free(signal);
+        definition_free(atomic_load(&signal->definition));
+        free(signal);
     }
-}
-
-/* With the log's lock held, under which the list of connections is as it is. */
-static int add(evlog *log, evlog_signal *signal)
-{
-    int result = receivers_begin(signal);
-    if (result)
-        return result;
-    unsigned bucket = bucket_of(signal->type->text[0]);
-    signal->in_bucket = atomic_load(&log->buckets[bucket]);
-    atomic_store(&log->buckets[bucket], signal);
-    *log->end_of_signals = signal;
-    log->end_of_signals = &signal->next;
-    return EVLOG_OK;
 }
 
 int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
@@ -84,21 +63,13 @@ int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
     atomic_store(&signal->definition, definition);
     signal->minor_version = minor_version;
     atomic_store(&signal->is_enabled, true);
-    pthread_mutex_lock(&log->lock);
-    int result = add(log, signal);
-    pthread_mutex_unlock(&log->lock);
-    if (result) {
-        signal_free(signal);
-        return result;
-    }
+    _Atomic(evlog_signal *) *bucket = &log->buckets[bucket_of(signal->type->text[0])];
+    signal->in_bucket = atomic_load(bucket);
+    atomic_store(bucket, signal);
+    atomic_store(log->end_of_signals, signal);
+    log->end_of_signals = &signal->next;
     *made = signal;
     return EVLOG_OK;
-}
-
-void signal_redefine(evlog_signal *signal, struct definition *definition)
-{
-    definition->before = atomic_load(&signal->definition);
-    atomic_store(&signal->definition, definition);
 }
 
 const evlog_schema *evlog_signal_schema(const evlog_signal *signal)
@@ -128,15 +99,8 @@ int evlog_each_signal(evlog *log, int (*visit)(evlog_signal *signal, void *ctx),
     int result = log_enter(log);
     if (result)
         return result;
-    pthread_mutex_lock(&log->lock);
-    evlog_signal *signal = log->first_signal;
-    while (signal && result == 0) {
-        pthread_mutex_unlock(&log->lock);
+    for (evlog_signal *signal = log->first_signal; signal && !result; signal = signal->next)
         result = visit(signal, ctx);
-        pthread_mutex_lock(&log->lock);
-        signal = signal->next;
-    }
-    pthread_mutex_unlock(&log->lock);
     log_leave(log);
     return result;
 }

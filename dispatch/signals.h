@@ -18,10 +18,8 @@ struct evlog_signal {
     _Atomic(struct definition *) definition;
     int32_t minor_version;
     atomic_bool is_enabled;
-    struct receivers *receivers;     /* connected to it; under the log's lock */
-    struct receivers *new_receivers; /* while a change is made; under the log's lock */
-    struct evlog_signal *in_bucket;  /* the next with that hash */
-    struct evlog_signal *next;       /* the next defined */
+    struct evlog_signal *in_bucket; /* the next with that hash */
+    _Atomic(evlog_signal *) next;   /* the next defined */
 };
 
 /* The signal of an event type, NULL when it is not defined here. No lock. */
@@ -33,9 +31,6 @@ evlog_signal *signal_find(const evlog *log, const char *event_type);
  */
 int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
                evlog_signal **signal);
-
-/* Gives a signal another definition, which it takes over. With the log's define_lock held. */
-void signal_redefine(evlog_signal *signal, struct definition *definition);
 
 void signals_free(evlog *log);
 

@@ -190,9 +190,9 @@ static void call_connected(evlog_consumer *consumer, const evlog_event *event,
     if (!event->signal || !evlog_signal_is_enabled(event->signal))
         return;
     bool is_replay = event->seq <= consumer->entry.replay_last_seq;
-    struct receivers *receivers = receivers_hold(event->signal);
-    for (size_t i = 0; i < receivers->count; i++) {
-        const struct connection *connection = receivers->connections[i];
+    struct receivers *receivers = receivers_hold(consumer->log);
+    const struct connection *connection;
+    for (size_t i = 0; (connection = receivers_next(receivers, event->signal, &i));) {
         if (is_replay && connection->replay == EVLOG_REPLAY_REFUSE) {
             consumer->refused_count++;
             answer->is_heard = true;

@@ -72,11 +72,14 @@ static int deliver_to_connected(const struct delivery *delivery, const evlog_eve
         delivery->outcome->skipped++;
         return EVLOG_OK;
     }
-    struct receivers *receivers = receivers_hold(event->signal);
-    if (receivers->count == 0)
+    struct receivers *receivers = receivers_hold(event->signal->log);
+    size_t i = 0;
+    const struct connection *connection = receivers_next(receivers, event->signal, &i);
+    if (!connection)
         delivery->outcome->skipped++;
-    for (size_t i = 0; i < receivers->count && result == EVLOG_OK; i++)
-        result = deliver_to(delivery, receivers->connections[i], event);
+    for (; connection && result == EVLOG_OK;
+         connection = receivers_next(receivers, event->signal, &i))
+        result = deliver_to(delivery, connection, event);
     receivers_release(receivers);
     return result;
 }

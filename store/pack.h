@@ -72,4 +72,12 @@ static inline void pack_next(const unsigned char **at, struct pack_item *item)
 /* Moves past one element and everything in it. */
 void pack_skip(const unsigned char **at);
 
+/* Moves past what is in a list or map whose head was read as `item`; past nothing for all others. */
+static inline void pack_skip_items(const unsigned char **at, const struct pack_item *item)
+{
+    size_t count = item->kind == PACK_MAP ? 2 * item->size : item->size;
+    for (; count > 0 && item->kind >= PACK_ARRAY; count--)
+        pack_skip(at);
+}
+
 #endif

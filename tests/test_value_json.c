@@ -216,7 +216,7 @@ int __wrap_snprintf(char *text, size_t size, const char *format, ...)
     va_start(args, format);
     int result = vsnprintf(text, size, format, args);
     va_end(args);
-    char *point = has_comma && strcmp(format, "%.*e") == 0 ? strchr(text, '.') : NULL;
+    char *point = has_comma && strcmp(format, "%.*g") == 0 ? strchr(text, '.') : NULL;
     if (point)
         *point = ',';
     return result;

@@ -20,8 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
+#include "dom.h"
 #include "error.h"
+#include "keys.h"
 #include "match.h"
 #include "pack.h"
 #include "schema.h"
@@ -52,56 +53,52 @@ static void put_text(struct bytes *bytes, const char *text, size_t size)
     bytes_put(bytes, text, size);
 }
 
-static void put_little_endian(struct bytes *bytes, uint64_t bits, size_t size)
-{
-    unsigned char out[8];
-    for (size_t i = 0; i < size; i++)
-        out[i] = (unsigned char)(bits >> 8 * i);
-    bytes_put(bytes, out, size);
-}
-
 static void put_number(struct bytes *bytes, int kind, const struct pack_item *item)
 {
     double value = item->kind == PACK_DOUBLE ? item->as_double : (double)item->as_int;
     float narrow = (float)value;
     uint64_t bits;
     uint32_t bits32;
-    if (kind == KIND_FLOAT) {
-        memcpy(&bits32, &narrow, sizeof bits32);
-        put_little_endian(bytes, bits32, 4);
-    } else {
-        memcpy(&bits, &value, sizeof value);
-        put_little_endian(bytes, bits, 8);
-    }
+    unsigned char out[8];
+    size_t size = kind == KIND_FLOAT ? 4 : 8;
+    memcpy(&bits32, &narrow, sizeof bits32);
+    memcpy(&bits, &value, sizeof bits);
+    for (size_t i = 0; i < size; i++)
+        out[i] = (unsigned char)((size == 4 ? bits32 : bits) >> 8 * i);
+    bytes_put(bytes, out, size);
 }
 
-/* Moves to a field's value in a map of `count` pairs that begin at `first`; 0: it has none. */
-static int seek_field(struct encoder *encoder, const unsigned char *first, size_t count,
-                      const evlog_field *field)
+/*
+ * Moves to a field's value in a map of `count` pairs, from `first` to `end`; 0: it has none. It goes
+ * round from where it is: fields are usually in order, and then it is the first that is looked at.
+ */
+static int seek_field(struct encoder *encoder, const unsigned char *first,
+                      const unsigned char *end, size_t count, const evlog_field *field)
 {
-    const unsigned char *at = first;
-    for (size_t i = 0; i < count; i++) {
+    for (; count > 0; count--) {
         struct pack_item key;
-        pack_next(&at, &key);
-        if (key.size == field->name_size && memcmp(key.bytes, field->name, key.size) == 0) {
-            encoder->at = at;
+        if (encoder->at == end)
+            encoder->at = first;
+        pack_next(&encoder->at, &key);
+        if (key.size == field->name_size && memcmp(key.bytes, field->name, key.size) == 0)
             return 1;
-        }
-        pack_skip(&at);
+        pack_skip(&encoder->at);
     }
     return 0;
 }
 
 static void encode_default(struct encoder *encoder, const evlog_field *field)
 {
-    const unsigned char *rest = encoder->at;
-    evlog_arena *arena = arena_new(512, (size_t)64 << 20);
-    if (arena && match_pack_fallback(field, arena, &encoder->at) == EVLOG_OK)
-        encode(encoder, field->shape, field->of);
-    else
+    struct bytes packed;
+    bytes_begin(&packed);
+    struct encoder inner = {.bytes = encoder->bytes};
+    if (dom_pack_text(field->fallback, &packed) == EVLOG_OK) {
+        inner.at = (const unsigned char *)packed.buffer.data;
+        encode(&inner, field->shape, field->of);
+    } else {
         encoder->bytes->is_full = 1;
-    evlog_arena_free(arena);
-    encoder->at = rest;
+    }
+    bytes_free(&packed);
 }
 
 static void encode_record(struct encoder *encoder, const evlog_class *of, size_t pair_count)
@@ -111,20 +108,11 @@ static void encode_record(struct encoder *encoder, const evlog_class *of, size_t
     for (size_t i = 0; i < 2 * pair_count; i++)
         pack_skip(&end);
     for (size_t i = 0; i < fields.count; i++) {
-        struct pack_item key;
-        const unsigned char *at = encoder->at;
-        if (at < end)
-            pack_next(&at, &key);
         const evlog_field *field = field_at(&fields, i);
-        if (at > encoder->at && key.size == field->name_size &&
-            memcmp(key.bytes, field->name, key.size) == 0) {
-            encoder->at = at; /* in order: the usual case */
+        if (seek_field(encoder, first, end, pair_count, field))
             encode(encoder, field->shape, field->of);
-        } else if (seek_field(encoder, first, pair_count, field)) {
-            encode(encoder, field->shape, field->of);
-        } else {
+        else
             encode_default(encoder, field);
-        }
     }
     encoder->at = end;
 }
@@ -140,18 +128,9 @@ static void encode_list(struct encoder *encoder, uint64_t shape, const evlog_cla
 }
 
 struct entry {
-    struct pack_item key;
+    evlog_string key; /* the first, for keys_compare */
     const unsigned char *value;
 };
-
-static int compare_entries(const void *a, const void *b)
-{
-    const struct pack_item *x = &((const struct entry *)a)->key,
-                           *y = &((const struct entry *)b)->key;
-    size_t size = x->size < y->size ? x->size : y->size;
-    int order = memcmp(x->bytes, y->bytes, size);
-    return order ? order : (x->size > y->size) - (x->size < y->size);
-}
 
 static void encode_map(struct encoder *encoder, uint64_t shape, const evlog_class *of,
                        size_t count)
@@ -162,16 +141,18 @@ static void encode_map(struct encoder *encoder, uint64_t shape, const evlog_clas
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        pack_next(&encoder->at, &entries[i].key);
+        struct pack_item key;
+        pack_next(&encoder->at, &key);
+        entries[i].key = (evlog_string){key.bytes, key.size};
         entries[i].value = encoder->at;
         pack_skip(&encoder->at);
     }
     const unsigned char *end = encoder->at;
-    qsort(entries, count, sizeof *entries, compare_entries);
+    qsort(entries, count, sizeof *entries, keys_compare);
     if (count)
         put_long(encoder->bytes, (int64_t)count);
     for (size_t i = 0; i < count; i++) {
-        put_text(encoder->bytes, entries[i].key.bytes, entries[i].key.size);
+        put_text(encoder->bytes, entries[i].key.text, entries[i].key.size);
         encoder->at = entries[i].value;
         encode(encoder, shape, of);
     }
@@ -236,7 +217,7 @@ int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_
         return result;
     bytes_begin(&bytes);
     encode(&(struct encoder){.at = data, .bytes = &bytes}, EVLOG_KIND_CLASS, &schema->root);
-    return bytes_end(&bytes, avro);
+    return bytes_end(&bytes, EVLOG_OK, avro);
 }
 
 /* ------------------------------------------------------------- decoding ---- */
@@ -448,9 +429,5 @@ int evlog_avro_decode(const evlog_schema *schema, const void *avro, size_t avro_
     decode(&decoder, EVLOG_KIND_CLASS, &schema->root);
     if (!decoder.result && decoder.at != decoder.end)
         fail(&decoder, "bytes are left over: they were written under another schema");
-    if (decoder.result) {
-        bytes_free(&bytes);
-        return decoder.result;
-    }
-    return bytes_end(&bytes, data);
+    return bytes_end(&bytes, decoder.result, data);
 }

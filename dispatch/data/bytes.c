@@ -12,16 +12,11 @@
 
 #include "error.h"
 
-/* Called by msgpack-c for a few bytes at a time, so the usual case is short. */
+#define SIZE_FIRST 1024 /* what most events need */
+
 static int put_packed(void *ctx, const char *data, size_t size)
 {
-    msgpack_sbuffer *buffer = &((struct bytes *)ctx)->buffer;
-    if (size <= buffer->alloc - buffer->size && size > 0) {
-        memcpy(buffer->data + buffer->size, data, size);
-        buffer->size += size;
-    } else {
-        bytes_put(ctx, data, size);
-    }
+    bytes_put(ctx, data, size);
     return 0;
 }
 
@@ -32,23 +27,19 @@ void bytes_begin(struct bytes *bytes)
     bytes->is_full = 0;
 }
 
-void bytes_put(struct bytes *bytes, const void *data, size_t size)
-{
-    if (bytes->is_full || (size && msgpack_sbuffer_write(&bytes->buffer, data, size)))
-        bytes->is_full = 1;
-}
-
-void bytes_grow(struct bytes *bytes, size_t size)
+char *bytes_grow(struct bytes *bytes, size_t size)
 {
     msgpack_sbuffer *buffer = &bytes->buffer;
-    size_t needed = buffer->size + size, twice = 2 * buffer->alloc;
-    size_t alloc = needed > twice ? needed : twice;
+    size_t needed = buffer->size + size;
+    size_t alloc = buffer->alloc ? 2 * buffer->alloc : SIZE_FIRST;
+    alloc = needed > alloc ? needed : alloc;
     char *data = bytes->is_full ? NULL : realloc(buffer->data, alloc);
     bytes->is_full = data == NULL;
     if (!data)
-        return;
+        return NULL;
     buffer->data = data;
     buffer->alloc = alloc;
+    return data + buffer->size;
 }
 
 void bytes_put_text(struct bytes *bytes, const char *text, size_t size)
@@ -68,11 +59,13 @@ void bytes_free(struct bytes *bytes)
     msgpack_sbuffer_destroy(&bytes->buffer);
 }
 
-int bytes_end(struct bytes *bytes, evlog_buffer *buffer)
+int bytes_end(struct bytes *bytes, int result, evlog_buffer *buffer)
 {
-    if (bytes->is_full) {
+    if (result == EVLOG_OK && bytes->is_full)
+        result = error_nomem();
+    if (result) {
         bytes_free(bytes);
-        return error_nomem();
+        return result;
     }
     *buffer = (evlog_buffer){.data = bytes->buffer.data, .size = bytes->buffer.size};
     return EVLOG_OK;

@@ -11,6 +11,26 @@
 
 /* ---------------------------------------------------------------- kinds ---- */
 
+static const struct kind kinds[KIND_FLOAT + 1] = {
+    [EVLOG_KIND_BOOL] = {"boolean", "boolean", sizeof(bool)},
+    [KIND_INT32] = {"int", "integer", sizeof(int64_t)},
+    [EVLOG_KIND_INT64] = {"long", "integer", sizeof(int64_t)},
+    [KIND_FLOAT] = {"float", "number", sizeof(double)},
+    [EVLOG_KIND_DOUBLE] = {"double", "number", sizeof(double)},
+    [EVLOG_KIND_BYTES] = {"bytes", "binary", sizeof(evlog_bytes)},
+    [EVLOG_KIND_DATETIME] = {"string", "string", sizeof(int64_t)},
+    [EVLOG_KIND_UUID] = {"string", "string", sizeof(evlog_uuid)},
+    [EVLOG_KIND_CLASS] = {"record", "map", 0}, /* of its own size */
+    [EVLOG_KIND_LIST] = {"array", "list", sizeof(evlog_list)},
+    [EVLOG_KIND_MAP] = {"map", "map", sizeof(evlog_map)},
+};
+
+const struct kind *kind_of(int kind)
+{
+    static const struct kind string = {"string", "string", sizeof(evlog_string)};
+    return kinds[kind].avro ? &kinds[kind] : &string; /* a string of any form */
+}
+
 int kind_is_text(int kind)
 {
     return kind == EVLOG_KIND_STRING ||
@@ -22,55 +42,12 @@ int kind_is_string(int kind)
     return kind_is_text(kind) && kind != EVLOG_KIND_DATETIME && kind != EVLOG_KIND_UUID;
 }
 
-const char *kind_avro(int kind)
-{
-    switch (kind) {
-    case EVLOG_KIND_BOOL:
-        return "boolean";
-    case KIND_INT32:
-        return "int";
-    case EVLOG_KIND_INT64:
-        return "long";
-    case KIND_FLOAT:
-        return "float";
-    case EVLOG_KIND_DOUBLE:
-        return "double";
-    case EVLOG_KIND_BYTES:
-        return "bytes";
-    case EVLOG_KIND_CLASS:
-        return "record";
-    case EVLOG_KIND_LIST:
-        return "array";
-    case EVLOG_KIND_MAP:
-        return "map";
-    default:
-        return "string";
-    }
-}
-
 size_t shape_size(uint64_t shape, const evlog_class *of)
 {
     int kind = shape_kind(shape);
-    if (kind_is_string(kind))
-        return sizeof(evlog_string);
-    if (shape_is_nullable(shape))
+    if (shape_is_nullable(shape) && !kind_is_string(kind))
         return sizeof(void *);
-    switch (kind) {
-    case EVLOG_KIND_BOOL:
-        return sizeof(bool);
-    case EVLOG_KIND_BYTES:
-        return sizeof(evlog_bytes);
-    case EVLOG_KIND_UUID:
-        return sizeof(evlog_uuid);
-    case EVLOG_KIND_CLASS:
-        return of->size;
-    case EVLOG_KIND_LIST:
-        return sizeof(evlog_list);
-    case EVLOG_KIND_MAP:
-        return sizeof(evlog_map);
-    default:
-        return sizeof(int64_t); /* and of a double, a time */
-    }
+    return kind == EVLOG_KIND_CLASS ? of->size : kind_of(kind)->size;
 }
 
 /* -------------------------------------------------------------- classes ---- */
@@ -105,7 +82,7 @@ const evlog_field *class_find(const struct fields *fields, const char *name, siz
     return NULL;
 }
 
-static int same_text(const char *a, const char *b)
+bool text_is_same(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
 }
@@ -121,7 +98,7 @@ int class_is_same(const evlog_class *a, const evlog_class *b)
         const evlog_field *x = field_at(&a_fields, i), *y = field_at(&b_fields, i);
         if (!has_name(x, y->name, y->name_size) || x->shape != y->shape ||
             x->offset != y->offset || x->is_optional != y->is_optional ||
-            !same_text(x->fallback, y->fallback) || !class_is_same(x->of, y->of))
+            !text_is_same(x->fallback, y->fallback) || !class_is_same(x->of, y->of))
             return 0;
     }
     return 1;

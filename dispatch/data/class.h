@@ -53,11 +53,20 @@ const evlog_field *class_find(const struct fields *fields, const char *name, siz
 int kind_is_text(int kind);
 int kind_is_string(int kind);
 
-/* The name of a kind's type in Avro: "long". */
-const char *kind_avro(int kind);
+/* What a kind is called, and its size. */
+struct kind {
+    const char *avro; /* its type in Avro: "long" */
+    const char *data; /* what it is in the data: "integer" */
+    size_t size;      /* of one in C */
+};
+
+const struct kind *kind_of(int kind);
 
 /* The size of one item of this shape in a C array. */
 size_t shape_size(uint64_t shape, const evlog_class *of);
+
+/* Whether both are the same text, or NULL. */
+bool text_is_same(const char *a, const char *b);
 
 /* Whether both describe the same struct: its schema, kinds and layout. */
 int class_is_same(const evlog_class *a, const evlog_class *b);

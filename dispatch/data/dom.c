@@ -23,6 +23,7 @@
 #include "pack.h"
 
 #define DOM_DEPTH_MAX 64
+#define TEXT_ARENA_SIZE_MAX ((size_t)64 << 20)
 
 struct parser {
     const char *start, *at, *end;
@@ -333,7 +334,7 @@ static void pack_number(const struct json *json, struct bytes *bytes)
         msgpack_pack_double(&bytes->packer, value);
 }
 
-void dom_pack(const struct json *json, struct bytes *bytes)
+static void put_json(const struct json *json, struct bytes *bytes)
 {
     msgpack_packer *packer = &bytes->packer;
     switch (json->kind) {
@@ -361,7 +362,18 @@ void dom_pack(const struct json *json, struct bytes *bytes)
         for (const struct json *item = json->first; item; item = item->next) {
             if (json->kind == JSON_OBJECT)
                 msgpack_pack_str_with_body(packer, item->key, item->key_size);
-            dom_pack(item, bytes);
+            put_json(item, bytes);
         }
     }
+}
+
+int dom_pack_text(const char *text, struct bytes *bytes)
+{
+    const struct json *json;
+    evlog_arena *arena = arena_new(512, TEXT_ARENA_SIZE_MAX);
+    int result = arena ? dom_parse(text, strlen(text), arena, &json) : error_nomem();
+    if (result == EVLOG_OK)
+        put_json(json, bytes);
+    evlog_arena_free(arena);
+    return result == EVLOG_OK && bytes->is_full ? error_nomem() : result;
 }

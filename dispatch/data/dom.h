@@ -27,7 +27,7 @@ int dom_parse(const char *text, size_t size, evlog_arena *arena, const struct js
 /* The member of an object; of several with this key the last; NULL: none. */
 const struct json *dom_get(const struct json *object, const char *key);
 
-/* Appends a value as MessagePack. */
-void dom_pack(const struct json *json, struct bytes *bytes);
+/* Appends JSON text as MessagePack. Errors of dom_parse. */
+int dom_pack_text(const char *text, struct bytes *bytes);
 
 #endif

@@ -22,15 +22,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "error.h"
 #include "evlog/value.h"
+#include "json_text.h"
 #include "keys.h"
 #include "pack.h"
 #include "time_text.h"
 #include "uuid.h"
-
-#define ROOM_FIRST 512 /* what most events need */
 
 struct writer {
     struct bytes bytes;
@@ -40,15 +38,9 @@ struct writer {
     int result; /* the first failure; nothing is written after it */
 };
 
-/* ----------------------------------------------------------------- bytes ---- */
-
 static inline void put(struct writer *writer, const char *text, size_t size)
 {
-    char *room = bytes_reserve(&writer->bytes, size);
-    if (!room)
-        return;
-    memcpy(room, text, size);
-    writer->bytes.buffer.size += size;
+    bytes_put(&writer->bytes, text, size);
 }
 
 #define PUT(writer, literal) put(writer, literal, sizeof(literal) - 1)
@@ -84,37 +76,24 @@ static size_t decode_unsafe(const unsigned char *at, unsigned *code)
     return is_unsafe ? 3 : 0;
 }
 
-static void put_hex(struct writer *writer, unsigned code)
-{
-    static const char digits[] = "0123456789abcdef";
-    char escape[6] = {'\\',
-                      'u',
-                      digits[code >> 12],
-                      digits[code >> 8 & 15],
-                      digits[code >> 4 & 15],
-                      digits[code & 15]};
-    put(writer, escape, sizeof escape);
-}
-
 /* Writes the character at `at`, which is not plain, and returns its size. */
-static size_t put_escape(struct writer *writer, const unsigned char *at)
+static size_t put_escape(struct bytes *bytes, const unsigned char *at)
 {
-    char escape[2] = {'\\', (char)escapes[*at]};
+    char escape[8] = {'\\', (char)escapes[*at]};
     unsigned code = *at;
     size_t size = 1;
     if (escapes[*at] == LEAD && !(size = decode_unsafe(at, &code))) {
-        put(writer, (const char *)at, 1);
+        bytes_put(bytes, at, 1);
         return 1;
     }
     if (escapes[*at] <= LEAD)
-        put_hex(writer, code);
-    else
-        put(writer, escape, sizeof escape);
+        snprintf(escape, sizeof escape, "\\u%04x", code);
+    bytes_put(bytes, escape, strlen(escape));
     return size;
 }
 
 /* UTF-8 without its quotes. */
-static void put_characters(struct writer *writer, const char *text, size_t size)
+static void put_characters(struct bytes *bytes, const char *text, size_t size)
 {
     const unsigned char *at = (const unsigned char *)text, *run = at, *end = at + size;
     while (at < end) {
@@ -122,18 +101,23 @@ static void put_characters(struct writer *writer, const char *text, size_t size)
             at++;
             continue;
         }
-        put(writer, (const char *)run, (size_t)(at - run));
-        at += put_escape(writer, at);
+        bytes_put(bytes, run, (size_t)(at - run));
+        at += put_escape(bytes, at);
         run = at;
     }
-    put(writer, (const char *)run, (size_t)(at - run));
+    bytes_put(bytes, run, (size_t)(at - run));
+}
+
+void json_put_string(struct bytes *bytes, const char *text, size_t size)
+{
+    bytes_put(bytes, "\"", 1);
+    put_characters(bytes, text, size);
+    bytes_put(bytes, "\"", 1);
 }
 
 static void put_string(struct writer *writer, const char *text, size_t size)
 {
-    PUT(writer, "\"");
-    put_characters(writer, text, size);
-    PUT(writer, "\"");
+    json_put_string(&writer->bytes, text, size);
 }
 
 static void put_base64(struct writer *writer, const char *bytes, size_t size)
@@ -211,68 +195,22 @@ static bool put_decimal(struct writer *writer, double value)
     return true;
 }
 
-/*
- * The digits of a value, as few as give it again, and its decimal exponent. Returns with how many
- * digits it was tried; zeros at their end included. (Of %e only digits are used: the point depends
- * on the program's locale.)
- */
-static int find_digits(double value, char digits[24], int *exponent)
+/* The point that printf writes is that of the program's locale. */
+static void put_double(struct writer *writer, double value)
 {
     char text[40];
-    const char *at = text;
-    int precision = value < DBL_MIN ? 1 : 15;
-    for (; precision <= 17; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision - 1, value);
+    if (put_decimal(writer, value))
+        return;
+    for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;
     }
-    for (; *at != 'e'; at++)
-        if (*at >= '0' && *at <= '9')
-            *digits++ = *at;
-    *exponent = atoi(at + 1);
-    return precision;
-}
-
-static void put_scientific(struct writer *writer, const char *digits, size_t count, int exponent)
-{
-    char text[8];
-    put(writer, digits, 1);
-    put(writer, ".", count > 1);
-    put(writer, digits + 1, count - 1);
-    put(writer, text, (size_t)snprintf(text, sizeof text, "e%+03d", exponent));
-}
-
-/* Digits with the point behind the first `point` of them, or zeros before them. */
-static void put_fixed(struct writer *writer, const char *digits, size_t count, int point)
-{
-    if (point <= 0) {
-        PUT(writer, "0.");
-        put(writer, "000", (size_t)-point);
-        put(writer, digits, count);
-        return;
-    }
-    size_t before = (size_t)point < count ? (size_t)point : count;
-    put(writer, digits, before);
-    put(writer, "0000000000000000", (size_t)point - before);
-    PUT(writer, ".");
-    put(writer, count > before ? digits + before : "0", count > before ? count - before : 1);
-}
-
-static void put_double(struct writer *writer, double value)
-{
-    char digits[24];
-    int exponent;
-    if (put_decimal(writer, value))
-        return;
-    int precision = find_digits(fabs(value), digits, &exponent);
-    size_t count = (size_t)precision;
-    while (count > 1 && digits[count - 1] == '0')
-        count--;
-    put(writer, "-", signbit(value) != 0);
-    if (exponent < -4 || exponent >= precision)
-        put_scientific(writer, digits, count, exponent);
-    else
-        put_fixed(writer, digits, count, exponent + 1);
+    size_t whole = strspn(text, "-0123456789"), point = strcspn(text + whole, "0123456789e");
+    put(writer, text, whole);
+    put(writer, ".", point > 0 || !text[whole]);
+    const char *rest = text[whole] ? text + whole + point : "0";
+    put(writer, rest, strlen(rest));
 }
 
 /* ---------------------------------------------------------------- values ---- */
@@ -363,27 +301,18 @@ static void put_extension(struct writer *writer, const struct pack_item *item)
 
 static void put_value(struct writer *writer);
 
-static void put_list(struct writer *writer, size_t count)
+/* The items of a list; with `are_pairs` each of them is a list of two. */
+static void put_list(struct writer *writer, size_t count, bool are_pairs)
 {
     open_items(writer, '[');
     for (size_t i = 0; i < count && !writer->result; i++) {
         begin_item(writer, i == 0);
-        put_value(writer);
+        if (are_pairs)
+            put_list(writer, 2, false);
+        else
+            put_value(writer);
     }
     close_items(writer, ']', count == 0);
-}
-
-/* A map that cannot be an object. */
-static void put_pairs(struct writer *writer, size_t count)
-{
-    open_marked(writer, "map");
-    open_items(writer, '[');
-    for (size_t i = 0; i < count && !writer->result; i++) {
-        begin_item(writer, i == 0);
-        put_list(writer, 2);
-    }
-    close_items(writer, ']', count == 0);
-    close_items(writer, '}', false);
 }
 
 /* Whether a key is one of the words for what JSON does not have, after one $ or more. */
@@ -409,7 +338,7 @@ static void put_object(struct writer *writer, size_t count)
         begin_item(writer, i == 0);
         PUT(writer, "\"");
         put(writer, "$", count == 1 && is_marked(&key));
-        put_characters(writer, key.bytes, key.size);
+        put_characters(&writer->bytes, key.bytes, key.size);
         PUT(writer, "\": ");
         put_value(writer);
     }
@@ -422,10 +351,13 @@ static void put_map(struct writer *writer, size_t count)
     writer->result = keys_look(writer->at, count, &keys);
     if (writer->result)
         return;
-    if (keys.are_strings && !keys.have_nul && !keys.twice.text)
+    if (keys.are_strings && !keys.have_nul && !keys.twice.text) {
         put_object(writer, count);
-    else
-        put_pairs(writer, count);
+        return;
+    }
+    open_marked(writer, "map");
+    put_list(writer, count, true);
+    close_items(writer, '}', false);
 }
 
 static void put_item(struct writer *writer, const struct pack_item *item)
@@ -456,7 +388,7 @@ static void put_item(struct writer *writer, const struct pack_item *item)
         put_extension(writer, item);
         break;
     case PACK_ARRAY:
-        put_list(writer, item->size);
+        put_list(writer, item->size, false);
         break;
     case PACK_MAP:
         put_map(writer, item->size);
@@ -491,15 +423,6 @@ static void begin(struct writer *writer, evlog_json_form form)
 {
     *writer = (struct writer){.is_indented = form == EVLOG_JSON_INDENTED};
     bytes_begin(&writer->bytes);
-    bytes_reserve(&writer->bytes, ROOM_FIRST);
-}
-
-static int finish(struct writer *writer, evlog_buffer *json)
-{
-    if (writer->result == EVLOG_OK)
-        return bytes_end(&writer->bytes, json);
-    bytes_free(&writer->bytes);
-    return writer->result;
 }
 
 int evlog_data_json(const void *data, size_t data_size, evlog_json_form form, evlog_buffer *json)
@@ -511,7 +434,7 @@ int evlog_data_json(const void *data, size_t data_size, evlog_json_form form, ev
         return error_set(EVLOG_NOTFOUND, "there is no data: it was erased");
     begin(&writer, form);
     put_data(&writer, data, data_size);
-    return finish(&writer, json);
+    return bytes_end(&writer.bytes, writer.result, json);
 }
 
 /* ---------------------------------------------------------------- events ---- */
@@ -615,5 +538,5 @@ int evlog_event_json_sized(const evlog_event *event, size_t event_size, evlog_js
     memcpy(&own, event, event_size < sizeof own ? event_size : sizeof own);
     begin(&writer, form);
     put_event(&writer, &own);
-    return finish(&writer, json);
+    return bytes_end(&writer.bytes, writer.result, json);
 }

@@ -14,7 +14,7 @@
 
 #define COMPARED_MAX 32
 
-static int compare(const void *a, const void *b)
+int keys_compare(const void *a, const void *b)
 {
     const evlog_string *x = a, *y = b;
     size_t size = x->size < y->size ? x->size : y->size;
@@ -37,7 +37,7 @@ static evlog_string find_twice(evlog_string *strings, size_t count)
                     return strings[i];
         return (evlog_string){.text = NULL};
     }
-    qsort(strings, count, sizeof *strings, compare);
+    qsort(strings, count, sizeof *strings, keys_compare);
     for (size_t i = 1; i < count; i++)
         if (is_same(&strings[i], &strings[i - 1]))
             return strings[i];
@@ -59,8 +59,7 @@ int keys_look(const unsigned char *at, size_t count, struct keys *keys)
             keys->have_nul |= memchr(key.bytes, 0, key.size) != NULL;
         } else {
             keys->are_strings = false;
-            if (key.kind == PACK_ARRAY || key.kind == PACK_MAP)
-                break;
+            pack_skip_items(&at, &key);
         }
         pack_skip(&at);
     }

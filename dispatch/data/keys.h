@@ -14,8 +14,10 @@ struct keys {
 
 /*
  * Looks through the `count` keys of a map that begin at `at`, of checked MessagePack. EVLOG_NOMEM.
- * It ends at a key that is a map or list; then `twice` is only about those before it.
  */
 int keys_look(const unsigned char *at, size_t count, struct keys *keys);
+
+/* The order of two evlog_string, by their bytes; for qsort. */
+int keys_compare(const void *a, const void *b);
 
 #endif

@@ -43,29 +43,6 @@ static void match_value(struct match *match, const struct place *place, uint64_t
 
 /* ---------------------------------------------------------------- words ---- */
 
-static const char *expected(int kind)
-{
-    switch (kind) {
-    case EVLOG_KIND_BOOL:
-        return "boolean";
-    case KIND_INT32:
-    case EVLOG_KIND_INT64:
-        return "integer";
-    case KIND_FLOAT:
-    case EVLOG_KIND_DOUBLE:
-        return "number";
-    case EVLOG_KIND_BYTES:
-        return "binary";
-    case EVLOG_KIND_CLASS:
-    case EVLOG_KIND_MAP:
-        return "map";
-    case EVLOG_KIND_LIST:
-        return "list";
-    default:
-        return "string";
-    }
-}
-
 static const char *found(const struct pack_item *item)
 {
     static const char *const words[] = {
@@ -77,10 +54,13 @@ static const char *found(const struct pack_item *item)
     return words[item->kind];
 }
 
+/* Reports a value of another kind than the class's, and skips what is in it. */
 static void mismatch(struct match *match, const struct place *place, int kind,
                      const struct pack_item *item)
 {
-    problem_add(&match->problems, place, "expected %s, found %s", expected(kind), found(item));
+    problem_add(&match->problems, place, "expected %s, found %s", kind_of(kind)->data,
+                found(item));
+    pack_skip_items(&match->at, item);
 }
 
 /* Zeroed memory for what is read. NULL: this is only a check, or the walk has ended. */
@@ -218,13 +198,11 @@ static void check_keys(struct match *match, const struct place *place, size_t co
 /* Takes a key that must be a string. 0: it is not one, and it and its value are skipped. */
 static int take_key(struct match *match, const struct place *place, struct pack_item *key)
 {
-    const unsigned char *before = match->at;
     pack_next(&match->at, key);
     if (key->kind == PACK_STR)
         return 1;
     problem_add(&match->problems, place, "a key is not a string but %s", found(key));
-    match->at = before;
-    pack_skip(&match->at);
+    pack_skip_items(&match->at, key);
     pack_skip(&match->at);
     return 0;
 }
@@ -252,38 +230,23 @@ static void match_map(struct match *match, const struct place *place, size_t cou
 
 /* -------------------------------------------------------------- records ---- */
 
-int match_pack_fallback(const evlog_field *field, evlog_arena *arena,
-                        const unsigned char **packed)
-{
-    const struct json *json;
-    struct bytes bytes;
-    void *copy = NULL;
-    int result = dom_parse(field->fallback, strlen(field->fallback), arena, &json);
-    if (result)
-        return result;
-    bytes_begin(&bytes);
-    dom_pack(json, &bytes);
-    if (bytes.is_full)
-        result = error_nomem();
-    else if (!(copy = arena_get(arena, bytes.buffer.size)))
-        result = arena_failure(arena);
-    else
-        *packed = memcpy(copy, bytes.buffer.data, bytes.buffer.size);
-    bytes_free(&bytes);
-    return result;
-}
-
 static void read_fallback(struct match *match, const struct place *place,
                           const evlog_field *field, void *target)
 {
-    const unsigned char *rest = match->at;
-    int flags = match->flags;
-    match->flags |= MATCH_RESOLVE; /* the default of bytes is "" */
-    match->failure = match_pack_fallback(field, match->arena, &match->at);
-    if (!match->failure)
+    struct bytes packed;
+    void *copy = NULL;
+    bytes_begin(&packed);
+    if (!(match->failure = dom_pack_text(field->fallback, &packed)) &&
+        (copy = get_memory(match, packed.buffer.size))) { /* texts point into it */
+        const unsigned char *rest = match->at;
+        int flags = match->flags;
+        match->at = memcpy(copy, packed.buffer.data, packed.buffer.size);
+        match->flags |= MATCH_RESOLVE; /* the default of bytes is "" */
         match_value(match, place, field->shape, field->of, target);
-    match->at = rest;
-    match->flags = flags;
+        match->at = rest;
+        match->flags = flags;
+    }
+    bytes_free(&packed);
 }
 
 /* A field that is not in the data. */
@@ -346,18 +309,6 @@ static void match_record(struct match *match, const struct place *place, size_t 
 
 /* --------------------------------------------------------------- values ---- */
 
-/* The content of a list, map or record, whose head has been read. */
-static void match_content(struct match *match, const struct place *place, uint64_t shape,
-                          const evlog_class *of, size_t count, void *target)
-{
-    if (shape_kind(shape) == EVLOG_KIND_CLASS)
-        match_record(match, place, count, of, target);
-    else if (shape_kind(shape) == EVLOG_KIND_LIST)
-        match_list(match, place, count, shape_items(shape), of, target);
-    else
-        match_map(match, place, count, shape_items(shape), of, target);
-}
-
 static void match_scalar(struct match *match, const struct place *place, int kind,
                          const struct pack_item *item, void *target)
 {
@@ -381,15 +332,6 @@ static void match_scalar(struct match *match, const struct place *place, int kin
     }
 }
 
-/* Skips the content of a list or map where another kind was expected. */
-static void skip_content(struct match *match, const struct pack_item *item)
-{
-    if (item->kind != PACK_ARRAY && item->kind != PACK_MAP)
-        return;
-    for (size_t i = item->kind == PACK_MAP ? 2 * item->size : item->size; i > 0; i--)
-        pack_skip(&match->at);
-}
-
 /* The place of a NULLABLE value that is not null: memory that the target points to. */
 static void *behind_pointer(struct match *match, uint64_t shape, const evlog_class *of,
                             void *target)
@@ -405,8 +347,6 @@ static void match_value(struct match *match, const struct place *place, uint64_t
                         const evlog_class *of, void *target)
 {
     int kind = shape_kind(shape);
-    int is_container =
-        kind == EVLOG_KIND_CLASS || kind == EVLOG_KIND_LIST || kind == EVLOG_KIND_MAP;
     struct pack_item item;
     pack_next(&match->at, &item);
     if (shape_is_nullable(shape)) {
@@ -414,59 +354,56 @@ static void match_value(struct match *match, const struct place *place, uint64_t
             return;
         target = behind_pointer(match, shape, of, target);
     }
-    if (is_container && item.kind == (kind == EVLOG_KIND_LIST ? PACK_ARRAY : PACK_MAP)) {
-        match_content(match, place, shape, of, item.size, target);
-        return;
-    }
-    if (is_container)
-        mismatch(match, place, kind, &item);
-    else
+    if (kind < EVLOG_KIND_CLASS || kind > EVLOG_KIND_MAP)
         match_scalar(match, place, kind, &item, target);
-    skip_content(match, &item);
+    else if (item.kind != (kind == EVLOG_KIND_LIST ? PACK_ARRAY : PACK_MAP))
+        mismatch(match, place, kind, &item);
+    else if (kind == EVLOG_KIND_CLASS)
+        match_record(match, place, item.size, of, target);
+    else if (kind == EVLOG_KIND_LIST)
+        match_list(match, place, item.size, shape_items(shape), of, target);
+    else
+        match_map(match, place, item.size, shape_items(shape), of, target);
 }
 
-static int finish(const struct match *match)
+/* One walk, from the data's outermost value. Of `problems` only what is read is set: it is large. */
+static int walk(const void *data, uint64_t shape, const evlog_class *of, int flags,
+                evlog_arena *arena, void *target)
 {
-    return match->failure ? match->failure : problems_end(&match->problems, EVLOG_INVALID);
+    static const struct place whole = {.up = NULL};
+    struct match match;
+    match.at = data;
+    match.arena = arena;
+    match.flags = flags;
+    match.failure = EVLOG_OK;
+    match.problems.size = match.problems.count = match.problems.left_out = 0;
+    match_value(&match, &whole, shape, of, target);
+    return match.failure ? match.failure : problems_end(&match.problems, EVLOG_INVALID);
 }
 
 int match_check(const evlog_class *of, const void *data, int flags)
 {
-    struct match match;
-    match.at = data;
-    match.arena = NULL;
-    match.flags = flags;
-    match.failure = EVLOG_OK;
-    match.problems.size = match.problems.count = match.problems.left_out = 0;
-    static const struct place whole = {.up = NULL};
-    match_value(&match, &whole, EVLOG_KIND_CLASS, of, NULL);
-    return finish(&match);
+    return walk(data, EVLOG_KIND_CLASS, of, flags, NULL, NULL);
 }
 
 int match_read(const evlog_class *of, const char *argument, const void *data, int flags,
                evlog_arena *arena, void *target)
 {
-    static const struct place whole = {.up = NULL};
-    struct match match = {.at = data, .arena = arena, .flags = flags};
     evlog_field field = {.name = argument,
                          .name_size = argument ? strlen(argument) : 0,
                          .shape = EVLOG_KIND_CLASS,
                          .of = of};
     evlog_class root = {.name = "", .size = of->size, .fields = &field, .field_count = 1};
-    match_value(&match, &whole, EVLOG_KIND_CLASS, argument ? &root : of, target);
-    return finish(&match);
+    return walk(data, EVLOG_KIND_CLASS, argument ? &root : of, flags, arena, target);
 }
 
 int match_check_fallback(const evlog_field *field)
 {
-    static const struct place whole = {.up = NULL};
-    struct match match = {.flags = MATCH_RESOLVE};
-    evlog_arena *arena = arena_new(512, (size_t)64 << 20);
-    if (!arena)
-        return error_nomem();
-    match.failure = match_pack_fallback(field, arena, &match.at);
-    if (!match.failure)
-        match_value(&match, &whole, field->shape, field->of, NULL);
-    evlog_arena_free(arena);
-    return finish(&match);
+    struct bytes packed;
+    bytes_begin(&packed);
+    int result = dom_pack_text(field->fallback, &packed);
+    if (result == EVLOG_OK)
+        result = walk(packed.buffer.data, field->shape, field->of, MATCH_RESOLVE, NULL, NULL);
+    bytes_free(&packed);
+    return result;
 }

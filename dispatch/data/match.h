@@ -30,10 +30,6 @@ int match_check(const evlog_class *of, const void *data, int flags);
 int match_read(const evlog_class *of, const char *argument, const void *data, int flags,
                evlog_arena *arena, void *target);
 
-/* The fallback of a field as MessagePack, in the arena. EVLOG_INVALID: not JSON; EVLOG_NOMEM. */
-int match_pack_fallback(const evlog_field *field, evlog_arena *arena,
-                        const unsigned char **packed);
-
 /* Whether the fallback of a field is a value of its shape. EVLOG_INVALID, EVLOG_NOMEM. */
 int match_check_fallback(const evlog_field *field);
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "evlog/class.h"
+#include "class.h"
 
 static const struct {
     int kind;
@@ -35,25 +35,15 @@ static const struct {
     {EVLOG_KIND_CONTAINER_KEY, "lct:", ':', 4, 4},
 };
 
-static const char *describe(int kind)
-{
-    switch (kind) {
-    case EVLOG_KIND_COURSE_KEY:
-        return "a course key (course-v1:org+course+run)";
-    case EVLOG_KIND_CCX_KEY:
-        return "a CCX key (ccx-v1:org+course+run+ccx@id)";
-    case EVLOG_KIND_USAGE_KEY:
-        return "a usage key (block-v1:org+course+run+type@type+block@id)";
-    case EVLOG_KIND_LIBRARY_KEY:
-        return "a library key (lib:org:slug)";
-    case EVLOG_KIND_LIBRARY_USAGE_KEY:
-        return "a library usage key (lb:org:slug:type:id)";
-    case EVLOG_KIND_COLLECTION_KEY:
-        return "a collection key (lib-collection:org:slug:id)";
-    default:
-        return "a container key (lct:org:slug:type:id)";
-    }
-}
+static const char *const descriptions[KIND_FLOAT + 1] = {
+    [EVLOG_KIND_COURSE_KEY] = "a course key (course-v1:org+course+run)",
+    [EVLOG_KIND_CCX_KEY] = "a CCX key (ccx-v1:org+course+run+ccx@id)",
+    [EVLOG_KIND_USAGE_KEY] = "a usage key (block-v1:org+course+run+type@type+block@id)",
+    [EVLOG_KIND_LIBRARY_KEY] = "a library key (lib:org:slug)",
+    [EVLOG_KIND_LIBRARY_USAGE_KEY] = "a library usage key (lb:org:slug:type:id)",
+    [EVLOG_KIND_COLLECTION_KEY] = "a collection key (lib-collection:org:slug:id)",
+    [EVLOG_KIND_CONTAINER_KEY] = "a container key (lct:org:slug:type:id)",
+};
 
 static bool is_part_byte(unsigned char c, char separator)
 {
@@ -86,6 +76,6 @@ bool opaque_key_is(int kind, const char *text, size_t size, const char **descrip
         if (count >= keys[i].part_min && count <= keys[i].part_max)
             return true;
     }
-    *description = describe(kind);
+    *description = descriptions[kind];
     return false;
 }

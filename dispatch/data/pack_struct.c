@@ -123,18 +123,6 @@ static void pack_map(struct packing *packing, const struct place *place, uint64_
     }
 }
 
-/* A string whose text is NULL and that has a fallback. */
-static void pack_fallback(struct packing *packing, const char *fallback)
-{
-    const struct json *json;
-    evlog_arena *arena = arena_new(512, EVLOG_SCHEMA_SIZE_MAX);
-    if (arena && dom_parse(fallback, strlen(fallback), arena, &json) == EVLOG_OK)
-        dom_pack(json, packing->bytes);
-    else
-        packing->bytes->is_full = 1;
-    evlog_arena_free(arena);
-}
-
 static void pack_record(struct packing *packing, const struct place *place, const evlog_class *of,
                         const char *at)
 {
@@ -147,10 +135,10 @@ static void pack_record(struct packing *packing, const struct place *place, cons
         pack_text(packing, field->name, field->name_size);
         int is_left_out = field->fallback && kind_is_string(shape_kind(field->shape)) &&
                           !((const evlog_string *)value)->text;
-        if (is_left_out)
-            pack_fallback(packing, field->fallback);
-        else
+        if (!is_left_out)
             pack_value(packing, &inner, field->shape, field->of, value);
+        else if (dom_pack_text(field->fallback, packing->bytes))
+            packing->bytes->is_full = 1;
     }
 }
 
@@ -253,11 +241,6 @@ static const evlog_class *written_class(const evlog_schema *writer, const char *
     return field && shape_kind(field->shape) == EVLOG_KIND_CLASS ? field->of : NULL;
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /*
  * Whether the class can read what was written under the schema. That it can is noted there, by the
  * class's function, which no other class has; by its address another could be taken for it.
@@ -266,7 +249,7 @@ static int can_read(const evlog_class *of, const char *argument, evlog_schema *w
 {
     if (writer->damage_code)
         return error_set(writer->damage_code, "the event's schema: %s", writer->damage);
-    bool is_usual = of->describe && is_same_text(argument, writer->argument);
+    bool is_usual = of->describe && text_is_same(argument, writer->argument);
     if (is_usual && atomic_load(&writer->read_by) == of->describe)
         return EVLOG_OK;
     const evlog_class *from = written_class(writer, argument);
@@ -328,11 +311,7 @@ int evlog_class_pack_sized(const evlog_definition *given, size_t definition_size
                          "there is no class, no data, or no place for what is packed");
     bytes_begin(&bytes);
     result = pack_struct(definition.of, definition.argument, data, &bytes);
-    if (result) {
-        bytes_free(&bytes);
-        return result;
-    }
-    return bytes_end(&bytes, packed);
+    return bytes_end(&bytes, result, packed);
 }
 
 int evlog_class_unpack_sized(const evlog_definition *given, size_t definition_size,

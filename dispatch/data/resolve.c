@@ -64,8 +64,8 @@ static void resolve_shapes(struct resolve *resolve, const struct place *place, u
     int from = shape_kind(writer), to = shape_kind(reader);
     int is_same = from == to || (kind_is_text(from) && kind_is_text(to));
     if (!is_same && !is_widened(to, from))
-        problem_add(&resolve->problems, place, "written as %s, read as %s", kind_avro(from),
-                    kind_avro(to));
+        problem_add(&resolve->problems, place, "written as %s, read as %s", kind_of(from)->avro,
+                    kind_of(to)->avro);
     else if (to == EVLOG_KIND_LIST || to == EVLOG_KIND_MAP)
         resolve_shapes(resolve, &items, shape_items(reader), reader_of, shape_items(writer),
                        writer_of);

@@ -22,12 +22,11 @@
  */
 #include "schema.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "error.h"
+#include "json_text.h"
 #include "match.h"
 #include "pack.h"
 
@@ -97,18 +96,7 @@ static void put(struct writer *writer, const char *text)
 
 static void put_quoted(struct writer *writer, const char *text)
 {
-    put(writer, "\"");
-    for (; *text; text++) {
-        char code[8];
-        if (*text == '"' || *text == '\\')
-            put(writer, "\\");
-        if ((unsigned char)*text >= ' ')
-            bytes_put(&writer->bytes, text, 1);
-        else
-            bytes_put(&writer->bytes, code,
-                      (size_t)snprintf(code, sizeof code, "\\u%04x", (unsigned)*text));
-    }
-    put(writer, "\"");
+    json_put_string(&writer->bytes, text, strlen(text));
 }
 
 static void put_fields(struct writer *writer, const evlog_class *of);
@@ -144,7 +132,7 @@ static void put_type(struct writer *writer, uint64_t shape, const evlog_class *o
         put_type(writer, shape_items(shape), of);
         put(writer, "}");
     } else {
-        put_quoted(writer, kind_avro(kind));
+        put_quoted(writer, kind_of(kind)->avro);
     }
 }
 

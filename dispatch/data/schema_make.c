@@ -13,16 +13,10 @@
 #include "schema.h"
 #include "sized.h"
 
-/* Classes that have been copied, and their copies. */
-struct class_list {
-    const evlog_class *of[EVLOG_CLASSES_MAX];
-    const evlog_class *copy[EVLOG_CLASSES_MAX];
-    size_t count;
-};
-
 struct copier {
     evlog_arena *arena;
-    struct class_list done;
+    const evlog_class *done[EVLOG_CLASSES_MAX]; /* the copies that are complete */
+    size_t done_count;
     unsigned depth;
 };
 
@@ -79,17 +73,17 @@ static int copy_fields(struct copier *copier, const evlog_class *of, evlog_class
 }
 
 /* The copy of a class of this name; NULL: none yet. */
-static const evlog_class *find_namesake(const struct class_list *list, const char *name)
+static const evlog_class *find_namesake(const struct copier *copier, const char *name)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->of[i]->name, name) == 0)
-            return list->copy[i];
+    for (size_t i = 0; i < copier->done_count; i++)
+        if (strcmp(copier->done[i]->name, name) == 0)
+            return copier->done[i];
     return NULL;
 }
 
 static int copy_class(struct copier *copier, const evlog_class *of, const evlog_class **copied)
 {
-    const evlog_class *namesake = find_namesake(&copier->done, of->name);
+    const evlog_class *namesake = find_namesake(copier, of->name);
     if (namesake) {
         *copied = namesake;
         return class_is_same(namesake, of)
@@ -106,12 +100,11 @@ static int copy_class(struct copier *copier, const evlog_class *of, const evlog_
     *copied = copy;
     copy->name = arena_text(copier->arena, of->name, strlen(of->name));
     int result = copy->name ? copy_fields(copier, of, copy) : arena_failure(copier->arena);
-    if (result == EVLOG_OK && copier->done.count == EVLOG_CLASSES_MAX)
+    if (result == EVLOG_OK && copier->done_count == EVLOG_CLASSES_MAX)
         result = error_set(EVLOG_LIMIT, "more than %d classes", EVLOG_CLASSES_MAX);
     if (result)
         return result;
-    copier->done.of[copier->done.count] = of;
-    copier->done.copy[copier->done.count++] = copy;
+    copier->done[copier->done_count++] = copy;
     return EVLOG_OK;
 }
 
@@ -120,7 +113,7 @@ static int name_root(const struct copier *copier, evlog_schema *schema,
                      const evlog_definition *definition)
 {
     const char *name = definition->record_name ? definition->record_name : SCHEMA_ROOT;
-    const evlog_class *namesake = find_namesake(&copier->done, name);
+    const evlog_class *namesake = find_namesake(copier, name);
     if (!schema_is_name(name, strlen(name)))
         return error_set(EVLOG_INVALID, "the record name %s is not a name in Avro", name);
     if (namesake && (definition->argument || namesake != schema->of))

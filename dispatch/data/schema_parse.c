@@ -87,19 +87,14 @@ static int split_name(struct schema_parser *parser, const struct json *json, con
 static int get_named(struct schema_parser *parser, const struct json *json, const char *scope,
                      struct type *type)
 {
-    static const struct {
-        const char *name;
-        int kind;
-    } primitives[] = {
-        {"boolean", EVLOG_KIND_BOOL},  {"int", KIND_INT32},
-        {"long", EVLOG_KIND_INT64},    {"float", KIND_FLOAT},
-        {"double", EVLOG_KIND_DOUBLE}, {"string", EVLOG_KIND_STRING},
-        {"bytes", EVLOG_KIND_BYTES},
+    static const unsigned char primitives[] = {
+        EVLOG_KIND_BOOL,  EVLOG_KIND_INT64, EVLOG_KIND_DOUBLE, EVLOG_KIND_STRING,
+        EVLOG_KIND_BYTES, KIND_INT32,       KIND_FLOAT,
     };
     const char *name;
-    for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
-        if (is_text(json, primitives[i].name)) {
-            *type = (struct type){.shape = (uint64_t)primitives[i].kind};
+    for (size_t i = 0; i < sizeof primitives; i++)
+        if (is_text(json, kind_of(primitives[i])->avro)) {
+            *type = (struct type){.shape = primitives[i]};
             return EVLOG_OK;
         }
     if (is_text(json, "null") || is_text(json, "enum") || is_text(json, "fixed"))

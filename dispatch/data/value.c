@@ -67,10 +67,7 @@ static evlog_value take_value(const unsigned char **at)
     const unsigned char *start = *at;
     struct pack_item item;
     pack_next(at, &item);
-    if (item.kind == PACK_ARRAY || item.kind == PACK_MAP) {
-        *at = start;
-        pack_skip(at);
-    }
+    pack_skip_items(at, &item);
     evlog_value value = value_of(&item);
     value.data = (evlog_bytes){.data = start, .size = (size_t)(*at - start)};
     return value;
@@ -144,15 +141,11 @@ static bool is_index(const struct part *part, size_t *index)
 static bool seek_key(const unsigned char **at, size_t count, const struct part *part)
 {
     for (; count > 0; count--) {
-        const unsigned char *start = *at;
         struct pack_item key;
         pack_next(at, &key);
         if (is_key(part, &key))
             return true;
-        if (key.kind == PACK_ARRAY || key.kind == PACK_MAP) {
-            *at = start;
-            pack_skip(at);
-        }
+        pack_skip_items(at, &key);
         pack_skip(at);
     }
     return false;
