@@ -34,9 +34,8 @@
 
 /* One event of a call. */
 struct parcel {
-    evlog_sending send;
-    evlog_metadata metadata; /* which `send` points to; all zero when none is given */
-    bool wants_sent;         /* the caller asks what became of it: */
+    evlog_signal *signal;
+    bool wants_sent; /* the caller asks what became of it: */
     evlog_sent sent;
     const struct definition *definition; /* of its signal, as it was when the send began */
     const struct name *source;
@@ -85,11 +84,11 @@ static int check_time(int64_t time_us)
     return EVLOG_OK;
 }
 
-static int make_metadata(const evlog_sending *send, const struct definition *definition,
-                         struct record *record)
+/* `given` is the sender's, or all zero. */
+static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
+                         const struct definition *definition, struct record *record)
 {
     static const uint8_t no_id[16];
-    const evlog_metadata *given = send->metadata;
     int64_t time_us = given->time_us ? given->time_us : send->time_us;
     int result = check_time(time_us);
     if (result == EVLOG_OK)
@@ -212,7 +211,7 @@ static int end_failures(const struct failures *failures)
 /* Calls the receivers of one event. */
 static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct failures *failures)
 {
-    evlog_signal *signal = parcel->send.signal;
+    evlog_signal *signal = parcel->signal;
     evlog_event event =
         event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
     struct receivers *receivers = receivers_hold(signal->log);
@@ -256,36 +255,15 @@ struct given {
     size_t sent_size;
 };
 
-static int take(const struct given *given, size_t i, struct parcel *parcel)
+/* The checks, and what the record gets from them. */
+static int prepare_record(evlog *log, const evlog_sending *send, const evlog_metadata *metadata,
+                          struct parcel *parcel, struct record *record)
 {
-    int result = sized_in(&parcel->send, sizeof parcel->send,
-                          SIZED_AT(given->sends, given->sending_size, i), given->sending_size);
-    if (result == EVLOG_OK)
-        result = sized_in(&parcel->metadata, sizeof parcel->metadata, parcel->send.metadata,
-                          given->metadata_size);
-    parcel->send.metadata = &parcel->metadata;
-    parcel->wants_sent = given->sent != NULL;
-    return result;
-}
-
-/* Everything up to the append. `record` is a place for this event's, if it has one. */
-static int prepare(evlog *log, struct parcel *parcel, struct record *record)
-{
-    const evlog_sending *send = &parcel->send;
-    if (!send->signal)
-        return error_set(EVLOG_INVALID, "no signal is given");
-    if (send->signal->log != log)
-        return error_set(EVLOG_INVALID, "signal %s is of another log",
-                         send->signal->type->text[0]);
-    parcel->definition = atomic_load(&send->signal->definition);
-    int result = make_metadata(send, parcel->definition, record);
-    if (result || !evlog_signal_is_enabled(send->signal))
-        return result;
-    result = check_data(log, send, parcel->definition);
+    int result = check_data(log, send, parcel->definition);
     if (result == EVLOG_OK && log->store->read_only)
         result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     if (result == EVLOG_OK)
-        result = find_source(log, send->metadata, &parcel->source);
+        result = find_source(log, metadata, &parcel->source);
     if (result)
         return result;
     record->source = parcel->source->number;
@@ -298,16 +276,47 @@ static int prepare(evlog *log, struct parcel *parcel, struct record *record)
     return result;
 }
 
+/* Everything up to the append. `record` is a place for this event's, if it has one. */
+static int prepare(evlog *log, const evlog_sending *send, const evlog_metadata *metadata,
+                   struct parcel *parcel, struct record *record)
+{
+    if (!send->signal)
+        return error_set(EVLOG_INVALID, "no signal is given");
+    if (send->signal->log != log)
+        return error_set(EVLOG_INVALID, "signal %s is of another log",
+                         send->signal->type->text[0]);
+    parcel->signal = send->signal;
+    parcel->definition = atomic_load(&send->signal->definition);
+    int result = make_metadata(send, metadata, parcel->definition, record);
+    if (result || !evlog_signal_is_enabled(send->signal))
+        return result;
+    return prepare_record(log, send, metadata, parcel, record);
+}
+
+/* The same for the `i`th of the caller's structs. */
+static int prepare_given(evlog *log, const struct given *given, size_t i, struct parcel *parcel,
+                         struct record *record)
+{
+    evlog_sending own_send;
+    evlog_metadata own_metadata;
+    const evlog_sending *send =
+        sized_view(&own_send, sizeof own_send, SIZED_AT(given->sends, given->sending_size, i),
+                   given->sending_size);
+    const evlog_metadata *metadata = send ? sized_view(&own_metadata, sizeof own_metadata,
+                                                       send->metadata, given->metadata_size)
+                                          : NULL;
+    parcel->wants_sent = given->sent != NULL;
+    return metadata ? prepare(log, send, metadata, parcel, record) : EVLOG_UNSUPPORTED;
+}
+
 static int prepare_all(evlog *log, const struct given *given, struct parcel *parcels,
                        struct record *records, size_t *record_count)
 {
     size_t size = 0, count = given->count;
     for (size_t i = 0; i < count; i++) {
-        int result = take(given, i, &parcels[i]);
-        if (result == EVLOG_OK)
-            result = prepare(log, &parcels[i], &records[*record_count]);
+        int result = prepare_given(log, given, i, &parcels[i], &records[*record_count]);
         if (result == EVLOG_OK && parcels[i].record) {
-            size += parcels[i].send.data_size;
+            size += parcels[i].record->data_size;
             ++*record_count;
         }
         if (result == EVLOG_OK && size > EVLOG_SEND_SIZE_MAX)

@@ -43,10 +43,19 @@ bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t 
            pack_check(value, size) == EVLOG_OK;
 }
 
+/* A msgpack_packer_write to a place that has room. */
+static int append(void *at, const char *bytes, size_t size)
+{
+    unsigned char **out = at;
+    memcpy(*out, bytes, size);
+    *out += size;
+    return 0;
+}
+
 void entry_pack_begin(struct entry_packing *packing, unsigned char *value, size_t count)
 {
     packing->value = packing->at = value;
-    msgpack_packer_init(&packing->packer, &packing->at, pack_append);
+    msgpack_packer_init(&packing->packer, &packing->at, append);
     msgpack_pack_array(&packing->packer, count);
     msgpack_pack_fix_uint64(&packing->packer, 0);
 }

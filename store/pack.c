@@ -187,14 +187,6 @@ int pack_check_map(const void *data, size_t size)
     return pack_check(data, size);
 }
 
-int pack_append(void *at, const char *bytes, size_t size)
-{
-    unsigned char **out = at;
-    memcpy(*out, bytes, size);
-    *out += size;
-    return 0;
-}
-
 /* ----------------------------------------- reading what has been checked ---- */
 
 static void set_double(struct pack_item *item, const unsigned char *bytes, unsigned size)

@@ -17,12 +17,6 @@ int pack_check(const void *data, size_t size);
 /* 1 when `text` is UTF-8 (RFC 3629: no surrogates, nothing overlong, to U+10FFFF). */
 int pack_is_utf8(const void *text, size_t size);
 
-/*
- * A msgpack_packer_write whose data is a pointer to where the bytes go, which it moves past them. The
- * caller makes sure that there is room, so packing does not fail.
- */
-int pack_append(void *at, const char *bytes, size_t size);
-
 #define PACK_INTEGER_SIZE_MAX 9
 #define PACK_LENGTH_SIZE_MAX 5 /* the head of a string, a bin or an array */
 

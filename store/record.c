@@ -37,7 +37,6 @@
 
 #define XXH_INLINE_ALL
 #include <inttypes.h>
-#include <msgpack.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,28 +74,38 @@ static uint64_t chain_of(uint64_t seq, const unsigned char *value, uint64_t dige
     return XXH3_64bits(covered, sizeof covered);
 }
 
+static void put64(unsigned char *at, unsigned char form, uint64_t value)
+{
+    *at = form;
+    be64_store(at + 1, value);
+}
+
+static void put32(unsigned char *at, uint32_t value)
+{
+    *at = 0xce;
+    be32_store(at + 1, value);
+}
+
 void record_encode(struct record *record, unsigned char *out)
 {
-    unsigned char *at = out;
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, &at, pack_append);
-    msgpack_pack_array(&packer, 10);
-    msgpack_pack_fix_uint64(&packer, 0); /* chain, known at the end */
-    msgpack_pack_fix_uint64(&packer, record->prev);
-    msgpack_pack_fix_int64(&packer, record->log_time_us);
-    msgpack_pack_bin(&packer, sizeof record->id);
-    msgpack_pack_bin_body(&packer, record->id, sizeof record->id);
-    msgpack_pack_fix_int64(&packer, record->time_us);
-    msgpack_pack_fix_uint32(&packer, record->type);
-    msgpack_pack_fix_uint32(&packer, (uint32_t)record->minorversion);
-    msgpack_pack_fix_uint32(&packer, record->source);
-    msgpack_pack_fix_uint8(&packer, (uint8_t)record->flags);
+    out[0] = 0x9a;
+    put64(out + AT_PREV, 0xcf, record->prev);
+    put64(out + AT_LOG_TIME, 0xd3, (uint64_t)record->log_time_us);
+    out[AT_ID] = 0xc4;
+    out[AT_ID + 1] = sizeof record->id;
+    memcpy(out + AT_ID + 2, record->id, sizeof record->id);
+    put64(out + AT_TIME, 0xd3, (uint64_t)record->time_us);
+    put32(out + AT_TYPE, record->type);
+    put32(out + AT_MINOR, (uint32_t)record->minorversion);
+    put32(out + AT_SOURCE, record->source);
+    out[AT_FLAGS] = 0xcc;
+    out[AT_FLAGS + 1] = (unsigned char)record->flags;
     if (record->data)
-        pack_append(&at, record->data, record->data_size);
+        memcpy(out + RECORD_HEAD_SIZE, record->data, record->data_size);
     else
-        msgpack_pack_fix_uint64(&packer, record->digest);
+        put64(out + RECORD_HEAD_SIZE, 0xcf, record->digest);
     record->chain = chain_of(record->seq, out, record->digest);
-    be64_store(out + AT_CHAIN + 1, record->chain);
+    put64(out + AT_CHAIN, 0xcf, record->chain);
 }
 
 static bool has_form(const unsigned char *value, size_t size)

@@ -16,6 +16,15 @@
  */
 int sized_in(void *own, size_t own_size, const void *given, size_t given_size);
 
+/* The caller's struct, as it is when it has the library's size, else read into `own`; NULL: failed. */
+static inline const void *sized_view(void *own, size_t own_size, const void *given,
+                                     size_t given_size)
+{
+    if (given && given_size == own_size)
+        return given;
+    return sized_in(own, own_size, given, given_size) ? NULL : own;
+}
+
 /* Writes `own` to a caller's struct (NULL: nothing), zeroing what this library does not have. */
 void sized_out(void *given, size_t given_size, const void *own, size_t own_size);
 
