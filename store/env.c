@@ -46,6 +46,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 #include "file.h"
 
@@ -78,7 +79,8 @@ struct env {
     /* The write transaction of env_write. */
     MDB_txn *txn;
     MDB_cursor *cursor;
-    int rc; /* what liblmdb returned last in it */
+    int rc;         /* what liblmdb returned last in it */
+    int64_t now_us; /* the time of day, if `fill` has noted it */
     bool has_base;
     struct page_snapshot base; /* the state it began with, once that is asked for */
     struct page_cursor path_to_key;
@@ -452,11 +454,21 @@ static int begin(struct env *env, enum env_flush flush)
     return fail(env, rc, "beginning to write");
 }
 
+/* Whether what was committed may be reported as done. */
+static int check_files(struct env *env)
+{
+    int result = watch_check(env->options.watch, env->now_us ? env->now_us : clock_wall_us());
+    if (result)
+        atomic_store(&env->failed, 1);
+    return result;
+}
+
 /* One attempt. `env->rc` is MDB_MAP_FULL when the map must grow first. */
 static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
                       int (*fill)(struct env *, void *), void *ctx)
 {
     env->rc = MDB_SUCCESS;
+    env->now_us = 0;
     int result = begin(env, flush);
     if (result)
         return result;
@@ -471,9 +483,9 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
         return result;
     }
     env->rc = mdb_txn_commit(env->txn); /* frees it also when it fails */
-    if (env->rc == MDB_SUCCESS || env->rc == MDB_MAP_FULL)
-        return EVLOG_OK;
-    return fail_commit(env, env->rc);
+    if (env->rc == MDB_SUCCESS)
+        return check_files(env);
+    return env->rc == MDB_MAP_FULL ? EVLOG_OK : fail_commit(env, env->rc);
 }
 
 int env_write(struct env *env, enum env_flush flush, size_t size_hint,
@@ -586,6 +598,11 @@ int env_delete(struct env *env, const void *key, size_t key_size)
     if (env->rc == MDB_SUCCESS)
         return EVLOG_OK;
     return env->rc == MDB_MAP_FULL ? EVLOG_FULL : fail(env, env->rc, "deleting");
+}
+
+void env_note_time(struct env *env, int64_t now_us)
+{
+    env->now_us = now_us;
 }
 
 uint64_t env_txnid(struct env *env)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "page.h"
+#include "watch.h"
 
 struct env;
 
@@ -16,6 +17,7 @@ struct env_options {
     bool fast; /* commits are not flushed; env_flush does it */
     uint32_t readers_max;
     uint64_t file_size_max; /* 0: no limit */
+    struct watch *watch;    /* looked at before a commit is reported as done */
 };
 
 /*
@@ -39,7 +41,8 @@ enum env_flush {
  *
  * EVLOG_FULL: the disk or file_size_max; nothing has changed, and a later call may succeed.
  * EVLOG_IO: a flush failed; nothing has changed as far as any process can see, and this env
- * writes no more (a kernel that lost a page reports it once). EVLOG_READONLY.
+ * writes no more (a kernel that lost a page reports it once); or a file of the log was deleted,
+ * moved or replaced (watch.c), and this env writes no more. EVLOG_READONLY.
  */
 int env_write(struct env *env, enum env_flush flush, size_t size_hint,
               int (*fill)(struct env *env, void *ctx), void *ctx);
@@ -64,6 +67,9 @@ int env_base(struct env *env, const struct page_snapshot **snapshot);
 
 /* The number the transaction will have when it is committed. */
 uint64_t env_txnid(struct env *env);
+
+/* The time of day, from a `fill` that has asked for it: the clock need not be asked again. */
+void env_note_time(struct env *env, int64_t now_us);
 
 /*
  * Makes all commits, of other processes too, survive a power cut; does nothing when there were

@@ -258,6 +258,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
         .fast = store->format.durability == EVLOG_FAST,
         .readers_max = options->readers_max ? options->readers_max : EVLOG_READERS_DEFAULT,
         .file_size_max = options->log_size_max,
+        .watch = &store->watch,
     };
     path_of(store, EVENTS_FILE, path);
     int result = env_open(path, &env_options, &store->events);
@@ -285,6 +286,9 @@ static int open_locked(struct store *store, const evlog_options *options)
         result = env_flush(store->state);
     if (result == EVLOG_OK && is_new)
         result = format_write(store->directory, store->path, &store->format);
+    if (result == EVLOG_OK)
+        result = watch_begin(&store->watch, store->path, store->directory,
+                             store->format.durability == EVLOG_FAST);
     return result;
 }
 
@@ -315,6 +319,7 @@ int store_close(struct store *store)
     env_close(store->events);
     env_close(store->state);
     unlock_directory(fd);
+    watch_end(&store->watch);
     if (store->directory >= 0)
         close(store->directory);
     free(store);

@@ -17,6 +17,7 @@ struct store {
     struct format format;
     bool read_only;
     int directory;      /* a descriptor: the path may be relative */
+    struct watch watch; /* of its files */
     struct env *events; /* the records, by seq */
     struct env *state;  /* everything else */
     struct names *types, *sources;
