@@ -76,11 +76,11 @@ static int check_metadata(const evlog_metadata *metadata)
     return EVLOG_OK;
 }
 
-static int check_time(int64_t time_us)
+static int check_time(int64_t time_us, bool is_given)
 {
     if (time_us < EVLOG_TIME_US_MIN || time_us > EVLOG_TIME_US_MAX)
-        return error_set(EVLOG_INVALID, "time: %" PRId64 " us is not in the years 1 to 9999",
-                         time_us);
+        return error_set(EVLOG_INVALID, "%s: %" PRId64 " us is not in the years 1 to 9999",
+                         is_given ? "time" : "the clock of this machine is wrong", time_us);
     return EVLOG_OK;
 }
 
@@ -90,13 +90,16 @@ static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
 {
     static const uint8_t no_id[16];
     int64_t time_us = given->time_us ? given->time_us : send->time_us;
-    int result = check_time(time_us);
+    bool is_given = time_us != 0;
+    if (!is_given)
+        time_us = clock_wall_us();
+    int result = check_time(time_us, is_given);
     if (result == EVLOG_OK)
         result = check_metadata(given);
     if (result)
         return result;
     *record = (struct record){
-        .time_us = time_us ? time_us : clock_wall_us(),
+        .time_us = time_us,
         .type = definition->type->number,
         .minorversion = given->minorversion ? given->minorversion : send->signal->minor_version,
         .flags = send->from_event_bus ? RECORD_FROM_EVENT_BUS : 0,

@@ -151,6 +151,10 @@ static int fill(struct env *events, void *ctx)
         result = read_last(group, events);
     last->txnid = txnid;
     int64_t now_us = clock_wall_us();
+    env_note_time(events, now_us);
+    if (now_us > EVLOG_TIME_US_MAX)
+        return error_set(EVLOG_INVALID,
+                         "the clock of this machine is wrong: it is after the year 9999");
     if (now_us > last->log_time_us)
         last->log_time_us = now_us;
     for (struct request *request = group->first; request; request = request->next)
