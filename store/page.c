@@ -101,7 +101,8 @@ static int read_at(int fd, const char *name, void *bytes, size_t size, uint64_t 
 /*
  * When a meta page could not be written, liblmdb takes it back: txnid and last page are then the
  * old ones again, the tables are not. It is the older of the two and in use by no transaction,
- * until the next commit overwrites it.
+ * until the next commit overwrites it. Commit T writes meta page T % 2; both begin with txnid 0, so
+ * when the first commit was taken back, both have it again, and liblmdb uses page 0.
  */
 enum meta { UNSOUND, TAKEN_BACK, SOUND };
 
@@ -166,12 +167,14 @@ static int meta_read_one(const struct page_snapshot *file, uint32_t page_size,
     return result;
 }
 
-/* Whether a meta page is as it should be beside the newest one. */
-static bool is_companion(const struct page_snapshot *newest, const struct page_snapshot *other,
-                         enum meta meta)
+/* Whether a meta page is as it should be beside the newest one, which is page `pgno`. */
+static bool is_companion(const struct page_snapshot *newest, uint64_t pgno,
+                         const struct page_snapshot *other, enum meta meta)
 {
-    return meta == SOUND || (meta == TAKEN_BACK && other->txnid + 1 == newest->txnid &&
-                             other->root < newest->file_size / newest->page_size);
+    uint64_t before = newest->txnid ? newest->txnid - 1 : 0;
+    return meta == SOUND ||
+           (meta == TAKEN_BACK && other->txnid == before && newest->txnid % 2 == pgno &&
+            other->root < newest->file_size / newest->page_size);
 }
 
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
@@ -195,7 +198,7 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
     snapshot->name = name;
     snapshot->file_size = (uint64_t)status.st_size;
     snapshot->one_meta =
-        !is_companion(snapshot, is_zero ? &one : &zero, is_zero ? meta_one : meta_zero);
+        !is_companion(snapshot, !is_zero, is_zero ? &one : &zero, is_zero ? meta_one : meta_zero);
     return EVLOG_OK;
 }
 

@@ -119,6 +119,17 @@ static int send_one(struct world *world)
     return send(world, 1, NULL);
 }
 
+/* Also the very first commit to each of its files. */
+static int make_and_send(struct world *world)
+{
+    int result = make(world);
+    if (result == EVLOG_OK)
+        result = evlog_define(world->log, LOAD_TYPE, 0, NULL, &world->signal);
+    if (result == EVLOG_OK)
+        result = evlog_connect(world->log, world->signal, NULL, hear, world, NULL);
+    return result ? result : send_one(world);
+}
+
 static int send_many(struct world *world)
 {
     return send(world, MANY, NULL);
@@ -245,6 +256,8 @@ struct operation {
 static const struct operation operations[] = {
     {"making a log", make, NEW, EVLOG_DURABLE},
     {"making a fast log", make, NEW, EVLOG_FAST},
+    {"making and sending", make_and_send, NEW, EVLOG_DURABLE},
+    {"making and sending, fast", make_and_send, NEW, EVLOG_FAST},
     {"opening", make, CLOSED, EVLOG_DURABLE},
     {"opening a fast log", make, CLOSED, EVLOG_FAST},
     {"opening to read", open_to_read, CLOSED, EVLOG_DURABLE},
