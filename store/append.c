@@ -152,7 +152,7 @@ static int fill(struct env *events, void *ctx)
     last->txnid = txnid;
     int64_t now_us = clock_wall_us();
     env_note_time(events, now_us);
-    if (now_us > EVLOG_TIME_US_MAX)
+    if (result == EVLOG_OK && now_us > EVLOG_TIME_US_MAX)
         return error_set(EVLOG_INVALID,
                          "the clock of this machine is wrong: it is after the year 9999");
     if (now_us > last->log_time_us)

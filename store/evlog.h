@@ -427,9 +427,10 @@ EVLOG_INLINE void evlog_sent_free(evlog_sent *sent);
  *
  * EVLOG_RECEIVER: a receiver failed, the first of which evlog_errmsg names; the event is in the log.
  * Robust (the default), the receivers after it have run too; strict, they have not. After any other
- * error nothing is in the log and no receiver ran: EVLOG_INVALID (data or metadata), EVLOG_LIMIT
- * (too large or deep, or nested too far), EVLOG_READONLY, EVLOG_FULL (the disk or log_size_max),
- * EVLOG_IO (a write or flush failed, or a file of the log was deleted, moved or replaced).
+ * error nothing is in the log and no receiver ran: EVLOG_INVALID (data, metadata, or a clock that
+ * is not in the years 1 to 9999), EVLOG_LIMIT (too large or deep, or nested too far),
+ * EVLOG_READONLY, EVLOG_FULL (the disk or log_size_max), EVLOG_IO (a write or flush failed, or a
+ * file of the log was deleted, moved or replaced: then whether it is in the log is open).
  *
  * A receiver may send: that event is appended and dispatched inside its call. Senders in parallel
  * share commits, so many of them together are faster than one.
