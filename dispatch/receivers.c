@@ -10,7 +10,7 @@
  * Cost: a new list for each connecting and disconnecting, which are rare; in a send one comparison
  * for each connection of another signal, about a nanosecond.
  *
- * 1. Lists and connections are counted by who refers to them: the log, a send, a
+ * 1. Lists and connections are counted by what refers to them: the log, a send, a
  *    struct evlog_sent. The last one to release frees.
  * 2. A change either makes a new list or leaves everything as it was.
  * 3. A late receiver (replay/connect.c) is connected from its beginning but gets nothing from

@@ -6,7 +6,7 @@
  * registry, by device and inode, and opening again counts.
  *
  * Opening and closing a store wait for other processes, so the registry's mutex is not held
- * meanwhile: the log is in the registry in the state LOG_OPENING or LOG_CLOSING, and whoever
+ * meanwhile: the log is in the registry in the state LOG_OPENING or LOG_CLOSING, and a thread that
  * opens the same directory waits for that state to end. All else, fork(2) included, waits for
  * neither.
  *

@@ -13,7 +13,7 @@
  *    whether or not its response was asked for. If there is no memory to record a response, the
  *    receivers run all the same.
  * 3. The receivers of an event are those connected when it is in the log, not
- *    when its send began: so whoever connects and then reads the log's head gets
+ *    when its send began: so a thread that connects one and then reads the log's head gets
  *    all later seqs.
  * 4. Nothing is held while a receiver runs but its list, which is never changed.
  */

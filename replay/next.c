@@ -42,7 +42,7 @@ enum step {
 
 /* ----------------------------------------------------------- handing out ---- */
 
-/* Fills in consumer->event, and leaves word in the mark for later holders of the consumer. */
+/* Fills in consumer->event, and records it in the mark, for later holders of the consumer. */
 static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
 {
     const struct record *record = &read->record;

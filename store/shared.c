@@ -27,7 +27,7 @@
  * its reader must be content with that.
  *
  * The file is written in full when it is made, so that a full disk is met here and not as a
- * SIGBUS. Whoever creates it zero-fills it, which would erase marks that another process has
+ * SIGBUS. The process that creates it zero-fills it, which would erase marks that another process has
  * written already: so it is opened only under the lock of the log's directory (store.c). Absent:
  * any protection from a process that cuts it short meanwhile; a log's directory is its owner's.
  */

@@ -8,6 +8,8 @@
  *   LOG/shared             how the processes communicate (shared.c)
  *   LOG/lock               ours: held (flock) while the environments open and close
  *
+ * While a log is open for writing its files are watched (watch.c).
+ *
  * Two environments, so that recording a type or a checkpoint never blocks a sender, nor the
  * reverse.
  *
@@ -135,6 +137,8 @@ static void unlock_directory(int fd)
 static const char *const our_files[] = {EVENTS_FILE,        EVENTS_FILE "-lock", STATE_FILE,
                                         STATE_FILE "-lock", LOCK_FILE,           SHARED_FILE,
                                         FORMAT_FILE,        FORMAT_FILE ".new"};
+
+_Static_assert(sizeof our_files / sizeof *our_files <= WATCH_FILES_MAX, "all are watched");
 
 /* Whether a file is one of a log's, finished or not. */
 static bool is_ours(const char *name)
@@ -278,7 +282,7 @@ static int open_locked(struct store *store, const evlog_options *options)
     int result = read_format(store, options, &is_new);
     if (result == EVLOG_OK)
         result = open_envs(store, options, is_new);
-    if (result == EVLOG_OK) /* whoever creates it zero-fills it: so under the lock */
+    if (result == EVLOG_OK) /* the process that creates it zero-fills it: so under the lock */
         result = shared_open(shared, store->read_only, &store->shared);
     if (result == EVLOG_OK && is_new)
         result = env_flush(store->events);
@@ -286,9 +290,10 @@ static int open_locked(struct store *store, const evlog_options *options)
         result = env_flush(store->state);
     if (result == EVLOG_OK && is_new)
         result = format_write(store->directory, store->path, &store->format);
-    if (result == EVLOG_OK)
-        result = watch_begin(&store->watch, store->path, store->directory,
-                             store->format.durability == EVLOG_FAST);
+    store->watch.is_rare = store->format.durability == EVLOG_FAST;
+    if (result == EVLOG_OK && !store->read_only) /* else nothing is acknowledged */
+        result = watch_begin(&store->watch, store->path, store->directory, our_files,
+                             sizeof our_files / sizeof *our_files);
     return result;
 }
 

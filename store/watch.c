@@ -32,12 +32,9 @@
 #define CHECK_EVERY_US 10000
 #define SETTLED_US 1000000
 
-static const char *const names[WATCH_FILES] = {"events.mdb",     "events.mdb-lock", "state.mdb",
-                                               "state.mdb-lock", "shared",          "format"};
-
-static struct watch_file file_of(const struct stat *status)
+static struct watch_file file_of(const char *name, const struct stat *status)
 {
-    return (struct watch_file){status->st_dev, status->st_ino};
+    return (struct watch_file){name, status->st_dev, status->st_ino};
 }
 
 static const char *last_part(const char *path)
@@ -45,7 +42,8 @@ static const char *last_part(const char *path)
     return *path ? strrchr(path, '/') + 1 : "."; /* it is absolute, or was the root */
 }
 
-int watch_begin(struct watch *watch, const char *path, int directory, bool is_rare)
+int watch_begin(struct watch *watch, const char *path, int directory, const char *const *names,
+                size_t count)
 {
     struct stat status;
     watch->parent = -1;
@@ -55,14 +53,13 @@ int watch_begin(struct watch *watch, const char *path, int directory, bool is_ra
     if (strcmp(watch->path, "/") == 0)
         watch->path[0] = '\0';
     watch->directory = directory;
-    watch->is_rare = is_rare;
     watch->parent = openat(directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (watch->parent < 0 || fstat(directory, &status))
         return error_errno(errno, "looking at its directory", path);
-    watch->itself = file_of(&status);
-    for (int i = 0; i < WATCH_FILES; i++)
+    watch->itself = file_of(last_part(watch->path), &status);
+    for (size_t i = 0; i < count && i < WATCH_FILES_MAX; i++)
         if (fstatat(directory, names[i], &status, 0) == 0)
-            watch->files[i] = file_of(&status); /* else it has none, and is not looked for */
+            watch->files[watch->count++] = file_of(names[i], &status);
     watch->is_begun = true;
     return EVLOG_OK;
 }
@@ -76,12 +73,10 @@ void watch_end(struct watch *watch)
 }
 
 /* What became of a file, or NULL: it is what it was, or cannot be seen. */
-static const char *change_of(int directory, const char *name, const struct watch_file *before)
+static const char *change_of(int directory, const struct watch_file *before)
 {
     struct stat status;
-    if (before->inode == 0)
-        return NULL;
-    if (fstatat(directory, name, &status, 0))
+    if (fstatat(directory, before->name, &status, 0))
         return errno == ENOENT || errno == ENOTDIR ? "was deleted or moved" : NULL;
     return status.st_ino == before->inode && status.st_dev == before->device ? NULL
                                                                              : "was replaced";
@@ -121,12 +116,12 @@ static int64_t changed_ns(const struct watch *watch)
 /* Looks up every name. */
 static int look(const struct watch *watch)
 {
-    const char *change = change_of(watch->parent, last_part(watch->path), &watch->itself);
+    const char *change = change_of(watch->parent, &watch->itself);
     if (change)
         return lost(watch, "", change);
-    for (int i = 0; i < WATCH_FILES; i++)
-        if ((change = change_of(watch->directory, names[i], &watch->files[i])))
-            return lost(watch, names[i], change);
+    for (size_t i = 0; i < watch->count; i++)
+        if ((change = change_of(watch->directory, &watch->files[i])))
+            return lost(watch, watch->files[i].name, change);
     return EVLOG_OK;
 }
 

@@ -4,10 +4,11 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#define WATCH_FILES 6
+#define WATCH_FILES_MAX 8
 
 struct watch {
     int directory, parent; /* descriptors; the first is the store's */
@@ -16,17 +17,20 @@ struct watch {
     _Atomic int64_t checked_us;
     _Atomic int64_t settled_ns; /* when the directory last changed, looked at well after that */
     struct watch_file {
+        const char *name;
         dev_t device;
         ino_t inode;
-    } itself, files[WATCH_FILES];
+    } itself, files[WATCH_FILES_MAX];
+    size_t count;
     char *path; /* without links */
 };
 
 /*
- * Notes what the directory `path`, which is open as `directory`, and its files are now. With
- * `is_rare` they are looked at every 10 ms at most. EVLOG_NOMEM, EVLOG_IO.
+ * Notes what the directory `path`, which is open as `directory`, and its files `names` (constants)
+ * are now. With is_rare set they are looked at every 10 ms at most. EVLOG_NOMEM, EVLOG_IO.
  */
-int watch_begin(struct watch *watch, const char *path, int directory, bool is_rare);
+int watch_begin(struct watch *watch, const char *path, int directory, const char *const *names,
+                size_t count);
 void watch_end(struct watch *watch);
 
 /*

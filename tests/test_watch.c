@@ -11,8 +11,8 @@
 
 #define A_WHILE_US 12000 /* a fast log is looked at every 10 ms */
 
-static const char *const files[] = {"events.mdb",     "events.mdb-lock", "state.mdb",
-                                    "state.mdb-lock", "shared",          "format"};
+static const char *const files[] = {
+    "events.mdb", "events.mdb-lock", "state.mdb", "state.mdb-lock", "shared", "format", "lock"};
 
 struct opened {
     evlog *log;

@@ -164,7 +164,7 @@ int main(int argc, char **argv)
         printf("    the application goes on with %s\n", learners[i].username);
     }
     send_enrollment(changed, 1, "verified");
-    printf("   Data that are no enrollment are refused:\n");
+    printf("   Data that are not an enrollment are refused:\n");
     send_nonsense(created);
 
     printf(
