@@ -177,6 +177,41 @@ static void after_a_long_time(void **state)
     refused(&place[3], "", "was replaced");
 }
 
+static bool is_coarse; /* file times are kept to the second */
+
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+
+int __wrap_fstat(int fd, struct stat *status)
+{
+    int result = __real_fstat(fd, status);
+    if (result == 0 && is_coarse)
+        status->st_ctim.tv_nsec = 0;
+    return result;
+}
+
+/*
+ * File systems keep times by a coarse clock: a directory that is looked at between two changes can
+ * have the same ctime after both.
+ */
+static void two_changes_at_one_time(void **state)
+{
+    char name[64], other[5000], path[5000];
+    is_coarse = true;
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "log%d", i);
+        struct opened place = open_log(*state, name, EVLOG_FAST);
+        snprintf(other, sizeof other, "%s/other", place.path);
+        snprintf(path, sizeof path, "%s/events.mdb-lock", place.path);
+        usleep(A_WHILE_US);
+        assert_int_equal(mkdir(other, 0700), 0);
+        OK(evlog_send_event(place.signal, "\x80", 1, NULL, NULL));
+        remove_it(path, NULL);
+        refused(&place, "events.mdb-lock", "was deleted or moved");
+    }
+    is_coarse = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +221,7 @@ int main(void)
         TEST_AT_HOME(the_state_is_watched_too),
         TEST_AT_HOME(paths_do_not_matter),
         TEST_AT_HOME(after_a_long_time),
+        TEST_AT_HOME(two_changes_at_one_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
