@@ -12,7 +12,8 @@
  *    So an entry is on disk before an event can name it, and a number that is missing before
  *    another has been lost: it is never given again.
  * 3. A table in memory only grows; entries do not move. A reader finds one by one load and without
- *    a lock: it has a place for every possible number, half a megabyte of address space.
+ *    a lock: it has a place for every possible number, half a megabyte of address space, mapped so
+ *    that only what is used costs memory or time.
  *
  * Cost: all entries are read when the log is opened (EVLOG_TYPES_MAX bounds it).
  */
@@ -25,6 +26,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <xxhash.h>
 
 #include "be64.h"
@@ -36,6 +38,7 @@
 #define BUCKETS 1024
 #define KEY_SIZE 5
 #define NUMBER_MAX 65535
+#define TABLE_SIZE ((NUMBER_MAX + 1) * sizeof(_Atomic(struct name *)))
 
 _Static_assert(EVLOG_TYPES_MAX <= NUMBER_MAX && EVLOG_SOURCES_MAX <= NUMBER_MAX,
                "the table holds every type and source");
@@ -47,7 +50,7 @@ struct names {
     pthread_mutex_t lock; /* over the buckets and all growing */
     _Atomic uint32_t count;
     struct name *buckets[BUCKETS];
-    _Atomic(struct name *) by_number[NUMBER_MAX + 1]; /* NULL: not known, or lost */
+    _Atomic(struct name *) *by_number; /* a place may be NULL: not known, or lost */
 };
 
 static void make_key(const struct names *names, uint32_t number, unsigned char key[KEY_SIZE])
@@ -223,7 +226,10 @@ int names_open(struct env *env, enum entry_kind kind, bool is_tolerant, struct n
     names->kind = kind;
     names->is_tolerant = is_tolerant;
     pthread_mutex_init(&names->lock, NULL);
-    int result = catch_up(names, ENV_NEWEST);
+    void *table =
+        mmap(NULL, TABLE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    names->by_number = table == MAP_FAILED ? NULL : table;
+    int result = names->by_number ? catch_up(names, ENV_NEWEST) : error_nomem();
     if (result) {
         names_close(names);
         return result;
@@ -238,6 +244,8 @@ void names_close(struct names *names)
         return;
     for (uint32_t i = 1; i <= names->count; i++)
         free(names->by_number[i]);
+    if (names->by_number)
+        munmap(names->by_number, TABLE_SIZE);
     pthread_mutex_destroy(&names->lock);
     free(names);
 }

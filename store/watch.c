@@ -12,8 +12,9 @@
  * env.c writes no more.
  *
  * Cost: a directory has a new ctime when it is moved or a name in it changes, so one fstat is enough
- * while it has not. File systems keep such times by a coarse clock: a ctime is relied on when it
- * was SETTLED_US old at the look that found all well. This for each commit that is flushed; for
+ * while it has not. File systems keep such times by a clock that ticks every 10 ms or faster, a few
+ * by whole seconds: a ctime is relied on when no later change can have the same, at the look that
+ * found all well. This for each commit that is flushed; for
  * others, every CHECK_EVERY_US at most, so a fast log's events of that time may be acknowledged and
  * gone. Absent: moving a directory above the log's parent, which is not noticed
  * and does no harm; and a name that is put back before it is looked at.
@@ -27,10 +28,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 
 #define CHECK_EVERY_US 10000
-#define SETTLED_US 1000000
+#define TICK_NS INT64_C(50000000)
+#define SECONDS_NS INT64_C(3000000000)
 
 static struct watch_file file_of(const char *name, const struct stat *status)
 {
@@ -40,6 +43,23 @@ static struct watch_file file_of(const char *name, const struct stat *status)
 static const char *last_part(const char *path)
 {
     return *path ? strrchr(path, '/') + 1 : "."; /* it is absolute, or was the root */
+}
+
+/* When the directory last changed, or 0. */
+static int64_t changed_ns(const struct watch *watch)
+{
+    struct stat status;
+    if (fstat(watch->directory, &status) || status.st_nlink == 0)
+        return 0;
+    return (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
+}
+
+/* Relies on a ctime from now on, if it is old enough. */
+static void settle(struct watch *watch, int64_t ns, int64_t now_us)
+{
+    int64_t age_ns = ns % 1000000000 ? TICK_NS : SECONDS_NS;
+    if ((ns + age_ns) / 1000 < now_us)
+        atomic_store(&watch->settled_ns, ns);
 }
 
 int watch_begin(struct watch *watch, const char *path, int directory, const char *const *names,
@@ -56,10 +76,12 @@ int watch_begin(struct watch *watch, const char *path, int directory, const char
     watch->parent = openat(directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (watch->parent < 0 || fstat(directory, &status))
         return error_errno(errno, "looking at its directory", path);
+    int64_t ns = changed_ns(watch);
     watch->itself = file_of(last_part(watch->path), &status);
     for (size_t i = 0; i < count && i < WATCH_FILES_MAX; i++)
         if (fstatat(directory, names[i], &status, 0) == 0)
             watch->files[watch->count++] = file_of(names[i], &status);
+    settle(watch, ns, clock_wall_us());
     watch->is_begun = true;
     return EVLOG_OK;
 }
@@ -104,15 +126,6 @@ static bool is_due(struct watch *watch, int64_t now_us)
     return true;
 }
 
-/* When the directory last changed, or 0. */
-static int64_t changed_ns(const struct watch *watch)
-{
-    struct stat status;
-    if (fstat(watch->directory, &status) || status.st_nlink == 0)
-        return 0;
-    return (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
-}
-
 /* Looks up every name. */
 static int look(const struct watch *watch)
 {
@@ -133,7 +146,7 @@ int watch_check(struct watch *watch, int64_t now_us)
     if (ns && ns == atomic_load(&watch->settled_ns))
         return EVLOG_OK;
     int result = look(watch);
-    if (result == EVLOG_OK && ns / 1000 + SETTLED_US < now_us)
-        atomic_store(&watch->settled_ns, ns);
+    if (result == EVLOG_OK)
+        settle(watch, ns, now_us);
     return result;
 }
