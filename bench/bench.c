@@ -25,7 +25,7 @@
 #include "bench.h"
 
 #define EVENT_SIZE 256
-#define RECORD_SIZE (EVENT_SIZE + 72)
+#define RECORD_SIZE (EVENT_SIZE + 120)
 
 static char home[4096];
 static unsigned char data[EVENT_SIZE] = {0x81, 0xa1, 'n', 0xc4, EVENT_SIZE - 5};

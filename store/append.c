@@ -12,7 +12,10 @@
  * 2. The records of one request are side by side, in one commit.
  * 3. A request's memory is touched by the leader only between being queued and
  *    `is_done`, which is set and read under the lock.
- * 4. `last` is of the commit `last.txnid`. When the transaction before ours has that
+ * 4. Log time is the clock's, but never less than that of the record before: a clock that wobbles
+ *    is not followed back. One that is behind by more than STEP_US was wrong before, or is wrong
+ *    now: log time follows it, and the records from there on are of another era (record.h).
+ * 5. `last` is of the commit `last.txnid`. When the transaction before ours has that
  *    number, nobody has written since and the file need not be read.
  *
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
@@ -38,11 +41,13 @@
 #include "clock.h"
 #include "env.h"
 #include "error.h"
+#include "random.h"
 #include "shared.h"
 
 #define GROUP_SIZE_MAX ((size_t)8 << 20) /* a request larger than this goes alone */
 #define MESSAGE_SIZE 512
-#define SPINS 20 /* before sleeping */
+#define SPINS 20                        /* before sleeping */
+#define STEP_US (60 * INT64_C(1000000)) /* a clock that is so far behind is followed back */
 
 struct request {
     struct record *records;
@@ -57,6 +62,7 @@ struct request {
 struct last {
     uint64_t txnid, seq, chain;
     int64_t log_time_us;
+    uint16_t era;
 };
 
 struct appender {
@@ -118,8 +124,26 @@ static int read_last(struct group *group, struct env *events)
     result = record_load(base, 0, &record);
     if (result)
         return result;
-    group->last = (struct last){
-        .seq = record.seq, .chain = record.chain, .log_time_us = record.log_time_us};
+    group->last = (struct last){.seq = record.seq,
+                                .chain = record.chain,
+                                .log_time_us = record.log_time_us,
+                                .era = record.era};
+    return EVLOG_OK;
+}
+
+/* The log time of a group, and its era. */
+static int set_time(struct last *last, int64_t now_us)
+{
+    if (now_us < EVLOG_TIME_US_MIN || now_us > EVLOG_TIME_US_MAX)
+        return error_set(EVLOG_INVALID,
+                         "the clock of this machine is wrong: it is not in the years 1 to 9999");
+    bool is_step = last->seq > 0 && last->log_time_us - now_us > STEP_US;
+    if (is_step && last->era < RECORD_ERA_MAX) {
+        last->era++;
+        last->log_time_us = now_us;
+    } else if (last->seq == 0 || now_us > last->log_time_us) {
+        last->log_time_us = now_us;
+    }
     return EVLOG_OK;
 }
 
@@ -130,6 +154,7 @@ static int append_one(struct env *events, struct last *last, struct record *reco
     record->seq = last->seq + 1;
     record->prev = last->chain;
     record->log_time_us = last->log_time_us;
+    record->era = last->era;
     be64_store(key, record->seq);
     int result = env_append(events, key, sizeof key, record_size(record), &bytes);
     if (result)
@@ -152,11 +177,8 @@ static int fill(struct env *events, void *ctx)
     last->txnid = txnid;
     int64_t now_us = clock_wall_us();
     env_note_time(events, now_us);
-    if (result == EVLOG_OK && now_us > EVLOG_TIME_US_MAX)
-        return error_set(EVLOG_INVALID,
-                         "the clock of this machine is wrong: it is after the year 9999");
-    if (now_us > last->log_time_us)
-        last->log_time_us = now_us;
+    if (result == EVLOG_OK)
+        result = set_time(last, now_us);
     for (struct request *request = group->first; request; request = request->next)
         for (size_t i = 0; result == EVLOG_OK && i < request->count; i++)
             result = append_one(events, last, &request->records[i]);
@@ -246,7 +268,11 @@ int append_records(struct appender *appender, struct record *records, size_t cou
 {
     struct request request = {.records = records, .count = count};
     for (size_t i = 0; i < count; i++) {
-        records[i].digest = record_digest(records[i].data, records[i].data_size);
+        int result = random_bytes(records[i].salt, sizeof records[i].salt);
+        if (result)
+            return result;
+        if (i + 1 < count)
+            records[i].flags |= RECORD_MORE;
         request.size += record_size(&records[i]);
     }
     pthread_cond_init(&request.wake, NULL);

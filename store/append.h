@@ -16,10 +16,10 @@ int appender_open(struct env *events, struct shared *shared, uint64_t origin,
 void appender_close(struct appender *appender);
 
 /*
- * Appends records side by side, all or none, and returns when they are in the
- * log with its durability. Sets their seq, prev, chain, digest and log time; the
- * rest is the caller's, and checked by it. Any thread. EVLOG_FULL,
- * EVLOG_IO, EVLOG_DAMAGED, EVLOG_NOMEM: nothing was appended.
+ * Appends the records of one send side by side, all or none, and returns when they are in the log
+ * with its durability. Sets their seq, prev, chain, salt, digest, log time and era, and the flag
+ * RECORD_MORE; the rest is the caller's, and checked by it. Any thread. EVLOG_FULL, EVLOG_IO,
+ * EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_INVALID (the clock): nothing was appended.
  */
 int append_records(struct appender *appender, struct record *records, size_t count);
 

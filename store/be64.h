@@ -19,6 +19,19 @@ static inline void be64_store(void *bytes, uint64_t value)
     memcpy(bytes, &value, sizeof value);
 }
 
+static inline uint16_t be16_load(const void *bytes)
+{
+    uint16_t value;
+    memcpy(&value, bytes, sizeof value);
+    return be16toh(value);
+}
+
+static inline void be16_store(void *bytes, uint16_t value)
+{
+    value = htobe16(value);
+    memcpy(bytes, &value, sizeof value);
+}
+
 static inline uint32_t be32_load(const void *bytes)
 {
     uint32_t value;

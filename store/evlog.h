@@ -60,6 +60,7 @@ extern "C" {
 #define EVLOG_DATA_SIZE_DEFAULT (1 << 20)
 #define EVLOG_DATA_SIZE_MAX (64 << 20)  /* of one event's data, see data_size_max */
 #define EVLOG_DATA_DEPTH_MAX 32         /* maps and arrays inside each other */
+#define EVLOG_HEADERS_SIZE_MAX 4096     /* of one event's headers, packed */
 #define EVLOG_SEND_COUNT_MAX 65536      /* events in one evlog_send_events */
 #define EVLOG_SEND_SIZE_MAX (128 << 20) /* and their data together */
 #define EVLOG_TYPES_MAX 65535           /* event types (with their schemas) in a log */
@@ -570,8 +571,9 @@ EVLOG_API int evlog_wait(evlog *log, uint64_t seq, int64_t timeout_ms, uint64_t 
 /* ----------------------------------------------------- looking at a log ---- */
 
 typedef struct evlog_info {
-    uint8_t uuid[16]; /* the log's own */
-    uint32_t format;  /* version of the file format */
+    uint8_t uuid[16];   /* the log's own */
+    uint8_t origin[16]; /* of the log that this one is a copy of, else as `uuid` */
+    uint32_t format;    /* version of the file format */
     evlog_durability durability;
     bool read_only;            /* this handle */
     int64_t created_us;        /* when the log was made */

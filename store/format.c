@@ -2,8 +2,9 @@
  * The file `format`: lines of text, so that a person can read it and a program of any version can
  * find out whether it can use the log.
  *
- *   evlog 1                    the version of the whole format
- *   uuid 0194f5a2-...          the log's own
+ *   evlog 2                    the version of the whole format
+ *   uuid 0194f5a2-...          the directory's own
+ *   origin 0194f5a2-...        of the log that it began as; a new log: its own
  *   durability durable         or fast
  *   created_us 1790000000...
  *   to_read                    features that a reader must know; none yet
@@ -12,7 +13,8 @@
  *
  * A later evlog that changes something that old code can ignore adds a line, which is skipped
  * here; a change that old code can read but must not write is a feature in to_write; one that it
- * cannot read, in to_read; and a change of this file itself is another number in the first line.
+ * cannot read, in to_read; and a change of this file itself is another number in the first line. The
+ * order of the lines is free, except of the first and the last; a key that is there twice is damage.
  *
  * It is written last when a log is made, under another name and then renamed: a directory with a
  * `format` is a whole log, one without is not a log.
@@ -68,6 +70,26 @@ static char *value_of(char *text, const char *key)
     return NULL;
 }
 
+/* Whether a key is there twice. */
+static bool has_double(char *text)
+{
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        char key[TEXT_SIZE_MAX + 1];
+        size_t size = strcspn(line, " \n");
+        memcpy(key, line, size);
+        key[size] = '\0';
+        if (size > 0 && value_of(end + 1, key))
+            return true;
+    }
+    return false;
+}
+
+static bool parse_uuid(char *text, const char *key, uint8_t uuid[16])
+{
+    char *value = value_of(text, key);
+    return value && uuid_parse(value, strcspn(value, "\n"), uuid);
+}
+
 static int has_feature(char *text, const char *key)
 {
     char *value = value_of(text, key);
@@ -115,13 +137,15 @@ static int parse(const char *path, char *text, size_t size, struct format *forma
     if (!checksum_fits(text, size))
         return error_set(EVLOG_DAMAGED,
                          "%s: the checksum of its file " FORMAT_FILE " does not fit", path);
+    if (has_double(text))
+        return error_set(EVLOG_DAMAGED, "%s: its file " FORMAT_FILE " has a line twice", path);
     if (has_feature(text, "to_read"))
         return error_set(EVLOG_UNSUPPORTED,
                          "%s: made by a newer evlog, which is needed to read it", path);
-    char *uuid = value_of(text, "uuid"), *durability = value_of(text, "durability");
-    char *created = value_of(text, "created_us");
+    char *durability = value_of(text, "durability"), *created = value_of(text, "created_us");
     int fast = durability && is_line(durability, "fast");
-    if (!created || !uuid || !uuid_parse(uuid, strcspn(uuid, "\n"), format->uuid) ||
+    if (!created || !parse_uuid(text, "uuid", format->uuid) ||
+        !parse_uuid(text, "origin", format->origin) ||
         (!fast && !(durability && is_line(durability, "durable"))))
         return error_set(EVLOG_DAMAGED, "%s: its file " FORMAT_FILE " lacks a line", path);
     format->version = FORMAT_VERSION;
@@ -177,13 +201,14 @@ static int flush_parent(int directory)
 
 int format_write(int directory, const char *path, const struct format *format)
 {
-    char uuid[UUID_TEXT_SIZE + 1], text[TEXT_SIZE_MAX];
-    evlog_uuid_text(format->uuid, uuid);
-    int size = snprintf(
-        text, sizeof text,
-        "evlog %" PRIu32 "\nuuid %s\ndurability %s\ncreated_us %" PRId64 "\nto_read\nto_write\n",
-        format->version, uuid, format->durability == EVLOG_FAST ? "fast" : "durable",
-        format->created_us);
+    char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE], text[TEXT_SIZE_MAX];
+    int size =
+        snprintf(text, sizeof text,
+                 "evlog %" PRIu32 "\nuuid %s\norigin %s\ndurability %s\n"
+                 "created_us %" PRId64 "\nto_read\nto_write\n",
+                 format->version, evlog_uuid_text(format->uuid, uuid),
+                 evlog_uuid_text(format->origin, origin),
+                 format->durability == EVLOG_FAST ? "fast" : "durable", format->created_us);
     size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016" PRIx64 "\n",
                      XXH3_64bits(text, (size_t)size));
     int errnum = make_file(directory, text, (size_t)size);

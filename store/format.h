@@ -7,12 +7,13 @@
 
 #include "evlog.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define FORMAT_FILE "format"
 
 struct format {
     uint32_t version;
-    uint8_t uuid[16];
+    uint8_t uuid[16];   /* the directory's own */
+    uint8_t origin[16]; /* of the log that this began as: copies keep it; seeds the chain */
     evlog_durability durability;
     int64_t created_us;
     bool read_only; /* this evlog can read the log but must not write to it */

@@ -255,7 +255,7 @@ uint32_t names_count(struct names *names)
     return atomic_load(&names->count);
 }
 
-const struct name *names_get(struct names *names, uint32_t number)
+const struct name *names_get(struct names *names, uint64_t number)
 {
     if (number == 0 || number > NUMBER_MAX)
         return NULL;

@@ -44,7 +44,7 @@ int names_intern(struct names *names, const char *const text[NAMES_TEXTS], const
  * The entry of a number; NULL: none, also not among those that other processes have added. Any
  * thread; as a rule without a lock.
  */
-const struct name *names_get(struct names *names, uint32_t number);
+const struct name *names_get(struct names *names, uint64_t number);
 
 /* How many entries the table has now, without those that other processes have added since. */
 uint32_t names_count(struct names *names);

@@ -43,7 +43,7 @@ int reader_read(struct reader *reader, struct store *store, uint64_t first, uint
 
 /*
  * The first seq in [first, last] whose log time is not before `time_us`; last + 1 when
- * there is none. By halving, so some 30 reads. Errors of reader_read but EVLOG_DAMAGED.
+ * there is none. By halving, so some 30 reads for each era. Errors of reader_read but EVLOG_DAMAGED.
  */
 int reader_seek_time(struct store *store, int64_t time_us, uint64_t first, uint64_t last,
                      uint64_t *seq);

@@ -1,36 +1,41 @@
 /*
  * Records to bytes and back.
  *
- * A record is one MessagePack array. Its first nine elements always take the
- * same 72 bytes (the widest encoding of their kind), so that any MessagePack
- * reader can read it and this one needs nine comparisons:
+ * A record is one MessagePack array. Its first thirteen elements always take the same 119 bytes
+ * (the widest encoding of their kind), so that any MessagePack reader can read it and this one
+ * needs a few comparisons:
  *
  *   at  bytes
- *    0   1  9a           array of 10
- *    1   9  cf + 8       chain         XXH3-64 of what is named below
+ *    0   1  9f           array of 15
+ *    1   9  cf + 8       chain         XXH3-64 of bytes 10 to 100
  *   10   9  cf + 8       prev          chain of seq - 1
- *   19   9  d3 + 8       log time      us
- *   28  18  c4 10 + 16   id
- *   46   9  d3 + 8       time          us
- *   55   5  ce + 4       type          number in the types table
- *   60   5  ce + 4       minorversion
- *   65   5  ce + 4       source        number in the sources table
- *   70   2  cc + 1       flags         1: from_event_bus
- *   72      a map        data          or, when erased: cf + 8, its digest
+ *   19   9  cf + 8       seq
+ *   28   9  d3 + 8       log time      us
+ *   37  18  c4 10 + 16   id
+ *   55   9  d3 + 8       time          us
+ *   64   9  cf + 8       type          number of a type
+ *   73   5  ce + 4       minorversion
+ *   78   9  cf + 8       source        number of a source
+ *   87   2  cc + 1       flags         enum record_flag
+ *   89   3  cd + 2       era           clock steps before it
+ *   92   9  cf + 8       digest        XXH3-64 of all bytes from 101 on
+ *  101  18  c4 10 + 16   salt          random
+ *  119      a map        headers       often one byte, 80
+ *           a map        data
  *
- *   chain = XXH3-64(seq, 8 bytes big-endian | bytes 10 to 71 | digest, 8 bytes big-endian)
- *   digest = XXH3-64(data)
+ * An erased record has instead, from 101 on, `c4 20` and 32 bytes, `c0` and `c0`. The 32 bytes
+ * are the SHA-256 of what was there, or zeros; no checksum covers them.
  *
- * 1. `chain` covers the seq and everything but the data, for which the digest
- *    stands. So a record that is flipped, moved or renumbered fails by itself,
- *    and one that was put there from elsewhere fails by its neighbour's `prev`.
- * 2. Erasing puts the digest in the data's place and changes nothing that is
- *    covered: the chain goes on.
+ * 1. `chain` covers everything but salt, headers and data, for which the digest stands. So a
+ *    record that is flipped, moved or renumbered fails by itself, and one that was put there from
+ *    elsewhere fails by its neighbour's `prev`.
+ * 2. The chain is computed with the flag `erased` as 0. So erasing changes nothing that is
+ *    covered, and the chain goes on.
  * 3. xxHash has no key: a record that fits can be forged. So what decodes is also well formed
- *    (pack.h) and its times have a calendar date: a receiver can give the data to any MessagePack
- *    reader.
+ *    (pack.h, headers.h), its times have a calendar date and its flags are known: a receiver can
+ *    give the data to any MessagePack reader.
  *
- * Cost: two hashes, of the data and of 78 bytes, and on reading a walk over the
+ * Cost: two hashes, of the data and of 91 bytes, both in place, and on reading a walk over the
  * data. Absent: compression, and a second form of anything.
  */
 #include "record.h"
@@ -44,16 +49,28 @@
 
 #include "be64.h"
 #include "error.h"
+#include "headers.h"
 #include "pack.h"
 
-enum { AT_CHAIN = 1, AT_PREV = 10, AT_LOG_TIME = 19, AT_ID = 28, AT_TIME = 46 };
-enum { AT_TYPE = 55, AT_MINOR = 60, AT_SOURCE = 65, AT_FLAGS = 70 };
-enum { ERASED_SIZE = 9, COVERED_SIZE = RECORD_HEAD_SIZE - AT_PREV };
+enum {
+    AT_CHAIN = 1,
+    AT_PREV = 10,
+    AT_SEQ = 19,
+    AT_LOG_TIME = 28,
+    AT_ID = 37,
+    AT_TIME = 55,
+    AT_TYPE = 64,
+    AT_MINOR = 73,
+    AT_SOURCE = 78,
+    AT_FLAGS = 87,
+    AT_ERA = 89,
+    AT_DIGEST = 92,
+    AT_SALT = 101,
+    COVERED_SIZE = AT_SALT - AT_PREV
+};
 
-uint64_t record_digest(const void *data, size_t size)
-{
-    return XXH3_64bits(data, size);
-}
+/* Of an erased record, from AT_SALT on. */
+enum { ERASURE_SIZE = 32, AT_NILS = AT_SALT + 2 + ERASURE_SIZE, ERASED_SIZE = AT_NILS + 2 };
 
 uint64_t record_origin(const uint8_t uuid[16])
 {
@@ -62,16 +79,19 @@ uint64_t record_origin(const uint8_t uuid[16])
 
 size_t record_size(const struct record *record)
 {
-    return RECORD_HEAD_SIZE + (record->data ? record->data_size : ERASED_SIZE);
+    if (record->flags & RECORD_ERASED)
+        return ERASED_SIZE;
+    return RECORD_HEAD_SIZE + (record->headers ? record->headers_size : 1) + record->data_size;
 }
 
-static uint64_t chain_of(uint64_t seq, const unsigned char *value, uint64_t digest)
+static uint64_t chain_of(const unsigned char *value)
 {
-    unsigned char covered[8 + COVERED_SIZE + 8];
-    be64_store(covered, seq);
-    memcpy(covered + 8, value + AT_PREV, COVERED_SIZE);
-    be64_store(covered + 8 + COVERED_SIZE, digest);
-    return XXH3_64bits(covered, sizeof covered);
+    unsigned char covered[COVERED_SIZE];
+    if (!(value[AT_FLAGS + 1] & RECORD_ERASED))
+        return XXH3_64bits(value + AT_PREV, COVERED_SIZE);
+    memcpy(covered, value + AT_PREV, COVERED_SIZE);
+    covered[AT_FLAGS + 1 - AT_PREV] &= (unsigned char)~RECORD_ERASED;
+    return XXH3_64bits(covered, COVERED_SIZE);
 }
 
 static void put64(unsigned char *at, unsigned char form, uint64_t value)
@@ -80,40 +100,79 @@ static void put64(unsigned char *at, unsigned char form, uint64_t value)
     be64_store(at + 1, value);
 }
 
-static void put32(unsigned char *at, uint32_t value)
+static void put_bin(unsigned char *at, const void *bytes, unsigned char size)
 {
-    *at = 0xce;
-    be32_store(at + 1, value);
+    at[0] = 0xc4;
+    at[1] = size;
+    if (bytes)
+        memcpy(at + 2, bytes, size);
+    else
+        memset(at + 2, 0, size);
+}
+
+/* Salt, headers and data, and their digest. */
+static void put_contents(struct record *record, unsigned char *out)
+{
+    size_t headers_size = record->headers ? record->headers_size : 1;
+    put_bin(out + AT_SALT, record->salt, sizeof record->salt);
+    if (record->headers)
+        memcpy(out + RECORD_HEAD_SIZE, record->headers, headers_size);
+    else
+        out[RECORD_HEAD_SIZE] = HEADERS_NONE;
+    memcpy(out + RECORD_HEAD_SIZE + headers_size, record->data, record->data_size);
+    record->digest =
+        XXH3_64bits(out + AT_SALT, RECORD_HEAD_SIZE - AT_SALT + headers_size + record->data_size);
+}
+
+static void put_erasure(const struct record *record, unsigned char *out)
+{
+    put_bin(out + AT_SALT, record->erasure, ERASURE_SIZE);
+    out[AT_NILS] = out[AT_NILS + 1] = 0xc0;
 }
 
 void record_encode(struct record *record, unsigned char *out)
 {
-    out[0] = 0x9a;
+    if (record->flags & RECORD_ERASED)
+        put_erasure(record, out);
+    else
+        put_contents(record, out);
+    out[0] = 0x9f;
     put64(out + AT_PREV, 0xcf, record->prev);
+    put64(out + AT_SEQ, 0xcf, record->seq);
     put64(out + AT_LOG_TIME, 0xd3, (uint64_t)record->log_time_us);
-    out[AT_ID] = 0xc4;
-    out[AT_ID + 1] = sizeof record->id;
-    memcpy(out + AT_ID + 2, record->id, sizeof record->id);
+    put_bin(out + AT_ID, record->id, sizeof record->id);
     put64(out + AT_TIME, 0xd3, (uint64_t)record->time_us);
-    put32(out + AT_TYPE, record->type);
-    put32(out + AT_MINOR, (uint32_t)record->minorversion);
-    put32(out + AT_SOURCE, record->source);
+    put64(out + AT_TYPE, 0xcf, record->type);
+    out[AT_MINOR] = 0xce;
+    be32_store(out + AT_MINOR + 1, (uint32_t)record->minorversion);
+    put64(out + AT_SOURCE, 0xcf, record->source);
     out[AT_FLAGS] = 0xcc;
     out[AT_FLAGS + 1] = (unsigned char)record->flags;
-    if (record->data)
-        memcpy(out + RECORD_HEAD_SIZE, record->data, record->data_size);
-    else
-        put64(out + RECORD_HEAD_SIZE, 0xcf, record->digest);
-    record->chain = chain_of(record->seq, out, record->digest);
+    out[AT_ERA] = 0xcd;
+    be16_store(out + AT_ERA + 1, record->era);
+    put64(out + AT_DIGEST, 0xcf, record->digest);
+    record->chain = chain_of(out);
     put64(out + AT_CHAIN, 0xcf, record->chain);
 }
 
 static bool has_form(const unsigned char *value, size_t size)
 {
-    return size > RECORD_HEAD_SIZE && value[0] == 0x9a && value[AT_CHAIN] == 0xcf &&
-           value[AT_PREV] == 0xcf && value[AT_LOG_TIME] == 0xd3 && value[AT_ID] == 0xc4 &&
-           value[AT_ID + 1] == 16 && value[AT_TIME] == 0xd3 && value[AT_TYPE] == 0xce &&
-           value[AT_MINOR] == 0xce && value[AT_SOURCE] == 0xce && value[AT_FLAGS] == 0xcc;
+    return size > RECORD_HEAD_SIZE && value[0] == 0x9f && value[AT_CHAIN] == 0xcf &&
+           value[AT_PREV] == 0xcf && value[AT_SEQ] == 0xcf && value[AT_LOG_TIME] == 0xd3 &&
+           value[AT_ID] == 0xc4 && value[AT_ID + 1] == 16 && value[AT_TIME] == 0xd3 &&
+           value[AT_TYPE] == 0xcf && value[AT_MINOR] == 0xce && value[AT_SOURCE] == 0xcf &&
+           value[AT_FLAGS] == 0xcc && value[AT_ERA] == 0xcd && value[AT_DIGEST] == 0xcf;
+}
+
+/* The form of what `erased` says is there. */
+static bool has_contents_form(const unsigned char *value, size_t size, bool erased)
+{
+    if (value[AT_SALT] != 0xc4)
+        return false;
+    if (!erased)
+        return value[AT_SALT + 1] == 16;
+    return size == ERASED_SIZE && value[AT_SALT + 1] == ERASURE_SIZE && value[AT_NILS] == 0xc0 &&
+           value[AT_NILS + 1] == 0xc0;
 }
 
 static int damaged(uint64_t seq, const char *why)
@@ -126,35 +185,67 @@ static bool has_date(int64_t time_us)
     return time_us >= EVLOG_TIME_US_MIN && time_us <= EVLOG_TIME_US_MAX;
 }
 
-int record_decode(uint64_t seq, const void *bytes, size_t size, struct record *record)
+/* The fields at fixed places. */
+static void read_head(const unsigned char *value, struct record *record)
 {
-    const unsigned char *value = bytes;
-    if (!has_form(value, size))
-        return damaged(seq, "its record is malformed");
-    const unsigned char *data = value + RECORD_HEAD_SIZE;
-    size_t data_size = size - RECORD_HEAD_SIZE;
-    int erased = data_size == ERASED_SIZE && data[0] == 0xcf;
-    struct record read = {
-        .seq = seq,
+    *record = (struct record){
+        .seq = be64_load(value + AT_SEQ + 1),
         .chain = be64_load(value + AT_CHAIN + 1),
         .prev = be64_load(value + AT_PREV + 1),
         .log_time_us = (int64_t)be64_load(value + AT_LOG_TIME + 1),
         .time_us = (int64_t)be64_load(value + AT_TIME + 1),
-        .type = be32_load(value + AT_TYPE + 1),
-        .source = be32_load(value + AT_SOURCE + 1),
+        .type = be64_load(value + AT_TYPE + 1),
+        .source = be64_load(value + AT_SOURCE + 1),
         .minorversion = (int32_t)be32_load(value + AT_MINOR + 1),
         .flags = value[AT_FLAGS + 1],
-        .digest = erased ? be64_load(data + 1) : record_digest(data, data_size),
-        .data = erased ? NULL : data,
-        .data_size = erased ? 0 : data_size,
+        .era = be16_load(value + AT_ERA + 1),
+        .digest = be64_load(value + AT_DIGEST + 1),
     };
-    memcpy(read.id, value + AT_ID + 2, sizeof read.id);
-    if (chain_of(seq, value, read.digest) != read.chain)
+    memcpy(record->id, value + AT_ID + 2, sizeof record->id);
+}
+
+/* Salt, headers and data of a record that is not erased. */
+static int read_contents(const unsigned char *value, size_t size, struct record *record)
+{
+    const unsigned char *headers = value + RECORD_HEAD_SIZE;
+    size_t left = size - RECORD_HEAD_SIZE, headers_size;
+    if (XXH3_64bits(value + AT_SALT, size - AT_SALT) != record->digest)
+        return damaged(record->seq, "its checksum does not fit");
+    if (!headers_measure(headers, left, &headers_size))
+        return damaged(record->seq, "its headers are not a well-formed map of texts");
+    record->headers = headers;
+    record->headers_size = headers_size;
+    record->data = headers + headers_size;
+    record->data_size = left - headers_size;
+    memcpy(record->salt, value + AT_SALT + 2, sizeof record->salt);
+    if (record->data_size > EVLOG_DATA_SIZE_MAX ||
+        pack_check_map(record->data, record->data_size))
+        return damaged(record->seq, "its data is not a well-formed MessagePack map");
+    return EVLOG_OK;
+}
+
+int record_decode(uint64_t seq, const void *bytes, size_t size, struct record *record)
+{
+    const unsigned char *value = bytes;
+    struct record read;
+    if (!has_form(value, size))
+        return damaged(seq, "its record is malformed");
+    read_head(value, &read);
+    bool erased = read.flags & RECORD_ERASED;
+    if (!has_contents_form(value, size, erased))
+        return damaged(seq, "its record is malformed");
+    if (chain_of(value) != read.chain)
         return damaged(seq, "its checksum does not fit");
-    if (!has_date(read.log_time_us) || !has_date(read.time_us) || read.minorversion < 0)
+    if (read.seq != seq)
+        return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": its record is that of event %" PRIu64,
+                         seq, read.seq);
+    if (!has_date(read.log_time_us) || !has_date(read.time_us) || read.minorversion < 0 ||
+        read.flags & ~RECORD_FLAGS)
         return damaged(seq, "its metadata is forged");
-    if (!erased && (data_size > EVLOG_DATA_SIZE_MAX || pack_check_map(data, data_size)))
-        return damaged(seq, "its data is not a well-formed MessagePack map");
+    if (erased)
+        read.erasure = value + AT_SALT + 2;
+    else if (read_contents(value, size, &read))
+        return EVLOG_DAMAGED;
     *record = read;
     return EVLOG_OK;
 }
@@ -176,7 +267,7 @@ int record_load(const struct page_snapshot *snapshot, uint64_t seq, struct recor
     if (result == EVLOG_OK)
         result = record_decode(be64_load(node.key), value, node.data_size, record);
     if (result == EVLOG_OK)
-        record->data = NULL;
+        record->headers = record->data = record->erasure = NULL;
     free(value);
     page_cursor_free(&cursor);
     return result;

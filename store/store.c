@@ -228,6 +228,7 @@ static int begin_new(struct store *store, const evlog_options *options)
         .created_us = clock_wall_us(),
     };
     uuid_make(store->format.uuid);
+    memcpy(store->format.origin, store->format.uuid, sizeof store->format.origin);
     return EVLOG_OK;
 }
 
@@ -304,7 +305,7 @@ static int open_parts(struct store *store, const evlog_options *options)
     if (result == EVLOG_OK)
         result = names_open(store->state, ENTRY_SOURCE, store->read_only, &store->sources);
     if (result == EVLOG_OK && !store->read_only)
-        result = appender_open(store->events, store->shared, record_origin(store->format.uuid),
+        result = appender_open(store->events, store->shared, record_origin(store->format.origin),
                                &store->appender);
     if (result == EVLOG_OK && !store->read_only && store->format.durability == EVLOG_FAST)
         result = flusher_open(store->events, options->flush_every_ms, &store->flusher);
@@ -499,5 +500,6 @@ int store_inspect(struct store *store, evlog_info *info)
         .source_count = names_count(store->sources),
     };
     memcpy(info->uuid, store->format.uuid, sizeof info->uuid);
+    memcpy(info->origin, store->format.origin, sizeof info->origin);
     return EVLOG_OK;
 }

@@ -29,7 +29,8 @@ struct verification {
     int (*visit)(const evlog_finding *, uint64_t, void *);
     void *ctx;
     uint64_t finding_count, checked_count;
-    int64_t log_time_us;                             /* of the last event read */
+    uint16_t era; /* these two of the last event read */
+    int64_t log_time_us;
     char consumer[EVLOG_CONSUMER_NAME_SIZE_MAX + 1]; /* whose entry the last one of a kind was */
 };
 
@@ -59,11 +60,12 @@ static int check_times(struct verification *verification, const struct reader *r
     int stop = 0;
     for (size_t i = 0; stop == 0 && i < reader->count; i++) {
         const struct record *record = &reader->events[i].record;
-        if (record->log_time_us < verification->log_time_us) {
+        if (record_is_earlier(record, verification->era, verification->log_time_us)) {
             error_set(EVLOG_DAMAGED,
                       "event %" PRIu64 ": its log time is before its predecessor's", record->seq);
             stop = report(verification, record->seq, record->seq);
         }
+        verification->era = record->era;
         verification->log_time_us = record->log_time_us;
     }
     return stop;

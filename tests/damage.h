@@ -80,12 +80,13 @@ static inline uint64_t get_big(const void *bytes, size_t size)
  */
 static inline void record_refit(uint64_t seq, unsigned char *value, size_t size)
 {
-    unsigned char covered[78];
-    int erased = size == 81 && value[72] == 0xcf;
-    put_big(covered, seq, 8);
-    memcpy(covered + 8, value + 10, 62);
-    put_big(covered + 70, erased ? get_big(value + 73, 8) : XXH3_64bits(value + 72, size - 72),
-            8);
+    unsigned char covered[91];
+    bool is_erased = value[88] & 2;
+    put_big(value + 20, seq, 8);
+    if (!is_erased)
+        put_big(value + 93, XXH3_64bits(value + 101, size - 101), 8);
+    memcpy(covered, value + 10, sizeof covered);
+    covered[78] &= 0xfd;
     put_big(value + 2, XXH3_64bits(covered, sizeof covered), 8);
 }
 

@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "log.h"
+#include "reader.h"
 #include "test.h"
 
 #define TYPE "org.evlog.test.v1"
@@ -234,12 +236,41 @@ static void a_failed_commit_is_everybodys(void **state)
     OK(evlog_close(log));
 }
 
+/*
+ * The records of one call say that more follow, but for the last; each has its own salt, and its
+ * digest and chain are what the next one's `prev` says.
+ */
+static void the_records_of_a_send_say_so(void **state)
+{
+    static struct sender senders[THREADS];
+    struct reader reader = {.events = NULL};
+    evlog_sending sends[3];
+    evlog *log;
+    begin(*state, NULL, &log, senders);
+    send_once(&senders[0], 1);
+    for (int i = 0; i < 3; i++)
+        sends[i] = (evlog_sending){.signal = senders[i].signal, .data = "\x80", .data_size = 1};
+    OK(evlog_send_events(sends, 3, NULL, NULL));
+    send_once(&senders[0], 2);
+    OK(reader_read(&reader, log->store, 1, 5, 5));
+    assert_int_equal(reader.count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        const struct record *record = &reader.events[i].record;
+        assert_int_equal(record->flags, i == 1 || i == 2 ? RECORD_MORE : 0);
+        assert_int_equal(record->headers_size, 1);
+        assert_int_equal(record->era, 0);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(record->salt, reader.events[k].record.salt, 16);
+    }
+    reader_free(&reader);
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_AT_HOME(senders_share_commits),
-        TEST_AT_HOME(nobody_is_early),
-        TEST_AT_HOME(a_large_one_fails_alone),
+        TEST_AT_HOME(senders_share_commits),         TEST_AT_HOME(nobody_is_early),
+        TEST_AT_HOME(a_large_one_fails_alone),       TEST_AT_HOME(the_records_of_a_send_say_so),
         TEST_AT_HOME(a_failed_commit_is_everybodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* A clock outside the years 1 to 9999: what is sent by it is refused, and the log is as it was. */
+/* Log time by a clock that is set: back a little, back a lot, ahead, and outside the calendar. */
 #include <time.h>
 
 #include "test.h"
@@ -14,6 +14,75 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
         return __real_clock_gettime(clock, now);
     *now = (struct timespec){.tv_sec = clock_us / 1000000};
     return 0;
+}
+
+#define NOW (INT64_C(1800000000) * 1000000)
+#define SECOND INT64_C(1000000)
+
+/* Sends an event when the clock is so, and returns its log time. */
+static int64_t logged_at(evlog *log, evlog_signal *signal, int64_t time_us)
+{
+    evlog_sent sent;
+    evlog_event *event;
+    clock_us = time_us;
+    OK(evlog_send_event(signal, "\x80", 1, NULL, &sent));
+    OK(evlog_read(log, sent.seq, &event));
+    int64_t log_time_us = event->log_time_us;
+    evlog_sent_free(&sent);
+    evlog_event_free(event);
+    return log_time_us;
+}
+
+static void assert_logged(evlog *log, evlog_signal *signal, int64_t time_us, int64_t expected_us)
+{
+    assert_int_equal(logged_at(log, signal, time_us), expected_us);
+}
+
+/* A clock that is back by a minute or less is not followed, one that is back by more is. */
+static void a_step_back_is_followed(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    int64_t ahead = NOW + 86400 * SECOND;
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    OK(evlog_define(log, "a.v1", 0, NULL, &signal));
+    assert_logged(log, signal, NOW, NOW);
+    assert_logged(log, signal, NOW - 60 * SECOND, NOW);
+    assert_logged(log, signal, NOW + SECOND, NOW + SECOND);
+    assert_logged(log, signal, ahead, ahead);
+    assert_logged(log, signal, ahead - 60 * SECOND, ahead);
+    assert_logged(log, signal, NOW + 2 * SECOND, NOW + 2 * SECOND);
+    assert_logged(log, signal, NOW + 3 * SECOND, NOW + 3 * SECOND);
+    assert_logged(log, signal, NOW - 59 * SECOND, NOW - 59 * SECOND);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+    OK(evlog_open(in(*state, "log"), NULL, &log)); /* what was before is read from the log */
+    OK(evlog_define(log, "a.v1", 0, NULL, &signal));
+    assert_logged(log, signal, NOW - 119 * SECOND, NOW - 59 * SECOND);
+    assert_logged(log, signal, -5 * SECOND, -5 * SECOND);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+    clock_us = 0;
+}
+
+/* After 65535 steps log time stays where it is, until the clock has come there. */
+static void steps_beyond_the_last_era_are_not_followed(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
+    OK(evlog_define(log, "a.v1", 0, NULL, &signal));
+    for (int64_t i = 0; i <= 65535; i++) {
+        clock_us = NOW - i * 61 * SECOND;
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    }
+    int64_t last_us = clock_us;
+    assert_logged(log, signal, last_us - 3600 * SECOND, last_us);
+    assert_logged(log, signal, last_us + SECOND, last_us + SECOND);
+    assert_logged(log, signal, last_us - 3600 * SECOND, last_us + SECOND);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+    clock_us = 0;
 }
 
 static void a_clock_out_of_range_sends_nothing(void **state)
@@ -45,6 +114,8 @@ static void a_clock_out_of_range_sends_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(a_step_back_is_followed),
+        TEST_AT_HOME(steps_beyond_the_last_era_are_not_followed),
         TEST_AT_HOME(a_clock_out_of_range_sends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

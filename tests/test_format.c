@@ -12,7 +12,8 @@
 #define UUID "480cb81a-e77a-11f1-afb8-dbe8ed80af96"
 
 /* What stands between the first line and the checksum, all as it should be. */
-#define REST "uuid " UUID "\ndurability durable\ncreated_us 1795464780601547\nto_read\nto_write\n"
+#define UUIDS "uuid " UUID "\norigin " UUID "\n"
+#define REST UUIDS "durability durable\ncreated_us 1795464780601547\nto_read\nto_write\n"
 
 /* Makes a log of one event. */
 static void make_log(const void *home)
@@ -85,12 +86,13 @@ static void assert_untouched(const void *home, struct bytes before[FILES])
 /* format_write writes exactly the text in store/README.md, and format_read reads it. */
 static void writes_the_text(void **state)
 {
-    static const char text[] = "evlog 1\n" REST "checksum ed5c7ea4f0bc5282\n";
+    static const char text[] = "evlog 2\n" REST "checksum 55564d88947ebb8a\n";
     static const uint8_t uuid[16] = {0x48, 0x0c, 0xb8, 0x1a, 0xe7, 0x7a, 0x11, 0xf1,
                                      0xaf, 0xb8, 0xdb, 0xe8, 0xed, 0x80, 0xaf, 0x96};
     struct format read,
-        format = {.version = 1, .durability = EVLOG_DURABLE, .created_us = 1795464780601547};
+        format = {.version = 2, .durability = EVLOG_DURABLE, .created_us = 1795464780601547};
     memcpy(format.uuid, uuid, sizeof uuid);
+    memcpy(format.origin, uuid, sizeof uuid);
     int directory = open(*state, O_RDONLY | O_DIRECTORY);
     OK(format_write(directory, *state, &format));
     struct bytes bytes = file_read(in(*state, "format"));
@@ -100,8 +102,9 @@ static void writes_the_text(void **state)
     assert_true(access(in(*state, "format.new"), F_OK));
     OK(format_read(directory, *state, &read));
     close(directory);
-    assert_int_equal(read.version, 1);
+    assert_int_equal(read.version, 2);
     assert_memory_equal(read.uuid, uuid, sizeof uuid);
+    assert_memory_equal(read.origin, uuid, sizeof uuid);
     assert_int_equal(read.durability, EVLOG_DURABLE);
     assert_true(read.created_us == 1795464780601547);
     assert_false(read.read_only);
@@ -113,19 +116,18 @@ static void a_new_log_has_one(void **state)
     evlog *log;
     evlog_info info;
     struct stat status;
-    char head[200];
+    char head[300], uuid[EVLOG_UUID_TEXT_SIZE];
     int64_t before = (int64_t)time(NULL) * 1000000;
     OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
     OK(evlog_inspect(log, &info));
     OK(evlog_close(log));
     struct bytes text = file_read(in(*state, "log/format"));
-    const uint8_t *u = info.uuid;
-    snprintf(
-        head, sizeof head,
-        "evlog 1\nuuid %02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n"
-        "durability fast\ncreated_us %" PRId64 "\nto_read\nto_write\nchecksum ",
-        u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
-        u[14], u[15], info.created_us);
+    evlog_uuid_text(info.uuid, uuid);
+    assert_memory_equal(info.origin, info.uuid, sizeof info.uuid);
+    snprintf(head, sizeof head,
+             "evlog 2\nuuid %s\norigin %s\ndurability fast\ncreated_us %" PRId64 "\n"
+             "to_read\nto_write\nchecksum ",
+             uuid, uuid, info.created_us);
     assert_int_equal(text.size, strlen(head) + 17);
     assert_memory_equal(text.at, head, strlen(head));
     assert_true(info.created_us >= before);
@@ -140,28 +142,30 @@ static void a_new_log_has_one(void **state)
 static void a_newer_version_is_refused(void **state)
 {
     make_log(*state);
-    set_with_checksum(*state, "evlog 2\n" REST);
-    REFUSED(*state, EVLOG_UNSUPPORTED, "format 2;");
-    set_text(*state, "evlog 2\nnothing that is known\n", 30);
+    set_with_checksum(*state, "evlog 3\n" REST);
+    REFUSED(*state, EVLOG_UNSUPPORTED, "format 3;");
+    set_text(*state, "evlog 3\nnothing that is known\n", 30);
     REFUSED(*state, EVLOG_UNSUPPORTED, "use a newer one");
+    set_with_checksum(*state, "evlog 1\n" REST);
+    REFUSED(*state, EVLOG_UNSUPPORTED, "format 1;");
     set_with_checksum(*state, "evlog 0\n" REST);
     REFUSED(*state, EVLOG_UNSUPPORTED, "format 0;");
-    set_with_checksum(*state, "evlog 11\n" REST);
-    REFUSED(*state, EVLOG_UNSUPPORTED, "format 11;");
-    set_with_checksum(*state, "evlog 4294967297\n" REST);
-    REFUSED(*state, EVLOG_UNSUPPORTED, "format 4294967297;");
-    set_with_checksum(*state, "evlog 1.5\n" REST);
-    REFUSED(*state, EVLOG_UNSUPPORTED, "format 1.5;");
+    set_with_checksum(*state, "evlog 21\n" REST);
+    REFUSED(*state, EVLOG_UNSUPPORTED, "format 21;");
+    set_with_checksum(*state, "evlog 4294967298\n" REST);
+    REFUSED(*state, EVLOG_UNSUPPORTED, "format 4294967298;");
+    set_with_checksum(*state, "evlog 2.5\n" REST);
+    REFUSED(*state, EVLOG_UNSUPPORTED, "format 2.5;");
 }
 
 /* A feature that a reader must know is refused to readers and writers. */
 static void a_feature_to_read_is_refused(void **state)
 {
     make_log(*state);
-    set_with_checksum(*state, "evlog 1\nuuid " UUID "\ndurability durable\ncreated_us 1\n"
+    set_with_checksum(*state, "evlog 2\nuuid " UUID "\ndurability durable\ncreated_us 1\n"
                               "to_read zstd\nto_write\n");
     REFUSED(*state, EVLOG_UNSUPPORTED, "needed to read");
-    set_with_checksum(*state, "evlog 1\nuuid " UUID "\ndurability durable\ncreated_us 1\n"
+    set_with_checksum(*state, "evlog 2\nuuid " UUID "\ndurability durable\ncreated_us 1\n"
                               "to_read zstd more\nto_write index\n");
     REFUSED(*state, EVLOG_UNSUPPORTED, "needed to read");
 }
@@ -197,7 +201,7 @@ static void unknown_lines_are_passed_over(void **state)
     evlog_info info;
     evlog *log;
     make_log(*state);
-    set_with_checksum(*state, "evlog 1\ncolour blue\n" REST "to_reader x\nto x\n\nuuids 7\n");
+    set_with_checksum(*state, "evlog 2\ncolour blue\n" REST "to_reader x\nto x\n\nuuids 7\n");
     OK(evlog_open(in(*state, "log"), NULL, &log));
     OK(evlog_inspect(log, &info));
     assert_true(info.created_us == 1795464780601547);
@@ -251,22 +255,67 @@ static void every_other_length_is_refused(void **state)
 static void missing_lines_are_found(void **state)
 {
     static const char *const texts[] = {
-        "evlog 1\n",
-        "evlog 1\ndurability durable\ncreated_us 1\nto_read\nto_write\n",
-        "evlog 1\nuuid " UUID "\ncreated_us 1\nto_read\nto_write\n",
-        "evlog 1\nuuid " UUID "\ndurability durable\nto_read\nto_write\n",
-        "evlog 1\nuuid\ndurability durable\ncreated_us 1\nto_read\nto_write\n",
-        "evlog 1\nuuid 480cb81a-e77a-11f1-afb8-dbe8ed80af9\ndurability durable\ncreated_us 1\n",
-        "evlog 1\nuuid 480cb81a_e77a_11f1_afb8_dbe8ed80af96\ndurability durable\ncreated_us 1\n",
-        "evlog 1\nuuid " UUID "\ndurability hyper\ncreated_us 1\nto_read\nto_write\n",
-        "evlog 1\nuuid " UUID "\ndurability durables\ncreated_us 1\nto_read\nto_write\n",
-        "evlog 1\nuuid " UUID "\ndurability\ncreated_us 1\nto_read\nto_write\n",
+        "evlog 2\n",
+        "evlog 2\norigin " UUID "\ndurability durable\ncreated_us 1\nto_read\nto_write\n",
+        "evlog 2\nuuid " UUID "\ndurability durable\ncreated_us 1\nto_read\nto_write\n",
+        "evlog 2\n" UUIDS "created_us 1\nto_read\nto_write\n",
+        "evlog 2\n" UUIDS "durability durable\nto_read\nto_write\n",
+        "evlog 2\nuuid\norigin " UUID "\ndurability durable\ncreated_us 1\n",
+        "evlog 2\nuuid " UUID "\norigin \ndurability durable\ncreated_us 1\n",
+        "evlog 2\nuuid 480cb81a-e77a-11f1-afb8-dbe8ed80af9\norigin " UUID "\ndurability durable\n"
+        "created_us 1\n",
+        "evlog 2\nuuid " UUID
+        "\norigin 480cb81a_e77a_11f1_afb8_dbe8ed80af96\ndurability durable\n"
+        "created_us 1\n",
+        "evlog 2\n" UUIDS "durability hyper\ncreated_us 1\nto_read\nto_write\n",
+        "evlog 2\n" UUIDS "durability durables\ncreated_us 1\nto_read\nto_write\n",
+        "evlog 2\n" UUIDS "durability\ncreated_us 1\nto_read\nto_write\n",
     };
     make_log(*state);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         set_with_checksum(*state, texts[i]);
         REFUSED(*state, EVLOG_DAMAGED, "lacks a line");
     }
+}
+
+/* A line that is there twice is damage, also one that is not known and whatever the two say. */
+static void doubled_lines_are_found(void **state)
+{
+    static const char *const lines[] = {
+        "evlog 2\n",
+        "uuid " UUID "\n",
+        "origin " UUID "\n",
+        "durability durable\n",
+        "created_us 1795464780601547\n",
+        "to_read\n",
+        "to_read zstd\n",
+        "to_write \n",
+        "colour\n",
+    };
+    make_log(*state);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char text[1000];
+        snprintf(text, sizeof text, "evlog 2\ncolour blue\n" REST "%s", lines[i]);
+        set_with_checksum(*state, text);
+        REFUSED(*state, EVLOG_DAMAGED, "has a line twice");
+    }
+}
+
+/* The order of the lines is free, and a value may be missing with its blank or without. */
+static void the_order_is_free(void **state)
+{
+    evlog_info info;
+    evlog *log;
+    make_log(*state);
+    set_with_checksum(*state, "evlog 2\nto_write \ncreated_us 7\norigin " UUID
+                              "\ndurability durable\nto_read\nuuid "
+                              "11111111-2222-1333-8444-555555555555\n");
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = true}, &log));
+    OK(evlog_inspect(log, &info));
+    assert_true(info.created_us == 7);
+    assert_int_equal(info.uuid[0], 0x11);
+    assert_int_equal(info.origin[0], 0x48);
+    OK(evlog_close(log));
 }
 
 /* Something else's file of that name: not an evlog log, however long it is. */
@@ -281,12 +330,12 @@ static void someone_elses_file_is_refused(void **state)
     REFUSED(*state, EVLOG_UNSUPPORTED, "not an evlog log");
     set_text(*state, "evlog", 5);
     REFUSED(*state, EVLOG_UNSUPPORTED, "not an evlog log");
-    set_text(*state, " evlog 1\n" REST, sizeof " evlog 1\n" REST - 1);
+    set_text(*state, " evlog 2\n" REST, sizeof " evlog 2\n" REST - 1);
     REFUSED(*state, EVLOG_UNSUPPORTED, "not an evlog log");
     memset(huge, 'x', sizeof huge);
     set_text(*state, huge, sizeof huge);
     REFUSED(*state, EVLOG_UNSUPPORTED, "not an evlog log");
-    memcpy(huge, "evlog 1\n", 8);
+    memcpy(huge, "evlog 2\n", 8);
     set_text(*state, huge, sizeof huge);
     REFUSED(*state, EVLOG_DAMAGED, "checksum");
     for (int i = 0; i < 200; i++) {
@@ -315,9 +364,9 @@ static void a_directory_in_its_place_is_refused(void **state)
 /* ------------------------------------------------- what others have made ---- */
 
 /*
- * tests/fixtures/log-format-1.tar.gz was made by evlog 0.1.0 with LMDB 0.9.24: 60 events,
+ * tests/fixtures/log-format-2.tar.gz was made by make_fixture.c with LMDB 0.9.24: 60 events,
  * data {"n": seq}, time_us = seq, even ones of the second type with minor version 7; but
- * 2 came from a bus, 3 has 10000 bytes more, 40 has been erased.
+ * 2 came from a bus, 3 has 10000 bytes more, 40 has been erased
  */
 struct fixture {
     uint64_t count;
@@ -383,7 +432,7 @@ static void unpack(const void *home)
 {
     char command[8000];
     snprintf(command, sizeof command,
-             "gzip -dc tests/fixtures/log-format-1.tar.gz | tar -xC '%s'", (const char *)home);
+             "gzip -dc tests/fixtures/log-format-2.tar.gz | tar -xC '%s'", (const char *)home);
     assert_int_equal(system(command), 0);
 }
 
@@ -395,22 +444,21 @@ static void read_fixture(evlog *log)
     OK(evlog_verify(log, NULL, NULL, NULL));
 }
 
-/* A log of format 1 is read as it was sent, and appended to. */
-static void a_log_of_format_1_is_readable(void **state)
+/* A log of format 2 is read as it was sent, and appended to. */
+static void a_log_of_format_2_is_readable(void **state)
 {
     evlog *log;
     evlog_info info;
     evlog_signal *signal;
     evlog_sent sent;
-    static const uint8_t uuid[16] = {0xfc, 0xf5, 0xd6, 0xc6, 0xe8, 0x4a, 0x11, 0xf1,
-                                     0xa5, 0xe2, 0x6b, 0x45, 0x39, 0x38, 0xb1, 0x53};
+    char uuid[EVLOG_UUID_TEXT_SIZE];
     unpack(*state);
     OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = 1}, &log));
     OK(evlog_inspect(log, &info));
-    assert_memory_equal(info.uuid, uuid, 16);
-    assert_int_equal(info.format, 1);
+    assert_string_equal(evlog_uuid_text(info.uuid, uuid), "5b72859c-eb96-11f1-9c0e-9b98c987eb69");
+    assert_int_equal(info.format, 2);
     assert_int_equal(info.durability, EVLOG_DURABLE);
-    assert_true(info.created_us == 1795554419438968);
+    assert_true(info.created_us == 1795916643704962);
     assert_int_equal(info.type_count, 2);
     assert_int_equal(info.source_count, 2);
     read_fixture(log);
@@ -436,9 +484,11 @@ int main(void)
         TEST_AT_HOME(every_changed_byte_is_found),
         TEST_AT_HOME(every_other_length_is_refused),
         TEST_AT_HOME(missing_lines_are_found),
+        TEST_AT_HOME(doubled_lines_are_found),
+        TEST_AT_HOME(the_order_is_free),
         TEST_AT_HOME(someone_elses_file_is_refused),
         TEST_AT_HOME(a_directory_in_its_place_is_refused),
-        TEST_AT_HOME(a_log_of_format_1_is_readable),
+        TEST_AT_HOME(a_log_of_format_2_is_readable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

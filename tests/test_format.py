@@ -7,7 +7,7 @@ import lmdb, msgpack, xxhash
 
 log = sys.argv[1]
 lines = dict(line.split(" ", 1) if " " in line else (line, "") for line in open(log + "/format").read().splitlines())
-assert lines["evlog"] == "1" and not lines["to_read"]
+assert lines["evlog"] == "2" and not lines["to_read"]
 
 
 def values(name):
@@ -25,16 +25,18 @@ for key, value in values("state.mdb"):
     assert checksum == xxh(value[10:], xxh(key)), key
     names[key[:1], struct.unpack(">I", key[1:])[0]] = texts
 
-chain = xxh(uuid.UUID(lines["uuid"]).bytes)
+chain = xxh(uuid.UUID(lines["origin"]).bytes)
 expected = 1
 for key, value in values("events.mdb"):
     seq, = struct.unpack(">Q", key)
-    data_chain, prev, log_time, id, time, type_, minor, source, flags, data = msgpack.unpackb(value, strict_map_key=False)
-    erased = isinstance(data, int)
-    digest = data if erased else xxh(value[72:])
+    (checksum, prev, own_seq, log_time, id, time, type_, minor, source, flags, era, digest, salt, headers,
+     data) = msgpack.unpackb(value, strict_map_key=False)
+    assert own_seq == seq and (flags & 2 or digest == xxh(value[101:])), seq
+    covered = bytearray(value[10:101])
+    covered[78] &= ~2  # erased
+    assert checksum == xxh(bytes(covered)), seq
     assert seq == expected and prev == chain, seq
-    assert data_chain == xxh(key + value[10:72] + struct.pack(">Q", digest)), seq
-    chain, expected = data_chain, seq + 1
+    chain, expected = checksum, seq + 1
     print(json.dumps({"seq": seq, "id": str(uuid.UUID(bytes=id)), "type": names[b"t", type_][0], "minorversion": minor,
                       "source": names[b"s", source], "from_event_bus": bool(flags & 1), "log_time_us": log_time,
-                      "time_us": time, "data": None if erased else data}, default=repr))
+                      "time_us": time, "era": era, "headers": headers, "data": data}, default=repr))

@@ -569,13 +569,13 @@ static void huge_sizes_are_refused(void **state)
     struct bytes file = make_log(*state, COUNT);
     char *path = strdup(in(*state, "log/events.mdb"));
     static const uint32_t sizes[] = {
-        UINT32_MAX, INT32_MAX, EVLOG_DATA_SIZE_MAX + 73, EVLOG_DATA_SIZE_MAX, 65536, 5000, 0};
+        UINT32_MAX, INT32_MAX, RECORD_SIZE_MAX + 1, EVLOG_DATA_SIZE_MAX, 65536, 5000, 0};
     for (uint64_t seq = BIG_SEQ_1 - 1; seq <= BIG_SEQ_1; seq++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             uint64_t node = damage_place_of(path, seq).key - 8;
             file_patch(path, &sizes[i], 4, node);
             open_and_check(*state, TOLD);
-            if (seq == BIG_SEQ_1 && sizes[i] > EVLOG_DATA_SIZE_MAX)
+            if (seq == BIG_SEQ_1 && sizes[i] > RECORD_SIZE_MAX)
                 assert_over_the_limit(*state, seq);
             file_patch(path, file.at, file.size, 0);
         }

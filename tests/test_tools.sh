@@ -241,7 +241,7 @@ try 4 "first at seq 50" types damaged; has '"count": 99'
 try 4 "no event has the id 00000000-0000-1000-8000-000000000000, but 1 could not be read" get damaged 00000000-0000-1000-8000-000000000000
 try 1 "" verify damaged -o short; has "event 50: its checksum does not fit"
 try 1 "" verify damaged; has '"first_seq": 50'
-sed -i 's/^evlog 1$/evlog 2/' sound/format
+sed -i 's/^evlog 2$/evlog 3/' sound/format
 for verb in "show sound" "info sound" "verify sound" "send sound $a"; do try 3 "sound" $verb; done
 rm -rf sound; cp -r log sound; head -c 100 log/events.mdb >sound/events.mdb
 for verb in "show sound" "send sound $a"; do cases=$((cases + 1)); "$evlog" $verb >out 2>err; case $? in 3 | 4) ;; *) bad "$verb, cut off: $?" ;; esac; done

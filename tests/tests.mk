@@ -47,6 +47,7 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 $(B)/tests/test_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_watch: LDEXTRA = -Wl,--wrap=fstat
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
+$(B)/tests/test_random: LDEXTRA = -Wl,--wrap=getrandom
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
 
 # Ranges.
@@ -89,6 +90,13 @@ fuzz-%: tests/fuzz_%.c
 	@mkdir -p $(B)/fuzz/$*
 	$(CLANG) -fsanitize=fuzzer,address,undefined $(FUZZ_CFLAGS) $< $(LIB_SRC) $(LIB_LIBS) -lcmocka -o $(B)/fuzz/fuzz_$*
 	$(B)/fuzz/fuzz_$* $(FUZZ_FLAGS) $(B)/fuzz/$* tests/corpus/$*
+
+# The log of this format that is kept; prints what test_format.c has of it.
+fixture: $(B)/tests/make_fixture
+	@rm -rf $(B)/fixture && mkdir $(B)/fixture
+	$(Q)$(B)/tests/make_fixture $(B)/fixture/log
+	$(Q)tar -C $(B)/fixture --owner=0 --group=0 -c log/format log/events.mdb log/state.mdb | gzip -9n >tests/fixtures/log-format-2.tar.gz
+
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
@@ -136,4 +144,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: check check-tsan lint test-programs tsan-programs $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture check check-tsan lint test-programs tsan-programs $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)

@@ -17,14 +17,19 @@ static json_t *json_of_time(int64_t time_us)
     return time_us ? json_string(evlog_time_text(time_us, text)) : json_null();
 }
 
+static bool is_copy(const evlog_info *info)
+{
+    return memcmp(info->origin, info->uuid, sizeof info->uuid) != 0;
+}
+
 static int put_json(const evlog_info *info, const struct options *options)
 {
-    char uuid[EVLOG_UUID_TEXT_SIZE];
+    char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:i, s:I, s:I, s:i, s:I}", /**/
-        "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "format",
-        (int)info->format, "durability", durability(info), "created",
-        json_of_time(info->created_us), "events",
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:i, s:I, s:I, s:i, s:I}", /**/
+        "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
+        is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
+        "durability", durability(info), "created", json_of_time(info->created_us), "events",
         (json_int_t)(info->last_seq ? info->last_seq - info->first_seq + 1 : 0), "first_seq",
         (json_int_t)info->first_seq, "last_seq", (json_int_t)info->last_seq, "first_log_time",
         json_of_time(info->first_log_time_us), "last_log_time",
@@ -43,6 +48,8 @@ static void put_short(const evlog_info *info, const struct options *options)
     fputs("log         ", stdout);
     text_put(stdout, options->path, strlen(options->path), 0, 0);
     printf("\nuuid        %s\n", evlog_uuid_text(info->uuid, text));
+    if (is_copy(info))
+        printf("origin      %s\n", evlog_uuid_text(info->origin, text));
     printf("made        %s UTC\n", time_short_text(info->created_us, first));
     printf("durability  %s: a send that returned survives %s\n", durability(info),
            info->durability == EVLOG_FAST ? "the death of the process, not a power cut"
