@@ -18,9 +18,9 @@ static const char *copy_text(char **at, const char *text)
 
 evlog_event *event_copy(const evlog_event *event)
 {
-    size_t size = sizeof *event + event->data_size + strlen(event->event_type) +
-                  strlen(event->source) + strlen(event->sourcehost) + strlen(event->sourcelib) +
-                  4;
+    size_t size = sizeof *event + event->data_size + event->headers_size +
+                  strlen(event->event_type) + strlen(event->source) + strlen(event->sourcehost) +
+                  strlen(event->sourcelib) + 4;
     evlog_event *copy = malloc(size);
     if (!copy)
         return NULL;
@@ -29,6 +29,9 @@ evlog_event *event_copy(const evlog_event *event)
     if (event->data)
         copy->data = memcpy(at, event->data, event->data_size);
     at += event->data_size;
+    if (event->headers)
+        copy->headers = memcpy(at, event->headers, event->headers_size);
+    at += event->headers_size;
     copy->event_type = copy_text(&at, event->event_type);
     copy->source = copy_text(&at, event->source);
     copy->sourcehost = copy_text(&at, event->sourcehost);

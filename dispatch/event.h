@@ -27,6 +27,8 @@ static inline evlog_event event_of(const struct record *record, const struct nam
         .from_event_bus = record->flags & RECORD_FROM_EVENT_BUS,
         .signal = signal,
         .schema = schemas_get(type),
+        .headers = record->headers,
+        .headers_size = record->headers_size,
     };
     for (int i = 0; i < 16; i++)
         event.id[i] = record->id[i];

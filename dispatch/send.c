@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "error.h"
 #include "event.h"
+#include "headers.h"
 #include "match.h"
 #include "pack.h"
 #include "receivers.h"
@@ -39,6 +40,7 @@ struct parcel {
     evlog_sent sent;
     const struct definition *definition; /* of its signal, as it was when the send began */
     const struct name *source;
+    void *headers;         /* packed, to be freed; NULL: none */
     struct record *record; /* NULL: its signal is disabled */
 };
 
@@ -124,6 +126,20 @@ static int check_data(const evlog *log, const evlog_sending *send,
     int result = pack_check_map(send->data, send->data_size);
     if (result == EVLOG_OK && definition->schema)
         result = match_check(&definition->schema->root, send->data, 0);
+    return result;
+}
+
+/* What the sender gives goes into the record as a map that `parcel` holds. */
+static int pack_headers(const evlog_sending *send, struct parcel *parcel, struct record *record)
+{
+    static const unsigned char none = HEADERS_NONE;
+    record->headers = &none;
+    record->headers_size = 1;
+    if (send->header_count == 0)
+        return EVLOG_OK;
+    int result =
+        headers_pack(send->headers, send->header_count, &parcel->headers, &record->headers_size);
+    record->headers = parcel->headers;
     return result;
 }
 
@@ -263,6 +279,8 @@ static int prepare_record(evlog *log, const evlog_sending *send, const evlog_met
                           struct parcel *parcel, struct record *record)
 {
     int result = check_data(log, send, parcel->definition);
+    if (result == EVLOG_OK)
+        result = pack_headers(send, parcel, record);
     if (result == EVLOG_OK && log->store->read_only)
         result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     if (result == EVLOG_OK)
@@ -319,12 +337,13 @@ static int prepare_all(evlog *log, const struct given *given, struct parcel *par
     for (size_t i = 0; i < count; i++) {
         int result = prepare_given(log, given, i, &parcels[i], &records[*record_count]);
         if (result == EVLOG_OK && parcels[i].record) {
-            size += parcels[i].record->data_size;
+            size += parcels[i].record->data_size + parcels[i].record->headers_size;
             ++*record_count;
         }
         if (result == EVLOG_OK && size > EVLOG_SEND_SIZE_MAX)
-            result = error_set(EVLOG_LIMIT, "their data are more than %d bytes together",
-                               EVLOG_SEND_SIZE_MAX);
+            result =
+                error_set(EVLOG_LIMIT, "their data and headers are more than %d bytes together",
+                          EVLOG_SEND_SIZE_MAX);
         if (result)
             return count == 1 ? result
                               : error_prefix(result, "event %zu of the %zu to send", i, count);
@@ -373,6 +392,8 @@ static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
         for (size_t i = 0; i < given->count; i++)
             evlog_sent_free(&parcels[i].sent);
     give_back(given, parcels);
+    for (size_t i = 0; i < given->count; i++)
+        free(parcels[i].headers);
     return result;
 }
 
@@ -427,7 +448,9 @@ int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_s
                           .data_size = data_size,
                           .time_us = options.time_us,
                           .metadata = options.metadata,
-                          .from_event_bus = options.from_event_bus};
+                          .from_event_bus = options.from_event_bus,
+                          .headers = options.headers,
+                          .header_count = options.header_count};
     struct given given = {&send, sizeof send, metadata_size, 1, sent, sent_size};
     return send_all(&given, options.dispatch);
 }

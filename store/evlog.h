@@ -62,7 +62,7 @@ extern "C" {
 #define EVLOG_DATA_DEPTH_MAX 32         /* maps and arrays inside each other */
 #define EVLOG_HEADERS_SIZE_MAX 4096     /* of one event's headers, packed */
 #define EVLOG_SEND_COUNT_MAX 65536      /* events in one evlog_send_events */
-#define EVLOG_SEND_SIZE_MAX (128 << 20) /* and their data together */
+#define EVLOG_SEND_SIZE_MAX (128 << 20) /* and their data and headers together */
 #define EVLOG_TYPES_MAX 65535           /* event types (with their schemas) in a log */
 #define EVLOG_SOURCES_MAX 65535         /* different source, host, lib in a log */
 #define EVLOG_RECEIVERS_MAX 4096        /* connected at one time in a process */
@@ -113,7 +113,7 @@ EVLOG_API const char *evlog_version(void);
 
 /* -------------------------------------------------------------- values ---- */
 
-/* These four structs are values: unlike all others they never get another field. */
+/* These five structs are values: unlike all others they never get another field. */
 
 /* Text with a length: not ended by NUL, may contain NUL. */
 typedef struct evlog_string {
@@ -129,6 +129,12 @@ typedef struct evlog_bytes {
 typedef struct evlog_uuid {
     uint8_t bytes[16];
 } evlog_uuid;
+
+/* Text that goes with an event beside its data: trace context, what a relay has to keep. */
+typedef struct evlog_header {
+    const char *name;  /* 1 to EVLOG_NAME_SIZE_MAX bytes without control characters */
+    const char *value; /* any text */
+} evlog_header;
 
 /* Bytes that a function made, freed with evlog_buffer_free. */
 typedef struct evlog_buffer {
@@ -285,7 +291,16 @@ typedef struct evlog_event {
     uint32_t attempt;     /* from a consumer: 1, and more when it was handed out before; else 0 */
     evlog_signal *signal; /* NULL: this event type is not defined in this process */
     const evlog_schema *schema; /* it was written under; NULL: untyped; as long as the log */
+    const void *headers;        /* a MessagePack map of texts; NULL when the event was erased */
+    size_t headers_size;
 } evlog_event;
+
+/*
+ * The value of an event's header, valid as long as the event. EVLOG_NOTFOUND: it has no header of
+ * this name, or was erased.
+ */
+EVLOG_INLINE int evlog_event_header(const evlog_event *event, const char *name,
+                                    evlog_string *value);
 
 /* ------------------------------------------------------------ receivers ---- */
 
@@ -393,7 +408,9 @@ typedef struct evlog_send_options {
     int64_t time_us; /* when it happened, unless the metadata say; 0: now */
     evlog_dispatch dispatch;
     const evlog_metadata *metadata; /* or NULL */
-    bool from_event_bus; /* the event says so: it is not to be relayed to a bus again */
+    bool from_event_bus;         /* the event says so: it is not to be relayed to a bus again */
+    const evlog_header *headers; /* each name once, in any order */
+    size_t header_count;
 } evlog_send_options;
 
 /* One receiver's answer. */
@@ -423,13 +440,14 @@ EVLOG_INLINE void evlog_sent_free(evlog_sent *sent);
  * of connection, on this thread (openedx-events: send_event; Django: send_robust).
  *
  * `data` is one MessagePack map: well formed, at most data_size_max bytes and EVLOG_DATA_DEPTH_MAX
- * deep, its text UTF-8. `sent` (or NULL) gets the seq and each response; free it also after
+ * deep, its text UTF-8. The headers take at most EVLOG_HEADERS_SIZE_MAX bytes as a MessagePack map.
+ * They are not checked against the schema. `sent` (or NULL) gets the seq and each response; free it also after
  * EVLOG_RECEIVER.
  *
  * EVLOG_RECEIVER: a receiver failed, the first of which evlog_errmsg names; the event is in the log.
  * Robust (the default), the receivers after it have run too; strict, they have not. After any other
- * error nothing is in the log and no receiver ran: EVLOG_INVALID (data, metadata, or a clock that
- * is not in the years 1 to 9999), EVLOG_LIMIT (too large or deep, or nested too far),
+ * error nothing is in the log and no receiver ran: EVLOG_INVALID (data, metadata, headers, or a
+ * clock that is not in the years 1 to 9999), EVLOG_LIMIT (too large or deep, or nested too far),
  * EVLOG_READONLY, EVLOG_FULL (the disk or log_size_max), EVLOG_IO (a write or flush failed, or a
  * file of the log was deleted, moved or replaced: then whether it is in the log is open).
  *
@@ -447,6 +465,8 @@ typedef struct evlog_sending {
     int64_t time_us; /* these three as in evlog_send_options */
     const evlog_metadata *metadata;
     bool from_event_bus;
+    const evlog_header *headers; /* these two likewise */
+    size_t header_count;
 } evlog_sending;
 
 /*

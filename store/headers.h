@@ -15,4 +15,13 @@
  */
 bool headers_measure(const void *bytes, size_t left, size_t *size);
 
+/* Whether these bytes are an event's headers and nothing more. */
+bool headers_check(const void *bytes, size_t size);
+
+/*
+ * Packs headers, at least one, for the caller to free. EVLOG_INVALID: a name or value is not as in
+ * evlog_header, or a name is there twice. EVLOG_LIMIT: EVLOG_HEADERS_SIZE_MAX. EVLOG_NOMEM.
+ */
+int headers_pack(const evlog_header *headers, size_t count, void **packed, size_t *size);
+
 #endif

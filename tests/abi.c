@@ -82,7 +82,13 @@ static void send_and_connect(evlog *log, evlog_signal *signals[2])
     evlog_connect_options options = {.start = EVLOG_START_FIRST, .outcome = &outcome};
     evlog_metadata metadata = {
         .id = {1, 2}, .time_us = 1, .source = "s", .sourcehost = "h", .sourcelib = "1.2"};
-    evlog_send_options send_options = {.dispatch = EVLOG_DISPATCH_STRICT, .metadata = &metadata};
+    const evlog_header headers[] = {{"b", "2"}, {"a", "1"}};
+    evlog_string value;
+    evlog_event *event;
+    evlog_send_options send_options = {.dispatch = EVLOG_DISPATCH_STRICT,
+                                       .metadata = &metadata,
+                                       .headers = headers,
+                                       .header_count = 2};
     evlog_sent sent, many[3];
     evlog_buffer packed;
     where = "sending";
@@ -95,6 +101,10 @@ static void send_and_connect(evlog *log, evlog_signal *signals[2])
     OK(evlog_send_event(signals[0], packed.data, packed.size, &send_options, &sent));
     IS(sent.seq == 2 && sent.id[1] == 2);
     evlog_sent_free(&sent);
+    OK(evlog_read(log, 2, &event));
+    OK(evlog_event_header(event, "b", &value));
+    IS(value.size == 1 && *value.text == '2');
+    evlog_event_free(event);
 
     evlog_sending sends[3] = {
         {.signal = signals[0], .data = packed.data, .data_size = packed.size},

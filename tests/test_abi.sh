@@ -8,7 +8,7 @@ build=$1
 cd "$(dirname "$0")/.."
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
-values=" evlog_string evlog_bytes evlog_uuid evlog_list evlog_map evlog_buffer "
+values=" evlog_string evlog_bytes evlog_uuid evlog_list evlog_map evlog_buffer evlog_header "
 export ASAN_OPTIONS=detect_leaks=0
 
 # The headers and the library's sources, with eight more words at the end of each struct.

@@ -103,7 +103,9 @@ static int define(void)
 static int send(void)
 {
     evlog_sent sent;
-    int result = evlog_send_class(signal_of, &order, &shop_order_class, NULL, &sent);
+    const evlog_header header = {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad-01"};
+    const evlog_send_options options = {.headers = &header, .header_count = 1};
+    int result = evlog_send_class(signal_of, &order, &shop_order_class, &options, &sent);
     evlog_sent_free(&sent);
     return result;
 }

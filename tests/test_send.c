@@ -1,6 +1,7 @@
 /* Sending: metadata, checks in their order, many at once, all or nothing. */
 #include <time.h>
 
+#include "evlog/testing.h"
 #include "test.h"
 
 #define TYPE "org.openedx.learning.course.enrollment.created.v1"
@@ -371,6 +372,119 @@ static void read_only_refuses(void **state)
     OK(evlog_close(fixture.log));
 }
 
+/* Whether an event has this header with this value. */
+static void has_header(const evlog_event *event, const char *name, const char *expected)
+{
+    evlog_string value;
+    OK(evlog_event_header(event, name, &value));
+    assert_int_equal(value.size, strlen(expected));
+    assert_memory_equal(value.text, expected, value.size);
+}
+
+static int hear_headers(const evlog_event *event, void *ctx)
+{
+    has_header(event, "trace", "1-2");
+    has_header(event, "é", "");
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+/* Headers come out at each way of reading: live, late, replayed, captured, consumed, read alone. */
+static void headers_go_with_the_event(void **state)
+{
+    struct fixture fixture;
+    unsigned heard = 0;
+    const evlog_header headers[] = {{"é", ""}, {"trace", "1-2"}};
+    const evlog_send_options options = {.headers = headers, .header_count = 2};
+    evlog_capture *capture;
+    evlog_consumer *consumer;
+    evlog_event *event;
+    begin(&fixture, *state, (evlog_options){0});
+    OK(evlog_capture_begin(fixture.log, NULL, &capture));
+    OK(evlog_connect(fixture.log, NULL, "live", hear_headers, &heard, NULL));
+    OK(evlog_send_event(fixture.signal, SMALL_MAP("\x05"), 4, &options, NULL));
+    has_header(evlog_capture_event(capture, 0), "trace", "1-2");
+    OK(evlog_capture_end(capture));
+    OK(evlog_connect(fixture.log, NULL, "late", hear_headers, &heard,
+                     &(evlog_connect_options){.start = EVLOG_START_FIRST}));
+    OK(evlog_replay(fixture.log, NULL, hear_headers, &heard, NULL));
+    OK(evlog_replay_to_receivers(fixture.log, NULL, NULL));
+    OK(evlog_consumer_open(fixture.log, "c", NULL, &consumer));
+    OK(evlog_consumer_poll(consumer, 0, 0, hear_headers, &heard, NULL));
+    OK(evlog_consumer_close(consumer));
+    assert_int_equal(heard, 6);
+    OK(evlog_read(fixture.log, 1, &event));
+    has_header(event, "é", "");
+    assert_memory_equal(event->data, SMALL_MAP("\x05"), 4);
+    evlog_event_free(event);
+    OK(evlog_verify(fixture.log, NULL, NULL, NULL));
+    OK(evlog_close(fixture.log));
+}
+
+/* Of many events each has its own; one without them has an empty map. */
+static void each_event_has_its_own_headers(void **state)
+{
+    struct fixture fixture;
+    const evlog_header one = {"n", "one"}, two = {"n", "two"};
+    evlog_event *event;
+    evlog_string value;
+    begin(&fixture, *state, (evlog_options){0});
+    evlog_sending sends[3] = {{.headers = &one, .header_count = 1},
+                              {.headers = NULL},
+                              {.headers = &two, .header_count = 1}};
+    for (int i = 0; i < 3; i++) {
+        sends[i].signal = fixture.signal;
+        sends[i].data = "\x80";
+        sends[i].data_size = 1;
+    }
+    OK(evlog_send_events(sends, 3, NULL, NULL));
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        OK(evlog_read(fixture.log, seq, &event));
+        if (seq == 2) {
+            assert_int_equal(event->headers_size, 1);
+            assert_memory_equal(event->headers, "\x80", 1);
+            FAILS(EVLOG_NOTFOUND, "no header n", evlog_event_header(event, "n", &value));
+        } else {
+            has_header(event, "n", seq == 1 ? "one" : "two");
+        }
+        evlog_event_free(event);
+    }
+    OK(evlog_close(fixture.log));
+}
+
+/* Headers that cannot be stored are refused before anything is. */
+static void refuses_bad_headers(void **state)
+{
+    struct fixture fixture;
+    static char large[EVLOG_HEADERS_SIZE_MAX];
+    const evlog_header good = {"n", "v"}, nameless = {"", "v"},
+                       twice[] = {{"n", "1"}, {"n", "2"}}, too_large = {"n", large};
+    memset(large, 'v', sizeof large - 1);
+    begin(&fixture, *state, (evlog_options){0});
+#define SEND(list, count)                       \
+    evlog_send_event(fixture.signal, "\x80", 1, \
+                     &(evlog_send_options){.headers = (list), .header_count = (count)}, NULL)
+    REFUSED(&fixture, EVLOG_INVALID, "header 0", SEND(&nameless, 1));
+    REFUSED(&fixture, EVLOG_INVALID, "header n is given twice", SEND(twice, 2));
+    REFUSED(&fixture, EVLOG_INVALID, "NULL", SEND(NULL, 1));
+    REFUSED(&fixture, EVLOG_LIMIT, "4096", SEND(&too_large, 1));
+    evlog_sending sends[2] = {{.headers = &good, .header_count = 1},
+                              {.headers = twice, .header_count = 2}};
+    for (int i = 0; i < 2; i++) {
+        sends[i].signal = fixture.signal;
+        sends[i].data = "\x80";
+        sends[i].data_size = 1;
+    }
+    REFUSED(&fixture, EVLOG_INVALID, "event 1 of the 2 to send: header n",
+            evlog_send_events(sends, 2, NULL, NULL));
+    OK(SEND(&good, 1));
+    evlog_signal_disable(fixture.signal);
+    OK(SEND(&nameless, 1)); /* a disabled signal checks the metadata only */
+#undef SEND
+    assert_int_equal(head(&fixture), 1);
+    OK(evlog_close(fixture.log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +495,9 @@ int main(void)
         TEST_AT_HOME(refuses_bad_metadata),
         TEST_AT_HOME(refuses_bad_data),
         TEST_AT_HOME(takes_the_largest_event),
+        TEST_AT_HOME(headers_go_with_the_event),
+        TEST_AT_HOME(each_event_has_its_own_headers),
+        TEST_AT_HOME(refuses_bad_headers),
         TEST_AT_HOME(disabled_sends_nothing),
         TEST_AT_HOME(sends_many_at_once),
         TEST_AT_HOME(many_are_all_or_nothing),

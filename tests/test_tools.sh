@@ -107,6 +107,19 @@ is "each one's events in its order" "$(data_of out | grep '"s": 3' | cksum)" "$(
 try 0 "" show log -o json --from 4 --to 4
 is "keys" "$(grep -oE '"[a-z_]+": ' out | tr -d '": ' | tr '\n' ' ')" \
     "seq log_time id type minorversion time source sourcehost sourcelib from_event_bus data n "
+"$evlog" send headed $a '{"n": 1}' --header trace=00-1 --header 'note=a=b "c"' >/dev/null
+printf '{"n": 2}\n{"n": 3}\n' | "$evlog" send headed $a - --header line=yes >/dev/null
+"$evlog" send headed $a '{"n": 4}' >/dev/null
+"$evlog" show headed -o json >shown
+is "headers" "$(grep -o '"from_event_bus": false, .*' shown)" '"from_event_bus": false, "headers": {"note": "a=b \"c\"", "trace": "00-1"}, "data": {"n": 1}}
+"from_event_bus": false, "headers": {"line": "yes"}, "data": {"n": 2}}
+"from_event_bus": false, "headers": {"line": "yes"}, "data": {"n": 3}}
+"from_event_bus": false, "data": {"n": 4}}'
+try 0 "" get headed 1 -o pretty; has '"trace": "00-1"'
+try 2 "--header takes NAME=VALUE" send headed $a --header trace
+try 2 "--header takes NAME=VALUE" send headed $a --header =value
+try 2 "header t is given twice" send headed $a --header t=1 --header t=2
+try 0 "" show log -o json --from 4 --to 4
 has '"type": "com.other.v1", "minorversion": 7, "time": "1960-02-29T12:00:00.000001+00:00", "source": "openedx/cms/web"'
 is "log_time" "$(grep -cE '"log_time": "20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}\+00:00"' out)" 1
 is "id" "$(grep -cE '"id": "[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"' out)" 1

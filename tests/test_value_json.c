@@ -400,6 +400,28 @@ static void an_event_has_its_fields_in_order(void **state)
                                 "\"attempt\": 3, \"is_replay\": true}");
 }
 
+/* Headers stand before the data, and only where there are some; they are no data. */
+static void headers_are_an_object(void **state)
+{
+    evlog_event event = example();
+    evlog_buffer json;
+    (void)state;
+    event.headers = "\x80";
+    event.headers_size = 1;
+    event_is(&event, EVENT_HEAD "[11, 2, 0], \"from_event_bus\": false, \"data\": {\"k\": 1}}");
+    event.headers = "\x81\xa4$bin\xa2\"\n";
+    event.headers_size = 9;
+    event_is(&event, EVENT_HEAD "[11, 2, 0], \"from_event_bus\": false, "
+                                "\"headers\": {\"$bin\": \"\\\"\\n\"}, \"data\": {\"k\": 1}}");
+    event.headers = "\x82\xa1k\xa1v\xa1l\xa0";
+    event.headers_size = 8;
+    event_is(&event,
+             EVENT_HEAD "[11, 2, 0], \"from_event_bus\": false, "
+                        "\"headers\": {\"k\": \"v\", \"l\": \"\"}, \"data\": {\"k\": 1}}");
+    event.headers_size--;
+    FAILS(EVLOG_INVALID, "headers", evlog_event_json(&event, EVLOG_JSON_LINE, &json));
+}
+
 /* A version is a list of numbers, of strings where a part is none, and empty without a text. */
 static void a_version_is_a_list(void **state)
 {
@@ -479,6 +501,7 @@ int main(void)
         cmocka_unit_test(hostile_data_is_refused),
         cmocka_unit_test(the_size_of_the_text_is_limited),
         cmocka_unit_test(an_event_has_its_fields_in_order),
+        cmocka_unit_test(headers_are_an_object),
         cmocka_unit_test(a_version_is_a_list),
         cmocka_unit_test(an_event_is_indented_to_its_data),
         cmocka_unit_test(a_strangers_event_is_refused_or_printed),

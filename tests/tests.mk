@@ -77,8 +77,8 @@ $(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evl
 $(B)/tests/test_plugin: $(PLUGINS)
 $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 
-# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value.
-FUZZERS     = fuzz_unpack fuzz_schema fuzz_value
+# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record.
+FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record
 FUZZ_ROUNDS = 4000
 
 $(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o

@@ -9,7 +9,7 @@
 /* The letters of `options` are those of the table in options.c; F t s u T n r are the range. */
 static const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
-     "obKcdSimp", 2, 3, send_run,
+     "obKcdSimpH", 2, 3, send_run,
      "JSON is the event's data, an object; {} when it is left out. With - each line of standard\n"
      "input is one. They are appended in batches, each in one commit. A line that is wrong is\n"
      "named, those before it are in the log, and nothing after it is read; with --skip-bad it is\n"
@@ -29,8 +29,9 @@ static const struct verb verbs[] = {
     {"show", "LOG", "print events, oldest first", "FtsuTnro", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
-     "sourcelib from_event_bus data in this order, and times always with six digits and in UTC:\n"
-     "2026-01-31T18:00:00.123456+00:00. What is under data can be sent again as it is.\n"
+     "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
+     "with six digits and in UTC: 2026-01-31T18:00:00.123456+00:00. What is under data can be sent\n"
+     "again as it is.\n"
      "Events that are damaged are passed over, and reported at the end with exit status 4.\n"},
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},

@@ -56,6 +56,8 @@ static const struct {
      "when the event happened; default: now"},
     {'m', "minorversion", "N", "a number: 0, 1, 2 ...",
      "the event type's minor version; default: 0"},
+    {'H', "header", "NAME=VALUE", "NAME=VALUE, and no more than 64",
+     "text that goes with the event beside its data; may be repeated"},
     {'M', "schema", NULL, NULL, "each type's schemas, one a line"},
     {'O', "force", NULL, NULL, "record the schema although it does not go with earlier ones"},
     {'p', "plugin", "FILE.so", "no more than 64 plugins",
@@ -179,6 +181,17 @@ static int read_start(const char *text, evlog_reset_options *start)
     return start->start == EVLOG_START_TIME ? read_time(text, 0, &start->start_time_us) : 0;
 }
 
+/* NAME=VALUE: the argument is cut after its name. */
+static int add_header(struct options *options, char *text)
+{
+    char *value = strchr(text, '=');
+    if (!value || value == text || options->header_count == HEADERS_MAX)
+        return -1;
+    *value = '\0';
+    options->headers[options->header_count++] = (evlog_header){text, value + 1};
+    return 0;
+}
+
 static int read_factor(const char *text, double *factor)
 {
     char *end;
@@ -213,7 +226,7 @@ static int range_option_read(struct options *options, int letter, const char *te
 }
 
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
-static int option_read(struct options *options, int letter, const char *text)
+static int option_read(struct options *options, int letter, char *text)
 {
     uint64_t number;
     int result = range_option_read(options, letter, text);
@@ -231,6 +244,8 @@ static int option_read(struct options *options, int letter, const char *text)
         if (result == 0)
             options->minorversion = (int32_t)number;
         return result;
+    case 'H':
+        return add_header(options, text);
     case 'W':
     case 'Z':
         return read_start(text, &options->start);

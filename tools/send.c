@@ -72,7 +72,9 @@ static int send_one(const struct options *options, evlog_signal *signal,
                     const msgpack_sbuffer *data)
 {
     evlog_sent sent;
-    evlog_send_options how = {.time_us = options->time_us};
+    evlog_send_options how = {.time_us = options->time_us,
+                              .headers = options->headers,
+                              .header_count = options->header_count};
     int code = evlog_send_event(signal, data->data, data->size, &how, &sent);
     if (code && code != EVLOG_RECEIVER)
         return complain_library(code);
@@ -109,7 +111,9 @@ static int append(struct sender *sender, size_t first, size_t count)
         sends[i] = (evlog_sending){.signal = sender->signal,
                                    .data = sender->data.data + sender->batch[first + i].at,
                                    .data_size = sender->batch[first + i].size,
-                                   .time_us = sender->options->time_us};
+                                   .time_us = sender->options->time_us,
+                                   .headers = sender->options->headers,
+                                   .header_count = sender->options->header_count};
     if (!code)
         code = evlog_send_events(sends, count, NULL, sent);
     if (code == EVLOG_RECEIVER)

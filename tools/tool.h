@@ -29,6 +29,7 @@ enum {
 enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
 
 #define PLUGINS_MAX 64
+#define HEADERS_MAX 64
 
 struct options {
     const char *path; /* the log */
@@ -39,6 +40,8 @@ struct options {
     evlog_options open; /* what verbs that send open the log with */
     int64_t time_us;
     int32_t minorversion;
+    evlog_header headers[HEADERS_MAX];
+    size_t header_count;
     const char *exec;
     int known;
     int skip_bad;

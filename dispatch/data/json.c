@@ -24,6 +24,7 @@
 
 #include "error.h"
 #include "evlog/value.h"
+#include "headers.h"
 #include "json_text.h"
 #include "keys.h"
 #include "pack.h"
@@ -499,6 +500,33 @@ static void put_version(struct writer *writer, const char *name, const char *tex
     close_items(writer, ']', is_empty);
 }
 
+/* The event's headers, when it has any. */
+static void put_headers(struct writer *writer, const evlog_event *event)
+{
+    struct pack_item map, text;
+    const unsigned char *at = event->headers;
+    if (!event->headers || writer->result)
+        return;
+    if (!headers_check(event->headers, event->headers_size)) {
+        writer->result = error_set(EVLOG_INVALID, "the event's headers are not a map of texts");
+        return;
+    }
+    pack_next(&at, &map);
+    if (map.size == 0)
+        return;
+    put_name(writer, "headers");
+    open_items(writer, '{');
+    for (size_t i = 0; i < map.size; i++) {
+        begin_item(writer, i == 0);
+        pack_next(&at, &text);
+        put_string(writer, text.bytes, text.size);
+        PUT(writer, ": ");
+        pack_next(&at, &text);
+        put_string(writer, text.bytes, text.size);
+    }
+    close_items(writer, '}', false);
+}
+
 static void put_event(struct writer *writer, const evlog_event *event)
 {
     char id[EVLOG_UUID_TEXT_SIZE];
@@ -515,6 +543,7 @@ static void put_event(struct writer *writer, const evlog_event *event)
     put_text(writer, "sourcehost", event->sourcehost);
     put_version(writer, "sourcelib", event->sourcelib);
     put_bool(writer, "from_event_bus", event->from_event_bus);
+    put_headers(writer, event);
     put_name(writer, "data");
     if (event->data)
         put_data(writer, event->data, event->data_size);

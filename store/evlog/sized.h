@@ -23,6 +23,15 @@ EVLOG_INLINE int evlog_open(const char *path, const evlog_options *options, evlo
     return evlog_open_sized(path, options, sizeof(evlog_options), log);
 }
 
+EVLOG_API int evlog_event_header_sized(const evlog_event *event, size_t event_size,
+                                       const char *name, evlog_string *value);
+
+EVLOG_INLINE int evlog_event_header(const evlog_event *event, const char *name,
+                                    evlog_string *value)
+{
+    return evlog_event_header_sized(event, sizeof(evlog_event), name, value);
+}
+
 EVLOG_API int evlog_connect_sized(evlog *log, evlog_signal *signal, const char *dispatch_uid,
                                   evlog_receiver *receiver, void *ctx,
                                   const evlog_connect_options *options, size_t options_size,
