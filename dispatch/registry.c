@@ -384,7 +384,7 @@ int evlog_sync(evlog *log)
     if (result)
         return result;
     if (!log->store->read_only && log->store->format.durability == EVLOG_FAST)
-        result = env_flush(log->store->events);
+        result = flusher_flush(log->store->flusher);
     log_leave(log);
     return result;
 }

@@ -1,7 +1,7 @@
 /*
  * Group commit.
  *
- * A durable commit costs two flushes of the disk, whatever is in it, and only one can be under
+ * A durable commit costs a flush of the disk, whatever is in it, and only one can be under
  * way. So requests queue up, and a thread that finds no leader becomes it: it takes what has
  * queued, commits it as one transaction, and wakes the threads whose records were in it.
  * Meanwhile the next queue grows: under load the groups become as large as the commits are slow,
@@ -17,6 +17,10 @@
  *    now: log time follows it, and the records from there on are of another era (record.h).
  * 5. `last` is of the commit `last.txnid`. When the transaction before ours has that
  *    number, nobody has written since and the file need not be read.
+ * 6. In a durable log a group is in the journal and flushed before liblmdb commits it: no reader in
+ *    any process gets an event that could still be lost. When the commit then fails, the group is taken
+ *    back from the journal, and flushed again. Where the journal ends is noted before the
+ *    writer's lock is released.
  *
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
  * that costs one load when there are none.
@@ -39,12 +43,15 @@
 
 #include "be64.h"
 #include "clock.h"
+#include "edge.h"
 #include "env.h"
 #include "error.h"
+#include "flusher.h"
+#include "journal.h"
 #include "random.h"
 #include "shared.h"
 
-#define GROUP_SIZE_MAX ((size_t)8 << 20) /* a request larger than this goes alone */
+#define GROUP_SIZE_MAX ((size_t)1 << 20) /* a request larger than this goes alone */
 #define MESSAGE_SIZE 512
 #define SPINS 20 /* before sleeping */
 
@@ -65,24 +72,19 @@ struct last {
 };
 
 struct appender {
-    struct env *events;
-    struct shared *shared; /* where readers wait */
-    uint64_t origin;
+    struct appender_parts parts;
     pthread_mutex_t lock;
     struct request *first, **end; /* the queue */
     bool is_led;
     struct last last; /* the leader's */
 };
 
-int appender_open(struct env *events, struct shared *shared, uint64_t origin,
-                  struct appender **opened)
+int appender_open(const struct appender_parts *parts, struct appender **opened)
 {
     struct appender *appender = calloc(1, sizeof *appender);
     if (!appender)
         return error_nomem();
-    appender->events = events;
-    appender->shared = shared;
-    appender->origin = origin;
+    appender->parts = *parts;
     appender->end = &appender->first;
     pthread_mutex_init(&appender->lock, NULL);
     *opened = appender;
@@ -102,9 +104,45 @@ void appender_close(struct appender *appender)
 struct group {
     struct appender *appender;
     struct request *first;
-    size_t size;
-    struct last last; /* after this group */
+    size_t count, size;
+    struct last last;    /* after this group */
+    uint64_t start, end; /* of the journal, before it and after it */
+    bool is_in_journal;  /* or may be */
 };
+
+/* Looks for the end of the journal behind the last event, from the last flush on. */
+static int look_for_end(const struct appender_parts *parts, const struct last *last,
+                        struct shared_end *end)
+{
+    struct edge_state base;
+    int result = edge_read(parts->edge, &base);
+    if (result)
+        return result;
+    *end = base.journal;
+    edge_state_free(&base);
+    return journal_find(parts->journal, end, last->seq, last->chain);
+}
+
+/*
+ * Finds where the journal ends. Whoever wrote the last event has noted it, unless it died; else it
+ * is looked for. What cannot be found is not needed any more when the log is flushed: then the
+ * journal begins anew.
+ */
+static int find_end(struct group *group)
+{
+    const struct appender_parts *parts = &group->appender->parts;
+    const struct last *last = &group->last;
+    struct shared_end end;
+    int result = EVLOG_OK;
+    if (!shared_end_get(parts->shared, &end) || end.seq != last->seq || end.chain != last->chain)
+        result = look_for_end(parts, last, &end);
+    if (result == EVLOG_NOTFOUND) {
+        end.place = 0;
+        result = flusher_restart(parts->flusher);
+    }
+    group->start = end.place;
+    return result;
+}
 
 /*
  * Reads the last record of the state this transaction began with. The path to it is the right edge
@@ -117,7 +155,7 @@ static int read_last(struct group *group, struct env *events)
     int result = env_base(events, &base);
     if (result)
         return result;
-    group->last = (struct last){.chain = group->appender->origin};
+    group->last = (struct last){.chain = group->appender->parts.origin};
     if (base->depth == 0)
         return EVLOG_OK;
     result = record_load(base, 0, &record);
@@ -146,8 +184,47 @@ static int set_time(struct last *last, int64_t now_us)
     return EVLOG_OK;
 }
 
-static int append_one(struct env *events, struct last *last, struct record *record)
+/* Whether the group has a place in the journal now. */
+static bool has_place(const struct group *group, uint64_t *place)
 {
+    const struct appender_parts *parts = &group->appender->parts;
+    uint64_t base = atomic_load(&shared_flushed(parts->shared)->place);
+    return journal_place(group->start, base, group->size, group->count, place);
+}
+
+/* Chooses the group's place in the journal; when it is overdue, the log is flushed first. */
+static int begin_in_journal(struct group *group)
+{
+    const struct appender_parts *parts = &group->appender->parts;
+    uint64_t place;
+    int result = find_end(group);
+    if (result == EVLOG_OK && !has_place(group, &place))
+        result = flusher_flush(parts->flusher);
+    if (result == EVLOG_OK && !has_place(group, &place)) {
+        result = flusher_restart(parts->flusher);
+        group->start = 0;
+        has_place(group, &place);
+    }
+    if (result)
+        return result;
+    group->is_in_journal = true;
+    return journal_begin(parts->journal, group->start, place, group->size, group->count);
+}
+
+/* The group survives a power cut. */
+static int flush_journal(struct group *group)
+{
+    const struct appender_parts *parts = &group->appender->parts;
+    int result = journal_flush(parts->journal, &group->end);
+    if (result == EVLOG_IO)
+        shared_fail(parts->shared); /* the kernel may report the next one as good */
+    return result;
+}
+
+static int append_one(struct group *group, struct record *record)
+{
+    const struct appender_parts *parts = &group->appender->parts;
+    struct last *last = &group->last;
     unsigned char key[sizeof(uint64_t)];
     void *bytes;
     record->seq = last->seq + 1;
@@ -155,50 +232,113 @@ static int append_one(struct env *events, struct last *last, struct record *reco
     record->log_time_us = last->log_time_us;
     record->era = last->era;
     be64_store(key, record->seq);
-    int result = env_append(events, key, sizeof key, record_size(record), &bytes);
+    int result = env_append(parts->events, key, sizeof key, record_size(record), &bytes);
     if (result)
         return result;
     record_encode(record, bytes);
     last->seq = record->seq;
     last->chain = record->chain;
-    return EVLOG_OK;
+    return parts->journal
+               ? journal_add(parts->journal, bytes, record_size(record), record->chain)
+               : EVLOG_OK;
+}
+
+static int find_last(struct group *group)
+{
+    struct env *events = group->appender->parts.events;
+    uint64_t txnid = env_txnid(events);
+    int result = EVLOG_OK;
+    group->last = group->appender->last;
+    if (group->last.txnid != txnid - 1 || group->last.seq == 0)
+        result = read_last(group, events);
+    group->last.txnid = txnid;
+    return result;
+}
+
+static int set_log_time(struct group *group)
+{
+    int64_t now_us = clock_wall_us();
+    env_note_time(group->appender->parts.events, now_us);
+    return set_time(&group->last, now_us);
 }
 
 static int fill(struct env *events, void *ctx)
 {
     struct group *group = ctx;
-    struct last *last = &group->last;
-    uint64_t txnid = env_txnid(events);
-    int result = EVLOG_OK;
-    *last = group->appender->last;
-    if (last->txnid != txnid - 1 || last->seq == 0)
-        result = read_last(group, events);
-    last->txnid = txnid;
-    int64_t now_us = clock_wall_us();
-    env_note_time(events, now_us);
+    struct journal *journal = group->appender->parts.journal;
+    (void)events;
+    int result = find_last(group);
     if (result == EVLOG_OK)
-        result = set_time(last, now_us);
+        result = set_log_time(group);
+    if (result == EVLOG_OK && journal)
+        result = begin_in_journal(group);
     for (struct request *request = group->first; request; request = request->next)
         for (size_t i = 0; result == EVLOG_OK && i < request->count; i++)
-            result = append_one(events, last, &request->records[i]);
+            result = append_one(group, &request->records[i]);
+    if (result == EVLOG_OK && journal)
+        result = flush_journal(group);
     return result;
 }
 
 /* -------------------------------------------------------- the leader ---- */
 
+/* What is flushed soon, or at once, since the group is behind the halves of the journal. */
+static void flush_as_needed(const struct group *group)
+{
+    struct flusher *flusher = group->appender->parts.flusher;
+    if (journal_is_behind(group->end))
+        flusher_flush(flusher); /* a failure is noted, and the next send reports it */
+    else if (journal_is_other_part(group->end, group->start))
+        flusher_wake(flusher);
+}
+
+/* The group was not committed: it must not come back after a power cut. */
+static int take_back(const struct group *group, int result)
+{
+    const struct appender_parts *parts = &group->appender->parts;
+    char why[MESSAGE_SIZE];
+    if (!group->is_in_journal)
+        return result;
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    if (journal_retract(parts->journal) == EVLOG_OK)
+        return error_set(result, "%s", why);
+    shared_fail(parts->shared);
+    return error_set(EVLOG_IO,
+                     "%s; and it could not be taken back from the journal (%s): whether these events "
+                     "are in the log will be known when it is opened again",
+                     why, evlog_errmsg());
+}
+
 static int commit(struct group *group)
 {
-    int result = env_write(group->appender->events, ENV_FLUSH_ALL, group->size, fill, group);
-    if (result == EVLOG_OK) {
-        group->appender->last = group->last;
-        shared_wake(group->appender->shared);
+    const struct appender_parts *parts = &group->appender->parts;
+    int result = env_lock(parts->events);
+    if (result)
+        return result;
+    result = env_write_locked(parts->events, ENV_FLUSH_ALL, group->size, fill, group);
+    if (result) {
+        result = take_back(group, result);
+    } else {
+        const struct last *last = &group->last;
+        group->appender->last = *last;
+        if (parts->journal)
+            shared_end_set(parts->shared, (struct shared_end){group->end, last->seq, last->chain});
     }
-    return result;
+    env_unlock(parts->events);
+    if (result)
+        return result;
+    shared_wake(parts->shared);
+    if (parts->journal)
+        flush_as_needed(group);
+    return EVLOG_OK;
 }
 
 static int commit_alone(struct appender *appender, struct request *request)
 {
-    struct group group = {.appender = appender, .first = request, .size = request->size};
+    struct group group = {.appender = appender,
+                          .first = request,
+                          .count = request->count,
+                          .size = request->size};
     struct request *next = request->next;
     request->next = NULL;
     int result = commit(&group);
@@ -226,6 +366,7 @@ static void take_group(struct appender *appender, struct group *group)
     struct request **end = &group->first;
     do {
         group->size += (*end)->size;
+        group->count += (*end)->count;
         end = &(*end)->next;
     } while (*end && group->size + (*end)->size <= GROUP_SIZE_MAX);
     appender->first = *end;

@@ -6,20 +6,33 @@
 
 #include "record.h"
 
+struct edge;
 struct env;
+struct flusher;
+struct journal;
 struct shared;
 struct appender;
 
-/* `origin` is the `prev` of the log's first record. EVLOG_NOMEM. */
-int appender_open(struct env *events, struct shared *shared, uint64_t origin,
-                  struct appender **appender);
+/* What it works with; all of it outlives the appender. */
+struct appender_parts {
+    struct env *events;
+    struct shared *shared;
+    struct journal *journal; /* NULL: a fast log has none */
+    struct flusher *flusher;
+    struct edge *edge;
+    uint64_t origin; /* the `prev` of the log's first record */
+};
+
+/* EVLOG_NOMEM. */
+int appender_open(const struct appender_parts *parts, struct appender **appender);
 void appender_close(struct appender *appender);
 
 /*
  * Appends the records of one send side by side, all or none, and returns when they are in the log
  * with its durability. Sets their seq, prev, chain, salt, digest, log time and era, and the flag
- * RECORD_MORE; the rest is the caller's, and checked by it. Any thread. EVLOG_FULL, EVLOG_IO,
- * EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_INVALID (the clock): nothing was appended.
+ * RECORD_MORE; the rest is the caller's, and checked by it. Any thread. EVLOG_FULL, EVLOG_BUSY,
+ * EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_INVALID (the clock): nothing was appended. EVLOG_IO: likewise, or the
+ * sentence says that this is open.
  */
 int append_records(struct appender *appender, struct record *records, size_t count);
 

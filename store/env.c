@@ -74,7 +74,6 @@ struct env {
     bool unmapped; /* liblmdb must not be called any more; under map_lock */
     uint64_t commit_count;
     uint64_t room_end;              /* the file has at least this size */
-    _Atomic uint64_t flushed_txnid; /* the last commit that env_flush has flushed */
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
@@ -86,6 +85,14 @@ struct env {
     struct page_cursor path_to_key;
     char path[];
 };
+
+/* Nothing more is written; in the environment of the events, by no process. */
+static void note_failure(struct env *env)
+{
+    atomic_store(&env->failed, 1);
+    if (env->options.presence && env->options.lock == SHARED_LOCK_EVENTS)
+        shared_fail(env->options.presence->shared);
+}
 
 /* ------------------------------------------------------ codes of LMDB ---- */
 
@@ -104,7 +111,7 @@ static int fail(struct env *env, int rc, const char *what)
         return error_set(EVLOG_BUSY, "%s: all %u reader slots are taken; end some readers",
                          env->path, env->options.readers_max);
     case MDB_PANIC:
-        atomic_store(&env->failed, 1);
+        note_failure(env);
         return error_set(EVLOG_IO, "%s: %s: an earlier write failed; close the log and open it",
                          env->path, what);
     }
@@ -140,7 +147,7 @@ static int fail_commit(struct env *env, int rc)
         return error_errno(ENOSPC, "writing", env->path);
     if (is_usable && rc == ENOMEM)
         return error_errno(rc, "writing", env->path);
-    atomic_store(&env->failed, 1);
+    note_failure(env);
     if (rc < 0)
         return fail(env, rc, "committing");
     return error_set(EVLOG_IO, "%s: committing: %s; close the log and open it", env->path,
@@ -149,6 +156,11 @@ static int fail_commit(struct env *env, int rc)
 
 static int check_failed(struct env *env)
 {
+    if (env->options.presence && shared_has_failed(env->options.presence->shared))
+        return error_set(EVLOG_IO,
+                         "%s: a write or flush has failed, here or in another process; close the log "
+                         "and open it",
+                         env->path);
     if (atomic_load(&env->failed))
         return error_set(EVLOG_IO,
                          "%s: an earlier write or flush failed; close the log and open it",
@@ -221,7 +233,7 @@ static int open_lmdb(struct env *env)
 {
     const struct env_options *options = &env->options;
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) |
-                     (options->fast ? MDB_NOSYNC : 0);
+                     (options->is_unflushed ? MDB_NOSYNC : 0);
     size_t map_size = MAP_SIZE_FIRST;
     int result = reserve_locks(env);
     if (result)
@@ -295,12 +307,11 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     if (!env)
         return error_nomem();
     env->options = *options;
-    env->flushed_txnid = UINT64_MAX;
     strcpy(env->path, path);
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
     int result = open_file(env);
-    if (result == EVLOG_OK)
+    if (result == EVLOG_OK && !options->images)
         result = check_file(env, &for_liblmdb);
     if (result == EVLOG_OK && for_liblmdb) {
         result = open_lmdb(env);
@@ -328,13 +339,6 @@ void env_close(struct env *env)
 
 /* ----------------------------------------------------------- the room ---- */
 
-/* Allocates [from, to), or, where the file system has no such call, writes zeros. */
-static int allocate(int fd, uint64_t from, uint64_t to)
-{
-    int errnum = reserve(fd, 0, from, to);
-    return errnum == EOPNOTSUPP ? file_write_zeros(fd, from, to) : errnum;
-}
-
 /* The size, or, when that is less, what the file may have: the map and so the pages end there. */
 static uint64_t within_limit(const struct env *env, uint64_t size)
 {
@@ -347,8 +351,8 @@ static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size
 {
     uint64_t stride = end / 8 < STRIDE_MIN ? STRIDE_MIN : end / 8;
     stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
-    bool with_zeros = !env->options.fast && size < STRIDE_MIN;
-    int (*add)(int, uint64_t, uint64_t) = with_zeros ? file_write_zeros : allocate;
+    bool with_zeros = !env->options.is_unflushed && size < STRIDE_MIN;
+    int (*add)(int, uint64_t, uint64_t) = with_zeros ? file_write_zeros : file_reserve;
     int errnum = add(fd, end, within_limit(env, needed + stride));
     if (errnum)
         errnum = add(fd, end, needed);
@@ -424,7 +428,7 @@ static int resize_map(struct env *env, bool grow)
     int rc = mdb_env_set_mapsize(env->lmdb, size);
     if (rc != MDB_SUCCESS) {
         env->unmapped = true;
-        atomic_store(&env->failed, 1);
+        note_failure(env);
     }
     pthread_mutex_unlock(&env->map_lock);
     if (rc != MDB_SUCCESS)
@@ -459,7 +463,7 @@ static int check_files(struct env *env)
 {
     int result = watch_check(env->options.watch, env->now_us ? env->now_us : clock_wall_us());
     if (result)
-        atomic_store(&env->failed, 1);
+        atomic_store(&env->failed, 1); /* of this process only: others may have the right files */
     return result;
 }
 
@@ -488,22 +492,46 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
     return env->rc == MDB_MAP_FULL ? EVLOG_OK : fail_commit(env, env->rc);
 }
 
-int env_write(struct env *env, enum env_flush flush, size_t size_hint,
-              int (*fill)(struct env *, void *), void *ctx)
+int env_lock(struct env *env)
 {
     if (env->options.read_only)
         return error_set(EVLOG_READONLY, "%s: is open for reading only", env->path);
     pthread_mutex_lock(&env->write_lock);
     int result = check_failed(env);
-    if (result == EVLOG_OK) {
-        result = write_once(env, flush, size_hint, fill, ctx);
-        while (env->rc == MDB_MAP_FULL && (result = resize_map(env, true)) == EVLOG_OK)
-            result = write_once(env, flush, size_hint, fill, ctx);
-        int dead;
-        if (++env->commit_count % READER_CHECK_EVERY == 0)
-            mdb_reader_check(env->lmdb, &dead);
-    }
+    if (result == EVLOG_OK && env->options.presence)
+        result = presence_lock(env->options.presence, env->options.lock, env->path);
+    if (result)
+        pthread_mutex_unlock(&env->write_lock);
+    return result;
+}
+
+void env_unlock(struct env *env)
+{
+    if (env->options.presence)
+        presence_unlock(env->options.presence, env->options.lock);
     pthread_mutex_unlock(&env->write_lock);
+}
+
+int env_write_locked(struct env *env, enum env_flush flush, size_t size_hint,
+                     int (*fill)(struct env *, void *), void *ctx)
+{
+    int dead;
+    int result = write_once(env, flush, size_hint, fill, ctx);
+    while (env->rc == MDB_MAP_FULL && (result = resize_map(env, true)) == EVLOG_OK)
+        result = write_once(env, flush, size_hint, fill, ctx);
+    if (++env->commit_count % READER_CHECK_EVERY == 0)
+        mdb_reader_check(env->lmdb, &dead);
+    return result;
+}
+
+int env_write(struct env *env, enum env_flush flush, size_t size_hint,
+              int (*fill)(struct env *, void *), void *ctx)
+{
+    int result = env_lock(env);
+    if (result)
+        return result;
+    result = env_write_locked(env, flush, size_hint, fill, ctx);
+    env_unlock(env);
     return result;
 }
 
@@ -612,20 +640,14 @@ uint64_t env_txnid(struct env *env)
 
 int env_flush(struct env *env)
 {
-    struct page_snapshot newest = {.txnid = UINT64_MAX};
     int result = check_failed(env);
     if (result)
         return result;
-    if (page_snapshot_read(env->fd, env->path, &newest) == EVLOG_OK &&
-        newest.txnid == atomic_load(&env->flushed_txnid))
+    int errnum = file_flush(env->fd);
+    if (!errnum)
         return EVLOG_OK;
-    while (fdatasync(env->fd))
-        if (errno != EINTR) {
-            atomic_store(&env->failed, 1);
-            return error_errno(errno, "flushing", env->path);
-        }
-    atomic_store(&env->flushed_txnid, newest.txnid);
-    return EVLOG_OK;
+    note_failure(env);
+    return error_errno(errnum, "flushing", env->path);
 }
 
 /* ------------------------------------------------------------ reading ---- */
@@ -638,7 +660,11 @@ static int begin_read(struct env *env, MDB_txn **txn)
     return rc;
 }
 
-/* A reader's slot keeps the pages of the snapshot it began with and of all later ones. */
+/*
+ * A reader's slot keeps the pages of the snapshot it began with and of all later ones. There is none,
+ * `*txn` is NULL, while the map is to grow and a writer of this process is at work, which will
+ * grow it: that writer may wait for the flush that this reading is for (flusher.c).
+ */
 static int take_slot(struct env *env, MDB_txn **txn)
 {
     int rc = begin_read(env, txn);
@@ -648,7 +674,9 @@ static int take_slot(struct env *env, MDB_txn **txn)
         rc = begin_read(env, txn);
     }
     while (rc == MDB_MAP_RESIZED) {
-        pthread_mutex_lock(&env->write_lock);
+        *txn = NULL;
+        if (pthread_mutex_trylock(&env->write_lock))
+            return EVLOG_OK;
         int result = resize_map(env, false);
         pthread_mutex_unlock(&env->write_lock);
         if (result)
@@ -670,6 +698,14 @@ static bool is_whole(struct env *env, const struct page_snapshot *snapshot)
            now.txnid <= snapshot->txnid + 1;
 }
 
+/* The newest state; or, where the log waits to be recovered, its last sound one. */
+static int read_snapshot(struct env *env, struct page_snapshot *snapshot)
+{
+    const struct page_images *images = env->options.images;
+    return images ? page_snapshot_of_images(env->fd, env->path, images, snapshot)
+                  : page_snapshot_read(env->fd, env->path, snapshot);
+}
+
 /* One attempt; `*is_good` is false when what was read may be of no one state. */
 static int read_newest(struct env *env, int (*read)(const struct page_snapshot *, void *),
                        void *ctx, bool *is_good)
@@ -679,10 +715,10 @@ static int read_newest(struct env *env, int (*read)(const struct page_snapshot *
     *is_good = true;
     int result = env->lmdb ? take_slot(env, &slot) : EVLOG_OK;
     if (result == EVLOG_OK || result == EVLOG_DAMAGED) /* it is read without a slot then */
-        result = page_snapshot_read(env->fd, env->path, &snapshot);
+        result = read_snapshot(env, &snapshot);
     if (result == EVLOG_OK) {
         result = read(&snapshot, ctx);
-        *is_good = slot || is_whole(env, &snapshot);
+        *is_good = slot || env->options.images || is_whole(env, &snapshot);
     }
     if (slot)
         mdb_txn_abort(slot);
@@ -708,5 +744,5 @@ int env_read(struct env *env, enum env_state state,
 
 int env_snapshot(struct env *env, struct page_snapshot *snapshot)
 {
-    return page_snapshot_read(env->fd, env->path, snapshot);
+    return read_snapshot(env, snapshot);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "page.h"
+#include "presence.h"
 #include "watch.h"
 
 struct env;
@@ -14,10 +15,13 @@ struct env;
 struct env_options {
     bool create; /* a new file; else it must exist */
     bool read_only;
-    bool fast; /* commits are not flushed; env_flush does it */
+    bool is_unflushed; /* commits are not flushed; env_flush does it */
     uint32_t readers_max;
     uint64_t file_size_max; /* 0: no limit */
     struct watch *watch;    /* looked at before a commit is reported as done */
+    struct presence *presence;        /* NULL: no other process writes */
+    enum shared_lock lock;            /* the one that writing takes */
+    const struct page_images *images; /* read in place of the file's newest state; or NULL */
 };
 
 /*
@@ -47,6 +51,16 @@ enum env_flush {
 int env_write(struct env *env, enum env_flush flush, size_t size_hint,
               int (*fill)(struct env *env, void *ctx), void *ctx);
 
+/*
+ * The lock that env_write takes, over threads and processes; for who has more to do under it:
+ * then env_write_locked. EVLOG_BUSY: another process has it for too long; the sentence names it.
+ * EVLOG_IO: an earlier write or flush failed. EVLOG_READONLY.
+ */
+int env_lock(struct env *env);
+void env_unlock(struct env *env);
+int env_write_locked(struct env *env, enum env_flush flush, size_t size_hint,
+                     int (*fill)(struct env *env, void *ctx), void *ctx);
+
 /* For use in `fill` only. */
 
 /* Reserves `size` bytes for a key greater than all others; written before the next call. */
@@ -71,10 +85,7 @@ uint64_t env_txnid(struct env *env);
 /* The time of day, from a `fill` that has asked for it: the clock need not be asked again. */
 void env_note_time(struct env *env, int64_t now_us);
 
-/*
- * Makes all commits, of other processes too, survive a power cut; does nothing when there were
- * none since the last time. EVLOG_IO: as for env_write.
- */
+/* Flushes all that was written to the file, by other processes too. EVLOG_IO: as for env_write. */
 int env_flush(struct env *env);
 
 /* Which state of the file to read. */

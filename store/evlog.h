@@ -70,6 +70,7 @@ extern "C" {
 #define EVLOG_PATTERNS_MAX 256          /* event types of one range */
 #define EVLOG_READERS_DEFAULT 1024      /* reads under way at once, all processes */
 #define EVLOG_READERS_MAX 65536         /* see readers_max; each takes 64 bytes of a lock file */
+#define EVLOG_WAIT_MS_DEFAULT 10000     /* for another process, see wait_ms */
 #define EVLOG_TIME_US_MIN INT64_C(-62135596800000000) /* year 1 */
 #define EVLOG_TIME_US_MAX INT64_C(253402300799999999) /* year 9999 */
 
@@ -182,6 +183,11 @@ typedef struct evlog_options {
      * production.)
      */
     evlog_dispatch dispatch;
+    /*
+     * The longest that a call waits for another process, which writes, opens or closes the log: then it is
+     * EVLOG_BUSY, and the sentence names the process. 0: EVLOG_WAIT_MS_DEFAULT.
+     */
+    uint32_t wait_ms;
 } evlog_options;
 
 /*

@@ -1,8 +1,37 @@
-/* Writing to a file all that is asked for: a write that is interrupted or short is continued. */
+/*
+ * Opening and writing the files of a log.
+ *
+ * Where a file should be there may be something else: a FIFO, whose opening waits for ever, or a
+ * device. So what is opened is opened without waiting, and must be a regular file. A write that is
+ * interrupted or short is continued.
+ */
 #include "file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "error.h"
+
+int file_open(int directory, const char *path, const char *name, int flags, int *fd)
+{
+    struct stat status;
+    int errnum = 0;
+    *fd = openat(directory, name, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+    if (*fd < 0 || fstat(*fd, &status))
+        errnum = errno;
+    else if (!S_ISREG(status.st_mode))
+        errnum = ENXIO;
+    if (!errnum)
+        return EVLOG_OK;
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    if (errnum == ENXIO || errnum == EISDIR)
+        return error_set(EVLOG_UNSUPPORTED, "%s/%s: is not a regular file", path, name);
+    return error_prefix(error_errno(errnum, "opening", name), "%s", path);
+}
 
 int file_write(int fd, const void *bytes, size_t size, uint64_t at)
 {
@@ -29,4 +58,35 @@ int file_write_zeros(int fd, uint64_t from, uint64_t to)
         errnum = file_write(fd, zeros, size, from);
     }
     return errnum;
+}
+
+int file_flush(int fd)
+{
+    while (fdatasync(fd))
+        if (errno != EINTR)
+            return errno;
+    return 0;
+}
+
+int file_read(int fd, void *bytes, size_t size, uint64_t at, size_t *count)
+{
+    *count = 0;
+    while (*count < size) {
+        ssize_t more = pread(fd, (char *)bytes + *count, size - *count, (off_t)(at + *count));
+        if (more < 0 && errno == EINTR)
+            continue;
+        if (more <= 0)
+            return more < 0 ? errno : 0;
+        *count += (size_t)more;
+    }
+    return 0;
+}
+
+int file_reserve(int fd, uint64_t from, uint64_t to)
+{
+    int errnum;
+    do
+        errnum = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? errno : 0;
+    while (errnum == EINTR);
+    return errnum == EOPNOTSUPP ? file_write_zeros(fd, from, to) : errnum;
 }

@@ -1,12 +1,26 @@
-/* Writing to a file all that is asked for, see file.c. */
+/* Opening and writing the files of a log, see file.c. */
 #ifndef STORE_FILE_H
 #define STORE_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Opens a file of the directory at `path`, for a process alone (O_CLOEXEC), and never waits for
+ * it: EVLOG_UNSUPPORTED: it is not a regular file. *fd is -1 after a failure. EVLOG_NOTFOUND,
+ * EVLOG_IO, EVLOG_FULL.
+ */
+int file_open(int directory, const char *path, const char *name, int flags, int *fd);
+
 /* Each returns 0 or an errno. */
 int file_write(int fd, const void *bytes, size_t size, uint64_t at);
 int file_write_zeros(int fd, uint64_t from, uint64_t to);
+int file_flush(int fd);
+
+/* Reads up to `size` bytes; `*count` is less than that where the file ends. */
+int file_read(int fd, void *bytes, size_t size, uint64_t at, size_t *count);
+
+/* Has the file system keep blocks for [from, to), or writes zeros where it cannot. */
+int file_reserve(int fd, uint64_t from, uint64_t to);
 
 #endif

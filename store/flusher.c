@@ -1,30 +1,185 @@
 /*
- * The thread that flushes an EVLOG_FAST log at a given interval, when there was a commit.
+ * Flushing events.mdb in the background.
  *
- * Each writing process has one. A flush is of the whole file, commits of other processes
- * included; where there were none since the last flush, the thread only reads the meta pages. A
- * flush that fails marks the environment (env.c), and the next send reports it. All signals are
- * blocked in this thread: they are for the program's own threads.
+ * Commits of liblmdb are not flushed one by one. A flush of the log is, in this order:
+ *
+ *   1. read where the journal ends (shared.c), then copy the images of the newest state (edge.c)
+ *   2. fdatasync(events.mdb)
+ *   3. write the images to `edge`, fdatasync(edge)
+ *   4. let all processes know (shared.c): the journal before that place is not needed any more
+ *
+ * What was committed between 1 and 3 changes no page of that state but those that were copied. The
+ * journal's place was read before the state, so it may be of an earlier event, never of a later
+ * one. No lock of a writer is taken: a reader's slot holds the pages while they are copied.
+ *
+ * Any process may do it, one at a time (a lock of held.c on events.mdb, which a process that dies gives
+ * back). A fast log is flushed every flush_every_ms when there was a commit; a durable one when its
+ * journal has gone on to another part.
+ *
+ * A flush that fails is final: the kernel may have dropped what it could not write, and report the next
+ * one as good. All processes are told (shared_fail). All signals are blocked in this thread: they are
+ * for the program's own threads.
  */
 #include "flusher.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "env.h"
 #include "error.h"
+#include "held.h"
+
+#define FLUSHING_AT ((INT64_C(1) << 60) - 1) /* the byte that is locked, before those of presence.c */
+#define POLL_NS 1000000
 
 struct flusher {
-    struct env *env;
+    struct flusher_parts parts;
     uint32_t every_ms;
+    pthread_mutex_t flushing; /* one thread of this process */
     pthread_t thread;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* over what follows */
     pthread_cond_t wake;
-    bool is_stopping;
+    bool has_thread, is_wanted, is_stopping;
 };
+
+/* ------------------------------------------------------------- a flush ---- */
+
+/* The number of the newest commit; 0: it cannot be read now. */
+static uint64_t newest_txnid(const struct flusher *flusher)
+{
+    struct page_snapshot newest = {.txnid = 0};
+    env_snapshot(flusher->parts.events, &newest);
+    return newest.txnid;
+}
+
+/* Whether a commit is flushed, by whichever process. */
+static bool is_flushed(const struct flusher *flusher, uint64_t txnid)
+{
+    const struct shared_flushed *flushed = shared_flushed(flusher->parts.presence->shared);
+    return txnid && atomic_load(&flushed->txnid) >= txnid;
+}
+
+/*
+ * Excludes other threads, and then other processes; for `txnid`, 0: any. `*is_done`: another process
+ * has flushed that commit meanwhile, and nothing is excluded.
+ */
+static int begin(struct flusher *flusher, uint64_t txnid, bool *is_done)
+{
+    const struct presence *presence = flusher->parts.presence;
+    int64_t until_us = clock_monotonic_us() + (int64_t)presence->wait_ms * 1000;
+    int errnum;
+    pthread_mutex_lock(&flusher->flushing);
+    while (!(*is_done = is_flushed(flusher, txnid)) &&
+           (errnum = held_lock(presence->fd, FLUSHING_AT, HELD_ALONE)) == EAGAIN &&
+           clock_monotonic_us() < until_us)
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    if (!*is_done && !errnum) {
+        atomic_store(&shared_flushed(presence->shared)->pid, getpid());
+        return EVLOG_OK;
+    }
+    pthread_mutex_unlock(&flusher->flushing);
+    if (*is_done)
+        return EVLOG_OK;
+    if (errnum == EAGAIN)
+        return error_set(EVLOG_BUSY, "events.mdb: process %d has been flushing it for %u ms",
+                         (int)atomic_load(&shared_flushed(presence->shared)->pid),
+                         presence->wait_ms);
+    return error_errno(errnum, "locking a byte of it", "events.mdb");
+}
+
+static void end(struct flusher *flusher)
+{
+    held_unlock(flusher->parts.presence->fd, FLUSHING_AT);
+    pthread_mutex_unlock(&flusher->flushing);
+}
+
+struct capture {
+    uint64_t origin;
+    struct edge_state state;
+};
+
+static int capture(const struct page_snapshot *snapshot, void *ctx)
+{
+    struct capture *capture = ctx;
+    edge_state_free(&capture->state); /* of an earlier try */
+    return edge_capture(snapshot, capture->origin, &capture->state);
+}
+
+/* Steps 2 to 4. */
+static int write_state(struct flusher *flusher, const struct edge_state *state)
+{
+    struct shared *shared = flusher->parts.presence->shared;
+    struct shared_flushed *flushed = shared_flushed(shared);
+    int result = env_flush(flusher->parts.events);
+    if (result)
+        return result;
+    result = edge_write(flusher->parts.edge, state);
+    if (result && result != EVLOG_FULL)
+        shared_fail(shared);
+    if (result)
+        return result;
+    atomic_store(&flushed->place, state->journal.place);
+    atomic_store(&flushed->txnid, state->txnid);
+    atomic_store(&flushed->seq, state->seq);
+    return EVLOG_OK;
+}
+
+/* `restart`: the journal is to be begun anew behind this state. */
+static int flush(struct flusher *flusher, bool restart)
+{
+    struct shared *shared = flusher->parts.presence->shared;
+    struct capture captured = {.origin = flusher->parts.origin};
+    struct shared_end journal = {.place = 0};
+    if (!restart && !shared_end_get(shared, &journal))
+        return EVLOG_OK; /* its writer died: the next one finds the end and sets it */
+    int result = env_read(flusher->parts.events, ENV_NEWEST, capture, &captured);
+    if (result)
+        return result;
+    struct edge_state *state = &captured.state;
+    if (restart)
+        journal = (struct shared_end){.place = 0, .seq = state->seq, .chain = state->chain};
+    state->journal = journal;
+    result = write_state(flusher, state);
+    if (restart && result == EVLOG_OK)
+        shared_end_set(shared, journal);
+    edge_state_free(state);
+    return result;
+}
+
+static int flush_alone(struct flusher *flusher, bool restart)
+{
+    bool is_done;
+    int result = begin(flusher, restart ? 0 : newest_txnid(flusher), &is_done);
+    if (result || is_done)
+        return result;
+    result = flush(flusher, restart);
+    end(flusher);
+    return result;
+}
+
+int flusher_flush(struct flusher *flusher)
+{
+    return flush_alone(flusher, false);
+}
+
+int flusher_restart(struct flusher *flusher)
+{
+    return flush_alone(flusher, true);
+}
+
+int flusher_flush_upto(struct flusher *flusher, uint64_t seq)
+{
+    const struct shared_flushed *flushed = shared_flushed(flusher->parts.presence->shared);
+    return atomic_load(&flushed->seq) >= seq ? EVLOG_OK : flusher_flush(flusher);
+}
+
+/* ---------------------------------------------------------- the thread ---- */
 
 static struct timespec later(uint32_t ms)
 {
@@ -39,24 +194,35 @@ static struct timespec later(uint32_t ms)
     return at;
 }
 
+/* Until there is something to do. With the lock held. */
+static void wait_for_work(struct flusher *flusher)
+{
+    struct timespec at = later(flusher->every_ms);
+    while (!flusher->is_wanted && !flusher->is_stopping)
+        if (!flusher->every_ms)
+            pthread_cond_wait(&flusher->wake, &flusher->lock);
+        else if (pthread_cond_timedwait(&flusher->wake, &flusher->lock, &at))
+            return;
+}
+
 static void *run(void *ctx)
 {
     struct flusher *flusher = ctx;
     pthread_mutex_lock(&flusher->lock);
     for (;;) {
-        struct timespec at = later(flusher->every_ms);
-        if (!flusher->is_stopping)
-            pthread_cond_timedwait(&flusher->wake, &flusher->lock, &at);
+        wait_for_work(flusher);
         if (flusher->is_stopping)
             break;
+        flusher->is_wanted = false;
         pthread_mutex_unlock(&flusher->lock);
-        env_flush(flusher->env);
+        flusher_flush(flusher); /* a failure is noted for the next send */
         pthread_mutex_lock(&flusher->lock);
     }
     pthread_mutex_unlock(&flusher->lock);
     return NULL;
 }
 
+/* With the lock held. */
 static int start(struct flusher *flusher)
 {
     sigset_t all, before;
@@ -64,45 +230,61 @@ static int start(struct flusher *flusher)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int errnum = pthread_create(&flusher->thread, NULL, run, flusher);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    flusher->has_thread = errnum == 0;
     return errnum;
 }
 
-int flusher_open(struct env *env, uint32_t every_ms, struct flusher **opened)
+void flusher_wake(struct flusher *flusher)
+{
+    pthread_mutex_lock(&flusher->lock);
+    flusher->is_wanted = true;
+    if (!flusher->has_thread)
+        start(flusher); /* if it cannot be: the sender that needs the flush makes it */
+    pthread_cond_signal(&flusher->wake);
+    pthread_mutex_unlock(&flusher->lock);
+}
+
+int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct flusher **opened)
 {
     struct flusher *flusher = calloc(1, sizeof *flusher);
     if (!flusher)
         return error_nomem();
-    flusher->env = env;
-    flusher->every_ms = every_ms ? every_ms : FLUSH_EVERY_MS;
+    flusher->parts = *parts;
+    flusher->every_ms = every_ms;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&flusher->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&flusher->lock, NULL);
-    int errnum = start(flusher);
-    if (errnum) {
-        pthread_cond_destroy(&flusher->wake);
-        pthread_mutex_destroy(&flusher->lock);
-        free(flusher);
-        return error_errno(errnum, "starting a thread", "EVLOG_FAST");
-    }
+    pthread_mutex_init(&flusher->flushing, NULL);
     *opened = flusher;
     return EVLOG_OK;
 }
 
+/* The thread of an interval; at the end of opening. */
+int flusher_start(struct flusher *flusher)
+{
+    int errnum = flusher->every_ms ? start(flusher) : 0;
+    return errnum ? error_errno(errnum, "starting a thread", "EVLOG_FAST") : EVLOG_OK;
+}
+
 int flusher_close(struct flusher *flusher)
 {
+    int result = EVLOG_OK;
     if (!flusher)
         return EVLOG_OK;
     pthread_mutex_lock(&flusher->lock);
     flusher->is_stopping = true;
     pthread_cond_signal(&flusher->wake);
     pthread_mutex_unlock(&flusher->lock);
-    pthread_join(flusher->thread, NULL);
-    int result = env_flush(flusher->env);
+    if (flusher->has_thread) {
+        pthread_join(flusher->thread, NULL);
+        result = flusher->every_ms ? flusher_flush(flusher) : EVLOG_OK;
+    }
     pthread_cond_destroy(&flusher->wake);
     pthread_mutex_destroy(&flusher->lock);
+    pthread_mutex_destroy(&flusher->flushing);
     free(flusher);
     return result;
 }

@@ -1,17 +1,49 @@
-/* The thread that flushes an EVLOG_FAST log, see flusher.c. */
+/* Flushing events.mdb in the background, see flusher.c. */
 #ifndef STORE_FLUSHER_H
 #define STORE_FLUSHER_H
 
 #include <stdint.h>
 
+#include "edge.h"
+#include "presence.h"
+
 struct env;
 struct flusher;
 
-/* Starts it. `every_ms` 0: FLUSH_EVERY_MS. EVLOG_NOMEM, EVLOG_IO. */
-#define FLUSH_EVERY_MS 100
-int flusher_open(struct env *env, uint32_t every_ms, struct flusher **flusher);
+/* What it works with; all of it outlives the flusher. */
+struct flusher_parts {
+    struct env *events;
+    struct edge *edge;
+    struct presence *presence;
+    uint64_t origin; /* the chain before the first event */
+};
 
-/* Stops it, and flushes a last time. EVLOG_IO: that, or an earlier flush, failed. */
+/*
+ * Makes a flusher. With an `every_ms` it flushes at that interval, in a thread of its own; with 0
+ * when it is asked to, and starts the thread for the first time then. EVLOG_NOMEM.
+ */
+#define FLUSH_EVERY_MS 100
+int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct flusher **flusher);
+
+/* Starts the thread of an interval. EVLOG_IO. */
+int flusher_start(struct flusher *flusher);
+
+/* Stops it; with an interval, flushes a last time. EVLOG_IO: that, or an earlier flush, failed. */
 int flusher_close(struct flusher *flusher);
+
+/* Asks for a flush soon. */
+void flusher_wake(struct flusher *flusher);
+
+/*
+ * Makes all that is committed survive a power cut without the journal. EVLOG_IO: a flush failed,
+ * and no process acknowledges anything more. EVLOG_BUSY: another process flushes for too long.
+ */
+int flusher_flush(struct flusher *flusher);
+
+/* The same, when the event `seq` is not flushed yet. */
+int flusher_flush_upto(struct flusher *flusher, uint64_t seq);
+
+/* The same, by the holder of the lock of events.mdb, or alone; the journal is then begun at 0. */
+int flusher_restart(struct flusher *flusher);
 
 #endif

@@ -51,7 +51,7 @@ _Static_assert(sizeof(size_t) == 8,
 enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8 };
 enum { NODE_BIG = 1, NODE_HEADER_SIZE = 8 };
 enum { META_MAGIC = 16, META_VERSION = 20, META_FREE = 40, META_MAIN = 88, META_LAST_PAGE = 136 };
-enum { META_TXNID = 144, META_END = 152 };
+enum { META_TXNID = 144, META_END = PAGE_META_SIZE };
 enum { TABLE_FLAGS = 4, TABLE_DEPTH = 6, TABLE_ENTRIES = 32, TABLE_ROOT = 40 };
 #define MAGIC 0xBEEFC0DEu
 #define NO_PAGE UINT64_MAX
@@ -126,9 +126,12 @@ static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
     snapshot->page_size = page_size;
     snapshot->depth = depth;
     snapshot->root = root;
+    snapshot->free_depth = get16(page + META_FREE + TABLE_DEPTH);
+    snapshot->free_root = get64(page + META_FREE + TABLE_ROOT);
     snapshot->last_page = last_page;
     snapshot->entries = get64(main + TABLE_ENTRIES);
     snapshot->txnid = get64(page + META_TXNID);
+    memcpy(snapshot->meta, page, sizeof snapshot->meta);
     return root == NO_PAGE || root <= last_page ? SOUND : TAKEN_BACK;
 }
 
@@ -202,7 +205,78 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
     return EVLOG_OK;
 }
 
+int page_snapshot_of_images(int fd, const char *name, const struct page_images *images,
+                            struct page_snapshot *snapshot)
+{
+    struct stat status;
+    enum meta meta = UNSOUND;
+    for (size_t i = 0; i < images->count && meta != SOUND; i++)
+        if (images->pgnos[i] < 2)
+            meta = meta_parse(images->bytes + i * images->page_size, images->pgnos[i], snapshot);
+    if (meta != SOUND || snapshot->page_size != images->page_size)
+        return error_set(EVLOG_DAMAGED, "%s: the image of its meta page is not sound", name);
+    if (fstat(fd, &status))
+        return error_errno(errno, "looking at its size", name);
+    snapshot->fd = fd;
+    snapshot->name = name;
+    snapshot->images = images;
+    snapshot->file_size = (uint64_t)status.st_size;
+    snapshot->one_meta = false;
+    return EVLOG_OK;
+}
+
+void page_make_meta(const struct page_snapshot *snapshot, bool with_list, unsigned char *page)
+{
+    static const uint64_t none = NO_PAGE;
+    unsigned char *table = page + META_FREE;
+    memset(page, 0, snapshot->page_size);
+    memcpy(page, snapshot->meta, sizeof snapshot->meta);
+    if (with_list)
+        return;
+    memset(table + TABLE_DEPTH, 0, TABLE_ROOT - TABLE_DEPTH);
+    memcpy(table + TABLE_ROOT, &none, sizeof none);
+}
+
+void page_make_older_meta(unsigned char *page)
+{
+    uint64_t pgno = !get64(page), txnid = get64(page + META_TXNID);
+    txnid -= txnid > 0;
+    memcpy(page, &pgno, sizeof pgno);
+    memcpy(page + META_TXNID, &txnid, sizeof txnid);
+}
+
+struct page_snapshot page_free_tree(const struct page_snapshot *snapshot)
+{
+    struct page_snapshot tree = *snapshot;
+    tree.root = snapshot->free_root;
+    tree.depth = snapshot->free_root == NO_PAGE ? 0 : snapshot->free_depth;
+    return tree;
+}
+
 /* --------------------------------------------------------------- pages ---- */
+
+/* Reads pages that lie side by side, or the first `size` bytes of them. */
+static int read_pages(const struct page_snapshot *snapshot, uint64_t pgno, void *bytes,
+                      size_t size)
+{
+    const struct page_images *images = snapshot->images;
+    int result = read_at(snapshot->fd, snapshot->name, bytes, size, pgno * snapshot->page_size);
+    for (size_t i = 0; images && i < images->count; i++) {
+        size_t at = (size_t)(images->pgnos[i] - pgno) * snapshot->page_size;
+        if (images->pgnos[i] < pgno || at >= size)
+            continue;
+        size_t part = size - at < snapshot->page_size ? size - at : snapshot->page_size;
+        memcpy((char *)bytes + at, images->bytes + i * snapshot->page_size, part);
+        if (size == part)
+            result = EVLOG_OK; /* all of it: whatever the file has */
+    }
+    return result;
+}
+
+uint64_t page_number(const unsigned char *page)
+{
+    return get64(page);
+}
 
 unsigned page_node_count(const unsigned char *page)
 {
@@ -246,7 +320,7 @@ static int load(const struct page_snapshot *snapshot, uint64_t pgno, int kind,
         return error_set(EVLOG_DAMAGED,
                          "%s: a branch points to page %" PRIu64 ", outside the file",
                          snapshot->name, pgno);
-    int result = read_at(snapshot->fd, snapshot->name, page, page_size, pgno * page_size);
+    int result = read_pages(snapshot, pgno, page, page_size);
     if (result)
         return result;
     size_t lower = get16(page + 12), upper = get16(page + 14);
@@ -285,7 +359,7 @@ static int read_overflow(const struct page_snapshot *snapshot, const struct page
     if (pgno < 2 || pgno > last || pages > last - pgno + 1)
         return error_set(EVLOG_DAMAGED, "%s: overflow page %" PRIu64 " is outside the file",
                          snapshot->name, pgno);
-    int result = read_at(snapshot->fd, snapshot->name, bytes, size, pgno * snapshot->page_size);
+    int result = read_pages(snapshot, pgno, bytes, size);
     if (result)
         return result;
     if (get64(bytes) != pgno || get16(bytes + 10) != OVERFLOW || get32(bytes + 12) < pages ||
@@ -315,6 +389,11 @@ static unsigned char *page_at(const struct page_cursor *cursor, unsigned level)
     const struct page_snapshot *snapshot = cursor->snapshot;
     bool is_leaf = level + 1 == snapshot->depth;
     return is_leaf ? cursor->leaf : cursor->pages + (size_t)level * snapshot->page_size;
+}
+
+const unsigned char *page_on_path(const struct page_cursor *cursor, unsigned level)
+{
+    return page_at(cursor, level);
 }
 
 int page_key_compare(const void *a, size_t a_size, const void *b, size_t b_size)
@@ -474,6 +553,67 @@ int page_check_writable(const struct page_cursor *cursor)
         return EVLOG_OK;
     page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
     return node.data ? EVLOG_OK : read_overflow(snapshot, &node, true, head, sizeof head);
+}
+
+/* ---------------------------------------------------- all pages of a tree ---- */
+
+struct each {
+    const struct page_snapshot *tree;
+    unsigned char *pages; /* one for each level, and one for overflow pages */
+    int (*visit)(uint64_t pgno, const unsigned char *page, void *ctx);
+    void *ctx;
+};
+
+static int each_overflow(const struct each *each, const struct page_node *node)
+{
+    const struct page_snapshot *tree = each->tree;
+    unsigned char *page = each->pages + (size_t)tree->depth * tree->page_size;
+    uint64_t used = PAGE_HEADER_SIZE + (uint64_t)node->data_size;
+    uint64_t count = (used + tree->page_size - 1) / tree->page_size;
+    int result = read_overflow(tree, node, true, page, PAGE_HEADER_SIZE);
+    for (uint64_t i = 0; result == EVLOG_OK && i < count; i++) {
+        result = read_pages(tree, node->overflow + i, page, tree->page_size);
+        if (result == EVLOG_OK)
+            result = each->visit(node->overflow + i, page, each->ctx);
+    }
+    return result;
+}
+
+static int each_below(const struct each *each, uint64_t pgno, unsigned level)
+{
+    const struct page_snapshot *tree = each->tree;
+    unsigned char *page = each->pages + (size_t)level * tree->page_size;
+    bool is_leaf = level + 1 == tree->depth;
+    int result = load(tree, pgno, is_leaf ? LEAF : BRANCH, page);
+    if (result == EVLOG_OK)
+        result = each->visit(pgno, page, each->ctx);
+    unsigned count = result ? 0 : page_node_count(page);
+    for (unsigned i = 0; result == EVLOG_OK && i < count; i++) {
+        struct page_node node = {.data = page};
+        if (is_leaf)
+            page_node_at(page, i, &node);
+        if (!is_leaf)
+            result = each_below(each, node_child(node_start(page, i)), level + 1);
+        else if (!node.data)
+            result = each_overflow(each, &node);
+    }
+    return result;
+}
+
+int page_each(const struct page_snapshot *tree,
+              int (*visit)(uint64_t pgno, const unsigned char *page, void *ctx), void *ctx)
+{
+    struct each each = {.tree = tree, .visit = visit, .ctx = ctx};
+    if (tree->depth == 0)
+        return EVLOG_OK;
+    if (tree->depth > PAGE_DEPTH_MAX)
+        return error_set(EVLOG_DAMAGED, "%s: a tree of %u levels", tree->name, tree->depth);
+    each.pages = malloc((size_t)(tree->depth + 1) * tree->page_size);
+    if (!each.pages)
+        return error_nomem();
+    int result = each_below(&each, tree->root, 0);
+    free(each.pages);
+    return result;
 }
 
 /* -------------------------------------------------------- a whole value ---- */

@@ -7,19 +7,31 @@
 #include <stdint.h>
 
 #define PAGE_DEPTH_MAX 32
+#define PAGE_META_SIZE 152 /* of a meta page, the rest is zeros */
+
+/* Pages to be read in place of those in the file, see edge.c. */
+struct page_images {
+    uint32_t page_size;
+    size_t count;
+    uint64_t *pgnos;
+    unsigned char *bytes; /* of all, side by side */
+};
 
 /* One committed state of the tree, as its meta page gives it. */
 struct page_snapshot {
     int fd;
     uint32_t page_size;
-    const char *name; /* of the file, for sentences */
-    unsigned depth;   /* levels of the tree; 0: it is empty */
+    const char *name;                 /* of the file, for sentences */
+    const struct page_images *images; /* or NULL; they live as long as the snapshot */
+    unsigned depth;                   /* levels of the tree; 0: it is empty */
+    unsigned free_depth;              /* ... of the tree of free pages */
     uint64_t txnid;
-    uint64_t root;
+    uint64_t root, free_root;
     uint64_t last_page;
     uint64_t entries;
     uint64_t file_size;
     bool one_meta; /* the other meta page is not sound */
+    unsigned char meta[PAGE_META_SIZE];
 };
 
 /*
@@ -27,6 +39,33 @@ struct page_snapshot {
  * long as the snapshot.
  */
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
+
+/*
+ * The snapshot of a meta page among images, whose number is 0 or 1, and which are read before the
+ * file. EVLOG_DAMAGED, EVLOG_IO.
+ */
+int page_snapshot_of_images(int fd, const char *name, const struct page_images *images,
+                            struct page_snapshot *snapshot);
+
+/*
+ * The snapshot's own meta page, of page_size bytes, whatever became of it in the file; without
+ * `with_list`, with an empty list of free pages in it.
+ */
+void page_make_meta(const struct page_snapshot *snapshot, bool with_list, unsigned char *page);
+
+/* Makes a meta page the other one, which is older by one. */
+void page_make_older_meta(unsigned char *page);
+
+/* The tree of free pages of the same state: its keys are numbers of transactions. */
+struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
+
+/*
+ * Calls `visit` with each page of a tree, in no order: branches, leaves, and overflow pages one by
+ * one. What it returns other than 0 ends the walk and is returned. EVLOG_DAMAGED, EVLOG_IO,
+ * EVLOG_NOMEM. Of a forged tree it may visit a page many times: the caller must count.
+ */
+int page_each(const struct page_snapshot *tree,
+              int (*visit)(uint64_t pgno, const unsigned char *page, void *ctx), void *ctx);
 
 /*
  * A place in a snapshot: a node of a leaf, and the pages on the path to it. It begins as
@@ -43,6 +82,9 @@ struct page_cursor {
 };
 
 void page_cursor_free(struct page_cursor *cursor);
+
+/* The page on the path at a level, 0 the root. */
+const unsigned char *page_on_path(const struct page_cursor *cursor, unsigned level);
 
 /*
  * Goes to the first node that is not less than `key`, or, NULL, to the last node: reads the pages
@@ -69,6 +111,7 @@ struct page_node {
     uint64_t overflow;
 };
 
+uint64_t page_number(const unsigned char *page);
 unsigned page_node_count(const unsigned char *page);
 void page_node_at(const unsigned char *leaf, unsigned index, struct page_node *node);
 

@@ -1,12 +1,18 @@
 /*
  * The file `shared`, by which the processes that have a log open communicate.
  *
- *    0   4  word      counts wakes in steps of 2; its lowest bit: a reader waits
- *   64  32  slot 0    tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | most 8
- *   96  32  slot 1    ...
+ *      0     4  word      counts wakes in steps of 2; its lowest bit: a reader waits
+ *     64    64  boot      boot id 16 | device 8 | inode 8 | a flush has failed 4
+ *    128    64  journal   version 4 | place, seq, chain 8 each
+ *    192    64  flushed   seq, txnid, place 8 each | pid 4
+ *    256    64  lock 0    of events.mdb, 4
+ *    320    64  lock 1    of state.mdb
+ *    384 16384  processes 1024 of 16: pid 4 | generation 4 | pid namespace 8
+ *  16768 32768  slots     1024 of 32: tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | most 8
  *
- * In the machine's byte order, mapped by all of them. It holds nothing that a log needs: when it
- * is removed while no process has the log open, it is made again.
+ * In the machine's byte order, mapped by all of them. It holds nothing that a log needs after the
+ * machine was started anew; until then it says that the page cache is to be trusted
+ * (recover.c). When it is removed while no process has the log open, it is made again.
  *
  * Waking. A waiter sets the bit, reads the log's head, and sleeps in futex(2) on the word as it
  * read it. A committer reads the bit, and only when it is set counts up, clears it, and wakes all
@@ -38,6 +44,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,10 +55,13 @@
 
 #include "error.h"
 #include "file.h"
+#include "uuid.h"
 
 #define WAITING 1u
 #define CLAIMS_AT (INT64_C(1) << 40) /* where the claims' bytes are */
 #define BLIND_WAIT_US 20000          /* of a reader that cannot be woken */
+
+#define END_TRIES 1000 /* to read three numbers that are being set */
 
 #define ATTEMPT_BITS 16
 #define ATTEMPT_MAX UINT64_C(0xffff)
@@ -63,34 +73,58 @@ struct slot {
     _Atomic uint64_t most; /* no less than the seq in place */
 };
 
+#define BOOT_ID_SIZE 16
+
+struct boot {
+    unsigned char id[BOOT_ID_SIZE];
+    uint64_t device, inode;
+    _Atomic uint32_t has_failed;
+};
+
+struct journal {
+    _Atomic uint32_t version; /* odd: it is being set */
+    _Atomic uint64_t place, seq, chain;
+};
+
+/* What different processes write is in different cache lines. */
 struct page {
-    _Atomic uint32_t word;
-    char unused[60];
+    _Alignas(64) _Atomic uint32_t word;
+    _Alignas(64) struct boot boot;
+    _Alignas(64) struct journal journal;
+    _Alignas(64) struct shared_flushed flushed;
+    struct {
+        _Alignas(64) _Atomic uint32_t word;
+    } locks[2];
+    _Alignas(64) struct shared_process processes[SHARED_PROCESSES];
     struct slot slots[SHARED_SLOTS];
 };
 
-_Static_assert(sizeof(struct page) == 64 + 32 * SHARED_SLOTS, "the layout has no holes");
+_Static_assert(offsetof(struct page, slots) == 384 + 16 * SHARED_PROCESSES &&
+                   sizeof(struct page) == 384 + 16 * SHARED_PROCESSES + 32 * SHARED_SLOTS,
+               "the layout has no holes");
 
 struct shared {
     int fd;
+    bool is_fresh;
     struct page *page;
 };
 
 /* ------------------------------------------------------------- opening ---- */
 
 /* Makes the file as long as it has to be, with blocks of its own. */
-static int fill(int fd, const char *path)
+static int fill(struct shared *shared, const char *path)
 {
     struct stat status;
-    if (fstat(fd, &status))
+    if (fstat(shared->fd, &status))
         return error_errno(errno, "looking at its size", path);
-    int errnum = file_write_zeros(fd, (uint64_t)status.st_size, sizeof(struct page));
+    shared->is_fresh = status.st_size == 0;
+    int errnum = file_write_zeros(shared->fd, (uint64_t)status.st_size, sizeof(struct page));
     return errnum ? error_errno(errnum, "writing", path) : EVLOG_OK;
 }
 
 static int map(struct shared *shared, const char *path)
 {
-    int result = fill(shared->fd, path);
+    int result = fill(shared, path);
     if (result)
         return result;
     void *at =
@@ -118,6 +152,11 @@ int shared_open(const char *path, bool read_only, struct shared **opened)
     if (result == EVLOG_OK)
         *opened = shared;
     return result;
+}
+
+bool shared_is_fresh(const struct shared *shared)
+{
+    return shared->is_fresh;
 }
 
 void shared_close(struct shared *shared)
@@ -165,6 +204,105 @@ void shared_wait(struct shared *shared, uint32_t ticket, int64_t timeout_us)
         syscall(SYS_futex, &shared->page->word, FUTEX_WAIT, ticket, &time, NULL, 0);
     else
         nanosleep(&time, NULL);
+}
+
+/* ------------------------------------------------------------ processes ---- */
+
+struct shared_process *shared_process(struct shared *shared, unsigned slot)
+{
+    return &shared->page->processes[slot];
+}
+
+_Atomic uint32_t *shared_lock_word(struct shared *shared, enum shared_lock lock)
+{
+    return &shared->page->locks[lock].word;
+}
+
+/* ----------------------------------------------- how far the log is on disk ---- */
+
+void shared_end_set(struct shared *shared, struct shared_end end)
+{
+    struct journal *journal = &shared->page->journal;
+    uint32_t version = atomic_load(&journal->version) | 1;
+    atomic_store(&journal->version, version);
+    atomic_store(&journal->place, end.place);
+    atomic_store(&journal->seq, end.seq);
+    atomic_store(&journal->chain, end.chain);
+    atomic_store(&journal->version, version + 1);
+}
+
+bool shared_end_get(struct shared *shared, struct shared_end *end)
+{
+    struct journal *journal = &shared->page->journal;
+    for (int tries = 0; tries < END_TRIES; tries++) {
+        uint32_t version = atomic_load(&journal->version);
+        *end = (struct shared_end){.place = atomic_load(&journal->place),
+                                   .seq = atomic_load(&journal->seq),
+                                   .chain = atomic_load(&journal->chain)};
+        if (version % 2 == 0 && version == atomic_load(&journal->version))
+            return true;
+    }
+    return false;
+}
+
+struct shared_flushed *shared_flushed(struct shared *shared)
+{
+    return &shared->page->flushed;
+}
+
+void shared_fail(struct shared *shared)
+{
+    if (shared)
+        atomic_store(&shared->page->boot.has_failed, 1);
+}
+
+bool shared_has_failed(const struct shared *shared)
+{
+    return shared && atomic_load(&shared->page->boot.has_failed);
+}
+
+/* The kernel's name of this run of the machine, or zeros, which no run has. */
+static void read_boot_id(unsigned char id[BOOT_ID_SIZE])
+{
+    char text[UUID_TEXT_SIZE];
+    memset(id, 0, BOOT_ID_SIZE);
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof text) == sizeof text)
+        uuid_parse(text, sizeof text, id);
+    close(fd);
+}
+
+bool shared_is_same_boot(int directory, const char *name, const struct stat *events)
+{
+    static const unsigned char no_id[BOOT_ID_SIZE];
+    unsigned char id[BOOT_ID_SIZE];
+    struct boot boot;
+    size_t count;
+    int fd;
+    if (file_open(directory, "", name, O_RDONLY, &fd))
+        return false;
+    int errnum = file_read(fd, &boot, sizeof boot, offsetof(struct page, boot), &count);
+    close(fd);
+    read_boot_id(id);
+    return errnum == 0 && count == sizeof boot && memcmp(id, no_id, sizeof id) != 0 &&
+           memcmp(id, boot.id, sizeof id) == 0 && boot.device == events->st_dev &&
+           boot.inode == events->st_ino && !boot.has_failed;
+}
+
+void shared_set_boot(struct shared *shared, const struct stat *events)
+{
+    struct boot *boot = &shared->page->boot;
+    boot->device = events->st_dev;
+    boot->inode = events->st_ino;
+    read_boot_id(boot->id);
+}
+
+void shared_clear_boot(struct shared *shared)
+{
+    memset(shared->page->boot.id, 0, BOOT_ID_SIZE);
+    atomic_store(&shared->page->boot.has_failed, 0);
 }
 
 /* -------------------------------------------------------------- claims ---- */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SHARED_FILE "shared"
 #define SHARED_SLOTS 1024
 
 struct shared;
@@ -17,6 +18,9 @@ struct shared;
  */
 int shared_open(const char *path, bool read_only, struct shared **shared);
 void shared_close(struct shared *shared);
+
+/* Whether this opening has made it. */
+bool shared_is_fresh(const struct shared *shared);
 
 /* ------------------------------------------------------------- waking ---- */
 
@@ -37,6 +41,63 @@ uint32_t shared_ticket(struct shared *shared);
  * sooner, also without a reason. With NULL it only sleeps, for a moment.
  */
 void shared_wait(struct shared *shared, uint32_t ticket, int64_t timeout_us);
+
+/* ---------------------------------------------------------- processes ---- */
+
+/* A process that has the log open for writing, see presence.c. */
+struct shared_process {
+    _Atomic int32_t pid;         /* in its own pid namespace, */
+    _Atomic uint32_t generation; /* one more with each process that takes the slot */
+    _Atomic uint64_t namespace;  /* ... which this is the inode of */
+};
+
+#define SHARED_PROCESSES 1024
+struct shared_process *shared_process(struct shared *shared, unsigned slot);
+
+enum shared_lock { SHARED_LOCK_EVENTS, SHARED_LOCK_STATE };
+
+/* The word of a writer's lock, see presence.c. */
+_Atomic uint32_t *shared_lock_word(struct shared *shared, enum shared_lock lock);
+
+/* ---------------------------------------- how far the log is on the disk ---- */
+
+/* The end of the journal, and the event before it. */
+struct shared_end {
+    uint64_t place; /* an offset in the file */
+    uint64_t seq, chain;
+};
+
+/* By the holder of the lock of events.mdb. */
+void shared_end_set(struct shared *shared, struct shared_end end);
+
+/* false: a process died while it was being set. */
+bool shared_end_get(struct shared *shared, struct shared_end *end);
+
+/* What the newest slot of `edge` has. */
+struct shared_flushed {
+    _Atomic uint64_t seq;   /* the last event that is flushed */
+    _Atomic uint64_t txnid; /* of that state */
+    _Atomic uint64_t place; /* in the journal, from which recovery begins */
+    _Atomic int32_t pid;    /* the last process that has begun to flush */
+};
+
+struct shared_flushed *shared_flushed(struct shared *shared);
+
+/* A flush has failed, in any process: nothing more is acknowledged until the log is opened anew. */
+void shared_fail(struct shared *shared);
+bool shared_has_failed(const struct shared *shared);
+
+/*
+ * Whether events.mdb, of this device and inode, is as processes left it that ran since the machine
+ * was started: then all that they wrote is in the page cache. `shared` is of the same directory, and is
+ * read without being opened for writing. false: not, or it is not known, or a flush has failed.
+ */
+struct stat;
+bool shared_is_same_boot(int directory, const char *name, const struct stat *events);
+
+/* From now on it is; and, before a recovery: it is not, and no flush has failed. */
+void shared_set_boot(struct shared *shared, const struct stat *events);
+void shared_clear_boot(struct shared *shared);
 
 /* ------------------------------------------------------------- claims ---- */
 

@@ -4,6 +4,8 @@
  *   LOG/format             what this is: text, see format.c; makes the directory a log
  *   LOG/events.mdb         the records: unnamed database, key = seq (record.c)
  *   LOG/state.mdb          types and sources (names.c), consumers and what is theirs (consumers.c)
+ *   LOG/journal            of a durable log: events before they are in events.mdb (journal.c)
+ *   LOG/edge               the last flushed state of events.mdb (edge.c)
  *   LOG/....mdb-lock       liblmdb's two, with its readers and its writer's mutex
  *   LOG/shared             how the processes communicate (shared.c)
  *   LOG/lock               ours: held (flock) while the environments open and close
@@ -18,11 +20,9 @@
  * `format` was lost, and nothing is changed. Nor is a directory of something else. Where there is
  * a `format`, the two data files must exist: they are made with it and never after.
  *
- * EVLOG_FAST: commits are not flushed (MDB_NOSYNC); a thread flushes the file every
- * flush_every_ms when there was a commit, in this process or another. Between two flushes the
- * system may write pages and meta page in any order, so a power cut can lose more than the events
- * since the last one: it can leave a tree whose newest pages are missing, damaged at its right
- * edge. evlog verify finds what was lost.
+ * events.mdb is not flushed with each commit. A durable log writes each group of events to `journal`
+ * first (append.c); and both kinds are flushed now and then in the background (flusher.c), which
+ * leaves in `edge` what recover.c needs after a power cut.
  */
 #include "store.h"
 
@@ -36,19 +36,23 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "be64.h"
 #include "clock.h"
 #include "error.h"
+#include "file.h"
 #include "flusher.h"
+#include "held.h"
 #include "reader.h"
 #include "uuid.h"
 
 #define EVENTS_FILE "events.mdb"
 #define STATE_FILE "state.mdb"
 #define LOCK_FILE "lock"
-#define SHARED_FILE "shared"
+#define PID_TEXT_SIZE 16
+#define POLL_NS 1000000
 
 /* ------------------------------------------------------- the directory ---- */
 
@@ -100,6 +104,29 @@ static void path_of(const struct store *store, const char *name, char path[PATH_
     snprintf(path, PATH_MAX, "%s/%s", store->path, name); /* store_open checked the length */
 }
 
+/* Waits for a lock for wait_ms. The file has the pid of the last process that got it. */
+static int lock_file(const struct store *store, int fd)
+{
+    char pid[PID_TEXT_SIZE + 1] = "";
+    int64_t until_us = clock_monotonic_us() + (int64_t)store->wait_ms * 1000;
+    while (flock(fd, LOCK_EX | LOCK_NB)) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_errno(errno, "locking the file " LOCK_FILE, store->path);
+        if (clock_monotonic_us() < until_us) {
+            nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+            continue;
+        }
+        if (pread(fd, pid, PID_TEXT_SIZE, 0) < 0)
+            *pid = '\0';
+        return error_set(EVLOG_BUSY,
+                         "%s: process %d has been opening or closing the log for %u ms: is it stopped?",
+                         store->path, atoi(pid), store->wait_ms);
+    }
+    snprintf(pid, sizeof pid, "%*d\n", PID_TEXT_SIZE - 1, (int)getpid());
+    file_write(fd, pid, PID_TEXT_SIZE, 0); /* of a reader that may not write: the pid before */
+    return EVLOG_OK;
+}
+
 /*
  * Takes the lock of the directory. `*fd` is -1 where a reader finds no lock file: then no process
  * can be opening the log for writing, unless it has more privileges. EVLOG_NOTFOUND: there is
@@ -107,36 +134,33 @@ static void path_of(const struct store *store, const char *name, char path[PATH_
  */
 static int lock_directory(const struct store *store, bool create, int *fd)
 {
-    *fd = openat(store->directory, LOCK_FILE, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
-    if (*fd < 0 && store->read_only)
-        *fd = openat(store->directory, LOCK_FILE, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0)
-        return store->read_only ? EVLOG_OK
-                                : error_errno(errno, "opening the file " LOCK_FILE, store->path);
-    while (flock(*fd, LOCK_EX))
-        if (errno != EINTR) {
-            int result = error_errno(errno, "locking the file " LOCK_FILE, store->path);
-            close(*fd);
-            return result;
-        }
-    return EVLOG_OK;
+    int result = held_open(store->directory, store->path, LOCK_FILE,
+                           O_RDWR | (create ? O_CREAT : 0), fd);
+    if (result && result != EVLOG_UNSUPPORTED && store->read_only)
+        result = held_open(store->directory, store->path, LOCK_FILE, O_RDONLY, fd);
+    if (result)
+        return store->read_only && result != EVLOG_UNSUPPORTED ? EVLOG_OK : result;
+    result = lock_file(store, *fd);
+    if (result) {
+        held_close(*fd);
+        *fd = HELD_NONE;
+    }
+    return result;
 }
 
 static void unlock_directory(int fd)
 {
-    if (fd < 0)
-        return;
-    flock(fd, LOCK_UN);
-    close(fd);
+    held_close(fd); /* which releases it */
 }
 
 /* ------------------------------------------------------- a log is made ---- */
 
 /* All that a log's directory can have; the first are made anew with a log. */
-#define MADE_ANEW 4
-static const char *const our_files[] = {EVENTS_FILE,        EVENTS_FILE "-lock", STATE_FILE,
-                                        STATE_FILE "-lock", LOCK_FILE,           SHARED_FILE,
-                                        FORMAT_FILE,        FORMAT_FILE ".new"};
+#define MADE_ANEW 7
+static const char *const our_files[] = {
+    EVENTS_FILE,  EVENTS_FILE "-lock", STATE_FILE, STATE_FILE "-lock", JOURNAL_FILE,
+    EDGE_FILE,    SHARED_FILE,         LOCK_FILE,  FORMAT_FILE,        FORMAT_FILE ".new",
+};
 
 _Static_assert(sizeof our_files / sizeof *our_files <= WATCH_FILES_MAX, "all are watched");
 
@@ -260,19 +284,102 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
     struct env_options env_options = {
         .create = is_new,
         .read_only = store->read_only,
-        .fast = store->format.durability == EVLOG_FAST,
+        .is_unflushed = true,
         .readers_max = options->readers_max ? options->readers_max : EVLOG_READERS_DEFAULT,
         .file_size_max = options->log_size_max,
         .watch = &store->watch,
+        .presence = store->read_only ? NULL : &store->presence,
+        .lock = SHARED_LOCK_EVENTS,
+        .images = store->view.images.count ? &store->view.images : NULL,
     };
     path_of(store, EVENTS_FILE, path);
     int result = env_open(path, &env_options, &store->events);
     if (result)
         return result;
-    env_options.fast = false; /* an event must not name a type that a power cut has removed */
+    env_options.is_unflushed = false; /* an event must not name a type that a power cut has removed */
     env_options.file_size_max = 0;
+    env_options.lock = SHARED_LOCK_STATE;
+    env_options.images = NULL;
     path_of(store, STATE_FILE, path);
     return env_open(path, &env_options, &store->state);
+}
+
+/* `edge`, and a durable log's journal. Who only reads can do without. */
+static int open_beside(struct store *store, bool is_new)
+{
+    const uint8_t *uuid = store->format.uuid;
+    int flags = store->read_only ? O_RDONLY : O_RDWR | (is_new ? O_CREAT : 0);
+    bool is_durable = store->format.durability == EVLOG_DURABLE;
+    int result = edge_open(store->directory, store->path, flags, uuid, &store->edge);
+    if (result == EVLOG_NOTFOUND && !store->read_only)
+        result = edge_open(store->directory, store->path, flags | O_CREAT, uuid, &store->edge);
+    bool has_edge = result == EVLOG_OK;
+    if (has_edge && is_durable)
+        result = journal_open(store->directory, store->path, flags, uuid, &store->journal);
+    if (result && store->read_only)
+        return EVLOG_OK;
+    if (result == EVLOG_NOTFOUND)
+        return error_set(EVLOG_DAMAGED, "%s/" JOURNAL_FILE ": is gone", store->path);
+    return result;
+}
+
+/*
+ * Other processes have the log open for writing: by what they lock each other out must be what they
+ * have open, not new files.
+ */
+static int check_not_fresh(const struct store *store)
+{
+    static const char *const names[] = {SHARED_FILE, EVENTS_FILE "-lock", STATE_FILE "-lock"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (i == 0 ? shared_is_fresh(store->shared)
+                   : faccessat(store->directory, names[i], F_OK, 0) != 0)
+            return error_set(EVLOG_IO,
+                             "%s/%s: was deleted while another process has the log open; close it there, "
+                             "and open it again",
+                             store->path, names[i]);
+    return EVLOG_OK;
+}
+
+/* What requires that events.mdb is whole: a writer makes it so, a reader finds what to read. */
+static int open_events(struct store *store, bool is_new)
+{
+    bool is_first;
+    int flags = store->read_only ? O_RDONLY : O_RDWR | (is_new ? O_CREAT : 0);
+    int result =
+        held_open(store->directory, store->path, EVENTS_FILE, flags, &store->events_fd);
+    if (result == EVLOG_NOTFOUND)
+        return error_set(EVLOG_DAMAGED, "%s/" EVENTS_FILE ": is gone", store->path);
+    if (result == EVLOG_OK && store->read_only)
+        return recover_view(store->directory, store->events_fd, store->edge, store->journal,
+                            &store->view, &store->waiting_count);
+    if (result == EVLOG_OK)
+        result = presence_begin(&store->presence, store->shared, store->events_fd,
+                                store->wait_ms, &is_first);
+    if (result == EVLOG_OK && !is_first)
+        return check_not_fresh(store);
+    if (result)
+        return result;
+    return recover_begin(&store->recovery, store->directory, store->events_fd, store->shared,
+                         store->edge);
+}
+
+static int make_flusher(struct store *store, const evlog_options *options)
+{
+    bool is_fast = store->format.durability == EVLOG_FAST;
+    uint32_t every_ms = options->flush_every_ms ? options->flush_every_ms : FLUSH_EVERY_MS;
+    struct flusher_parts parts = {
+        .events = store->events,
+        .edge = store->edge,
+        .presence = &store->presence,
+        .origin = record_origin(store->format.origin),
+    };
+    if (store->read_only)
+        return EVLOG_OK;
+    int result = flusher_open(&parts, is_fast ? every_ms : 0, &store->flusher);
+    if (result == EVLOG_OK)
+        result = recover_finish(&store->recovery, store->events_fd, store->events, store->journal,
+                                store->flusher, store->shared, parts.origin);
+    return result;
 }
 
 static int open_locked(struct store *store, const evlog_options *options)
@@ -281,12 +388,16 @@ static int open_locked(struct store *store, const evlog_options *options)
     char shared[PATH_MAX];
     path_of(store, SHARED_FILE, shared);
     int result = read_format(store, options, &is_new);
-    if (result == EVLOG_OK)
-        result = open_envs(store, options, is_new);
     if (result == EVLOG_OK) /* the process that creates it zero-fills it: so under the lock */
         result = shared_open(shared, store->read_only, &store->shared);
-    if (result == EVLOG_OK && is_new)
-        result = env_flush(store->events);
+    if (result == EVLOG_OK)
+        result = open_beside(store, is_new);
+    if (result == EVLOG_OK)
+        result = open_events(store, is_new);
+    if (result == EVLOG_OK)
+        result = open_envs(store, options, is_new);
+    if (result == EVLOG_OK)
+        result = make_flusher(store, options);
     if (result == EVLOG_OK && is_new)
         result = env_flush(store->state);
     if (result == EVLOG_OK && is_new)
@@ -295,20 +406,29 @@ static int open_locked(struct store *store, const evlog_options *options)
     if (result == EVLOG_OK && !store->read_only) /* else nothing is acknowledged */
         result = watch_begin(&store->watch, store->path, store->directory, our_files,
                              sizeof our_files / sizeof *our_files);
+    if (result == EVLOG_OK && !store->read_only)
+        presence_share(&store->presence);
     return result;
 }
 
 /* What requires no lock: it is in memory, or done by transactions. */
-static int open_parts(struct store *store, const evlog_options *options)
+static int open_parts(struct store *store)
 {
+    struct appender_parts parts = {
+        .events = store->events,
+        .shared = store->shared,
+        .journal = store->journal,
+        .flusher = store->flusher,
+        .edge = store->edge,
+        .origin = record_origin(store->format.origin),
+    };
     int result = names_open(store->state, ENTRY_TYPE, store->read_only, &store->types);
     if (result == EVLOG_OK)
         result = names_open(store->state, ENTRY_SOURCE, store->read_only, &store->sources);
     if (result == EVLOG_OK && !store->read_only)
-        result = appender_open(store->events, store->shared, record_origin(store->format.origin),
-                               &store->appender);
-    if (result == EVLOG_OK && !store->read_only && store->format.durability == EVLOG_FAST)
-        result = flusher_open(store->events, options->flush_every_ms, &store->flusher);
+        result = appender_open(&parts, &store->appender);
+    if (result == EVLOG_OK && store->flusher)
+        result = flusher_start(store->flusher);
     return result;
 }
 
@@ -319,12 +439,18 @@ int store_close(struct store *store)
     appender_close(store->appender);
     names_close(store->types);
     names_close(store->sources);
-    shared_close(store->shared);
     if (store->events && lock_directory(store, !store->read_only, &fd))
         fd = -1; /* the races it guards against are rarer than a log that cannot be closed */
     env_close(store->events);
     env_close(store->state);
+    journal_close(store->journal);
+    edge_close(store->edge);
+    presence_end(&store->presence);
+    shared_close(store->shared);
+    held_close(store->events_fd);
     unlock_directory(fd);
+    recover_free(&store->recovery);
+    edge_state_free(&store->view);
     watch_end(&store->watch);
     if (store->directory >= 0)
         close(store->directory);
@@ -364,13 +490,15 @@ int store_open(const char *path, const evlog_options *options, struct store **op
         return error_nomem();
     strcpy(store->path, path);
     store->read_only = options->read_only;
+    store->wait_ms = options->wait_ms ? options->wait_ms : EVLOG_WAIT_MS_DEFAULT;
+    store->events_fd = HELD_NONE;
     store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->directory < 0)
         result = error_errno(errno, "opening", path);
     if (result == EVLOG_OK)
         result = open_directory(store, options);
     if (result == EVLOG_OK)
-        result = open_parts(store, options);
+        result = open_parts(store);
     if (result)
         store_close(store);
     else

@@ -6,24 +6,35 @@
 #include <stdint.h>
 
 #include "append.h"
+#include "edge.h"
 #include "env.h"
 #include "evlog.h"
 #include "format.h"
 #include "names.h"
+#include "presence.h"
+#include "recover.h"
 #include "shared.h"
 
 /* The fields may be read, but not changed, by the folders to the right. */
 struct store {
     struct format format;
     bool read_only;
+    uint32_t wait_ms;   /* for other processes */
     int directory;      /* a descriptor: the path may be relative */
     struct watch watch; /* of its files */
     struct env *events; /* the records, by seq */
     struct env *state;  /* everything else */
     struct names *types, *sources;
     struct shared *shared;     /* NULL: a reader that may not write to it */
+    int events_fd;             /* events.mdb, whose locks say that this process has the log open */
+    struct presence presence;  /* not there: read only */
+    struct edge *edge;         /* NULL: read only, and there is none */
+    struct journal *journal;   /* NULL: fast, or read only, and there is none */
+    struct flusher *flusher;   /* NULL: read only */
     struct appender *appender; /* NULL: read only */
-    struct flusher *flusher;   /* NULL: durable, or read only */
+    struct recovery recovery;  /* what opening has found */
+    struct edge_state view;    /* read in place of the file's newest state, if it has images */
+    uint64_t waiting_count;    /* events that only recovery brings back; of a reader */
     char path[];
 };
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define WATCH_FILES_MAX 8
+#define WATCH_FILES_MAX 12
 
 struct watch {
     int directory, parent; /* descriptors; the first is the store's */

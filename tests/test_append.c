@@ -22,7 +22,7 @@
 
 /* ------------------------------------------------------ wrapped calls ---- */
 
-static _Atomic unsigned commits, flushes, failing;
+static _Atomic unsigned commits, flushes, flushed, failing;
 static _Atomic uint64_t durable_seq; /* all up to it are on the disk */
 
 int __real_mdb_txn_commit(MDB_txn *txn);
@@ -48,18 +48,21 @@ int __wrap_mdb_txn_commit(MDB_txn *txn)
         mdb_txn_abort(txn);
         return EIO;
     }
-    unsigned before = flushes;
-    int rc = __real_mdb_txn_commit(txn);
-    if (rc == MDB_SUCCESS && flushes > before)
+    if (flushes > flushed) /* the journal, since the last commit */
         durable_seq = stat.ms_entries;
-    return rc;
+    flushed = flushes;
+    return __real_mdb_txn_commit(txn);
 }
 
-/* liblmdb's own: found here before libc's. */
+/* The library's: found here before libc's. */
 EVLOG_API int fdatasync(int fd)
 {
+    char link[64], path[4096];
     int result = fsync(fd);
-    flushes++;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, path, sizeof path - 1);
+    path[size > 0 ? size : 0] = '\0';
+    flushes += strstr(path, "/journal") != NULL;
     return result;
 }
 
@@ -134,7 +137,7 @@ static uint64_t head(evlog *log)
 static void begin(const void *home, const evlog_options *options, evlog **log,
                   struct sender *senders)
 {
-    commits = flushes = failing = 0;
+    commits = flushes = flushed = failing = 0;
     durable_seq = 0;
     OK(evlog_open(in(home, "log"), options, log));
     for (uint64_t i = 0; i < THREADS; i++) {

@@ -1,0 +1,176 @@
+/*
+ * The processes that have a log open for writing, and the writer's locks.
+ *
+ * liblmdb's own lock of its writer cannot be waited for with a limit, ends inside mdb_txn_commit,
+ * and knows its holder by a thread id, which means nothing in another pid namespace. So one of
+ * ours comes before it: a word in the file `shared` for each environment.
+ *
+ *   0                           free
+ *   slot + 1 | generation << 16 the process of that slot has it
+ *   bit 31                      a process waits, in futex(2)
+ *
+ * Each process keeps a slot of the table in `shared` alive by a lock on a byte of events.mdb far past
+ * its end (held.c), for as long as it has the log open. Which process has the word is so known in
+ * any pid namespace, and that it died: its byte is free, or has another generation by now. Then
+ * the word is taken from it. What it left undone is for whoever comes next to find out: a commit of
+ * liblmdb is there or not; the journal's end is compared with the log's (append.c).
+ *
+ * A second byte is locked by all of them together; who opens the log while nobody else has it
+ * open locks it alone, and may recover (recover.c).
+ *
+ * 1. A waiter sleeps for CHECK_EVERY_US at most before it asks whether the holder lives.
+ * 2. Generations have 15 bits. A word would be taken for a living process's when its slot had been
+ *    used 32,768 times since its holder died and nobody had wanted the lock meanwhile; it would then
+ *    be waited for until that process closes the log.
+ *
+ * Cost: taking and releasing a free lock are two atomic operations.
+ */
+#include "presence.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "held.h"
+
+#define ANY_AT (INT64_C(1) << 60) /* the byte that all lock */
+#define SLOTS_AT (ANY_AT + 1)
+#define WAITING 0x80000000u
+#define GENERATION_MAX 0x7fffu
+#define CHECK_EVERY_US 10000
+
+/* ------------------------------------------------------------- coming ---- */
+
+static uint32_t word_of(unsigned slot, uint32_t generation)
+{
+    return (slot + 1) | (generation & GENERATION_MAX) << 16;
+}
+
+static uint64_t pid_namespace(void)
+{
+    struct stat status;
+    return stat("/proc/self/ns/pid", &status) ? 0 : status.st_ino;
+}
+
+static void enter(struct presence *presence, unsigned slot)
+{
+    struct shared_process *process = shared_process(presence->shared, slot);
+    presence->slot = slot;
+    presence->word = word_of(slot, atomic_fetch_add(&process->generation, 1) + 1);
+    presence->is_there = true;
+    atomic_store(&process->namespace, pid_namespace());
+    atomic_store(&process->pid, getpid());
+}
+
+int presence_begin(struct presence *presence, struct shared *shared, int fd, uint32_t wait_ms,
+                   bool *is_first)
+{
+    *presence = (struct presence){.shared = shared, .fd = fd, .wait_ms = wait_ms};
+    int errnum = held_lock(fd, ANY_AT, HELD_ALONE);
+    *is_first = errnum == 0;
+    if (errnum == EAGAIN)
+        errnum = held_lock(fd, ANY_AT, HELD_SHARED);
+    for (unsigned i = 0; errnum == 0 && i < SHARED_PROCESSES; i++) {
+        errnum = held_lock(fd, SLOTS_AT + i, HELD_ALONE);
+        if (errnum == 0) {
+            enter(presence, i);
+            return EVLOG_OK;
+        }
+        if (errnum == EAGAIN)
+            errnum = 0;
+    }
+    held_unlock(fd, ANY_AT);
+    if (errnum)
+        return error_errno(errnum, "locking a byte of it", "events.mdb");
+    return error_set(EVLOG_LIMIT, "%d processes have the log open for writing, the most there can be",
+                     SHARED_PROCESSES);
+}
+
+bool presence_is_any(int fd)
+{
+    return held_by_other(fd, ANY_AT);
+}
+
+void presence_share(struct presence *presence)
+{
+    held_lock(presence->fd, ANY_AT, HELD_SHARED); /* from its own: this cannot fail */
+}
+
+void presence_end(struct presence *presence)
+{
+    if (!presence->is_there)
+        return;
+    presence->is_there = false;
+    held_unlock(presence->fd, SLOTS_AT + presence->slot);
+    held_unlock(presence->fd, ANY_AT);
+}
+
+/* --------------------------------------------------------------- locks ---- */
+
+static void wait_for_change(_Atomic uint32_t *word, uint32_t seen)
+{
+    struct timespec time = {.tv_nsec = CHECK_EVERY_US * 1000};
+    syscall(SYS_futex, word, FUTEX_WAIT, seen, &time, NULL, 0);
+}
+
+/* Whether the process that a word names is no more. Its own word is one it did not release. */
+static bool is_dead(const struct presence *presence, uint32_t word)
+{
+    unsigned slot = (word & 0xffff) - 1;
+    if (slot >= SHARED_PROCESSES || slot == presence->slot)
+        return true;
+    uint32_t generation = atomic_load(&shared_process(presence->shared, slot)->generation);
+    return word_of(slot, generation) != word || !held_by_other(presence->fd, SLOTS_AT + slot);
+}
+
+static int is_busy(const struct presence *presence, uint32_t word, const char *path)
+{
+    struct shared_process *process = shared_process(presence->shared, (word & 0xffff) - 1);
+    bool is_elsewhere = atomic_load(&process->namespace) != pid_namespace();
+    return error_set(EVLOG_BUSY, "%s: process %d%s has been writing to it for %u ms: is it stopped?",
+                     path, (int)atomic_load(&process->pid),
+                     is_elsewhere ? " (of another pid namespace)" : "", presence->wait_ms);
+}
+
+/* The lock is not free. */
+static int wait_for(struct presence *presence, _Atomic uint32_t *word, const char *path)
+{
+    int64_t until_us = clock_monotonic_us() + (int64_t)presence->wait_ms * 1000;
+    for (bool has_slept = false;; has_slept = true) {
+        uint32_t seen = atomic_load(word);
+        uint32_t holder = seen & ~WAITING;
+        bool is_free = holder == 0 || (has_slept && is_dead(presence, holder));
+        if (is_free && atomic_compare_exchange_strong(word, &seen, presence->word | WAITING))
+            return EVLOG_OK;
+        if (is_free)
+            continue;
+        if (has_slept && clock_monotonic_us() >= until_us)
+            return is_busy(presence, holder, path);
+        if ((seen & WAITING) || atomic_compare_exchange_strong(word, &seen, seen | WAITING))
+            wait_for_change(word, seen | WAITING);
+    }
+}
+
+int presence_lock(struct presence *presence, enum shared_lock which, const char *path)
+{
+    _Atomic uint32_t *word = shared_lock_word(presence->shared, which);
+    uint32_t free = 0;
+    if (atomic_compare_exchange_strong(word, &free, presence->word))
+        return EVLOG_OK;
+    return wait_for(presence, word, path);
+}
+
+void presence_unlock(struct presence *presence, enum shared_lock which)
+{
+    _Atomic uint32_t *word = shared_lock_word(presence->shared, which);
+    if (atomic_exchange(word, 0) & WAITING)
+        syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}

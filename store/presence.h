@@ -1,0 +1,44 @@
+/* The processes that have a log open for writing, and the writer's locks, see presence.c. */
+#ifndef STORE_PRESENCE_H
+#define STORE_PRESENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shared.h"
+
+/* This process's place among them. */
+struct presence {
+    struct shared *shared;
+    int fd; /* events.mdb, of held.c */
+    unsigned slot;
+    uint32_t word;    /* what the lock's word is while this process has it */
+    uint32_t wait_ms; /* the most that presence_lock waits */
+    bool is_there;
+};
+
+/*
+ * Takes a slot; `fd` is events.mdb, opened for writing by held_open, and stays the caller's. With
+ * the log's directory locked. `*is_first`: no other process has the log open for writing, and none
+ * can have until presence_share. EVLOG_LIMIT: SHARED_PROCESSES have. EVLOG_IO.
+ */
+int presence_begin(struct presence *presence, struct shared *shared, int fd, uint32_t wait_ms,
+                   bool *is_first);
+
+/* Whether a process has the log open for writing; `fd` is events.mdb, opened by whoever asks. */
+bool presence_is_any(int fd);
+
+/* Other processes may be there too. */
+void presence_share(struct presence *presence);
+void presence_end(struct presence *presence);
+
+/*
+ * Takes the lock of one of the two environments, from other processes only: the threads of this
+ * one must have excluded each other. A process that died with it loses it. EVLOG_BUSY: another
+ * process has it for wait_ms; the sentence names it, and `path`.
+ */
+int presence_lock(struct presence *presence, enum shared_lock which, const char *path);
+void presence_unlock(struct presence *presence, enum shared_lock which);
+
+#endif

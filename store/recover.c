@@ -1,0 +1,310 @@
+/*
+ * Making a log whole again after a power cut.
+ *
+ * Whoever opens a log for writing, while no other process has it open so, asks first whether events.mdb
+ * is as other processes of this run of the machine left it: `shared` has the machine's boot id and the
+ * file's device and inode. Then the page cache has all that they wrote, and there is nothing to do: a
+ * commit of liblmdb is there or not, whenever a process died. Else, or when a flush has failed:
+ *
+ *   1. the pages of the newest state in `edge` are put back into events.mdb, when they differ
+ *   2. the environments are opened
+ *   3. a durable log: what its journal has after the last event is appended, whole sends only
+ *   4. the log is flushed, the journal begun anew, and the boot id written
+ *
+ * A cut at any point leaves `edge` and the journal as they were, or a newer state in `edge`: so it is
+ * done again. After 1, the state is one that was flushed, so every page of it is there.
+ *
+ * A fast log has no journal: it loses the events since its last flush.
+ *
+ * Without a sound `edge` the file is taken as it is, if liblmdb may write to it (env.c).
+ *
+ * A `edge` newer than both meta pages, which are sound, was written after a flush that
+ * this events.mdb never saw: it is another one, and nothing is changed.
+ *
+ * Who only reads changes nothing. It reads the newest state, if the events after those of `edge` are
+ * all there and fit each other; else that of `edge`, from its images.
+ *
+ * Absent: a file system that is taken away from a running machine with what was not written, and
+ * mounted again without a reboot, is not noticed.
+ */
+#include "recover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "be64.h"
+#include "env.h"
+#include "error.h"
+#include "flusher.h"
+#include "record.h"
+#include "shared.h"
+
+#define EVENTS_NAME "events.mdb"
+
+void recover_free(struct recovery *recovery)
+{
+    edge_state_free(&recovery->base);
+}
+
+/* ------------------------------------------------------------ the pages ---- */
+
+static int is_of_another(const struct edge_state *base, int events, bool *is_other)
+{
+    struct page_snapshot newest;
+    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    *is_other = result == EVLOG_OK && !newest.one_meta && newest.txnid < base->txnid;
+    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+}
+
+/* A file that was flushed has all its pages: one that lacks some was cut short since. */
+static int check_length(const struct edge_state *base, int events)
+{
+    struct page_snapshot snapshot;
+    int result = page_snapshot_of_images(events, EVENTS_NAME, &base->images, &snapshot);
+    if (result)
+        return result;
+    if ((snapshot.last_page + 1) * snapshot.page_size > snapshot.file_size)
+        return error_set(EVLOG_DAMAGED, EVENTS_NAME ": was cut short");
+    return EVLOG_OK;
+}
+
+static int restore(struct recovery *recovery, int events)
+{
+    bool is_same, is_other;
+    int result = check_length(&recovery->base, events);
+    if (result == EVLOG_OK)
+        result = is_of_another(&recovery->base, events, &is_other);
+    if (result)
+        return result;
+    if (is_other)
+        return error_set(EVLOG_DAMAGED,
+                         "events.mdb is older than the file " EDGE_FILE " beside it, or another "
+                         "log's: put the right one back, or remove " EDGE_FILE);
+    result = edge_compare(&recovery->base, events, EVENTS_NAME, &is_same);
+    if (result || is_same)
+        return result;
+    recovery->was_restored = true;
+    return edge_restore(&recovery->base, events, EVENTS_NAME);
+}
+
+int recover_begin(struct recovery *recovery, int directory, int events, struct shared *shared,
+                  struct edge *edge)
+{
+    struct stat status;
+    *recovery = (struct recovery){.is_needed = false};
+    if (fstat(events, &status))
+        return error_errno(errno, "looking at it", EVENTS_NAME);
+    if (shared_is_same_boot(directory, SHARED_FILE, &status))
+        return EVLOG_OK;
+    recovery->is_needed = true;
+    shared_clear_boot(shared);
+    int result = edge_read(edge, &recovery->base);
+    recovery->has_base = result == EVLOG_OK;
+    if (result)
+        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+    return restore(recovery, events);
+}
+
+/* ---------------------------------------------------------- the journal ---- */
+
+/* What the journal has to give. */
+struct whole {
+    uint64_t last_seq; /* the last event that ends a send */
+    size_t size;
+};
+
+static int note_whole(const struct record *record, const void *bytes, size_t size, void *ctx)
+{
+    struct whole *whole = ctx;
+    (void)bytes;
+    whole->size += size;
+    if (!(record->flags & RECORD_MORE))
+        whole->last_seq = record->seq;
+    return 0;
+}
+
+/* The last event of a state. */
+struct tail {
+    uint64_t seq, chain;
+};
+
+struct replay {
+    struct journal *journal;
+    struct shared_end from;
+    struct env *env;
+    uint64_t last_seq;
+};
+
+static int append(const struct record *record, const void *bytes, size_t size, void *ctx)
+{
+    struct replay *replay = ctx;
+    unsigned char key[sizeof record->seq];
+    void *place;
+    if (record->seq > replay->last_seq)
+        return 1;
+    be64_store(key, record->seq);
+    int result = env_append(replay->env, key, sizeof key, size, &place);
+    if (result == EVLOG_OK)
+        memcpy(place, bytes, size);
+    return result;
+}
+
+static int fill(struct env *env, void *ctx)
+{
+    struct replay *replay = ctx;
+    struct shared_end from = replay->from;
+    (void)env;
+    int result = journal_follow(replay->journal, &from, append, replay);
+    return result == 1 ? EVLOG_OK : result;
+}
+
+/* The place in the journal behind an event; where it can begin, if that event isn't there. */
+static int place_of(struct journal *journal, const struct edge_state *base, struct tail tail,
+                    struct shared_end *from)
+{
+    *from = base->journal;
+    int result = journal_find(journal, from, tail.seq, tail.chain);
+    if (result == EVLOG_NOTFOUND) {
+        *from = (struct shared_end){base->journal.place, tail.seq, tail.chain};
+        result = EVLOG_OK;
+    }
+    return result;
+}
+
+static int read_tail(const struct page_snapshot *snapshot, void *ctx)
+{
+    struct tail *tail = ctx;
+    struct record record;
+    if (snapshot->depth == 0)
+        return EVLOG_OK;
+    int result = record_load(snapshot, 0, &record);
+    if (result == EVLOG_OK)
+        *tail = (struct tail){record.seq, record.chain};
+    return result;
+}
+
+static int replay_journal(struct recovery *recovery, struct env *env, struct journal *journal,
+                          uint64_t origin)
+{
+    struct replay replay = {.journal = journal, .env = env};
+    struct tail tail = {.chain = origin};
+    struct whole whole = {.size = 0};
+    int result = env_read(env, ENV_NEWEST, read_tail, &tail);
+    if (result == EVLOG_OK)
+        result = place_of(journal, &recovery->base, tail, &replay.from);
+    struct shared_end from = replay.from;
+    whole.last_seq = tail.seq;
+    if (result == EVLOG_OK)
+        result = journal_follow(journal, &from, note_whole, &whole);
+    if (result || whole.last_seq == tail.seq)
+        return result;
+    recovery->replayed_count = whole.last_seq - tail.seq;
+    replay.last_seq = whole.last_seq;
+    return env_write(env, ENV_FLUSH_ALL, whole.size, fill, &replay);
+}
+
+int recover_finish(struct recovery *recovery, int events, struct env *env, struct journal *journal,
+                   struct flusher *flusher, struct shared *shared, uint64_t origin)
+{
+    struct stat status;
+    int result = EVLOG_OK;
+    if (!recovery->is_needed)
+        return EVLOG_OK;
+    if (fstat(events, &status))
+        return error_errno(errno, "looking at it", EVENTS_NAME);
+    if (journal)
+        result = replay_journal(recovery, env, journal, origin);
+    if (result == EVLOG_OK)
+        result = flusher_restart(flusher);
+    if (result == EVLOG_OK)
+        shared_set_boot(shared, &status);
+    return result;
+}
+
+/* -------------------------------------------------------- only reading ---- */
+
+/*
+ * Moves `tail` over the events that follow it, as long as they fit. EVLOG_DAMAGED: then one does not, or
+ * a page on the way is not sound.
+ */
+static int walk(const struct page_snapshot *snapshot, struct tail *tail)
+{
+    struct page_cursor cursor = {.snapshot = snapshot};
+    unsigned char key[sizeof tail->seq];
+    struct page_node node;
+    struct record record;
+    be64_store(key, tail->seq + 1);
+    int result = page_seek(&cursor, key, sizeof key);
+    while (result == EVLOG_OK && (result = page_cursor_node(&cursor, &node)) == EVLOG_OK) {
+        unsigned char *value;
+        result = page_copy(snapshot, &node, RECORD_SIZE_MAX, &value, NULL);
+        if (result)
+            break;
+        result = record_decode(tail->seq + 1, value, node.data_size, &record);
+        free(value);
+        if (result == EVLOG_OK && record.prev != tail->chain)
+            result = EVLOG_DAMAGED;
+        if (result == EVLOG_OK)
+            *tail = (struct tail){record.seq, record.chain};
+        page_cursor_step(&cursor);
+    }
+    page_cursor_free(&cursor);
+    return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+}
+
+/* Whether the newest state in the file has all from the flushed one on; `tail` is then its last event. */
+static int check_newest(int events, const struct edge_state *flushed, struct tail *tail,
+                        bool *is_whole)
+{
+    struct page_snapshot newest;
+    *tail = (struct tail){flushed->seq, flushed->chain};
+    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    if (result == EVLOG_OK)
+        result = newest.txnid < flushed->txnid ? EVLOG_DAMAGED : walk(&newest, tail);
+    *is_whole = result == EVLOG_OK;
+    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+}
+
+static int count_waiting(struct journal *journal, const struct edge_state *flushed,
+                         struct tail tail, uint64_t *waiting_count)
+{
+    struct shared_end from;
+    struct whole whole = {.last_seq = tail.seq};
+    int result = place_of(journal, flushed, tail, &from);
+    if (result == EVLOG_OK)
+        result = journal_follow(journal, &from, note_whole, &whole);
+    *waiting_count = whole.last_seq - tail.seq;
+    return result;
+}
+
+int recover_view(int directory, int events, struct edge *edge, struct journal *journal,
+                 struct edge_state *base, uint64_t *waiting_count)
+{
+    struct stat status;
+    struct edge_state flushed;
+    struct tail tail;
+    bool is_whole;
+    *waiting_count = 0;
+    if (!edge || fstat(events, &status) || presence_is_any(events) ||
+        shared_is_same_boot(directory, SHARED_FILE, &status))
+        return EVLOG_OK;
+    int result = edge_read(edge, &flushed);
+    if (result)
+        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+    if (check_length(&flushed, events)) { /* it is read as far as it goes */
+        edge_state_free(&flushed);
+        return EVLOG_OK;
+    }
+    result = check_newest(events, &flushed, &tail, &is_whole);
+    if (result == EVLOG_OK && !is_whole)
+        tail = (struct tail){flushed.seq, flushed.chain};
+    if (result == EVLOG_OK && journal)
+        result = count_waiting(journal, &flushed, tail, waiting_count);
+    if (result == EVLOG_OK && !is_whole)
+        *base = flushed;
+    else
+        edge_state_free(&flushed);
+    return result;
+}

@@ -1,0 +1,49 @@
+/* Making a log whole again after a power cut, see recover.c. */
+#ifndef STORE_RECOVER_H
+#define STORE_RECOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "edge.h"
+#include "journal.h"
+
+struct env;
+struct flusher;
+struct shared;
+
+struct recovery {
+    bool is_needed;
+    bool was_restored;      /* pages were put back */
+    struct edge_state base; /* the last flushed state, if has_base */
+    bool has_base;
+    uint64_t replayed_count; /* events that came back from the journal */
+};
+
+/*
+ * Before the environments are opened, by the one process that has the log open for writing: `events`
+ * is events.mdb, opened for writing. Puts the pages of the last flushed state back when that is
+ * needed. EVLOG_DAMAGED: `edge` belongs to another events.mdb. EVLOG_IO, EVLOG_FULL, EVLOG_NOMEM.
+ */
+int recover_begin(struct recovery *recovery, int directory, int events, struct shared *shared,
+                  struct edge *edge);
+
+/*
+ * When they are open: appends what the journal (NULL: a fast log has none) has after the last event, and
+ * flushes. From then on the processes of this run of the machine trust the page cache. Errors of
+ * env_write and of flusher_flush.
+ */
+int recover_finish(struct recovery *recovery, int events, struct env *env, struct journal *journal,
+                   struct flusher *flusher, struct shared *shared, uint64_t origin);
+
+void recover_free(struct recovery *recovery);
+
+/*
+ * For who only reads: `*base` is the state to read, when the newest one in the file is not whole; else
+ * it is left as it is. `*waiting_count`: the events in the journal that come after what is
+ * read. `journal` and `edge` may be NULL. EVLOG_IO, EVLOG_NOMEM.
+ */
+int recover_view(int directory, int events, struct edge *edge, struct journal *journal,
+                 struct edge_state *base, uint64_t *waiting_count);
+
+#endif
