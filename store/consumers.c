@@ -23,6 +23,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "flusher.h"
 #include "store.h"
 
 _Static_assert(EVLOG_CONSUMERS_MAX <= SHARED_SLOTS, "each consumer has a slot");
@@ -298,10 +299,35 @@ static int read_base(struct writing *writing)
     return read_entry(writing->store, ENV_BASE, writing->name, &writing->entry);
 }
 
+/* The last event that the entries to be written are about. */
+static uint64_t last_seq_of(const struct writing *writing)
+{
+    const struct consumer_entry *entry = &writing->entry;
+    uint64_t last = entry->checkpoint > entry->replay_last_seq ? entry->checkpoint
+                                                               : entry->replay_last_seq;
+    for (const struct change *change = writing->changes; change; change = change->next) {
+        struct entry parked = {.key = change->key, .key_size = change->key_size};
+        bool is_parked = change->key[0] == ENTRY_PARKED || change->key[0] == ENTRY_RETRY;
+        uint64_t seq = change->value && is_parked ? consumer_key_seq(&parked) : 0;
+        last = seq > last ? seq : last;
+    }
+    return last;
+}
+
+/*
+ * A consumer is not ahead of what survives a power cut: a fast log is flushed up to the last event
+ * that it is about. (A durable one is so always.)
+ */
 static int put_entry(struct env *env, struct writing *writing)
 {
     unsigned char value[CONSUMER_ENTRY_SIZE_MAX];
     struct entry_key key = consumer_key(ENTRY_CONSUMER, writing->name);
+    struct store *store = writing->store;
+    int result = EVLOG_OK;
+    if (store->format.durability == EVLOG_FAST)
+        result = flusher_flush_upto(store->flusher, last_seq_of(writing));
+    if (result)
+        return result;
     writing->entry.updated_us = clock_wall_us();
     size_t size = consumer_pack(&key, &writing->entry, value);
     return env_put(env, key.bytes, key.size, value, size, NULL);

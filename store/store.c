@@ -319,7 +319,10 @@ static int open_beside(struct store *store, bool is_new)
     if (result && store->read_only)
         return EVLOG_OK;
     if (result == EVLOG_NOTFOUND)
-        return error_set(EVLOG_DAMAGED, "%s/" JOURNAL_FILE ": is gone", store->path);
+        return error_set(EVLOG_DAMAGED,
+                         "%s/" JOURNAL_FILE ": is gone, and the newest events may be only there: put it "
+                         "back, or make an empty file of that name to go on without",
+                         store->path);
     return result;
 }
 

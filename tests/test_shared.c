@@ -16,7 +16,7 @@
 #include "load.h"
 #include "shared.h"
 
-#define FILE_SIZE (64 + 32 * SHARED_SLOTS)
+#define FILE_SIZE (384 + 16 * SHARED_PROCESSES + 32 * SHARED_SLOTS)
 #define ROUNDS 100000
 #define HANG_SECONDS 30
 #define LONG_US INT64_C(3600000000) /* nobody waits for that long: HANG_SECONDS kills first */
