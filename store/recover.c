@@ -50,14 +50,6 @@ void recover_free(struct recovery *recovery)
 
 /* ------------------------------------------------------------ the pages ---- */
 
-static int is_of_another(const struct edge_state *base, int events, bool *is_other)
-{
-    struct page_snapshot newest;
-    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
-    *is_other = result == EVLOG_OK && !newest.one_meta && newest.txnid < base->txnid;
-    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
-}
-
 /* A file that was flushed has all its pages: one that lacks some was cut short since. */
 static int check_length(const struct edge_state *base, int events)
 {
@@ -70,23 +62,36 @@ static int check_length(const struct edge_state *base, int events)
     return EVLOG_OK;
 }
 
+/* The transaction of the newest meta page, when both are sound. */
+static int read_txnid(int events, bool *is_sound, uint64_t *txnid)
+{
+    struct page_snapshot newest;
+    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    *is_sound = result == EVLOG_OK && !newest.one_meta;
+    *txnid = *is_sound ? newest.txnid : 0;
+    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+}
+
 static int restore(struct recovery *recovery, int events)
 {
-    bool is_same, is_other;
-    int result = check_length(&recovery->base, events);
+    const struct edge_state *base = &recovery->base;
+    bool is_sound, is_same = false;
+    uint64_t txnid;
+    int result = check_length(base, events);
     if (result == EVLOG_OK)
-        result = is_of_another(&recovery->base, events, &is_other);
+        result = read_txnid(events, &is_sound, &txnid);
     if (result)
         return result;
-    if (is_other)
+    if (is_sound && txnid < base->txnid)
         return error_set(EVLOG_DAMAGED,
                          "events.mdb is older than the file " EDGE_FILE " beside it, or another "
                          "log's: put the right one back, or remove " EDGE_FILE);
-    result = edge_compare(&recovery->base, events, EVENTS_NAME, &is_same);
+    if (is_sound && txnid == base->txnid) /* else a page of a lost commit may be in use */
+        result = edge_compare(base, events, EVENTS_NAME, &is_same);
     if (result || is_same)
         return result;
     recovery->was_restored = true;
-    return edge_restore(&recovery->base, events, EVENTS_NAME);
+    return edge_restore(base, events, EVENTS_NAME);
 }
 
 int recover_begin(struct recovery *recovery, int directory, int events, struct shared *shared,
