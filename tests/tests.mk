@@ -98,15 +98,31 @@ fixture: $(B)/tests/make_fixture
 	$(Q)$(B)/tests/make_fixture $(B)/fixture/log
 	$(Q)tar -C $(B)/fixture --owner=0 --group=0 -c log/format log/events.mdb log/state.mdb | gzip -9n >tests/fixtures/log-format-2.tar.gz
 
+# Power cuts and kills (tests/power/README.md). Without the sanitizers: the recorder is preloaded.
+INC_tests_power = -Istore -Itests/power
+POWER = $(B)/tests/power/power $(B)/tests/power/recorder.so
+
+$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power rebuild scenarios verdict) $(B)/libevlog.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
+$(B)/tests/power/recorder.so: $(B)/obj/tests/power/recorder.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) $^ -ldl -pthread -o $@
+
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
-LONG_RUNS = test_tools.sh test_consumer_tool.sh test_reader test_crash test_faults test_state
+LONG_RUNS = test_power.sh test_tools.sh test_consumer_tool.sh test_reader test_crash test_faults test_state
 RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
 RESULTS   = $(B)/results
 RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
 
 # `make run-test_X` builds and runs one.
+run-test_power.sh: $(POWER)
+
 $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
 	@$(RUN) fuzz_$* $< tests/corpus/$* $(FUZZ_ROUNDS)
 
@@ -122,7 +138,7 @@ $(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
 $(RESULTS):
 	@mkdir -p $@
 
-test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog
+test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog $(POWER)
 	@:
 
 # Everything is built before anything runs: tests have time limits, and some measure.
@@ -131,6 +147,10 @@ check: deps
 	@rm -rf $(RESULTS)
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
+
+# Power cuts in numbers that take minutes; SEED=N repeats a run.
+check-long: all $(POWER)
+	@sh tests/test_power.sh $(B) long
 
 tsan-programs: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@:
@@ -145,4 +165,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture check check-tsan lint test-programs tsan-programs $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture check check-long check-tsan lint test-programs tsan-programs $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)

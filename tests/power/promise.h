@@ -1,0 +1,39 @@
+/*
+ * What a scenario reports to the trace. Under no recorder a promise is dropped.
+ */
+#ifndef PROMISE_H
+#define PROMISE_H
+
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum promise_kind {
+    PROMISE_OPENED = 1,   /* evlog_open has made or opened the log */
+    PROMISE_ACKNOWLEDGED, /* the send of events seq to seq + count - 1 has returned */
+    PROMISE_SEEN,         /* a reader or consumer has event seq */
+    PROMISE_CHECKPOINT,   /* of `consumer`, at seq, is committed */
+    PROMISE_SYNCED,       /* evlog_sync has returned; seq was acknowledged before it was called */
+};
+
+struct promise {
+    uint32_t kind; /* enum promise_kind */
+    uint32_t consumer;
+    uint64_t seq;
+    uint64_t number; /* of the send */
+    uint32_t index, count;
+};
+
+static inline void promise_give(struct promise promise)
+{
+    static void (*record)(const void *, size_t);
+    static int is_known;
+    if (!is_known) {
+        *(void **)&record = dlsym(RTLD_DEFAULT, "recorder_promise");
+        is_known = 1;
+    }
+    if (record)
+        record(&promise, sizeof promise);
+}
+
+#endif

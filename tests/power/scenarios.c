@@ -1,0 +1,444 @@
+/*
+ * What is recorded: programs that send, read and consume, and promise what they were promised.
+ *
+ * Each is played in a process of its own, in a directory that is empty but for the second part of
+ * `recovery`. Each exists for a durable log and, as fast-..., for a fast one; there
+ * evlog_sync is called now and then.
+ */
+#include "scenarios.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "events.h"
+#include "promise.h"
+
+#define THREADS 8
+#define BATCH_MAX 100
+
+/* One process's part in a scenario. */
+struct run {
+    const struct scenario *scenario;
+    char path[4096]; /* of the log */
+    uint64_t random;
+    evlog *log;
+    evlog_signal *signal;
+    uint64_t process, thread;
+    uint64_t next; /* its next send's number */
+    uint64_t seq;  /* of its last event that was acknowledged */
+};
+
+static void must(int result, const char *what)
+{
+    if (result == EVLOG_OK)
+        return;
+    fprintf(stderr, "%s: %d: %s\n", what, result, evlog_errmsg());
+    _exit(1);
+}
+
+/* -------------------------------------------------------------- sending ---- */
+
+static void open_log(struct run *run)
+{
+    evlog_options options = {.durability = run->scenario->durability, .flush_every_ms = 2};
+    must(evlog_open(run->path, &options, &run->log), "opening");
+    promise_give((struct promise){.kind = PROMISE_OPENED});
+    must(evlog_define(run->log, EVENT_TYPE, 0, NULL, &run->signal), "defining");
+}
+
+static void close_log(struct run *run)
+{
+    must(evlog_close(run->log), "closing");
+}
+
+static void acknowledged(struct run *run, const evlog_sent *sent, uint64_t number, uint32_t count)
+{
+    run->seq = sent[count - 1].seq;
+    promise_give((struct promise){
+        .kind = PROMISE_ACKNOWLEDGED, .seq = sent[0].seq, .number = number, .count = count});
+}
+
+/* One send of `count` events. */
+static void send_many(struct run *run, enum event_class class, uint32_t count)
+{
+    evlog_sending sends[BATCH_MAX];
+    evlog_sent sent[BATCH_MAX];
+    uint64_t number = event_number(class, run->process, run->thread, run->next++);
+    unsigned char *data = malloc((size_t)count * EVENT_SIZE_MAX);
+    if (!data)
+        must(EVLOG_NOMEM, "sending");
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned char *at = data + (size_t)i * EVENT_SIZE_MAX;
+        size_t size = event_make((struct event_name){number, i, count}, at);
+        sends[i] = (evlog_sending){.signal = run->signal, .data = at, .data_size = size};
+    }
+    if (count == 1)
+        must(evlog_send_event(run->signal, data, sends[0].data_size, NULL, sent), "sending");
+    else
+        must(evlog_send_events(sends, count, NULL, sent), "sending");
+    acknowledged(run, sent, number, count);
+    for (uint32_t i = 0; i < count; i++)
+        evlog_sent_free(&sent[i]);
+    free(data);
+}
+
+static void sync_log(struct run *run)
+{
+    uint64_t seq = run->seq;
+    must(evlog_sync(run->log), "flushing");
+    promise_give((struct promise){.kind = PROMISE_SYNCED, .seq = seq});
+}
+
+/* Now and then, in a fast log. */
+static void sync_sometimes(struct run *run)
+{
+    if (run->scenario->durability == EVLOG_FAST && event_random(&run->random, 8) == 0)
+        sync_log(run);
+}
+
+static void send_singles(struct run *run, enum event_class class, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        send_many(run, class, 1);
+        sync_sometimes(run);
+    }
+}
+
+/* --------------------------------------------------- threads, processes ---- */
+
+static void *send_in_thread(void *ctx)
+{
+    send_singles(ctx, EVENT_SMALL, 15);
+    return NULL;
+}
+
+static void start_process(struct run *run, uint64_t process, void (*play)(struct run *run))
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        must(EVLOG_IO, "fork");
+    if (pid)
+        return;
+    run->process = process;
+    run->random += process << 32;
+    play(run);
+    exit(0);
+}
+
+static void wait_for_processes(unsigned count)
+{
+    for (int status; count > 0; count--)
+        if (wait(&status) < 0 || status != 0)
+            must(EVLOG_IO, "a process");
+}
+
+/* ------------------------------------------------------------ consuming ---- */
+
+struct consuming {
+    evlog_consumer *consumer;
+    uint32_t number;
+    uint64_t seq;
+};
+
+static void give_seen(uint64_t seq, struct event_name name)
+{
+    promise_give((struct promise){.kind = PROMISE_SEEN,
+                                  .seq = seq,
+                                  .number = name.number,
+                                  .index = name.index,
+                                  .count = name.count});
+}
+
+static int take(const evlog_event *event, void *ctx)
+{
+    struct consuming *consuming = ctx;
+    struct event_name name;
+    if (!event_known(event, &name))
+        must(EVLOG_DAMAGED, "consuming");
+    give_seen(event->seq, name);
+    must(event_consume(consuming->consumer, name), "keeping state");
+    consuming->seq = event->seq;
+    return 0;
+}
+
+static void open_consumer(struct run *run, struct consuming *consuming, uint32_t number)
+{
+    char name[32];
+    evlog_consumer_options options = {.commit_every = 1 + number * 3};
+    snprintf(name, sizeof name, "consumer-%u", number);
+    *consuming = (struct consuming){.number = number};
+    must(evlog_consumer_open(run->log, name, &options, &consuming->consumer), "a consumer");
+    promise_give((struct promise){.kind = PROMISE_CHECKPOINT, .consumer = number});
+}
+
+/* Whatever there is, or, where it waits for it, more. */
+static void consume(struct consuming *consuming, uint64_t limit, int64_t timeout_ms)
+{
+    must(evlog_consumer_poll(consuming->consumer, limit, timeout_ms, take, consuming, NULL),
+         "consuming");
+    promise_give((struct promise){
+        .kind = PROMISE_CHECKPOINT, .consumer = consuming->number, .seq = consuming->seq});
+}
+
+/* Consumes `last` events that another process sends. */
+static void consume_until(struct run *run, uint32_t number, uint64_t last)
+{
+    struct consuming consuming;
+    open_log(run);
+    open_consumer(run, &consuming, number);
+    while (consuming.seq < last)
+        consume(&consuming, 5, 1000);
+    must(evlog_consumer_close(consuming.consumer), "closing a consumer");
+    close_log(run);
+}
+
+/* ------------------------------------------------------- the scenarios ---- */
+
+static void play_one(struct run *run)
+{
+    open_log(run);
+    send_singles(run, EVENT_SMALL, 100);
+    close_log(run);
+}
+
+static void play_threads(struct run *run)
+{
+    struct run runs[THREADS];
+    pthread_t threads[THREADS];
+    open_log(run);
+    for (uint64_t i = 0; i < THREADS; i++) {
+        runs[i] = *run;
+        runs[i].thread = i;
+        runs[i].random += i << 32;
+        if (pthread_create(&threads[i], NULL, send_in_thread, &runs[i]))
+            must(EVLOG_IO, "a thread");
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    close_log(run);
+}
+
+static void play_batches(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 40; i++) {
+        send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, BATCH_MAX));
+        sync_sometimes(run);
+    }
+    close_log(run);
+}
+
+static void send_some(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 40; i++) {
+        send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 3));
+        sync_sometimes(run);
+    }
+    close_log(run);
+}
+
+static void play_processes(struct run *run)
+{
+    start_process(run, 1, send_some);
+    start_process(run, 2, send_some);
+    wait_for_processes(2);
+}
+
+/* A type that is new each time, and sources that are. */
+static void play_types(struct run *run)
+{
+    char type[64], host[64];
+    open_log(run);
+    for (unsigned i = 0; i < 24; i++) {
+        evlog_metadata metadata = {.sourcehost = host};
+        evlog_send_options options = {.metadata = &metadata};
+        unsigned char data[EVENT_SIZE_MAX];
+        evlog_sent sent;
+        struct event_name name = {event_number(EVENT_SMALL, 0, 1, i), 0, 1};
+        snprintf(type, sizeof type, "org.evlog.power.%u.v1", i / 2);
+        snprintf(host, sizeof host, "host-%u", i / 3);
+        must(evlog_define(run->log, type, 0, NULL, &run->signal), "defining");
+        must(evlog_send_event(run->signal, data, event_make(name, data), &options, &sent),
+             "sending");
+        acknowledged(run, &sent, name.number, 1);
+        evlog_sent_free(&sent);
+        sync_sometimes(run);
+    }
+    close_log(run);
+}
+
+static void play_creation(struct run *run)
+{
+    open_log(run);
+    send_singles(run, EVENT_SMALL, 2);
+    if (run->scenario->durability == EVLOG_FAST)
+        sync_log(run);
+    close_log(run);
+}
+
+/* Past the first map, of 64 MiB: 56 at once, and then on by small steps. */
+static void play_growth(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 4; i++)
+        send_many(run, EVENT_HUGE, 74);
+    for (int i = 0; i < 24; i++) {
+        send_many(run, EVENT_HUGE, 4);
+        send_singles(run, EVENT_SMALL, 2);
+    }
+    close_log(run);
+}
+
+/* With overflow pages, and one send that is larger than most buffers. */
+static void play_big(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 20; i++) {
+        send_many(run, EVENT_LARGE, 1 + (uint32_t)event_random(&run->random, 3));
+        send_many(run, i % 4 ? EVENT_SMALL : EVENT_HUGE, 1);
+        if (i == 10)
+            send_many(run, EVENT_HUGE, 32);
+        sync_sometimes(run);
+    }
+    close_log(run);
+}
+
+static void play_short(struct run *run)
+{
+    for (int i = 0; i < 12; i++) {
+        open_log(run);
+        send_singles(run, EVENT_SMALL, 1 + (unsigned)event_random(&run->random, 3));
+        close_log(run);
+    }
+}
+
+/* In the process of the sender: nothing is seen before its send has returned. */
+static void play_consumer(struct run *run)
+{
+    struct consuming consuming[SCENARIO_CONSUMERS];
+    open_log(run);
+    for (uint32_t i = 0; i < SCENARIO_CONSUMERS; i++)
+        open_consumer(run, &consuming[i], i);
+    for (int i = 0; i < 24; i++) {
+        send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 4));
+        consume(&consuming[i % SCENARIO_CONSUMERS], 0, 0);
+    }
+    for (uint32_t i = 0; i < SCENARIO_CONSUMERS; i++)
+        must(evlog_consumer_close(consuming[i].consumer), "closing a consumer");
+    close_log(run);
+}
+
+#define CONSUMED 60
+
+static void send_for_consumers(struct run *run)
+{
+    open_log(run);
+    send_singles(run, EVENT_SMALL, CONSUMED);
+    close_log(run);
+}
+
+static void consume_first(struct run *run)
+{
+    consume_until(run, 0, CONSUMED);
+}
+
+static void consume_second(struct run *run)
+{
+    consume_until(run, 1, CONSUMED);
+}
+
+/* In other processes than the sender. */
+static void play_consumers(struct run *run)
+{
+    start_process(run, 1, send_for_consumers);
+    start_process(run, 2, consume_first);
+    start_process(run, 3, consume_second);
+    wait_for_processes(3);
+}
+
+/* Reads each event as soon as it is there, by looking all the time. */
+static void read_eagerly(struct run *run)
+{
+    open_log(run);
+    for (uint64_t seq = 0, last; seq < CONSUMED;) {
+        evlog_event *event;
+        struct event_name name;
+        must(evlog_wait(run->log, seq, 0, &last), "waiting");
+        if (last <= seq)
+            continue;
+        must(evlog_read(run->log, ++seq, &event), "reading");
+        if (!event_known(event, &name))
+            must(EVLOG_DAMAGED, "reading");
+        give_seen(seq, name);
+        evlog_event_free(event);
+    }
+    close_log(run);
+}
+
+static void play_readers(struct run *run)
+{
+    start_process(run, 1, send_for_consumers);
+    start_process(run, 2, read_eagerly);
+    wait_for_processes(2);
+}
+
+/* In a directory that a cut has left: what begins again, and goes on. */
+static void play_again(struct run *run)
+{
+    run->process = 9;
+    open_log(run);
+    send_singles(run, EVENT_SMALL, 3);
+    if (run->scenario->durability == EVLOG_FAST)
+        sync_log(run);
+    close_log(run);
+    open_log(run);
+    send_many(run, EVENT_SMALL, 5);
+    close_log(run);
+}
+
+/* Short delays let flushes of one thread or process overlap with what others do. */
+#define BOTH(name, play, delay_us, percent, second)                                        \
+    {#name, EVLOG_DURABLE, play, delay_us, percent, second},                               \
+    {                                                                                      \
+        "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL \
+    }
+
+const struct scenario scenarios[] = {
+    BOTH(one, play_one, 0, 100, NULL),
+    BOTH(threads, play_threads, 200, 100, NULL),
+    BOTH(batches, play_batches, 0, 100, NULL),
+    BOTH(processes, play_processes, 200, 100, NULL),
+    BOTH(types, play_types, 0, 100, NULL),
+    BOTH(creation, play_creation, 0, 100, NULL),
+    BOTH(growth, play_growth, 0, 10, NULL),
+    BOTH(big, play_big, 0, 60, NULL),
+    BOTH(short, play_short, 0, 100, NULL),
+    BOTH(consumer, play_consumer, 0, 100, NULL),
+    BOTH(consumers, play_consumers, 1000, 100, NULL),
+    BOTH(readers, play_readers, 200, 100, NULL),
+    BOTH(recovery, play_batches, 0, 100, "again"),
+    BOTH(again, play_again, 0, 0, NULL),
+};
+
+const size_t scenario_count = sizeof scenarios / sizeof *scenarios;
+
+const struct scenario *scenario_find(const char *name)
+{
+    for (size_t i = 0; i < scenario_count; i++)
+        if (strcmp(scenarios[i].name, name) == 0)
+            return &scenarios[i];
+    return NULL;
+}
+
+void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed)
+{
+    struct run run = {.scenario = scenario, .random = seed};
+    snprintf(run.path, sizeof run.path, "%s/%s", root, SCENARIO_LOG);
+    scenario->play(&run);
+}

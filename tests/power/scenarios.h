@@ -1,0 +1,34 @@
+/* The programs whose power is cut. See scenarios.c. */
+#ifndef SCENARIOS_H
+#define SCENARIOS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "evlog.h"
+
+struct run;
+
+struct scenario {
+    const char *name;
+    evlog_durability durability;
+    void (*play)(struct run *run);
+    unsigned delay_us;    /* how long flushes take at most */
+    unsigned cut_percent; /* of the usual number of cuts: less where one takes long */
+    const char *second;   /* played in a directory that a cut has left, and cut again; or NULL */
+};
+
+/* All of them. */
+extern const struct scenario scenarios[];
+extern const size_t scenario_count;
+
+const struct scenario *scenario_find(const char *name);
+
+/* The name that its log has in the recorded directory. */
+#define SCENARIO_LOG "log"
+#define SCENARIO_CONSUMERS 2 /* "consumer-0" ... */
+
+/* Plays a scenario in the directory `root`; ends the process when something fails. */
+void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed);
+
+#endif

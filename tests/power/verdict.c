@@ -1,0 +1,322 @@
+/*
+ * Judges a log by what was promised. README.md, "Verdicts", is what is checked here.
+ *
+ * All events are read into memory as their names (events.h), which is all there is to them: their data follow
+ * from that.
+ */
+#include "verdict.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "events.h"
+
+#define NEW_PROCESS 0xfff /* sends after the cut */
+
+const char *const verdict_names[VERDICT_COUNT] = {"survived", "lost", "not measured",
+                                                  "harness broken"};
+
+struct look {
+    const char *path;
+    evlog_durability durability;
+    const struct promises *promises;
+    char *why;
+    evlog *log;
+    struct event_name *events; /* by seq - 1 */
+    size_t event_count, event_room;
+};
+
+/* Notes what is wrong; false. */
+__attribute__((format(printf, 2, 3))) static bool wrong(struct look *look, const char *format,
+                                                        ...)
+{
+    va_list list;
+    va_start(list, format);
+    vsnprintf(look->why, WHY_SIZE, format, list);
+    va_end(list);
+    return false;
+}
+
+/* Whether a call has succeeded; else notes its sentence. */
+static bool well(struct look *look, int result, const char *what)
+{
+    return result == EVLOG_OK ||
+           wrong(look, "%s: %s: %s", what, evlog_strerror(result), evlog_errmsg());
+}
+
+void promises_add(struct promises *promises, const struct promise *promise)
+{
+    if (promises->count == promises->room) {
+        promises->room = promises->room * 2 + 64;
+        promises->list = realloc(promises->list, promises->room * sizeof *promise);
+        if (!promises->list)
+            abort();
+    }
+    promises->list[promises->count++] = *promise;
+}
+
+/* The last seq that must have survived also in a fast log. */
+static uint64_t covered_seq(const struct promises *promises)
+{
+    uint64_t seq = 0;
+    for (size_t i = 0; i < promises->count; i++) {
+        const struct promise *promise = &promises->list[i];
+        bool covers = promise->kind == PROMISE_SYNCED || promise->kind == PROMISE_CHECKPOINT;
+        if (covers && promise->seq > seq)
+            seq = promise->seq;
+    }
+    return seq;
+}
+
+void promises_keep_lasting(struct promises *promises, evlog_durability durability)
+{
+    size_t kept = 0;
+    uint64_t covered = covered_seq(promises);
+    for (size_t i = 0; i < promises->count; i++) {
+        const struct promise *promise = &promises->list[i];
+        uint64_t last =
+            promise->seq + (promise->kind == PROMISE_ACKNOWLEDGED ? promise->count - 1 : 0);
+        if (durability == EVLOG_DURABLE || last <= covered)
+            promises->list[kept++] = *promise;
+    }
+    promises->count = kept;
+}
+
+static bool has_promise(const struct look *look, enum promise_kind kind)
+{
+    for (size_t i = 0; i < look->promises->count; i++)
+        if (look->promises->list[i].kind == kind)
+            return true;
+    return false;
+}
+
+/* --------------------------------------------------------- the events ---- */
+
+static int take(const evlog_event *event, void *ctx)
+{
+    struct look *look = ctx;
+    if (event->seq != look->event_count + 1)
+        return evlog_fail("its seq is not the next one");
+    if (look->event_count == look->event_room) {
+        look->event_room = look->event_room * 2 + 1024;
+        look->events = realloc(look->events, look->event_room * sizeof *look->events);
+        if (!look->events)
+            abort();
+    }
+    if (!event_known(event, &look->events[look->event_count]))
+        return evlog_fail("nobody has sent it so");
+    look->event_count++;
+    return 0;
+}
+
+static int note_finding(const evlog_finding *finding, uint64_t seq, void *ctx)
+{
+    struct look *look = ctx;
+    (void)seq;
+    if (finding)
+        wrong(look, "verify, event %" PRIu64 ": %s", finding->first_seq, finding->text);
+    return finding ? 1 : 0;
+}
+
+/* Verifies the log and reads what was not read yet. */
+static bool read_events(struct look *look)
+{
+    look->why[0] = '\0';
+    int result = evlog_verify(look->log, note_finding, look, NULL);
+    if (result && look->why[0])
+        return false;
+    evlog_range rest = {.first_seq = look->event_count + 1};
+    return well(look, result, "verifying") &&
+           well(look, evlog_replay(look->log, &rest, take, look, NULL), "reading");
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct event_name *one = a, *other = b;
+    if (one->number != other->number)
+        return one->number < other->number ? -1 : 1;
+    return one->index < other->index ? -1 : one->index > other->index;
+}
+
+/* Each send is there whole, side by side, and once. */
+static bool check_sends(struct look *look)
+{
+    for (size_t i = 0; i < look->event_count; i += look->events[i].count) {
+        const struct event_name *head = &look->events[i];
+        if (head->count == 0 || i + head->count > look->event_count)
+            return wrong(look, "the send at event %zu is not there in full", i + 1);
+        for (uint32_t j = 0; j < head->count; j++)
+            if (head[j].number != head->number || head[j].index != j)
+                return wrong(look, "event %zu is not the next of its send", i + j + 1);
+    }
+    struct event_name *sorted = malloc((look->event_count + 1) * sizeof *sorted);
+    if (!sorted)
+        abort();
+    if (look->event_count)
+        memcpy(sorted, look->events, look->event_count * sizeof *sorted);
+    qsort(sorted, look->event_count, sizeof *sorted, by_number);
+    bool is_once = true;
+    for (size_t i = 1; i < look->event_count; i++)
+        if (by_number(&sorted[i - 1], &sorted[i]) == 0)
+            is_once = wrong(look, "send %" PRIx64 " is there twice", sorted[i].number);
+    free(sorted);
+    return is_once;
+}
+
+/* ------------------------------------------------------- the promises ---- */
+
+static bool check_event(struct look *look, const struct promise *promise, uint64_t covered)
+{
+    bool is_lasting = look->durability == EVLOG_DURABLE || promise->seq <= covered;
+    bool is_seen = promise->kind == PROMISE_SEEN;
+    uint32_t first = is_seen ? promise->index : 0, last = is_seen ? first : promise->count - 1;
+    for (uint32_t index = first; index <= last; index++) {
+        uint64_t seq = promise->seq + (index - first);
+        if (seq > look->event_count && !is_lasting)
+            return true;
+        if (seq > look->event_count)
+            return wrong(look, "event %" PRIu64 " was %s, and the log ends at %zu", seq,
+                         is_seen ? "seen" : "acknowledged", look->event_count);
+        const struct event_name *name = &look->events[seq - 1];
+        if (name->number != promise->number || name->index != index)
+            return wrong(look, "event %" PRIu64 " was %s, and is another now", seq,
+                         is_seen ? "seen" : "acknowledged");
+    }
+    return true;
+}
+
+static bool check_promises(struct look *look)
+{
+    uint64_t covered = covered_seq(look->promises);
+    if (covered > look->event_count)
+        return wrong(look, "event %" PRIu64 " was flushed, and the log ends at %zu", covered,
+                     look->event_count);
+    for (size_t i = 0; i < look->promises->count; i++) {
+        const struct promise *promise = &look->promises->list[i];
+        bool is_event = promise->kind == PROMISE_ACKNOWLEDGED || promise->kind == PROMISE_SEEN;
+        if (is_event && !check_event(look, promise, covered))
+            return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------ the consumers ---- */
+
+/*
+ * The checkpoint that a consumer must have at least, if it must exist: the last commit of state.mdb
+ * may be undone by a power cut, so it is the newest that a later one has followed.
+ */
+static bool was_promised(const struct look *look, uint32_t number, uint64_t *checkpoint)
+{
+    uint64_t newest = 0, before = 0;
+    bool is_followed = false;
+    for (size_t i = 0; i < look->promises->count; i++) {
+        const struct promise *promise = &look->promises->list[i];
+        bool is_its = promise->kind == PROMISE_CHECKPOINT && promise->consumer == number;
+        if (!is_its || promise->seq <= newest)
+            continue;
+        is_followed = true;
+        before = newest;
+        newest = promise->seq;
+    }
+    *checkpoint = before;
+    return is_followed;
+}
+
+static bool check_state(struct look *look, evlog_consumer *consumer, uint64_t checkpoint)
+{
+    uint64_t sum, expected = 0;
+    for (uint64_t i = 0; i < checkpoint; i++)
+        expected = event_fold(expected, look->events[i]);
+    return well(look, event_state(consumer, &sum), "reading state") &&
+           (sum == expected ||
+            wrong(look, "its state is not that of the events up to %" PRIu64, checkpoint));
+}
+
+static int consume(const evlog_event *event, void *ctx)
+{
+    struct event_name name;
+    return event_known(event, &name) ? event_consume(ctx, name) : evlog_fail("is not known");
+}
+
+static bool check_consumer(struct look *look, uint32_t number)
+{
+    char name[32];
+    uint64_t promised;
+    evlog_consumer *consumer;
+    evlog_consumer_info *info;
+    snprintf(name, sizeof name, "consumer-%u", number);
+    bool is_promised = was_promised(look, number, &promised);
+    int result = evlog_consumer_inspect(look->log, name, &info);
+    if (result == EVLOG_NOTFOUND && !is_promised)
+        return true;
+    if (!well(look, result, name))
+        return false;
+    uint64_t checkpoint = info->checkpoint;
+    evlog_consumer_info_free(info);
+    if (checkpoint < promised)
+        return wrong(look, "%s was at %" PRIu64 ", and is at %" PRIu64, name, promised,
+                     checkpoint);
+    if (checkpoint > look->event_count)
+        return wrong(look, "%s is at %" PRIu64 ", and the log ends at %zu", name, checkpoint,
+                     look->event_count);
+    if (!well(look, evlog_consumer_open(look->log, name, NULL, &consumer), name))
+        return false;
+    bool is_good =
+        check_state(look, consumer, checkpoint) &&
+        well(look, evlog_consumer_poll(consumer, 0, 0, consume, consumer, NULL), "consuming") &&
+        check_state(look, consumer, look->event_count);
+    return well(look, evlog_consumer_close(consumer), "closing a consumer") && is_good;
+}
+
+static bool check_consumers(struct look *look)
+{
+    for (uint32_t i = 0; i < SCENARIO_CONSUMERS; i++)
+        if (!check_consumer(look, i))
+            return false;
+    return true;
+}
+
+/* -------------------------------------------------------- and onwards ---- */
+
+static bool send_more(struct look *look, const char *type, uint64_t n, uint32_t count)
+{
+    static unsigned char data[3][EVENT_SIZE_MAX];
+    evlog_sending sends[3];
+    evlog_signal *signal;
+    uint64_t number = event_number(EVENT_SMALL, NEW_PROCESS, 0, n);
+    if (!well(look, evlog_define(look->log, type, 0, NULL, &signal), "defining"))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t size = event_make((struct event_name){number, i, count}, data[i]);
+        sends[i] = (evlog_sending){.signal = signal, .data = data[i], .data_size = size};
+    }
+    return well(look, evlog_send_events(sends, count, NULL, NULL), "sending");
+}
+
+static bool judge_open(struct look *look)
+{
+    return read_events(look) && check_sends(look) && check_promises(look) &&
+           check_consumers(look) && send_more(look, EVENT_TYPE, 0, 1) &&
+           send_more(look, "org.evlog.new.v1", 1, 3) && read_events(look) && check_sends(look) &&
+           check_consumers(look);
+}
+
+enum verdict verdict_of(const char *path, evlog_durability durability,
+                        const struct promises *promises, char why[WHY_SIZE])
+{
+    struct look look = {.path = path, .durability = durability, .promises = promises, .why = why};
+    evlog_options options = {.durability = durability,
+                             .no_create = has_promise(&look, PROMISE_OPENED)};
+    if (!well(&look, evlog_open(path, &options, &look.log), "opening"))
+        return VERDICT_LOST;
+    bool is_good = judge_open(&look);
+    free(look.events);
+    int result = evlog_close(look.log);
+    if (is_good)
+        is_good = well(&look, result, "closing");
+    return is_good ? VERDICT_SURVIVED : VERDICT_LOST;
+}
