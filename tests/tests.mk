@@ -100,12 +100,18 @@ fixture: $(B)/tests/make_fixture
 
 # Power cuts and kills (tests/power/README.md). Without the sanitizers: the recorder is preloaded.
 INC_tests_power = -Istore -Itests/power
-POWER = $(B)/tests/power/power $(B)/tests/power/recorder.so
+POWER = $(B)/tests/power/power $(B)/tests/power/recorder.so $(B)/tests/power/kill
 
 $(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power rebuild scenarios verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
+# It gives the scenarios a function that they look for.
+$(B)/tests/power/kill: $(patsubst %,$(B)/obj/tests/power/%.o,kill scenarios verdict) $(B)/libevlog.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIB_LIBS) -o $@
 
 $(B)/tests/power/recorder.so: $(B)/obj/tests/power/recorder.o
 	@mkdir -p $(@D)
@@ -115,13 +121,13 @@ $(B)/tests/power/recorder.so: $(B)/obj/tests/power/recorder.o
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
-LONG_RUNS = test_power.sh test_tools.sh test_consumer_tool.sh test_reader test_crash test_faults test_state
+LONG_RUNS = test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_state
 RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
 RESULTS   = $(B)/results
 RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
 
 # `make run-test_X` builds and runs one.
-run-test_power.sh: $(POWER)
+run-test_power.sh run-test_kill.sh: $(POWER)
 
 $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
 	@$(RUN) fuzz_$* $< tests/corpus/$* $(FUZZ_ROUNDS)
@@ -148,9 +154,10 @@ check: deps
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-# Power cuts in numbers that take minutes; SEED=N repeats a run.
+# Power cuts and kills in numbers that take minutes; SEED=N repeats a run.
 check-long: all $(POWER)
 	@sh tests/test_power.sh $(B) long
+	@sh tests/test_kill.sh $(B) long
 
 tsan-programs: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@:

@@ -4,7 +4,7 @@
  *   power [--cuts N] [--seed S] [--scenario NAME] [--jobs J] [--expected FILE] [--keep DIR]
  *   power --harness ...         leaves out each kind of flush in turn
  *   power --trace DIR --cut N:S one cut of a trace that was kept
- *   power --play NAME ROOT SEED what is recorded
+ *   power --play NAME ROOT SEED PROCESS  what is recorded
  *
  * A session is a recorded scenario: a directory with its `trace`, the directory `root` as the
  * scenario has left it, `scenario`, its name, and, if it began in what another cut had left,
@@ -35,8 +35,9 @@
 #include "verdict.h"
 
 #define CUTS_DEFAULT 300
-#define HARNESS_CUTS 60 /* for each kind of flush and scenario */
-#define FIRST_CUTS 4    /* of one first cut in recovery so many second ones are made */
+#define HARNESS_CUTS 60   /* for each kind of flush and scenario */
+#define FIRST_CUTS 4      /* of one first cut in recovery so many second ones are made */
+#define AGAIN_PROCESS "9" /* sends after a cut as this one */
 #define CHILD_SECONDS 60
 #define JOBS_MAX 64
 #define SITES_MAX 64
@@ -167,7 +168,8 @@ static void become_player(const struct session *session, const char *play, uint6
     setenv("EVLOG_RECORD_DELAY_US", delay, 1);
     setenv("LD_PRELOAD", options.recorder, 1);
     alarm(CHILD_SECONDS);
-    execl(options.program, options.program, "--play", play, root, number, (char *)NULL);
+    execl(options.program, options.program, "--play", play, root, number,
+          session->has_base ? AGAIN_PROCESS : "0", (char *)NULL);
     fprintf(stderr, "%s: %s\n", options.program, strerror(errno));
     _exit(127);
 }
@@ -339,7 +341,7 @@ static void cut_here(const struct session *session, struct disk *disk, const str
     outcome->verdict = VERDICT_LOST;
     snprintf(outcome->why, WHY_SIZE, "the process that opened it died");
     enum verdict verdict =
-        verdict_of(log, session->scenario->durability, &promises, outcome->why);
+        verdict_of(log, session->scenario->durability, LOSS_POWER, &promises, outcome->why);
     bool is_nothing = verdict == VERDICT_SURVIVED && !is_measured;
     outcome->verdict = is_nothing ? VERDICT_NOT_MEASURED : verdict;
 }
@@ -492,6 +494,7 @@ static void cut_twice(const struct session *session, uint64_t *random, size_t co
     promises_keep_lasting(&promises, session->scenario->durability);
     write_text(again.path, "promises", promises.list, promises.count * sizeof *promises.list);
     free(promises.list);
+    again.has_base = true;
     if (record(&again, session->scenario->second, *random))
         cut_session(&again, random, count, counts);
     else if (!counts[VERDICT_LOST]++)
@@ -718,11 +721,12 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static char keep_default[PATH_MAX + 16];
-    if (argc == 5 && strcmp(argv[1], "--play") == 0) {
+    if (argc == 6 && strcmp(argv[1], "--play") == 0) {
         const struct scenario *scenario = scenario_find(argv[2]);
         if (!scenario)
             die("%s: no such scenario", argv[2]);
-        scenario_play(scenario, argv[3], strtoull(argv[4], NULL, 10));
+        scenario_play(scenario, argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10),
+                      0);
         return 0;
     }
     options.seed = event_mix((uint64_t)getpid()) % 1000000;

@@ -19,6 +19,9 @@
 
 #define THREADS 8
 #define BATCH_MAX 100
+#define ROUND_BITS 16 /* sends of one play */
+
+atomic_bool *scenario_stop;
 
 /* One process's part in a scenario. */
 struct run {
@@ -260,7 +263,8 @@ static void play_types(struct run *run)
         evlog_send_options options = {.metadata = &metadata};
         unsigned char data[EVENT_SIZE_MAX];
         evlog_sent sent;
-        struct event_name name = {event_number(EVENT_SMALL, 0, 1, i), 0, 1};
+        struct event_name name = {
+            event_number(EVENT_SMALL, run->process, run->thread, run->next++), 0, 1};
         snprintf(type, sizeof type, "org.evlog.power.%u.v1", i / 2);
         snprintf(host, sizeof host, "host-%u", i / 3);
         must(evlog_define(run->log, type, 0, NULL, &run->signal), "defining");
@@ -362,22 +366,28 @@ static void play_consumers(struct run *run)
     wait_for_processes(3);
 }
 
+/* Reads the events after `*seq` one by one. */
+static void read_new(struct run *run, uint64_t *seq)
+{
+    uint64_t last;
+    must(evlog_wait(run->log, *seq, 0, &last), "waiting");
+    while (*seq < last) {
+        evlog_event *event;
+        struct event_name name;
+        must(evlog_read(run->log, ++*seq, &event), "reading");
+        if (!event_known(event, &name))
+            must(EVLOG_DAMAGED, "reading");
+        give_seen(*seq, name);
+        evlog_event_free(event);
+    }
+}
+
 /* Reads each event as soon as it is there, by looking all the time. */
 static void read_eagerly(struct run *run)
 {
     open_log(run);
-    for (uint64_t seq = 0, last; seq < CONSUMED;) {
-        evlog_event *event;
-        struct event_name name;
-        must(evlog_wait(run->log, seq, 0, &last), "waiting");
-        if (last <= seq)
-            continue;
-        must(evlog_read(run->log, ++seq, &event), "reading");
-        if (!event_known(event, &name))
-            must(EVLOG_DAMAGED, "reading");
-        give_seen(seq, name);
-        evlog_event_free(event);
-    }
+    for (uint64_t seq = 0; seq < CONSUMED;)
+        read_new(run, &seq);
     close_log(run);
 }
 
@@ -388,10 +398,41 @@ static void play_readers(struct run *run)
     wait_for_processes(2);
 }
 
+/* For kills: a log that is nearly as large as the first map, and a play that grows it. */
+static void play_filled(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 5; i++)
+        send_many(run, EVENT_HUGE, 66);
+    close_log(run);
+}
+
+static void play_grown(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 6; i++) {
+        send_many(run, EVENT_HUGE, 4);
+        send_singles(run, EVENT_SMALL, 1);
+    }
+    close_log(run);
+}
+
+/* For kills: the others, who send and read until they are stopped. */
+static void play_others(struct run *run)
+{
+    uint64_t seq;
+    open_log(run);
+    must(evlog_wait(run->log, 0, 0, &seq), "waiting");
+    while (!*scenario_stop) {
+        send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 3));
+        read_new(run, &seq);
+    }
+    close_log(run);
+}
+
 /* In a directory that a cut has left: what begins again, and goes on. */
 static void play_again(struct run *run)
 {
-    run->process = 9;
     open_log(run);
     send_singles(run, EVENT_SMALL, 3);
     if (run->scenario->durability == EVLOG_FAST)
@@ -424,6 +465,9 @@ const struct scenario scenarios[] = {
     BOTH(readers, play_readers, 200, 100, NULL),
     BOTH(recovery, play_batches, 0, 100, "again"),
     BOTH(again, play_again, 0, 0, NULL),
+    BOTH(filled, play_filled, 0, 0, NULL),
+    BOTH(grown, play_grown, 0, 0, NULL),
+    BOTH(others, play_others, 0, 0, NULL),
 };
 
 const size_t scenario_count = sizeof scenarios / sizeof *scenarios;
@@ -436,9 +480,11 @@ const struct scenario *scenario_find(const char *name)
     return NULL;
 }
 
-void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed)
+void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed,
+                   uint64_t process, uint64_t round)
 {
-    struct run run = {.scenario = scenario, .random = seed};
+    struct run run = {
+        .scenario = scenario, .random = seed, .process = process, .next = round << ROUND_BITS};
     snprintf(run.path, sizeof run.path, "%s/%s", root, SCENARIO_LOG);
     scenario->play(&run);
 }

@@ -2,6 +2,8 @@
 #ifndef SCENARIOS_H
 #define SCENARIOS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +30,14 @@ const struct scenario *scenario_find(const char *name);
 #define SCENARIO_LOG "log"
 #define SCENARIO_CONSUMERS 2 /* "consumer-0" ... */
 
-/* Plays a scenario in the directory `root`; ends the process when something fails. */
-void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed);
+/*
+ * Plays a scenario in the directory `root`; ends the process when something fails. `process` and
+ * `round` make its sends' numbers differ from those of other plays on the same log.
+ */
+void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed,
+                   uint64_t process, uint64_t round);
+
+/* When it is set, the scenario "others" ends; until then it goes on. NULL: never. */
+extern atomic_bool *scenario_stop;
 
 #endif

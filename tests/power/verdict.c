@@ -20,8 +20,8 @@ const char *const verdict_names[VERDICT_COUNT] = {"survived", "lost", "not measu
                                                   "harness broken"};
 
 struct look {
-    const char *path;
-    evlog_durability durability;
+    enum loss loss;
+    bool is_durable; /* all that was promised is there */
     const struct promises *promises;
     char *why;
     evlog *log;
@@ -170,7 +170,7 @@ static bool check_sends(struct look *look)
 
 static bool check_event(struct look *look, const struct promise *promise, uint64_t covered)
 {
-    bool is_lasting = look->durability == EVLOG_DURABLE || promise->seq <= covered;
+    bool is_lasting = look->is_durable || promise->seq <= covered;
     bool is_seen = promise->kind == PROMISE_SEEN;
     uint32_t first = is_seen ? promise->index : 0, last = is_seen ? first : promise->count - 1;
     for (uint32_t index = first; index <= last; index++) {
@@ -206,24 +206,26 @@ static bool check_promises(struct look *look)
 /* ------------------------------------------------------ the consumers ---- */
 
 /*
- * The checkpoint that a consumer must have at least, if it must exist: the last commit of state.mdb
- * may be undone by a power cut, so it is the newest that a later one has followed.
+ * The checkpoint that a consumer must have at least, if it must exist: the newest, but the last commit of
+ * state.mdb may be undone by a power cut, and then it is the newest that a later one has followed.
  */
 static bool was_promised(const struct look *look, uint32_t number, uint64_t *checkpoint)
 {
     uint64_t newest = 0, before = 0;
-    bool is_followed = false;
+    bool is_made = false, is_followed = false;
     for (size_t i = 0; i < look->promises->count; i++) {
         const struct promise *promise = &look->promises->list[i];
-        bool is_its = promise->kind == PROMISE_CHECKPOINT && promise->consumer == number;
-        if (!is_its || promise->seq <= newest)
+        if (promise->kind != PROMISE_CHECKPOINT || promise->consumer != number)
+            continue;
+        is_made = true;
+        if (promise->seq <= newest)
             continue;
         is_followed = true;
         before = newest;
         newest = promise->seq;
     }
-    *checkpoint = before;
-    return is_followed;
+    *checkpoint = look->loss == LOSS_POWER ? before : newest;
+    return look->loss == LOSS_POWER ? is_followed : is_made;
 }
 
 static bool check_state(struct look *look, evlog_consumer *consumer, uint64_t checkpoint)
@@ -299,16 +301,21 @@ static bool send_more(struct look *look, const char *type, uint64_t n, uint32_t 
 
 static bool judge_open(struct look *look)
 {
-    return read_events(look) && check_sends(look) && check_promises(look) &&
-           check_consumers(look) && send_more(look, EVENT_TYPE, 0, 1) &&
-           send_more(look, "org.evlog.new.v1", 1, 3) && read_events(look) && check_sends(look) &&
-           check_consumers(look);
+    if (!read_events(look) || !check_sends(look) || !check_promises(look) ||
+        !check_consumers(look))
+        return false;
+    uint64_t n = look->event_count; /* another one for each judgement */
+    return send_more(look, EVENT_TYPE, n, 1) && send_more(look, "org.evlog.new.v1", n + 1, 3) &&
+           read_events(look) && check_sends(look) && check_consumers(look);
 }
 
-enum verdict verdict_of(const char *path, evlog_durability durability,
+enum verdict verdict_of(const char *path, evlog_durability durability, enum loss loss,
                         const struct promises *promises, char why[WHY_SIZE])
 {
-    struct look look = {.path = path, .durability = durability, .promises = promises, .why = why};
+    struct look look = {.loss = loss,
+                        .is_durable = durability == EVLOG_DURABLE || loss == LOSS_PROCESS,
+                        .promises = promises,
+                        .why = why};
     evlog_options options = {.durability = durability,
                              .no_create = has_promise(&look, PROMISE_OPENED)};
     if (!well(&look, evlog_open(path, &options, &look.log), "opening"))

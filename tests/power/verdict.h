@@ -19,6 +19,12 @@ enum verdict {
     VERDICT_COUNT,
 };
 
+/* What has happened to those who were given the promises. */
+enum loss {
+    LOSS_POWER,   /* of power: what was not flushed may be gone */
+    LOSS_PROCESS, /* of a process: nothing may be gone, whatever the durability */
+};
+
 extern const char *const verdict_names[VERDICT_COUNT];
 
 #define WHY_SIZE 400
@@ -32,7 +38,7 @@ void promises_keep_lasting(struct promises *promises, evlog_durability durabilit
  * Opens the log `path` in this process, which has none open, and judges it; `why` says what is
  * wrong. The log gets some more events and is closed.
  */
-enum verdict verdict_of(const char *path, evlog_durability durability,
+enum verdict verdict_of(const char *path, evlog_durability durability, enum loss loss,
                         const struct promises *promises, char why[WHY_SIZE]);
 
 #endif
