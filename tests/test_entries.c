@@ -16,7 +16,7 @@ static struct env *open_env(const void *home, int create, int read_only)
 {
     struct env *env;
     struct env_options options = {
-        .create = create, .read_only = read_only, .readers_max = 16, .fast = create};
+        .create = create, .read_only = read_only, .readers_max = 16, .is_unflushed = create};
     OK(env_open(in(home, "state.mdb"), &options, &env));
     return env;
 }

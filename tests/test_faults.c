@@ -484,6 +484,8 @@ static void a_failed_flush_is_final(void **state)
         assert_int_equal(world.heard, MANY);
         OK(replay(&world));
         close_world(&world);
+        if (i) /* its pages may be lost though they can be read: it goes back to its last flush */
+            world.count = 0;
         check_world(&world);
         OK(send_one(&world));
         close_world(&world);
