@@ -2,6 +2,7 @@
  * The command of the power-cut test: records scenarios, cuts them, judges what is left. README.md.
  *
  *   power [--cuts N] [--seed S] [--scenario NAME] [--jobs J] [--expected FILE] [--keep DIR]
+ *   power --leave-out SITE ...  without this flush, "flush log/events.mdb", or with "#3" the third
  *   power --harness ...         leaves out each kind of flush in turn
  *   power --trace DIR --cut N:S one cut of a trace that was kept
  *   power --play NAME ROOT SEED PROCESS  what is recorded
@@ -39,6 +40,7 @@
 #define FIRST_CUTS 4      /* of one first cut in recovery so many second ones are made */
 #define AGAIN_PROCESS "9" /* sends after a cut as this one */
 #define CHILD_SECONDS 60
+#define READ_FIRST_EVERY 3 /* cuts after which somebody reads before anybody may recover */
 #define JOBS_MAX 64
 #define SITES_MAX 64
 
@@ -64,7 +66,7 @@ struct session {
 static struct {
     unsigned cut_count, jobs;
     uint64_t seed;
-    const char *scenario, *expected, *keep, *trace, *cut;
+    const char *scenario, *expected, *keep, *trace, *cut, *left_out;
     const char *now; /* the scenario that is played */
     bool is_harness;
     char program[PATH_MAX], recorder[PATH_MAX];
@@ -340,8 +342,12 @@ static void cut_here(const struct session *session, struct disk *disk, const str
         return;
     outcome->verdict = VERDICT_LOST;
     snprintf(outcome->why, WHY_SIZE, "the process that opened it died");
-    enum verdict verdict =
-        verdict_of(log, session->scenario->durability, LOSS_POWER, &promises, outcome->why);
+    enum verdict verdict = VERDICT_SURVIVED;
+    if (cut->seed % READ_FIRST_EVERY == 0)
+        verdict = verdict_of_reading(log, promises.count > 0, outcome->why);
+    if (verdict == VERDICT_SURVIVED)
+        verdict =
+            verdict_of(log, session->scenario->durability, LOSS_POWER, &promises, outcome->why);
     bool is_nothing = verdict == VERDICT_SURVIVED && !is_measured;
     outcome->verdict = is_nothing ? VERDICT_NOT_MEASURED : verdict;
 }
@@ -413,8 +419,11 @@ static void keep(const struct session *session, const struct cut *cut, const cha
     if (stat(kept, &status))
         shell("mkdir -p '%s' && cp -r '%s' '%s'", options.keep, session->path, kept);
     printf("    %zu:%" PRIu64 " %s\n", cut->entry, cut->seed, why);
-    printf("    again: %s --trace %s --cut %zu:%" PRIu64 "\n", options.program, kept, cut->entry,
+    printf("    again: %s --trace %s --cut %zu:%" PRIu64, options.program, kept, cut->entry,
            cut->seed);
+    if (options.left_out)
+        printf(" --leave-out '%s'", options.left_out);
+    putchar('\n');
 }
 
 /* Counts the verdicts; keeps the first that is bad. */
@@ -460,7 +469,7 @@ static void cut_session(const struct session *session, uint64_t *random, size_t 
     if (!cuts)
         die("no memory");
     draw_cuts(&session->trace, random, cuts, count);
-    make_cuts(session, NULL, cuts, count, outcomes);
+    make_cuts(session, options.left_out, cuts, count, outcomes);
     count_outcomes(session, cuts, outcomes, count, counts);
     munmap(outcomes, (count + 1) * sizeof *outcomes);
     free(cuts);
@@ -655,7 +664,7 @@ static bool run_again(void)
         session.scenario = scenario_find(name);
     if (!session.scenario || !load_session(&session) || cut.entry > session.trace.count)
         die("%s: no session that was kept", options.trace);
-    struct disk *disk = first_disk(&session, NULL);
+    struct disk *disk = first_disk(&session, options.left_out);
     disk_play(disk, cut.entry);
     name_path(path, "%s/cut-%zu-%" PRIu64, session.path, cut.entry, cut.seed);
     shell("rm -rf '%s' '%s-opened'", path, path);
@@ -706,6 +715,8 @@ static void parse(int argc, char **argv)
             options.keep = value;
         else if (strcmp(argv[i], "--trace") == 0)
             options.trace = value;
+        else if (strcmp(argv[i], "--leave-out") == 0)
+            options.left_out = value;
         else if (strcmp(argv[i], "--cut") == 0)
             options.cut = value;
         else

@@ -1,5 +1,5 @@
 /*
- * What a scenario reports to the trace. Under no recorder a promise is dropped.
+ * What a scenario says to the recorder. Without one, it is dropped.
  */
 #ifndef PROMISE_H
 #define PROMISE_H
@@ -34,6 +34,15 @@ static inline void promise_give(struct promise promise)
     }
     if (record)
         record(&promise, sizeof promise);
+}
+
+/* Under the recorder, the process is killed after so many more operations. */
+static inline void die_after_entries(uint64_t count)
+{
+    void (*die_after)(uint64_t);
+    *(void **)&die_after = dlsym(RTLD_DEFAULT, "recorder_die_after");
+    if (die_after)
+        die_after(count);
 }
 
 #endif

@@ -75,8 +75,10 @@ struct renaming {
 
 struct disk {
     const struct trace *trace;
-    const char *left_out;
-    size_t next; /* entry */
+    char *left_out;      /* a site */
+    uint64_t left_order; /* only this one of them, from 1; 0: all */
+    uint64_t left_count; /* of them that were met */
+    size_t next;         /* entry */
     bool has_flushed;
     struct file *files;
     struct names durable, live;
@@ -367,13 +369,21 @@ static void play_bytes(struct file *file, uint64_t number, const struct trace_en
                                .end = is_write ? entry->at + entry->size : 0});
 }
 
+static bool is_left_out(struct disk *disk, const struct trace_entry *begun)
+{
+    if (!disk->left_out || strcmp(disk->left_out, disk_site(disk, begun)) != 0)
+        return false;
+    disk->left_count++;
+    return !disk->left_order || disk->left_order == disk->left_count;
+}
+
 static void play_end(struct disk *disk, uint64_t ref)
 {
     const struct trace_entry *begun = disk->trace->entries[ref];
     struct file *file = find_file(disk, begun->file);
     if (!file)
         die("a flush of a file that is not in the trace");
-    if (disk->left_out && strcmp(disk->left_out, disk_site(disk, begun)) == 0)
+    if (is_left_out(disk, begun))
         return;
     disk->has_flushed = true;
     if (file->is_directory) {
@@ -473,15 +483,21 @@ bool disk_has_flushed(const struct disk *disk)
 
 /* ------------------------------------------------------------ the base ---- */
 
-static void load_file(struct file *file, const char *path)
+/* Holes are not read: a mapped log has much of them. */
+static void load_file(struct file *file, const char *path, uint64_t size)
 {
-    char *bytes;
-    size_t size;
-    if (!read_whole(path, &bytes, &size) || size > SPACE)
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || size > SPACE)
         die(path);
-    memcpy(file->bytes, bytes, size);
-    file->size = file->live_size = file->reach = size;
-    free(bytes);
+    for (off_t at = 0; (at = lseek(fd, at, SEEK_DATA)) >= 0;) {
+        off_t hole = lseek(fd, at, SEEK_HOLE);
+        for (ssize_t count; at < hole; at += count)
+            if ((count = pread(fd, file->bytes + at, (size_t)(hole - at), at)) <= 0)
+                die(path);
+        file->reach = (uint64_t)hole;
+    }
+    close(fd);
+    file->size = file->live_size = size;
 }
 
 /* Everything in the directory `path`, whose names begin with `name`. */
@@ -505,7 +521,7 @@ static void load_directory(struct disk *disk, const char *path, const char *name
         if (file->is_directory)
             load_directory(disk, below, below_name);
         else
-            load_file(file, below);
+            load_file(file, below, (uint64_t)status.st_size);
     }
     closedir(directory);
 }
@@ -516,7 +532,12 @@ struct disk *disk_new(const struct trace *trace, const char *base, const char *l
     if (!disk)
         die("memory");
     disk->trace = trace;
-    disk->left_out = left_out;
+    if (left_out) {
+        char *order = strchr(disk->left_out = strdup(left_out), '#');
+        disk->left_order = order ? strtoull(order + 1, NULL, 10) : 0;
+        if (order)
+            *order = '\0';
+    }
     struct file *root = add_file(disk, 0, true);
     set_name(&disk->durable, "", root);
     set_name(&disk->live, "", root);
@@ -546,6 +567,7 @@ void disk_free(struct disk *disk)
     free_names(&disk->durable);
     free_names(&disk->live);
     free(disk->renamings);
+    free(disk->left_out);
     free(disk);
 }
 

@@ -33,7 +33,8 @@ void trace_free(struct trace *trace);
 
 /*
  * The state of a disk before the first entry: what is in the directory `base`, all of it durable; NULL:
- * empty. `left_out` (or NULL) is a kind of flush, as disk_site names it, that does nothing.
+ * empty. `left_out` (or NULL) is a kind of flush, as disk_site names it, that does nothing; with
+ * "#N" behind it, the Nth of that kind alone.
  */
 struct disk *disk_new(const struct trace *trace, const char *base, const char *left_out);
 void disk_free(struct disk *disk);

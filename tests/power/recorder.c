@@ -28,6 +28,7 @@
 #include <link.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -109,6 +110,7 @@ static struct recorder {
     char trace_path[PATH_MAX];
     int trace;
     unsigned delay_us;
+    uint64_t lives; /* entries until the process is killed; 0: it is not */
     struct control *control;
     uintptr_t program_from, program_to;
     struct opened opened[FILES_MAX];
@@ -134,6 +136,13 @@ static void free_lock(void)
     pthread_mutex_unlock(&recorder.control->lock);
 }
 
+/* Kills the process when its time has come: with the lock, which the next one takes over. */
+static void die_if_due(void)
+{
+    if (recorder.lives > 0 && --recorder.lives == 0)
+        kill(getpid(), SIGKILL);
+}
+
 /* Appends an entry and returns its number. With the lock held. */
 static uint64_t append(struct trace_entry entry, const char *names, const void *payload)
 {
@@ -146,7 +155,9 @@ static uint64_t append(struct trace_entry entry, const char *names, const void *
                             {(void *)padding, trace_padded(size) - size}};
     if (real_writev()(recorder.trace, parts, 4) != (ssize_t)trace_padded(size))
         die("writing the trace");
-    return recorder.control->entry_count++;
+    uint64_t number = recorder.control->entry_count++;
+    die_if_due();
+    return number;
 }
 
 static void append_name(enum trace_kind kind, uint64_t inode, const char *name)
@@ -824,6 +835,16 @@ EXPORT void recorder_promise(const void *bytes, size_t size)
     look_at_maps();
     append((struct trace_entry){.kind = TRACE_PROMISE, .payload_size = (uint32_t)size}, NULL,
            bytes);
+    free_lock();
+}
+
+void recorder_die_after(uint64_t count);
+
+/* Kills this process right after its `count`th entry from now. */
+EXPORT void recorder_die_after(uint64_t count)
+{
+    take_lock();
+    recorder.lives = count;
     free_lock();
 }
 

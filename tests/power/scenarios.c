@@ -8,6 +8,7 @@
 #include "scenarios.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,8 @@ static void start_process(struct run *run, uint64_t process, void (*play)(struct
 static void wait_for_processes(unsigned count)
 {
     for (int status; count > 0; count--)
-        if (wait(&status) < 0 || status != 0)
+        if (wait(&status) < 0 ||
+            (status != 0 && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)))
             must(EVLOG_IO, "a process");
 }
 
@@ -251,6 +253,26 @@ static void play_processes(struct run *run)
     start_process(run, 1, send_some);
     start_process(run, 2, send_some);
     wait_for_processes(2);
+}
+
+/* One that dies at some operation, often in the middle of a send. */
+static void send_and_die(struct run *run)
+{
+    die_after_entries(1 + event_random(&run->random, 150));
+    send_some(run);
+}
+
+/* Processes die one after the other while one goes on; then the power is cut. */
+static void play_deaths(struct run *run)
+{
+    start_process(run, 1, send_some);
+    for (uint64_t i = 0; i < 4; i++) {
+        start_process(run, 2 + i, send_and_die);
+        wait_for_processes(1);
+    }
+    wait_for_processes(1);
+    open_log(run); /* so that what the dead have stored in maps is seen by the recorder */
+    close_log(run);
 }
 
 /* A type that is new each time, and sources that are. */
@@ -391,9 +413,26 @@ static void read_eagerly(struct run *run)
     close_log(run);
 }
 
+static void *read_in_thread(void *ctx)
+{
+    read_eagerly(ctx);
+    return NULL;
+}
+
+/* A sender that has a reader in its own process. */
+static void send_and_read(struct run *run)
+{
+    struct run reading = *run;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, read_in_thread, &reading))
+        must(EVLOG_IO, "a thread");
+    send_for_consumers(run);
+    pthread_join(thread, NULL);
+}
+
 static void play_readers(struct run *run)
 {
-    start_process(run, 1, send_for_consumers);
+    start_process(run, 1, send_and_read);
     start_process(run, 2, read_eagerly);
     wait_for_processes(2);
 }
@@ -455,6 +494,7 @@ const struct scenario scenarios[] = {
     BOTH(threads, play_threads, 200, 100, NULL),
     BOTH(batches, play_batches, 0, 100, NULL),
     BOTH(processes, play_processes, 200, 100, NULL),
+    BOTH(deaths, play_deaths, 200, 100, NULL),
     BOTH(types, play_types, 0, 100, NULL),
     BOTH(creation, play_creation, 0, 100, NULL),
     BOTH(growth, play_growth, 0, 10, NULL),

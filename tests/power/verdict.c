@@ -327,3 +327,19 @@ enum verdict verdict_of(const char *path, evlog_durability durability, enum loss
         is_good = well(&look, result, "closing");
     return is_good ? VERDICT_SURVIVED : VERDICT_LOST;
 }
+
+enum verdict verdict_of_reading(const char *path, bool is_opened, char why[WHY_SIZE])
+{
+    struct look look = {.why = why};
+    evlog_options options = {.read_only = true};
+    int result = evlog_open(path, &options, &look.log);
+    if (result == EVLOG_NOTFOUND && !is_opened)
+        return VERDICT_SURVIVED;
+    if (!well(&look, result, "opening for reading only"))
+        return VERDICT_LOST;
+    bool is_good = well(&look, evlog_replay(look.log, NULL, take, &look, NULL), "reading only") &&
+                   check_sends(&look);
+    free(look.events);
+    bool is_closed = well(&look, evlog_close(look.log), "closing what was only read");
+    return is_good && is_closed ? VERDICT_SURVIVED : VERDICT_LOST;
+}

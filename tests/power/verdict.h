@@ -41,4 +41,10 @@ void promises_keep_lasting(struct promises *promises, evlog_durability durabilit
 enum verdict verdict_of(const char *path, evlog_durability durability, enum loss loss,
                         const struct promises *promises, char why[WHY_SIZE]);
 
+/*
+ * The same for one that only reads, before anybody has opened the log for writing: what it gets is sound and whole,
+ * however much that is. `is_opened`: the log was promised to be there.
+ */
+enum verdict verdict_of_reading(const char *path, bool is_opened, char why[WHY_SIZE]);
+
 #endif
