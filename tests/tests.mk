@@ -100,9 +100,10 @@ fixture: $(B)/tests/make_fixture
 
 # Power cuts and kills (tests/power/README.md). Without the sanitizers: the recorder is preloaded.
 INC_tests_power = -Istore -Itests/power
+$(B)/tests/test_rebuild: $(B)/asan/tests/power/rebuild.o
 POWER = $(B)/tests/power/power $(B)/tests/power/recorder.so $(B)/tests/power/kill
 
-$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power rebuild scenarios verdict) $(B)/libevlog.a
+$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power harness rebuild scenarios session verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@

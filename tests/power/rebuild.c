@@ -31,6 +31,7 @@
 
 #define PAGE 4096
 #define SECTOR 512
+#define CALLERS 4                    /* that make a site */
 #define RUN_MAX ((uint64_t)64 << 10) /* written at once */
 #define SPACE ((size_t)1 << 30)
 
@@ -371,7 +372,8 @@ static void play_bytes(struct file *file, uint64_t number, const struct trace_en
 
 static bool is_left_out(struct disk *disk, const struct trace_entry *begun)
 {
-    if (!disk->left_out || strcmp(disk->left_out, disk_site(disk, begun)) != 0)
+    if (!disk->left_out || (strcmp(disk->left_out, disk_site(disk, begun)) != 0 &&
+                            strcmp(disk->left_out, disk_site_by_caller(disk, begun)) != 0))
         return false;
     disk->left_count++;
     return !disk->left_order || disk->left_order == disk->left_count;
@@ -473,6 +475,19 @@ const char *disk_site(struct disk *disk, const struct trace_entry *entry)
     const char *path = file ? path_of(disk, file) : "";
     snprintf(site, sizeof site, "%s %s", entry->kind == TRACE_FLUSH ? "flush" : "dsync",
              *path ? path : ".");
+    return site;
+}
+
+const char *disk_site_by_caller(struct disk *disk, const struct trace_entry *entry)
+{
+    static char site[PATH_MAX + 128];
+    uint64_t callers[TRACE_CALLERS_MAX];
+    size_t count = entry->kind == TRACE_FLUSH ? entry->payload_size / sizeof *callers : 0;
+    int size = snprintf(site, sizeof site, "%s", disk_site(disk, entry));
+    memcpy(callers, trace_payload(entry), count * sizeof *callers);
+    for (size_t i = 0; i < count && i < CALLERS; i++)
+        size +=
+            snprintf(site + size, sizeof site - (size_t)size, " %#lx", (unsigned long)callers[i]);
     return site;
 }
 

@@ -33,8 +33,8 @@ void trace_free(struct trace *trace);
 
 /*
  * The state of a disk before the first entry: what is in the directory `base`, all of it durable; NULL:
- * empty. `left_out` (or NULL) is a kind of flush, as disk_site names it, that does nothing; with
- * "#N" behind it, the Nth of that kind alone.
+ * empty. `left_out` (or NULL) is a site, as the two below name it, whose flushes do nothing; with
+ * "#N" behind it, the Nth of them alone.
  */
 struct disk *disk_new(const struct trace *trace, const char *base, const char *left_out);
 void disk_free(struct disk *disk);
@@ -47,6 +47,9 @@ void disk_play(struct disk *disk, size_t end);
  * point of its beginning; valid until the next call.
  */
 const char *disk_site(struct disk *disk, const struct trace_entry *entry);
+
+/* The same, and the places in the program that it was called from, from the innermost: " 0x1234 ...". */
+const char *disk_site_by_caller(struct disk *disk, const struct trace_entry *entry);
 
 /* Whether a flush has ended. */
 bool disk_has_flushed(const struct disk *disk);
