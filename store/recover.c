@@ -259,16 +259,22 @@ static int walk(const struct page_snapshot *snapshot, struct tail *tail)
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
-/* Whether the newest state in the file has all from the flushed one on; `tail` is then its last event. */
+/*
+ * Whether the newest state in the file has all from the flushed one on, as many as its meta page counts;
+ * `tail` is then its last event.
+ */
 static int check_newest(int events, const struct edge_state *flushed, struct tail *tail,
                         bool *is_whole)
 {
-    struct page_snapshot newest;
+    struct page_snapshot newest, base;
     *tail = (struct tail){flushed->seq, flushed->chain};
-    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    int result = page_snapshot_of_images(events, EVENTS_NAME, &flushed->images, &base);
+    if (result == EVLOG_OK)
+        result = page_snapshot_read(events, EVENTS_NAME, &newest);
     if (result == EVLOG_OK)
         result = newest.txnid < flushed->txnid ? EVLOG_DAMAGED : walk(&newest, tail);
-    *is_whole = result == EVLOG_OK;
+    *is_whole =
+        result == EVLOG_OK && newest.entries - base.entries == tail->seq - flushed->seq;
     return result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }
 
