@@ -18,6 +18,7 @@ struct env_options {
     uint32_t readers_max;
     uint64_t file_size_max; /* 0: no limit */
     struct watch *watch;    /* looked at before a commit is reported as done */
+    uint64_t seed;          /* see env_seed */
 };
 
 /*
@@ -91,6 +92,9 @@ enum env_state {
  */
 int env_read(struct env *env, enum env_state state,
              int (*read)(const struct page_snapshot *snapshot, void *ctx), void *ctx);
+
+/* What seeds the checksums of the values kept here, see entries.c. */
+uint64_t env_seed(const struct env *env);
 
 /* The newest snapshot, to be looked at; its pages are not held. EVLOG_DAMAGED, EVLOG_IO. */
 int env_snapshot(struct env *env, struct page_snapshot *snapshot);

@@ -13,8 +13,9 @@ struct verify {
 
 static int put_json(const evlog_finding *finding, enum output output)
 {
-    json_t *json = json_pack("{s:I, s:I, s:s}", "first_seq", (json_int_t)finding->first_seq,
-                             "last_seq", (json_int_t)finding->last_seq, "text", finding->text);
+    json_t *json = json_pack("{s:I, s:I, s:s, s:b}", "first_seq", (json_int_t)finding->first_seq,
+                             "last_seq", (json_int_t)finding->last_seq, "text", finding->text,
+                             "remark", (int)finding->is_remark);
     int failed = !json || json_put(stdout, json, output);
     json_decref(json);
     return failed;
@@ -27,8 +28,9 @@ static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
     if (!finding)
         return 0;
     progress_end();
-    verify->findings++;
+    verify->findings += !finding->is_remark;
     if (verify->options->output == OUTPUT_SHORT) {
+        fputs(finding->is_remark ? "remark: " : "", stdout);
         text_put(stdout, finding->text, strlen(finding->text), 0, 0);
         putchar('\n');
     } else
