@@ -1,7 +1,7 @@
 /*
  * Defining event types, and the schemas that a log has of them.
  *
- * The log's table of types (names.h) has an entry for each pair of event type and schema
+ * The log's table of types (types.h) has an entry for each pair of event type and schema
  * text. A record names its entry, so each event keeps the very schema it was written under.
  * Defining a type with a schema finds the entry that says the same (by the canonical text), or
  * makes one, and that only if it goes with all that are there: it must be able to read
@@ -63,21 +63,22 @@ static bool is_fuller(const struct request *request, const evlog_signal *known)
 }
 
 /* Reports in which direction two schemas do not go together; evlog_errmsg has the fields. */
-static int report_break(const struct request *request, uint32_t number, const char *what)
+static int report_break(const struct request *request, uint64_t number, const char *what)
 {
     return error_set(
         EVLOG_CONFLICT,
-        "%s: %s the schema that the log has (type %" PRIu32
+        "%s: %s the schema that the log has (type %016" PRIx64
         "): %.700s. Such a change is for a new event type, with a new version (or see "
         "accept_incompatible)",
         request->event_type, what, number, evlog_errmsg());
 }
 
-static int check_against(const struct request *request, const struct name *type)
+static int check_against(const struct request *request, const struct type *type)
 {
     const evlog_schema *known = schemas_get(type);
     if (known->damage_code)
-        return error_set(known->damage_code, "%s: the schema of type %" PRIu32 " in the log: %s",
+        return error_set(known->damage_code,
+                         "%s: the schema of type %016" PRIx64 " in the log: %s",
                          request->event_type, type->number, known->damage);
     if (resolve_classes(&request->schema->root, &known->root, RESOLVE_NULLS))
         return report_break(request, type->number, "cannot read what was written under");
@@ -88,41 +89,39 @@ static int check_against(const struct request *request, const struct name *type)
 
 /* What the log has of an event type. */
 struct known {
-    const struct name *wanted; /* the entry with the request's schema; without one, the newest */
-    const struct name *newest;
-    uint32_t count; /* of all entries in the table */
+    const struct type **types; /* its entries, in the order of their definition */
+    size_t type_count;
+    uint32_t count; /* of the entries of all event types */
 };
 
-/* The entry of a number, if it is of the event type; else NULL. */
-static const struct name *entry_at(const struct request *request, uint32_t number)
-{
-    const struct name *type = names_get(request->log->store->types, number);
-    return type && strcmp(type->text[0], request->event_type) == 0 ? type : NULL;
-}
-
+/* Reads what there is now; `known->types` is for the caller to free. */
 static int look_up(const struct request *request, struct known *known)
 {
-    struct names *types = request->log->store->types;
-    int result = names_refresh(types);
-    *known = (struct known){.count = names_count(types)};
-    for (uint32_t i = 1; i <= known->count && result == EVLOG_OK; i++) {
-        const struct name *type = entry_at(request, i);
-        if (!type)
-            continue;
-        const evlog_schema *schema = schemas_get(type);
-        known->newest = type; /* an untyped one is only ever the first */
-        if (!request->schema ||
-            (schema && strcmp(schema->canonical, request->schema->canonical) == 0))
-            known->wanted = type;
-    }
+    struct types *types = request->log->store->types;
+    *known = (struct known){.types = NULL};
+    int result = types_refresh(types);
+    if (result == EVLOG_OK)
+        result = types_list(types, request->event_type, &known->types, &known->type_count,
+                            &known->count);
     return result;
 }
 
-/* The schema of an entry, if it is of the event type, is typed, and can be read; or NULL. */
-static const evlog_schema *schema_at(const struct request *request, uint32_t number)
+/* The entry with the request's schema; without one, the newest. NULL: there is none. */
+static const struct type *find_wanted(const struct request *request, const struct known *known)
 {
-    const struct name *type = entry_at(request, number);
-    const evlog_schema *schema = type ? schemas_get(type) : NULL;
+    for (size_t i = known->type_count; i-- > 0;) {
+        const evlog_schema *schema = schemas_get(known->types[i]);
+        if (!request->schema ||
+            (schema && strcmp(schema->canonical, request->schema->canonical) == 0))
+            return known->types[i];
+    }
+    return NULL;
+}
+
+/* The schema of an entry, if it is typed, and can be read; or NULL. */
+static const evlog_schema *schema_of(const struct type *type)
+{
+    const evlog_schema *schema = schemas_get(type);
     return schema && !schema->damage_code ? schema : NULL;
 }
 
@@ -133,11 +132,11 @@ static bool go_together(const evlog_schema *a, const evlog_schema *b)
 }
 
 /* Whether an entry after this one does not go with it, which was accepted then. */
-static bool is_before_break(const struct request *request, uint32_t number, uint32_t count)
+static bool is_before_break(const struct known *known, size_t i)
 {
-    const evlog_schema *old = schema_at(request, number);
-    for (uint32_t i = number + 1; old && i <= count; i++) {
-        const evlog_schema *schema = schema_at(request, i);
+    const evlog_schema *old = schema_of(known->types[i]);
+    while (old && ++i < known->type_count) {
+        const evlog_schema *schema = schema_of(known->types[i]);
         if (schema && !go_together(old, schema))
             return true;
     }
@@ -145,47 +144,56 @@ static bool is_before_break(const struct request *request, uint32_t number, uint
 }
 
 /* Whether the request's schema goes with each that the log has, from the last break on. */
-static int check_against_all(const struct request *request, uint32_t count)
+static int check_against_all(const struct request *request, const struct known *known)
 {
-    for (uint32_t i = 1; i <= count; i++) {
-        const struct name *type = entry_at(request, i);
-        int result = type && schemas_get(type) ? check_against(request, type) : EVLOG_OK;
-        if (result && !is_before_break(request, i, count))
+    for (size_t i = 0; i < known->type_count; i++) {
+        const struct type *type = known->types[i];
+        int result = schemas_get(type) ? check_against(request, type) : EVLOG_OK;
+        if (result && !is_before_break(known, i))
             return result;
     }
     return EVLOG_OK;
 }
 
-/* The entry to send under, made if need be. */
-static int find_entry(const struct request *request, const struct name **type)
+/* The entry to send under, made if need be. EVLOG_BUSY: the log has other types than known. */
+static int find_or_make(const struct request *request, const struct known *known,
+                        const struct type **type)
 {
-    const char *text[NAMES_TEXTS] = {request->event_type,
-                                     request->schema ? request->schema->text : NULL};
     struct store *store = request->log->store;
+    struct type_text text = {.name = request->event_type,
+                             .schema = request->schema ? request->schema->text : NULL};
+    int result = EVLOG_OK;
+    *type = find_wanted(request, known);
+    if (!*type && request->schema && !request->accept_incompatible)
+        result = check_against_all(request, known);
+    if (*type || result)
+        return result;
+    if (!store->read_only)
+        return types_define(store->types, &text, &known->count, type);
+    if (known->type_count == 0)
+        return error_set(EVLOG_READONLY, "%s: is read only and has no event type %s", store->path,
+                         request->event_type);
+    *type = known->types[known->type_count - 1];
+    return EVLOG_OK;
+}
+
+static int find_entry(const struct request *request, const struct type **type)
+{
     struct known known;
     int result;
     do {
         result = look_up(request, &known);
-        if (result == EVLOG_OK && !known.wanted && request->schema &&
-            !request->accept_incompatible)
-            result = check_against_all(request, known.count);
-        if (result)
-            return result;
-        *type = store->read_only && !known.wanted ? known.newest : known.wanted;
-        if (*type)
-            return EVLOG_OK;
-        if (store->read_only)
-            return error_set(EVLOG_READONLY, "%s: is read only and has no event type %s",
-                             store->path, request->event_type);
-        result = names_intern(store->types, text, &known.count, type);
-    } while (result == EVLOG_BUSY && names_count(store->types) != known.count);
+        if (result == EVLOG_OK)
+            result = find_or_make(request, &known, type);
+        free(known.types);
+    } while (result == EVLOG_BUSY && types_count(request->log->store->types) != known.count);
     return result;
 }
 
 /* Takes the request's schema over when it succeeds. */
 static int make_definition(struct request *request, struct definition **made)
 {
-    const struct name *type;
+    const struct type *type;
     int result = find_entry(request, &type);
     if (result)
         return result;
@@ -230,6 +238,9 @@ static int check(const evlog_definition *definition, evlog_signal **signal)
     int result = name_check("an event type", type, type ? strlen(type) : 0, EVLOG_NAME_SIZE_MAX);
     if (result)
         return result;
+    if (name_is_reserved(type))
+        return error_set(EVLOG_INVALID, "%s: types that begin with \"evlog.\" are the log's own",
+                         type);
     if (definition->minor_version < 0)
         return error_set(EVLOG_INVALID, "%s: a minor version is not negative: %d", type,
                          definition->minor_version);

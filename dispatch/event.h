@@ -2,20 +2,20 @@
 #ifndef DISPATCH_EVENT_H
 #define DISPATCH_EVENT_H
 
-#include "names.h"
 #include "record.h"
 #include "schemas.h"
 #include "signals.h"
+#include "sources.h"
 
-/* Points into the record and the names; lives as long as they do. */
-static inline evlog_event event_of(const struct record *record, const struct name *type,
-                                   const struct name *source, evlog_signal *signal,
+/* Points into the record, the type and the source, and lives as long as they do. */
+static inline evlog_event event_of(const struct record *record, const struct type *type,
+                                   const struct source *source, evlog_signal *signal,
                                    bool is_replay)
 {
     evlog_event event = {
         .seq = record->seq,
         .log_time_us = record->log_time_us,
-        .event_type = type->text[0],
+        .event_type = type->text.name,
         .minorversion = record->minorversion,
         .time_us = record->time_us,
         .source = source->text[0],

@@ -28,8 +28,8 @@ struct evlog {
     atomic_uint call_count; /* public calls under way */
     struct evlog *next;     /* in the registry */
 
-    const char *source[NAMES_TEXTS];         /* of this process: source, sourcehost, sourcelib */
-    _Atomic(const struct name *) own_source; /* its entry; NULL before the first send */
+    const char *source[SOURCE_TEXTS]; /* of this process: source, sourcehost, sourcelib */
+    _Atomic(const struct source *) own_source; /* its entry, held; NULL before the first send */
     evlog_options options; /* as they hold: no defaults; the texts are in `source` */
 
     pthread_mutex_t define_lock; /* held while a type is defined; taken before `lock` */

@@ -134,7 +134,8 @@ static struct connection *connection_new(const struct receiver_id *id, evlog_rep
 static int check(const evlog *log, const struct receiver_id *id)
 {
     if (id->signal && id->signal->log != log)
-        return error_set(EVLOG_INVALID, "signal %s is of another log", id->signal->type->text[0]);
+        return error_set(EVLOG_INVALID, "signal %s is of another log",
+                         id->signal->type->text.name);
     if (!id->receiver && !*id->dispatch_uid)
         return error_set(EVLOG_INVALID, "no receiver is given");
     if (!log_is_text(id->dispatch_uid))
@@ -177,7 +178,7 @@ int receivers_disconnect(evlog *log, const struct receiver_id *id)
     struct connection *known = find(log, id);
     result = known ? renew(log, known, NULL)
                    : error_set(EVLOG_NOTFOUND, "that receiver is not connected to %s",
-                               id->signal ? id->signal->type->text[0] : "all signals");
+                               id->signal ? id->signal->type->text.name : "all signals");
     pthread_mutex_unlock(&log->lock);
     return result;
 }

@@ -167,7 +167,8 @@ static void log_free(evlog *log)
 {
     receivers_release(log->receivers);
     signals_free(log);
-    for (int i = 0; i < NAMES_TEXTS; i++)
+    source_release(atomic_load(&log->own_source));
+    for (int i = 0; i < SOURCE_TEXTS; i++)
         free((char *)log->source[i]);
     pthread_mutex_destroy(&log->define_lock);
     pthread_mutex_destroy(&log->lock);

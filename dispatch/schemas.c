@@ -1,7 +1,7 @@
 /*
  * The schemas that a log has of its event types.
  *
- * The log's table of types (store/names.h) holds them as text. Each is parsed once in a process, when
+ * The log's table of types (store/types.h) holds them as text. Each is parsed once in a process, when
  * an event or a definition first needs it, and is then kept beside its entry. One that cannot be
  * parsed is kept too, with the reason: its events can still be read as they are.
  */
@@ -35,13 +35,13 @@ static evlog_schema *read_schema(const char *text)
     return schema;
 }
 
-const evlog_schema *schemas_get(const struct name *type)
+const evlog_schema *schemas_get(const struct type *type)
 {
     evlog_schema *schema = atomic_load(type->derived);
-    if (schema || !type->text[1])
+    if (schema || !type->text.schema)
         return schema;
     void *none = NULL;
-    schema = read_schema(type->text[1]);
+    schema = read_schema(type->text.schema);
     if (!schema)
         return &unreadable;
     if (!atomic_compare_exchange_strong(type->derived, &none, schema)) {
@@ -51,11 +51,8 @@ const evlog_schema *schemas_get(const struct name *type)
     return schema;
 }
 
-void schemas_free(struct names *types)
+void schemas_free(struct types *types)
 {
-    for (uint32_t i = 1; i <= names_count(types); i++) {
-        const struct name *type = names_get(types, i);
-        if (type)
-            evlog_schema_free(atomic_load(type->derived));
-    }
+    for (uint32_t i = 0; i < types_count(types); i++)
+        evlog_schema_free(atomic_load(types_at(types, i)->derived));
 }

@@ -39,7 +39,8 @@ struct parcel {
     bool wants_sent; /* the caller asks what became of it: */
     evlog_sent sent;
     const struct definition *definition; /* of its signal, as it was when the send began */
-    const struct name *source;
+    const struct source *source;
+    bool holds_source;     /* it is not the log's own, and is to be released */
     void *headers;         /* packed, to be freed; NULL: none */
     struct record *record; /* NULL: its signal is disabled */
 };
@@ -143,19 +144,32 @@ static int pack_headers(const evlog_sending *send, struct parcel *parcel, struct
     return result;
 }
 
-static int find_source(evlog *log, const evlog_metadata *given, const struct name **source)
+/* The log's own source, which it holds from its first use on. */
+static int find_own_source(evlog *log, const struct source **source)
 {
-    bool is_own = !given->source && !given->sourcehost && !given->sourcelib;
-    if (is_own && (*source = atomic_load(&log->own_source)))
+    const struct source *none = NULL;
+    *source = atomic_load(&log->own_source);
+    if (*source)
         return EVLOG_OK;
-    const char *text[NAMES_TEXTS] = {
+    int result = sources_define(log->store->sources, log->source, source);
+    if (result == EVLOG_OK && !atomic_compare_exchange_strong(&log->own_source, &none, *source)) {
+        source_release(*source);
+        *source = none; /* another thread was first */
+    }
+    return result;
+}
+
+static int find_source(evlog *log, const evlog_metadata *given, struct parcel *parcel)
+{
+    const char *const text[SOURCE_TEXTS] = {
         given->source ? given->source : log->source[0],
         given->sourcehost ? given->sourcehost : log->source[1],
         given->sourcelib ? given->sourcelib : log->source[2],
     };
-    int result = names_intern(log->store->sources, text, NULL, source);
-    if (result == EVLOG_OK && is_own)
-        atomic_store(&log->own_source, *source);
+    if (!given->source && !given->sourcehost && !given->sourcelib)
+        return find_own_source(log, &parcel->source);
+    int result = sources_define(log->store->sources, text, &parcel->source);
+    parcel->holds_source = result == EVLOG_OK;
     return result;
 }
 
@@ -284,7 +298,7 @@ static int prepare_record(evlog *log, const evlog_sending *send, const evlog_met
     if (result == EVLOG_OK && log->store->read_only)
         result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     if (result == EVLOG_OK)
-        result = find_source(log, metadata, &parcel->source);
+        result = find_source(log, metadata, parcel);
     if (result)
         return result;
     record->source = parcel->source->number;
@@ -305,7 +319,7 @@ static int prepare(evlog *log, const evlog_sending *send, const evlog_metadata *
         return error_set(EVLOG_INVALID, "no signal is given");
     if (send->signal->log != log)
         return error_set(EVLOG_INVALID, "signal %s is of another log",
-                         send->signal->type->text[0]);
+                         send->signal->type->text.name);
     parcel->signal = send->signal;
     parcel->definition = atomic_load(&send->signal->definition);
     int result = make_metadata(send, metadata, parcel->definition, record);
@@ -370,6 +384,9 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
 
 static void give_back(const struct given *given, const struct parcel *parcels)
 {
+    for (size_t i = 0; i < given->count; i++)
+        if (parcels[i].holds_source)
+            source_release(parcels[i].source);
     for (size_t i = 0; i < given->count && given->sent; i++)
         sized_out(SIZED_AT(given->sent, given->sent_size, i), given->sent_size, &parcels[i].sent,
                   sizeof parcels[i].sent);

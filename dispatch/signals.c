@@ -26,7 +26,7 @@ static unsigned bucket_of(const char *event_type)
 evlog_signal *signal_find(const evlog *log, const char *event_type)
 {
     evlog_signal *signal = atomic_load(&log->buckets[bucket_of(event_type)]);
-    while (signal && strcmp(signal->type->text[0], event_type) != 0)
+    while (signal && strcmp(signal->type->text.name, event_type) != 0)
         signal = signal->in_bucket;
     return signal;
 }
@@ -63,7 +63,7 @@ int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
     atomic_store(&signal->definition, definition);
     signal->minor_version = minor_version;
     atomic_store(&signal->is_enabled, true);
-    _Atomic(evlog_signal *) *bucket = &log->buckets[bucket_of(signal->type->text[0])];
+    _Atomic(evlog_signal *) *bucket = &log->buckets[bucket_of(signal->type->text.name)];
     signal->in_bucket = atomic_load(bucket);
     atomic_store(bucket, signal);
     atomic_store(log->end_of_signals, signal);
@@ -107,7 +107,7 @@ int evlog_each_signal(evlog *log, int (*visit)(evlog_signal *signal, void *ctx),
 
 const char *evlog_signal_type(const evlog_signal *signal)
 {
-    return signal->type->text[0];
+    return signal->type->text.name;
 }
 
 int32_t evlog_signal_minor_version(const evlog_signal *signal)

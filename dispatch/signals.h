@@ -6,7 +6,7 @@
 
 /* The entry of the log's table of types, and so the schema, that events of a signal are sent under. */
 struct definition {
-    const struct name *type;
+    const struct type *type;
     const evlog_schema *schema; /* NULL: untyped */
     evlog_schema *own;          /* `schema`, unless it belongs to the log's table */
     struct definition *before;  /* the one that this replaced */
@@ -14,7 +14,7 @@ struct definition {
 
 struct evlog_signal {
     evlog *log;
-    const struct name *type; /* of the first definition: for its name */
+    const struct type *type; /* of the first definition: for its name */
     _Atomic(struct definition *) definition;
     int32_t minor_version;
     atomic_bool is_enabled;

@@ -31,6 +31,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -202,13 +203,48 @@ static void end_batch(evlog_cursor *cursor, int result, uint64_t first, uint64_t
         cursor->window = cursor->window * 2 < WINDOW_MAX ? cursor->window * 2 : WINDOW_MAX;
 }
 
+/*
+ * Whether seqs that could not be read were trimmed since the cursor was opened. Then all that were
+ * are left out, as if it were opened now. Else the sentence stays.
+ */
+static bool were_trimmed(evlog_cursor *cursor)
+{
+    char why[ERROR_SIZE];
+    uint64_t first, last;
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    if (store_bounds(cursor->log->store, &first, &last) == EVLOG_OK && first > cursor->first) {
+        cursor->first = first;
+        return true;
+    }
+    error_set(EVLOG_DAMAGED, "%s", why);
+    return false;
+}
+
 static int read_forwards(evlog_cursor *cursor)
 {
     uint64_t first = cursor->first;
     int result = read_batch(cursor, first, cursor->last);
+    if (result == EVLOG_DAMAGED && were_trimmed(cursor))
+        return EVLOG_OK;
     if (result == EVLOG_OK || result == EVLOG_DAMAGED)
         end_batch(cursor, result, first, cursor->reader.next);
     return result;
+}
+
+/*
+ * Whether nothing that is not read yet can be read: asked for when a whole window cannot be, since
+ * there may be more of them at the beginning of a range than there is time for.
+ */
+static bool is_all_lost(evlog_cursor *cursor)
+{
+    char why[ERROR_SIZE];
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    bool is_lost = read_batch(cursor, cursor->first, cursor->last) == EVLOG_DAMAGED &&
+                   cursor->reader.next > cursor->last;
+    cursor->reader.count = cursor->used_count = 0;
+    if (!is_lost)
+        error_set(EVLOG_DAMAGED, "%s", why);
+    return is_lost;
 }
 
 /*
@@ -224,9 +260,13 @@ static int read_backwards(evlog_cursor *cursor)
             last - cursor->first < cursor->window ? cursor->first : last - cursor->window + 1;
         int result = read_batch(cursor, first, last);
         uint64_t next = cursor->reader.next;
+        if (result == EVLOG_DAMAGED && were_trimmed(cursor))
+            return EVLOG_OK;
         if (result && result != EVLOG_DAMAGED)
             return result;
         if (next > last) {
+            if (result == EVLOG_DAMAGED && is_all_lost(cursor))
+                first = cursor->first;
             end_batch(cursor, result, first, next);
             return result;
         }
@@ -276,7 +316,7 @@ static const evlog_event *give(evlog_cursor *cursor, const struct reader_event *
 {
     wait_for(cursor, &read->record);
     cursor->given_count++;
-    evlog_signal *signal = signal_find(cursor->log, read->type->text[0]);
+    evlog_signal *signal = signal_find(cursor->log, read->type->text.name);
     cursor->event = event_of(&read->record, read->type, read->source, signal, 1);
     return &cursor->event;
 }

@@ -1,8 +1,8 @@
 /*
  * Which event types are wanted: names, or beginnings of names followed by a '*'.
  *
- * A record names its type by a number, so the patterns are compared once for each type and the
- * answer is kept by number: an event costs a look at one byte, however many patterns there are.
+ * The patterns are compared once for each type and the answer is kept by the type's index: an event
+ * costs a look at one byte, however many patterns there are.
  */
 #include "filter.h"
 
@@ -13,12 +13,12 @@
 #include "error.h"
 #include "evlog.h"
 #include "name.h"
-#include "names.h"
+#include "types.h"
 
 /* What is known of a type. */
 enum answer { UNKNOWN = 0, WANTED, UNWANTED };
 
-#define ANSWER_COUNT (EVLOG_TYPES_MAX + 1) /* type numbers begin at 1 */
+#define ANSWER_COUNT EVLOG_TYPES_MAX
 
 /* A type is a name, or the beginning of one, perhaps empty, and a '*'. */
 static int check_type(const char *type, size_t i)
@@ -76,27 +76,32 @@ void filter_free(struct filter *filter)
     *filter = (struct filter){.types = NULL};
 }
 
-bool evlog_type_matches(const char *const *types, size_t type_count, const char *event_type)
+static bool matches(const char *pattern, const char *event_type)
 {
-    for (size_t i = 0; i < type_count; i++) {
-        const char *pattern = types[i];
-        size_t size = strlen(pattern);
-        bool is_prefix = size > 0 && pattern[size - 1] == '*';
-        if (is_prefix ? strncmp(pattern, event_type, size - 1) == 0
-                      : strcmp(pattern, event_type) == 0)
-            return true;
-    }
-    return type_count == 0;
+    size_t size = strlen(pattern);
+    if (size == 0 || pattern[size - 1] != '*')
+        return strcmp(pattern, event_type) == 0;
+    return strncmp(pattern, event_type, size - 1) == 0;
 }
 
-bool filter_wants(struct filter *filter, const struct name *type)
+/* The log's own types are asked for by a pattern that names them, not by one of all types. */
+bool evlog_type_matches(const char *const *types, size_t type_count, const char *event_type)
+{
+    bool is_reserved = name_is_reserved(event_type);
+    for (size_t i = 0; i < type_count; i++)
+        if (matches(types[i], event_type) && (!is_reserved || name_is_reserved(types[i])))
+            return true;
+    return type_count == 0 && !is_reserved;
+}
+
+bool filter_wants(struct filter *filter, const struct type *type)
 {
     if (!filter->types)
-        return true;
-    unsigned char *answer = &filter->answers[type->number];
+        return !type->is_reserved;
+    unsigned char *answer = &filter->answers[type->index];
     if (*answer == UNKNOWN)
         *answer = evlog_type_matches((const char *const *)filter->types, filter->type_count,
-                                     type->text[0])
+                                     type->text.name)
                       ? WANTED
                       : UNWANTED;
     return *answer == WANTED;

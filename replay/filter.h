@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct name;
+struct type;
 
-/* Zeroed: every type. */
+/* Zeroed: every type but the log's own. */
 struct filter {
-    char **types; /* one block with all it points to and `answers`; NULL: every type */
+    char **types; /* one block with all it points to and `answers`; NULL: as zeroed */
     size_t type_count;
-    unsigned char *answers; /* by type number, see filter.c */
+    unsigned char *answers; /* by the type's index, see filter.c */
 };
 
 /* EVLOG_INVALID, EVLOG_LIMIT: not types that a range or consumer can have. */
@@ -22,6 +22,6 @@ int filter_begin(struct filter *filter, const char *const *types, size_t type_co
 void filter_free(struct filter *filter);
 
 /* Whether events of this type are wanted. */
-bool filter_wants(struct filter *filter, const struct name *type);
+bool filter_wants(struct filter *filter, const struct type *type);
 
 #endif

@@ -43,7 +43,7 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
     result = reader_read(&reader, log->store, seq, seq, 1);
     if (result == EVLOG_OK) {
         const struct reader_event *read = &reader.events[0];
-        evlog_signal *signal = signal_find(log, read->type->text[0]);
+        evlog_signal *signal = signal_find(log, read->type->text.name);
         evlog_event found = event_of(&read->record, read->type, read->source, signal, 1);
         result = copy_out(&found, event);
     }
@@ -184,15 +184,20 @@ int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx),
     int result = log_enter(log);
     if (result)
         return result;
-    struct names *types = log->store->types;
-    result = names_refresh(types);
-    for (uint32_t i = 1; result == EVLOG_OK && i <= names_count(types); i++) {
-        const struct name *name = names_get(types, i);
-        if (name) {
-            evlog_type type = {.number = i, .name = name->text[0], .schema = name->text[1]};
-            result = visit(&type, ctx);
-        }
+    struct types *types = log->store->types;
+    const struct type **list = NULL;
+    size_t list_count = 0;
+    uint32_t count;
+    result = types_refresh(types);
+    if (result == EVLOG_OK)
+        result = types_list(types, NULL, &list, &list_count, &count);
+    for (size_t i = 0; result == EVLOG_OK && i < list_count; i++) {
+        evlog_type type = {.number = list[i]->number,
+                           .name = list[i]->text.name,
+                           .schema = list[i]->text.schema};
+        result = visit(&type, ctx);
     }
+    free(list);
     log_leave(log);
     return result;
 }

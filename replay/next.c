@@ -49,7 +49,7 @@ static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
     const struct turn *turn = turn_at(consumer, consumer->turn_count - 1);
     bool is_replay = record->seq <= consumer->entry.replay_last_seq;
     consumer->event = event_of(record, read->type, read->source,
-                               signal_find(consumer->log, read->type->text[0]),
+                               signal_find(consumer->log, read->type->text.name),
                                is_replay && consumer->options.replay != EVLOG_REPLAY_SILENT);
     consumer->event.attempt = turn->attempt;
     consumer->event.is_retry = turn->is_retry;

@@ -85,8 +85,7 @@ uint64_t consumer_key_seq(const struct entry *entry)
 
 /* ------------------------------------------------------------- packing ---- */
 
-size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *entry,
-                     unsigned char *value)
+size_t consumer_pack(const struct consumer_entry *entry, unsigned char *value)
 {
     struct entry_packing packing;
     msgpack_packer *packer = &packing.packer;
@@ -106,7 +105,7 @@ size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *e
     msgpack_pack_uint64(packer, entry->parked_count);
     msgpack_pack_uint64(packer, entry->retry_count);
     msgpack_pack_uint64(packer, entry->state_count);
-    return entry_pack_end(&packing, key->bytes, key->size);
+    return entry_pack_end(&packing);
 }
 
 /* A change with room for a value of up to `size_max` bytes; 0: without a value. */
@@ -133,7 +132,7 @@ static struct change *change_begin(struct entry_packing *packing, const struct e
 
 static struct change *change_end(struct change *change, struct entry_packing *packing)
 {
-    change->value_size = entry_pack_end(packing, change->key, change->key_size);
+    change->value_size = entry_pack_end(packing);
     return change;
 }
 

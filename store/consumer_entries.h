@@ -62,9 +62,8 @@ void changes_free(struct change *changes);
 
 #define CONSUMER_ENTRY_SIZE_MAX 160
 
-/* Packs `c` into `value`, of CONSUMER_ENTRY_SIZE_MAX bytes, seals it and returns its size. */
-size_t consumer_pack(const struct entry_key *key, const struct consumer_entry *entry,
-                     unsigned char *value);
+/* Packs `c` into `value`, of CONSUMER_ENTRY_SIZE_MAX bytes, and returns its size. */
+size_t consumer_pack(const struct consumer_entry *entry, unsigned char *value);
 
 /*
  * Each reads the value of an entry. EVLOG_DAMAGED, with a sentence: it is not sound, or does not

@@ -329,8 +329,8 @@ static int put_entry(struct env *env, struct writing *writing)
     if (result)
         return result;
     writing->entry.updated_us = clock_wall_us();
-    size_t size = consumer_pack(&key, &writing->entry, value);
-    return env_put(env, key.bytes, key.size, value, size, NULL);
+    size_t size = consumer_pack(&writing->entry, value);
+    return entry_put(env, key.bytes, key.size, value, size, NULL);
 }
 
 /* Edits the entry as it is now, and makes the changes that go with it. */
@@ -373,7 +373,7 @@ static int make_change(struct env *env, struct writing *writing, const struct ch
     if (!change->value)
         return take_away(env, writing, change->key, change->key_size);
     int result =
-        env_put(env, change->key, change->key_size, change->value, change->value_size, &is_new);
+        entry_put(env, change->key, change->key_size, change->value, change->value_size, &is_new);
     if (result == EVLOG_OK && is_new)
         count(&writing->entry, change->key[0], 1);
     return result;
@@ -477,7 +477,7 @@ int consumers_create(struct store *store, const char *name, const struct change 
 
 /* ------------------------------------------- removing, and parked events ---- */
 
-/* Puts a parked event's entry as one to be retried: its value is the same but for the seal. */
+/* Puts a parked event's entry as one to be retried: its value is the same but for the checksum. */
 static int retry(struct env *env, struct writing *writing, const struct entry *entry)
 {
     struct entry_key key = consumer_seq_key(ENTRY_RETRY, writing->name, consumer_key_seq(entry));
@@ -488,7 +488,6 @@ static int retry(struct env *env, struct writing *writing, const struct entry *e
     int result = consumer_entry_check(writing->name, entry);
     if (result)
         return result;
-    entry_seal(key.bytes, key.size, entry->value, entry->value_size);
     return make_change(env, writing, &change);
 }
 

@@ -1,12 +1,13 @@
 /*
- * Entries of state.mdb, by key: types and sources (names.c), consumers and what belongs to them
- * (consumer_entries.c).
+ * Entries of state.mdb, by key: types (types.c) and sources (sources.c), consumers and what belongs
+ * to them (consumer_entries.c).
  *
  *   key    the kind's letter, and what identifies the entry within its kind
  *   value  MessagePack: an array of 1 to 15, the first a uint64 packed in 9 bytes
  *
- * That first element is XXH3-64, seeded with XXH3-64 of the key, of what follows it (from byte
- * 10 on): so a value that was damaged, or that was moved to another key, is found.
+ * That first element is XXH3-64 of what follows it (from byte 10 on), seeded with XXH3-64 of the key,
+ * which in turn is seeded with XXH3-64 of the log's origin: so a value that was damaged, or moved to
+ * another key or another log, is found.
  *
  * Reading goes through page.c and trusts no page; a value that is sound can be given to any
  * MessagePack reader. A walk holds no snapshot between its pieces.
@@ -15,6 +16,7 @@
 #include "entries.h"
 
 #define XXH_INLINE_ALL
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -24,22 +26,36 @@
 #include "error.h"
 #include "pack.h"
 
-static uint64_t checksum(const void *key, size_t key_size, const void *value, size_t size)
+static uint64_t checksum(uint64_t seed, const void *key, size_t key_size, const void *value,
+                         size_t size)
 {
     return XXH3_64bits_withSeed((const char *)value + ENTRY_HEAD_SIZE, size - ENTRY_HEAD_SIZE,
-                                XXH3_64bits(key, key_size));
+                                XXH3_64bits_withSeed(key, key_size, seed));
 }
 
-void entry_seal(const void *key, size_t key_size, void *value, size_t size)
+void entry_seal(uint64_t seed, const void *key, size_t key_size, void *value, size_t size)
 {
-    be64_store((char *)value + 2, checksum(key, key_size, value, size));
+    be64_store((char *)value + 2, checksum(seed, key, key_size, value, size));
 }
 
-bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t size)
+uint64_t entry_digest(const void *bytes, size_t size)
+{
+    return XXH3_64bits(bytes, size);
+}
+
+int entry_put(struct env *env, const void *key, size_t key_size, void *value, size_t size,
+              bool *is_new)
+{
+    entry_seal(env_seed(env), key, key_size, value, size);
+    return env_put(env, key, key_size, value, size, is_new);
+}
+
+bool entry_is_sound(uint64_t seed, const void *key, size_t key_size, const void *value,
+                    size_t size)
 {
     const unsigned char *bytes = value;
     return size > ENTRY_HEAD_SIZE && (bytes[0] & 0xf0) == 0x90 && bytes[1] == 0xcf &&
-           be64_load(bytes + 2) == checksum(key, key_size, value, size) &&
+           be64_load(bytes + 2) == checksum(seed, key, key_size, value, size) &&
            pack_check(value, size) == EVLOG_OK;
 }
 
@@ -60,11 +76,9 @@ void entry_pack_begin(struct entry_packing *packing, unsigned char *value, size_
     msgpack_pack_fix_uint64(&packing->packer, 0);
 }
 
-size_t entry_pack_end(struct entry_packing *packing, const void *key, size_t key_size)
+size_t entry_pack_end(const struct entry_packing *packing)
 {
-    size_t size = (size_t)(packing->at - packing->value);
-    entry_seal(key, key_size, packing->value, size);
-    return size;
+    return (size_t)(packing->at - packing->value);
 }
 
 /* --------------------------------------------------------------- a walk ---- */
@@ -107,7 +121,8 @@ static int check_next(const struct entry_walk *walk, const struct page_snapshot 
 }
 
 /* One whose value cannot be read is not sound. */
-static int take(const struct page_snapshot *snapshot, struct page_node node, struct entry *entry)
+static int take(const struct page_snapshot *snapshot, struct page_node node, uint64_t seed,
+                struct entry *entry)
 {
     int result = page_copy(snapshot, &node, ENTRY_VALUE_SIZE_MAX, &entry->value, &entry->key);
     if (result == EVLOG_DAMAGED) {
@@ -120,7 +135,7 @@ static int take(const struct page_snapshot *snapshot, struct page_node node, str
     entry->key_size = node.key_size;
     entry->value_size = node.data_size;
     entry->is_sound =
-        entry_is_sound(entry->key, entry->key_size, entry->value, entry->value_size);
+        entry_is_sound(seed, entry->key, entry->key_size, entry->value, entry->value_size);
     return EVLOG_OK;
 }
 
@@ -137,7 +152,7 @@ static int read_piece(const struct page_snapshot *snapshot, void *ctx)
         if (result == EVLOG_OK)
             result = check_next(walk, snapshot, &node);
         if (result == EVLOG_OK)
-            result = take(snapshot, node, &walk->entries[walk->count]);
+            result = take(snapshot, node, env_seed(walk->env), &walk->entries[walk->count]);
         walk->count += result == EVLOG_OK;
         page_cursor_step(&cursor);
     }
@@ -165,6 +180,66 @@ void entry_walk_end(struct entry_walk *walk)
     for (size_t i = 0; i < walk->count; i++)
         free(walk->entries[i].value);
     walk->count = walk->at = 0;
+}
+
+/* ------------------------------------------------------------- the kinds ---- */
+
+static bool is_known(unsigned kind)
+{
+    return kind == ENTRY_TYPE || kind == ENTRY_SOURCE || kind == ENTRY_LOG ||
+           kind == ENTRY_CONSUMER || kind == ENTRY_FILTER || kind == ENTRY_PARKED ||
+           kind == ENTRY_RETRY || kind == ENTRY_STATE;
+}
+
+/* Counts the entries whose kinds are from `first` to `last`. */
+static int count_kinds(struct env *env, unsigned first, unsigned last, uint64_t *count)
+{
+    static const struct entry_key all = {.size = 0};
+    struct entry_walk walk;
+    const struct entry *entry;
+    int result;
+    entry_walk_begin(&walk, env, ENV_NEWEST, &all, NULL);
+    walk.from = (struct entry_key){.size = 1, .bytes = {(unsigned char)first}};
+    while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry &&
+           entry->key[0] <= last)
+        ++*count;
+    entry_walk_end(&walk);
+    return result;
+}
+
+/* From one known kind to the next, so that the entries between them are not read. */
+int entries_count_unknown(struct env *env, uint64_t *count)
+{
+    uint64_t found = 0;
+    for (unsigned first = 0, last; first <= UCHAR_MAX; first = last + 1) {
+        for (last = first; last < UCHAR_MAX && is_known(last + 1) == is_known(first);)
+            last++;
+        int result = is_known(first) ? EVLOG_OK : count_kinds(env, first, last, &found);
+        if (result)
+            return result;
+    }
+    *count = found;
+    return EVLOG_OK;
+}
+
+int entries_are_foreign(struct env *env, bool *is_foreign)
+{
+    static const struct entry_key all = {.size = 0};
+    struct entry_walk walk;
+    const struct entry *entry;
+    unsigned known_count = 0, sound_count = 0;
+    int result;
+    entry_walk_begin(&walk, env, ENV_NEWEST, &all, NULL);
+    while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry && sound_count == 0 &&
+           known_count < ENTRY_WALK_PIECE_MAX)
+        if (is_known(entry->key[0])) {
+            known_count++;
+            sound_count += entry->is_sound;
+        }
+    entry_walk_end(&walk);
+    if (result == EVLOG_OK)
+        *is_foreign = known_count > 0 && sound_count == 0;
+    return result;
 }
 
 /* ------------------------------------------------------------ one entry ---- */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "env.h"
 
@@ -16,6 +17,7 @@ enum entry_kind {
     ENTRY_SOURCE = 's',
     ENTRY_CONSUMER = 'c',
     ENTRY_FILTER = 'f',
+    ENTRY_LOG = 'l', /* of the log itself, by name: floor.c */
     ENTRY_PARKED = 'p',
     ENTRY_RETRY = 'r',
     ENTRY_STATE = 'v',
@@ -29,11 +31,19 @@ struct entry_key {
 /* A value begins with an array's header of one byte and the 9 bytes of a packed uint64. */
 #define ENTRY_HEAD_SIZE 10
 
-/* Puts the checksum of key and value into the value's head. */
-void entry_seal(const void *key, size_t key_size, void *value, size_t size);
+/* Puts the checksum of key and value into the value's head. `seed` is that of the env, env_seed. */
+void entry_seal(uint64_t seed, const void *key, size_t key_size, void *value, size_t size);
 
 /* Whether the value is one well-formed MessagePack array whose checksum fits. */
-bool entry_is_sound(const void *key, size_t key_size, const void *value, size_t size);
+bool entry_is_sound(uint64_t seed, const void *key, size_t key_size, const void *value,
+                    size_t size);
+
+/* XXH3-64, by which types and sources are named. */
+uint64_t entry_digest(const void *bytes, size_t size);
+
+/* In the `fill` of env_write: seals the value and puts it; see env_put. */
+int entry_put(struct env *env, const void *key, size_t key_size, void *value, size_t size,
+              bool *is_new);
 
 /* The key is in the block of memory that begins with the value. */
 struct entry {
@@ -78,5 +88,17 @@ void entry_walk_begin(struct entry_walk *walk, struct env *env, enum env_state s
 int entry_walk_next(struct entry_walk *walk, const struct entry **entry);
 
 void entry_walk_end(struct entry_walk *walk);
+
+/*
+ * How many entries there are of kinds that this evlog does not know: a newer one's, which are kept.
+ * EVLOG_DAMAGED, EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM.
+ */
+int entries_count_unknown(struct env *env, uint64_t *count);
+
+/*
+ * Whether the entries are another log's: of the first ones of known kinds none is sound, and there
+ * are some. As a rule this reads one. The same errors.
+ */
+int entries_are_foreign(struct env *env, bool *is_foreign);
 
 #endif

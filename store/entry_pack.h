@@ -11,8 +11,11 @@ struct entry_packing {
     unsigned char *value, *at;
 };
 
-/* Starts an array of `count`, the checksum included; then pack the others; then seal it. */
+/*
+ * Starts an array of `count`, the checksum included; then pack the others. The size is returned at
+ * the end; the value still has to be sealed, which entry_put does.
+ */
 void entry_pack_begin(struct entry_packing *packing, unsigned char *value, size_t count);
-size_t entry_pack_end(struct entry_packing *packing, const void *key, size_t key_size);
+size_t entry_pack_end(const struct entry_packing *packing);
 
 #endif

@@ -742,6 +742,11 @@ int env_read(struct env *env, enum env_state state,
     return error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", env->path);
 }
 
+uint64_t env_seed(const struct env *env)
+{
+    return env->options.seed;
+}
+
 int env_snapshot(struct env *env, struct page_snapshot *snapshot)
 {
     return read_snapshot(env, snapshot);

@@ -22,6 +22,7 @@ struct env_options {
     struct presence *presence;        /* NULL: no other process writes */
     enum shared_lock lock;            /* the one that writing takes */
     const struct page_images *images; /* read in place of the file's newest state; or NULL */
+    uint64_t seed;          /* see env_seed */
 };
 
 /*
@@ -102,6 +103,9 @@ enum env_state {
  */
 int env_read(struct env *env, enum env_state state,
              int (*read)(const struct page_snapshot *snapshot, void *ctx), void *ctx);
+
+/* What seeds the checksums of the values kept here, see entries.c. */
+uint64_t env_seed(const struct env *env);
 
 /* The newest snapshot, to be looked at; its pages are not held. EVLOG_DAMAGED, EVLOG_IO. */
 int env_snapshot(struct env *env, struct page_snapshot *snapshot);

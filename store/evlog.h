@@ -64,7 +64,6 @@ extern "C" {
 #define EVLOG_SEND_COUNT_MAX 65536      /* events in one evlog_send_events */
 #define EVLOG_SEND_SIZE_MAX (128 << 20) /* and their data and headers together */
 #define EVLOG_TYPES_MAX 65535           /* event types (with their schemas) in a log */
-#define EVLOG_SOURCES_MAX 65535         /* different source, host, lib in a log */
 #define EVLOG_RECEIVERS_MAX 4096        /* connected at one time in a process */
 #define EVLOG_NESTING_MAX 64            /* receivers of a thread called inside each other */
 #define EVLOG_PATTERNS_MAX 256          /* event types of one range */
@@ -246,6 +245,11 @@ EVLOG_API int evlog_sync(evlog *log);
  * with a default may come and go; the rest is for a new type, `...v2`), or it is EVLOG_CONFLICT,
  * unless evlog_definition.accept_incompatible is set. Then older events are read by the rules of
  * evlog_unpack, or refused, and later schemas need not agree with the older ones.
+ *
+ * Types that begin with "evlog." are the log's own: what happened to it (evlog.recovered.v1). They
+ * cannot be defined or sent. Their events have a seq and are verified like all others, and
+ * evlog_read gives them; receivers, cursors, replays and consumers pass over them, unless a type
+ * that is asked for begins with "evlog.".
  *
  * EVLOG_INVALID: a bad name or schema, or a negative minor version. EVLOG_LIMIT: EVLOG_TYPES_MAX, or
  * a limit of schemas. EVLOG_READONLY: the type is not in the log and cannot be recorded.
@@ -500,7 +504,7 @@ typedef struct evlog_range {
     int64_t since_us;         /* log time, also across its steps; 0: no bound */
     int64_t until_us;         /* likewise */
     const char *const *types; /* event types, or beginnings of one: "org.openedx.learning.*" */
-    size_t type_count;        /* 0: every type */
+    size_t type_count;        /* 0: every type but the log's own, see evlog_define */
     uint64_t limit;           /* the most events to deliver; 0: no limit */
     bool newest_first; /* from the last to the first; the limit then counts from the last */
     bool keep_going;   /* evlog_replay: count failures and damage instead of stopping */
@@ -509,7 +513,10 @@ typedef struct evlog_range {
     double per_second; /* the most events a second; 0: no limit */
 } evlog_range;
 
-/* Whether an event type is among a range's `types`. With a type_count of 0 every type is. */
+/*
+ * Whether an event type is among a range's `types`. With a type_count of 0 every type is; but the
+ * log's own, "evlog.*", only when a pattern begins with "evlog.".
+ */
 EVLOG_API bool evlog_type_matches(const char *const *types, size_t type_count,
                                   const char *event_type);
 
@@ -622,8 +629,9 @@ typedef struct evlog_info {
     uint64_t used_size;   /* of it in use */
     uint64_t page_count;  /* pages in use */
     uint32_t page_size;
-    uint32_t type_count;   /* event types (with their schemas) */
-    uint32_t source_count; /* different source, host, lib */
+    uint32_t type_count;          /* event types (with their schemas) */
+    uint64_t source_count;        /* different source, host, lib; counted one by one */
+    uint64_t unknown_entry_count; /* entries of state.mdb that a newer evlog has made; kept */
 } evlog_info;
 
 /* What there is to know of a log without reading it through. */
@@ -631,7 +639,7 @@ EVLOG_INLINE int evlog_inspect(evlog *log, evlog_info *info);
 
 /* An event type as the log records it. */
 typedef struct evlog_type {
-    uint32_t number;    /* by which records refer to it */
+    uint64_t number;    /* the digest of what follows, by which records refer to it */
     const char *name;   /* valid as long as the log is open */
     const char *schema; /* NULL: untyped */
 } evlog_type;

@@ -1,6 +1,8 @@
 /* What event types and consumers may be called: one word, that is not a pattern. */
 #include "name.h"
 
+#include <string.h>
+
 #include "error.h"
 #include "pack.h"
 
@@ -16,4 +18,10 @@ int name_check(const char *what, const char *name, size_t size, size_t size_max)
                              what, i, c);
     }
     return EVLOG_OK;
+}
+
+bool name_is_reserved(const char *event_type)
+{
+    static const char prefix[] = "evlog.";
+    return strncmp(event_type, prefix, sizeof prefix - 1) == 0;
 }

@@ -2,6 +2,7 @@
 #ifndef STORE_NAME_H
 #define STORE_NAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -9,5 +10,8 @@
  * characters and '*'. `what` begins the sentence: "an event type".
  */
 int name_check(const char *what, const char *name, size_t size, size_t size_max);
+
+/* Whether an event type is the log's own, which begins with "evlog.": see note.c. */
+bool name_is_reserved(const char *event_type);
 
 #endif

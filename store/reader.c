@@ -27,6 +27,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "be64.h"
 #include "error.h"
@@ -39,6 +40,7 @@ struct batch {
     struct reader *reader;
     struct store *store;
     struct page_cursor cursor; /* its leaves are in the reader's buffer */
+    struct floor_place floor;
     uint64_t first, last, expected;
     size_t count_max;
     uint64_t last_seq, last_chain; /* of the reader, as the batch began */
@@ -47,8 +49,17 @@ struct batch {
 /* What a step comes to, besides the codes: the batch ends here. */
 enum { ENOUGH = 1 };
 
+static void release_sources(struct reader *reader)
+{
+    while (reader->held_count > 0)
+        source_release(reader->held[--reader->held_count]);
+    memset(reader->recent, 0, sizeof reader->recent);
+}
+
 void reader_free(struct reader *reader)
 {
+    release_sources(reader);
+    free(reader->held);
     free(reader->buffer);
     free(reader->events);
     *reader = (struct reader){.events = NULL};
@@ -116,9 +127,9 @@ static uint64_t next_leaf_seq(const struct batch *batch)
 static int check_link(const struct batch *batch, const struct record *record)
 {
     const struct reader *reader = batch->reader;
-    int fits = 1;
-    if (record->seq == 1)
-        fits = record->prev == record_origin(batch->store->format.origin);
+    bool fits = true;
+    if (record->seq == batch->floor.first_seq)
+        fits = record->prev == batch->floor.chain;
     else if (reader->last_seq == record->seq - 1)
         fits = record->prev == reader->last_chain;
     if (!fits)
@@ -127,17 +138,57 @@ static int check_link(const struct batch *batch, const struct record *record)
     return EVLOG_OK;
 }
 
-static int check_names(struct batch *batch, struct reader_event *event)
+/* Keeps a source until the next batch. */
+static int hold_source(struct reader *reader, const struct source *source)
+{
+    if (reader->held_count == reader->held_max) {
+        size_t max = reader->held_max ? 2 * reader->held_max : READER_RECENT_SLOTS;
+        const struct source **held = realloc(reader->held, max * sizeof *held);
+        if (!held) {
+            source_release(source);
+            return error_nomem();
+        }
+        reader->held = held;
+        reader->held_max = max;
+    }
+    reader->held[reader->held_count++] = source;
+    return EVLOG_OK;
+}
+
+static int find_source(struct batch *batch, uint64_t number, const struct source **source)
+{
+    const struct source **recent = &batch->reader->recent[number % READER_RECENT_SLOTS];
+    if (!*recent || (*recent)->number != number) {
+        const struct source *found;
+        int result = sources_find(batch->store->sources, number, &found);
+        if (result == EVLOG_OK)
+            result = hold_source(batch->reader, found);
+        if (result)
+            return result;
+        *recent = found;
+    }
+    *source = *recent;
+    return EVLOG_OK;
+}
+
+/* Looks up the type and source of a record. Nothing else than one that is not there is damage. */
+static int find_names(struct batch *batch, struct reader_event *event)
 {
     const struct record *record = &event->record;
-    event->type = names_get(batch->store->types, record->type);
-    event->source = names_get(batch->store->sources, record->source);
-    if (event->type && event->source)
-        return EVLOG_OK;
-    return error_set(EVLOG_DAMAGED,
-                     "event %" PRIu64 ": it names %s %" PRIu64 ", which the log does not know",
-                     record->seq, event->type ? "source" : "event type",
-                     event->type ? record->source : record->type);
+    const char *what = "event type";
+    uint64_t number = record->type;
+    int result = types_find(batch->store->types, number, &event->type);
+    if (result == EVLOG_OK) {
+        what = "source";
+        number = record->source;
+        result = find_source(batch, number, &event->source);
+    }
+    if (result == EVLOG_NOTFOUND)
+        return error_set(EVLOG_DAMAGED,
+                         "event %" PRIu64 ": it names %s %016" PRIx64
+                         ", which the log does not know",
+                         record->seq, what, number);
+    return result == EVLOG_DAMAGED ? error_prefix(result, "event %" PRIu64, record->seq) : result;
 }
 
 /* The bytes of a node's value, read from overflow pages when they are there. */
@@ -169,7 +220,9 @@ static int take_record(struct batch *batch, const struct page_node *node)
         return lost(batch, batch->expected + 1);
     result = check_link(batch, &event->record);
     if (result == EVLOG_OK)
-        result = check_names(batch, event);
+        result = find_names(batch, event);
+    if (result && result != EVLOG_DAMAGED)
+        return result;
     if (result) {
         result = lost(batch, batch->expected + 1);
         if (result == ENOUGH)
@@ -280,6 +333,7 @@ static int read_batch(const struct page_snapshot *snapshot, void *ctx)
     struct batch *batch = ctx;
     struct reader *reader = batch->reader;
     batch->expected = batch->first;
+    release_sources(reader);
     reader->count = 0;
     reader->used = 0;
     reader->last_chain = batch->last_chain;
@@ -324,6 +378,7 @@ int reader_read(struct reader *reader, struct store *store, uint64_t first, uint
 {
     struct batch batch = {.reader = reader,
                           .store = store,
+                          .floor = floor_get(store->floor),
                           .first = first,
                           .last = last,
                           .count_max = count_max < COUNT_MAX ? count_max : COUNT_MAX,

@@ -8,14 +8,17 @@
 #include "record.h"
 
 struct store;
-struct name;
+struct type;
+struct source;
 
+#define READER_RECENT_SLOTS 32
 #define READER_BUFFER_SIZE ((size_t)256 << 10) /* a larger record makes it grow */
 
 /* A record that was read and found good, with its type and source looked up. */
 struct reader_event {
     struct record record;
-    const struct name *type, *source;
+    const struct type *type;
+    const struct source *source;
 };
 
 /* Zeroed, it is ready to read; reader_free takes it so too. */
@@ -27,6 +30,10 @@ struct reader {
     unsigned char *buffer; /* the pages that `events` point into */
     size_t buffer_size, used, count_max;
     uint64_t last_seq, last_chain; /* of the last record, for the next one's `prev` */
+
+    const struct source **held; /* the sources of `events` */
+    size_t held_count, held_max;
+    const struct source *recent[READER_RECENT_SLOTS]; /* of these, by number; NULL: none */
 };
 
 void reader_free(struct reader *reader);

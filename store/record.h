@@ -30,8 +30,8 @@ struct record {
     int64_t log_time_us;
     int64_t time_us;
     uint8_t id[16];
-    uint64_t type;   /* number of a type in names.h */
-    uint64_t source; /* number of a source in names.h */
+    uint64_t type;   /* of a type, types.h */
+    uint64_t source; /* of a source, sources.h */
     int32_t minorversion;
     unsigned flags; /* of enum record_flag */
     uint16_t era;   /* clock steps before it: (era, log_time_us) never decreases */

@@ -3,7 +3,7 @@
  *
  *   LOG/format             what this is: text, see format.c; makes the directory a log
  *   LOG/events.mdb         the records: unnamed database, key = seq (record.c)
- *   LOG/state.mdb          types and sources (names.c), consumers and what is theirs (consumers.c)
+ *   LOG/state.mdb          types (types.c), sources (sources.c), consumers and what is theirs (consumers.c)
  *   LOG/journal            of a durable log: events before they are in events.mdb (journal.c)
  *   LOG/edge               the last flushed state of events.mdb (edge.c)
  *   LOG/....mdb-lock       liblmdb's two, with its readers and its writer's mutex
@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #include "be64.h"
+#include "belongs.h"
 #include "clock.h"
 #include "error.h"
 #include "file.h"
@@ -291,6 +292,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
         .presence = store->read_only ? NULL : &store->presence,
         .lock = SHARED_LOCK_EVENTS,
         .images = store->view.images.count ? &store->view.images : NULL,
+        .seed = record_origin(store->format.origin),
     };
     path_of(store, EVENTS_FILE, path);
     int result = env_open(path, &env_options, &store->events);
@@ -417,17 +419,24 @@ static int open_locked(struct store *store, const evlog_options *options)
 /* What requires no lock: it is in memory, or done by transactions. */
 static int open_parts(struct store *store)
 {
+    uint64_t origin = record_origin(store->format.origin);
     struct appender_parts parts = {
         .events = store->events,
         .shared = store->shared,
         .journal = store->journal,
         .flusher = store->flusher,
         .edge = store->edge,
-        .origin = record_origin(store->format.origin),
+        .origin = origin,
     };
-    int result = names_open(store->state, ENTRY_TYPE, store->read_only, &store->types);
+    int result = store->read_only ? EVLOG_OK : belongs_check_state(store);
     if (result == EVLOG_OK)
-        result = names_open(store->state, ENTRY_SOURCE, store->read_only, &store->sources);
+        result = types_open(store->state, store->read_only, &store->types);
+    if (result == EVLOG_OK)
+        result = sources_open(store->state, &store->sources);
+    if (result == EVLOG_OK)
+        result = floor_open(store->state, origin, store->read_only, &store->floor);
+    if (result == EVLOG_OK && !store->read_only)
+        result = belongs_check_events(store);
     if (result == EVLOG_OK && !store->read_only)
         result = appender_open(&parts, &store->appender);
     if (result == EVLOG_OK && store->flusher)
@@ -440,8 +449,9 @@ int store_close(struct store *store)
     int fd = -1;
     int result = flusher_close(store->flusher);
     appender_close(store->appender);
-    names_close(store->types);
-    names_close(store->sources);
+    types_close(store->types);
+    sources_close(store->sources);
+    floor_close(store->floor);
     if (store->events && lock_directory(store, !store->read_only, &fd))
         fd = -1; /* the races it guards against are rarer than a log that cannot be closed */
     env_close(store->events);
@@ -534,6 +544,7 @@ static uint64_t believe(const struct page_snapshot *snapshot, uint64_t seq)
 
 struct bounds {
     uint64_t first, last;
+    bool is_guessed; /* `first`: by the count of entries, or by nothing */
 };
 
 /*
@@ -556,13 +567,14 @@ static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct b
     uint64_t last_by_count = first + (count ? count - 1 : 0);
     bool is_short = first && last && count > last - first + 1;
     return (struct bounds){.first = first && !is_short ? first : first_by_count,
-                           .last = last && !is_short ? last : last_by_count};
+                           .last = last && !is_short ? last : last_by_count,
+                           .is_guessed = !found.first || !first || is_short};
 }
 
 /* Seqs are dense: the first, the last and the count of entries must agree. */
 static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
 {
-    struct bounds *bounds = ctx, found = {0, 0};
+    struct bounds *bounds = ctx, found = {.first = 0};
     struct page_cursor cursor = {.snapshot = snapshot};
     if (snapshot->depth > 0) {
         int result = end_of(&cursor, "", &found.first);
@@ -580,13 +592,33 @@ static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
     return EVLOG_OK;
 }
 
-int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
+int store_range(struct store *store, uint64_t *first, uint64_t *last)
 {
     struct bounds bounds;
     int result = env_read(store->events, ENV_NEWEST, find_bounds, &bounds);
     if (result)
         return result;
     *first = bounds.first;
+    *last = bounds.last;
+    return EVLOG_OK;
+}
+
+/*
+ * The floor is the first event that is kept; a first one in the file above it means that another
+ * process has raised it, or that events were lost. One past the end does not hide what there is;
+ * and where the first one in the file was guessed, it bounds the range.
+ */
+int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
+{
+    struct bounds bounds;
+    int result = env_read(store->events, ENV_NEWEST, find_bounds, &bounds);
+    if (result == EVLOG_OK && bounds.first > floor_get(store->floor).first_seq)
+        result = floor_refresh(store->floor);
+    if (result)
+        return result;
+    uint64_t floor = floor_get(store->floor).first_seq;
+    bool is_of_file = bounds.last < floor || (bounds.is_guessed && floor < bounds.first);
+    *first = is_of_file ? bounds.first : floor;
     *last = bounds.last;
     return EVLOG_OK;
 }
@@ -606,12 +638,14 @@ static struct record look_at(struct store *store, uint64_t seq)
 int store_inspect(struct store *store, evlog_info *info)
 {
     struct page_snapshot snapshot;
-    uint64_t first, last;
+    uint64_t first, last, source_count = 0, unknown_count = 0;
     int result = store_bounds(store, &first, &last);
     if (result == EVLOG_OK)
-        result = names_refresh(store->types);
+        result = types_refresh(store->types);
     if (result == EVLOG_OK)
-        result = names_refresh(store->sources);
+        result = sources_count(store->sources, &source_count);
+    if (result == EVLOG_OK)
+        result = entries_count_unknown(store->state, &unknown_count);
     if (result == EVLOG_OK)
         result = env_snapshot(store->events, &snapshot);
     if (result)
@@ -632,8 +666,9 @@ int store_inspect(struct store *store, evlog_info *info)
         .used_size = (snapshot.last_page + 1) * snapshot.page_size,
         .page_count = snapshot.last_page + 1,
         .page_size = snapshot.page_size,
-        .type_count = names_count(store->types),
-        .source_count = names_count(store->sources),
+        .type_count = types_count(store->types),
+        .source_count = source_count,
+        .unknown_entry_count = unknown_count,
     };
     memcpy(info->uuid, store->format.uuid, sizeof info->uuid);
     memcpy(info->origin, store->format.origin, sizeof info->origin);

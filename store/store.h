@@ -9,11 +9,13 @@
 #include "edge.h"
 #include "env.h"
 #include "evlog.h"
+#include "floor.h"
 #include "format.h"
-#include "names.h"
 #include "presence.h"
 #include "recover.h"
 #include "shared.h"
+#include "sources.h"
+#include "types.h"
 
 /* The fields may be read, but not changed, by the folders to the right. */
 struct store {
@@ -24,7 +26,9 @@ struct store {
     struct watch watch; /* of its files */
     struct env *events; /* the records, by seq */
     struct env *state;  /* everything else */
-    struct names *types, *sources;
+    struct types *types;
+    struct sources *sources;
+    struct floor *floor;       /* the first event that is kept */
     struct shared *shared;     /* NULL: a reader that may not write to it */
     int events_fd;             /* events.mdb, whose locks say that this process has the log open */
     struct presence presence;  /* not there: read only */
@@ -44,8 +48,14 @@ int store_open(const char *path, const evlog_options *options, struct store **st
 /* See evlog_close. */
 int store_close(struct store *store);
 
-/* The first and last seq there are; 0 and 0 when the log is empty. */
+/*
+ * The first and last seq that the log has to have; 0 and 0 when it is empty. What was trimmed is
+ * before the first, what was lost is not.
+ */
 int store_bounds(struct store *store, uint64_t *first, uint64_t *last);
+
+/* The first and last seq there are in the file, trimmed or not. */
+int store_range(struct store *store, uint64_t *first, uint64_t *last);
 
 /* For evlog_inspect: fills in what is known here. */
 int store_inspect(struct store *store, evlog_info *info);

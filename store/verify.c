@@ -3,10 +3,11 @@
  *
  * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything and reports
  * what was refused. It also checks what reading a range does not: that log time goes back only where
- * the clock was followed (append.c), which is a remark, as is a log time in the future; that the file has as many entries as seqs, that the meta pages of both files are sound, and
- * every entry of state.mdb: that it is as it was written, that types and sources are numbered
- * without a gap, that what is a consumer's has its consumer, and that a consumer counts what it
- * has. Entries of unknown kinds are passed over.
+ * the clock was followed (append.c), which is a remark, as is a log time in the future; that the file
+ * has as many entries as seqs, that the meta pages of both files are sound, and every entry of
+ * state.mdb: that it is as it was written, that types and sources have the digests of their texts, that
+ * what is a consumer's has its consumer, and that a consumer counts what it has; and that the files
+ * belong together (belongs.c). Entries of unknown kinds are a remark: nothing is wrong.
  *
  * It works on a log in use: batch by batch, up to the head as it was at the beginning, holding no
  * snapshot for longer than a batch. It does not check liblmdb's list of free pages, and cannot see
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "belongs.h"
 #include "clock.h"
 #include "consumers.h"
 #include "error.h"
@@ -45,7 +47,7 @@ static int report(struct verification *verification, uint64_t first, uint64_t la
     return verification->visit ? verification->visit(&finding, last, verification->ctx) : 0;
 }
 
-/* Reports what is not wrong but worth knowing of an event. */
+/* Reports what is not wrong but worth knowing, of an event or, 0, the files. */
 static int remark(struct verification *verification, uint64_t seq, const char *text)
 {
     evlog_finding finding = {.first_seq = seq, .last_seq = seq, .text = text, .is_remark = true};
@@ -57,10 +59,11 @@ static int report_progress(struct verification *verification, uint64_t seq)
     return verification->visit ? verification->visit(NULL, seq, verification->ctx) : 0;
 }
 
-/* Reports EVLOG_DAMAGED as a finding about the files; other results are passed on. */
+/* Reports damage, and files that do not belong together, as a finding; other results are passed on. */
 static int report_damage(struct verification *verification, int result)
 {
-    return result == EVLOG_DAMAGED ? report(verification, 0, 0) : result;
+    bool is_finding = result == EVLOG_DAMAGED || result == EVLOG_CONFLICT;
+    return is_finding ? report(verification, 0, 0) : result;
 }
 
 /* -------------------------------------------------------------- events ---- */
@@ -162,9 +165,10 @@ static int check_count(struct verification *verification, uint64_t first, uint64
     int result = env_snapshot(verification->store->events, &snapshot);
     if (result)
         return result;
-    result = store_bounds(verification->store, &first_now, &last_now);
-    if (result || first_now != first || last_now != last)
+    result = store_range(verification->store, &first_now, &last_now);
+    if (result || first_now > first || last_now != last)
         return result;
+    expected += first - first_now; /* trimmed, but not deleted yet */
     if (snapshot.entries != expected)
         result = error_set(EVLOG_DAMAGED,
                            "events.mdb: says it has %" PRIu64 " events, and has %" PRIu64,
@@ -184,6 +188,7 @@ static int check_metas(struct verification *verification, struct env *env, const
     return report_damage(verification, result);
 }
 
+/* Reports an entry of the kinds of consumers that is not as it was written, or has no consumer. */
 static int check_consumer_entry(struct verification *verification, const struct entry *entry)
 {
     char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
@@ -205,6 +210,17 @@ static int check_consumer_entry(struct verification *verification, const struct 
     return report_damage(verification, damage);
 }
 
+static int check_entry(struct verification *verification, const struct entry *entry)
+{
+    if (entry->key[0] == ENTRY_TYPE)
+        return report_damage(verification, types_check(entry));
+    if (entry->key[0] == ENTRY_SOURCE)
+        return report_damage(verification, sources_check(entry));
+    if (entry->key[0] == ENTRY_LOG)
+        return report_damage(verification, floor_check(entry));
+    return check_consumer_entry(verification, entry);
+}
+
 /* All entries of a kind. */
 static int check_kind(struct verification *verification, enum entry_kind kind)
 {
@@ -212,33 +228,46 @@ static int check_kind(struct verification *verification, enum entry_kind kind)
     struct entry_walk walk;
     const struct entry *entry;
     int result;
-    uint32_t next_number = 1;
-    bool is_of_names = kind == ENTRY_TYPE || kind == ENTRY_SOURCE;
     verification->consumer[0] = '\0';
     entry_walk_begin(&walk, verification->store->state, ENV_NEWEST, &prefix, NULL);
     do {
         result = report_damage(verification, entry_walk_next(&walk, &entry));
-        if (result == 0 && entry && is_of_names)
-            result = report_damage(verification, names_check(kind, entry, &next_number));
-        else if (result == 0 && entry)
-            result = check_consumer_entry(verification, entry);
+        if (result == 0 && entry)
+            result = check_entry(verification, entry);
     } while (result == 0 && entry);
     entry_walk_end(&walk);
     return result;
 }
 
+static int check_unknown(struct verification *verification)
+{
+    uint64_t count = 0;
+    int result =
+        report_damage(verification, entries_count_unknown(verification->store->state, &count));
+    if (result || count == 0)
+        return result;
+    error_set(EVLOG_UNSUPPORTED,
+              "state.mdb: it has %" PRIu64 " entries of kinds that this evlog does not know",
+              count);
+    return remark(verification, 0, evlog_errmsg());
+}
+
 static int check_files(struct verification *verification)
 {
-    static const enum entry_kind kinds[] = {ENTRY_TYPE,   ENTRY_SOURCE, ENTRY_CONSUMER,
-                                            ENTRY_FILTER, ENTRY_PARKED, ENTRY_RETRY,
-                                            ENTRY_STATE};
+    static const enum entry_kind kinds[] = {ENTRY_TYPE,     ENTRY_SOURCE, ENTRY_LOG,
+                                            ENTRY_CONSUMER, ENTRY_FILTER, ENTRY_PARKED,
+                                            ENTRY_RETRY,    ENTRY_STATE};
     struct store *store = verification->store;
     int result = check_metas(verification, store->events, "events.mdb");
     if (result == 0)
         result = check_metas(verification, store->state, "state.mdb");
+    if (result == 0)
+        result = report_damage(verification, belongs_check_state(store));
+    if (result == 0)
+        result = report_damage(verification, belongs_check_events(store));
     for (size_t i = 0; result == 0 && i < sizeof kinds / sizeof *kinds; i++)
         result = check_kind(verification, kinds[i]);
-    return result;
+    return result ? result : check_unknown(verification);
 }
 
 int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t, void *),

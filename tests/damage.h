@@ -90,12 +90,26 @@ static inline void record_refit(uint64_t seq, unsigned char *value, size_t size)
     put_big(value + 2, XXH3_64bits(covered, sizeof covered), 8);
 }
 
-/* The same for an entry of state.mdb. */
-static inline void entry_refit(const void *key, size_t key_size, unsigned char *value,
-                               size_t size)
+/* The same for an entry of state.mdb; `seed` is that of its log. */
+static inline void entry_refit(uint64_t seed, const void *key, size_t key_size,
+                               unsigned char *value, size_t size)
 {
-    put_big(value + 2, XXH3_64bits_withSeed(value + 10, size - 10, XXH3_64bits(key, key_size)),
-            8);
+    uint64_t key_digest = XXH3_64bits_withSeed(key, key_size, seed);
+    put_big(value + 2, XXH3_64bits_withSeed(value + 10, size - 10, key_digest), 8);
+}
+
+/* What seeds the checksums of a log's entries, by its file `format`. */
+static inline uint64_t log_seed(const char *path)
+{
+    struct bytes text = file_read(path);
+    uint8_t origin[16];
+    text.at[text.size] = '\0';
+    char *at = strstr((char *)text.at, "\norigin ");
+    assert_true(at && strlen(at) > 8 + 36);
+    at[8 + 36] = '\0';
+    OK(evlog_uuid_parse(at + 8, origin));
+    free(text.at);
+    return XXH3_64bits(origin, sizeof origin);
 }
 
 /* ------------------------------------------------------ through liblmdb ---- */

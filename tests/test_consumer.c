@@ -11,6 +11,7 @@
 #include "consume.h"
 #include "damage.h"
 #include "load.h"
+#include "trim.h"
 
 #define QUICK .backoff_ms = 1, .backoff_max_ms = 2
 #define HANG_SECONDS 60
@@ -404,14 +405,14 @@ static void a_run_is_stopped_from_a_signal_handler(void **state)
 /* --------------------------------------------------------- acknowledgement ---- */
 
 /* Where the checkpoint on record is while the receiver runs. */
-struct watch {
+struct watching {
     evlog *log;
     uint64_t checkpoints[64];
 };
 
 static int watch_checkpoint(const evlog_event *event, void *ctx)
 {
-    struct watch *watch = ctx;
+    struct watching *watch = ctx;
     watch->checkpoints[event->seq] = info_of(watch->log, "c").checkpoint;
     return 0;
 }
@@ -423,7 +424,7 @@ static void checkpoints_are_written_together(void **state)
     static const uint32_t every[] = {1, 4, 100};
     send_some(place.a, 10);
     for (size_t i = 0; i < 3; i++) {
-        struct watch watch = {.log = place.log};
+        struct watching watch = {.log = place.log};
         evlog_consumer *consumer =
             open_consumer(place.log, "c", (evlog_consumer_options){.commit_every = every[i]});
         OK(evlog_consumer_poll(consumer, 0, 0, watch_checkpoint, &watch, NULL));
@@ -871,17 +872,6 @@ static void damage_events(const void *home, uint64_t first, uint64_t last)
     raw_close(&raw);
 }
 
-static void trim_events(const void *home, uint64_t last)
-{
-    struct raw raw = raw_open(in(home, "log/events.mdb"));
-    for (uint64_t seq = 1; seq <= last; seq++) {
-        unsigned char key[8];
-        put_big(key, seq, 8);
-        raw_del(&raw, key, 8);
-    }
-    raw_close(&raw);
-}
-
 static int copy_parked(const evlog_parked *parked, void *ctx)
 {
     *(evlog_parked *)ctx = *parked;
@@ -929,7 +919,7 @@ static void what_was_trimmed_away_is_told_once(void **state)
     OK(evlog_consumer_close(consumer));
     send_some(place.a, 8);
     OK(evlog_close(place.log));
-    trim_events(*state, 7);
+    trim_log(in(*state, "log"), 7);
     place = open_log(*state);
     heard.count = noticed.count = 0;
     for (int i = 0; i < 2; i++) {
@@ -1513,6 +1503,7 @@ static void make_consumers(const void *home)
 {
     struct raw raw = raw_open(in(home, "log/state.mdb"));
     struct bytes model = raw_get(&raw, "cc0", 3);
+    uint64_t seed = log_seed(in(home, "log/format"));
     unsigned char bytes[256];
     assert_int_equal(model.at[10], 0); /* its slot */
     for (unsigned slot = 1; slot < EVLOG_CONSUMERS_MAX - 1; slot++) {
@@ -1523,7 +1514,7 @@ static void make_consumers(const void *home)
         put_big(bytes + 11, slot, 2);
         memcpy(bytes + 13, model.at + 11, model.size - 11);
         struct bytes value = {.at = bytes, .size = model.size + 2};
-        entry_refit(key, (size_t)key_size, value.at, value.size);
+        entry_refit(seed, key, (size_t)key_size, value.at, value.size);
         raw_put(&raw, key, (size_t)key_size, value);
     }
     free(model.at);

@@ -139,7 +139,8 @@ static void a_forged_retry_ends_a_poll(void **state)
     struct raw raw = raw_open(path);
     struct bytes value = raw_get(&raw, RETRIED, sizeof RETRIED - 1);
     raw_del(&raw, RETRIED, sizeof RETRIED - 1);
-    entry_refit(FORGED, sizeof FORGED - 1, value.at, value.size);
+    entry_refit(log_seed(in(*state, "log/format")), FORGED, sizeof FORGED - 1, value.at,
+                value.size);
     raw_put(&raw, FORGED, sizeof FORGED - 1, value);
     raw_close(&raw);
     free(value.at);

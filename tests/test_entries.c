@@ -9,14 +9,18 @@
 
 #define TWIN_MAX 600
 #define FLIPS 400
+#define SEED 0x0123456789abcdefu
 
 /* ------------------------------------------------------------ environments ---- */
 
 static struct env *open_env(const void *home, int create, int read_only)
 {
     struct env *env;
-    struct env_options options = {
-        .create = create, .read_only = read_only, .readers_max = 16, .is_unflushed = create};
+    struct env_options options = {.create = create,
+                                  .read_only = read_only,
+                                  .readers_max = 16,
+                                  .is_unflushed = create,
+                                  .seed = SEED};
     OK(env_open(in(home, "state.mdb"), &options, &env));
     return env;
 }
@@ -32,7 +36,7 @@ static size_t make_value(const void *key, size_t key_size, uint64_t number, size
     value[19] = 0xc5;
     put_big(value + 20, filler, 2);
     memset(value + 22, (int)(number & 0xff), filler);
-    entry_seal(key, key_size, value, 22 + filler);
+    entry_seal(SEED, key, key_size, value, 22 + filler);
     return 22 + filler;
 }
 
@@ -77,24 +81,25 @@ static int read_value(struct env *env, enum env_state state, const void *key, si
 
 /* ------------------------------------------------------------ the checksum ---- */
 
-/* The seal is what store/README.md says, and covers every bit of the value, and the key. */
+/* The seal is what store/README.md says, and covers every bit of the value, the key and the log. */
 static void a_seal_covers_all_of_it(void **state)
 {
     (void)state;
     unsigned char value[256], ours[256];
     size_t size = make_value("ckey", 4, 7, 20, value);
     memcpy(ours, value, size);
-    entry_refit("ckey", 4, ours, size);
+    entry_refit(SEED, "ckey", 4, ours, size);
     assert_memory_equal(ours, value, size);
-    assert_true(entry_is_sound("ckey", 4, value, size));
+    assert_true(entry_is_sound(SEED, "ckey", 4, value, size));
     for (size_t bit = 0; bit < 8 * size; bit++) {
         value[bit / 8] ^= (unsigned char)(1 << bit % 8);
-        assert_false(entry_is_sound("ckey", 4, value, size));
+        assert_false(entry_is_sound(SEED, "ckey", 4, value, size));
         value[bit / 8] ^= (unsigned char)(1 << bit % 8);
     }
-    assert_false(entry_is_sound("ckex", 4, value, size));
-    assert_false(entry_is_sound("cke", 3, value, size));
-    assert_false(entry_is_sound("ckey\0", 5, value, size));
+    assert_false(entry_is_sound(SEED, "ckex", 4, value, size));
+    assert_false(entry_is_sound(SEED, "cke", 3, value, size));
+    assert_false(entry_is_sound(SEED, "ckey\0", 5, value, size));
+    assert_false(entry_is_sound(SEED + 1, "ckey", 4, value, size));
 }
 
 /* A fitting checksum is not enough: it must be one whole array that begins with a uint64. */
@@ -120,11 +125,11 @@ static void what_is_not_one_array_is_not_sound(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unsigned char value[32];
         memcpy(value, cases[i].bytes, cases[i].size);
-        entry_seal("k", 1, value, cases[i].size);
-        assert_int_equal(entry_is_sound("k", 1, value, cases[i].size), cases[i].is_sound);
+        entry_seal(SEED, "k", 1, value, cases[i].size);
+        assert_int_equal(entry_is_sound(SEED, "k", 1, value, cases[i].size), cases[i].is_sound);
     }
     for (size_t size = 0; size <= ENTRY_HEAD_SIZE; size++)
-        assert_false(entry_is_sound("k", 1, "\x92\xcf\0\0\0\0\0\0\0\0", size));
+        assert_false(entry_is_sound(SEED, "k", 1, "\x92\xcf\0\0\0\0\0\0\0\0", size));
 }
 
 /* -------------------------------------------------------- beside the twin ---- */
@@ -393,7 +398,7 @@ static size_t read_hostile(struct env *env)
 static size_t try_hostile(const void *home, const struct bytes *bytes)
 {
     struct env *env;
-    struct env_options options = {.read_only = 1, .readers_max = 16};
+    struct env_options options = {.read_only = 1, .readers_max = 16, .seed = SEED};
     void *value;
     size_t size;
     unsigned char key[5];

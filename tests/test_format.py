@@ -19,16 +19,24 @@ def xxh(data, seed=0):
     return xxhash.xxh3_64_intdigest(data, seed)
 
 
-names = {}
+origin = xxh(uuid.UUID(lines["origin"]).bytes)
+types, sources, (expected, chain) = {}, {}, (1, origin)
 for key, value in values("state.mdb"):
+    if key[:1] not in b"tsl":
+        continue
     checksum, *texts = msgpack.unpackb(value)
-    assert checksum == xxh(value[10:], xxh(key)), key
-    names[key[:1], struct.unpack(">I", key[1:])[0]] = texts
+    assert checksum == xxh(value[10:], xxh(key, origin)), key
+    if key == b"lfloor":
+        expected, chain = texts
+    elif key[:1] in b"ts":
+        table, at = (types, 15) if key[:1] == b"t" else (sources, 10)
+        table[struct.unpack(">Q", key[1:])[0]] = texts
+        assert key[1:] == struct.pack(">Q", xxh(value[at:])), key
 
-chain = xxh(uuid.UUID(lines["origin"]).bytes)
-expected = 1
 for key, value in values("events.mdb"):
     seq, = struct.unpack(">Q", key)
+    if seq < expected:
+        continue  # trimmed, and not deleted yet
     (checksum, prev, own_seq, log_time, id, time, type_, minor, source, flags, era, digest, salt, headers,
      data) = msgpack.unpackb(value, strict_map_key=False)
     assert own_seq == seq and (flags & 2 or digest == xxh(value[101:])), seq
@@ -37,6 +45,6 @@ for key, value in values("events.mdb"):
     assert checksum == xxh(bytes(covered)), seq
     assert seq == expected and prev == chain, seq
     chain, expected = checksum, seq + 1
-    print(json.dumps({"seq": seq, "id": str(uuid.UUID(bytes=id)), "type": names[b"t", type_][0], "minorversion": minor,
-                      "source": names[b"s", source], "from_event_bus": bool(flags & 1), "log_time_us": log_time,
+    print(json.dumps({"seq": seq, "id": str(uuid.UUID(bytes=id)), "type": types[type_][1], "minorversion": minor,
+                      "source": sources[source], "from_event_bus": bool(flags & 1), "log_time_us": log_time,
                       "time_us": time, "era": era, "headers": headers, "data": data}, default=repr))

@@ -508,7 +508,7 @@ static void a_damaged_value_is_told(void **state)
     bytes.at[10] = 0xa5; /* text where bytes should be, its checksum made to fit */
     memmove(bytes.at + 11, bytes.at + 12, bytes.size - 12);
     bytes.size--;
-    entry_refit("vc\0not a value", 14, bytes.at, bytes.size);
+    entry_refit(log_seed(in(*state, "log/format")), "vc\0not a value", 14, bytes.at, bytes.size);
     raw_put(&raw, "vc\0not a value", 14, bytes);
     free(bytes.at);
     raw_close(&raw);

@@ -10,6 +10,7 @@
 #include "damage.h"
 #include "load.h"
 #include "log.h"
+#include "trim.h"
 
 #define TYPE "org.evlog.verify.v1"
 #define UNUSED_TYPE "org.evlog.verify.unused.v1"
@@ -60,6 +61,7 @@ struct found {
         uint64_t first, last;
         char text[200];
     } findings[64];
+    size_t remark_count;
     size_t progress_count;
     uint64_t progress_seq;
     size_t stop_at_finding, stop_at_progress; /* counted from 1; 0: never */
@@ -72,6 +74,10 @@ static int listen(const evlog_finding *finding, uint64_t seq, void *ctx)
         assert_true(seq >= found->progress_seq);
         found->progress_seq = seq;
         return ++found->progress_count == found->stop_at_progress ? 77 : 0;
+    }
+    if (finding->is_remark) {
+        found->remark_count++;
+        return 0;
     }
     assert_true(found->count < sizeof found->findings / sizeof *found->findings);
     assert_true(finding->last_seq >= finding->first_seq && seq == finding->last_seq);
@@ -223,15 +229,45 @@ static void an_erased_event_is_no_finding(void **state)
     assert_told(*state, NULL, 0);
 }
 
-/* Without its oldest events, as a log that was trimmed, it is sound. */
-static void a_log_without_its_oldest_is_sound(void **state)
+/* One that was trimmed is sound, also when the trimmed events are still there. */
+static void a_trimmed_log_is_sound(void **state)
 {
     make_log(*state, COUNT);
+    raise_floor(in(*state, "log"), 3);
+    assert_told(*state, NULL, 0);
+    delete_events(in(*state, "log"), 3);
+    assert_told(*state, NULL, 0);
+}
+
+/* Without a floor, or with a lower one, first events that are missing are missing. */
+static void missing_first_events_are_told(void **state)
+{
+    make_log(*state, COUNT);
+    delete_events(in(*state, "log"), 3);
+    TOLD(*state, {1, 3, "missing"});
+    raise_floor(in(*state, "log"), 5);
+    delete_events(in(*state, "log"), 0);
     struct raw raw = open_events(*state);
-    for (uint64_t seq = 1; seq <= 3; seq++)
+    for (uint64_t seq = 4; seq <= 7; seq++)
         take_out(&raw, seq);
     raw_close(&raw);
-    assert_told(*state, NULL, 0);
+    TOLD(*state, {6, 7, "missing"});
+}
+
+/* The event at the floor follows the one that was trimmed before it. */
+static void another_event_at_the_floor_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    trim_log(in(*state, "log"), 3);
+    struct raw raw = open_events(*state);
+    struct bytes value = get(&raw, 4);
+    value.at[AT_PREV] ^= 1;
+    put(&raw, 4, value);
+    rechain(&raw, 5);
+    raw_close(&raw);
+    TOLD(*state,
+         {0, 0, "events.mdb is another log's: its event 4 does not follow what state.mdb"},
+         {4, 4, "does not follow"});
 }
 
 /* ----------------------------------------------------------- the records ---- */
@@ -318,7 +354,8 @@ static void a_foreign_first_event_is_told(void **state)
 {
     make_log(*state, COUNT);
     forge(*state, 1, AT_PREV, 12345, 8);
-    TOLD(*state, {1, 1, "does not follow"});
+    TOLD(*state, {0, 0, "events.mdb is another log's: its event 1 does not follow"},
+         {1, 1, "does not follow"});
 }
 
 /* Log time that steps back, in a chain that fits: the event that is too early. */
@@ -358,8 +395,9 @@ static void unknown_types_and_sources_are_told(void **state)
     forge(*state, 4, AT_TYPE, 99, 8);
     forge(*state, 6, AT_SOURCE, 0, 8);
     forge(*state, 8, AT_TYPE, UINT64_MAX, 8);
-    TOLD(*state, {4, 4, "names event type 99, which"}, {6, 6, "names source 0, which"},
-         {8, 8, "names event type 18446744073709551615, which"});
+    TOLD(*state, {4, 4, "names event type 0000000000000063, which"},
+         {6, 6, "names source 0000000000000000, which"},
+         {8, 8, "names event type ffffffffffffffff, which"});
 }
 
 /* Data that is not a map, its digest fitting. */
@@ -403,26 +441,56 @@ static void a_bad_meta_page_is_told(void **state)
     free(file.at);
 }
 
+/* Changes a byte of an entry, with or without its checksum. */
+static void harm_entry(const void *home, const void *key, size_t key_size, size_t at,
+                       unsigned char bits, bool refit)
+{
+    struct raw raw = raw_open(in(home, "log/state.mdb"));
+    struct bytes value = raw_get(&raw, key, key_size);
+    value.at[at] ^= bits;
+    if (refit)
+        entry_refit(log_seed(in(home, "log/format")), key, key_size, value.at, value.size);
+    raw_put(&raw, key, key_size, value);
+    raw_close(&raw);
+    free(value.at);
+}
+
+/* The key of an untyped event type's entry. */
+static void type_key(const char *name, unsigned char key[9])
+{
+    unsigned char text[64];
+    size_t size = strlen(name); /* 19 and 26 here: the shortest form has one byte of head */
+    text[0] = (unsigned char)(0xa0 | size);
+    memcpy(text + 1, name, size);
+    memcpy(text + 1 + size, "\xc0\xc0\xc0", 3);
+    key[0] = 't';
+    put_big(key + 1, XXH3_64bits(text, size + 4), 8);
+}
+
+/* The key of the entry of an event's source. */
+static void source_key(const void *home, unsigned char key[9])
+{
+    struct raw raw = open_events(home);
+    struct bytes value = get(&raw, 1);
+    key[0] = 's';
+    memcpy(key + 1, value.at + AT_SOURCE, 8);
+    free(value.at);
+    raw_close(&raw);
+}
+
 /* An entry of state.mdb: itself, and the events that cannot be read without it. */
 static void a_bad_entry_is_told(void **state)
 {
+    unsigned char type[9], source[9];
     make_log(*state, 2);
-    struct raw raw = raw_open(in(*state, "log/state.mdb"));
-    struct bytes type = raw_get(&raw, "t\0\0\0\x02", 5), source = raw_get(&raw, "s\0\0\0\x01", 5);
-    type.at[12] ^= 1;
-    raw_put(&raw, "t\0\0\0\x02", 5, type);
-    raw_close(&raw);
-    TOLD(*state, {0, 0, "event type 2 is not as it was written"});
-    raw = raw_open(in(*state, "log/state.mdb"));
-    type.at[12] ^= 1;
-    raw_put(&raw, "t\0\0\0\x02", 5, type);
-    source.at[12] ^= 1;
-    raw_put(&raw, "s\0\0\0\x01", 5, source);
-    raw_close(&raw);
-    TOLD(*state, {0, 0, "source 1 is not as it was written"}, {1, 1, "names source 1"},
-         {2, 2, "names source 1"});
-    free(type.at);
-    free(source.at);
+    type_key(UNUSED_TYPE, type);
+    source_key(*state, source);
+    harm_entry(*state, type, 9, 12, 1, false);
+    TOLD(*state, {0, 0, "is not as it was written"});
+    harm_entry(*state, type, 9, 12, 1, false);
+    harm_entry(*state, source, 9, 12, 1, false);
+    TOLD(*state, {0, 0, "is not as it was written"}, {1, 1, "an entry is not as it was written"},
+         {2, 2, "an entry is not as it was written"});
 }
 
 /* ----------------------------------------------- entries of consumers ---- */
@@ -457,26 +525,12 @@ static void make_consumers(const void *home)
     OK(evlog_close(log));
 }
 
-/* Changes a byte of an entry, with or without its checksum. */
-static void harm_entry(const void *home, const void *key, size_t key_size, size_t at,
-                       unsigned char bits, bool refit)
-{
-    struct raw raw = raw_open(in(home, "log/state.mdb"));
-    struct bytes value = raw_get(&raw, key, key_size);
-    value.at[at] ^= bits;
-    if (refit)
-        entry_refit(key, key_size, value.at, value.size);
-    raw_put(&raw, key, key_size, value);
-    raw_close(&raw);
-    free(value.at);
-}
-
 static void move_entry(const void *home, const void *from, const void *to, size_t key_size)
 {
     struct raw raw = raw_open(in(home, "log/state.mdb"));
     struct bytes value = raw_get(&raw, from, key_size);
     raw_del(&raw, from, key_size);
-    entry_refit(to, key_size, value.at, value.size);
+    entry_refit(log_seed(in(home, "log/format")), to, key_size, value.at, value.size);
     raw_put(&raw, to, key_size, value);
     raw_close(&raw);
     free(value.at);
@@ -532,15 +586,41 @@ static void a_consumers_counts_and_owners_are_checked(void **state)
          {0, 0, "an entry of kind 'v' does not have a consumer's name"});
 }
 
-/* A type whose number is missing before another. */
+/* A type that is missing: the events that name it. Defined again, it is there again. */
 static void a_missing_type_is_told(void **state)
 {
+    unsigned char key[9];
+    char words[80];
     make_log(*state, 2);
+    type_key(TYPE, key);
     struct raw raw = raw_open(in(*state, "log/state.mdb"));
-    raw_del(&raw, "t\0\0\0\x01", 5);
+    raw_del(&raw, key, sizeof key);
     raw_close(&raw);
-    TOLD(*state, {0, 0, "event type 1 is not"}, {1, 1, "names event type 1"},
-         {2, 2, "names event type 1"});
+    snprintf(words, sizeof words, "names event type %016" PRIx64, get_big(key + 1, 8));
+    TOLD(*state, {1, 1, words}, {2, 2, words});
+    evlog_signal *signal;
+    OK(evlog_close(open_log(*state, 0, &signal)));
+    assert_told(*state, NULL, 0);
+}
+
+/* Entries of kinds that are not known are a remark, and kept. */
+static void unknown_kinds_are_a_remark(void **state)
+{
+    static const char *const keys[] = {"X", "a", "uv", "unknown", "z"};
+    evlog_info info;
+    make_consumers(*state);
+    struct raw raw = raw_open(in(*state, "log/state.mdb"));
+    for (size_t i = 0; i < 5; i++)
+        raw_put(&raw, keys[i], strlen(keys[i]), (struct bytes){(unsigned char *)"new", 3});
+    raw_close(&raw);
+    struct found found = {.count = 0};
+    OK(verify(*state, &found, NULL));
+    assert_int_equal(found.count, 0);
+    assert_int_equal(found.remark_count, 1);
+    evlog *log = open_log(*state, 0, NULL); /* a writer keeps them too */
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.unknown_entry_count, 5);
+    OK(evlog_close(log));
 }
 
 /* A list of consumers goes on after one that is damaged, and then says which that was. */
@@ -698,7 +778,9 @@ int main(void)
         TEST_AT_HOME(a_sound_log_has_no_findings),
         TEST_AT_HOME(an_empty_log_has_no_findings),
         TEST_AT_HOME(an_erased_event_is_no_finding),
-        TEST_AT_HOME(a_log_without_its_oldest_is_sound),
+        TEST_AT_HOME(a_trimmed_log_is_sound),
+        TEST_AT_HOME(missing_first_events_are_told),
+        TEST_AT_HOME(another_event_at_the_floor_is_told),
         TEST_AT_HOME(a_flipped_bit_is_told_once),
         TEST_AT_HOME(swapped_records_are_told),
         TEST_AT_HOME(forged_swaps_are_told),
@@ -717,6 +799,7 @@ int main(void)
         TEST_AT_HOME(a_consumers_bad_entry_is_told),
         TEST_AT_HOME(a_consumers_counts_and_owners_are_checked),
         TEST_AT_HOME(a_missing_type_is_told),
+        TEST_AT_HOME(unknown_kinds_are_a_remark),
         TEST_AT_HOME(a_list_goes_past_a_damaged_consumer),
         TEST_AT_HOME(a_wrong_count_is_told),
         TEST_AT_HOME(the_visitor_may_stop_it),

@@ -29,6 +29,7 @@ $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall,--wrap=fcntl
 $(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit
 
 $(B)/tests/test_env $(B)/tests-tsan/test_env: LDEXTRA = -Wl,--wrap=pread,--wrap=mdb_cursor_get
+$(B)/tests/test_types $(B)/tests/test_sources: LDEXTRA = -Wl,--wrap=entry_digest
 $(B)/tests/test_consumers: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc
 
 $(B)/tests/test_json: $(B)/asan/tools/json.o
@@ -96,7 +97,7 @@ fuzz-%: tests/fuzz_%.c
 fixture: $(B)/tests/make_fixture
 	@rm -rf $(B)/fixture && mkdir $(B)/fixture
 	$(Q)$(B)/tests/make_fixture $(B)/fixture/log
-	$(Q)tar -C $(B)/fixture --owner=0 --group=0 -c log/format log/events.mdb log/state.mdb | gzip -9n >tests/fixtures/log-format-2.tar.gz
+	$(Q)tar -C $(B)/fixture --owner=0 --group=0 -c log/format log/events.mdb log/state.mdb log/edge log/journal | gzip -9n >tests/fixtures/log-format-2.tar.gz
 
 # Power cuts and kills (tests/power/README.md). Without the sanitizers: the recorder is preloaded.
 INC_tests_power = -Istore -Itests/power

@@ -26,7 +26,7 @@ static int put_json(const evlog_info *info, const struct options *options)
 {
     char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:i, s:I, s:I, s:i, s:I}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
@@ -35,9 +35,9 @@ static int put_json(const evlog_info *info, const struct options *options)
         json_of_time(info->first_log_time_us), "last_log_time",
         json_of_time(info->last_log_time_us), "clock_steps", (int)info->clock_step_count,
         "is_ahead", (int)info->is_ahead, "types", (int)info->type_count, "sources",
-        (int)info->source_count, "file_size", (json_int_t)info->file_size, "used_size",
-        (json_int_t)info->used_size, "page_size", (int)info->page_size, "page_count",
-        (json_int_t)info->page_count);
+        (json_int_t)info->source_count, "unknown_entries", (json_int_t)info->unknown_entry_count,
+        "file_size", (json_int_t)info->file_size, "used_size", (json_int_t)info->used_size,
+        "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count);
     int failed = !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed;
@@ -70,7 +70,10 @@ static void put_short(const evlog_info *info, const struct options *options)
     if (info->is_ahead)
         puts("clock       behind the log: the clock of a sender was ahead, or this one is wrong");
     printf("types       %" PRIu32 "\n", info->type_count);
-    printf("sources     %" PRIu32 "\n", info->source_count);
+    printf("sources     %" PRIu64 "\n", info->source_count);
+    if (info->unknown_entry_count)
+        printf("unknown     %" PRIu64 " entries that a newer evlog has made\n",
+               info->unknown_entry_count);
     printf("size        %s in use, ", size_text(info->used_size, text));
     printf("%s on disk\n", size_text(info->file_size, text));
     printf("format      %" PRIu32 "\n", info->format);

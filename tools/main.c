@@ -42,9 +42,10 @@ static const struct verb verbs[] = {
      "standard input and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE and EVLOG_ID. Unless it\n"
      "exits with 0 the replay stops and names the event, from which --from can go on. With\n"
      "--plugin the events go to the receivers that the plugins connect.\n"},
-    {"types", "LOG", "list the event types and how many events each has", "FtsuToM", 1, 1,
+    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa", 1, 1,
      types_run,
-     "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"},
+     "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"
+     "The log's own types, evlog.*, are listed with --all or when they are asked for.\n"},
     {"schema check", "LOG [TYPE FILE|-]",
      "check the events, or a new schema, against the log's schemas", "o", 1, 3, schema_check_run,
      "With LOG alone every event is read and checked against the schema that it was written under.\n"

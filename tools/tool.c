@@ -110,6 +110,8 @@ int load_plugins(evlog *log, const struct options *options)
 static int define_type(const evlog_type *type, void *ctx)
 {
     evlog_signal *signal;
+    if (!evlog_type_matches(NULL, 0, type->name))
+        return EVLOG_OK; /* the log's own: not for receivers */
     if (evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
         return EVLOG_OK;
     return evlog_define(ctx, type->name, 0, NULL, &signal);

@@ -15,10 +15,19 @@ struct count {
 };
 
 struct counts {
+    const struct options *options;
     struct count *items;
     size_t count;
     int is_out_of_memory;
 };
+
+/* Whether a type is listed: the log's own only with --all, or when they are asked for. */
+static int is_listed(const struct options *options, const char *name)
+{
+    const evlog_range *range = &options->range;
+    return evlog_type_matches(range->types, range->type_count, name) ||
+           (options->all && !range->type_count);
+}
 
 /* A type comes once for each schema that it has had. */
 static int is_counted(const struct counts *counts, const char *name)
@@ -32,7 +41,7 @@ static int is_counted(const struct counts *counts, const char *name)
 static int add_type(const evlog_type *type, void *ctx)
 {
     struct counts *counts = ctx;
-    if (is_counted(counts, type->name))
+    if (!is_listed(counts->options, type->name) || is_counted(counts, type->name))
         return 0;
     char *name = strdup(type->name);
     struct count *items = realloc(counts->items, (counts->count + 1) * sizeof *items);
@@ -141,9 +150,15 @@ static int count_all(evlog *log, struct options *options, struct counts *counts)
         return complain_library(code);
     if (counts->count)
         qsort(counts->items, counts->count, sizeof *counts->items, by_name);
-    options->range.keep_going = 1;
+    evlog_range range = options->range;
+    static const char *const all[] = {"*", "evlog.*"};
+    range.keep_going = 1;
+    if (options->all && !range.type_count) {
+        range.types = all;
+        range.type_count = 2;
+    }
     progress_begin("events counted", info.last_seq);
-    code = evlog_replay(log, &options->range, count_one, counts, &outcome);
+    code = evlog_replay(log, &range, count_one, counts, &outcome);
     progress_end();
     if (code)
         return complain_library(code);
@@ -164,7 +179,7 @@ struct listing {
 
 static int put_schema_short(const evlog_type *type)
 {
-    printf("%5" PRIu32 "  ", type->number);
+    printf("%016" PRIx64 "  ", type->number);
     text_put(stdout, type->name, strlen(type->name), 0, 0);
     fputs("  ", stdout);
     if (type->schema)
@@ -178,8 +193,10 @@ static int put_schema_short(const evlog_type *type)
 static int put_schema_json(const evlog_type *type, enum output output)
 {
     json_t *schema = type->schema ? json_loads(type->schema, 0, NULL) : json_null();
-    json_t *json = json_pack("{s:I, s:s, s:o}", "number", (json_int_t)type->number, "type",
-                             type->name, "schema", schema ? schema : json_null());
+    char number[17]; /* hexadecimal: it is above what programs that read JSON can count to */
+    snprintf(number, sizeof number, "%016" PRIx64, type->number);
+    json_t *json = json_pack("{s:s, s:s, s:o}", "number", number, "type", type->name, "schema",
+                             schema ? schema : json_null());
     int failed = !json || json_put(stdout, json, output);
     json_decref(json);
     return failed ? -1 : 0;
@@ -189,8 +206,7 @@ static int put_schema(const evlog_type *type, void *ctx)
 {
     struct listing *listing = ctx;
     enum output output = listing->options->output;
-    const evlog_range *range = &listing->options->range;
-    if (!evlog_type_matches(range->types, range->type_count, type->name))
+    if (!is_listed(listing->options, type->name))
         return 0;
     listing->shown++;
     return output == OUTPUT_SHORT ? put_schema_short(type) : put_schema_json(type, output);
@@ -210,7 +226,7 @@ static int put_schemas(evlog *log, const struct options *options)
 int types_run(struct options *options)
 {
     evlog *log;
-    struct counts counts = {0};
+    struct counts counts = {.options = options};
     if (open_to_read(options, &log))
         return EXIT_LOG;
     int status = options->schema ? put_schemas(log, options) : count_all(log, options, &counts);

@@ -1,0 +1,50 @@
+/*
+ * Events of the log's own: what happens to the log is in the log.
+ *
+ * They are events like all others: they have a seq, are chained, copied and verified. Their types
+ * begin with "evlog.", which no program can define (name.h), and are untyped; their source is
+ * "evlog", this host, and the library's version. Receivers, consumers and cursors pass over them
+ * unless a pattern asks for them (replay/filter.c).
+ */
+#include "note.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "name.h"
+#include "pack.h"
+#include "store.h"
+#include "uuid.h"
+
+static int find_source(struct store *store, const struct source **source)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    gethostname(host, sizeof host - 1);
+    bool is_text = strlen(host) <= EVLOG_NAME_SIZE_MAX && pack_is_utf8(host, strlen(host));
+    const char *const text[SOURCE_TEXTS] = {"evlog", is_text ? host : "", EVLOG_VERSION};
+    return sources_define(store->sources, text, source);
+}
+
+int note_append(struct store *store, const char *name, const void *data, size_t size)
+{
+    const struct type_text text = {.name = name};
+    const struct type *type;
+    const struct source *source;
+    assert(name_is_reserved(name) && pack_check_map(data, size) == EVLOG_OK);
+    int result = types_define(store->types, &text, NULL, &type);
+    if (result == EVLOG_OK)
+        result = find_source(store, &source);
+    if (result)
+        return result;
+    struct record record = {.time_us = clock_wall_us(),
+                            .type = type->number,
+                            .source = source->number,
+                            .data = data,
+                            .data_size = size};
+    uuid_make(record.id);
+    result = append_records(store->appender, &record, 1);
+    source_release(source);
+    return result;
+}
