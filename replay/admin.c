@@ -17,6 +17,7 @@
 #include "open.h"
 #include "reader.h"
 #include "sized.h"
+#include "spans.h"
 #include "start.h"
 
 /* ---------------------------------------------------------------- looking ---- */
@@ -28,14 +29,21 @@ struct visit {
     uint64_t first, head;
 };
 
-static int64_t log_time_of(struct store *store, uint64_t seq)
+/*
+ * Since when the first event from `seq` on that can be read is in the log. If its log time is after
+ * `now_us` the clock was ahead: then since the first later era that does not begin in the future.
+ * INT64_MAX: not known.
+ */
+static int64_t logged_since(const struct visit *visit, uint64_t seq, int64_t now_us)
 {
-    struct reader reader = {.events = NULL};
-    int64_t time_us = 0;
-    if (reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        time_us = reader.events[0].record.log_time_us;
-    reader_free(&reader);
-    return time_us;
+    struct span_walk walk;
+    struct span span = {.began_us = INT64_MAX};
+    bool is_end = false;
+    span_walk_begin(&walk, visit->log->store, INT64_MIN, INT64_MAX, seq, visit->head);
+    while (span.began_us > now_us && !is_end && span_walk_next(&walk, &span, &is_end) == EVLOG_OK)
+        ;
+    span_walk_end(&walk);
+    return span.began_us;
 }
 
 static int64_t lag_us(const struct visit *visit, uint64_t checkpoint)
@@ -43,9 +51,8 @@ static int64_t lag_us(const struct visit *visit, uint64_t checkpoint)
     uint64_t next = checkpoint + 1 > visit->first ? checkpoint + 1 : visit->first;
     if (next > visit->head)
         return 0;
-    int64_t since_us = log_time_of(visit->log->store, next);
-    int64_t lag = clock_wall_us() - since_us;
-    return since_us && lag > 0 ? lag : 0;
+    int64_t now_us = clock_wall_us(), since_us = logged_since(visit, next, now_us);
+    return since_us < now_us ? now_us - since_us : 0;
 }
 
 static int visit_one(const char *name, const struct consumer_entry *entry,

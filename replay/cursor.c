@@ -3,14 +3,17 @@
  *
  * Replays, late receivers, EVLOG_START_LAST and look-ups are loops over a cursor.
  *
- * Opening reads the log's bounds once and turns times into seqs by binary search. What has not
- * been read yet is [first, last], which batches (store/reader.c) shorten at one end:
+ * Opening reads the log's bounds once and turns times into spans of seqs, one for each era of the
+ * clock (store/spans.c); as a rule there is one. What has not been read yet of a span is
+ * [first, last], which batches (store/reader.c) shorten at one end:
  *
  *     oldest first       | batch ------> | not read                 |
  *                                        first                      last
  *
  *     newest first       | not read                 | <------ batch |
  *                        first                      last
+ *
+ * When a span is used up the next one is taken, newest first the one before.
  *
  * Batches are always read forwards. Newest first reads a window of seqs at the end of the range
  * and walks it backwards. So a window must be read whole: when its events do not fit the
@@ -39,6 +42,7 @@
 #include "pace.h"
 #include "reader.h"
 #include "sized.h"
+#include "spans.h"
 
 #define WINDOW_MAX 1024 /* events in a batch */
 
@@ -48,7 +52,9 @@ struct evlog_cursor {
     struct filter filter;
     struct pace pace;
     struct reader reader;
-    uint64_t first, last; /* seqs not read yet; none when first > last */
+    struct span *spans; /* not taken yet: [span_first, span_end) */
+    size_t span_first, span_end;
+    uint64_t first, last; /* seqs of the span not read yet; none when first > last */
     uint64_t window;      /* seqs that the next batch may have */
     size_t used_count;    /* events of the batch that were given or passed over */
     uint64_t given_count; /* events, for the limit */
@@ -69,41 +75,62 @@ static int check_range(const evlog_range *range)
     return pace_check(range->speed, range->per_second);
 }
 
-/* Narrows [first, last] to what was logged from since_us to until_us. */
-static int narrow_to_times(evlog_cursor *cursor)
+static int add_span(evlog_cursor *cursor, const struct span *span)
+{
+    struct span *spans = realloc(cursor->spans, (cursor->span_end + 1) * sizeof *cursor->spans);
+    if (!spans)
+        return error_nomem();
+    cursor->spans = spans;
+    cursor->spans[cursor->span_end++] = *span;
+    return EVLOG_OK;
+}
+
+/* Finds the spans of [first, last] that were logged from since_us to until_us. */
+static int find_spans(evlog_cursor *cursor, uint64_t first, uint64_t last)
 {
     const evlog_range *range = &cursor->range;
-    struct store *store = cursor->log->store;
+    struct span_walk walk;
+    struct span span = {.first = first, .last = last, .began_us = INT64_MAX};
+    bool is_end = false;
+    if (!range->since_us && !range->until_us && range->speed == 0)
+        return add_span(cursor, &span);
+    span_walk_begin(&walk, cursor->log->store, range->since_us ? range->since_us : INT64_MIN,
+                    range->until_us ? range->until_us : INT64_MAX, first, last);
     int result = EVLOG_OK;
-    if (range->since_us && cursor->first <= cursor->last)
-        result =
-            reader_seek_time(store, range->since_us, cursor->first, cursor->last, &cursor->first);
-    if (result || !range->until_us || range->until_us >= EVLOG_TIME_US_MAX ||
-        cursor->first > cursor->last)
-        return result;
-    result =
-        reader_seek_time(store, range->until_us + 1, cursor->first, cursor->last, &cursor->last);
-    if (result == EVLOG_OK)
-        cursor->last--;
+    while (result == EVLOG_OK && !is_end) {
+        result = span_walk_next(&walk, &span, &is_end);
+        if (result == EVLOG_OK && !is_end)
+            result = add_span(cursor, &span);
+    }
+    span_walk_end(&walk);
     return result;
+}
+
+/* False: there is no other. */
+static bool take_span(evlog_cursor *cursor)
+{
+    if (cursor->span_first == cursor->span_end)
+        return false;
+    const struct span *span = cursor->range.newest_first ? &cursor->spans[--cursor->span_end]
+                                                         : &cursor->spans[cursor->span_first++];
+    cursor->first = span->first;
+    cursor->last = span->last;
+    return true;
 }
 
 /* Finds the seqs of the range that the log has. */
 static int find_seqs(evlog_cursor *cursor)
 {
     const evlog_range *range = &cursor->range;
-    int result = store_bounds(cursor->log->store, &cursor->first, &cursor->last);
+    uint64_t first, last;
+    int result = store_bounds(cursor->log->store, &first, &last);
     if (result)
         return result;
-    if (cursor->last == 0) {
-        cursor->first = 1;
-        return EVLOG_OK;
-    }
-    if (range->first_seq > cursor->first)
-        cursor->first = range->first_seq;
-    if (range->last_seq && range->last_seq < cursor->last)
-        cursor->last = range->last_seq;
-    return narrow_to_times(cursor);
+    if (range->first_seq > first)
+        first = range->first_seq;
+    if (range->last_seq && range->last_seq < last)
+        last = range->last_seq;
+    return last == 0 || first > last ? EVLOG_OK : find_spans(cursor, first, last);
 }
 
 static int begin(evlog_cursor *cursor)
@@ -116,6 +143,7 @@ static int begin(evlog_cursor *cursor)
         return result;
     cursor->pace.speed = range->speed;
     cursor->pace.per_second = range->per_second;
+    cursor->first = 1; /* nothing yet */
     cursor->window = range->limit && range->limit < WINDOW_MAX ? range->limit : WINDOW_MAX;
     return find_seqs(cursor);
 }
@@ -143,6 +171,7 @@ void cursor_free(evlog_cursor *cursor)
         return;
     reader_free(&cursor->reader);
     filter_free(&cursor->filter);
+    free(cursor->spans);
     free(cursor);
 }
 
@@ -265,10 +294,27 @@ static void sleep_until(int64_t due_us)
         ;
 }
 
+/* The latest time at which an event can have been logged, whatever its log time: see pace.c. */
+static int64_t latest_us(const evlog_cursor *cursor)
+{
+    int64_t now_us = clock_wall_us(), next_us = INT64_MAX;
+    if (!cursor->range.newest_first && cursor->span_first < cursor->span_end)
+        next_us = cursor->spans[cursor->span_first].began_us;
+    return next_us < now_us ? next_us : now_us;
+}
+
+static void wait_for(evlog_cursor *cursor, const struct record *record)
+{
+    struct pace *pace = &cursor->pace;
+    if (pace_is_none(pace))
+        return;
+    sleep_until(pace_due_us(pace, record->era, record->log_time_us, latest_us(cursor)));
+    pace_handed(pace);
+}
+
 static const evlog_event *give(evlog_cursor *cursor, const struct reader_event *read)
 {
-    sleep_until(pace_due_us(&cursor->pace, read->record.log_time_us));
-    pace_handed(&cursor->pace);
+    wait_for(cursor, &read->record);
     cursor->given_count++;
     evlog_signal *signal = signal_find(cursor->log, read->type->text.name);
     cursor->event = event_of(&read->record, read->type, read->source, signal, 1);
@@ -286,7 +332,7 @@ int cursor_next(evlog_cursor *cursor, const evlog_event **event)
         }
         if (read)
             continue;
-        if (cursor->first > cursor->last)
+        if (cursor->first > cursor->last && !take_span(cursor))
             break;
         int result = range->newest_first ? read_backwards(cursor) : read_forwards(cursor);
         if (result)

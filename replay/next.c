@@ -114,13 +114,16 @@ static bool is_wanted(evlog_consumer *consumer, const struct reader_event *read)
 static void expect(evlog_consumer *consumer, const struct record *record)
 {
     const struct shared_mark *mark = &consumer->mark;
+    struct pace *pace = &consumer->pace;
     uint32_t attempt = record->seq <= mark->most ? 2 : 1;
     if (record->seq == mark->seq)
         attempt = mark->attempt + 1;
-    consumer->upcoming =
-        (struct upcoming){.seq = record->seq,
-                          .attempt = attempt,
-                          .due_us = pace_due_us(&consumer->pace, record->log_time_us)};
+    consumer->upcoming = (struct upcoming){
+        .seq = record->seq,
+        .attempt = attempt,
+        .due_us = pace_is_none(pace)
+                      ? 0
+                      : pace_due_us(pace, record->era, record->log_time_us, clock_wall_us())};
 }
 
 /* Whether the event after the place is on record already. */

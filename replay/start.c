@@ -4,7 +4,7 @@
  * The seq found is the one before the first event, so it can be a consumer's checkpoint as it is.
  * The bounds of the log are read once; its head then separates history from what is new.
  *
- * Cost: EVLOG_START_TIME is a binary search. EVLOG_START_LAST reads the log backwards as far as
+ * Cost: EVLOG_START_TIME is some binary searches. EVLOG_START_LAST reads the log backwards as far as
  * it must, and passes over damage.
  */
 #include "start.h"
@@ -14,7 +14,7 @@
 #include "cursor.h"
 #include "error.h"
 #include "log.h"
-#include "reader.h"
+#include "spans.h"
 
 static int find_seq(const struct start *start, uint64_t head, uint64_t *checkpoint)
 {
@@ -30,13 +30,17 @@ static int find_seq(const struct start *start, uint64_t head, uint64_t *checkpoi
 static int find_time(evlog *log, const struct start *start, uint64_t first, uint64_t head,
                      uint64_t *checkpoint)
 {
-    uint64_t seq;
+    struct span_walk walk;
+    struct span span;
+    bool is_end;
     *checkpoint = head;
     if (head == 0)
         return EVLOG_OK;
-    int result = reader_seek_time(log->store, start->time_us, first, head, &seq);
-    if (result == EVLOG_OK)
-        *checkpoint = seq - 1;
+    span_walk_begin(&walk, log->store, start->time_us, INT64_MAX, first, head);
+    int result = span_walk_next(&walk, &span, &is_end);
+    if (result == EVLOG_OK && !is_end)
+        *checkpoint = span.first - 1;
+    span_walk_end(&walk);
     return result;
 }
 

@@ -13,7 +13,7 @@
  * 3. A request's memory is touched by the leader only between being queued and
  *    `is_done`, which is set and read under the lock.
  * 4. Log time is the clock's, but never less than that of the record before: a clock that wobbles
- *    is not followed back. One that is behind by more than STEP_US was wrong before, or is wrong
+ *    is not followed back. One that is behind by more than CLOCK_STEP_US was wrong before, or is wrong
  *    now: log time follows it, and the records from there on are of another era (record.h).
  * 5. `last` is of the commit `last.txnid`. When the transaction before ours has that
  *    number, nobody has written since and the file need not be read.
@@ -46,8 +46,7 @@
 
 #define GROUP_SIZE_MAX ((size_t)8 << 20) /* a request larger than this goes alone */
 #define MESSAGE_SIZE 512
-#define SPINS 20                        /* before sleeping */
-#define STEP_US (60 * INT64_C(1000000)) /* a clock that is so far behind is followed back */
+#define SPINS 20 /* before sleeping */
 
 struct request {
     struct record *records;
@@ -137,7 +136,7 @@ static int set_time(struct last *last, int64_t now_us)
     if (now_us < EVLOG_TIME_US_MIN || now_us > EVLOG_TIME_US_MAX)
         return error_set(EVLOG_INVALID,
                          "the clock of this machine is wrong: it is not in the years 1 to 9999");
-    bool is_step = last->seq > 0 && last->log_time_us - now_us > STEP_US;
+    bool is_step = last->seq > 0 && last->log_time_us - now_us > CLOCK_STEP_US;
     if (is_step && last->era < RECORD_ERA_MAX) {
         last->era++;
         last->log_time_us = now_us;

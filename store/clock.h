@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <time.h>
 
+/* A clock that is behind what was logged by more than this was wrong, or is. */
+#define CLOCK_STEP_US (60 * INT64_C(1000000))
+
 static inline int64_t clock_read_us(clockid_t clock)
 {
     struct timespec now;

@@ -279,7 +279,7 @@ EVLOG_API bool evlog_signal_is_enabled(const evlog_signal *signal);
 /* What a receiver gets. It and all it points to are valid until the receiver returns. */
 typedef struct evlog_event {
     uint64_t seq;           /* its place in the log: 1, 2, 3 ... */
-    int64_t log_time_us;    /* when it was appended; never less than its predecessor's */
+    int64_t log_time_us;    /* when it was appended, see below */
     uint8_t id[16];         /* metadata (EventsMetadata of openedx-events): id, a UUID */
     const char *event_type; /* ... event_type */
     int32_t minorversion;   /* ... minorversion */
@@ -298,6 +298,13 @@ typedef struct evlog_event {
     const void *headers;        /* a MessagePack map of texts; NULL when the event was erased */
     size_t headers_size;
 } evlog_event;
+
+/*
+ * Log time is the clock's when the event was appended, but not less than that of the event before:
+ * a clock that wobbles is not followed back. When the clock is behind the log by more than a minute
+ * it was wrong and was set: then log time steps back with it. evlog_info counts such steps and
+ * evlog_verify names them. Every range by log time is exact all the same.
+ */
 
 /*
  * The value of an event's header, valid as long as the event. EVLOG_NOTFOUND: it has no header of
@@ -488,14 +495,15 @@ EVLOG_INLINE int evlog_send_events(const evlog_sending *sends, size_t count,
 typedef struct evlog_range {
     uint64_t first_seq;       /* 0: the first there is */
     uint64_t last_seq;        /* 0: the last there is */
-    int64_t since_us;         /* log time; 0: no bound */
-    int64_t until_us;         /* log time; 0: no bound */
+    int64_t since_us;         /* log time, also across its steps; 0: no bound */
+    int64_t until_us;         /* likewise */
     const char *const *types; /* event types, or beginnings of one: "org.openedx.learning.*" */
     size_t type_count;        /* 0: every type but the log's own, see evlog_define */
     uint64_t limit;           /* the most events to deliver; 0: no limit */
     bool newest_first; /* from the last to the first; the limit then counts from the last */
     bool keep_going;   /* evlog_replay: count failures and damage instead of stopping */
-    double speed;      /* times that of the log: 1, as it was; 10, ten times; 0: no waiting */
+    double speed; /* times that of the log: 1, as it was; 10, ten times; 0: no waiting. A step of
+                     the clock is not waited for */
     double per_second; /* the most events a second; 0: no limit */
 } evlog_range;
 
@@ -608,9 +616,12 @@ typedef struct evlog_info {
     uint64_t last_seq;         /* 0: the log is empty */
     int64_t first_log_time_us; /* of these two; 0 when empty or unreadable */
     int64_t last_log_time_us;
-    uint64_t file_size;  /* of the events file, the room kept ahead included */
-    uint64_t used_size;  /* of it in use */
-    uint64_t page_count; /* pages in use */
+    uint32_t
+        clock_step_count; /* times that log time stepped back up to last_seq, at most 65535 */
+    bool is_ahead;        /* last_log_time_us is more than a minute after the clock here */
+    uint64_t file_size;   /* of the events file, the room kept ahead included */
+    uint64_t used_size;   /* of it in use */
+    uint64_t page_count;  /* pages in use */
     uint32_t page_size;
     uint32_t type_count;          /* event types (with their schemas) */
     uint64_t source_count;        /* different source, host, lib; counted one by one */
@@ -645,8 +656,9 @@ typedef struct evlog_finding {
 
 /*
  * Reads the whole log and checks what must hold: seqs dense, each record's checksum, the chain from
- * record to record, log time never back, types and sources known, data well formed, pages sound,
- * consumers' entries whole. `visit` (or NULL) is called for each finding, and with NULL now and then
+ * record to record, log time back only where the clock was set, types and sources known, data well formed, pages sound,
+ * consumers' entries whole. It remarks on steps of the clock and a log time in the future. `visit` (or
+ * NULL) is called for each finding or remark, and with NULL now and then
  * to show progress; other than 0 from it ends the verification and is returned. EVLOG_DAMAGED:
  * something was found. `checked_count` (or NULL) is the events that were read.
  *

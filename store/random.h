@@ -3,6 +3,9 @@
 #define STORE_RANDOM_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#define RANDOM_SIZE_MAX 64
 
 /*
  * Fills `bytes` with at most RANDOM_SIZE_MAX random ones, which nobody can predict and no thread,
@@ -10,6 +13,21 @@
  */
 int random_bytes(void *bytes, size_t size);
 
-#define RANDOM_SIZE_MAX 64
+/*
+ * Another number in a forked child than in its parent, never 0. It is counted from the first call
+ * of random_bytes on.
+ */
+unsigned random_forks(void);
+
+#define RANDOM_KEY_SIZE 32
+#define RANDOM_BLOCKS_SIZE 256 /* four blocks of ChaCha20 */
+#define RANDOM_BATCH_SIZE (4 * RANDOM_BLOCKS_SIZE)
+
+/*
+ * The first sixteen blocks of ChaCha20 with this key and the nonce 0. In each group of four the
+ * first words of its blocks come first, then the second words, and so on. (For tests.)
+ */
+void random_expand(const unsigned char key[RANDOM_KEY_SIZE],
+                   unsigned char out[RANDOM_BATCH_SIZE]);
 
 #endif

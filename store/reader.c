@@ -25,7 +25,6 @@
 #include "reader.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -387,70 +386,4 @@ int reader_read(struct reader *reader, struct store *store, uint64_t first, uint
                           .last_chain = reader->last_chain};
     int result = make_buffers(reader, batch.count_max);
     return result ? result : env_read(store->events, ENV_NEWEST, read_batch, &batch);
-}
-
-/*
- * The first event that can be read from `first` on: reader->events[0]. EVLOG_DAMAGED: none up to
- * `last` can.
- */
-static int read_from(struct reader *reader, struct store *store, uint64_t first, uint64_t last)
-{
-    int result = EVLOG_DAMAGED;
-    while (result == EVLOG_DAMAGED && first <= last) {
-        result = reader_read(reader, store, first, last, 1);
-        first = reader->next;
-    }
-    return result;
-}
-
-/*
- * The first seq in [low, high) that was logged in this era at this time or later, or in a later
- * era; `high` when there is none. One that cannot be read counts as the next one that can, so that
- * damage in front of an event that is found is found with it.
- */
-static int seek_in_era(struct reader *reader, struct store *store, uint16_t era, int64_t time_us,
-                       uint64_t low, uint64_t high, uint64_t *seq)
-{
-    int result = EVLOG_OK;
-    while (result == EVLOG_OK && low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        result = read_from(reader, store, middle, high - 1);
-        if (result == EVLOG_DAMAGED) {
-            high = middle; /* nothing from here on can be read */
-            result = EVLOG_OK;
-        } else if (result == EVLOG_OK) {
-            const struct record *record = &reader->events[0].record;
-            if (record_is_earlier(record, era, time_us))
-                low = record->seq + 1;
-            else
-                high = middle;
-        }
-    }
-    *seq = low;
-    return result;
-}
-
-/* Era after era, since a later one has earlier times. */
-int reader_seek_time(struct store *store, int64_t time_us, uint64_t first, uint64_t last,
-                     uint64_t *seq)
-{
-    struct reader reader = {.events = NULL};
-    int result = EVLOG_OK, era = -1;
-    bool is_found = false;
-    while (result == EVLOG_OK && !is_found && first <= last) {
-        result = read_from(&reader, store, first, last);
-        if (result)
-            break;
-        const struct record *record = &reader.events[0].record;
-        is_found = record->log_time_us >= time_us || record->era <= era; /* that one is forged */
-        era = record->era;
-        if (!is_found)
-            result = seek_in_era(&reader, store, record->era, time_us, first, last + 1, &first);
-    }
-    reader_free(&reader);
-    if (result == EVLOG_DAMAGED) /* nothing from there on can be read */
-        result = EVLOG_OK;
-    if (result == EVLOG_OK)
-        *seq = first;
-    return result;
 }

@@ -48,11 +48,4 @@ void reader_free(struct reader *reader);
 int reader_read(struct reader *reader, struct store *store, uint64_t first, uint64_t last,
                 size_t count_max);
 
-/*
- * The first seq in [first, last] whose log time is not before `time_us`; last + 1 when
- * there is none. By halving, so some 30 reads for each era. Errors of reader_read but EVLOG_DAMAGED.
- */
-int reader_seek_time(struct store *store, int64_t time_us, uint64_t first, uint64_t last,
-                     uint64_t *seq);
-
 #endif

@@ -491,14 +491,16 @@ int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
     return EVLOG_OK;
 }
 
-static int64_t time_of(struct store *store, uint64_t seq)
+/* The record of a seq, without its headers and data; all zero when there is none that can be read. */
+static struct record look_at(struct store *store, uint64_t seq)
 {
     struct reader reader = {.events = NULL};
-    int64_t time_us = 0;
+    struct record record = {.seq = 0};
     if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        time_us = reader.events[0].record.log_time_us;
+        record = reader.events[0].record;
     reader_free(&reader);
-    return time_us;
+    record.headers = record.data = record.erasure = NULL;
+    return record;
 }
 
 int store_inspect(struct store *store, evlog_info *info)
@@ -516,6 +518,7 @@ int store_inspect(struct store *store, evlog_info *info)
         result = env_snapshot(store->events, &snapshot);
     if (result)
         return result;
+    struct record oldest = look_at(store, first), newest = look_at(store, last);
     *info = (evlog_info){
         .format = store->format.version,
         .durability = store->format.durability,
@@ -523,8 +526,10 @@ int store_inspect(struct store *store, evlog_info *info)
         .created_us = store->format.created_us,
         .first_seq = first,
         .last_seq = last,
-        .first_log_time_us = time_of(store, first),
-        .last_log_time_us = time_of(store, last),
+        .first_log_time_us = oldest.log_time_us,
+        .last_log_time_us = newest.log_time_us,
+        .clock_step_count = newest.era,
+        .is_ahead = newest.log_time_us - clock_wall_us() > CLOCK_STEP_US,
         .file_size = snapshot.file_size,
         .used_size = (snapshot.last_page + 1) * snapshot.page_size,
         .page_count = snapshot.last_page + 1,

@@ -11,52 +11,33 @@
  * forked child. The counter may run ahead of the clock when more than 10 a microsecond are asked
  * for, and does not wait then: the time serves uniqueness first.
  *
- * In a forked child pthread_atfork has the bits drawn anew; comparing the pid each time would be a
- * system call. (After a bare clone(2) they are not.) Absent on purpose: a clock_seq that is kept
- * across restarts.
+ * That this is a forked child is known from a counter (random.c); comparing the pid each time would
+ * be a system call. Threads that draw at one moment may use one another's bits: in a process the
+ * time is enough. Absent on purpose: a clock_seq that is kept across restarts.
  */
 #include "uuid.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "be64.h"
 #include "error.h"
 #include "hex.h"
+#include "random.h"
 
 #define UUID_DIGITS 32
 #define GREGORIAN_OFFSET UINT64_C(0x01b21dd213814000) /* 1582-10-15 to 1970, in 100 ns */
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* over drawing */
-static atomic_bool is_drawn;
+static _Atomic unsigned drawn_forks; /* random_forks() when `place` was drawn; 0: it was not */
 static _Atomic uint64_t last_time;
-static _Atomic uint64_t place; /* clock_seq << 48 | node; valid when is_drawn */
-
-/* Held across fork: a child's copy must not be locked by a thread it does not have. */
-static void lock(void)
-{
-    pthread_mutex_lock(&mutex);
-}
-
-static void unlock(void)
-{
-    pthread_mutex_unlock(&mutex);
-}
-
-static void unlock_in_child(void)
-{
-    atomic_store(&is_drawn, false);
-    unlock();
-}
+static _Atomic uint64_t place; /* clock_seq << 48 | node */
 
 static uint64_t random_place(void)
 {
     uint64_t random;
-    if (getrandom(&random, sizeof random, 0) != sizeof random) {
+    if (random_bytes(&random, sizeof random)) {
         struct timespec now; /* no getrandom: an old kernel or a closed sandbox */
         clock_gettime(CLOCK_MONOTONIC, &now);
         random =
@@ -67,17 +48,9 @@ static uint64_t random_place(void)
 
 static void draw_place(void)
 {
-    static bool is_watching;
-    lock();
-    if (!is_watching) {
-        pthread_atfork(lock, unlock, unlock_in_child);
-        is_watching = true;
-    }
-    if (!atomic_load(&is_drawn)) {
-        atomic_store(&place, random_place());
-        atomic_store(&is_drawn, true);
-    }
-    unlock();
+    uint64_t drawn = random_place(); /* and forks are counted */
+    atomic_store(&place, drawn);
+    atomic_store(&drawn_forks, random_forks());
 }
 
 static uint64_t next_time(void)
@@ -96,7 +69,7 @@ static uint64_t next_time(void)
 
 void uuid_make(uint8_t uuid[16])
 {
-    if (!atomic_load(&is_drawn))
+    if (atomic_load(&drawn_forks) != random_forks())
         draw_place();
     uint64_t ticks = next_time();
     uint64_t low = UINT64_C(1) << 63 | atomic_load(&place);

@@ -2,11 +2,12 @@
  * evlog verify: is the log what was sent?
  *
  * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything and reports
- * what was refused. It also checks what reading a range does not: that log time never goes back,
- * that the file has as many entries as seqs, that the meta pages of both files are sound, and
- * every entry of state.mdb: that it is as it was written, that types and sources have the digests of
- * their texts, that what is a consumer's has its consumer, and that a consumer counts what it has; and that the files
- * belong together (belongs.c). Entries of unknown kinds are a remark: nothing is wrong.
+ * what was refused. It also checks what reading a range does not: that log time goes back only where
+ * the clock was followed (append.c), which is a remark, as is a log time in the future; that the file
+ * has as many entries as seqs, that the meta pages of both files are sound, and every entry of
+ * state.mdb: that it is as it was written, that types and sources have the digests of their texts,
+ * that what is a consumer's has its consumer, and that a consumer counts what it has; and that the
+ * files belong together (belongs.c). Entries of unknown kinds are a remark.
  *
  * It works on a log in use: batch by batch, up to the head as it was at the beginning, holding no
  * snapshot for longer than a batch. It does not check liblmdb's list of free pages, and cannot see
@@ -15,9 +16,11 @@
 #include "verify.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "belongs.h"
+#include "clock.h"
 #include "consumers.h"
 #include "error.h"
 #include "reader.h"
@@ -30,7 +33,8 @@ struct verification {
     int (*visit)(const evlog_finding *, uint64_t, void *);
     void *ctx;
     uint64_t finding_count, checked_count;
-    uint16_t era; /* these two of the last event read */
+    uint64_t seq; /* these of the last event read; 0: none */
+    uint16_t era;
     int64_t log_time_us;
     char consumer[EVLOG_CONSUMER_NAME_SIZE_MAX + 1]; /* whose entry the last one of a kind was */
 };
@@ -43,11 +47,11 @@ static int report(struct verification *verification, uint64_t first, uint64_t la
     return verification->visit ? verification->visit(&finding, last, verification->ctx) : 0;
 }
 
-/* Reports a remark about the files, whose text is the sentence there is. */
-static int remark(struct verification *verification)
+/* Reports what is not wrong but worth knowing, of an event or, 0, of the files. */
+static int remark(struct verification *verification, uint64_t seq, const char *text)
 {
-    evlog_finding finding = {.text = evlog_errmsg(), .is_remark = true};
-    return verification->visit ? verification->visit(&finding, 0, verification->ctx) : 0;
+    evlog_finding finding = {.first_seq = seq, .last_seq = seq, .text = text, .is_remark = true};
+    return verification->visit ? verification->visit(&finding, seq, verification->ctx) : 0;
 }
 
 static int report_progress(struct verification *verification, uint64_t seq)
@@ -64,20 +68,63 @@ static int report_damage(struct verification *verification, int result)
 
 /* -------------------------------------------------------------- events ---- */
 
+/* A record that begins a new era says that the clock stepped back, and by how much it shows. */
+static int check_step(struct verification *verification, const struct record *record)
+{
+    char from[EVLOG_TIME_TEXT_SIZE], to[EVLOG_TIME_TEXT_SIZE], text[256];
+    bool follows = record->seq == verification->seq + 1;
+    int64_t back_us = verification->log_time_us - record->log_time_us;
+    if (follows && (record->era != verification->era + 1 || back_us <= CLOCK_STEP_US)) {
+        error_set(EVLOG_DAMAGED,
+                  "event %" PRIu64 ": it says that the clock stepped back, and it did not",
+                  record->seq);
+        return report(verification, record->seq, record->seq);
+    }
+    snprintf(text, sizeof text,
+             "event %" PRIu64 ": the clock had stepped back: log time goes from %s to %s",
+             record->seq, evlog_time_text(verification->log_time_us, from),
+             evlog_time_text(record->log_time_us, to));
+    return remark(verification, record->seq, text);
+}
+
+static int check_time(struct verification *verification, const struct record *record)
+{
+    uint16_t era_before = verification->seq ? verification->era : record->era;
+    if (record_is_earlier(record, era_before, verification->log_time_us)) {
+        error_set(EVLOG_DAMAGED, "event %" PRIu64 ": its log time is before its predecessor's",
+                  record->seq);
+        return report(verification, record->seq, record->seq);
+    }
+    if (record->seq == 1 && record->era != 0) {
+        error_set(EVLOG_DAMAGED, "event 1: it says that the clock stepped back before it");
+        return report(verification, 1, 1);
+    }
+    return record->era > era_before ? check_step(verification, record) : 0;
+}
+
 static int check_times(struct verification *verification, const struct reader *reader)
 {
     int stop = 0;
     for (size_t i = 0; stop == 0 && i < reader->count; i++) {
         const struct record *record = &reader->events[i].record;
-        if (record_is_earlier(record, verification->era, verification->log_time_us)) {
-            error_set(EVLOG_DAMAGED,
-                      "event %" PRIu64 ": its log time is before its predecessor's", record->seq);
-            stop = report(verification, record->seq, record->seq);
-        }
+        stop = check_time(verification, record);
+        verification->seq = record->seq;
         verification->era = record->era;
         verification->log_time_us = record->log_time_us;
     }
     return stop;
+}
+
+/* Whether the last event that was read is in the future. */
+static int check_future(struct verification *verification)
+{
+    char time[EVLOG_TIME_TEXT_SIZE], text[256];
+    if (!verification->seq || verification->log_time_us - clock_wall_us() <= CLOCK_STEP_US)
+        return 0;
+    snprintf(text, sizeof text,
+             "event %" PRIu64 ": its log time, %s, is in the future: the clock was wrong, or is",
+             verification->seq, evlog_time_text(verification->log_time_us, time));
+    return remark(verification, verification->seq, text);
 }
 
 static int check_batch(struct verification *verification, struct reader *reader, uint64_t first,
@@ -199,10 +246,11 @@ static int check_unknown(struct verification *verification)
         report_damage(verification, entries_count_unknown(verification->store->state, &count));
     if (result || count == 0)
         return result;
-    error_set(EVLOG_UNSUPPORTED,
-              "state.mdb: it has %" PRIu64 " entries of kinds that this evlog does not know",
-              count);
-    return remark(verification);
+    char text[96];
+    snprintf(text, sizeof text,
+             "state.mdb: it has %" PRIu64 " entries of kinds that this evlog does not know",
+             count);
+    return remark(verification, 0, text);
 }
 
 static int check_files(struct verification *verification)
@@ -234,6 +282,8 @@ int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t
         result = store_bounds(store, &first, &last);
     if (result == 0 && last > 0)
         result = check_events(&verification, first, last);
+    if (result == 0)
+        result = check_future(&verification);
     if (result == 0)
         result = check_count(&verification, first, last);
     if (result)

@@ -28,14 +28,20 @@ int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left)
     return 0;
 }
 
+/* Of one era, and nothing known of when it was logged. */
+static int64_t due(struct pace *pace, int64_t log_time_us)
+{
+    return pace_due_us(pace, 0, log_time_us, INT64_MAX);
+}
+
 /* Nothing asked: every event is due at once, and no clock is looked at. */
 static void without_a_pace_all_is_due_at_once(void **state)
 {
     struct pace pace = {.began_us = 0};
     (void)state;
-    assert_int_equal(pace_due_us(&pace, 1), 0);
+    assert_int_equal(due(&pace, 1), 0);
     pace_handed(&pace);
-    assert_int_equal(pace_due_us(&pace, INT64_MAX), 0);
+    assert_int_equal(due(&pace, INT64_MAX), 0);
     assert_int_equal(pace.began_us, 0);
 }
 
@@ -50,10 +56,10 @@ static void speed_keeps_the_time_between(void **state)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct pace pace = {.speed = table[i].speed};
         int64_t began_us = clock_us;
-        assert_int_equal(pace_due_us(&pace, 1000), began_us);
+        assert_int_equal(due(&pace, 1000), began_us);
         clock_us += 700; /* what a receiver takes does not add up */
-        assert_int_equal(pace_due_us(&pace, 3001000), began_us + table[i].after_us);
-        assert_int_equal(pace_due_us(&pace, 1000), began_us);
+        assert_int_equal(due(&pace, 3001000), began_us + table[i].after_us);
+        assert_int_equal(due(&pace, 1000), began_us);
     }
 }
 
@@ -62,8 +68,66 @@ static void the_longest_pause_is_a_time(void **state)
 {
     struct pace pace = {.speed = 1e-9};
     (void)state;
-    pace_due_us(&pace, EVLOG_TIME_US_MIN);
-    assert_true(pace_due_us(&pace, EVLOG_TIME_US_MAX) > clock_us);
+    due(&pace, EVLOG_TIME_US_MIN);
+    assert_true(due(&pace, EVLOG_TIME_US_MAX) > clock_us);
+}
+
+/* What is known of when an event was logged: minutes after noon, or the year 2099. */
+#define NOON INT64_C(1800000000000000)
+#define MINUTES(n) (NOON + (n)*INT64_C(60000000))
+#define FUTURE INT64_C(4071000000000000)
+#define PAST INT64_C(1000000)
+
+/* A clock that was ahead or behind: the wait is what must have passed, and not the step. */
+static void a_step_is_not_waited_for(void **state)
+{
+    static const struct {
+        uint16_t era;
+        int64_t log_time_us, latest_us;
+        int64_t minutes; /* after the first */
+    } tables[3][6] = {
+        {{0, MINUTES(0), MINUTES(2), 0}, /* ahead for two events */
+         {0, MINUTES(1), MINUTES(2), 1},
+         {0, FUTURE, MINUTES(2), 2},
+         {0, FUTURE, MINUTES(2), 2},
+         {1, MINUTES(2), FUTURE, 2},
+         {1, MINUTES(3), FUTURE, 3}},
+        {{0, MINUTES(0), PAST, 0}, /* behind for two */
+         {0, MINUTES(1), PAST, 1},
+         {1, PAST, FUTURE, 1},
+         {1, PAST, FUTURE, 1},
+         {1, MINUTES(2), FUTURE, 2},
+         {1, MINUTES(3), FUTURE, 3}},
+        {{0, FUTURE, MINUTES(1), 0}, /* ahead from the first, twice */
+         {1, MINUTES(1), MINUTES(3), 0},
+         {1, MINUTES(2), MINUTES(3), 1},
+         {1, FUTURE, MINUTES(3), 2},
+         {2, MINUTES(3), FUTURE, 2},
+         {2, MINUTES(5), FUTURE, 4}},
+    };
+    (void)state;
+    for (size_t t = 0; t < 3; t++) {
+        struct pace pace = {.speed = 1};
+        int64_t began_us = clock_us;
+        for (size_t i = 0; i < 6; i++)
+            assert_int_equal(pace_due_us(&pace, tables[t][i].era, tables[t][i].log_time_us,
+                                         tables[t][i].latest_us) -
+                                 began_us,
+                             tables[t][i].minutes * 60000000);
+    }
+}
+
+/* Times that only a forger writes are a time, too, however many steps there are. */
+static void the_widest_steps_are_a_time(void **state)
+{
+    struct pace pace = {.speed = 1e-9};
+    (void)state;
+    for (unsigned era = 0; era < 65536; era++) {
+        pace_due_us(&pace, (uint16_t)era, EVLOG_TIME_US_MIN, INT64_MAX);
+        assert_true(pace_due_us(&pace, (uint16_t)era, EVLOG_TIME_US_MAX, INT64_MAX) >= clock_us);
+    }
+    for (unsigned era = 0; era < 65536; era++)
+        pace_due_us(&pace, 0, era % 2 ? EVLOG_TIME_US_MIN : EVLOG_TIME_US_MAX, INT64_MAX);
 }
 
 /* per_second: each a step after the one before. One that is late moves those after it. */
@@ -71,17 +135,17 @@ static void rate_spaces_events_evenly(void **state)
 {
     struct pace pace = {.per_second = 100};
     (void)state;
-    assert_true(pace_due_us(&pace, 1) <= clock_us);
+    assert_true(due(&pace, 1) <= clock_us);
     pace_handed(&pace);
     int64_t first_us = clock_us;
-    assert_int_equal(pace_due_us(&pace, 1), first_us + 10000);
+    assert_int_equal(due(&pace, 1), first_us + 10000);
     clock_us = first_us + 10000;
     pace_handed(&pace);
-    assert_int_equal(pace_due_us(&pace, 1), first_us + 20000);
+    assert_int_equal(due(&pace, 1), first_us + 20000);
     clock_us = first_us + 5000000; /* a receiver that took five seconds */
-    assert_true(pace_due_us(&pace, 1) < clock_us);
+    assert_true(due(&pace, 1) < clock_us);
     pace_handed(&pace);
-    assert_true(pace_due_us(&pace, 1) >= clock_us);
+    assert_true(due(&pace, 1) >= clock_us);
 }
 
 /* A bad pace is refused, by a replay and by opening a consumer. */
@@ -155,6 +219,8 @@ int main(void)
         cmocka_unit_test(without_a_pace_all_is_due_at_once),
         cmocka_unit_test(speed_keeps_the_time_between),
         cmocka_unit_test(the_longest_pause_is_a_time),
+        cmocka_unit_test(a_step_is_not_waited_for),
+        cmocka_unit_test(the_widest_steps_are_a_time),
         cmocka_unit_test(rate_spaces_events_evenly),
         TEST_AT_HOME(a_bad_pace_is_refused),
         TEST_AT_HOME(a_replay_takes_its_time),

@@ -24,6 +24,7 @@ enum {
     AT_TYPE = 65,
     AT_SOURCE = 79,
     AT_FLAGS = 88,
+    AT_ERA = 90,
     AT_SALT = 101,
     AT_DATA = 120 /* when there are no headers */
 };
@@ -363,6 +364,28 @@ static void log_time_that_steps_back_is_told(void **state)
     make_log(*state, COUNT);
     forge(*state, 5, AT_LOG_TIME, 1, 8);
     TOLD(*state, {5, 5, "event 5: its log time is before"});
+}
+
+/* Eras that say that the clock stepped back, where log time does not show it. */
+static void steps_that_were_not_are_told(void **state)
+{
+    make_log(*state, COUNT);
+    forge(*state, 5, AT_ERA, 1, 2);
+    TOLD(*state, {5, 5, "event 5: it says that the clock stepped back, and it did not"},
+         {6, 6, "event 6: its log time is before"});
+}
+
+/* The first event of a log has no step before it; that of a trimmed one may have. */
+static void a_step_before_the_first_event_is_told(void **state)
+{
+    make_log(*state, COUNT);
+    for (uint64_t seq = 1; seq <= COUNT; seq++)
+        forge(*state, seq, AT_ERA, 3, 2);
+    TOLD(*state, {1, 1, "event 1: it says that the clock stepped back before it"});
+    struct raw raw = open_events(*state);
+    take_out(&raw, 1);
+    raw_close(&raw);
+    assert_told(*state, NULL, 0);
 }
 
 /* A type, and a source, that no table has: the events that name them. */
@@ -766,6 +789,8 @@ int main(void)
         TEST_AT_HOME(a_closed_gap_is_told),
         TEST_AT_HOME(a_foreign_first_event_is_told),
         TEST_AT_HOME(log_time_that_steps_back_is_told),
+        TEST_AT_HOME(steps_that_were_not_are_told),
+        TEST_AT_HOME(a_step_before_the_first_event_is_told),
         TEST_AT_HOME(unknown_types_and_sources_are_told),
         TEST_AT_HOME(malformed_data_is_told),
         TEST_AT_HOME(a_bad_page_is_told_with_its_events),

@@ -26,14 +26,15 @@ static int put_json(const evlog_info *info, const struct options *options)
 {
     char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:i, s:I}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
         (json_int_t)(info->last_seq ? info->last_seq - info->first_seq + 1 : 0), "first_seq",
         (json_int_t)info->first_seq, "last_seq", (json_int_t)info->last_seq, "first_log_time",
         json_of_time(info->first_log_time_us), "last_log_time",
-        json_of_time(info->last_log_time_us), "types", (int)info->type_count, "sources",
+        json_of_time(info->last_log_time_us), "clock_steps", (int)info->clock_step_count,
+        "is_ahead", (int)info->is_ahead, "types", (int)info->type_count, "sources",
         (json_int_t)info->source_count, "unknown_entries", (json_int_t)info->unknown_entry_count,
         "file_size", (json_int_t)info->file_size, "used_size", (json_int_t)info->used_size,
         "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count);
@@ -63,6 +64,11 @@ static void put_short(const evlog_info *info, const struct options *options)
                info->first_log_time_us ? time_short_text(info->first_log_time_us, first) : "?",
                info->last_log_time_us ? time_short_text(info->last_log_time_us, last) : "?");
     }
+    if (info->clock_step_count)
+        printf("clock       stepped back %" PRIu32 " time%s; evlog verify names the places\n",
+               info->clock_step_count, plural(info->clock_step_count));
+    if (info->is_ahead)
+        puts("clock       behind the log: the clock of a sender was ahead, or this one is wrong");
     printf("types       %" PRIu32 "\n", info->type_count);
     printf("sources     %" PRIu64 "\n", info->source_count);
     if (info->unknown_entry_count)
