@@ -3,8 +3,8 @@
  *
  * The log's table of types (types.h) has an entry for each pair of event type and schema
  * text. A record names its entry, so each event keeps the very schema it was written under.
- * Defining a type with a schema finds the entry that says the same (by the canonical text), or
- * makes one, and that only if it goes with all that are there: it must be able to read
+ * Defining a type with a schema finds the entry that says the same (by the canonical text, the
+ * forms of texts and the personal fields), or makes one, and that only if it goes with all that are there: it must be able to read
  * what they wrote and they what it writes. Two processes that define at the same time are
  * kept apart by the count of entries: the second one looks again. In a process one definition is
  * made at a time, under a lock of its own, since a new entry is flushed to the disk.
@@ -20,6 +20,7 @@
 
 #include "error.h"
 #include "evlog/openedx.h"
+#include "forms.h"
 #include "name.h"
 #include "resolve.h"
 #include "schema.h"
@@ -36,6 +37,11 @@ struct request {
     bool accept_incompatible;
 };
 
+static bool is_same_bytes(evlog_bytes a, evlog_bytes b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
 /* Whether a signal that is defined already can be what the request asks for. */
 static int check_known(const evlog_signal *known, const struct request *request)
 {
@@ -48,6 +54,9 @@ static int check_known(const evlog_signal *known, const struct request *request)
     if (strcmp(now->canonical, asked->canonical) != 0)
         return error_set(EVLOG_CONFLICT, "%s is defined here with another schema",
                          request->event_type);
+    if (now->forms.size && asked->forms.size && !is_same_bytes(now->forms, asked->forms))
+        return error_set(EVLOG_CONFLICT, "%s is defined here with other forms of its texts",
+                         request->event_type);
     if (now->of && asked->of &&
         (!class_is_same(now->of, asked->of) || !now->argument != !asked->argument))
         return error_set(EVLOG_CONFLICT, "%s is defined here with another struct of that schema",
@@ -59,7 +68,8 @@ static int check_known(const evlog_signal *known, const struct request *request)
 static bool is_fuller(const struct request *request, const evlog_signal *known)
 {
     const evlog_schema *now = evlog_signal_schema(known), *asked = request->schema;
-    return asked && (!now || (asked->of && !now->of));
+    return asked &&
+           (!now || (!now->of && (asked->of || (asked->forms.size && !now->forms.size))));
 }
 
 /* Reports in which direction two schemas do not go together; evlog_errmsg has the fields. */
@@ -106,15 +116,21 @@ static int look_up(const struct request *request, struct known *known)
     return result;
 }
 
+/* Whether an entry says the same as a schema: by the canonical text, and the marks of fields. */
+static bool is_same_schema(const struct type *type, const evlog_schema *asked)
+{
+    const evlog_schema *schema = schemas_get(type);
+    return schema && strcmp(schema->canonical, asked->canonical) == 0 &&
+           is_same_bytes(type->text.forms, asked->forms) &&
+           is_same_bytes(type->text.personal, asked->personal);
+}
+
 /* The entry with the request's schema; without one, the newest. NULL: there is none. */
 static const struct type *find_wanted(const struct request *request, const struct known *known)
 {
-    for (size_t i = known->type_count; i-- > 0;) {
-        const evlog_schema *schema = schemas_get(known->types[i]);
-        if (!request->schema ||
-            (schema && strcmp(schema->canonical, request->schema->canonical) == 0))
+    for (size_t i = known->type_count; i-- > 0;)
+        if (!request->schema || is_same_schema(known->types[i], request->schema))
             return known->types[i];
-    }
     return NULL;
 }
 
@@ -160,14 +176,18 @@ static int find_or_make(const struct request *request, const struct known *known
                         const struct type **type)
 {
     struct store *store = request->log->store;
-    struct type_text text = {.name = request->event_type,
-                             .schema = request->schema ? request->schema->text : NULL};
+    struct type_text text = {.name = request->event_type};
     int result = EVLOG_OK;
     *type = find_wanted(request, known);
     if (!*type && request->schema && !request->accept_incompatible)
         result = check_against_all(request, known);
     if (*type || result)
         return result;
+    if (request->schema) {
+        text.schema = request->schema->text;
+        text.forms = request->schema->forms;
+        text.personal = request->schema->personal;
+    }
     if (!store->read_only)
         return types_define(store->types, &text, &known->count, type);
     if (known->type_count == 0)
@@ -246,6 +266,12 @@ static int check(const evlog_definition *definition, evlog_signal **signal)
                          definition->minor_version);
     if (definition->of && definition->schema)
         return error_set(EVLOG_INVALID, "%s: a class and a schema are both given", type);
+    if (definition->form_count && !definition->schema)
+        return error_set(EVLOG_INVALID, "%s: forms are given with a schema; a class has its own",
+                         type);
+    if (definition->personal_count && !definition->schema && !definition->of)
+        return error_set(EVLOG_INVALID, "%s: personal fields are given without a class or schema",
+                         type);
     if (!signal)
         return error_set(EVLOG_INVALID, "%s: no place for the signal is given", type);
     return EVLOG_OK;
@@ -262,6 +288,11 @@ static int define_checked(evlog *log, const evlog_definition *definition, evlog_
         result = evlog_schema_make(definition, &request.schema);
     else if (definition->schema)
         result = evlog_schema_parse(definition->schema, &request.schema);
+    if (result == EVLOG_OK && definition->form_count)
+        result = forms_give(request.schema, definition->forms, definition->form_count);
+    if (result == EVLOG_OK && definition->personal_count)
+        result =
+            forms_mark_personal(request.schema, definition->personal, definition->personal_count);
     if (result == EVLOG_OK) {
         pthread_mutex_lock(&log->define_lock);
         result = define_locked(&request, signal);

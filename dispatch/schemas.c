@@ -3,7 +3,8 @@
  *
  * The log's table of types (store/types.h) holds them as text. Each is parsed once in a process, when
  * an event or a definition first needs it, and is then kept beside its entry. One that cannot be
- * parsed is kept too, with the reason: its events can still be read as they are.
+ * parsed, or whose forms do not fit it, is kept too, with the reason: its events can still be read as
+ * they are.
  */
 #include "schemas.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "forms.h"
 #include "schema.h"
 
 static const evlog_schema unreadable = {.text = "",
@@ -19,15 +21,20 @@ static const evlog_schema unreadable = {.text = "",
                                         .damage = "there was no memory to read it"};
 
 /* A schema from the log's text; when that is damaged, one that says so. NULL: no memory. */
-static evlog_schema *read_schema(const char *text)
+static evlog_schema *read_schema(const struct type_text *text)
 {
     evlog_schema *schema = NULL;
-    int result = evlog_schema_parse(text, &schema);
-    if (result == EVLOG_OK || result == EVLOG_NOMEM)
+    int result = evlog_schema_parse(text->schema, &schema);
+    if (result == EVLOG_OK)
+        result = forms_apply(schema, text->forms);
+    if (result == EVLOG_OK)
         return schema;
+    evlog_schema_free(schema);
+    if (result == EVLOG_NOMEM)
+        return NULL;
     schema = schema_new();
     if (schema) {
-        schema->text = text;
+        schema->text = text->schema;
         schema->canonical = "";
         schema->damage_code = EVLOG_DAMAGED;
         schema->damage = arena_text(schema->arena, evlog_errmsg(), strlen(evlog_errmsg()));
@@ -41,7 +48,7 @@ const evlog_schema *schemas_get(const struct type *type)
     if (schema || !type->text.schema)
         return schema;
     void *none = NULL;
-    schema = read_schema(type->text.schema);
+    schema = read_schema(&type->text);
     if (!schema)
         return &unreadable;
     if (!atomic_compare_exchange_strong(type->derived, &none, schema)) {

@@ -12,6 +12,7 @@
 #include "cursor.h"
 #include "error.h"
 #include "event.h"
+#include "pack.h"
 #include "reader.h"
 #include "sized.h"
 #include "verify.h"
@@ -177,6 +178,51 @@ int evlog_inspect_sized(evlog *log, evlog_info *info, size_t info_size)
     return result;
 }
 
+/* The texts of a list, or of a map's keys and values, each copied with a NUL behind it. */
+static char **unpack_texts(evlog_bytes packed, char **texts, char **at)
+{
+    const unsigned char *from = packed.data;
+    struct pack_item head = {.size = 0}, item;
+    if (packed.size)
+        pack_next(&from, &head);
+    size_t count = head.kind == PACK_MAP ? 2 * head.size : head.size;
+    for (size_t i = 0; i < count; i++) {
+        pack_next(&from, &item);
+        pack_skip_items(&from, &item);
+        size_t size = item.kind == PACK_STR ? item.size : 0; /* else it is forged */
+        texts[i] = *at;
+        if (size)
+            memcpy(texts[i], item.bytes, size);
+        texts[i][size] = '\0';
+        *at += size + 1;
+    }
+    return texts + count;
+}
+
+/*
+ * A type with the lists of its marks, in one block, to be freed. NULL: out of memory. Each text has
+ * a byte or more before it when it is packed, so there are no more than bytes.
+ */
+static evlog_type *type_of(const struct type *from)
+{
+    const struct type_text *text = &from->text;
+    size_t size = text->forms.size + text->personal.size;
+    evlog_type *type = calloc(1, sizeof *type + size * (sizeof(char *) + 2));
+    if (!type)
+        return NULL;
+    char **forms = (char **)(type + 1), *at = (char *)(forms + size);
+    char **personal = unpack_texts(text->forms, forms, &at);
+    char **end = unpack_texts(text->personal, personal, &at);
+    *type = (evlog_type){.number = from->number,
+                         .name = text->name,
+                         .schema = text->schema,
+                         .forms = (const evlog_form *)forms,
+                         .form_count = (size_t)(personal - forms) / 2,
+                         .personal = (const char *const *)personal,
+                         .personal_count = (size_t)(end - personal)};
+    return type;
+}
+
 int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx), void *ctx)
 {
     if (!visit)
@@ -192,10 +238,9 @@ int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx),
     if (result == EVLOG_OK)
         result = types_list(types, NULL, &list, &list_count, &count);
     for (size_t i = 0; result == EVLOG_OK && i < list_count; i++) {
-        evlog_type type = {.number = list[i]->number,
-                           .name = list[i]->text.name,
-                           .schema = list[i]->text.schema};
-        result = visit(&type, ctx);
+        evlog_type *type = type_of(list[i]);
+        result = type ? visit(type, ctx) : error_nomem();
+        free(type);
     }
     free(list);
     log_leave(log);

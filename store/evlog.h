@@ -113,7 +113,7 @@ EVLOG_API const char *evlog_version(void);
 
 /* -------------------------------------------------------------- values ---- */
 
-/* These five structs are values: unlike all others they never get another field. */
+/* These six structs are values: unlike all others they never get another field. */
 
 /* Text with a length: not ended by NUL, may contain NUL. */
 typedef struct evlog_string {
@@ -135,6 +135,18 @@ typedef struct evlog_header {
     const char *name;  /* 1 to EVLOG_NAME_SIZE_MAX bytes without control characters */
     const char *value; /* any text */
 } evlog_header;
+
+/*
+ * What a text field of an event type must be like. `path`: the names of fields from the outermost
+ * record on with dots between, '*' for the items of a list and the values of a map:
+ * "order.items.*.ordered". `form`: "time" (ISO 8601 with an offset), "uuid", or of Open edX
+ * "course_key", "ccx_key", "usage_key", "library_key", "library_usage_key", "collection_key",
+ * "container_key". See evlog/class.h.
+ */
+typedef struct evlog_form {
+    const char *path;
+    const char *form;
+} evlog_form;
 
 /* Bytes that a function made, freed with evlog_buffer_free. */
 typedef struct evlog_buffer {
@@ -642,6 +654,11 @@ typedef struct evlog_type {
     uint64_t number;    /* the digest of what follows, by which records refer to it */
     const char *name;   /* valid as long as the log is open */
     const char *schema; /* NULL: untyped */
+    /* These lists are valid until `visit` returns, and sorted by path. */
+    const evlog_form *forms; /* of texts, which the schema says nothing of */
+    size_t form_count;
+    const char *const *personal; /* the paths of fields that are about a person */
+    size_t personal_count;
 } evlog_type;
 
 /*

@@ -79,6 +79,22 @@ fails 3 'none' "$evlog" schema check none
 "$evlog" send log org.example.untyped.v1 '{"any": "thing"}' >/dev/null
 "$evlog" schema check log -o short | grep -q 'fit their schema, 0 do not, 1 are untyped'
 
+# the forms of texts are the log's: what a class refuses the command refuses too
+echo '{"type":"record","name":"Placed","fields":[{"name":"order","type":{"type":"record","name":"Order",
+  "fields":[{"name":"placed_at","type":"string"},{"name":"lines","type":{"type":"array","items":"string"}}]}}]}' >placed
+"$evlog" schema add shop org.example.order.placed.v1 placed --form order.placed_at=time --form 'order.lines.*=uuid'
+fails 2 'order.placed_at: expected a time' \
+    "$evlog" send shop org.example.order.placed.v1 '{"order": {"placed_at": "2026-01-01", "lines": []}}'
+fails 2 'order.lines[0]: expected a UUID' \
+    "$evlog" send shop org.example.order.placed.v1 '{"order": {"placed_at": "2026-01-01T00:00:00Z", "lines": ["a"]}}'
+fails 1 'the log is empty' "$evlog" show shop
+"$evlog" send shop org.example.order.placed.v1 '{"order": {"placed_at": "2026-01-01T00:00:00Z", "lines": []}}' >/dev/null
+"$evlog" types shop --schema -o json | grep -qF '"forms": {"order.lines.*": "uuid", "order.placed_at": "time"}'
+"$evlog" types shop --schema -o short | grep -qF 'forms: order.lines.* = uuid, order.placed_at = time'
+fails 2 'no field order.sent_at' "$evlog" schema add shop org.example.order.sent.v1 placed --form order.sent_at=time
+fails 2 '--form takes' "$evlog" schema add shop org.example.order.sent.v1 placed --form time
+fails 2 'those of its class' "$evlog" schema add log "$type" --form enrollment.mode=time
+
 # plugins, in the order given; a bad one stops everything
 "$evlog" replay log --plugin "$build/plugins/preferences.so" -n 1 | grep -qF 'notification preference of alice'
 "$evlog" send log "$type" "$good" --plugin "$build/plugins/preferences.so" | grep -q 'event 7, in the log already'

@@ -52,7 +52,7 @@ static const struct verb verbs[] = {
      "With TYPE and FILE it says whether the Avro schema in FILE can become the next one of TYPE:\n"
      "whether it can read what the log has of it, and whether programs with the earlier schemas\n"
      "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"},
-    {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "O",
+    {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "OD",
      2, 3, schema_add_run,
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
      "has could not be read under it, or programs that have an earlier schema could not read what\n"

@@ -60,6 +60,9 @@ static const struct {
      "text that goes with the event beside its data; may be repeated"},
     {'M', "schema", NULL, NULL, "each type's schemas, one a line"},
     {'O', "force", NULL, NULL, "record the schema although it does not go with earlier ones"},
+    {'D', "form", "FIELD=FORM", "a field's path, = and a form; no more than 256",
+     "the text in FIELD (order.placed_at, order.items.*.id) is of FORM: time,\n"
+     "uuid, course_key, usage_key ...; may be repeated"},
     {'p', "plugin", "FILE.so", "no more than 64 plugins",
      "load a plugin's receivers; may be repeated, in that order"},
     {'h', "help", NULL, NULL, "show this help"},
@@ -225,6 +228,17 @@ static int range_option_read(struct options *options, int letter, const char *te
     }
 }
 
+/* FIELD=FORM. The argument is cut in two. */
+static int read_form(char *text, struct options *options)
+{
+    char *equals = strchr(text, '=');
+    if (!equals || options->form_count == FORMS_MAX)
+        return -1;
+    *equals = '\0';
+    options->forms[options->form_count++] = (evlog_form){.path = text, .form = equals + 1};
+    return 0;
+}
+
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
 static int option_read(struct options *options, int letter, char *text)
 {
@@ -249,6 +263,8 @@ static int option_read(struct options *options, int letter, char *text)
     case 'W':
     case 'Z':
         return read_start(text, &options->start);
+    case 'D':
+        return read_form(text, options);
     case 'x':
         options->exec = text;
         return 0;

@@ -162,6 +162,9 @@ static int add_from_catalogue(evlog *log, const struct options *options)
 {
     const char *type = options->operands[0];
     const evlog_definition *definition = openedx_definition(type);
+    if (definition && options->form_count)
+        return complain(EXIT_MISUSE,
+                        "the forms of %s are those of its class: --form is for a FILE", type);
     if (definition)
         return add(log, options, *definition);
     return complain(EXIT_MISUSE, "%s is not an event of Open edX: give its schema in a file",
@@ -173,7 +176,10 @@ static int add_from_file(evlog *log, const struct options *options)
     char *text = read_file(options->operands[1]);
     if (!text)
         return EXIT_MISUSE;
-    evlog_definition definition = {.event_type = options->operands[0], .schema = text};
+    evlog_definition definition = {.event_type = options->operands[0],
+                                   .schema = text,
+                                   .forms = options->forms,
+                                   .form_count = options->form_count};
     int status = add(log, options, definition);
     free(text);
     return status;

@@ -264,18 +264,6 @@ static int is_type(const evlog_type *type, void *ctx)
     return strcmp(type->name, ctx) == 0;
 }
 
-/*
- * Takes the class from the catalogue where it says the same as the log's schema: for Avro a
- * time, a UUID and a key are strings of any form, for the class they are not.
- */
-static void look_closer(evlog *log, const char *type, evlog_signal *signal)
-{
-    evlog_signal *same;
-    const evlog_definition *definition = openedx_definition(type);
-    if (definition && evlog_signal_schema(signal))
-        evlog_define_class(log, definition, &same);
-}
-
 /* Sends the data, or, when there are none, the lines of standard input. */
 static int send_to(evlog *log, const struct options *options, const msgpack_sbuffer *data)
 {
@@ -297,7 +285,6 @@ static int send_to(evlog *log, const struct options *options, const msgpack_sbuf
     int code = evlog_define(log, type, options->minorversion, NULL, &signal);
     if (code)
         return complain_library(code);
-    look_closer(log, type, signal);
     return data->size ? send_one(options, signal, data) : send_lines(options, signal);
 }
 

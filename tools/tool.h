@@ -29,6 +29,7 @@ enum {
 enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
 
 #define PLUGINS_MAX 64
+#define FORMS_MAX 256
 #define HEADERS_MAX 64
 
 struct options {
@@ -53,6 +54,8 @@ struct options {
     int schema;
     int force;
     const char *plugins[PLUGINS_MAX];
+    evlog_form forms[FORMS_MAX];
+    size_t form_count;
     size_t plugin_count;
 };
 

@@ -177,6 +177,20 @@ struct listing {
     uint64_t shown;
 };
 
+static void put_marks_short(const evlog_type *type)
+{
+    for (size_t i = 0; i < type->form_count; i++) {
+        fputs(i ? ", " : "  forms: ", stdout);
+        text_put(stdout, type->forms[i].path, strlen(type->forms[i].path), 0, 0);
+        fputs(" = ", stdout);
+        text_put(stdout, type->forms[i].form, strlen(type->forms[i].form), 0, 0);
+    }
+    for (size_t i = 0; i < type->personal_count; i++) {
+        fputs(i ? ", " : "  personal: ", stdout);
+        text_put(stdout, type->personal[i], strlen(type->personal[i]), 0, 0);
+    }
+}
+
 static int put_schema_short(const evlog_type *type)
 {
     printf("%016" PRIx64 "  ", type->number);
@@ -186,8 +200,25 @@ static int put_schema_short(const evlog_type *type)
         text_put(stdout, type->schema, strlen(type->schema), 0, 0);
     else
         fputs("(untyped)", stdout);
+    put_marks_short(type);
     putchar('\n');
     return 0;
+}
+
+static json_t *json_of_forms(const evlog_type *type)
+{
+    json_t *forms = json_object();
+    for (size_t i = 0; i < type->form_count; i++)
+        json_object_set_new(forms, type->forms[i].path, json_string(type->forms[i].form));
+    return forms;
+}
+
+static json_t *json_of_personal(const evlog_type *type)
+{
+    json_t *personal = json_array();
+    for (size_t i = 0; i < type->personal_count; i++)
+        json_array_append_new(personal, json_string(type->personal[i]));
+    return personal;
 }
 
 static int put_schema_json(const evlog_type *type, enum output output)
@@ -195,8 +226,9 @@ static int put_schema_json(const evlog_type *type, enum output output)
     json_t *schema = type->schema ? json_loads(type->schema, 0, NULL) : json_null();
     char number[17]; /* hexadecimal: it is above what programs that read JSON can count to */
     snprintf(number, sizeof number, "%016" PRIx64, type->number);
-    json_t *json = json_pack("{s:s, s:s, s:o}", "number", number, "type", type->name, "schema",
-                             schema ? schema : json_null());
+    json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:o}", "number", number, "type", type->name,
+                             "forms", json_of_forms(type), "personal", json_of_personal(type),
+                             "schema", schema ? schema : json_null());
     int failed = !json || json_put(stdout, json, output);
     json_decref(json);
     return failed ? -1 : 0;

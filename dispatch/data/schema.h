@@ -14,6 +14,8 @@ struct evlog_schema {
     const char *argument;  /* the name of the only field of the root that is a record, or NULL */
     const char *text;      /* Avro's JSON */
     const char *canonical; /* the same for all schemas of the same meaning */
+    evlog_bytes forms;     /* of its texts, packed, see forms.c; size 0: they are of any form */
+    evlog_bytes personal;  /* the fields that are about a person, likewise */
     int damage_code;       /* EVLOG_OK, or why its text, from the log, cannot be read: */
     const char *damage;    /* ... in words */
     evlog_arena *arena;    /* everything that is pointed to here */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "forms.h"
 #include "schema.h"
 #include "sized.h"
 
@@ -155,7 +156,9 @@ static int make(evlog_schema *schema, const evlog_definition *definition)
     if (result == EVLOG_OK)
         result = name_root(copier, schema, definition);
     free(copier);
-    return result ? result : schema_finish(schema, definition->event_type);
+    if (result == EVLOG_OK)
+        result = schema_finish(schema, definition->event_type);
+    return result ? result : forms_pack(schema);
 }
 
 int evlog_schema_make_sized(const evlog_definition *given, size_t definition_size,

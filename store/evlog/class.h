@@ -271,6 +271,19 @@ typedef struct evlog_definition {
      * be EVLOG_CONFLICT; see evlog_define.
      */
     bool accept_incompatible;
+    /*
+     * The forms of texts in `schema`; of a class they are those of its fields. They are recorded
+     * beside the schema, and every program that sends the type refuses other texts. A change of
+     * forms alone is a new entry of the type in the log.
+     */
+    const evlog_form *forms;
+    size_t form_count;
+    /*
+     * The paths of fields that are about a person, as in evlog_form; recorded likewise. With a
+     * class or schema only.
+     */
+    const char *const *personal;
+    size_t personal_count;
 } evlog_definition;
 
 /*
@@ -279,7 +292,8 @@ typedef struct evlog_definition {
  * `of` are the arguments. What `definition` points to is copied.
  *
  * Errors of evlog_define. EVLOG_INVALID also: both a class and a schema, two different classes with
- * one name, a name that is not one in Avro, or a default that is not a value of its field.
+ * one name, a name that is not one in Avro, a default that is not a value of its field, forms of a class, or
+ * a path that is not a field's.
  */
 EVLOG_API int evlog_define_class_sized(evlog *log, const evlog_definition *definition,
                                        size_t definition_size, evlog_signal **signal);
@@ -319,6 +333,10 @@ static inline int evlog_send_class(evlog_signal *signal, const void *data, const
  * not have gets its default, its fallback or null; an int is read as long, both as double, string
  * and bytes as each other; all else must be the same. What cannot be read is refused, with the
  * path of each field that stands against it. An untyped event must fit `of` as if sent so.
+ *
+ * A receiver that returns such a failure has failed for this event: a consumer parks it after its
+ * attempts, and a late receiver goes on with evlog_connect_options.keep_going, which counts it, or
+ * by returning 0 for EVLOG_INVALID and EVLOG_CONFLICT.
  *
  * EVLOG_INVALID: the data do not fit; EVLOG_CONFLICT: the schemas do not; EVLOG_NOTFOUND:
  * erased; EVLOG_LIMIT: more than EVLOG_ARENA_SIZE_MAX; EVLOG_NOMEM.
