@@ -871,6 +871,7 @@ static void open_control(void)
         pthread_mutexattr_setrobust(&shared, PTHREAD_MUTEX_ROBUST);
         pthread_mutex_init(&recorder.control->lock, &shared);
     }
+    flock(fd, LOCK_UN); /* closing does not: the map holds the file */
     real_close()(fd);
 }
 
