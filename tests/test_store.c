@@ -518,8 +518,8 @@ static void opening_costs_the_same_at_any_length(void **state)
     cost_of_opening(in(*state, "long"), &long_reads, &long_size);
     printf("10 events: %" PRIu64 " reads, %" PRIu64 " bytes; 100000: %" PRIu64 ", %" PRIu64 "\n",
            short_reads, short_size, long_reads, long_size);
-    assert_true(long_reads <= short_reads + 16);
-    assert_true(long_size <= short_size + 16 * (uint64_t)sysconf(_SC_PAGESIZE));
+    assert_true(long_reads <= short_reads + 32);
+    assert_true(long_size <= short_size + 32 * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 /* Another process with the log open commits to state.mdb when it is asked to. */
