@@ -211,7 +211,9 @@ int format_write(int directory, const char *path, const struct format *format)
                  format->durability == EVLOG_FAST ? "fast" : "durable", format->created_us);
     size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016" PRIx64 "\n",
                      XXH3_64bits(text, (size_t)size));
-    int errnum = make_file(directory, text, (size_t)size);
+    int errnum = flush(directory); /* the names of the other files come before this one's */
+    if (!errnum)
+        errnum = make_file(directory, text, (size_t)size);
     if (errnum)
         return error_errno(errnum, "making the file " FORMAT_FILE, path);
     errnum = flush(directory);
