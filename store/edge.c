@@ -112,18 +112,19 @@ static int add_right_edge(const struct page_snapshot *snapshot, struct page_imag
     return result;
 }
 
-static int add_images(const struct page_snapshot *snapshot, struct page_images *images)
+static int add_images(const struct page_snapshot *snapshot, struct page_images *images,
+                      bool *has_list)
 {
     struct page_snapshot tree = page_free_tree(snapshot);
-    int result = page_each(&tree, add_free_page, images);
-    bool has_list = result != 1;
-    if (!has_list) {
+    int result = page_each(&tree, true, add_free_page, images);
+    *has_list = result != 1;
+    if (!*has_list) {
         images->count = 0;
         result = EVLOG_OK;
     }
     if (result == EVLOG_OK)
         result = add_right_edge(snapshot, images);
-    page_make_meta(snapshot, has_list, images->bytes + images->count * images->page_size);
+    page_make_meta(snapshot, *has_list, images->bytes + images->count * images->page_size);
     images->pgnos[images->count++] = snapshot->txnid % 2;
     return result;
 }
@@ -131,10 +132,11 @@ static int add_images(const struct page_snapshot *snapshot, struct page_images *
 int edge_capture(const struct page_snapshot *snapshot, uint64_t origin, struct edge_state *state)
 {
     struct record record = {.seq = 0, .chain = origin};
+    bool has_list;
     *state = (struct edge_state){.txnid = snapshot->txnid};
     int result = images_new(snapshot->page_size, &state->images);
     if (result == EVLOG_OK)
-        result = add_images(snapshot, &state->images);
+        result = add_images(snapshot, &state->images, &has_list);
     if (result == EVLOG_OK && snapshot->depth > 0)
         result = record_load(snapshot, 0, &record);
     if (result) {
@@ -144,6 +146,20 @@ int edge_capture(const struct page_snapshot *snapshot, uint64_t origin, struct e
     state->seq = record.seq;
     state->chain = record.chain;
     return EVLOG_OK;
+}
+
+int edge_checksum(const struct page_snapshot *snapshot, uint64_t *checksum)
+{
+    struct edge_state state = {.txnid = 0};
+    bool has_list = false;
+    int result = images_new(snapshot->page_size, &state.images);
+    if (result == EVLOG_OK)
+        result = add_images(snapshot, &state.images, &has_list);
+    *checksum = 0;
+    if (result == EVLOG_OK && has_list)
+        *checksum = XXH3_64bits(state.images.bytes, state.images.count * snapshot->page_size);
+    edge_state_free(&state);
+    return result;
 }
 
 /* --------------------------------------------------------------- slots ---- */
@@ -317,21 +333,26 @@ static const unsigned char *image(const struct edge_state *state, size_t i)
     return state->images.bytes + i * state->images.page_size;
 }
 
-int edge_compare(const struct edge_state *state, int fd, const char *name, bool *is_same)
+int edge_compare(const struct edge_state *state, const struct page_snapshot *snapshot,
+                 bool *is_same)
 {
     uint32_t page_size = state->images.page_size;
     unsigned char *page = malloc(page_size);
     int errnum = 0;
     if (!page)
         return error_nomem();
-    *is_same = true;
+    *is_same = snapshot->page_size == page_size;
     for (size_t i = 0; i < state->images.count && *is_same && !errnum; i++) {
-        size_t count;
-        errnum = file_read(fd, page, page_size, state->images.pgnos[i] * page_size, &count);
+        uint64_t pgno = state->images.pgnos[i];
+        size_t count = page_size;
+        if (pgno < 2) /* which may be written meanwhile */
+            page_make_meta(snapshot, true, page);
+        else
+            errnum = file_read(snapshot->fd, page, page_size, pgno * page_size, &count);
         *is_same = count == page_size && memcmp(page, image(state, i), page_size) == 0;
     }
     free(page);
-    return errnum ? error_errno(errnum, "reading", name) : EVLOG_OK;
+    return errnum ? error_errno(errnum, "reading", snapshot->name) : EVLOG_OK;
 }
 
 /* Returns an errno. */

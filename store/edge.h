@@ -38,6 +38,12 @@ void edge_close(struct edge *edge);
 int edge_capture(const struct page_snapshot *snapshot, uint64_t origin, struct edge_state *state);
 
 /*
+ * A checksum over the same pages, which are all that liblmdb believes when it appends. 0: the list of
+ * free pages is too long. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ */
+int edge_checksum(const struct page_snapshot *snapshot, uint64_t *checksum);
+
+/*
  * Writes a state over the older of the two, and flushes. One at a time over all processes. EVLOG_IO,
  * EVLOG_FULL.
  */
@@ -46,8 +52,9 @@ int edge_write(struct edge *edge, const struct edge_state *state);
 /* Reads the newest state. EVLOG_NOTFOUND: none is sound. EVLOG_IO, EVLOG_NOMEM. */
 int edge_read(struct edge *edge, struct edge_state *state);
 
-/* Whether the file's pages are those of a state. EVLOG_IO, EVLOG_NOMEM. */
-int edge_compare(const struct edge_state *state, int fd, const char *name, bool *is_same);
+/* Whether a snapshot's pages are those of a state. EVLOG_IO, EVLOG_NOMEM. */
+int edge_compare(const struct edge_state *state, const struct page_snapshot *snapshot,
+                 bool *is_same);
 
 /*
  * Puts a state back into events.mdb, open for writing as `fd`, and flushes. It may be done again

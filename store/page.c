@@ -52,7 +52,7 @@ enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8 };
 enum { NODE_BIG = 1, NODE_HEADER_SIZE = 8 };
 enum { META_MAGIC = 16, META_VERSION = 20, META_FREE = 40, META_MAIN = 88, META_LAST_PAGE = 136 };
 enum { META_TXNID = 144, META_END = PAGE_META_SIZE };
-enum { TABLE_FLAGS = 4, TABLE_DEPTH = 6, TABLE_ENTRIES = 32, TABLE_ROOT = 40 };
+enum { TABLE_FLAGS = 4, TABLE_DEPTH = 6, TABLE_OVERFLOW = 24, TABLE_ENTRIES = 32, TABLE_ROOT = 40 };
 #define MAGIC 0xBEEFC0DEu
 #define NO_PAGE UINT64_MAX
 
@@ -130,6 +130,7 @@ static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
     snapshot->free_root = get64(page + META_FREE + TABLE_ROOT);
     snapshot->last_page = last_page;
     snapshot->entries = get64(main + TABLE_ENTRIES);
+    snapshot->overflow_count = get64(main + TABLE_OVERFLOW);
     snapshot->txnid = get64(page + META_TXNID);
     memcpy(snapshot->meta, page, sizeof snapshot->meta);
     return root == NO_PAGE || root <= last_page ? SOUND : TAKEN_BACK;
@@ -170,17 +171,18 @@ static int meta_read_one(const struct page_snapshot *file, uint32_t page_size,
     return result;
 }
 
-/* Whether a meta page is as it should be beside the newest one, which is page `pgno`. */
+/* Whether a meta page is of the commit before the newest one, which is page `pgno`; or taken back. */
 static bool is_companion(const struct page_snapshot *newest, uint64_t pgno,
                          const struct page_snapshot *other, enum meta meta)
 {
     uint64_t before = newest->txnid ? newest->txnid - 1 : 0;
-    return meta == SOUND ||
-           (meta == TAKEN_BACK && other->txnid == before && newest->txnid % 2 == pgno &&
-            other->root < newest->file_size / newest->page_size);
+    if (meta == UNSOUND || other->txnid != before || newest->txnid % 2 != pgno)
+        return false;
+    return meta == SOUND || other->root < newest->file_size / newest->page_size;
 }
 
-int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
+/* Reads both meta pages, and compares them. */
+static int read_metas(int fd, const char *name, struct page_snapshot *snapshot)
 {
     struct page_snapshot zero = {.page_size = 0}, one = {.page_size = 0};
     struct page_snapshot file = {.fd = fd, .name = name};
@@ -196,13 +198,33 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
     if (meta_zero != SOUND && meta_one != SOUND)
         return error_set(EVLOG_DAMAGED, "%s: neither of its two meta pages is sound", name);
     bool is_zero = meta_zero == SOUND && (meta_one != SOUND || zero.txnid >= one.txnid);
+    const struct page_snapshot *other = is_zero ? &one : &zero;
+    enum meta other_meta = is_zero ? meta_one : meta_zero;
     *snapshot = is_zero ? zero : one;
     snapshot->fd = fd;
     snapshot->name = name;
     snapshot->file_size = (uint64_t)status.st_size;
-    snapshot->one_meta =
-        !is_companion(snapshot, !is_zero, is_zero ? &one : &zero, is_zero ? meta_one : meta_zero);
+    snapshot->other_root = other_meta == SOUND ? other->root : NO_PAGE;
+    snapshot->other_depth = other_meta == SOUND ? other->depth : 0;
+    snapshot->one_meta = !is_companion(snapshot, !is_zero, other, other_meta);
     return EVLOG_OK;
+}
+
+/*
+ * While others write, the two pages that were read may be of commits further apart: they do not
+ * fit each other when the same are found twice.
+ */
+int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
+{
+    uint64_t txnid;
+    int result = read_metas(fd, name, snapshot);
+    do {
+        txnid = snapshot->txnid;
+        if (result || !snapshot->one_meta)
+            return result;
+        result = read_metas(fd, name, snapshot);
+    } while (result == EVLOG_OK && snapshot->txnid != txnid);
+    return result;
 }
 
 int page_snapshot_of_images(int fd, const char *name, const struct page_images *images,
@@ -245,11 +267,21 @@ void page_make_older_meta(unsigned char *page)
     memcpy(page + META_TXNID, &txnid, sizeof txnid);
 }
 
+struct page_snapshot page_other_tree(const struct page_snapshot *snapshot)
+{
+    struct page_snapshot tree = *snapshot;
+    tree.root = snapshot->other_root;
+    tree.depth = snapshot->other_depth;
+    return tree;
+}
+
 struct page_snapshot page_free_tree(const struct page_snapshot *snapshot)
 {
     struct page_snapshot tree = *snapshot;
     tree.root = snapshot->free_root;
     tree.depth = snapshot->free_root == NO_PAGE ? 0 : snapshot->free_depth;
+    tree.entries = get64(snapshot->meta + META_FREE + TABLE_ENTRIES);
+    tree.overflow_count = get64(snapshot->meta + META_FREE + TABLE_OVERFLOW);
     return tree;
 }
 
@@ -559,6 +591,7 @@ int page_check_writable(const struct page_cursor *cursor)
 
 struct each {
     const struct page_snapshot *tree;
+    bool with_content;
     unsigned char *pages; /* one for each level, and one for overflow pages */
     int (*visit)(uint64_t pgno, const unsigned char *page, void *ctx);
     void *ctx;
@@ -572,9 +605,22 @@ static int each_overflow(const struct each *each, const struct page_node *node)
     uint64_t count = (used + tree->page_size - 1) / tree->page_size;
     int result = read_overflow(tree, node, true, page, PAGE_HEADER_SIZE);
     for (uint64_t i = 0; result == EVLOG_OK && i < count; i++) {
-        result = read_pages(tree, node->overflow + i, page, tree->page_size);
+        if (each->with_content)
+            result = read_pages(tree, node->overflow + i, page, tree->page_size);
         if (result == EVLOG_OK)
-            result = each->visit(node->overflow + i, page, each->ctx);
+            result = each->visit(node->overflow + i, each->with_content ? page : NULL, each->ctx);
+    }
+    return result;
+}
+
+static int each_in_leaf(const struct each *each, const unsigned char *leaf)
+{
+    int result = EVLOG_OK;
+    for (unsigned i = 0; result == EVLOG_OK && i < page_node_count(leaf); i++) {
+        struct page_node node;
+        page_node_at(leaf, i, &node);
+        if (!node.data)
+            result = each_overflow(each, &node);
     }
     return result;
 }
@@ -584,26 +630,23 @@ static int each_below(const struct each *each, uint64_t pgno, unsigned level)
     const struct page_snapshot *tree = each->tree;
     unsigned char *page = each->pages + (size_t)level * tree->page_size;
     bool is_leaf = level + 1 == tree->depth;
+    if (is_leaf && !each->with_content && tree->overflow_count == 0)
+        return each->visit(pgno, NULL, each->ctx);
     int result = load(tree, pgno, is_leaf ? LEAF : BRANCH, page);
     if (result == EVLOG_OK)
-        result = each->visit(pgno, page, each->ctx);
+        result = each->visit(pgno, is_leaf && !each->with_content ? NULL : page, each->ctx);
+    if (is_leaf)
+        return result ? result : each_in_leaf(each, page);
     unsigned count = result ? 0 : page_node_count(page);
-    for (unsigned i = 0; result == EVLOG_OK && i < count; i++) {
-        struct page_node node = {.data = page};
-        if (is_leaf)
-            page_node_at(page, i, &node);
-        if (!is_leaf)
-            result = each_below(each, node_child(node_start(page, i)), level + 1);
-        else if (!node.data)
-            result = each_overflow(each, &node);
-    }
+    for (unsigned i = 0; result == EVLOG_OK && i < count; i++)
+        result = each_below(each, node_child(node_start(page, i)), level + 1);
     return result;
 }
 
-int page_each(const struct page_snapshot *tree,
+int page_each(const struct page_snapshot *tree, bool with_content,
               int (*visit)(uint64_t pgno, const unsigned char *page, void *ctx), void *ctx)
 {
-    struct each each = {.tree = tree, .visit = visit, .ctx = ctx};
+    struct each each = {.tree = tree, .with_content = with_content, .visit = visit, .ctx = ctx};
     if (tree->depth == 0)
         return EVLOG_OK;
     if (tree->depth > PAGE_DEPTH_MAX)

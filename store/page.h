@@ -29,8 +29,11 @@ struct page_snapshot {
     uint64_t root, free_root;
     uint64_t last_page;
     uint64_t entries;
+    uint64_t overflow_count; /* overflow pages, of the tree */
     uint64_t file_size;
-    bool one_meta; /* the other meta page is not sound */
+    uint64_t other_root; /* of the tree of the other meta page, if that is sound; else none */
+    unsigned other_depth;
+    bool one_meta; /* the other meta page is not sound, or not of the commit before */
     unsigned char meta[PAGE_META_SIZE];
 };
 
@@ -56,15 +59,20 @@ void page_make_meta(const struct page_snapshot *snapshot, bool with_list, unsign
 /* Makes a meta page the other one, which is older by one. */
 void page_make_older_meta(unsigned char *page);
 
+/* The tree of the other meta page, the commit before; empty when that is not sound. */
+struct page_snapshot page_other_tree(const struct page_snapshot *snapshot);
+
 /* The tree of free pages of the same state: its keys are numbers of transactions. */
 struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
 
 /*
  * Calls `visit` with each page of a tree, in no order: branches, leaves, and overflow pages one by
- * one. What it returns other than 0 ends the walk and is returned. EVLOG_DAMAGED, EVLOG_IO,
- * EVLOG_NOMEM. Of a forged tree it may visit a page many times: the caller must count.
+ * one. What it returns other than 0 ends the walk and is returned. Without `with_content`, `page` is
+ * NULL but for branches, and leaves are read only when the tree has overflow pages, whose numbers
+ * are there. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. Of a forged tree it may visit a page many times:
+ * the caller must end that.
  */
-int page_each(const struct page_snapshot *tree,
+int page_each(const struct page_snapshot *tree, bool with_content,
               int (*visit)(uint64_t pgno, const unsigned char *page, void *ctx), void *ctx);
 
 /*

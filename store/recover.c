@@ -16,7 +16,8 @@
  *
  * A fast log has no journal: it loses the events since its last flush.
  *
- * Without a sound `edge` the file is taken as it is, if liblmdb may write to it (env.c).
+ * So what was damaged on the way, by a flipped bit of the list of free pages, say, is mended; a durable
+ * log loses nothing by it. Without a sound `edge` the file is taken as it is, if that is proved.
  *
  * A `edge` newer than both meta pages, which are sound, was written after a flush that
  * this events.mdb never saw: it is another one, and nothing is changed.
@@ -38,6 +39,7 @@
 #include "env.h"
 #include "error.h"
 #include "flusher.h"
+#include "proof.h"
 #include "record.h"
 #include "shared.h"
 
@@ -62,36 +64,67 @@ static int check_length(const struct edge_state *base, int events)
     return EVLOG_OK;
 }
 
-/* The transaction of the newest meta page, when both are sound. */
-static int read_txnid(int events, bool *is_sound, uint64_t *txnid)
-{
-    struct page_snapshot newest;
-    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
-    *is_sound = result == EVLOG_OK && !newest.one_meta;
-    *txnid = *is_sound ? newest.txnid : 0;
-    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
-}
-
 static int restore(struct recovery *recovery, int events)
 {
     const struct edge_state *base = &recovery->base;
-    bool is_sound, is_same = false;
-    uint64_t txnid;
+    struct page_snapshot newest;
+    bool is_same = false;
     int result = check_length(base, events);
-    if (result == EVLOG_OK)
-        result = read_txnid(events, &is_sound, &txnid);
     if (result)
         return result;
-    if (is_sound && txnid < base->txnid)
+    result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    if (result && result != EVLOG_DAMAGED)
+        return result;
+    bool is_sound = result == EVLOG_OK && !newest.one_meta;
+    if (is_sound && newest.txnid < base->txnid)
         return error_set(EVLOG_DAMAGED,
                          "events.mdb is older than the file " EDGE_FILE " beside it, or another "
                          "log's: put the right one back, or remove " EDGE_FILE);
-    if (is_sound && txnid == base->txnid) /* else a page of a lost commit may be in use */
-        result = edge_compare(base, events, EVENTS_NAME, &is_same);
+    result = EVLOG_OK;
+    if (is_sound && newest.txnid == base->txnid) /* else a page of a lost commit may be in use */
+        result = edge_compare(base, &newest, &is_same);
     if (result || is_same)
         return result;
     recovery->was_restored = true;
     return edge_restore(base, events, EVENTS_NAME);
+}
+
+/*
+ * Whether the state of the other meta page has an event after the last of the newest one: then a bit of
+ * a meta page has flipped, which made the older one the newer.
+ */
+static bool is_behind_other(const struct page_snapshot *newest)
+{
+    struct page_snapshot tree = page_other_tree(newest);
+    struct record last, other;
+    if (tree.depth == 0 || record_load(&tree, 0, &other))
+        return false;
+    return newest->depth == 0 || (record_load(newest, 0, &last) == EVLOG_OK && last.seq < other.seq);
+}
+
+/*
+ * What other processes of this run of the machine have left: EVLOG_OK when liblmdb may write to it, by its
+ * checksum, its images, or in full.
+ */
+static int prove(int events, const struct shared *shared, const struct edge_state *base)
+{
+    struct page_snapshot newest;
+    bool is_proved;
+    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    if (result)
+        return result;
+    result = proof_is_noted(&newest, shared_noted(shared, SHARED_LOCK_EVENTS, newest.txnid),
+                            &is_proved);
+    if (result || is_proved)
+        return result;
+    if (base->txnid > newest.txnid || is_behind_other(&newest))
+        return error_set(EVLOG_DAMAGED, EVENTS_NAME ": its newest meta page is not the last one");
+    if (base->images.count == 0 || base->txnid < newest.txnid || newest.one_meta)
+        return proof_whole(&newest);
+    result = edge_compare(base, &newest, &is_proved);
+    if (result || is_proved)
+        return result;
+    return error_set(EVLOG_DAMAGED, EVENTS_NAME ": is not as it was flushed");
 }
 
 int recover_begin(struct recovery *recovery, int directory, int events, struct shared *shared,
@@ -101,15 +134,21 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
     *recovery = (struct recovery){.is_needed = false};
     if (fstat(events, &status))
         return error_errno(errno, "looking at it", EVENTS_NAME);
-    if (shared_is_same_boot(directory, SHARED_FILE, &status))
-        return EVLOG_OK;
+    int result = edge_read(edge, &recovery->base);
+    if (result && result != EVLOG_NOTFOUND)
+        return result;
+    recovery->has_base = result == EVLOG_OK;
+    if (shared_is_same_boot(directory, SHARED_FILE, &status)) {
+        result = prove(events, shared, &recovery->base);
+        if (result != EVLOG_DAMAGED)
+            return result;
+        recovery->is_mending = true;
+    }
     recovery->is_needed = true;
     shared_clear_boot(shared);
-    int result = edge_read(edge, &recovery->base);
-    recovery->has_base = result == EVLOG_OK;
-    if (result)
-        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
-    return restore(recovery, events);
+    if (recovery->has_base)
+        return restore(recovery, events);
+    return status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base);
 }
 
 /* ---------------------------------------------------------- the journal ---- */

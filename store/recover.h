@@ -14,6 +14,7 @@ struct shared;
 
 struct recovery {
     bool is_needed;
+    bool is_mending;        /* ... since the file is not as it was left */
     bool was_restored;      /* pages were put back */
     struct edge_state base; /* the last flushed state, if has_base */
     bool has_base;
@@ -23,7 +24,8 @@ struct recovery {
 /*
  * Before the environments are opened, by the one process that has the log open for writing: `events`
  * is events.mdb, opened for writing. Puts the pages of the last flushed state back when that is
- * needed. EVLOG_DAMAGED: `edge` belongs to another events.mdb. EVLOG_IO, EVLOG_FULL, EVLOG_NOMEM.
+ * needed. EVLOG_DAMAGED: `edge` belongs to another events.mdb, or there is none and liblmdb may not
+ * write to the file. EVLOG_IO, EVLOG_FULL, EVLOG_NOMEM.
  */
 int recover_begin(struct recovery *recovery, int directory, int events, struct shared *shared,
                   struct edge *edge);

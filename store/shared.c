@@ -5,8 +5,8 @@
  *     64    64  boot      boot id 16 | device 8 | inode 8 | a flush has failed 4
  *    128    64  journal   version 4 | place, seq, chain 8 each
  *    192    64  flushed   seq, txnid, place 8 each | pid 4
- *    256    64  lock 0    of events.mdb, 4
- *    320    64  lock 1    of state.mdb
+ *    256    64  lock 0    of events.mdb, 4 | noted txnid 8, checksum 8
+ *    320    64  lock 1    of state.mdb, likewise
  *    384 16384  processes 1024 of 16: pid 4 | generation 4 | pid namespace 8
  *  16768 32768  slots     1024 of 32: tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | most 8
  *
@@ -94,6 +94,7 @@ struct page {
     _Alignas(64) struct shared_flushed flushed;
     struct {
         _Alignas(64) _Atomic uint32_t word;
+        _Atomic uint64_t noted_txnid, noted_checksum;
     } locks[2];
     _Alignas(64) struct shared_process processes[SHARED_PROCESSES];
     struct slot slots[SHARED_SLOTS];
@@ -248,6 +249,19 @@ bool shared_end_get(struct shared *shared, struct shared_end *end)
 struct shared_flushed *shared_flushed(struct shared *shared)
 {
     return &shared->page->flushed;
+}
+
+void shared_note(struct shared *shared, enum shared_lock which, uint64_t txnid, uint64_t checksum)
+{
+    atomic_store(&shared->page->locks[which].noted_txnid, 0);
+    atomic_store(&shared->page->locks[which].noted_checksum, checksum);
+    atomic_store(&shared->page->locks[which].noted_txnid, txnid);
+}
+
+uint64_t shared_noted(const struct shared *shared, enum shared_lock which, uint64_t txnid)
+{
+    uint64_t checksum = atomic_load(&shared->page->locks[which].noted_checksum);
+    return atomic_load(&shared->page->locks[which].noted_txnid) == txnid ? checksum : 0;
 }
 
 void shared_fail(struct shared *shared)

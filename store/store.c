@@ -46,6 +46,7 @@
 #include "file.h"
 #include "flusher.h"
 #include "held.h"
+#include "proof.h"
 #include "reader.h"
 #include "uuid.h"
 
@@ -345,6 +346,27 @@ static int check_not_fresh(const struct store *store)
     return EVLOG_OK;
 }
 
+/* Whether liblmdb may write to state.mdb. No other process has it open for writing. */
+static int prove_state(const struct store *store)
+{
+    struct page_snapshot newest;
+    int fd;
+    int result = file_open(store->directory, store->path, STATE_FILE, O_RDONLY, &fd);
+    if (result == EVLOG_NOTFOUND)
+        return error_set(EVLOG_DAMAGED, "%s/" STATE_FILE ": is gone", store->path);
+    if (result)
+        return result;
+    bool is_proved = false;
+    result = page_snapshot_read(fd, STATE_FILE, &newest);
+    if (result == EVLOG_OK)
+        result = proof_is_noted(
+            &newest, shared_noted(store->shared, SHARED_LOCK_STATE, newest.txnid), &is_proved);
+    if (result == EVLOG_OK && !is_proved)
+        result = proof_whole(&newest);
+    close(fd);
+    return result ? error_prefix(result, "%s", store->path) : EVLOG_OK;
+}
+
 /* What requires that events.mdb is whole: a writer makes it so, a reader finds what to read. */
 static int open_events(struct store *store, bool is_new)
 {
@@ -364,8 +386,9 @@ static int open_events(struct store *store, bool is_new)
         return check_not_fresh(store);
     if (result)
         return result;
-    return recover_begin(&store->recovery, store->directory, store->events_fd, store->shared,
-                         store->edge);
+    result = recover_begin(&store->recovery, store->directory, store->events_fd, store->shared,
+                           store->edge);
+    return result || is_new ? result : prove_state(store);
 }
 
 static int make_flusher(struct store *store, const evlog_options *options)
@@ -444,10 +467,36 @@ static int open_parts(struct store *store)
     return result;
 }
 
+struct note {
+    struct shared *shared;
+    enum shared_lock which;
+};
+
+static int note(const struct page_snapshot *snapshot, void *ctx)
+{
+    const struct note *note = ctx;
+    uint64_t checksum;
+    if (edge_checksum(snapshot, &checksum) == EVLOG_OK)
+        shared_note(note->shared, note->which, snapshot->txnid, checksum);
+    return EVLOG_OK;
+}
+
+/* What liblmdb will believe at the next opening is not to be proved again, if it is still the same. */
+static void note_checksums(struct store *store)
+{
+    struct note events = {store->shared, SHARED_LOCK_EVENTS};
+    struct note state = {store->shared, SHARED_LOCK_STATE};
+    if (store->read_only || !store->events || !store->state)
+        return;
+    env_read(store->events, ENV_NEWEST, note, &events);
+    env_read(store->state, ENV_NEWEST, note, &state);
+}
+
 int store_close(struct store *store)
 {
     int fd = -1;
     int result = flusher_close(store->flusher);
+    note_checksums(store);
     appender_close(store->appender);
     types_close(store->types);
     sources_close(store->sources);

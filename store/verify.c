@@ -4,25 +4,29 @@
  * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything and reports
  * what was refused. It also checks what reading a range does not: that log time goes back only where
  * the clock was followed (append.c), which is a remark, as is a log time in the future; that the file
- * has as many entries as seqs, that the meta pages of both files are sound, and every entry of
+ * has as many entries as seqs, what liblmdb will believe of both files, and every entry of
  * state.mdb: that it is as it was written, that types and sources have the digests of their texts, that
  * what is a consumer's has its consumer, and that a consumer counts what it has; and that the files
  * belong together (belongs.c). Entries of unknown kinds are a remark: nothing is wrong.
  *
  * It works on a log in use: batch by batch, up to the head as it was at the beginning, holding no
- * snapshot for longer than a batch. It does not check liblmdb's list of free pages, and cannot see
- * that events are missing after the last one.
+ * snapshot for longer than a batch or than it takes to prove the list of free pages (proof.c). It
+ * cannot see that events are missing after the last one.
  */
 #include "verify.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "belongs.h"
 #include "clock.h"
 #include "consumers.h"
+#include "edge.h"
 #include "error.h"
+#include "proof.h"
 #include "reader.h"
 #include "store.h"
 
@@ -178,17 +182,64 @@ static int check_count(struct verification *verification, uint64_t first, uint64
 
 /* ---------------------------------------------------------------- files ---- */
 
-/* Whether a file's newest state can be found, and its meta pages are both sound. */
-static int check_metas(struct verification *verification, struct env *env, const char *name)
+/* What opening for writing requires of a state, whoever has it open now. */
+static int check_snapshot(const struct page_snapshot *snapshot, void *ctx)
 {
-    struct page_snapshot snapshot;
-    int result = env_snapshot(env, &snapshot);
-    if (result == EVLOG_OK && snapshot.one_meta)
-        result = error_set(EVLOG_DAMAGED, "%s: one of its two meta pages is not sound", name);
+    (void)ctx;
+    if (snapshot->one_meta)
+        return error_set(EVLOG_DAMAGED,
+                         "%s: one of its two meta pages is not sound, or is not of the commit before",
+                         snapshot->name);
+    return proof_pages(snapshot);
+}
+
+/* The pages of both files: those that liblmdb will believe, and whether all are accounted for. */
+static int check_pages(struct verification *verification)
+{
+    struct store *store = verification->store;
+    int result =
+        report_damage(verification, env_read(store->events, ENV_NEWEST, check_snapshot, NULL));
+    if (result == 0)
+        result = report_damage(verification,
+                               env_read(store->state, ENV_NEWEST, check_snapshot, NULL));
+    return result;
+}
+
+/* Whether a state is the flushed one when it has its number, and not an older one. */
+static int compare(const struct page_snapshot *snapshot, void *ctx)
+{
+    const struct edge_state *flushed = ctx;
+    bool is_same = true;
+    int result = EVLOG_OK;
+    if (flushed->txnid > snapshot->txnid)
+        return error_set(EVLOG_DAMAGED, "%s: its newest meta page is not the last one",
+                         snapshot->name);
+    if (flushed->txnid == snapshot->txnid)
+        result = edge_compare(flushed, snapshot, &is_same);
+    if (result || is_same)
+        return result;
+    return error_set(EVLOG_DAMAGED, "%s: is not as it was flushed", snapshot->name);
+}
+
+/* Damage that nothing else has found. */
+static int check_flushed(struct verification *verification)
+{
+    struct store *store = verification->store;
+    struct edge_state flushed = {.txnid = 0};
+    if (verification->finding_count > 0)
+        return EVLOG_OK;
+    bool is_hidden = !store->edge && faccessat(store->directory, EDGE_FILE, F_OK, 0) == 0;
+    if (is_hidden) /* from this user, who only reads */
+        return EVLOG_OK;
+    int result = store->edge ? edge_read(store->edge, &flushed) : EVLOG_NOTFOUND;
+    if (result == EVLOG_NOTFOUND)
+        result = error_set(EVLOG_DAMAGED, EDGE_FILE ": neither of its two states is sound");
+    if (result == EVLOG_OK)
+        result = env_read(store->events, ENV_NEWEST, compare, &flushed);
+    edge_state_free(&flushed);
     return report_damage(verification, result);
 }
 
-/* Reports an entry of the kinds of consumers that is not as it was written, or has no consumer. */
 static int check_consumer_entry(struct verification *verification, const struct entry *entry)
 {
     char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
@@ -258,9 +309,7 @@ static int check_files(struct verification *verification)
                                             ENTRY_CONSUMER, ENTRY_FILTER, ENTRY_PARKED,
                                             ENTRY_RETRY,    ENTRY_STATE};
     struct store *store = verification->store;
-    int result = check_metas(verification, store->events, "events.mdb");
-    if (result == 0)
-        result = check_metas(verification, store->state, "state.mdb");
+    int result = check_pages(verification);
     if (result == 0)
         result = report_damage(verification, belongs_check_state(store));
     if (result == 0)
@@ -285,6 +334,8 @@ int verify_log(struct store *store, int (*visit)(const evlog_finding *, uint64_t
         result = check_future(&verification);
     if (result == 0)
         result = check_count(&verification, first, last);
+    if (result == 0)
+        result = check_flushed(&verification);
     if (result)
         return result;
     if (checked_count)
