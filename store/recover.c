@@ -22,8 +22,8 @@
  * A `edge` newer than both meta pages, which are sound, was written after a flush that
  * this events.mdb never saw: it is another one, and nothing is changed.
  *
- * Who only reads changes nothing. It reads the newest state, if the events after those of `edge` are
- * all there and fit each other; else that of `edge`, from its images.
+ * Who only reads changes nothing. It reads the newest state, if its pages are proved, and the events from
+ * the last leaf of `edge` on are all there and fit each other; else the state of `edge`, from its images.
  *
  * Absent: a file system that is taken away from a running machine with what was not written, and
  * mounted again without a reboot, is not noticed.
@@ -269,33 +269,78 @@ int recover_finish(struct recovery *recovery, int events, struct env *env, struc
 
 /* -------------------------------------------------------- only reading ---- */
 
+/* One record more of a walk: it must be the next one. */
+static int step(const struct page_snapshot *snapshot, struct page_cursor *cursor,
+                struct tail *tail)
+{
+    struct page_node node;
+    struct record record;
+    unsigned char *value;
+    int result = page_cursor_node(cursor, &node);
+    if (result == EVLOG_OK)
+        result = page_copy(snapshot, &node, RECORD_SIZE_MAX, &value, NULL);
+    if (result)
+        return result;
+    result = record_decode(tail->seq + 1, value, node.data_size, &record);
+    free(value);
+    if (result == EVLOG_OK && tail->chain && record.prev != tail->chain)
+        result = EVLOG_DAMAGED;
+    if (result)
+        return result;
+    *tail = (struct tail){record.seq, record.chain};
+    page_cursor_step(cursor);
+    return EVLOG_OK;
+}
+
 /*
- * Moves `tail` over the events that follow it, as long as they fit. EVLOG_DAMAGED: then one does not, or
- * a page on the way is not sound.
+ * Moves `tail`, whose chain 0 is not known, over the events that follow it, as long as they fit.
+ * EVLOG_DAMAGED: then one does not, or a page on the way is not sound.
  */
 static int walk(const struct page_snapshot *snapshot, struct tail *tail)
 {
     struct page_cursor cursor = {.snapshot = snapshot};
     unsigned char key[sizeof tail->seq];
-    struct page_node node;
-    struct record record;
     be64_store(key, tail->seq + 1);
     int result = page_seek(&cursor, key, sizeof key);
-    while (result == EVLOG_OK && (result = page_cursor_node(&cursor, &node)) == EVLOG_OK) {
-        unsigned char *value;
-        result = page_copy(snapshot, &node, RECORD_SIZE_MAX, &value, NULL);
-        if (result)
-            break;
-        result = record_decode(tail->seq + 1, value, node.data_size, &record);
-        free(value);
-        if (result == EVLOG_OK && record.prev != tail->chain)
-            result = EVLOG_DAMAGED;
-        if (result == EVLOG_OK)
-            *tail = (struct tail){record.seq, record.chain};
-        page_cursor_step(&cursor);
-    }
+    while (result == EVLOG_OK)
+        result = step(snapshot, &cursor, tail);
     page_cursor_free(&cursor);
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+}
+
+/* The event before those in the last leaf of a state: later leaves have copies of these. */
+static int before_last_leaf(const struct page_snapshot *base, struct tail *tail)
+{
+    struct page_cursor cursor = {.snapshot = base};
+    struct page_node node;
+    *tail = (struct tail){.seq = 0};
+    if (base->depth == 0)
+        return EVLOG_OK;
+    int result = page_seek(&cursor, NULL, 0);
+    if (result == EVLOG_OK) {
+        page_node_at(cursor.leaf, 0, &node);
+        if (node.key_size == sizeof tail->seq)
+            tail->seq = be64_load(node.key) - 1;
+    }
+    page_cursor_free(&cursor);
+    return result;
+}
+
+/* Whether a state that is newer than the flushed one is whole; `tail` is then its last event. */
+static int check_newer(const struct page_snapshot *newest, const struct edge_state *flushed,
+                       struct tail *tail)
+{
+    struct page_snapshot base;
+    int result = page_snapshot_of_images(newest->fd, EVENTS_NAME, &flushed->images, &base);
+    if (result == EVLOG_OK)
+        result = proof_pages(newest); /* all branches, too */
+    if (result == EVLOG_OK)
+        result = before_last_leaf(&base, tail);
+    if (result == EVLOG_OK)
+        result = walk(newest, tail);
+    if (result == EVLOG_OK && newest->entries - base.entries != tail->seq - flushed->seq)
+        result = EVLOG_DAMAGED;
+    return result;
 }
 
 /*
@@ -305,15 +350,16 @@ static int walk(const struct page_snapshot *snapshot, struct tail *tail)
 static int check_newest(int events, const struct edge_state *flushed, struct tail *tail,
                         bool *is_whole)
 {
-    struct page_snapshot newest, base;
+    struct page_snapshot newest;
+    *is_whole = false;
     *tail = (struct tail){flushed->seq, flushed->chain};
-    int result = page_snapshot_of_images(events, EVENTS_NAME, &flushed->images, &base);
-    if (result == EVLOG_OK)
-        result = page_snapshot_read(events, EVENTS_NAME, &newest);
-    if (result == EVLOG_OK)
-        result = newest.txnid < flushed->txnid ? EVLOG_DAMAGED : walk(&newest, tail);
-    *is_whole =
-        result == EVLOG_OK && newest.entries - base.entries == tail->seq - flushed->seq;
+    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    if (result || newest.one_meta || newest.txnid < flushed->txnid)
+        return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+    if (newest.txnid == flushed->txnid)
+        return edge_compare(flushed, &newest, is_whole);
+    result = check_newer(&newest, flushed, tail);
+    *is_whole = result == EVLOG_OK;
     return result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }
 

@@ -46,6 +46,7 @@
 #include "file.h"
 #include "flusher.h"
 #include "held.h"
+#include "note.h"
 #include "proof.h"
 #include "reader.h"
 #include "uuid.h"
@@ -439,6 +440,23 @@ static int open_locked(struct store *store, const evlog_options *options)
     return result;
 }
 
+/*
+ * Puts on record that events may have been lost, or damage was mended. (A durable log loses nothing by a
+ * power cut.) Where there is no room for it the log can be used all the same.
+ */
+static int note_recovery(struct store *store)
+{
+    const struct recovery *recovery = &store->recovery;
+    unsigned char map[] = "\x82\xa6mended\xc2\xa7kept_to\xcf\0\0\0\0\0\0\0";
+    bool is_lossy = store->format.durability == EVLOG_FAST || recovery->is_mending;
+    if (!recovery->was_restored || !is_lossy)
+        return EVLOG_OK;
+    map[8] = recovery->is_mending ? 0xc3 : 0xc2;
+    be64_store(map + sizeof map - 8, recovery->base.seq + recovery->replayed_count);
+    int result = note_append(store, "evlog.recovered.v1", map, sizeof map);
+    return result == EVLOG_FULL ? EVLOG_OK : result;
+}
+
 /* What requires no lock: it is in memory, or done by transactions. */
 static int open_parts(struct store *store)
 {
@@ -462,6 +480,8 @@ static int open_parts(struct store *store)
         result = belongs_check_events(store);
     if (result == EVLOG_OK && !store->read_only)
         result = appender_open(&parts, &store->appender);
+    if (result == EVLOG_OK && !store->read_only)
+        result = note_recovery(store);
     if (result == EVLOG_OK && store->flusher)
         result = flusher_start(store->flusher);
     return result;
