@@ -238,9 +238,8 @@ static int append_one(struct group *group, struct record *record)
     record_encode(record, bytes);
     last->seq = record->seq;
     last->chain = record->chain;
-    return parts->journal
-               ? journal_add(parts->journal, bytes, record_size(record), record->chain)
-               : EVLOG_OK;
+    return parts->journal ? journal_add(parts->journal, bytes, record_size(record), record->chain)
+                          : EVLOG_OK;
 }
 
 static int find_last(struct group *group)
@@ -303,10 +302,11 @@ static int take_back(const struct group *group, int result)
     if (journal_retract(parts->journal) == EVLOG_OK)
         return error_set(result, "%s", why);
     shared_fail(parts->shared);
-    return error_set(EVLOG_IO,
-                     "%s; and it could not be taken back from the journal (%s): whether these events "
-                     "are in the log will be known when it is opened again",
-                     why, evlog_errmsg());
+    return error_set(
+        EVLOG_IO,
+        "%s; and it could not be taken back from the journal (%s): whether these events "
+        "are in the log will be known when it is opened again",
+        why, evlog_errmsg());
 }
 
 static int commit(struct group *group)
@@ -322,7 +322,8 @@ static int commit(struct group *group)
         const struct last *last = &group->last;
         group->appender->last = *last;
         if (parts->journal)
-            shared_end_set(parts->shared, (struct shared_end){group->end, last->seq, last->chain});
+            shared_end_set(parts->shared,
+                           (struct shared_end){group->end, last->seq, last->chain});
     }
     env_unlock(parts->events);
     if (result)
@@ -335,10 +336,8 @@ static int commit(struct group *group)
 
 static int commit_alone(struct appender *appender, struct request *request)
 {
-    struct group group = {.appender = appender,
-                          .first = request,
-                          .count = request->count,
-                          .size = request->size};
+    struct group group = {
+        .appender = appender, .first = request, .count = request->count, .size = request->size};
     struct request *next = request->next;
     request->next = NULL;
     int result = commit(&group);

@@ -303,8 +303,8 @@ static int read_base(struct writing *writing)
 static uint64_t last_seq_of(const struct writing *writing)
 {
     const struct consumer_entry *entry = &writing->entry;
-    uint64_t last = entry->checkpoint > entry->replay_last_seq ? entry->checkpoint
-                                                               : entry->replay_last_seq;
+    uint64_t last =
+        entry->checkpoint > entry->replay_last_seq ? entry->checkpoint : entry->replay_last_seq;
     for (const struct change *change = writing->changes; change; change = change->next) {
         struct entry parked = {.key = change->key, .key_size = change->key_size};
         bool is_parked = change->key[0] == ENTRY_PARKED || change->key[0] == ENTRY_RETRY;

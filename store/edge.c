@@ -53,7 +53,14 @@
 #define ROOM_SIZE ((uint64_t)64 << 10) /* of each slot, kept from the beginning */
 #define SLOT_SIZE(page_size) (HEAD_SIZE + (uint64_t)IMAGES_MAX * (page_size))
 
-enum { AT_CHECK = 8, AT_PAGE_SIZE = 16, AT_COUNT = 20, AT_TXNID = 24, AT_SEQ = 32, AT_CHAIN = 40 };
+enum {
+    AT_CHECK = 8,
+    AT_PAGE_SIZE = 16,
+    AT_COUNT = 20,
+    AT_TXNID = 24,
+    AT_SEQ = 32,
+    AT_CHAIN = 40
+};
 enum { AT_JOURNAL = 48, AT_PGNOS = 72 };
 
 _Static_assert(AT_PGNOS + 8 * IMAGES_MAX <= HEAD_SIZE, "the numbers of all images fit");
@@ -266,7 +273,8 @@ static int read_slot(struct edge *edge, unsigned slot, struct edge_state *state)
     int result = count == sizeof head ? read_head(head, state) : EVLOG_NOTFOUND;
     if (result == EVLOG_OK) {
         size_t size = state->images.count * state->images.page_size;
-        errnum = file_read(edge->fd, state->images.bytes, size, slot_at(slot) + HEAD_SIZE, &count);
+        errnum =
+            file_read(edge->fd, state->images.bytes, size, slot_at(slot) + HEAD_SIZE, &count);
         if (errnum)
             result = error_errno(errnum, "reading", edge->path);
         else if (count < size ||

@@ -73,7 +73,7 @@ struct env {
     atomic_int failed;
     bool unmapped; /* liblmdb must not be called any more; under map_lock */
     uint64_t commit_count;
-    uint64_t room_end;              /* the file has at least this size */
+    uint64_t room_end; /* the file has at least this size */
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
@@ -157,10 +157,11 @@ static int fail_commit(struct env *env, int rc)
 static int check_failed(struct env *env)
 {
     if (env->options.presence && shared_has_failed(env->options.presence->shared))
-        return error_set(EVLOG_IO,
-                         "%s: a write or flush has failed, here or in another process; close the log "
-                         "and open it",
-                         env->path);
+        return error_set(
+            EVLOG_IO,
+            "%s: a write or flush has failed, here or in another process; close the log "
+            "and open it",
+            env->path);
     if (atomic_load(&env->failed))
         return error_set(EVLOG_IO,
                          "%s: an earlier write or flush failed; close the log and open it",

@@ -35,7 +35,8 @@
 #include "error.h"
 #include "held.h"
 
-#define FLUSHING_AT ((INT64_C(1) << 60) - 1) /* the byte that is locked, before those of presence.c */
+#define FLUSHING_AT \
+    ((INT64_C(1) << 60) - 1) /* the byte that is locked, before those of presence.c */
 #define POLL_NS 1000000
 
 struct flusher {

@@ -56,8 +56,8 @@
 struct journal {
     int fd;
     uint64_t seed;
-    uint64_t zeroed; /* up to here the file was written once */
-    uint64_t start, at; /* of the group being written: its place, and what is written of it */
+    uint64_t zeroed;      /* up to here the file was written once */
+    uint64_t start, at;   /* of the group being written: its place, and what is written of it */
     unsigned char *piece; /* what is to be written at `at` */
     size_t filled, room;
     char *path;

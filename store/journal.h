@@ -63,7 +63,8 @@ int journal_retract(struct journal *journal);
  * next. They may be part of a send whose rest is missing: their flags say so. EVLOG_IO, EVLOG_NOMEM.
  */
 int journal_follow(struct journal *journal, struct shared_end *from,
-                   int (*visit)(const struct record *record, const void *bytes, size_t size, void *ctx),
+                   int (*visit)(const struct record *record, const void *bytes, size_t size,
+                                void *ctx),
                    void *ctx);
 
 /* Moves `from` to the place after the event `seq`. EVLOG_NOTFOUND: it isn't in the journal. */

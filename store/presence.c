@@ -90,7 +90,8 @@ int presence_begin(struct presence *presence, struct shared *shared, int fd, uin
     held_unlock(fd, ANY_AT);
     if (errnum)
         return error_errno(errnum, "locking a byte of it", "events.mdb");
-    return error_set(EVLOG_LIMIT, "%d processes have the log open for writing, the most there can be",
+    return error_set(EVLOG_LIMIT,
+                     "%d processes have the log open for writing, the most there can be",
                      SHARED_PROCESSES);
 }
 
@@ -135,8 +136,9 @@ static int is_busy(const struct presence *presence, uint32_t word, const char *p
 {
     struct shared_process *process = shared_process(presence->shared, (word & 0xffff) - 1);
     bool is_elsewhere = atomic_load(&process->namespace) != pid_namespace();
-    return error_set(EVLOG_BUSY, "%s: process %d%s has been writing to it for %u ms: is it stopped?",
-                     path, (int)atomic_load(&process->pid),
+    return error_set(EVLOG_BUSY,
+                     "%s: process %d%s has been writing to it for %u ms: is it stopped?", path,
+                     (int)atomic_load(&process->pid),
                      is_elsewhere ? " (of another pid namespace)" : "", presence->wait_ms);
 }
 

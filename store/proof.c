@@ -42,7 +42,8 @@ static int meet(struct proof *proof, uint64_t pgno, const char *how)
                          snapshot->name, pgno, how);
     unsigned char *byte = &proof->met[pgno / 8], bit = (unsigned char)(1 << pgno % 8);
     if (*byte & bit)
-        return error_set(EVLOG_DAMAGED, "%s: page %" PRIu64 ", %s, is in use or free elsewhere too",
+        return error_set(EVLOG_DAMAGED,
+                         "%s: page %" PRIu64 ", %s, is in use or free elsewhere too",
                          snapshot->name, pgno, how);
     *byte |= bit;
     proof->count++;
@@ -128,9 +129,9 @@ int proof_pages(const struct page_snapshot *snapshot)
     if (result == EVLOG_OK)
         result = meet_list(&proof, &list);
     if (result == EVLOG_OK && proof.count != snapshot->last_page - 1)
-        result = error_set(EVLOG_DAMAGED,
-                           "%s: %" PRIu64 " of its pages are neither in use nor free",
-                           snapshot->name, snapshot->last_page - 1 - proof.count);
+        result =
+            error_set(EVLOG_DAMAGED, "%s: %" PRIu64 " of its pages are neither in use nor free",
+                      snapshot->name, snapshot->last_page - 1 - proof.count);
     free(proof.met);
     return result;
 }
@@ -149,9 +150,10 @@ int proof_whole(const struct page_snapshot *snapshot)
 {
     struct page_cursor cursor = {.snapshot = snapshot};
     if (snapshot->one_meta)
-        return error_set(EVLOG_DAMAGED,
-                         "%s: one of its two meta pages is not sound, or is not of the commit before",
-                         snapshot->name);
+        return error_set(
+            EVLOG_DAMAGED,
+            "%s: one of its two meta pages is not sound, or is not of the commit before",
+            snapshot->name);
     int result = proof_pages(snapshot);
     if (result == EVLOG_OK && snapshot->depth > 0)
         result = page_seek(&cursor, NULL, 0);

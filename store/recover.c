@@ -99,7 +99,8 @@ static bool is_behind_other(const struct page_snapshot *newest)
     struct record last, other;
     if (tree.depth == 0 || record_load(&tree, 0, &other))
         return false;
-    return newest->depth == 0 || (record_load(newest, 0, &last) == EVLOG_OK && last.seq < other.seq);
+    return newest->depth == 0 ||
+           (record_load(newest, 0, &last) == EVLOG_OK && last.seq < other.seq);
 }
 
 /*
@@ -249,8 +250,9 @@ static int replay_journal(struct recovery *recovery, struct env *env, struct jou
     return env_write(env, ENV_FLUSH_ALL, whole.size, fill, &replay);
 }
 
-int recover_finish(struct recovery *recovery, int events, struct env *env, struct journal *journal,
-                   struct flusher *flusher, struct shared *shared, uint64_t origin)
+int recover_finish(struct recovery *recovery, int events, struct env *env,
+                   struct journal *journal, struct flusher *flusher, struct shared *shared,
+                   uint64_t origin)
 {
     struct stat status;
     int result = EVLOG_OK;

@@ -35,8 +35,9 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
  * flushes. From then on the processes of this run of the machine trust the page cache. Errors of
  * env_write and of flusher_flush.
  */
-int recover_finish(struct recovery *recovery, int events, struct env *env, struct journal *journal,
-                   struct flusher *flusher, struct shared *shared, uint64_t origin);
+int recover_finish(struct recovery *recovery, int events, struct env *env,
+                   struct journal *journal, struct flusher *flusher, struct shared *shared,
+                   uint64_t origin);
 
 void recover_free(struct recovery *recovery);
 

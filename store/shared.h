@@ -87,7 +87,8 @@ struct shared_flushed *shared_flushed(struct shared *shared);
  * A checksum over those pages of the newest state that liblmdb will believe, and the number of its
  * commit, noted when a log is closed. `which` is the file's lock. 0: none is noted.
  */
-void shared_note(struct shared *shared, enum shared_lock which, uint64_t txnid, uint64_t checksum);
+void shared_note(struct shared *shared, enum shared_lock which, uint64_t txnid,
+                 uint64_t checksum);
 uint64_t shared_noted(const struct shared *shared, enum shared_lock which, uint64_t txnid);
 
 /* A flush has failed, in any process: nothing more is acknowledged until the log is opened anew. */

@@ -28,13 +28,13 @@ struct store {
     struct env *state;  /* everything else */
     struct types *types;
     struct sources *sources;
-    struct floor *floor;       /* the first event that is kept */
-    struct shared *shared;     /* NULL: a reader that may not write to it */
-    int events_fd;             /* events.mdb, whose locks say that this process has the log open */
-    struct presence presence;  /* not there: read only */
-    struct edge *edge;         /* NULL: read only, and there is none */
-    struct journal *journal;   /* NULL: fast, or read only, and there is none */
-    struct flusher *flusher;   /* NULL: read only */
+    struct floor *floor;      /* the first event that is kept */
+    struct shared *shared;    /* NULL: a reader that may not write to it */
+    int events_fd;            /* events.mdb, whose locks say that this process has the log open */
+    struct presence presence; /* not there: read only */
+    struct edge *edge;        /* NULL: read only, and there is none */
+    struct journal *journal;  /* NULL: fast, or read only, and there is none */
+    struct flusher *flusher;  /* NULL: read only */
     struct appender *appender; /* NULL: read only */
     struct recovery recovery;  /* what opening has found */
     struct edge_state view;    /* read in place of the file's newest state, if it has images */

@@ -187,9 +187,10 @@ static int check_snapshot(const struct page_snapshot *snapshot, void *ctx)
 {
     (void)ctx;
     if (snapshot->one_meta)
-        return error_set(EVLOG_DAMAGED,
-                         "%s: one of its two meta pages is not sound, or is not of the commit before",
-                         snapshot->name);
+        return error_set(
+            EVLOG_DAMAGED,
+            "%s: one of its two meta pages is not sound, or is not of the commit before",
+            snapshot->name);
     return proof_pages(snapshot);
 }
 
@@ -200,8 +201,8 @@ static int check_pages(struct verification *verification)
     int result =
         report_damage(verification, env_read(store->events, ENV_NEWEST, check_snapshot, NULL));
     if (result == 0)
-        result = report_damage(verification,
-                               env_read(store->state, ENV_NEWEST, check_snapshot, NULL));
+        result =
+            report_damage(verification, env_read(store->state, ENV_NEWEST, check_snapshot, NULL));
     return result;
 }
 
@@ -299,7 +300,8 @@ static int check_unknown(struct verification *verification)
         return result;
     char text[96];
     snprintf(text, sizeof text,
-             "state.mdb: it has %" PRIu64 " entries of kinds that this evlog does not know", count);
+             "state.mdb: it has %" PRIu64 " entries of kinds that this evlog does not know",
+             count);
     return remark(verification, 0, text);
 }
 

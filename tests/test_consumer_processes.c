@@ -591,7 +591,8 @@ static void a_held_consumer_does_not_make_the_file_grow(void **state)
     printf("pages: %" PRIu64 " without, %" PRIu64 " inside its receiver, %" PRIu64
            " by hand; %" PRIu64 " with a snapshot\n",
            without, inside, by_hand, snapshot);
-    assert_in_range(inside, without / 4, 4 * without); /* a flush may hold a snapshot for a moment */
+    assert_in_range(inside, without / 4,
+                    4 * without); /* a flush may hold a snapshot for a moment */
     assert_in_range(by_hand, without / 4, 4 * without);
     assert_true(snapshot > 16 * without);
     munmap((void *)step, sizeof *step);

@@ -368,8 +368,7 @@ enum verdict verdict_of_reading(const char *path, bool is_opened, char why[WHY_S
         return VERDICT_SURVIVED;
     if (!well(&look, result, "opening for reading only"))
         return VERDICT_LOST;
-    bool is_good = well(&look, read_all(&look, 0), "reading only") &&
-                   check_sends(&look);
+    bool is_good = well(&look, read_all(&look, 0), "reading only") && check_sends(&look);
     free(look.events);
     bool is_closed = well(&look, evlog_close(look.log), "closing what was only read");
     return is_good && is_closed ? VERDICT_SURVIVED : VERDICT_LOST;
