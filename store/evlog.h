@@ -31,7 +31,8 @@
  *   function marked EVLOG_INLINE passes on the sizes of the caller's structs (evlog/sized.h).
  *
  * The library prints nothing, never exits, installs no signal handler and starts no thread, except
- * one that flushes an EVLOG_FAST log.
+ * one that flushes a log in the background: an EVLOG_FAST one from the beginning, an EVLOG_DURABLE
+ * one after some megabytes.
  *
  * Consumers, which outlive the process, are in evlog/consumer.h, which this header includes. The
  * others: evlog/class.h (data as C structs), evlog/schema.h (Avro), evlog/openedx.h (the Open
@@ -166,7 +167,7 @@ typedef struct evlog_schema evlog_schema; /* what an event type's data must be; 
 typedef enum evlog_durability {
     EVLOG_DURABILITY_DEFAULT = 0, /* as the log is; EVLOG_DURABLE when it is new */
     EVLOG_DURABLE = 1,            /* it survives a power cut */
-    EVLOG_FAST = 2,               /* it survives the death of the process, not a power cut */
+    EVLOG_FAST = 2, /* it survives the death of the process; a power cut, when it was flushed */
 } evlog_durability;
 
 /* What a send does when a receiver fails. The event is in the log either way. */
