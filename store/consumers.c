@@ -3,8 +3,8 @@
  *
  * 1. One write transaction changes a consumer's place and all that goes with it: what was parked,
  *    what was retried, the state its events made. So after any crash these agree.
- * 2. Only the process that has claimed the consumer (shared.c) moves its checkpoint and changes
- *    its state. Any process may pause it, and retry or drop what is parked: so the entry is read
+ * 2. Only the process that has claimed the consumer (presence.c) moves its checkpoint and changes
+ *    its state; it checks in the transaction that the entry is still as it wrote it. Any process may pause it, and retry or drop what is parked: so the entry is read
  *    again in each transaction, and only what is meant is changed in it.
  * 3. The counts in the entry are those of its `p` and `r`, `r` and `v` entries.
  *
@@ -303,8 +303,8 @@ static int read_base(struct writing *writing)
 static uint64_t last_seq_of(const struct writing *writing)
 {
     const struct consumer_entry *entry = &writing->entry;
-    uint64_t last = entry->checkpoint > entry->replay_last_seq ? entry->checkpoint
-                                                               : entry->replay_last_seq;
+    uint64_t last =
+        entry->checkpoint > entry->replay_last_seq ? entry->checkpoint : entry->replay_last_seq;
     for (const struct change *change = writing->changes; change; change = change->next) {
         struct entry parked = {.key = change->key, .key_size = change->key_size};
         bool is_parked = change->key[0] == ENTRY_PARKED || change->key[0] == ENTRY_RETRY;

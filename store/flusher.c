@@ -28,14 +28,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "env.h"
 #include "error.h"
 #include "held.h"
 
-#define FLUSHING_AT ((INT64_C(1) << 60) - 1) /* the byte that is locked, before those of presence.c */
+#define FLUSHING_AT \
+    ((INT64_C(1) << 60) - 1) /* the byte that is locked, before those of presence.c */
 #define POLL_NS 1000000
 
 struct flusher {
@@ -65,6 +65,15 @@ static bool is_flushed(const struct flusher *flusher, uint64_t txnid)
     return txnid && atomic_load(&flushed->txnid) >= txnid;
 }
 
+static int is_busy(const struct presence *presence)
+{
+    char text[PRESENCE_TEXT_SIZE];
+    uint32_t word = atomic_load(&shared_flushed(presence->shared)->process);
+    return error_set(EVLOG_BUSY, "events.mdb: %s has been flushing it for %u ms: is it stopped?",
+                     presence_text(presence_process(presence->shared, word), text),
+                     presence->wait_ms);
+}
+
 /*
  * Excludes other threads, and then other processes; for `txnid`, 0: any. `*is_done`: another process
  * has flushed that commit meanwhile, and nothing is excluded.
@@ -80,16 +89,14 @@ static int begin(struct flusher *flusher, uint64_t txnid, bool *is_done)
            clock_monotonic_us() < until_us)
         nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     if (!*is_done && !errnum) {
-        atomic_store(&shared_flushed(presence->shared)->pid, getpid());
+        atomic_store(&shared_flushed(presence->shared)->process, presence->word);
         return EVLOG_OK;
     }
     pthread_mutex_unlock(&flusher->flushing);
     if (*is_done)
         return EVLOG_OK;
     if (errnum == EAGAIN)
-        return error_set(EVLOG_BUSY, "events.mdb: process %d has been flushing it for %u ms",
-                         (int)atomic_load(&shared_flushed(presence->shared)->pid),
-                         presence->wait_ms);
+        return is_busy(presence);
     return error_errno(errnum, "locking a byte of it", "events.mdb");
 }
 

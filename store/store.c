@@ -119,9 +119,10 @@ static int lock_file(const struct store *store, int fd)
         }
         if (pread(fd, pid, PID_TEXT_SIZE, 0) < 0)
             *pid = '\0';
-        return error_set(EVLOG_BUSY,
-                         "%s: process %d has been opening or closing the log for %u ms: is it stopped?",
-                         store->path, atoi(pid), store->wait_ms);
+        return error_set(
+            EVLOG_BUSY,
+            "%s: process %d has been opening or closing the log for %u ms: is it stopped?",
+            store->path, atoi(pid), store->wait_ms);
     }
     snprintf(pid, sizeof pid, "%*d\n", PID_TEXT_SIZE - 1, (int)getpid());
     file_write(fd, pid, PID_TEXT_SIZE, 0); /* of a reader that may not write: the pid before */
@@ -135,8 +136,8 @@ static int lock_file(const struct store *store, int fd)
  */
 static int lock_directory(const struct store *store, bool create, int *fd)
 {
-    int result = held_open(store->directory, store->path, LOCK_FILE,
-                           O_RDWR | (create ? O_CREAT : 0), fd);
+    int result =
+        held_open(store->directory, store->path, LOCK_FILE, O_RDWR | (create ? O_CREAT : 0), fd);
     if (result && result != EVLOG_UNSUPPORTED && store->read_only)
         result = held_open(store->directory, store->path, LOCK_FILE, O_RDONLY, fd);
     if (result)
@@ -159,8 +160,8 @@ static void unlock_directory(int fd)
 /* All that a log's directory can have; the first are made anew with a log. */
 #define MADE_ANEW 7
 static const char *const our_files[] = {
-    EVENTS_FILE,  EVENTS_FILE "-lock", STATE_FILE, STATE_FILE "-lock", JOURNAL_FILE,
-    EDGE_FILE,    SHARED_FILE,         LOCK_FILE,  FORMAT_FILE,        FORMAT_FILE ".new",
+    EVENTS_FILE, EVENTS_FILE "-lock", STATE_FILE, STATE_FILE "-lock", JOURNAL_FILE,
+    EDGE_FILE,   SHARED_FILE,         LOCK_FILE,  FORMAT_FILE,        FORMAT_FILE ".new",
 };
 
 _Static_assert(sizeof our_files / sizeof *our_files <= WATCH_FILES_MAX, "all are watched");
@@ -298,7 +299,8 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
     int result = env_open(path, &env_options, &store->events);
     if (result)
         return result;
-    env_options.is_unflushed = false; /* an event must not name a type that a power cut has removed */
+    env_options.is_unflushed =
+        false; /* an event must not name a type that a power cut has removed */
     env_options.file_size_max = 0;
     env_options.lock = SHARED_LOCK_STATE;
     env_options.images = NULL;
@@ -322,47 +324,54 @@ static int open_beside(struct store *store, bool is_new)
         return EVLOG_OK;
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_DAMAGED,
-                         "%s/" JOURNAL_FILE ": is gone, and the newest events may be only there: put it "
+                         "%s/" JOURNAL_FILE
+                         ": is gone, and the newest events may be only there: put it "
                          "back, or make an empty file of that name to go on without",
                          store->path);
     return result;
 }
 
 /*
- * Other processes have the log open for writing: by what they lock each other out must be what they
- * have open, not new files.
+ * Where other processes have the log open for writing, the files by which they exclude each other
+ * must be there: new ones would exclude nobody. (That they are the same files, each process checks
+ * for itself, see watch.c.)
  */
 static int check_not_fresh(const struct store *store)
 {
     static const char *const names[] = {SHARED_FILE, EVENTS_FILE "-lock", STATE_FILE "-lock"};
+    if (!presence_is_any(store->events_fd))
+        return EVLOG_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (i == 0 ? shared_is_fresh(store->shared)
+        if (i == 0 ? !shared_is_whole(store->directory, SHARED_FILE)
                    : faccessat(store->directory, names[i], F_OK, 0) != 0)
-            return error_set(EVLOG_IO,
-                             "%s/%s: was deleted while another process has the log open; close it there, "
-                             "and open it again",
-                             store->path, names[i]);
+            return error_set(
+                EVLOG_IO,
+                "%s/%s: was deleted or cut short while another process has the log open; "
+                "close it there, and open it again",
+                store->path, names[i]);
     return EVLOG_OK;
 }
 
-/* What requires that events.mdb is whole: a writer makes it so, a reader finds what to read. */
-static int open_events(struct store *store, bool is_new)
+/* events.mdb itself: its locks say who has the log open. */
+static int open_held(struct store *store, bool is_new)
 {
-    bool is_first;
     int flags = store->read_only ? O_RDONLY : O_RDWR | (is_new ? O_CREAT : 0);
-    int result =
-        held_open(store->directory, store->path, EVENTS_FILE, flags, &store->events_fd);
+    int result = held_open(store->directory, store->path, EVENTS_FILE, flags, &store->events_fd);
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_DAMAGED, "%s/" EVENTS_FILE ": is gone", store->path);
-    if (result == EVLOG_OK && store->read_only)
+    return result || store->read_only ? result : check_not_fresh(store);
+}
+
+/* What requires that events.mdb is whole: a writer makes it so, a reader finds what to read. */
+static int open_events(struct store *store)
+{
+    bool is_first;
+    if (store->read_only)
         return recover_view(store->directory, store->events_fd, store->edge, store->journal,
                             &store->view, &store->waiting_count);
-    if (result == EVLOG_OK)
-        result = presence_begin(&store->presence, store->shared, store->events_fd,
-                                store->wait_ms, &is_first);
-    if (result == EVLOG_OK && !is_first)
-        return check_not_fresh(store);
-    if (result)
+    int result = presence_begin(&store->presence, store->shared, store->events_fd, store->wait_ms,
+                                &is_first);
+    if (result || !is_first)
         return result;
     return recover_begin(&store->recovery, store->directory, store->events_fd, store->shared,
                          store->edge);
@@ -393,12 +402,14 @@ static int open_locked(struct store *store, const evlog_options *options)
     char shared[PATH_MAX];
     path_of(store, SHARED_FILE, shared);
     int result = read_format(store, options, &is_new);
+    if (result == EVLOG_OK)
+        result = open_held(store, is_new);
     if (result == EVLOG_OK) /* the process that creates it zero-fills it: so under the lock */
         result = shared_open(shared, store->read_only, &store->shared);
     if (result == EVLOG_OK)
         result = open_beside(store, is_new);
     if (result == EVLOG_OK)
-        result = open_events(store, is_new);
+        result = open_events(store);
     if (result == EVLOG_OK)
         result = open_envs(store, options, is_new);
     if (result == EVLOG_OK)
