@@ -245,6 +245,7 @@ static void wait_in_a_child(void)
     pid_t child = start_process();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, 0);
+        alarm(CHILD_SECONDS);
         common->pid = getpid();
         common->step = 1;
         for (;;)
