@@ -556,6 +556,7 @@ static uint64_t believe(const struct page_snapshot *snapshot, uint64_t seq)
 struct bounds {
     uint64_t first, last;
     bool is_guessed; /* `first`: by the count of entries, or by nothing */
+    bool may_guess;
 };
 
 /*
@@ -582,7 +583,10 @@ static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct b
                            .is_guessed = !found.first || !first || is_short};
 }
 
-/* Seqs are dense: the first, the last and the count of entries must agree. */
+/*
+ * Seqs are dense: the first, the last and the count of entries must agree. EVLOG_DAMAGED: they do not, and
+ * what they are may not be guessed. (The count is the meta page's, so pages of another state don't agree.)
+ */
 static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
 {
     struct bounds *bounds = ctx, found = {.first = 0};
@@ -596,17 +600,32 @@ static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
             return result;
         if (found.first == 0 || found.last < found.first ||
             found.last - found.first + 1 != snapshot->entries ||
-            snapshot->entries > snapshot->file_size / RECORD_HEAD_SIZE)
+            snapshot->entries > snapshot->file_size / RECORD_HEAD_SIZE) {
+            if (!bounds->may_guess)
+                return error_set(EVLOG_DAMAGED, "%s: its count of events is wrong",
+                                 snapshot->name);
             found = guess_bounds(snapshot, found);
+        }
     }
+    found.may_guess = bounds->may_guess;
     *bounds = found;
     return EVLOG_OK;
+}
+
+static int read_bounds(struct store *store, struct bounds *bounds)
+{
+    bounds->may_guess = false;
+    int result = env_read(store->events, ENV_CHECKED, find_bounds, bounds);
+    if (result != EVLOG_DAMAGED)
+        return result;
+    bounds->may_guess = true;
+    return env_read(store->events, ENV_NEWEST, find_bounds, bounds);
 }
 
 int store_range(struct store *store, uint64_t *first, uint64_t *last)
 {
     struct bounds bounds;
-    int result = env_read(store->events, ENV_NEWEST, find_bounds, &bounds);
+    int result = read_bounds(store, &bounds);
     if (result)
         return result;
     *first = bounds.first;
@@ -622,7 +641,7 @@ int store_range(struct store *store, uint64_t *first, uint64_t *last)
 int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
 {
     struct bounds bounds;
-    int result = env_read(store->events, ENV_NEWEST, find_bounds, &bounds);
+    int result = read_bounds(store, &bounds);
     if (result == EVLOG_OK && bounds.first > floor_get(store->floor).first_seq)
         result = floor_refresh(store->floor);
     if (result)
