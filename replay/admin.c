@@ -55,6 +55,18 @@ static int64_t lag_us(const struct visit *visit, uint64_t checkpoint)
     return since_us < now_us ? now_us - since_us : 0;
 }
 
+/* The pid of the process that has a consumer, as evlog_consumer_info has it. */
+static int32_t pid_of_holder(evlog *log, const char *name, unsigned slot)
+{
+    struct store *store = log->store;
+    if (claim_is_ours(log, name))
+        return (int32_t)log->pid;
+    struct presence_process holder = presence_holder(store->shared, store->events_fd, slot);
+    if (!holder.is_there)
+        return 0;
+    return holder.pid > 0 && !holder.is_elsewhere ? holder.pid : -1;
+}
+
 static int visit_one(const char *name, const struct consumer_entry *entry,
                      const char *const *types, size_t type_count, void *ctx)
 {
@@ -75,9 +87,7 @@ static int visit_one(const char *name, const struct consumer_entry *entry,
         .retry_count = entry->retry_count,
         .state_count = entry->state_count,
         .is_paused = entry->is_paused,
-        .pid =
-            (int32_t)(claim_is_ours(log, name) ? log->pid
-                                               : shared_holder(log->store->shared, entry->slot)),
+        .pid = pid_of_holder(log, name, entry->slot),
         .types = types,
         .type_count = type_count,
     };
@@ -179,6 +189,7 @@ struct move {
 static int move(struct consumer_entry *entry, void *ctx)
 {
     const struct move *to = ctx;
+    entry->owner++; /* a process that had it before, and believes to have it, writes no more */
     entry->checkpoint = to->checkpoint;
     entry->chain = to->chain;
     entry->replay_last_seq = to->head;

@@ -1,12 +1,16 @@
 /*
  * Claims on consumers.
  *
- * A consumer has a slot in the file `shared` (store/shared.c). The process that has locked the
- * slot has the consumer. These locks do not exclude each other within one process, so each log
- * also has a list of the claims that this process holds on it.
+ * A consumer has a slot. The process that has locked the slot's byte of events.mdb
+ * (store/presence.c) has the consumer. These locks do not exclude each other within one process, so
+ * each log also has a list of the claims that this process holds on it.
  *
  * A consumer may be removed, and made again with another slot, between reading its entry and
  * locking its slot: so the entry is read again when the slot is locked, and its slot compared.
+ *
+ * A claim keeps others from beginning. That what is written is still the holder's to write is
+ * checked again in each transaction (consumer.c), so nothing is lost or counted twice even if a claim
+ * is not what it should be.
  */
 #include "claim.h"
 
@@ -61,14 +65,14 @@ static bool is_slot_ours(const evlog *log, unsigned slot)
     return false;
 }
 
-static int lock_slot(struct claim *claim, unsigned slot, pid_t *holder)
+static int lock_slot(struct claim *claim, unsigned slot, struct presence_process *holder)
 {
     evlog *log = claim->log;
     int result = EVLOG_BUSY;
-    *holder = log->pid;
+    *holder = (struct presence_process){.is_there = true, .pid = (int32_t)log->pid};
     pthread_mutex_lock(&log->lock);
     if (!is_slot_ours(log, slot))
-        result = shared_claim(log->store->shared, slot, holder);
+        result = presence_claim(&log->store->presence, slot, holder);
     if (result == EVLOG_OK) {
         claim->has_slot = true;
         claim->slot = slot;
@@ -82,7 +86,7 @@ static void unlock_slot(struct claim *claim)
     evlog *log = claim->log;
     pthread_mutex_lock(&log->lock);
     if (claim->has_slot)
-        shared_release(log->store->shared, claim->slot);
+        presence_release(&log->store->presence, claim->slot);
     claim->has_slot = false;
     pthread_mutex_unlock(&log->lock);
 }
@@ -99,8 +103,9 @@ void claim_release(struct claim *claim)
     pthread_mutex_unlock(&log->lock);
 }
 
-/* One try. EVLOG_BUSY: `*holder` has the slot, or the slot is no longer the consumer's (0). */
-static int try_to_take(struct claim *claim, struct consumer_entry *entry, pid_t *holder)
+/* One try. EVLOG_BUSY: `*holder` has the slot, or, if none is there, it is not the consumer's any more. */
+static int try_to_take(struct claim *claim, struct consumer_entry *entry,
+                       struct presence_process *holder)
 {
     struct store *store = claim->log->store;
     int result = consumers_read(store, claim->name, entry);
@@ -112,27 +117,26 @@ static int try_to_take(struct claim *claim, struct consumer_entry *entry, pid_t 
     if (result == EVLOG_OK && entry->slot == claim->slot)
         return EVLOG_OK;
     unlock_slot(claim);
-    *holder = 0;
+    holder->is_there = false;
     return result ? result : EVLOG_BUSY;
 }
 
-static int is_held(const struct claim *claim, pid_t holder)
+static int is_held(const struct claim *claim, struct presence_process holder)
 {
-    if (holder > 0)
-        return error_set(EVLOG_BUSY, "consumer %s: process %d has it", claim->name, (int)holder);
-    return error_set(EVLOG_BUSY, "consumer %s: a process in another pid namespace has it",
-                     claim->name);
+    char text[PRESENCE_TEXT_SIZE];
+    return error_set(EVLOG_BUSY, "consumer %s: %s has it", claim->name,
+                     presence_text(holder, text));
 }
 
 static int take(struct claim *claim, uint32_t wait_ms, struct consumer_entry *entry)
 {
     int64_t until_us = clock_monotonic_us() + (int64_t)wait_ms * 1000;
     for (;;) {
-        pid_t holder = 0;
+        struct presence_process holder = {.is_there = false};
         int result = try_to_take(claim, entry, &holder);
         if (result != EVLOG_BUSY)
             return result;
-        if (holder && clock_monotonic_us() >= until_us)
+        if (holder.is_there && clock_monotonic_us() >= until_us)
             return is_held(claim, holder);
         nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
     }

@@ -28,6 +28,9 @@
  *    over such an event. It is retried when the checkpoint has passed it, and stays on record
  *    until a commit passes its retry's turn.
  * 4. A commit that fails loses nothing: its changes stay, in order, and the next one writes them.
+ * 5. Each transaction compares the entry with what this process wrote last: same consumer, same owner
+ *    (a number that each opening increases), same checkpoint. A process that lost its claim without
+ *    noticing, or whose state.mdb was replaced, writes nothing, and hands out nothing more.
  *
  * Cost: writing a checkpoint is a commit of state.mdb, so it waits for many events, for a while at
  * most. It is due just before and after the event in whose receiver an earlier process died, so
@@ -74,9 +77,39 @@ uint64_t consumer_floor(const evlog_consumer *consumer)
     return consumer->turn_count ? turn_at(consumer, 0)->before : consumer->place;
 }
 
+int consumer_lost(const evlog_consumer *consumer)
+{
+    struct store *store = consumer->log->store;
+    char text[PRESENCE_TEXT_SIZE];
+    struct presence_process holder =
+        presence_holder(store->shared, store->events_fd, consumer->claim.slot);
+    return error_set(EVLOG_BUSY,
+                     "consumer %s: it is not this process's any more, %s has opened or moved it: "
+                     "close it here",
+                     consumer->claim.name, presence_text(holder, text));
+}
+
+int consumer_check_owner(evlog_consumer *consumer, const struct consumer_entry *now)
+{
+    const struct consumer_entry *ours = &consumer->entry;
+    if (now->owner == ours->owner && now->created_us == ours->created_us &&
+        now->checkpoint == ours->checkpoint)
+        return EVLOG_OK;
+    consumer->is_lost = true;
+    return consumer_lost(consumer);
+}
+
+static int check_owner(struct consumer_entry *entry, void *ctx)
+{
+    return consumer_check_owner(ctx, entry);
+}
+
 static int advance(struct consumer_entry *entry, void *ctx)
 {
-    const evlog_consumer *consumer = ctx;
+    evlog_consumer *consumer = ctx;
+    int result = consumer_check_owner(consumer, entry);
+    if (result)
+        return result;
     entry->checkpoint = consumer_floor(consumer);
     entry->chain = consumer->turn_count ? turn_at(consumer, 0)->before_chain : consumer->chain;
     entry->done_count += consumer->done_count;
@@ -244,8 +277,8 @@ static int write_record(evlog_consumer *consumer, struct change *changes[], size
             changes[i]->next = changes[i + 1];
     }
     if (result == EVLOG_OK)
-        result = consumers_write(consumer->log->store, consumer->claim.name, NULL, NULL,
-                                 changes[0], &consumer->entry);
+        result = consumers_write(consumer->log->store, consumer->claim.name, check_owner,
+                                 consumer, changes[0], &consumer->entry);
     look_for_retries(consumer);
     for (size_t i = 0; i < count; i++)
         free(changes[i]);

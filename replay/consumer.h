@@ -43,6 +43,7 @@ struct evlog_consumer {
     evlog_consumer_options options; /* with the defaults filled in; its types are not used */
     struct filter filter;
     struct consumer_entry entry; /* as it was last read or written */
+    bool is_lost;                /* another process has taken it over */
     struct shared_mark mark; /* of earlier holders, but for `most`, which is kept up to date */
 
     /* The line. */
@@ -132,6 +133,13 @@ static inline struct turn *turn_at(const evlog_consumer *consumer, size_t i)
 /* Writes the checkpoint and what goes with it, if there is something to write. */
 int consumer_commit(evlog_consumer *consumer);
 int consumer_commit_if_due(evlog_consumer *consumer);
+
+/*
+ * EVLOG_BUSY: the entry, as it is now, is not as this process wrote it; is_lost from then on. The
+ * second is the error of all that is refused because of it.
+ */
+int consumer_check_owner(evlog_consumer *consumer, const struct consumer_entry *now);
+int consumer_lost(const evlog_consumer *consumer);
 
 /* The last seq that the checkpoint may pass now. */
 uint64_t consumer_floor(const evlog_consumer *consumer);

@@ -282,11 +282,13 @@ static int retry_next(evlog_consumer *consumer, enum step *step)
 
 /* ------------------------------------------------------------------ steps ---- */
 
-/* What others may have changed: it is paused, parked events are to be retried. */
+/* What others may have changed: it is theirs now, it is paused, parked events are to be retried. */
 static int refresh(evlog_consumer *consumer)
 {
     struct consumer_entry now;
     int result = consumers_read(consumer->log->store, consumer->claim.name, &now);
+    if (result == EVLOG_OK)
+        result = consumer_check_owner(consumer, &now);
     if (result)
         return result;
     struct consumer_entry *entry = &consumer->entry;
@@ -397,6 +399,8 @@ int consumer_next(evlog_consumer *consumer, int64_t deadline_us, const evlog_eve
         enum step step;
         if (is_stopped(consumer))
             return error_set(EVLOG_STOPPED, "consumer %s: it was stopped", consumer->claim.name);
+        if (consumer->is_lost)
+            return consumer_lost(consumer);
         result = take_step(consumer, &step);
         if (result == EVLOG_OK && step == STEP_HANDED) {
             *event = &consumer->event;

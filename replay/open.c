@@ -2,7 +2,8 @@
  * Opening and closing a consumer.
  *
  * A consumer is an entry in state.mdb (store/consumers.c) and, while a process has it, a claim
- * (claim.c). An open consumer counts as a call under way: the log is not closed before it.
+ * (claim.c). Opening it increases the owner's number in the entry, so that whoever had it before, and does
+ * not know that it lost it, writes no more (consumer.c). An open consumer counts as a call under way: the log is not closed before it.
  *
  * What is kept of the event at the checkpoint is its chain. When the log has another event there,
  * or none, it is not the log whose events were dealt with (a power cut took them from an EVLOG_FAST
@@ -107,23 +108,35 @@ static int make_and_claim(evlog_consumer *consumer, const char *name, bool *is_n
 
 /* -------------------------------------------------------------- beginning ---- */
 
-/* The filter that is on record; one that is given takes its place. */
-static int begin_filter(evlog_consumer *consumer, bool is_new)
+static int become_owner(struct consumer_entry *entry, void *ctx)
+{
+    (void)ctx;
+    entry->owner++;
+    return EVLOG_OK;
+}
+
+/* Writes down the new owner; a filter that is given takes the place of the one on record. */
+static int take_over(evlog_consumer *consumer, bool is_new)
 {
     const evlog_consumer_options *options = &consumer->options;
     const char *name = consumer->claim.name;
+    struct change *filter = NULL;
+    if (options->type_count && !is_new) {
+        filter = change_filter(name, options->types, options->type_count);
+        if (!filter)
+            return error_nomem();
+    }
+    int result =
+        consumers_write(consumer->log->store, name, become_owner, NULL, filter, &consumer->entry);
+    changes_free(filter);
+    return result;
+}
+
+static int begin_filter(evlog_consumer *consumer)
+{
     char **types = NULL;
     size_t count;
-    int result = EVLOG_OK;
-    if (options->type_count && !is_new) {
-        struct change *filter = change_filter(name, options->types, options->type_count);
-        result = filter ? consumers_write(consumer->log->store, name, NULL, NULL, filter,
-                                          &consumer->entry)
-                        : error_nomem();
-        changes_free(filter);
-    }
-    if (result == EVLOG_OK)
-        result = consumers_read_types(consumer->log->store, name, &types, &count);
+    int result = consumers_read_types(consumer->log->store, consumer->claim.name, &types, &count);
     if (result)
         return result;
     result = filter_begin(&consumer->filter, (const char *const *)types, count);
@@ -155,8 +168,8 @@ static int check_place(const evlog_consumer *consumer)
 static void begin_mark(evlog_consumer *consumer)
 {
     struct shared *shared = consumer->log->store->shared;
-    uint64_t owner = (uint64_t)consumer->entry.created_us;
-    shared_mark_begin(shared, consumer->claim.slot, owner ? owner : 1);
+    uint64_t tag = (uint64_t)consumer->entry.created_us;
+    shared_mark_begin(shared, consumer->claim.slot, tag ? tag : 1);
     consumer->mark = shared_mark_get(shared, consumer->claim.slot);
     if (consumer->mark.most <= consumer->entry.checkpoint && !consumer->mark.inside)
         consumer->mark = (struct shared_mark){.seq = 0};
@@ -167,7 +180,9 @@ static int begin(evlog_consumer *consumer, bool is_new)
 {
     int result = check_place(consumer);
     if (result == EVLOG_OK)
-        result = begin_filter(consumer, is_new);
+        result = take_over(consumer, is_new);
+    if (result == EVLOG_OK)
+        result = begin_filter(consumer);
     if (result)
         return result;
     begin_mark(consumer);

@@ -3,7 +3,7 @@
  *
  *   c name            its place:
  *                     [sum, slot, paused, created_us, updated_us, checkpoint, chain,
- *                      replay_last_seq, [done, refused, skipped], [parked, retry, state]]
+ *                      replay_last_seq, [done, refused, skipped], [parked, retry, state], owner]
  *   f name NUL        [sum, [event types]]: the types it wants; absent: all
  *   p name NUL seq    [sum, attempts, time_us, last_seq, is_lost, error]: parked; seq of 8 bytes,
  *                     error bin
@@ -31,7 +31,7 @@
 _Static_assert(1 + EVLOG_CONSUMER_NAME_SIZE_MAX + 1 + EVLOG_STATE_KEY_SIZE_MAX <=
                    ENTRY_KEY_SIZE_MAX,
                "the longest key fits");
-_Static_assert(ENTRY_HEAD_SIZE + 7 * PACK_INTEGER_SIZE_MAX +
+_Static_assert(ENTRY_HEAD_SIZE + 8 * PACK_INTEGER_SIZE_MAX +
                        2 * (1 + 3 * PACK_INTEGER_SIZE_MAX) <=
                    CONSUMER_ENTRY_SIZE_MAX,
                "the longest entry `c` fits");
@@ -89,7 +89,7 @@ size_t consumer_pack(const struct consumer_entry *entry, unsigned char *value)
 {
     struct entry_packing packing;
     msgpack_packer *packer = &packing.packer;
-    entry_pack_begin(&packing, value, 10);
+    entry_pack_begin(&packing, value, 11);
     msgpack_pack_uint32(packer, entry->slot);
     msgpack_pack_int(packer, entry->is_paused);
     msgpack_pack_int64(packer, entry->created_us);
@@ -105,6 +105,7 @@ size_t consumer_pack(const struct consumer_entry *entry, unsigned char *value)
     msgpack_pack_uint64(packer, entry->parked_count);
     msgpack_pack_uint64(packer, entry->retry_count);
     msgpack_pack_uint64(packer, entry->state_count);
+    msgpack_pack_uint64(packer, entry->owner);
     return entry_pack_end(&packing);
 }
 
@@ -249,7 +250,7 @@ static int damaged(const char *name, int kind)
 
 int consumer_unpack(const char *name, const struct entry *packed, struct consumer_entry *entry)
 {
-    struct fields fields = fields_of(packed, 10);
+    struct fields fields = fields_of(packed, 11);
     struct consumer_entry read = {.slot = 0};
     uint64_t slot = field_integer(&fields);
     read.slot = (uint32_t)slot;
@@ -267,6 +268,7 @@ int consumer_unpack(const char *name, const struct entry *packed, struct consume
     read.parked_count = field_integer(&fields);
     read.retry_count = field_integer(&fields);
     read.state_count = field_integer(&fields);
+    read.owner = field_integer(&fields);
     if (fields.is_bad || slot >= SHARED_SLOTS)
         return damaged(name, ENTRY_CONSUMER);
     *entry = read;

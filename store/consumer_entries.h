@@ -11,13 +11,14 @@
 
 /* The entry `c`: a consumer's place. */
 struct consumer_entry {
-    uint32_t slot; /* in the file `shared` */
+    uint32_t slot; /* among the claims, and in the file `shared` */
     bool is_paused;
     int64_t created_us, updated_us;
     uint64_t checkpoint, chain; /* the chain of that event; 0: not known */
     uint64_t replay_last_seq;
     uint64_t done_count, refused_count, skipped_count;
     uint64_t parked_count, retry_count, state_count; /* entries `p` and `r`, `r`, `v` */
+    uint64_t owner; /* one more each time that a process opens it, or resets it */
 };
 
 /* EVLOG_INVALID: `name` is not a consumer's name. */

@@ -3,9 +3,10 @@
  *
  * 1. One write transaction changes a consumer's place and all that goes with it: what was parked,
  *    what was retried, the state its events made. So after any crash these agree.
- * 2. Only the process that has claimed the consumer (shared.c) moves its checkpoint and changes
- *    its state. Any process may pause it, and retry or drop what is parked: so the entry is read
- *    again in each transaction, and only what is meant is changed in it.
+ * 2. Only the process that has claimed the consumer (presence.c) moves its checkpoint and changes
+ *    its state; it checks in the transaction that the entry is still as it wrote it. Any process
+ *    may pause it, and retry or drop what is parked: so the entry is read again in each
+ *    transaction, and only what is meant is changed in it.
  * 3. The counts in the entry are those of its `p` and `r`, `r` and `v` entries.
  *
  * Such a commit is flushed but for its meta page: a power cut may undo the last one, whole, and

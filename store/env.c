@@ -4,7 +4,8 @@
  * Writing goes through liblmdb: one write transaction at a time over all processes, begun, filled
  * and committed by env_write. Reading goes through page.c with a descriptor of its own; what a
  * reader uses of liblmdb is its slot in the lock file (a read transaction that touches no page),
- * held for one call of env_read.
+ * held for one call of env_read. A process that can have none reads without: what it reads is checked
+ * afterwards, and read again under the writer's lock where that fails too often.
  *
  * The map. liblmdb maps the file; only the writer reads through it. It starts at MAP_SIZE_FIRST
  * of address space and doubles when a commit finds it full; when another process has grown it, a
@@ -56,7 +57,8 @@
 #define READER_CHECK_EVERY 1024 /* commits */
 #define LOCK_HEAD_SIZE 4096     /* of liblmdb's lock file, and more */
 #define LOCK_SLOT_SIZE 64
-#define UNHELD_TRIES 1000 /* of reading a snapshot that nothing holds */
+#define UNHELD_TRIES 3        /* of reading a snapshot that nothing holds, before it is locked */
+#define UNHELD_TRIES_MAX 1000 /* ... by who cannot lock it */
 
 /*
  * Three things here hold for 0.9 and not by its documentation: a snapshot's pages are reused as
@@ -71,7 +73,8 @@ struct env {
     struct env_options options;
     pthread_mutex_t write_lock, map_lock;
     atomic_int failed;
-    bool unmapped; /* liblmdb must not be called any more; under map_lock */
+    bool unmapped;    /* liblmdb must not be called any more; under map_lock */
+    bool is_slotless; /* this process reads without a slot; under map_lock */
     uint64_t commit_count;
     uint64_t room_end; /* the file has at least this size */
 
@@ -230,15 +233,12 @@ static int reserve_locks(struct env *env)
     return EVLOG_OK;
 }
 
-static int open_lmdb(struct env *env)
+static int open_once(struct env *env)
 {
     const struct env_options *options = &env->options;
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) |
                      (options->is_unflushed ? MDB_NOSYNC : 0);
     size_t map_size = MAP_SIZE_FIRST;
-    int result = reserve_locks(env);
-    if (result)
-        return result;
     if (options->file_size_max && options->file_size_max < map_size)
         map_size = options->file_size_max;
     int rc = mdb_env_create(&env->lmdb);
@@ -253,11 +253,66 @@ static int open_lmdb(struct env *env)
         env->lmdb = NULL;
         return fail(env, rc, "opening");
     }
-    int dead, fd;
-    mdb_reader_check(env->lmdb, &dead);
+    int fd;
     mdb_env_get_fd(env->lmdb, &fd);
     fcntl(fd, F_SETFD, FD_CLOEXEC); /* which 0.9.24 does not */
     return EVLOG_OK;
+}
+
+/*
+ * liblmdb knows readers by pid, and a lock of fcntl(2) keeps two of the same from being there at once: a
+ * second process of that pid, in another pid namespace, gets EAGAIN. It goes without slots
+ * then for as long as it has the environment open: with one, it could not tell its own from those that
+ * the other one left when it was killed.
+ */
+static int begin_read(struct env *env, MDB_txn **txn)
+{
+    int rc = MDB_PANIC;
+    pthread_mutex_lock(&env->map_lock);
+    if (env->is_slotless)
+        rc = EAGAIN;
+    else if (!env->unmapped)
+        rc = mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, txn);
+    if (rc == EACCES) /* for which fcntl(2) may say this */
+        rc = EAGAIN;
+    env->is_slotless = rc == EAGAIN;
+    pthread_mutex_unlock(&env->map_lock);
+    return rc;
+}
+
+/* A line of mdb_reader_list. */
+static int look_for_namesake(const char *line, void *ctx)
+{
+    *(bool *)ctx |= strtol(line, NULL, 10) == (long)getpid();
+    return 0;
+}
+
+/*
+ * A dead reader's slot keeps pages for ever. liblmdb clears those of dead processes, but none of its own
+ * pid, which in containers may be that of the process that died. One that does not live any more has no
+ * lock, so this process can begin to read; and its own slots liblmdb clears when it closes.
+ */
+static int clear_dead_readers(struct env *env)
+{
+    bool has_namesake = false;
+    MDB_txn *txn;
+    int dead;
+    mdb_reader_check(env->lmdb, &dead);
+    mdb_reader_list(env->lmdb, look_for_namesake, &has_namesake);
+    if (!has_namesake || begin_read(env, &txn) != MDB_SUCCESS)
+        return EVLOG_OK;
+    mdb_txn_abort(txn);
+    mdb_env_close(env->lmdb);
+    env->lmdb = NULL;
+    return open_once(env);
+}
+
+static int open_lmdb(struct env *env)
+{
+    int result = reserve_locks(env);
+    if (result == EVLOG_OK)
+        result = open_once(env);
+    return result ? result : clear_dead_readers(env);
 }
 
 /*
@@ -493,16 +548,29 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
     return env->rc == MDB_MAP_FULL ? EVLOG_OK : fail_commit(env, env->rc);
 }
 
+static int take_lock(struct env *env)
+{
+    int result = EVLOG_OK;
+    pthread_mutex_lock(&env->write_lock);
+    if (env->options.presence)
+        result = presence_lock(env->options.presence, env->options.lock, env->path);
+    if (result)
+        pthread_mutex_unlock(&env->write_lock);
+    return result;
+}
+
 int env_lock(struct env *env)
 {
     if (env->options.read_only)
         return error_set(EVLOG_READONLY, "%s: is open for reading only", env->path);
-    pthread_mutex_lock(&env->write_lock);
     int result = check_failed(env);
-    if (result == EVLOG_OK && env->options.presence)
-        result = presence_lock(env->options.presence, env->options.lock, env->path);
+    if (result == EVLOG_OK)
+        result = take_lock(env);
     if (result)
-        pthread_mutex_unlock(&env->write_lock);
+        return result;
+    result = check_failed(env); /* while it waited */
+    if (result)
+        env_unlock(env);
     return result;
 }
 
@@ -653,18 +721,9 @@ int env_flush(struct env *env)
 
 /* ------------------------------------------------------------ reading ---- */
 
-static int begin_read(struct env *env, MDB_txn **txn)
-{
-    pthread_mutex_lock(&env->map_lock);
-    int rc = env->unmapped ? MDB_PANIC : mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, txn);
-    pthread_mutex_unlock(&env->map_lock);
-    return rc;
-}
-
 /*
- * A reader's slot keeps the pages of the snapshot it began with and of all later ones. There is none,
- * `*txn` is NULL, while the map is to grow and a writer of this process is at work, which will
- * grow it: that writer may wait for the flush that this reading is for (flusher.c).
+ * A reader's slot keeps the pages of the snapshot it began with and of all later ones. `*txn` is NULL
+ * where there can be none.
  */
 static int take_slot(struct env *env, MDB_txn **txn)
 {
@@ -675,16 +734,17 @@ static int take_slot(struct env *env, MDB_txn **txn)
         rc = begin_read(env, txn);
     }
     while (rc == MDB_MAP_RESIZED) {
-        *txn = NULL;
-        if (pthread_mutex_trylock(&env->write_lock))
-            return EVLOG_OK;
+        pthread_mutex_lock(&env->write_lock);
         int result = resize_map(env, false);
         pthread_mutex_unlock(&env->write_lock);
         if (result)
             return result;
         rc = begin_read(env, txn);
     }
-    return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "beginning to read");
+    if (rc == MDB_SUCCESS)
+        return EVLOG_OK;
+    *txn = NULL;
+    return rc == EAGAIN ? EVLOG_OK : fail(env, rc, "beginning to read");
 }
 
 /*
@@ -707,40 +767,71 @@ static int read_snapshot(struct env *env, struct page_snapshot *snapshot)
                   : page_snapshot_read(env->fd, env->path, snapshot);
 }
 
-/* One attempt; `*is_good` is false when what was read may be of no one state. */
-static int read_newest(struct env *env, int (*read)(const struct page_snapshot *, void *),
-                       void *ctx, bool *is_good)
+static int read_once(struct env *env, env_reader *read, void *ctx, struct page_snapshot *snapshot)
+{
+    snapshot->txnid = 0;
+    int result = read_snapshot(env, snapshot);
+    return result ? result : read(snapshot, ctx);
+}
+
+/*
+ * Whether this process can take the writer's lock in order to read. It takes that of the state before that
+ * of the events, and reads the state while it reads the events: so it doesn't for the state, which
+ * is flushed with each commit and so stands still for long enough.
+ */
+static bool can_lock_to_read(const struct env *env)
+{
+    return !env->options.read_only && env->options.lock == SHARED_LOCK_EVENTS;
+}
+
+/*
+ * Nothing keeps the pages: what was read is good when they were still the snapshot's afterwards, or when
+ * the caller has checked it. Where others commit too fast for that, they wait for it.
+ */
+static int read_unheld(struct env *env, bool is_checked, env_reader *read, void *ctx)
 {
     struct page_snapshot snapshot;
-    MDB_txn *slot = NULL;
-    *is_good = true;
-    int result = env->lmdb ? take_slot(env, &slot) : EVLOG_OK;
-    if (result == EVLOG_OK || result == EVLOG_DAMAGED) /* it is read without a slot then */
-        result = read_snapshot(env, &snapshot);
-    if (result == EVLOG_OK) {
-        result = read(&snapshot, ctx);
-        *is_good = slot || env->options.images || is_whole(env, &snapshot);
+    int result, tries = can_lock_to_read(env) ? UNHELD_TRIES : UNHELD_TRIES_MAX;
+    while (tries-- > 0) {
+        result = read_once(env, read, ctx, &snapshot);
+        if ((is_checked && result == EVLOG_OK) || env->options.images || is_whole(env, &snapshot))
+            return result;
     }
-    if (slot)
-        mdb_txn_abort(slot);
+    if (!can_lock_to_read(env))
+        return error_set(
+            EVLOG_BUSY,
+            "%s: it changes too fast to be read without a reader's slot, and this process "
+            "has none: open the log for writing, or give the process another pid",
+            env->path);
+    result = take_lock(env);
+    if (result)
+        return result;
+    result = read_once(env, read, ctx, &snapshot);
+    env_unlock(env);
     return result;
 }
 
-int env_read(struct env *env, enum env_state state,
-             int (*read)(const struct page_snapshot *snapshot, void *ctx), void *ctx)
+int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
 {
     const struct page_snapshot *base;
-    bool is_good = false;
+    struct page_snapshot snapshot;
+    MDB_txn *slot = NULL;
     int result = EVLOG_OK;
     if (state == ENV_BASE) {
         result = env_base(env, &base);
         return result ? result : read(base, ctx);
     }
-    for (int tries = 0; !is_good && tries < UNHELD_TRIES; tries++)
-        result = read_newest(env, read, ctx, &is_good);
-    if (is_good)
+    if (state == ENV_LOCKED)
+        return read_once(env, read, ctx, &snapshot);
+    if (env->lmdb)
+        result = take_slot(env, &slot);
+    if (result && result != EVLOG_DAMAGED) /* of the map: it is read without a slot */
         return result;
-    return error_set(EVLOG_BUSY, "%s: it changes too fast to be read without a lock", env->path);
+    if (!slot)
+        return read_unheld(env, state == ENV_CHECKED, read, ctx);
+    result = read_once(env, read, ctx, &snapshot);
+    mdb_txn_abort(slot);
+    return result;
 }
 
 uint64_t env_seed(const struct env *env)

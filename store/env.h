@@ -92,17 +92,21 @@ int env_flush(struct env *env);
 /* Which state of the file to read. */
 enum env_state {
     ENV_NEWEST,
-    ENV_BASE, /* in the `fill` of env_write: the one that its transaction began with */
+    ENV_CHECKED, /* the same; `read` is EVLOG_OK only if all that it delivers is proved by checksums */
+    ENV_LOCKED, /* the same, by the holder of env_lock */
+    ENV_BASE,   /* in the `fill` of env_write: the one that its transaction began with */
 };
+
+typedef int env_reader(const struct page_snapshot *snapshot, void *ctx);
 
 /*
  * Calls `read` with a snapshot, whose pages stay as they are meanwhile, and returns what it
- * returned. Where no lock file can be written nothing holds the pages of the newest one, and
- * `read` is called again when they may have changed. EVLOG_BUSY: all reader slots are taken, or
- * it changed too often. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ * returned. A process that can have no reader's slot, since another one of its pid has it or no lock
+ * file can be written, calls it again when the pages may have changed; but not when it is EVLOG_OK
+ * of ENV_CHECKED. In the end it does so with the writer's lock. EVLOG_BUSY: all reader slots are taken, or a
+ * process has that lock for too long, or this one cannot take it. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
  */
-int env_read(struct env *env, enum env_state state,
-             int (*read)(const struct page_snapshot *snapshot, void *ctx), void *ctx);
+int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx);
 
 /* What seeds the checksums of the values kept here, see entries.c. */
 uint64_t env_seed(const struct env *env);

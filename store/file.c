@@ -14,7 +14,8 @@
 
 #include "error.h"
 
-int file_open(int directory, const char *path, const char *name, int flags, int *fd)
+/* Returns an errno; ENXIO: it is not a regular file. */
+static int open_regular(int directory, const char *name, int flags, int *fd)
 {
     struct stat status;
     int errnum = 0;
@@ -23,14 +24,31 @@ int file_open(int directory, const char *path, const char *name, int flags, int 
         errnum = errno;
     else if (!S_ISREG(status.st_mode))
         errnum = ENXIO;
+    if (errnum && *fd >= 0)
+        close(*fd);
+    if (errnum)
+        *fd = -1;
+    return errnum == EISDIR ? ENXIO : errnum;
+}
+
+int file_open(int directory, const char *path, const char *name, int flags, int *fd)
+{
+    int errnum = open_regular(directory, name, flags, fd);
     if (!errnum)
         return EVLOG_OK;
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-    if (errnum == ENXIO || errnum == EISDIR)
+    if (errnum == ENXIO)
         return error_set(EVLOG_UNSUPPORTED, "%s/%s: is not a regular file", path, name);
     return error_prefix(error_errno(errnum, "opening", name), "%s", path);
+}
+
+int file_open_path(const char *path, int flags, int *fd)
+{
+    int errnum = open_regular(AT_FDCWD, path, flags, fd);
+    if (!errnum)
+        return EVLOG_OK;
+    if (errnum == ENXIO)
+        return error_set(EVLOG_UNSUPPORTED, "%s: is not a regular file", path);
+    return error_errno(errnum, "opening", path);
 }
 
 int file_write(int fd, const void *bytes, size_t size, uint64_t at)

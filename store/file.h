@@ -12,6 +12,9 @@
  */
 int file_open(int directory, const char *path, const char *name, int flags, int *fd);
 
+/* The same by its path. */
+int file_open_path(const char *path, int flags, int *fd);
+
 /* Each returns 0 or an errno. */
 int file_write(int fd, const void *bytes, size_t size, uint64_t at);
 int file_write_zeros(int fd, uint64_t from, uint64_t to);

@@ -10,9 +10,10 @@
  *
  * What was committed between 1 and 3 changes no page of that state but those that were copied. The
  * journal's place was read before the state, so it may be of an earlier event, never of a later
- * one. No lock of a writer is taken: a reader's slot holds the pages while they are copied.
+ * one. A reader's slot holds the pages while they are copied, so writers go on; where a process can have
+ * no slot, it may take the writer's lock for that long (env.c).
  *
- * Any process may do it, one at a time (a lock of held.c on events.mdb, which a process that dies gives
+ * Any process may do 2 to 4, one at a time (a lock of held.c on events.mdb, which a process that dies gives
  * back). A fast log is flushed every flush_every_ms when there was a commit; a durable one when its
  * journal has gone on to another part.
  *
@@ -28,7 +29,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "env.h"
@@ -66,9 +66,18 @@ static bool is_flushed(const struct flusher *flusher, uint64_t txnid)
     return txnid && atomic_load(&flushed->txnid) >= txnid;
 }
 
+static int is_busy(const struct presence *presence)
+{
+    char text[PRESENCE_TEXT_SIZE];
+    uint32_t word = atomic_load(&shared_flushed(presence->shared)->process);
+    return error_set(EVLOG_BUSY, "events.mdb: %s has been flushing it for %u ms: is it stopped?",
+                     presence_text(presence_process(presence->shared, word), text),
+                     presence->wait_ms);
+}
+
 /*
- * Excludes other threads, and then other processes; for `txnid`, 0: any. `*is_done`: another process
- * has flushed that commit meanwhile, and nothing is excluded.
+ * Excludes other threads, and then other processes. `*is_done`: another one has flushed the commit
+ * `txnid` (0: none) meanwhile, and nothing is excluded.
  */
 static int begin(struct flusher *flusher, uint64_t txnid, bool *is_done)
 {
@@ -76,21 +85,21 @@ static int begin(struct flusher *flusher, uint64_t txnid, bool *is_done)
     int64_t until_us = clock_monotonic_us() + (int64_t)presence->wait_ms * 1000;
     int errnum;
     pthread_mutex_lock(&flusher->flushing);
-    while (!(*is_done = is_flushed(flusher, txnid)) &&
-           (errnum = held_lock(presence->fd, FLUSHING_AT, HELD_ALONE)) == EAGAIN &&
-           clock_monotonic_us() < until_us)
+    while ((errnum = held_lock(presence->fd, FLUSHING_AT, HELD_ALONE)) == EAGAIN &&
+           !is_flushed(flusher, txnid) && clock_monotonic_us() < until_us)
         nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    *is_done = is_flushed(flusher, txnid);
     if (!*is_done && !errnum) {
-        atomic_store(&shared_flushed(presence->shared)->pid, getpid());
+        atomic_store(&shared_flushed(presence->shared)->process, presence->word);
         return EVLOG_OK;
     }
+    if (!errnum)
+        held_unlock(presence->fd, FLUSHING_AT);
     pthread_mutex_unlock(&flusher->flushing);
     if (*is_done)
         return EVLOG_OK;
     if (errnum == EAGAIN)
-        return error_set(EVLOG_BUSY, "events.mdb: process %d has been flushing it for %u ms",
-                         (int)atomic_load(&shared_flushed(presence->shared)->pid),
-                         presence->wait_ms);
+        return is_busy(presence);
     return error_errno(errnum, "locking a byte of it", "events.mdb");
 }
 
@@ -105,11 +114,35 @@ struct capture {
     struct edge_state state;
 };
 
-static int capture(const struct page_snapshot *snapshot, void *ctx)
+static int copy_state(const struct page_snapshot *snapshot, void *ctx)
 {
     struct capture *capture = ctx;
     edge_state_free(&capture->state); /* of an earlier try */
     return edge_capture(snapshot, capture->origin, &capture->state);
+}
+
+/*
+ * Step 1. With nothing excluded: the reading may take the writer's lock (env_read), whose holder may be
+ * about to flush. `restart`: the journal is to be begun anew behind this state, which is that of the
+ * holder of the lock. `*has_end` is false when the journal's end is not known.
+ */
+static int capture(struct flusher *flusher, bool restart, struct edge_state *state, bool *has_end)
+{
+    struct shared *shared = flusher->parts.presence->shared;
+    struct capture captured = {.origin = flusher->parts.origin};
+    struct shared_end journal = {.place = 0};
+    *has_end = restart || shared_end_get(shared, &journal);
+    if (!*has_end)
+        return EVLOG_OK; /* its writer died: the next one finds the end and sets it */
+    int result =
+        env_read(flusher->parts.events, restart ? ENV_LOCKED : ENV_NEWEST, copy_state, &captured);
+    if (result)
+        return result;
+    *state = captured.state;
+    if (restart)
+        journal = (struct shared_end){.place = 0, .seq = state->seq, .chain = state->chain};
+    state->journal = journal;
+    return EVLOG_OK;
 }
 
 /* Steps 2 to 4. */
@@ -131,47 +164,41 @@ static int write_state(struct flusher *flusher, const struct edge_state *state)
     return EVLOG_OK;
 }
 
-/* `restart`: the journal is to be begun anew behind this state. */
-static int flush(struct flusher *flusher, bool restart)
+static int flush_state(struct flusher *flusher, const struct edge_state *state, bool restart)
 {
-    struct shared *shared = flusher->parts.presence->shared;
-    struct capture captured = {.origin = flusher->parts.origin};
-    struct shared_end journal = {.place = 0};
-    if (!restart && !shared_end_get(shared, &journal))
-        return EVLOG_OK; /* its writer died: the next one finds the end and sets it */
-    int result = env_read(flusher->parts.events, ENV_NEWEST, capture, &captured);
-    if (result)
+    bool is_done;
+    int result = begin(flusher, restart ? 0 : state->txnid, &is_done);
+    if (result || is_done)
         return result;
-    struct edge_state *state = &captured.state;
-    if (restart)
-        journal = (struct shared_end){.place = 0, .seq = state->seq, .chain = state->chain};
-    state->journal = journal;
     result = write_state(flusher, state);
     if (restart && result == EVLOG_OK)
-        shared_end_set(shared, journal);
-    edge_state_free(state);
+        shared_end_set(flusher->parts.presence->shared, state->journal);
+    end(flusher);
     return result;
 }
 
-static int flush_alone(struct flusher *flusher, bool restart)
+static int flush(struct flusher *flusher, bool restart)
 {
-    bool is_done;
-    int result = begin(flusher, restart ? 0 : newest_txnid(flusher), &is_done);
-    if (result || is_done)
+    struct edge_state state;
+    bool has_end;
+    if (!restart && is_flushed(flusher, newest_txnid(flusher)))
+        return EVLOG_OK;
+    int result = capture(flusher, restart, &state, &has_end);
+    if (result || !has_end)
         return result;
-    result = flush(flusher, restart);
-    end(flusher);
+    result = flush_state(flusher, &state, restart);
+    edge_state_free(&state);
     return result;
 }
 
 int flusher_flush(struct flusher *flusher)
 {
-    return flush_alone(flusher, false);
+    return flush(flusher, false);
 }
 
 int flusher_restart(struct flusher *flusher)
 {
-    return flush_alone(flusher, true);
+    return flush(flusher, true);
 }
 
 int flusher_flush_upto(struct flusher *flusher, uint64_t seq)

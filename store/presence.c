@@ -1,5 +1,5 @@
 /*
- * The processes that have a log open for writing, and the writer's locks.
+ * The processes that have a log open for writing, the writer's locks, and claims on consumers.
  *
  * liblmdb's own lock of its writer cannot be waited for with a limit, ends inside mdb_txn_commit,
  * and knows its holder by a thread id, which means nothing in another pid namespace. So one of
@@ -18,6 +18,13 @@
  * A second byte is locked by all of them together; who opens the log while nobody else has it
  * open locks it alone, and may recover (recover.c).
  *
+ * Claims. A consumer's slot is claimed by a lock on one more byte of events.mdb, which the kernel
+ * releases when the process ends. Nothing depends on the file `shared` but the holder's name: the
+ * holder writes its word there, and whoever finds the byte locked looks up the pid. A log that
+ * a process has open twice is one descriptor, so its claims do not exclude each other.
+ *
+ * The bytes, from ANY_AT on: 1 that all lock, 1,024 of processes, 1,024 of consumers' slots.
+ *
  * 1. A waiter sleeps for CHECK_EVERY_US at most before it asks whether the holder lives.
  * 2. Generations have 15 bits. A word would be taken for a living process's when its slot had been
  *    used 32,768 times since its holder died and nobody had wanted the lock meanwhile; it would then
@@ -28,9 +35,9 @@
 #include "presence.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,6 +50,7 @@
 
 #define ANY_AT (INT64_C(1) << 60) /* the byte that all lock */
 #define SLOTS_AT (ANY_AT + 1)
+#define CLAIMS_AT (SLOTS_AT + SHARED_PROCESSES)
 #define WAITING 0x80000000u
 #define GENERATION_MAX 0x7fffu
 #define CHECK_EVERY_US 10000
@@ -114,6 +122,32 @@ void presence_end(struct presence *presence)
     held_unlock(presence->fd, ANY_AT);
 }
 
+/* ------------------------------------------------------- other processes ---- */
+
+struct presence_process presence_process(struct shared *shared, uint32_t word)
+{
+    struct presence_process found = {.is_there = true};
+    unsigned slot = (word & 0xffff) - 1;
+    if (!shared || slot >= SHARED_PROCESSES)
+        return found;
+    struct shared_process *process = shared_process(shared, slot);
+    if (word_of(slot, atomic_load(&process->generation)) != word)
+        return found;
+    found.pid = atomic_load(&process->pid);
+    found.is_elsewhere = atomic_load(&process->namespace) != pid_namespace();
+    return found;
+}
+
+const char *presence_text(struct presence_process process, char text[PRESENCE_TEXT_SIZE])
+{
+    if (process.pid > 0)
+        snprintf(text, PRESENCE_TEXT_SIZE, "process %d%s", (int)process.pid,
+                 process.is_elsewhere ? " (of another pid namespace)" : "");
+    else
+        snprintf(text, PRESENCE_TEXT_SIZE, "another process");
+    return text;
+}
+
 /* --------------------------------------------------------------- locks ---- */
 
 static void wait_for_change(_Atomic uint32_t *word, uint32_t seen)
@@ -134,12 +168,10 @@ static bool is_dead(const struct presence *presence, uint32_t word)
 
 static int is_busy(const struct presence *presence, uint32_t word, const char *path)
 {
-    struct shared_process *process = shared_process(presence->shared, (word & 0xffff) - 1);
-    bool is_elsewhere = atomic_load(&process->namespace) != pid_namespace();
-    return error_set(EVLOG_BUSY,
-                     "%s: process %d%s has been writing to it for %u ms: is it stopped?", path,
-                     (int)atomic_load(&process->pid),
-                     is_elsewhere ? " (of another pid namespace)" : "", presence->wait_ms);
+    char text[PRESENCE_TEXT_SIZE];
+    return error_set(EVLOG_BUSY, "%s: %s has been writing to it for %u ms: is it stopped?", path,
+                     presence_text(presence_process(presence->shared, word), text),
+                     presence->wait_ms);
 }
 
 /* The lock is not free. */
@@ -175,4 +207,34 @@ void presence_unlock(struct presence *presence, enum shared_lock which)
     _Atomic uint32_t *word = shared_lock_word(presence->shared, which);
     if (atomic_exchange(word, 0) & WAITING)
         syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* -------------------------------------------------------------- claims ---- */
+
+int presence_claim(struct presence *presence, unsigned slot, struct presence_process *holder)
+{
+    char text[PRESENCE_TEXT_SIZE];
+    int errnum = held_lock(presence->fd, CLAIMS_AT + slot, HELD_ALONE);
+    if (errnum == EAGAIN) {
+        *holder = presence_process(presence->shared,
+                                   atomic_load(shared_claimer(presence->shared, slot)));
+        return error_set(EVLOG_BUSY, "%s has it", presence_text(*holder, text));
+    }
+    if (errnum)
+        return error_errno(errnum, "claiming a consumer", "events.mdb");
+    atomic_store(shared_claimer(presence->shared, slot), presence->word);
+    return EVLOG_OK;
+}
+
+void presence_release(struct presence *presence, unsigned slot)
+{
+    atomic_store(shared_claimer(presence->shared, slot), 0);
+    held_unlock(presence->fd, CLAIMS_AT + slot);
+}
+
+struct presence_process presence_holder(struct shared *shared, int fd, unsigned slot)
+{
+    if (!held_by_other(fd, CLAIMS_AT + slot))
+        return (struct presence_process){.is_there = false};
+    return presence_process(shared, shared ? atomic_load(shared_claimer(shared, slot)) : 0);
 }

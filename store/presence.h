@@ -1,4 +1,4 @@
-/* The processes that have a log open for writing, and the writer's locks, see presence.c. */
+/* The processes that have a log open for writing, their locks and their claims, see presence.c. */
 #ifndef STORE_PRESENCE_H
 #define STORE_PRESENCE_H
 
@@ -13,7 +13,7 @@ struct presence {
     struct shared *shared;
     int fd; /* events.mdb, of held.c */
     unsigned slot;
-    uint32_t word;    /* what the lock's word is while this process has it */
+    uint32_t word;    /* names this process; a lock's word while it has that lock */
     uint32_t wait_ms; /* the most that presence_lock waits */
     bool is_there;
 };
@@ -40,5 +40,34 @@ void presence_end(struct presence *presence);
  */
 int presence_lock(struct presence *presence, enum shared_lock which, const char *path);
 void presence_unlock(struct presence *presence, enum shared_lock which);
+
+/* ------------------------------------------------------- other processes ---- */
+
+struct presence_process {
+    bool is_there;
+    bool is_elsewhere; /* in another pid namespace */
+    int32_t pid;       /* its own number of itself, there; 0: not known */
+};
+
+/* The process of a word, whether or not it still lives. `shared` may be NULL. */
+struct presence_process presence_process(struct shared *shared, uint32_t word);
+
+#define PRESENCE_TEXT_SIZE 64
+
+/* "process 17", for sentences. Returns `text`. */
+const char *presence_text(struct presence_process process, char text[PRESENCE_TEXT_SIZE]);
+
+/* ---------------------------------------------------------------- claims ---- */
+
+/*
+ * Claims a slot for as long as this process has the log open, or until presence_release. EVLOG_BUSY:
+ * `*holder`, another process, has it. Claims of one process do not exclude each other: the caller
+ * keeps count of its own. EVLOG_IO.
+ */
+int presence_claim(struct presence *presence, unsigned slot, struct presence_process *holder);
+void presence_release(struct presence *presence, unsigned slot);
+
+/* The process, other than this one, that has claimed a slot; `fd` is events.mdb, `shared` may be NULL. */
+struct presence_process presence_holder(struct shared *shared, int fd, unsigned slot);
 
 #endif

@@ -385,5 +385,5 @@ int reader_read(struct reader *reader, struct store *store, uint64_t first, uint
                           .last_seq = reader->last_seq,
                           .last_chain = reader->last_chain};
     int result = make_buffers(reader, batch.count_max);
-    return result ? result : env_read(store->events, ENV_NEWEST, read_batch, &batch);
+    return result ? result : env_read(store->events, ENV_CHECKED, read_batch, &batch);
 }

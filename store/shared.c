@@ -4,11 +4,12 @@
  *      0     4  word      counts wakes in steps of 2; its lowest bit: a reader waits
  *     64    64  boot      boot id 16 | device 8 | inode 8 | a flush has failed 4
  *    128    64  journal   version 4 | place, seq, chain 8 each
- *    192    64  flushed   seq, txnid, place 8 each | pid 4
+ *    192    64  flushed   seq, txnid, place 8 each | process 4
  *    256    64  lock 0    of events.mdb, 4 | noted txnid 8, checksum 8
  *    320    64  lock 1    of state.mdb, likewise
  *    384 16384  processes 1024 of 16: pid 4 | generation 4 | pid namespace 8
  *  16768 32768  slots     1024 of 32: tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | most 8
+ *  49536  4096  claimers  1024 of 4
  *
  * In the machine's byte order, mapped by all of them. It holds nothing that a log needs after the
  * machine was started anew; until then it says that the page cache is to be trusted
@@ -21,10 +22,8 @@
  * the next commit clears it: nothing has to be repaired, and a sender pays for a system call only
  * when a process waits, or has waited.
  *
- * Claims. A slot is claimed by a lock of fcntl(2) on a byte far past the end of the file. The
- * kernel releases it when the process ends, however it ends, and says which process has it; a
- * forked child does not have it. Such locks are lost when *any* descriptor of the file is closed
- * in the process: so it is opened in one place, here, once per open log.
+ * Claims. A slot is a consumer's, and claimed by a lock on events.mdb (presence.c). Which process has
+ * it is written down here, for others to name it.
  *
  * Marks. The holder of a slot writes there which event it is about to hand out, and whether its
  * receiver has returned: plain stores, no system call, and in the page cache when the process
@@ -58,8 +57,7 @@
 #include "uuid.h"
 
 #define WAITING 1u
-#define CLAIMS_AT (INT64_C(1) << 40) /* where the claims' bytes are */
-#define BLIND_WAIT_US 20000          /* of a reader that cannot be woken */
+#define BLIND_WAIT_US 20000 /* of a reader that cannot be woken */
 
 #define END_TRIES 1000 /* to read three numbers that are being set */
 
@@ -98,15 +96,15 @@ struct page {
     } locks[2];
     _Alignas(64) struct shared_process processes[SHARED_PROCESSES];
     struct slot slots[SHARED_SLOTS];
+    _Atomic uint32_t claimers[SHARED_SLOTS];
 };
 
 _Static_assert(offsetof(struct page, slots) == 384 + 16 * SHARED_PROCESSES &&
-                   sizeof(struct page) == 384 + 16 * SHARED_PROCESSES + 32 * SHARED_SLOTS,
+                   sizeof(struct page) == 384 + 16 * SHARED_PROCESSES + 36 * SHARED_SLOTS,
                "the layout has no holes");
 
 struct shared {
     int fd;
-    bool is_fresh;
     struct page *page;
 };
 
@@ -118,16 +116,12 @@ static int fill(struct shared *shared, const char *path)
     struct stat status;
     if (fstat(shared->fd, &status))
         return error_errno(errno, "looking at its size", path);
-    shared->is_fresh = status.st_size == 0;
     int errnum = file_write_zeros(shared->fd, (uint64_t)status.st_size, sizeof(struct page));
     return errnum ? error_errno(errnum, "writing", path) : EVLOG_OK;
 }
 
 static int map(struct shared *shared, const char *path)
 {
-    int result = fill(shared, path);
-    if (result)
-        return result;
     void *at =
         mmap(NULL, sizeof *shared->page, PROT_READ | PROT_WRITE, MAP_SHARED, shared->fd, 0);
     if (at == MAP_FAILED)
@@ -136,28 +130,45 @@ static int map(struct shared *shared, const char *path)
     return EVLOG_OK;
 }
 
+static int open_file(struct shared *shared, const char *path)
+{
+    int result = file_open_path(path, O_RDWR | O_CREAT, &shared->fd);
+    if (result == EVLOG_OK)
+        result = fill(shared, path);
+    return result ? result : map(shared, path);
+}
+
+/* A reader uses the file as it is, or does without. */
+static int open_for_reading(struct shared *shared, const char *path)
+{
+    struct stat status;
+    if (file_open_path(path, O_RDWR, &shared->fd) || fstat(shared->fd, &status) ||
+        status.st_size < (off_t)sizeof(struct page))
+        return EVLOG_OK;
+    return map(shared, path);
+}
+
 int shared_open(const char *path, bool read_only, struct shared **opened)
 {
     struct shared *shared = calloc(1, sizeof *shared);
     if (!shared)
         return error_nomem();
-    shared->fd = open(path, O_RDWR | O_CLOEXEC | (read_only ? 0 : O_CREAT), 0600);
-    int errnum = shared->fd < 0 ? errno : 0;
-    int result = errnum ? error_errno(errnum, "opening", path) : map(shared, path);
-    if (result) {
+    shared->fd = -1;
+    int result = read_only ? open_for_reading(shared, path) : open_file(shared, path);
+    if (result || !shared->page) {
         shared_close(shared);
         shared = NULL;
     }
-    if (errnum && read_only)
-        result = EVLOG_OK;
     if (result == EVLOG_OK)
         *opened = shared;
     return result;
 }
 
-bool shared_is_fresh(const struct shared *shared)
+bool shared_is_whole(int directory, const char *name)
 {
-    return shared->is_fresh;
+    struct stat status;
+    return fstatat(directory, name, &status, 0) == 0 &&
+           status.st_size >= (off_t)sizeof(struct page);
 }
 
 void shared_close(struct shared *shared)
@@ -217,6 +228,11 @@ struct shared_process *shared_process(struct shared *shared, unsigned slot)
 _Atomic uint32_t *shared_lock_word(struct shared *shared, enum shared_lock lock)
 {
     return &shared->page->locks[lock].word;
+}
+
+_Atomic uint32_t *shared_claimer(struct shared *shared, unsigned slot)
+{
+    return &shared->page->claimers[slot];
 }
 
 /* ----------------------------------------------- how far the log is on disk ---- */
@@ -317,56 +333,6 @@ void shared_clear_boot(struct shared *shared)
 {
     memset(shared->page->boot.id, 0, BOOT_ID_SIZE);
     atomic_store(&shared->page->boot.has_failed, 0);
-}
-
-/* -------------------------------------------------------------- claims ---- */
-
-static struct flock lock_of(unsigned slot, short type)
-{
-    return (struct flock){
-        .l_type = type, .l_whence = SEEK_SET, .l_start = CLAIMS_AT + slot, .l_len = 1};
-}
-
-/* The process that has claimed a slot, as shared_holder has it; or the errno of asking. */
-static int find_holder(const struct shared *shared, unsigned slot, pid_t *holder)
-{
-    struct flock lock = lock_of(slot, F_WRLCK);
-    if (fcntl(shared->fd, F_GETLK, &lock))
-        return errno;
-    if (lock.l_type == F_UNLCK)
-        *holder = 0;
-    else
-        *holder = lock.l_pid > 0 ? lock.l_pid : -1;
-    return 0;
-}
-
-int shared_claim(struct shared *shared, unsigned slot, pid_t *holder)
-{
-    struct flock lock = lock_of(slot, F_WRLCK);
-    while (fcntl(shared->fd, F_SETLK, &lock)) {
-        int errnum = errno;
-        if (errnum == EAGAIN || errnum == EACCES)
-            errnum = find_holder(shared, slot, holder);
-        if (errnum && errnum != EINTR)
-            return error_errno(errnum, "claiming a consumer", "shared");
-        if (errnum == 0 && *holder)
-            return error_set(EVLOG_BUSY, "another process has it");
-    }
-    return EVLOG_OK;
-}
-
-void shared_release(struct shared *shared, unsigned slot)
-{
-    struct flock lock = lock_of(slot, F_UNLCK);
-    fcntl(shared->fd, F_SETLK, &lock);
-}
-
-pid_t shared_holder(struct shared *shared, unsigned slot)
-{
-    pid_t holder = 0;
-    if (shared)
-        find_holder(shared, slot, &holder);
-    return holder;
 }
 
 /* --------------------------------------------------------------- marks ---- */

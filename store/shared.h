@@ -13,14 +13,15 @@ struct shared;
 
 /*
  * Opens the file `path`, and makes it unless `read_only`; with the log's directory locked. A
- * reader that cannot open it for writing gets NULL, which every function here takes. EVLOG_IO,
- * EVLOG_FULL, EVLOG_NOMEM.
+ * reader that cannot open it for writing, or finds it too short, gets NULL, which every function here
+ * takes. EVLOG_UNSUPPORTED: it is not a regular file.
+ * EVLOG_IO, EVLOG_FULL, EVLOG_NOMEM.
  */
 int shared_open(const char *path, bool read_only, struct shared **shared);
 void shared_close(struct shared *shared);
 
-/* Whether this opening has made it. */
-bool shared_is_fresh(const struct shared *shared);
+/* Whether there is such a file, as long as it has to be. */
+bool shared_is_whole(int directory, const char *name);
 
 /* ------------------------------------------------------------- waking ---- */
 
@@ -59,6 +60,9 @@ enum shared_lock { SHARED_LOCK_EVENTS, SHARED_LOCK_STATE };
 /* The word of a writer's lock, see presence.c. */
 _Atomic uint32_t *shared_lock_word(struct shared *shared, enum shared_lock lock);
 
+/* The word of the process that has claimed a consumer's slot last, see presence.c. */
+_Atomic uint32_t *shared_claimer(struct shared *shared, unsigned slot);
+
 /* ---------------------------------------- how far the log is on the disk ---- */
 
 /* The end of the journal, and the event before it. */
@@ -78,7 +82,8 @@ struct shared_flushed {
     _Atomic uint64_t seq;   /* the last event that is flushed */
     _Atomic uint64_t txnid; /* of that state */
     _Atomic uint64_t place; /* in the journal, from which recovery begins */
-    _Atomic int32_t pid;    /* the last process that has begun to flush */
+    _Atomic uint32_t
+        process; /* the word of the last one that has begun to flush, see presence.c */
 };
 
 struct shared_flushed *shared_flushed(struct shared *shared);
@@ -106,22 +111,6 @@ bool shared_is_same_boot(int directory, const char *name, const struct stat *eve
 /* From now on it is; and, before a recovery: it is not, and no flush has failed. */
 void shared_set_boot(struct shared *shared, const struct stat *events);
 void shared_clear_boot(struct shared *shared);
-
-/* ------------------------------------------------------------- claims ---- */
-
-/*
- * Claims a slot for this process, for as long as it lives or until shared_release. EVLOG_OK;
- * EVLOG_BUSY: `*holder` (as shared_holder returns it) has it. Claims of one process do not
- * exclude each other: the caller keeps count of its own. EVLOG_IO.
- */
-int shared_claim(struct shared *shared, unsigned slot, pid_t *holder);
-void shared_release(struct shared *shared, unsigned slot);
-
-/*
- * The process, other than this one, that has claimed a slot; 0: none, or not known; -1: one
- * without a pid here, since it is of another pid namespace.
- */
-pid_t shared_holder(struct shared *shared, unsigned slot);
 
 /* -------------------------------------------------------------- marks ---- */
 

@@ -334,19 +334,22 @@ static int open_beside(struct store *store, bool is_new)
 }
 
 /*
- * Other processes have the log open for writing: by what they lock each other out must be what they
- * have open, not new files.
+ * Where other processes have the log open for writing, the files by which they exclude each other
+ * must be there: new ones would exclude nobody. (That they are the same files, each process checks
+ * for itself, see watch.c.)
  */
 static int check_not_fresh(const struct store *store)
 {
     static const char *const names[] = {SHARED_FILE, EVENTS_FILE "-lock", STATE_FILE "-lock"};
+    if (!presence_is_any(store->events_fd))
+        return EVLOG_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (i == 0 ? shared_is_fresh(store->shared)
+        if (i == 0 ? !shared_is_whole(store->directory, SHARED_FILE)
                    : faccessat(store->directory, names[i], F_OK, 0) != 0)
             return error_set(
                 EVLOG_IO,
-                "%s/%s: was deleted while another process has the log open; close it there, "
-                "and open it again",
+                "%s/%s: was deleted or cut short while another process has the log open; "
+                "close it there, and open it again",
                 store->path, names[i]);
     return EVLOG_OK;
 }
@@ -372,23 +375,26 @@ static int prove_state(const struct store *store)
     return result ? error_prefix(result, "%s", store->path) : EVLOG_OK;
 }
 
-/* What requires that events.mdb is whole: a writer makes it so, a reader finds what to read. */
-static int open_events(struct store *store, bool is_new)
+/* events.mdb itself: its locks say who has the log open. */
+static int open_held(struct store *store, bool is_new)
 {
-    bool is_first;
     int flags = store->read_only ? O_RDONLY : O_RDWR | (is_new ? O_CREAT : 0);
     int result = held_open(store->directory, store->path, EVENTS_FILE, flags, &store->events_fd);
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_DAMAGED, "%s/" EVENTS_FILE ": is gone", store->path);
-    if (result == EVLOG_OK && store->read_only)
+    return result || store->read_only ? result : check_not_fresh(store);
+}
+
+/* What requires that events.mdb is whole: a writer makes it so, a reader finds what to read. */
+static int open_events(struct store *store, bool is_new)
+{
+    bool is_first;
+    if (store->read_only)
         return recover_view(store->directory, store->events_fd, store->edge, store->journal,
                             &store->view, &store->waiting_count);
-    if (result == EVLOG_OK)
-        result = presence_begin(&store->presence, store->shared, store->events_fd, store->wait_ms,
+    int result = presence_begin(&store->presence, store->shared, store->events_fd, store->wait_ms,
                                 &is_first);
-    if (result == EVLOG_OK && !is_first)
-        return check_not_fresh(store);
-    if (result)
+    if (result || !is_first)
         return result;
     result = recover_begin(&store->recovery, store->directory, store->events_fd, store->shared,
                            store->edge);
@@ -420,6 +426,8 @@ static int open_locked(struct store *store, const evlog_options *options)
     char shared[PATH_MAX];
     path_of(store, SHARED_FILE, shared);
     int result = read_format(store, options, &is_new);
+    if (result == EVLOG_OK)
+        result = open_held(store, is_new);
     if (result == EVLOG_OK) /* the process that creates it zero-fills it: so under the lock */
         result = shared_open(shared, store->read_only, &store->shared);
     if (result == EVLOG_OK)
@@ -617,6 +625,7 @@ static uint64_t believe(const struct page_snapshot *snapshot, uint64_t seq)
 struct bounds {
     uint64_t first, last;
     bool is_guessed; /* `first`: by the count of entries, or by nothing */
+    bool may_guess;
 };
 
 /*
@@ -643,7 +652,10 @@ static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct b
                            .is_guessed = !found.first || !first || is_short};
 }
 
-/* Seqs are dense: the first, the last and the count of entries must agree. */
+/*
+ * Seqs are dense: the first, the last and the count of entries must agree. EVLOG_DAMAGED: they do not, and
+ * what they are may not be guessed. (The count is the meta page's, so pages of another state don't agree.)
+ */
 static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
 {
     struct bounds *bounds = ctx, found = {.first = 0};
@@ -657,17 +669,32 @@ static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
             return result;
         if (found.first == 0 || found.last < found.first ||
             found.last - found.first + 1 != snapshot->entries ||
-            snapshot->entries > snapshot->file_size / RECORD_HEAD_SIZE)
+            snapshot->entries > snapshot->file_size / RECORD_HEAD_SIZE) {
+            if (!bounds->may_guess)
+                return error_set(EVLOG_DAMAGED, "%s: its count of events is wrong",
+                                 snapshot->name);
             found = guess_bounds(snapshot, found);
+        }
     }
+    found.may_guess = bounds->may_guess;
     *bounds = found;
     return EVLOG_OK;
+}
+
+static int read_bounds(struct store *store, struct bounds *bounds)
+{
+    bounds->may_guess = false;
+    int result = env_read(store->events, ENV_CHECKED, find_bounds, bounds);
+    if (result != EVLOG_DAMAGED)
+        return result;
+    bounds->may_guess = true;
+    return env_read(store->events, ENV_NEWEST, find_bounds, bounds);
 }
 
 int store_range(struct store *store, uint64_t *first, uint64_t *last)
 {
     struct bounds bounds;
-    int result = env_read(store->events, ENV_NEWEST, find_bounds, &bounds);
+    int result = read_bounds(store, &bounds);
     if (result)
         return result;
     *first = bounds.first;
@@ -683,7 +710,7 @@ int store_range(struct store *store, uint64_t *first, uint64_t *last)
 int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
 {
     struct bounds bounds;
-    int result = env_read(store->events, ENV_NEWEST, find_bounds, &bounds);
+    int result = read_bounds(store, &bounds);
     if (result == EVLOG_OK && bounds.first > floor_get(store->floor).first_seq)
         result = floor_refresh(store->floor);
     if (result)

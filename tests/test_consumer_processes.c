@@ -620,7 +620,7 @@ static void try_to_have_it(const char *path, int is_elsewhere)
     int result = evlog_consumer_open(log, "c", NULL, &consumer);
     if (result != EVLOG_BUSY)
         die("not busy", 0);
-    if (!strstr(evlog_errmsg(), is_elsewhere ? "another pid namespace" : "process "))
+    if (!strstr(evlog_errmsg(), is_elsewhere ? "(of another pid namespace)" : "process "))
         die("does not say who has it", 0);
     _exit(0);
 }

@@ -118,7 +118,7 @@ static void keys_are_those_of_the_format(void **state)
     assert_memory_equal(key.bytes, "vab\0x\0y", 7);
 }
 
-/* The entry of a new consumer: ten elements, in the order of store/README.md. */
+/* The entry of a new consumer: eleven elements, in the order of store/README.md. */
 static void the_entry_is_that_of_the_format(void **state)
 {
     struct fixture fixture;
@@ -132,7 +132,7 @@ static void the_entry_is_that_of_the_format(void **state)
         msgpack_unpack_next(&unpacked, (const char *)entry.value, entry.value_size, NULL),
         MSGPACK_UNPACK_SUCCESS);
     const msgpack_object_array *array = &unpacked.data.via.array;
-    assert_int_equal(array->size, 10);
+    assert_int_equal(array->size, 11);
     for (int i = 0; i < 8; i++)
         assert_int_equal(array->ptr[i].type, MSGPACK_OBJECT_POSITIVE_INTEGER);
     assert_int_equal(array->ptr[1].via.u64, 0); /* the first slot */
@@ -143,6 +143,8 @@ static void the_entry_is_that_of_the_format(void **state)
         assert_int_equal(array->ptr[i].type, MSGPACK_OBJECT_ARRAY);
         assert_int_equal(array->ptr[i].via.array.size, 3);
     }
+    assert_int_equal(array->ptr[10].type, MSGPACK_OBJECT_POSITIVE_INTEGER);
+    assert_int_equal(array->ptr[10].via.u64, 1); /* owner: it was opened once */
     msgpack_unpacked_destroy(&unpacked);
     free(entry.value);
     OK(evlog_close(fixture.log));

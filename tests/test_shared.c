@@ -1,7 +1,6 @@
 /*
  * The file that processes share: it is made good whatever it holds, no wake-up is lost and
- * none is paid for when nobody waits, a claim is its holder's and dies with it, a mark
- * outlives it.
+ * none is paid for when nobody waits, a mark outlives its holder.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +15,7 @@
 #include "load.h"
 #include "shared.h"
 
-#define FILE_SIZE (384 + 16 * SHARED_PROCESSES + 32 * SHARED_SLOTS)
+#define FILE_SIZE (384 + 16 * SHARED_PROCESSES + 36 * SHARED_SLOTS)
 #define ROUNDS 100000
 #define HANG_SECONDS 30
 #define LONG_US INT64_C(3600000000) /* nobody waits for that long: HANG_SECONDS kills first */
@@ -42,24 +41,6 @@ long __wrap_syscall(long number, ...)
                           arguments[4], arguments[5]);
 }
 
-static int refusing; /* locks are refused, and nobody says who has them */
-
-int __real_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...);
-
-int __wrap_fcntl(int fd, int command, ...)
-{
-    va_list list;
-    va_start(list, command);
-    void *argument = va_arg(list, void *);
-    va_end(list);
-    if (refusing && (command == F_SETLK || command == F_GETLK)) {
-        errno = command == F_SETLK ? EAGAIN : ENOLCK;
-        return -1;
-    }
-    return __real_fcntl(fd, command, argument);
-}
-
 /* ----------------------------------------------------------- a playground ---- */
 
 /* What a test's processes know of each other, in memory that they share. */
@@ -80,8 +61,6 @@ static struct common *make_common(void)
 struct job {
     const char *path;
     struct common *common;
-    unsigned slot;
-    pid_t expected;
 };
 
 static struct shared *open_shared(const void *home)
@@ -107,20 +86,17 @@ static void wait_until_ready(struct common *common)
 
 /* --------------------------------------------------------------- the file ---- */
 
-/* It works as one that was just made: a wake ends a wait, a claim and a mark are had. */
+/* It works as one that was just made: a wake ends a wait, a mark is had. */
 static void works(struct shared *shared)
 {
-    pid_t holder;
     uint32_t ticket = shared_ticket(shared);
     shared_wake(shared);
     shared_wait(shared, ticket, LONG_US);
-    OK(shared_claim(shared, SHARED_SLOTS - 1, &holder));
     shared_mark_begin(shared, SHARED_SLOTS - 1, 77);
     assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).seq, 0);
     assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).most, 0);
     shared_mark_enter(shared, SHARED_SLOTS - 1, (struct shared_mark){.seq = 5, .attempt = 2});
     assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).seq, 5);
-    shared_release(shared, SHARED_SLOTS - 1);
 }
 
 /* A file that is not there, is empty or too short is made as long as it has to be, in full. */
@@ -163,7 +139,8 @@ static void a_directory_in_its_place_is_refused(void **state)
 {
     struct shared *shared = (void *)1;
     assert_int_equal(mkdir(in(*state, "shared"), 0700), 0);
-    FAILS(EVLOG_IO, "shared", shared_open(in(*state, "shared"), 0, &shared));
+    FAILS(EVLOG_UNSUPPORTED, "shared: is not a regular file",
+          shared_open(in(*state, "shared"), 0, &shared));
     assert_ptr_equal(shared, (void *)1);
 }
 
@@ -176,7 +153,6 @@ static void a_reader_gets_on_without_it(void **state)
     assert_int_equal(access(in(*state, "shared"), F_OK), -1);
     shared_wake(shared);
     shared_wait(shared, shared_ticket(shared), LONG_US);
-    assert_int_equal(shared_holder(shared, 0), 0);
     shared_close(shared);
 }
 
@@ -316,104 +292,6 @@ static void a_killed_waiter_leaves_nothing_to_repair(void **state)
     shared_close(shared);
 }
 
-/* ---------------------------------------------------------------- claims ---- */
-
-static void hold_a_claim(void *ctx)
-{
-    struct job *job = ctx;
-    pid_t holder;
-    struct shared *shared = child_open(job);
-    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_OK);
-    job->common->ready = 1;
-    for (;;)
-        pause();
-}
-
-/* A claim is one process's, of one slot; others learn which process has it, and its death ends it. */
-static void a_claim_lives_as_long_as_its_holder(void **state)
-{
-    struct common *common = make_common();
-    struct shared *shared = open_shared(*state);
-    struct job job = {.path = in(*state, "shared"), .common = common, .slot = 5};
-    pid_t holder = 0, child = child_start(hold_a_claim, &job);
-    wait_until_ready(common);
-    assert_int_equal(shared_claim(shared, 5, &holder), EVLOG_BUSY);
-    assert_int_equal(holder, child);
-    assert_int_equal(shared_holder(shared, 5), child);
-    assert_int_equal(shared_holder(shared, 6), 0);
-    OK(shared_claim(shared, 4, &holder));
-    OK(shared_claim(shared, 6, &holder));
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(child_wait(child), 128 + SIGKILL);
-    assert_int_equal(shared_holder(shared, 5), 0);
-    OK(shared_claim(shared, 5, &holder));
-    shared_close(shared);
-}
-
-/* In a child: the parent has the slot, and gives it up when this says so. */
-static void see_the_parents_claim(void *ctx)
-{
-    struct job *job = ctx;
-    pid_t holder = 0;
-    struct shared *shared = child_open(job);
-    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_BUSY);
-    CHECK(holder == job->expected);
-    job->common->ready = 1;
-    while (job->common->ready != 2)
-        usleep(100);
-    CHECK(shared_holder(shared, job->slot) == 0);
-    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_OK);
-}
-
-/* A fork does not inherit a claim; one that was let go of can be had. */
-static void a_claim_can_be_let_go(void **state)
-{
-    struct common *common = make_common();
-    struct shared *shared = open_shared(*state);
-    struct job job = {
-        .path = in(*state, "shared"), .common = common, .slot = 0, .expected = getpid()};
-    pid_t holder;
-    OK(shared_claim(shared, 0, &holder));
-    OK(shared_claim(shared, 0, &holder)); /* one process does not exclude itself */
-    assert_int_equal(shared_holder(shared, 0), 0);
-    pid_t child = child_start(see_the_parents_claim, &job);
-    wait_until_ready(common);
-    shared_release(shared, 0);
-    common->ready = 2;
-    assert_int_equal(child_wait(child), 0);
-    shared_close(shared);
-}
-
-static void see_a_holder_without_a_number(void *ctx)
-{
-    struct job *job = ctx;
-    pid_t holder = 0;
-    struct shared *shared = child_open(job);
-    CHECK(shared_claim(shared, job->slot, &holder) == EVLOG_BUSY);
-    CHECK(holder == -1);
-    CHECK(shared_holder(shared, job->slot) == -1);
-    CHECK(shared_holder(shared, job->slot + 1) == 0);
-}
-
-static void see_it_from_another_namespace(void *ctx)
-{
-    if (unshare(CLONE_NEWPID))
-        _exit(CHILD_CANNOT);
-    _exit(child_wait(child_start(see_a_holder_without_a_number, ctx)));
-}
-
-/* In another pid namespace (a container) the holder has no number, and has it all the same. */
-static void a_claim_holds_over_pid_namespaces(void **state)
-{
-    struct shared *shared = open_shared(*state);
-    struct job job = {.path = in(*state, "shared"), .slot = 9};
-    pid_t holder;
-    OK(shared_claim(shared, 9, &holder));
-    int status = child_wait(child_start(see_it_from_another_namespace, &job));
-    shared_close(shared);
-    child_succeeded(status);
-}
-
 /* ----------------------------------------------------------------- marks ---- */
 
 static void mark_and_die(void *ctx)
@@ -463,24 +341,9 @@ static void marks_have_their_limits(void **state)
     shared_close(shared);
 }
 
-/* A claim that is refused by a system that cannot say who has it fails, and does not spin. */
-static void a_claim_without_a_holder_fails(void **state)
-{
-    struct shared *shared;
-    pid_t holder;
-    OK(shared_open(in(*state, "shared"), false, &shared));
-    refusing = 1;
-    FAILS(EVLOG_IO, "claiming", shared_claim(shared, 3, &holder));
-    assert_int_equal(shared_holder(shared, 3), 0);
-    refusing = 0;
-    OK(shared_claim(shared, 3, &holder));
-    shared_close(shared);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_AT_HOME(a_claim_without_a_holder_fails),
         TEST_AT_HOME(a_short_file_is_made_good),
         TEST_AT_HOME(garbage_does_no_harm),
         TEST_AT_HOME(a_directory_in_its_place_is_refused),
@@ -490,9 +353,6 @@ int main(void)
         TEST_AT_HOME(a_wake_costs_nothing_when_nobody_waits),
         TEST_AT_HOME(an_old_ticket_does_not_wait),
         TEST_AT_HOME(a_killed_waiter_leaves_nothing_to_repair),
-        TEST_AT_HOME(a_claim_lives_as_long_as_its_holder),
-        TEST_AT_HOME(a_claim_can_be_let_go),
-        TEST_AT_HOME(a_claim_holds_over_pid_namespaces),
         TEST_AT_HOME(a_mark_outlives_its_holder),
         TEST_AT_HOME(marks_have_their_limits),
     };

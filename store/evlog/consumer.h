@@ -90,7 +90,7 @@ typedef struct evlog_consumer_options {
  * bytes, without blanks, control characters or '*'.
  *
  * EVLOG_BUSY: another process has it, named with its pid, or this one has it open; a dead one never
- * has. EVLOG_CONFLICT: the event at its checkpoint is not in this log as it was (a power cut took
+ * has, nor has a child that it forked. EVLOG_CONFLICT: the event at its checkpoint is not in this log as it was (a power cut took
  * events of an EVLOG_FAST log, or the log is another's copy): use evlog_consumer_reset.
  * EVLOG_READONLY. EVLOG_LIMIT: EVLOG_CONSUMERS_MAX. EVLOG_NOTFOUND: it is new, and no_create.
  * EVLOG_INVALID: a bad name, type or start. EVLOG_FULL.
@@ -128,8 +128,10 @@ EVLOG_API int evlog_consumer_close(evlog_consumer *consumer);
  * alone was out, before their next call for the consumer.
  *
  * EVLOG_STOPPED: by evlog_consumer_stop. EVLOG_LIMIT: too many are out, or EVLOG_PARKED_MAX.
- * EVLOG_BUSY: another thread is in this call, or no reader slot is free. EVLOG_FULL, EVLOG_IO: the
- * checkpoint could not be written; the next call tries again. EVLOG_RECEIVER: with
+ * EVLOG_BUSY: another thread is in this call, or no reader slot is free; or another process has opened,
+ * reset or removed this consumer since (which a claim prevents, unless someone meddles with the
+ * files): then nothing more is handed out, and what was not committed is refused, here and in every
+ * other call. EVLOG_FULL, EVLOG_IO: the checkpoint could not be written; the next call tries again. EVLOG_RECEIVER: with
  * EVLOG_FAILURE_STOP, an event in which EVLOG_DEATHS_MAX processes died.
  */
 EVLOG_API int evlog_consumer_next(evlog_consumer *consumer, int64_t timeout_ms,
@@ -218,7 +220,8 @@ typedef struct evlog_consumer_info {
     uint64_t retry_count;
     uint64_t state_count; /* keys */
     bool is_paused;
-    int32_t pid; /* of the process that has it; 0: none; -1: one in another pid namespace */
+    int32_t
+        pid; /* of the process that has it; 0: none; -1: not known, or in another pid namespace */
     const char *const *types;
     size_t type_count; /* 0: every type */
 } evlog_consumer_info;
