@@ -943,19 +943,23 @@ static void what_was_trimmed_away_is_told_once(void **state)
 /* A log that is behind the checkpoint, or has another event there, is refused until a reset. */
 static void another_past_is_a_conflict(void **state)
 {
+    static const char *const files[] = {"log/events.mdb", "log/edge"};
     static struct heard heard;
     evlog_consumer *consumer = (void *)1;
     struct opened place = open_log(*state);
     send_some(place.a, 3);
     OK(evlog_close(place.log));
-    struct bytes older = file_read(in(*state, "log/events.mdb"));
+    struct bytes older[2];
+    for (int i = 0; i < 2; i++)
+        older[i] = file_read(in(*state, files[i]));
     place = open_log(*state);
     send_some(place.a, 3);
     evlog_consumer *first = open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
     OK(evlog_consumer_poll(first, 5, 0, hear, &heard, NULL));
     OK(evlog_consumer_close(first));
     OK(evlog_close(place.log));
-    file_write(in(*state, "log/events.mdb"), older.at, older.size);
+    for (int i = 0; i < 2; i++)
+        file_write(in(*state, files[i]), older[i].at, older[i].size);
     place = open_log(*state);
     for (int i = 0; i < 2; i++) { /* first without event 5, then with another one */
         FAILS(EVLOG_CONFLICT, "done with event 5",
@@ -974,7 +978,8 @@ static void another_past_is_a_conflict(void **state)
     HEARD(&heard, 4, 5, 6, 7, 8, 9);
     OK(evlog_consumer_close(consumer));
     OK(evlog_close(place.log));
-    free(older.at);
+    for (int i = 0; i < 2; i++)
+        free(older[i].at);
 }
 
 /* ------------------------------------------------------- who may have one ---- */
