@@ -161,6 +161,18 @@ check-long: all $(POWER)
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
 
+# Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
+MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
+
+$(MUTANTS:%=mutant-%): mutant-%: test-programs
+	+@sh tests/mutants.sh run $(B) $*
+
+check-mutants: deps
+	@$(MAKE) --no-print-directory test-programs
+	@rm -rf $(B)/mutants
+	@$(MAKE) --no-print-directory $(MUTANTS:%=mutant-%) >/dev/null
+	@sh tests/mutants.sh table $(B)
+
 tsan-programs: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@:
 
@@ -174,4 +186,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture check check-long check-tsan lint test-programs tsan-programs $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture check check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
