@@ -8,10 +8,14 @@
 #   mutants.sh table BUILD     prints the results; the exit status is 1 when a mutant has survived
 #
 # The first line of a patch is "# ROW TEST [CASE]: what it breaks": the row of the README, the program or script of
-# tests/, and the test in it that must fail. A test fails also when the process dies or hangs in it.
-# The tree of a mutant that has survived is kept.
+# tests/, and the test in it that must fail. A test fails also when the process dies or hangs in it. The CASE of
+# test_power.sh is a scenario, which is recorded and cut until something is lost, or SECONDS_MAX (200) are over.
+#
+# Verdicts: killed, the test fails; elsewhere, another test of that program fails, and not this one; survived; unapplied;
+# unbuilt. But for the first the tree is kept.
 set -u
-seconds=200
+seconds=${SECONDS_MAX:-200}
+cuts=500
 
 header() { # header PATCH: sets row, test, case and what
     IFS=: read -r names what <"$1"
@@ -27,7 +31,11 @@ check() {
         header "$patch"
         rows="$rows $row"
         git apply --check "$patch" 2>/dev/null || echo "$patch does not apply"
-        echo "$guarantees" | grep "^| $row | " | grep -qE "\`$test(: ([a-z_0-9, ]*, )?$case(,[a-z_0-9, ]*)?)?\`" ||
+        case $test in
+        *.sh) named="\`$test\`" ;;
+        *) named="\`$test: ([a-z_0-9, ]*, )?$case(, [a-z_0-9, ]*)?\`" ;;
+        esac
+        echo "$guarantees" | grep "^| $row | " | grep -qE "$named" ||
             echo "$patch: row $row of the README does not name $test $case"
     done
     for row in $(echo "$guarantees" | sed -n 's/^| \([0-9]*\) | .*/\1/p'); do
@@ -41,15 +49,32 @@ has_failed() { # has_failed LOG
         [ "$(sed -n 's/^\[ RUN      \] //p' "$1" | tail -n 1)" = "$case" ]
 }
 
-judge() { # judge TREE: builds and runs; sets verdict
+# Cuts of one scenario. A harness that is broken has shown nothing.
+judge_cuts() { # judge_cuts TREE
+    power=$build/tests/power/power
+    ${MAKE:-make} -s -C "$1" "$power" "$build/tests/power/recorder.so" >"$1.log" 2>&1 || return
+    verdict=survived seed=1
+    while [ $verdict = survived ] && [ $(($(date +%s) - began)) -lt "$seconds" ]; do
+        (cd "$1" && timeout "$seconds" "$power" --scenario "$case" --cuts $cuts --seed $seed) >>"$1.log" 2>&1
+        grep -q " [1-9][0-9]* lost, .* 0 harness broken$" "$1.log" && verdict=killed
+        seed=$((seed + 1))
+    done
+}
+
+judge_test() { # judge_test TREE
     results=$1/$build/results
+    ${MAKE:-make} -s -C "$1" TEST_SECONDS="$seconds" "run-$test" >"$1.log" 2>&1 || return
+    verdict=survived
+    read -r passed failed skipped <"$results/$test.result"
+    [ "$failed" = 0 ] || verdict=elsewhere
+    [ $verdict = elsewhere ] && has_failed "$results/$test.log" && verdict=killed
+}
+
+judge() { # judge TREE: applies, builds and runs; sets verdict
     verdict=unapplied
     (cd "$1" && GIT_CEILING_DIRECTORIES=$(dirname "$PWD") git apply -p1) <"$patch" 2>/dev/null || return
     verdict=unbuilt
-    SEED=${SEED:-1} ${MAKE:-make} -s -C "$1" TEST_SECONDS=$seconds "run-$test" >"$1.log" 2>&1 || return
-    verdict=survived
-    read -r passed failed skipped <"$results/$test.result"
-    [ "$failed" != 0 ] && has_failed "$results/$test.log" && verdict=killed
+    if [ "$test" = test_power.sh ]; then judge_cuts "$1"; else judge_test "$1"; fi
 }
 
 run() {
