@@ -22,9 +22,11 @@
 
 /* ------------------------------------------------------ wrapped calls ---- */
 
-static _Atomic unsigned commits, flushes, flushed, failing;
+static _Atomic unsigned commits, flushes, flushes_before, failing;
 static _Atomic uint64_t durable_seq; /* all up to it are on the disk */
 
+int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn);
 int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
 
@@ -33,6 +35,14 @@ static int is_of_events(MDB_txn *txn)
     const char *path;
     mdb_env_get_path(mdb_txn_env(txn), &path);
     return strstr(path, "events.mdb") != NULL;
+}
+
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn)
+{
+    int rc = __real_mdb_txn_begin(env, parent, flags, txn);
+    if (rc == MDB_SUCCESS && !(flags & MDB_RDONLY) && is_of_events(*txn))
+        flushes_before = flushes;
+    return rc;
 }
 
 /* Slow, and it knows what is committed when it is. In the place of the disk: it can fail. */
@@ -48,9 +58,8 @@ int __wrap_mdb_txn_commit(MDB_txn *txn)
         mdb_txn_abort(txn);
         return EIO;
     }
-    if (flushes > flushed) /* the journal, since the last commit */
+    if (flushes > flushes_before) /* of the journal, in this transaction */
         durable_seq = stat.ms_entries;
-    flushed = flushes;
     return __real_mdb_txn_commit(txn);
 }
 
@@ -137,7 +146,7 @@ static uint64_t head(evlog *log)
 static void begin(const void *home, const evlog_options *options, evlog **log,
                   struct sender *senders)
 {
-    commits = flushes = flushed = failing = 0;
+    commits = flushes = flushes_before = failing = 0;
     durable_seq = 0;
     OK(evlog_open(in(home, "log"), options, log));
     for (uint64_t i = 0; i < THREADS; i++) {
@@ -234,7 +243,9 @@ static void a_failed_commit_is_everybodys(void **state)
     }
     OK(evlog_close(log));
     failing = 0;
+    assert_int_equal(unlink(in(*state, "log/shared")), 0); /* as after a power cut: the journal is read */
     OK(evlog_open(in(*state, "log"), NULL, &log));
+    assert_int_equal(head(log), 1);
     OK(evlog_verify(log, NULL, NULL, NULL));
     OK(evlog_close(log));
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The README is true: its program compiles and prints what it says, its shell session gives the exit
-# statuses it shows, and each test it names exists.
+# statuses it shows, each test it names exists, and each guarantee has a mutant that applies.
 set -eu
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
@@ -22,4 +22,6 @@ for name in $(grep -oE '`test_[a-z_]+(\.(sh|py))?(: [a-z_, ]+)?`' README.md | tr
     [ -e "tests/$name" ] || [ -e "tests/$name.c" ] || grep -qE "^static void $name\(|(TEST_AT_HOME|cmocka_unit_test)\($name\)" tests/*.c ||
         { echo "README.md names a test that does not exist: $name"; exit 1; }
 done
-echo "the program, the session and the tests' names hold"
+mutants=$(sh tests/mutants.sh check)
+[ -z "$mutants" ] || { echo "$mutants"; exit 1; }
+echo "the program, the session, the tests' names and the mutants hold"

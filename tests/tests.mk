@@ -27,7 +27,7 @@ $(B)/tests/test_store: LDEXTRA = -Wl,--wrap=statfs,--wrap=pread
 $(B)/tests/test_faults: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall
 $(B)/tests/test_presence: LDEXTRA = -Wl,--wrap=fcntl
-$(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit
+$(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit,--wrap=mdb_txn_begin
 
 $(B)/tests/test_env $(B)/tests-tsan/test_env: LDEXTRA = -Wl,--wrap=pread,--wrap=mdb_cursor_get
 $(B)/tests/test_types $(B)/tests/test_sources: LDEXTRA = -Wl,--wrap=entry_digest
@@ -162,6 +162,18 @@ check-long: all $(POWER)
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
 
+# Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
+MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
+
+$(MUTANTS:%=mutant-%): mutant-%: test-programs
+	+@sh tests/mutants.sh run $(B) $*
+
+check-mutants: deps
+	@$(MAKE) --no-print-directory test-programs
+	@rm -rf $(B)/mutants
+	@$(MAKE) --no-print-directory $(MUTANTS:%=mutant-%) >/dev/null
+	@sh tests/mutants.sh table $(B)
+
 tsan-programs: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@:
 
@@ -175,4 +187,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture check check-long check-tsan lint test-programs tsan-programs $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture check check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
