@@ -139,7 +139,7 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
     if (result && result != EVLOG_NOTFOUND)
         return result;
     recovery->has_base = result == EVLOG_OK;
-    if (shared_is_same_boot(directory, SHARED_FILE, &status)) {
+    if (shared_is_same_boot(directory, SHARED_FILE, events)) {
         result = prove(events, shared, &recovery->base);
         if (result != EVLOG_DAMAGED)
             return result;
@@ -254,18 +254,15 @@ int recover_finish(struct recovery *recovery, int events, struct env *env,
                    struct journal *journal, struct flusher *flusher, struct shared *shared,
                    uint64_t origin)
 {
-    struct stat status;
     int result = EVLOG_OK;
     if (!recovery->is_needed)
         return EVLOG_OK;
-    if (fstat(events, &status))
-        return error_errno(errno, "looking at it", EVENTS_NAME);
     if (journal)
         result = replay_journal(recovery, env, journal, origin);
     if (result == EVLOG_OK)
         result = flusher_restart(flusher);
     if (result == EVLOG_OK)
-        shared_set_boot(shared, &status);
+        shared_set_boot(shared, events);
     return result;
 }
 
@@ -380,13 +377,12 @@ static int count_waiting(struct journal *journal, const struct edge_state *flush
 int recover_view(int directory, int events, struct edge *edge, struct journal *journal,
                  struct edge_state *base, uint64_t *waiting_count)
 {
-    struct stat status;
     struct edge_state flushed;
     struct tail tail;
     bool is_whole;
     *waiting_count = 0;
-    if (!edge || fstat(events, &status) || presence_is_any(events) ||
-        shared_is_same_boot(directory, SHARED_FILE, &status))
+    if (!edge || presence_is_any(events) ||
+        shared_is_same_boot(directory, SHARED_FILE, events))
         return EVLOG_OK;
     int result = edge_read(edge, &flushed);
     if (result)

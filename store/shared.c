@@ -2,7 +2,7 @@
  * The file `shared`, by which the processes that have a log open communicate.
  *
  *      0     4  word      counts wakes in steps of 2; its lowest bit: a reader waits
- *     64    64  boot      boot id 16 | device 8 | inode 8 | a flush has failed 4
+ *     64    64  boot      boot id 16 | device, inode, when it was made 8 each | a flush has failed 4
  *    128    64  journal   version 4 | place, seq, chain 8 each
  *    192    64  flushed   seq, txnid, place 8 each | process 4
  *    256    64  lock 0    of events.mdb, 4 | noted txnid 8, checksum 8
@@ -75,7 +75,10 @@ struct slot {
 
 struct boot {
     unsigned char id[BOOT_ID_SIZE];
-    uint64_t device, inode;
+    struct boot_file {
+        uint64_t device, inode;
+        uint64_t born_ns; /* 0: the file system does not know; an inode may be used again */
+    } file;
     _Atomic uint32_t has_failed;
 };
 
@@ -304,11 +307,24 @@ static void read_boot_id(unsigned char id[BOOT_ID_SIZE])
     close(fd);
 }
 
-bool shared_is_same_boot(int directory, const char *name, const struct stat *events)
+static struct boot_file boot_file_of(int events)
+{
+    struct stat status = {.st_ino = 0};
+    struct statx more = {.stx_mask = 0};
+    fstat(events, &status);
+    if (statx(events, "", AT_EMPTY_PATH, STATX_BTIME, &more) || !(more.stx_mask & STATX_BTIME))
+        more.stx_btime = (struct statx_timestamp){.tv_sec = 0};
+    return (struct boot_file){
+        status.st_dev, status.st_ino,
+        (uint64_t)more.stx_btime.tv_sec * 1000000000 + more.stx_btime.tv_nsec};
+}
+
+bool shared_is_same_boot(int directory, const char *name, int events)
 {
     static const unsigned char no_id[BOOT_ID_SIZE];
     unsigned char id[BOOT_ID_SIZE];
     struct boot boot;
+    struct boot_file now = boot_file_of(events);
     size_t count;
     int fd;
     if (file_open(directory, "", name, O_RDONLY, &fd))
@@ -317,15 +333,14 @@ bool shared_is_same_boot(int directory, const char *name, const struct stat *eve
     close(fd);
     read_boot_id(id);
     return errnum == 0 && count == sizeof boot && memcmp(id, no_id, sizeof id) != 0 &&
-           memcmp(id, boot.id, sizeof id) == 0 && boot.device == events->st_dev &&
-           boot.inode == events->st_ino && !boot.has_failed;
+           memcmp(id, boot.id, sizeof id) == 0 &&
+           memcmp(&now, &boot.file, sizeof now) == 0 && !boot.has_failed;
 }
 
-void shared_set_boot(struct shared *shared, const struct stat *events)
+void shared_set_boot(struct shared *shared, int events)
 {
     struct boot *boot = &shared->page->boot;
-    boot->device = events->st_dev;
-    boot->inode = events->st_ino;
+    boot->file = boot_file_of(events);
     read_boot_id(boot->id);
 }
 

@@ -101,15 +101,14 @@ void shared_fail(struct shared *shared);
 bool shared_has_failed(const struct shared *shared);
 
 /*
- * Whether events.mdb, of this device and inode, is as processes left it that ran since the machine
+ * Whether events.mdb, open as `events`, is as processes left it that ran since the machine
  * was started: then all that they wrote is in the page cache. `shared` is of the same directory, and is
  * read without being opened for writing. false: not, or it is not known, or a flush has failed.
  */
-struct stat;
-bool shared_is_same_boot(int directory, const char *name, const struct stat *events);
+bool shared_is_same_boot(int directory, const char *name, int events);
 
 /* From now on it is; and, before a recovery: it is not, and no flush has failed. */
-void shared_set_boot(struct shared *shared, const struct stat *events);
+void shared_set_boot(struct shared *shared, int events);
 void shared_clear_boot(struct shared *shared);
 
 /* -------------------------------------------------------------- marks ---- */
