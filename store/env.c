@@ -45,6 +45,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -57,6 +58,7 @@
 #define READER_CHECK_EVERY 1024 /* commits */
 #define LOCK_HEAD_SIZE 4096     /* of liblmdb's lock file, and more */
 #define LOCK_SLOT_SIZE 64
+#define POLL_NS 1000000
 #define UNHELD_TRIES 3        /* of reading a snapshot that nothing holds, before it is locked */
 #define UNHELD_TRIES_MAX 1000 /* ... by who cannot lock it */
 
@@ -218,19 +220,51 @@ static int reserve(int fd, int mode, uint64_t from, uint64_t to)
  * liblmdb writes to its lock file through a map, where a full disk is a SIGBUS: so the
  * file gets its blocks before. Its size, 0 for a new one, is liblmdb's to set.
  */
-static int reserve_locks(struct env *env)
+static int reserve_locks(const struct env *env, int fd, const char *path)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s-lock", env->path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return EVLOG_OK; /* liblmdb will report why, or a reader goes without */
     uint64_t size = LOCK_HEAD_SIZE + (uint64_t)env->options.readers_max * LOCK_SLOT_SIZE;
     int errnum = reserve(fd, FALLOC_FL_KEEP_SIZE, 0, size);
-    close(fd);
     if (errnum && errnum != EOPNOTSUPP)
         return error_errno(errnum, "making room for its locks", path);
     return EVLOG_OK;
+}
+
+/*
+ * liblmdb waits without a limit for a process that has locked the first byte of its lock file: one
+ * that is opening the environment with liblmdb, and not through this library, which has its own lock for
+ * that. So it is waited for here first. (One that comes just after this is waited for without a limit.)
+ */
+static int wait_for_lock_file(const struct env *env, int fd, const char *path)
+{
+    int64_t until_us = clock_monotonic_us() + (int64_t)env->options.wait_ms * 1000;
+    for (;;) {
+        struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
+        if (fcntl(fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
+            return EVLOG_OK;
+        if (clock_monotonic_us() >= until_us)
+            return error_set(EVLOG_BUSY,
+                             "%s: process %d has had it locked for %u ms: is it stopped?", path,
+                             (int)lock.l_pid, env->options.wait_ms);
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    }
+}
+
+/* What liblmdb's lock file has to be before liblmdb opens it. */
+static int prepare_locks(const struct env *env)
+{
+    char path[PATH_MAX];
+    int fd;
+    snprintf(path, sizeof path, "%s-lock", env->path);
+    int result = file_open_path(path, O_RDWR | O_CREAT, &fd);
+    if (result)
+        return result == EVLOG_UNSUPPORTED
+                   ? result
+                   : EVLOG_OK; /* liblmdb will report why, or a reader goes without */
+    result = wait_for_lock_file(env, fd, path);
+    if (result == EVLOG_OK)
+        result = reserve_locks(env, fd, path);
+    close(fd);
+    return result;
 }
 
 static int open_once(struct env *env)
@@ -309,7 +343,7 @@ static int clear_dead_readers(struct env *env)
 
 static int open_lmdb(struct env *env)
 {
-    int result = reserve_locks(env);
+    int result = prepare_locks(env);
     if (result == EVLOG_OK)
         result = open_once(env);
     return result ? result : clear_dead_readers(env);
@@ -347,13 +381,11 @@ static int check_file(struct env *env, bool *for_liblmdb)
 
 static int open_file(struct env *env)
 {
-    int create = env->options.create ? O_CREAT : 0;
-    env->fd = open(env->path, O_RDONLY | O_CLOEXEC | create, 0600);
-    if (env->fd >= 0)
-        return EVLOG_OK;
-    if (errno == ENOENT)
+    int flags = O_RDONLY | (env->options.create ? O_CREAT : 0);
+    int result = file_open_path(env->path, flags, &env->fd);
+    if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_DAMAGED, "%s: is gone", env->path);
-    return error_errno(errno, "opening", env->path);
+    return result;
 }
 
 int env_open(const char *path, const struct env_options *options, struct env **opened)

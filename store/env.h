@@ -17,10 +17,11 @@ struct env_options {
     bool read_only;
     bool is_unflushed; /* commits are not flushed; env_flush does it */
     uint32_t readers_max;
-    uint64_t file_size_max;           /* 0: no limit */
-    struct watch *watch;              /* looked at before a commit is reported as done */
-    struct presence *presence;        /* NULL: no other process writes */
-    enum shared_lock lock;            /* the one that writing takes */
+    uint64_t file_size_max;    /* 0: no limit */
+    uint32_t wait_ms;          /* to open it, for a process that has locked its lock file */
+    struct watch *watch;       /* looked at before a commit is reported as done */
+    struct presence *presence; /* NULL: no other process writes */
+    enum shared_lock lock;     /* the one that writing takes */
     const struct page_images *images; /* read in place of the file's newest state; or NULL */
     uint64_t seed;                    /* see env_seed */
 };

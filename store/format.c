@@ -43,20 +43,14 @@
 static int read_text(int directory, const char *path, char text[TEXT_SIZE_MAX + 1],
                      size_t *text_size)
 {
-    int fd = openat(directory, FORMAT_FILE, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(errno, "opening the file " FORMAT_FILE, path);
-    ssize_t count, size = 0;
-    do {
-        count = read(fd, text + size, (size_t)(TEXT_SIZE_MAX - size));
-        size += count > 0 ? count : 0;
-    } while (count > 0 || (count < 0 && errno == EINTR));
-    int errnum = count < 0 ? errno : 0;
+    int fd, result = file_open(directory, path, FORMAT_FILE, O_RDONLY, &fd);
+    if (result)
+        return result;
+    int errnum = file_read(fd, text, TEXT_SIZE_MAX, 0, text_size);
     close(fd);
     if (errnum)
         return error_errno(errnum, "reading the file " FORMAT_FILE, path);
-    text[size] = '\0';
-    *text_size = (size_t)size;
+    text[*text_size] = '\0';
     return EVLOG_OK;
 }
 
@@ -174,19 +168,19 @@ static int flush(int fd)
     return failed && errno != EINVAL ? errno : 0;
 }
 
-/* Writes and flushes a new file, and gives it its name. Returns an errno. */
-static int make_file(int directory, const char *text, size_t size)
+/* Writes and flushes a new file, and gives it its name. */
+static int make_file(int directory, const char *path, const char *text, size_t size)
 {
-    int fd = openat(directory, FRESH_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
+    int fd, result = file_open(directory, path, FRESH_FILE, O_WRONLY | O_CREAT | O_TRUNC, &fd);
+    if (result)
+        return result;
     int errnum = file_write(fd, text, size, 0);
     if (!errnum)
         errnum = flush(fd);
     close(fd);
     if (!errnum && renameat(directory, FRESH_FILE, directory, FORMAT_FILE))
         errnum = errno;
-    return errnum;
+    return errnum ? error_errno(errnum, "making the file " FORMAT_FILE, path) : EVLOG_OK;
 }
 
 static int flush_parent(int directory)
@@ -212,10 +206,11 @@ int format_write(int directory, const char *path, const struct format *format)
     size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016" PRIx64 "\n",
                      XXH3_64bits(text, (size_t)size));
     int errnum = flush(directory); /* the names of the other files come before this one's */
-    if (!errnum)
-        errnum = make_file(directory, text, (size_t)size);
     if (errnum)
-        return error_errno(errnum, "making the file " FORMAT_FILE, path);
+        return error_errno(errnum, "flushing the directory", path);
+    int result = make_file(directory, path, text, (size_t)size);
+    if (result)
+        return result;
     errnum = flush(directory);
     if (!errnum)
         errnum = flush_parent(directory);

@@ -35,6 +35,7 @@
 #include "presence.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -135,6 +136,23 @@ struct presence_process presence_process(struct shared *shared, uint32_t word)
         return found;
     found.pid = atomic_load(&process->pid);
     found.is_elsewhere = atomic_load(&process->namespace) != pid_namespace();
+    return found;
+}
+
+void presence_format(char line[PRESENCE_LINE_SIZE + 1])
+{
+    snprintf(line, PRESENCE_LINE_SIZE + 1, "%10d %20" PRIu64 "\n", (int)getpid(),
+             pid_namespace());
+}
+
+struct presence_process presence_parse(const char *line)
+{
+    struct presence_process found = {.is_there = true};
+    uint64_t namespace;
+    if (sscanf(line, "%" SCNd32 " %" SCNu64, &found.pid, &namespace) == 2)
+        found.is_elsewhere = namespace != pid_namespace();
+    else
+        found.pid = 0;
     return found;
 }
 

@@ -54,6 +54,11 @@ struct presence_process presence_process(struct shared *shared, uint32_t word);
 
 #define PRESENCE_TEXT_SIZE 64
 
+/* This process, to be written down for others: presence_parse reads it. Its size is fixed. */
+#define PRESENCE_LINE_SIZE 32
+void presence_format(char line[PRESENCE_LINE_SIZE + 1]);
+struct presence_process presence_parse(const char *line);
+
 /* "process 17", for sentences. Returns `text`. */
 const char *presence_text(struct presence_process process, char text[PRESENCE_TEXT_SIZE]);
 

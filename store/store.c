@@ -54,7 +54,6 @@
 #define EVENTS_FILE "events.mdb"
 #define STATE_FILE "state.mdb"
 #define LOCK_FILE "lock"
-#define PID_TEXT_SIZE 16
 #define POLL_NS 1000000
 
 /* ------------------------------------------------------- the directory ---- */
@@ -107,27 +106,31 @@ static void path_of(const struct store *store, const char *name, char path[PATH_
     snprintf(path, PATH_MAX, "%s/%s", store->path, name); /* store_open checked the length */
 }
 
+/* The process that is named in the file `lock` has it, or else one that could not write there. */
+static int is_locked(const struct store *store, int fd)
+{
+    char line[PRESENCE_LINE_SIZE + 1] = "", text[PRESENCE_TEXT_SIZE];
+    if (pread(fd, line, PRESENCE_LINE_SIZE, 0) < 0)
+        *line = '\0';
+    return error_set(EVLOG_BUSY,
+                     "%s: %s has been opening or closing the log for %u ms: is it stopped?",
+                     store->path, presence_text(presence_parse(line), text), store->wait_ms);
+}
+
 /* Waits for a lock for wait_ms. The file has the pid of the last process that got it. */
 static int lock_file(const struct store *store, int fd)
 {
-    char pid[PID_TEXT_SIZE + 1] = "";
+    char line[PRESENCE_LINE_SIZE + 1];
     int64_t until_us = clock_monotonic_us() + (int64_t)store->wait_ms * 1000;
     while (flock(fd, LOCK_EX | LOCK_NB)) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_errno(errno, "locking the file " LOCK_FILE, store->path);
-        if (clock_monotonic_us() < until_us) {
-            nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-            continue;
-        }
-        if (pread(fd, pid, PID_TEXT_SIZE, 0) < 0)
-            *pid = '\0';
-        return error_set(
-            EVLOG_BUSY,
-            "%s: process %d has been opening or closing the log for %u ms: is it stopped?",
-            store->path, atoi(pid), store->wait_ms);
+        if (clock_monotonic_us() >= until_us)
+            return is_locked(store, fd);
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
-    snprintf(pid, sizeof pid, "%*d\n", PID_TEXT_SIZE - 1, (int)getpid());
-    file_write(fd, pid, PID_TEXT_SIZE, 0); /* of a reader that may not write: the pid before */
+    presence_format(line);
+    file_write(fd, line, PRESENCE_LINE_SIZE, 0); /* not by a reader that may not write */
     return EVLOG_OK;
 }
 
@@ -210,11 +213,9 @@ static int check_begun(const struct store *store, const char *name)
     struct page_snapshot snapshot;
     struct stat status;
     uint64_t head = 0;
-    int result = EVLOG_OK;
-    int fd = openat(store->directory, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? EVLOG_OK
-                               : error_errno(errno, "opening a data file", store->path);
+    int fd, result = file_open(store->directory, store->path, name, O_RDONLY, &fd);
+    if (result)
+        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
     if (fstat(fd, &status) || pread(fd, &head, sizeof head, 0) < 0)
         result = error_errno(errno, "reading a data file", store->path);
     bool is_begun = head == 0;
@@ -289,6 +290,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
         .create = is_new,
         .read_only = store->read_only,
         .is_unflushed = true,
+        .wait_ms = store->wait_ms,
         .readers_max = options->readers_max ? options->readers_max : EVLOG_READERS_DEFAULT,
         .file_size_max = options->log_size_max,
         .watch = &store->watch,

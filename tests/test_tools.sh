@@ -58,6 +58,17 @@ try 0 "" send log $a --known '{"n": 2}'
 try 0 "" send log $b -- '{"n": -3}'
 try 0 "" send log $c '{"n": 4}' --time 1960-02-29T12:00:00.000001Z --minorversion 7 --service cms --no-create
 try 0 "" send log $b; has '"seq": 5'
+try 2 "--wait takes a number of seconds above 0, not 'x'" send log $b --wait x
+try 2 "--wait takes a number of seconds above 0, not '0'" info log --wait 0
+try 0 "" info log --wait 0.5
+mkfifo held
+flock log/lock sh -c 'echo >held; read -r _ <held' & # another program holds it until it is asked to end
+read -r _ <held
+for verb in "send log $b" "info log" "consumer pause log c" "schema add log $b file"; do
+    try 3 "opening or closing the log for 100 ms" $verb --wait 0.1
+done
+echo >held
+wait
 try 2 "--time takes a time" send log $a --time tomorrow
 try 2 "--time takes a time, and not 1970" send log $a --time 1970-01-01
 try 2 "--minorversion takes a number: 0, 1, 2" send log $a --minorversion -1

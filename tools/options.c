@@ -1,7 +1,7 @@
 /*
  * The arguments of the verbs. One table holds every option; a verb names those it takes
- * by their letters, and help is made from the same table. Only those of SHORT are short options,
- * the other letters are names in here.
+ * by their letters, and help is made from the same table. Those of EVERY are taken by every verb. Only
+ * those of SHORT are short options, the other letters are names in here.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -13,6 +13,7 @@
 #include "tool.h"
 
 #define SHORT "hnorf"
+#define EVERY "hw"
 
 static const struct {
     char letter;
@@ -65,6 +66,9 @@ static const struct {
      "uuid, course_key, usage_key ...; may be repeated"},
     {'p', "plugin", "FILE.so", "no more than 64 plugins",
      "load a plugin's receivers; may be repeated, in that order"},
+    {'w', "wait", "SECONDS", "a number of seconds above 0",
+     "the longest to wait for another process that writes to, opens or closes\n"
+     "the log, and may be stopped; default: 10"},
     {'h', "help", NULL, NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
@@ -92,6 +96,11 @@ static void option_help(FILE *out, size_t i)
     fprintf(out, "%s\n", help);
 }
 
+static bool takes(const struct verb *verb, int letter)
+{
+    return strchr(EVERY, letter) || strchr(verb->options, letter);
+}
+
 void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "suiWZ") != NULL;
@@ -99,7 +108,7 @@ void verb_help(FILE *out, const struct verb *verb)
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        if (table[i].letter == 'h' || strchr(verb->options, table[i].letter))
+        if (takes(verb, table[i].letter))
             option_help(out, i);
     fprintf(out, "%s%s%s", has_times ? "\n" : "", has_where ? where_help : "",
             has_times ? times_help : "");
@@ -202,6 +211,15 @@ static int read_factor(const char *text, double *factor)
     return end == text || *end || !(*factor > 0) || *factor > 1e9 ? -1 : 0;
 }
 
+static int read_wait(const char *text, uint32_t *wait_ms)
+{
+    double seconds;
+    if (read_factor(text, &seconds) || seconds > UINT32_MAX / 1000)
+        return -1;
+    *wait_ms = seconds < 0.001 ? 1 : (uint32_t)(seconds * 1000);
+    return 0;
+}
+
 /* Reads the argument of an option of a range. 0, -1 when it is wrong, 1 when it is another option. */
 static int range_option_read(struct options *options, int letter, const char *text)
 {
@@ -265,6 +283,8 @@ static int option_read(struct options *options, int letter, char *text)
         return read_start(text, &options->start);
     case 'D':
         return read_form(text, options);
+    case 'w':
+        return read_wait(text, &options->open.wait_ms);
     case 'x':
         options->exec = text;
         return 0;
@@ -314,7 +334,7 @@ static int option_take(const struct verb *verb, struct options *options, int let
         fprintf(stderr, "See: evlog help %s\n", verb->name);
         return EXIT_MISUSE; /* getopt has said what */
     }
-    if (!strchr(verb->options, letter))
+    if (!takes(verb, letter))
         return complain(EXIT_MISUSE, "evlog %s has no option --%s; see: evlog help %s",
                         verb->name, table[i].name, verb->name);
     if (!table[i].argument)

@@ -188,7 +188,7 @@ static int add_from_file(evlog *log, const struct options *options)
 int schema_add_run(struct options *options)
 {
     evlog *log;
-    int code = evlog_open(options->path, NULL, &log);
+    int code = evlog_open(options->path, &options->open, &log);
     if (code)
         return complain_library(code);
     int status =

@@ -49,7 +49,8 @@ int library_status(int code)
 
 int open_to_read(const struct options *options, evlog **log)
 {
-    int code = evlog_open(options->path, &(evlog_options){.read_only = 1}, log);
+    evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
+    int code = evlog_open(options->path, &open, log);
     if (code)
         complain(EXIT_LOG, "%s", evlog_errmsg());
     return code;
@@ -57,7 +58,8 @@ int open_to_read(const struct options *options, evlog **log)
 
 int open_to_write(const struct options *options, evlog **log)
 {
-    int code = evlog_open(options->path, &(evlog_options){.no_create = 1}, log);
+    evlog_options open = {.no_create = true, .wait_ms = options->open.wait_ms};
+    int code = evlog_open(options->path, &open, log);
     if (code)
         complain(EXIT_LOG, "%s", evlog_errmsg());
     return code;
