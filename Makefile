@@ -42,7 +42,7 @@ LIB_SRC   = $(STORE) $(DISPATCH) $(REPLAY)
 TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c,$(wildcard tools/*.c))
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools tests tests/power bench,$(dir)/*.[ch]))
+SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools tests tests/power tests/prove bench,$(dir)/*.[ch]))
 PUBLIC   := $(patsubst store/%,%,$(wildcard store/evlog.h store/evlog/*.h))
 
 # Each folder sees its own headers and those to its left: store <- dispatch <- replay <- tools.

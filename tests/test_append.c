@@ -243,7 +243,8 @@ static void a_failed_commit_is_everybodys(void **state)
     }
     OK(evlog_close(log));
     failing = 0;
-    assert_int_equal(unlink(in(*state, "log/shared")), 0); /* as after a power cut: the journal is read */
+    assert_int_equal(unlink(in(*state, "log/shared")),
+                     0); /* as after a power cut: the journal is read */
     OK(evlog_open(in(*state, "log"), NULL, &log));
     assert_int_equal(head(log), 1);
     OK(evlog_verify(log, NULL, NULL, NULL));

@@ -121,6 +121,20 @@ $(B)/tests/power/recorder.so: $(B)/obj/tests/power/recorder.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) $^ -ldl -pthread -o $@
 
+# evlog beside SQLite and a file of JSON lines, harmed in the same ways: a table (tests/prove/prove.c).
+INC_tests_prove = $(INC_tests_power) -Itests/prove
+PROVE_FLAGS =
+
+$(B)/tests/power/prove: $(B)/obj/tests/prove/prove.o $(B)/obj/tests/prove/subjects.o $(B)/obj/tests/power/rebuild.o $(B)/libevlog.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs sqlite3 jansson) -o $@
+
+prove:
+	@$(DEPS) install lmdb msgpack libxxhash jansson sqlite3
+	@$(MAKE) --no-print-directory -s $(B)/tests/power/prove $(B)/tests/power/recorder.so
+	@$(B)/tests/power/prove $(PROVE_FLAGS)
+
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
@@ -187,4 +201,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture check check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture prove check check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)

@@ -11,7 +11,6 @@
  */
 #include "subjects.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -62,13 +61,12 @@ static void *log_open(const char *directory)
 {
     char path[PATH_SIZE];
     struct log *log = calloc(1, sizeof *log);
-    const evlog_definition definition = {.event_type = "org.evlog.prove.v1"};
     snprintf(path, sizeof path, "%s/log", directory);
     if (!log || evlog_open(path, NULL, &log->log)) {
         free(log);
         return NULL;
     }
-    if (evlog_define(log->log, &definition, &log->signal) == EVLOG_OK)
+    if (evlog_define(log->log, "org.evlog.prove.v1", 0, NULL, &log->signal) == EVLOG_OK)
         return log;
     log_close(log);
     return NULL;
@@ -146,7 +144,8 @@ static bool table_append(void *opened, uint64_t number)
     char text[TEXT_SIZE + 1];
     sqlite3_stmt *insert;
     make_text(number, text);
-    if (sqlite3_prepare_v2(opened, "INSERT INTO events (n, text) VALUES (?, ?)", -1, &insert, NULL))
+    if (sqlite3_prepare_v2(opened, "INSERT INTO events (n, text) VALUES (?, ?)", -1, &insert,
+                           NULL))
         return false;
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)number);
     sqlite3_bind_text(insert, 2, text, TEXT_SIZE, SQLITE_STATIC);
@@ -163,7 +162,8 @@ static bool table_read(void *opened, subject_visit *visit, void *ctx)
     while ((rc = sqlite3_step(select)) == SQLITE_ROW) {
         uint64_t number = (uint64_t)sqlite3_column_int64(select, 0);
         const char *text = (const char *)sqlite3_column_text(select, 1);
-        visit(number, text && is_text(number, text, (size_t)sqlite3_column_bytes(select, 1)), ctx);
+        visit(number, text && is_text(number, text, (size_t)sqlite3_column_bytes(select, 1)),
+              ctx);
     }
     return sqlite3_finalize(select) == SQLITE_OK && rc == SQLITE_DONE;
 }
@@ -210,7 +210,8 @@ static bool lines_append(void *opened, uint64_t number)
     const struct lines *lines = opened;
     char text[TEXT_SIZE + 1], line[TEXT_SIZE + 64];
     make_text(number, text);
-    int size = snprintf(line, sizeof line, "{\"n\": %" PRIu64 ", \"text\": \"%s\"}\n", number, text);
+    int size =
+        snprintf(line, sizeof line, "{\"n\": %" PRIu64 ", \"text\": \"%s\"}\n", number, text);
     return write(lines->fd, line, (size_t)size) == size && fdatasync(lines->fd) == 0;
 }
 
