@@ -381,8 +381,7 @@ int recover_view(int directory, int events, struct edge *edge, struct journal *j
     struct tail tail;
     bool is_whole;
     *waiting_count = 0;
-    if (!edge || presence_is_any(events) ||
-        shared_is_same_boot(directory, SHARED_FILE, events))
+    if (!edge || presence_is_any(events) || shared_is_same_boot(directory, SHARED_FILE, events))
         return EVLOG_OK;
     int result = edge_read(edge, &flushed);
     if (result)

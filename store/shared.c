@@ -314,9 +314,9 @@ static struct boot_file boot_file_of(int events)
     fstat(events, &status);
     if (statx(events, "", AT_EMPTY_PATH, STATX_BTIME, &more) || !(more.stx_mask & STATX_BTIME))
         more.stx_btime = (struct statx_timestamp){.tv_sec = 0};
-    return (struct boot_file){
-        status.st_dev, status.st_ino,
-        (uint64_t)more.stx_btime.tv_sec * 1000000000 + more.stx_btime.tv_nsec};
+    return (struct boot_file){status.st_dev, status.st_ino,
+                              (uint64_t)more.stx_btime.tv_sec * 1000000000 +
+                                  more.stx_btime.tv_nsec};
 }
 
 bool shared_is_same_boot(int directory, const char *name, int events)
@@ -333,8 +333,8 @@ bool shared_is_same_boot(int directory, const char *name, int events)
     close(fd);
     read_boot_id(id);
     return errnum == 0 && count == sizeof boot && memcmp(id, no_id, sizeof id) != 0 &&
-           memcmp(id, boot.id, sizeof id) == 0 &&
-           memcmp(&now, &boot.file, sizeof now) == 0 && !boot.has_failed;
+           memcmp(id, boot.id, sizeof id) == 0 && memcmp(&now, &boot.file, sizeof now) == 0 &&
+           !boot.has_failed;
 }
 
 void shared_set_boot(struct shared *shared, int events)
