@@ -47,14 +47,23 @@ static uint64_t find_overflow(const char *path)
     return at;
 }
 
+/* A byte of state.mdb that changes while the log is open: an opening would find it. */
+struct flip {
+    const char *log, *file;
+    uint64_t at;
+    unsigned char byte;
+};
+
 /* In a child: nothing that takes the value's pages away gets through. */
 static void change_the_large_value(void *ctx)
 {
+    const struct flip *flip = ctx;
     evlog *log;
     evlog_signal *signal;
     evlog_consumer *consumer;
-    CHECK(evlog_open(ctx, NULL, &log) == EVLOG_OK);
+    CHECK(evlog_open(flip->log, NULL, &log) == EVLOG_OK);
     CHECK(evlog_define(log, TYPE, 0, NULL, &signal) == EVLOG_OK);
+    file_patch(flip->file, &flip->byte, 1, flip->at);
     CHECK(evlog_consumer_open(log, "one", NULL, &consumer) == EVLOG_OK);
     CHECK_FAILS(EVLOG_DAMAGED, "overflow page",
                 evlog_consumer_poll(consumer, 0, 0, put_large, &consumer, NULL));
@@ -76,10 +85,12 @@ static void counts_of_overflow_pages_are_checked(void **state)
     struct bytes whole = file_read(path);
     uint64_t page = find_overflow(path);
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
-        unsigned char byte = whole.at[page + offsets[i]] ^ 8;
+        struct flip flip = {.log = in(*state, "log"),
+                            .file = path,
+                            .at = page + offsets[i],
+                            .byte = whole.at[page + offsets[i]] ^ 8};
         file_write(path, whole.at, whole.size);
-        file_patch(path, &byte, 1, page + offsets[i]);
-        in_child(change_the_large_value, (void *)in(*state, "log"));
+        in_child(change_the_large_value, &flip);
     }
     free(whole.at);
 }
