@@ -32,7 +32,7 @@
  */
 #include "edge.h"
 
-#define XXH_INLINE_ALL
+#define XXH_STATIC_LINKING_ONLY /* a state on the stack */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
