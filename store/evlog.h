@@ -650,6 +650,24 @@ typedef struct evlog_info {
 /* What there is to know of a log without reading it through. */
 EVLOG_INLINE int evlog_inspect(evlog *log, evlog_info *info);
 
+/*
+ * A process that reads the log at this moment. What was in use when it began cannot be used again until it
+ * ends. A call here reads for some milliseconds at most, so one that is many commits behind is a
+ * process that is stopped, or not evlog's; then the file grows with each commit.
+ */
+typedef struct evlog_reader {
+    int32_t pid;           /* as the process itself knows it: in another pid namespace, another one */
+    const char *file;      /* events.mdb or state.mdb */
+    uint64_t behind_count; /* commits to that file since it began */
+} evlog_reader;
+
+/*
+ * Calls `visit` for each reader of the log, until it returns other than 0, and returns that, or EVLOG_OK.
+ * Processes that read without a place in liblmdb's table, and hold nothing, are not among them.
+ */
+EVLOG_API int evlog_each_reader(evlog *log, int (*visit)(const evlog_reader *reader, void *ctx),
+                                void *ctx);
+
 /* An event type as the log records it. */
 typedef struct evlog_type {
     uint64_t number;    /* the digest of what follows, by which records refer to it */
