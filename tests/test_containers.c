@@ -399,7 +399,7 @@ static void a_dead_reader_of_the_same_pid_is_cleared(void **state)
     for (unsigned i = 1; i <= 3; i++) {
         others[i].number = i;
         others[i].outer = start_inside(i == 1 ? hold_a_snapshot : open_and_wait, &others[i]);
-        wait_for_step((int)i);
+        wait_for_child(others[i].outer, &common->step, (int)i);
         wait_until_inside(&others[i]);
         assert_int_equal(count_readers(), i < 3);
         if (i == 2) {
