@@ -223,6 +223,32 @@ static evlog_type *type_of(const struct type *from)
     return type;
 }
 
+struct each_reader {
+    int (*visit)(const evlog_reader *, void *);
+    void *ctx;
+    const char *file;
+};
+
+static int visit_reader(int32_t pid, uint64_t behind_count, void *ctx)
+{
+    const struct each_reader *each = ctx;
+    evlog_reader reader = {.pid = pid, .file = each->file, .behind_count = behind_count};
+    return each->visit(&reader, each->ctx);
+}
+
+int evlog_each_reader(evlog *log, int (*visit)(const evlog_reader *reader, void *ctx), void *ctx)
+{
+    int result = log_enter(log);
+    if (result)
+        return result;
+    struct each_reader events = {visit, ctx, "events.mdb"}, state = {visit, ctx, "state.mdb"};
+    result = env_each_reader(log->store->events, visit_reader, &events);
+    if (result == EVLOG_OK)
+        result = env_each_reader(log->store->state, visit_reader, &state);
+    log_leave(log);
+    return result;
+}
+
 int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx), void *ctx)
 {
     if (!visit)

@@ -303,9 +303,9 @@ static int refresh(evlog_consumer *consumer)
 
 static int take_step(evlog_consumer *consumer, enum step *step)
 {
-    int result = EVLOG_OK;
+    int result = shared_check(consumer->log->store->shared, true);
     *step = STEP_DONE;
-    if (consumer->must_commit)
+    if (result == EVLOG_OK && consumer->must_commit)
         result = consumer_commit(consumer);
     if (result == EVLOG_OK && consumer->now_us - consumer->refreshed_us > REFRESH_US)
         result = refresh(consumer);

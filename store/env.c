@@ -223,7 +223,7 @@ static int reserve(int fd, int mode, uint64_t from, uint64_t to)
 static int reserve_locks(const struct env *env, int fd, const char *path)
 {
     uint64_t size = LOCK_HEAD_SIZE + (uint64_t)env->options.readers_max * LOCK_SLOT_SIZE;
-    int errnum = reserve(fd, FALLOC_FL_KEEP_SIZE, 0, size);
+    int errnum = size > file_size_limit() ? EFBIG : reserve(fd, FALLOC_FL_KEEP_SIZE, 0, size);
     if (errnum && errnum != EOPNOTSUPP)
         return error_errno(errnum, "making room for its locks", path);
     return EVLOG_OK;
@@ -463,12 +463,16 @@ static int make_room(struct env *env, size_t size)
     uint64_t needed = within_limit(env, pages * stat.ms_psize);
     if (needed <= env->room_end)
         return EVLOG_OK;
+    uint64_t limit = file_size_limit(); /* of what is overwritten, too */
+    if (needed > limit)
+        return error_errno(EFBIG, "growing the file", env->path);
     if (fstat(fd, &status))
         return error_errno(errno, "looking at its size", env->path);
-    if (needed > (uint64_t)status.st_size)
-        result = lengthen(env, fd, (uint64_t)status.st_size, needed, size);
+    uint64_t end = (uint64_t)status.st_size;
+    if (needed > end)
+        result = lengthen(env, fd, end, needed, size);
     if (result == EVLOG_OK)
-        env->room_end = needed > (uint64_t)status.st_size ? needed : (uint64_t)status.st_size;
+        env->room_end = needed > end ? needed : end < limit ? end : limit;
     return result;
 }
 
@@ -580,6 +584,15 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
     return env->rc == MDB_MAP_FULL ? EVLOG_OK : fail_commit(env, env->rc);
 }
 
+/* Whether the locks that exclude other processes still are; in a fast log, every 10 ms. */
+static int check_shared(struct env *env)
+{
+    if (!env->options.presence)
+        return EVLOG_OK;
+    bool is_rare = env->options.watch && env->options.watch->is_rare;
+    return shared_check(env->options.presence->shared, is_rare);
+}
+
 static int take_lock(struct env *env)
 {
     int result = EVLOG_OK;
@@ -595,7 +608,9 @@ int env_lock(struct env *env)
 {
     if (env->options.read_only)
         return error_set(EVLOG_READONLY, "%s: is open for reading only", env->path);
-    int result = check_failed(env);
+    int result = check_shared(env);
+    if (result == EVLOG_OK)
+        result = check_failed(env);
     if (result == EVLOG_OK)
         result = take_lock(env);
     if (result)
@@ -864,6 +879,41 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
     result = read_once(env, read, ctx, &snapshot);
     mdb_txn_abort(slot);
     return result;
+}
+
+struct reader_list {
+    int (*visit)(int32_t pid, uint64_t behind_count, void *ctx);
+    void *ctx;
+    uint64_t newest;
+    int result;
+};
+
+/* A line of mdb_reader_list: pid, thread, and transaction, which is - when it reads nothing now. */
+static int visit_reader(const char *line, void *ctx)
+{
+    struct reader_list *list = ctx;
+    int32_t pid;
+    uint64_t txnid;
+    if (sscanf(line, "%" SCNd32 " %*x %" SCNu64, &pid, &txnid) != 2)
+        return 0;
+    list->result = list->visit(pid, list->newest > txnid ? list->newest - txnid : 0, list->ctx);
+    return list->result ? -1 : 0;
+}
+
+int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_count, void *ctx),
+                    void *ctx)
+{
+    struct page_snapshot newest;
+    int dead;
+    if (!env->lmdb)
+        return EVLOG_OK;
+    mdb_reader_check(env->lmdb, &dead);
+    int result = page_snapshot_read(env->fd, env->path, &newest);
+    if (result)
+        return result;
+    struct reader_list list = {.visit = visit, .ctx = ctx, .newest = newest.txnid};
+    mdb_reader_list(env->lmdb, visit_reader, &list);
+    return list.result;
 }
 
 uint64_t env_seed(const struct env *env)

@@ -24,7 +24,15 @@
  * Threads. A log, its signals and every function here may be used by many threads at once, but a
  *   cursor or consumer by one at a time. evlog_close requires that no other call is under way.
  * Processes. Many processes may send to and read one log. After fork() the child may not use a log
- *   that its parent opened (EVLOG_FORKED, nothing is touched), but may open it itself.
+ *   that its parent opened (EVLOG_FORKED, nothing is touched), but may open it itself. They may be in
+ *   different pid namespaces (containers). A process that is killed holds nothing from then on; for one
+ *   that is stopped while it writes, flushes, opens or closes the log, no call of the others waits
+ *   longer than wait_ms. It is then EVLOG_BUSY, and has done nothing: it may be tried again, and
+ *   succeeds once that process goes on or is gone. Reading waits for nobody, but where a process can have
+ *   no reader's slot of LMDB (another process of the same pid, in another namespace, has it): then it may
+ *   wait for a writer, and one that has the log open for reading only may be EVLOG_BUSY. Two waits are
+ *   liblmdb's, and have no limit: for its lock of the table of readers, which a process holds for
+ *   microseconds, and for a program that writes to the log's files with liblmdb itself.
  * Receivers run on the thread that sends or replays, never under a lock or in a transaction. They
  *   may call everything here but evlog_close on their log.
  * Structs may get fields at their end in later versions, without breaking compiled programs: a
@@ -196,8 +204,9 @@ typedef struct evlog_options {
      */
     evlog_dispatch dispatch;
     /*
-     * The longest that a call waits for another process, which writes, opens or closes the log: then it is
-     * EVLOG_BUSY, and the sentence names the process. 0: EVLOG_WAIT_MS_DEFAULT.
+     * The longest that a call waits for another process, which writes, flushes, opens or closes the log: then
+     * it is EVLOG_BUSY, and the sentence names the process. 0: EVLOG_WAIT_MS_DEFAULT. (A consumer's claim
+     * has a limit of its own, claim_wait_ms.)
      */
     uint32_t wait_ms;
 } evlog_options;
@@ -649,6 +658,24 @@ typedef struct evlog_info {
 
 /* What there is to know of a log without reading it through. */
 EVLOG_INLINE int evlog_inspect(evlog *log, evlog_info *info);
+
+/*
+ * A process that reads the log at this moment. What was in use when it began cannot be used again until it
+ * ends. A call here reads for some milliseconds at most, so one that is many commits behind is a
+ * process that is stopped, or not evlog's; then the file grows with each commit.
+ */
+typedef struct evlog_reader {
+    int32_t pid;      /* as the process itself knows it: in another pid namespace, another one */
+    const char *file; /* events.mdb or state.mdb */
+    uint64_t behind_count; /* commits to that file since it began */
+} evlog_reader;
+
+/*
+ * Calls `visit` for each reader of the log, until it returns other than 0, and returns that, or EVLOG_OK.
+ * Processes that read without a place in liblmdb's table, and hold nothing, are not among them.
+ */
+EVLOG_API int evlog_each_reader(evlog *log, int (*visit)(const evlog_reader *reader, void *ctx),
+                                void *ctx);
 
 /* An event type as the log records it. */
 typedef struct evlog_type {

@@ -3,12 +3,14 @@
  *
  * Where a file should be there may be something else: a FIFO, whose opening waits for ever, or a
  * device. So what is opened is opened without waiting, and must be a regular file. A write that is
- * interrupted or short is continued.
+ * interrupted or short is continued. One past the process's limit of a file's size (ulimit -f) would
+ * end the process by SIGXFSZ: it is not tried.
  */
 #include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,9 +53,19 @@ int file_open_path(const char *path, int flags, int *fd)
     return error_errno(errnum, "opening", path);
 }
 
+uint64_t file_size_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    return limit.rlim_cur;
+}
+
 int file_write(int fd, const void *bytes, size_t size, uint64_t at)
 {
     const char *from = bytes;
+    if (at + size > file_size_limit())
+        return EFBIG;
     while (size > 0) {
         ssize_t count = pwrite(fd, from, size, (off_t)at);
         if (count < 0 && errno == EINTR)
@@ -103,6 +115,8 @@ int file_read(int fd, void *bytes, size_t size, uint64_t at, size_t *count)
 int file_reserve(int fd, uint64_t from, uint64_t to)
 {
     int errnum;
+    if (to > file_size_limit())
+        return EFBIG;
     do
         errnum = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? errno : 0;
     while (errnum == EINTR);

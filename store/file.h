@@ -15,7 +15,10 @@ int file_open(int directory, const char *path, const char *name, int flags, int 
 /* The same by its path. */
 int file_open_path(const char *path, int flags, int *fd);
 
-/* Each returns 0 or an errno. */
+/* How large this process may make a file, see setrlimit(2). */
+uint64_t file_size_limit(void);
+
+/* Each returns 0 or an errno; EFBIG, and nothing is written, past that size. */
 int file_write(int fd, const void *bytes, size_t size, uint64_t at);
 int file_write_zeros(int fd, uint64_t from, uint64_t to);
 int file_flush(int fd);

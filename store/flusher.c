@@ -181,9 +181,12 @@ static int flush(struct flusher *flusher, bool restart)
 {
     struct edge_state state;
     bool has_end;
+    int result = shared_check(flusher->parts.presence->shared, false);
+    if (result)
+        return result;
     if (!restart && is_flushed(flusher, newest_txnid(flusher)))
         return EVLOG_OK;
-    int result = capture(flusher, restart, &state, &has_end);
+    result = capture(flusher, restart, &state, &has_end);
     if (result || !has_end)
         return result;
     result = flush_state(flusher, &state, restart);

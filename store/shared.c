@@ -59,6 +59,8 @@
 #define WAITING 1u
 #define BLIND_WAIT_US 20000 /* of a reader that cannot be woken */
 
+#define CHECK_EVERY_US 10000
+
 #define END_TRIES 1000 /* to read three numbers that are being set */
 
 #define ATTEMPT_BITS 16
@@ -109,6 +111,9 @@ _Static_assert(offsetof(struct page, slots) == 384 + 16 * SHARED_PROCESSES &&
 struct shared {
     int fd;
     struct page *page;
+    _Atomic int64_t checked_us; /* by the coarse clock */
+    atomic_bool is_short;       /* it was cut short, and `page` is memory of this process alone */
+    char path[];
 };
 
 /* ------------------------------------------------------------- opening ---- */
@@ -153,9 +158,10 @@ static int open_for_reading(struct shared *shared, const char *path)
 
 int shared_open(const char *path, bool read_only, struct shared **opened)
 {
-    struct shared *shared = calloc(1, sizeof *shared);
+    struct shared *shared = calloc(1, sizeof *shared + strlen(path) + 1);
     if (!shared)
         return error_nomem();
+    strcpy(shared->path, path);
     shared->fd = -1;
     int result = read_only ? open_for_reading(shared, path) : open_file(shared, path);
     if (result || !shared->page) {
@@ -165,6 +171,43 @@ int shared_open(const char *path, bool read_only, struct shared **opened)
     if (result == EVLOG_OK)
         *opened = shared;
     return result;
+}
+
+/* Whether it is time to look again. */
+static bool is_due(struct shared *shared)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    if (now_us - atomic_load_explicit(&shared->checked_us, memory_order_relaxed) < CHECK_EVERY_US)
+        return false;
+    atomic_store_explicit(&shared->checked_us, now_us, memory_order_relaxed);
+    return true;
+}
+
+static int is_cut_short(const struct shared *shared)
+{
+    return error_set(
+        EVLOG_IO,
+        "%s: was cut short while the log is open; close the log, see to its files, and "
+        "open it",
+        shared->path);
+}
+
+int shared_check(struct shared *shared, bool is_rare)
+{
+    struct stat status;
+    if (!shared)
+        return EVLOG_OK;
+    if (atomic_load_explicit(&shared->is_short, memory_order_relaxed))
+        return is_cut_short(shared);
+    if ((is_rare && !is_due(shared)) || fstat(shared->fd, &status) ||
+        status.st_size >= (off_t)sizeof *shared->page)
+        return EVLOG_OK;
+    atomic_store(&shared->is_short, true);
+    mmap(shared->page, sizeof *shared->page, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); /* if not, it is a SIGBUS after all */
+    return is_cut_short(shared);
 }
 
 bool shared_is_whole(int directory, const char *name)
@@ -202,7 +245,7 @@ void shared_wake(struct shared *shared)
 
 uint32_t shared_ticket(struct shared *shared)
 {
-    if (!shared)
+    if (!shared || shared_check(shared, true))
         return 0;
     uint32_t word = atomic_fetch_or(&shared->page->word, WAITING) | WAITING;
     atomic_thread_fence(memory_order_seq_cst);
@@ -211,6 +254,8 @@ uint32_t shared_ticket(struct shared *shared)
 
 void shared_wait(struct shared *shared, uint32_t ticket, int64_t timeout_us)
 {
+    if (shared && atomic_load(&shared->is_short))
+        shared = NULL;
     if (!shared && timeout_us > BLIND_WAIT_US)
         timeout_us = BLIND_WAIT_US;
     struct timespec time = {.tv_sec = timeout_us / 1000000,

@@ -20,6 +20,13 @@ struct shared;
 int shared_open(const char *path, bool read_only, struct shared **shared);
 void shared_close(struct shared *shared);
 
+/*
+ * EVLOG_IO: the file was cut short while it is mapped, or was found so before. From then on this process
+ * uses memory of its own in its place, and must not write to the log. Touching what is cut off before it
+ * is noticed is a SIGBUS. `is_rare`: looks at most every 10 ms. `shared` may be NULL.
+ */
+int shared_check(struct shared *shared, bool is_rare);
+
 /* Whether there is such a file, as long as it has to be. */
 bool shared_is_whole(int directory, const char *name);
 

@@ -528,7 +528,8 @@ static void note_checksums(struct store *store)
 int store_close(struct store *store)
 {
     int fd = -1;
-    int result = flusher_close(store->flusher);
+    int result = shared_check(store->shared, false); /* what follows touches it */
+    int flushed = flusher_close(store->flusher);
     note_checksums(store);
     appender_close(store->appender);
     types_close(store->types);
@@ -550,7 +551,7 @@ int store_close(struct store *store)
     if (store->directory >= 0)
         close(store->directory);
     free(store);
-    return result;
+    return result ? result : flushed;
 }
 
 /* Where there is no log and none is to be made, no lock file is made either. */

@@ -6,6 +6,7 @@
 #define PROCESSES_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -46,6 +47,16 @@ static inline void expect_end(const pid_t *pids, size_t count)
         int status;
         assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
         assert_int_equal(status, 0);
+    }
+}
+
+/* Until a child has come so far; it fails when the child has ended before. */
+static inline void wait_for_child(pid_t pid, const atomic_int *step, int wanted)
+{
+    while (*step < wanted) {
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+            fail_msg("a child has ended, at step %d of %d", *step, wanted);
+        usleep(100);
     }
 }
 

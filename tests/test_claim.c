@@ -36,6 +36,7 @@ static int remove_log(void **state)
     return remove_home(state);
 }
 
+/* In a child: until its parent has come so far. */
 static void wait_for_step(int wanted)
 {
     while (*step < wanted)
@@ -118,14 +119,14 @@ static void a_replaced_shared_frees_no_consumer(void **state)
     evlog_consumer *consumer;
     (void)state;
     pid_t child = child_start(consume_half, NULL);
-    wait_for_step(1);
+    wait_for_child(child, step, 1);
     replace_shared();
     OK(evlog_open(in(home, "log"), NULL, &log));
     FAILS(EVLOG_BUSY, "process", evlog_consumer_open(log, "c", NULL, &consumer));
     FAILS(EVLOG_BUSY, "process", evlog_consumer_remove(log, "c"));
     assert_int_equal(info_of(log, "c").pid, child);
     *step = 2;
-    wait_for_step(3);
+    wait_for_child(child, step, 3);
     FAILS(EVLOG_BUSY, "process", evlog_consumer_open(log, "c", NULL, &consumer));
     kill_process(child);
     OK(evlog_consumer_open(log, "c", NULL, &consumer));
@@ -142,12 +143,12 @@ static void a_deleted_shared_frees_no_consumer(void **state)
     evlog_consumer *consumer;
     (void)state;
     pid_t child = child_start(consume_half, NULL);
-    wait_for_step(1);
+    wait_for_child(child, step, 1);
     assert_int_equal(unlink(in(home, "log/shared")), 0);
     for (int i = 0; i < 2; i++)
         FAILS(EVLOG_IO, "was deleted", evlog_open(in(home, "log"), NULL, &log));
     *step = 2;
-    wait_for_step(3);
+    wait_for_child(child, step, 3);
     kill_process(child);
     OK(evlog_open(in(home, "log"), NULL, &log));
     OK(evlog_consumer_open(log, "c", NULL, &consumer));

@@ -46,8 +46,34 @@ static int make_common(void **state)
     return 0;
 }
 
+static void wait_until_inside(struct container *container)
+{
+    while (container->inside == 0)
+        usleep(100);
+}
+
+/* Waits for a container to end: its exit status. */
+static int end_of(struct container *container)
+{
+    pid_t outer = container->outer;
+    container->outer = 0;
+    return child_wait(outer);
+}
+
+static int kill_inside(struct container *container)
+{
+    kill(container->inside, SIGKILL);
+    return end_of(container);
+}
+
+/* None is left to write to a directory that is removed: a test that failed leaves some. */
 static int remove_common(void **state)
 {
+    for (unsigned i = 0; i < CONTAINERS_MAX; i++)
+        if (common->containers[i].outer) {
+            wait_until_inside(&common->containers[i]);
+            kill_inside(&common->containers[i]);
+        }
     free((char *)path);
     munmap(common, sizeof *common);
     return remove_home(state);
@@ -84,12 +110,6 @@ static pid_t start_inside(void (*run)(struct container *), struct container *con
 static void wait_for_step(int step)
 {
     while (common->step < step)
-        usleep(100);
-}
-
-static void wait_until_inside(struct container *container)
-{
-    while (container->inside == 0)
         usleep(100);
 }
 
@@ -216,8 +236,11 @@ static void kill_and_restart(struct container *container, unsigned work)
     wait_until_inside(container);
     while (container->work < work && waitpid(container->outer, NULL, WNOHANG) == 0)
         usleep(100);
-    kill(container->inside, SIGKILL);
-    assert_int_equal(child_wait(container->outer), 128 + SIGKILL);
+    if (container->work < work) {
+        container->outer = 0;
+        fail_msg("container %u has ended by itself", container->number);
+    }
+    assert_int_equal(kill_inside(container), 128 + SIGKILL);
     container->outer = start_inside(play, container);
 }
 
@@ -274,14 +297,14 @@ static void run_containers(unsigned count, const enum role *roles)
     /* The last events are there when readers and consumers look for the last time. */
     for (unsigned i = 0; i < count; i++)
         if (roles[i] == SENDER)
-            assert_int_equal(child_wait(common->containers[i].outer), 0);
+            assert_int_equal(end_of(&common->containers[i]), 0);
     for (unsigned i = 0; i < count; i++)
         if (roles[i] != SENDER)
-            assert_int_equal(child_wait(common->containers[i].outer), 0);
+            assert_int_equal(end_of(&common->containers[i]), 0);
     for (unsigned i = 0; i < count; i++)
         if (roles[i] != SENDER) { /* once more, alone: now the log does not grow */
             common->containers[i].outer = start_inside(play, &common->containers[i]);
-            assert_int_equal(child_wait(common->containers[i].outer), 0);
+            assert_int_equal(end_of(&common->containers[i]), 0);
         }
     audit_log(count);
 }
@@ -399,18 +422,17 @@ static void a_dead_reader_of_the_same_pid_is_cleared(void **state)
     for (unsigned i = 1; i <= 3; i++) {
         others[i].number = i;
         others[i].outer = start_inside(i == 1 ? hold_a_snapshot : open_and_wait, &others[i]);
-        wait_for_step((int)i);
+        wait_for_child(others[i].outer, &common->step, (int)i);
         wait_until_inside(&others[i]);
         assert_int_equal(count_readers(), i < 3);
         if (i == 2) {
-            kill(others[1].inside, SIGKILL);
-            assert_int_equal(child_wait(others[1].outer), 128 + SIGKILL);
+            assert_int_equal(kill_inside(&others[1]), 128 + SIGKILL);
             assert_int_equal(count_readers(), 1);
         }
     }
     common->step = 4;
-    assert_int_equal(child_wait(others[2].outer), 0);
-    assert_int_equal(child_wait(others[3].outer), 0);
+    assert_int_equal(end_of(&others[2]), 0);
+    assert_int_equal(end_of(&others[3]), 0);
 }
 
 #define TEST_IN_CONTAINERS(name) cmocka_unit_test_setup_teardown(name, make_common, remove_common)

@@ -232,6 +232,41 @@ static void no_slot_is_busy(void **state)
     OK(evlog_close(log));
 }
 
+struct seen {
+    pid_t pid;
+    unsigned count;
+    uint64_t behind_count;
+};
+
+static int see_reader(const evlog_reader *reader, void *ctx)
+{
+    struct seen *seen = ctx;
+    assert_string_equal(reader->file, "events.mdb");
+    assert_int_equal(reader->pid, seen->pid);
+    seen->behind_count = reader->behind_count;
+    return ++seen->count == SLOTS ? 7 : 0;
+}
+
+/* A process that holds a snapshot is named, and how many commits it is behind. */
+static void a_reader_that_is_held_up_is_named(void **state)
+{
+    struct hoarder hoarder;
+    evlog_signal *signal;
+    evlog *log = open_with_few_slots(*state, &signal);
+    struct seen seen = {.pid = start_hoarder(&hoarder, *state)};
+    for (uint64_t i = 2; i <= 50; i++)
+        OK(send_number(signal, i));
+    assert_int_equal(evlog_each_reader(log, see_reader, &seen), 7);
+    assert_int_equal(seen.behind_count, 49);
+    assert_int_equal(kill(seen.pid, SIGKILL), 0);
+    assert_int_equal(child_wait(seen.pid), 128 + SIGKILL);
+    end_hoarder(&hoarder);
+    seen.count = 0;
+    OK(evlog_each_reader(log, see_reader, &seen));
+    assert_int_equal(seen.count, 0);
+    OK(evlog_close(log));
+}
+
 /* A reader that was killed has no slot any more: the next one to find none clears them. */
 static void the_dead_hold_no_slot(void **state)
 {
@@ -414,6 +449,7 @@ int main(void)
         TEST_AT_HOME(alarms_do_no_harm),
         TEST_AT_HOME(alarms_do_no_harm_to_a_fast_log),
         TEST_AT_HOME(no_slot_is_busy),
+        TEST_AT_HOME(a_reader_that_is_held_up_is_named),
         TEST_AT_HOME(the_dead_hold_no_slot),
         TEST_AT_HOME(a_log_keeps_to_its_size),
         TEST_AT_HOME(a_fast_log_keeps_to_its_size),

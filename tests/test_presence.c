@@ -97,7 +97,7 @@ static struct presence_process holder_of(const struct place *place, unsigned slo
     return presence_holder(place->shared, place->fd, slot);
 }
 
-/* Until another process has come so far. */
+/* In a child: until its parent has come so far. */
 static void wait_for_step(int step)
 {
     while (common->step < step)
@@ -125,7 +125,7 @@ static void a_claim_lives_as_long_as_its_holder(void **state)
     struct presence_process holder;
     (void)state;
     pid_t child = child_start(hold_slot_5, NULL);
-    wait_for_step(1);
+    wait_for_child(child, &common->step, 1);
     OK(enter(&place, WAIT_MS));
     FAILS(EVLOG_BUSY, "process ", presence_claim(&place.presence, 5, &holder));
     assert_int_equal(holder.pid, child);
@@ -147,7 +147,7 @@ static void a_claim_does_not_hang_on_the_file_shared(void **state)
     struct presence_process holder;
     (void)state;
     pid_t child = child_start(hold_slot_5, NULL);
-    wait_for_step(1);
+    wait_for_child(child, &common->step, 1);
     assert_int_equal(unlink(in(home, "shared")), 0);
     OK(enter(&place, WAIT_MS));
     FAILS(EVLOG_BUSY, "another process", presence_claim(&place.presence, 5, &holder));
@@ -184,7 +184,7 @@ static void a_claim_can_be_released(void **state)
     OK(presence_claim(&place.presence, 0, &holder));
     assert_false(holder_of(&place, 0).is_there);
     pid_t child = child_start(see_the_parents_claim, NULL);
-    wait_for_step(1);
+    wait_for_child(child, &common->step, 1);
     presence_release(&place.presence, 0);
     common->step = 2;
     assert_int_equal(child_wait(child), 0);
@@ -279,7 +279,7 @@ static void a_forked_child_holds_nothing_of_its_parents(void **state)
     int lock;
     (void)state;
     pid_t parent = child_start(hold_everything, NULL);
-    wait_for_step(1);
+    wait_for_child(parent, &common->step, 1);
     kill_process(parent);
     assert_int_equal(kill(common->pid, 0), 0);
     OK(enter(&place, WAIT_MS));

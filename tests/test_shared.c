@@ -156,6 +156,72 @@ static void a_reader_gets_on_without_it(void **state)
     shared_close(shared);
 }
 
+/* -------------------------------------------------------------- cut short ---- */
+
+/* A file that is cut short while it is mapped is noticed, and touched no more. */
+static void use_a_short_file(void *ctx)
+{
+    struct shared *shared;
+    CHECK(shared_open(in(ctx, "shared"), false, &shared) == EVLOG_OK);
+    CHECK(shared_check(shared, false) == EVLOG_OK);
+    CHECK(truncate(in(ctx, "shared"), FILE_SIZE - 1) == 0);
+    CHECK_FAILS(EVLOG_IO, "shared: was cut short", shared_check(shared, false));
+    CHECK(truncate(in(ctx, "shared"), FILE_SIZE) == 0);
+    CHECK_FAILS(EVLOG_IO, "shared: was cut short", shared_check(shared, true));
+    CHECK(truncate(in(ctx, "shared"), 0) == 0);
+    shared_wake(shared);
+    shared_wait(shared, shared_ticket(shared), LONG_US);
+    shared_mark_begin(shared, 5, 1);
+    shared_mark_leave(shared, 5);
+    CHECK(!shared_has_failed(shared));
+    shared_close(shared);
+}
+
+static void a_file_that_is_cut_short_is_noticed(void **state)
+{
+    in_child(use_a_short_file, *state);
+}
+
+/* What a process does that has a log open, while another cuts the file short. */
+static void use_a_log(void *ctx)
+{
+    evlog *log, *fast;
+    evlog_signal *signal, *fast_signal;
+    evlog_consumer *consumer;
+    uint64_t last, next = 1;
+    const evlog_event *event;
+    CHECK(evlog_open(in(ctx, "durable"), NULL, &log) == EVLOG_OK);
+    CHECK(evlog_open(in(ctx, "fast"), &(evlog_options){.durability = EVLOG_FAST}, &fast) ==
+          EVLOG_OK);
+    CHECK(evlog_define(log, "a.v1", 0, NULL, &signal) == EVLOG_OK);
+    CHECK(evlog_define(fast, "a.v1", 0, NULL, &fast_signal) == EVLOG_OK);
+    CHECK(evlog_send_event(signal, "\x80", 1, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_send_event(fast_signal, "\x80", 1, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_consumer_open(log, "c", NULL, &consumer) == EVLOG_OK);
+    usleep(50000); /* past the time in which it is not looked at */
+    CHECK(truncate(in(ctx, "durable/shared"), 0) == 0);
+    CHECK(truncate(in(ctx, "fast/shared"), 0) == 0);
+    CHECK_FAILS(EVLOG_IO, "cut short", evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    CHECK_FAILS(EVLOG_IO, "cut short", evlog_send_event(fast_signal, "\x80", 1, NULL, NULL));
+    CHECK_FAILS(EVLOG_IO, "cut short", evlog_consumer_next(consumer, 0, &event));
+    CHECK(evlog_wait(log, next, 50, &last) == EVLOG_OK && last == 1);
+    CHECK_FAILS(EVLOG_IO, "cut short", evlog_sync(fast));
+    CHECK(evlog_consumer_close(consumer) == EVLOG_OK); /* there was nothing to write */
+    CHECK_FAILS(EVLOG_IO, "cut short", evlog_close(log));
+    CHECK_FAILS(EVLOG_IO, "cut short", evlog_close(fast));
+    CHECK(evlog_open(in(ctx, "durable"), NULL, &log) == EVLOG_OK);
+    CHECK(evlog_define(log, "a.v1", 0, NULL, &signal) == EVLOG_OK);
+    CHECK(evlog_send_event(signal, "\x80", 1, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_verify(log, NULL, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_close(log) == EVLOG_OK);
+}
+
+/* Under a log: EVLOG_IO, no SIGBUS; closed and opened again all is well. */
+static void a_log_survives_that_it_is_cut_short(void **state)
+{
+    in_child(use_a_log, *state);
+}
+
 /* ---------------------------------------------------------------- waking ---- */
 
 /* Waits until `*value` is at least `least`, as evlog_wait does it. */
@@ -348,6 +414,8 @@ int main(void)
         TEST_AT_HOME(garbage_does_no_harm),
         TEST_AT_HOME(a_directory_in_its_place_is_refused),
         TEST_AT_HOME(a_reader_gets_on_without_it),
+        TEST_AT_HOME(a_file_that_is_cut_short_is_noticed),
+        TEST_AT_HOME(a_log_survives_that_it_is_cut_short),
         TEST_AT_HOME(no_wake_up_is_lost),
         TEST_AT_HOME(a_wake_is_for_everybody),
         TEST_AT_HOME(a_wake_costs_nothing_when_nobody_waits),

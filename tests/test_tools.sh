@@ -60,7 +60,7 @@ try 0 "" send log $c '{"n": 4}' --time 1960-02-29T12:00:00.000001Z --minorversio
 try 0 "" send log $b; has '"seq": 5'
 try 2 "--wait takes a number of seconds above 0, not 'x'" send log $b --wait x
 try 2 "--wait takes a number of seconds above 0, not '0'" info log --wait 0
-try 0 "" info log --wait 0.5
+try 0 "" info log --wait 0.5; has '"readers": []'
 mkfifo held
 flock log/lock sh -c 'echo >held; read -r _ <held' & # another program holds it until it is asked to end
 read -r _ <held

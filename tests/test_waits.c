@@ -255,8 +255,7 @@ static void a_traced_writer_is_named(void **state)
     OK(open_for(WAIT_MS, false, &log));
     OK(evlog_define(log, TYPE, 0, NULL, &signal));
     pid_t child = child_start(hold_a_lock, &holder);
-    while (*step < 1)
-        usleep(100);
+    wait_for_child(child, step, 1);
     if (ptrace(PTRACE_SEIZE, child, NULL, NULL)) {
         kill_process(child);
         OK(evlog_close(log));

@@ -22,11 +22,34 @@ static bool is_copy(const evlog_info *info)
     return memcmp(info->origin, info->uuid, sizeof info->uuid) != 0;
 }
 
-static int put_json(const evlog_info *info, const struct options *options)
+#define BEHIND_MIN 100 /* commits; a reader that is not held up is less behind */
+
+static int add_reader(const evlog_reader *reader, void *ctx)
 {
+    if (reader->behind_count < BEHIND_MIN)
+        return 0;
+    return json_array_append_new(ctx, json_pack("{s:i, s:s, s:I}", "pid", (int)reader->pid,
+                                                "file", reader->file, "commits_behind",
+                                                (json_int_t)reader->behind_count));
+}
+
+static int put_reader(const evlog_reader *reader, void *ctx)
+{
+    (void)ctx;
+    if (reader->behind_count >= BEHIND_MIN)
+        printf("reader      process %" PRId32 " has read %s for %" PRIu64
+               " commits: until it ends, the file grows\n",
+               reader->pid, reader->file, reader->behind_count);
+    return 0;
+}
+
+static int put_json(evlog *log, const evlog_info *info, const struct options *options)
+{
+    json_t *readers = json_array();
+    int code = readers ? evlog_each_reader(log, add_reader, readers) : -1;
     char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:o}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
@@ -37,8 +60,9 @@ static int put_json(const evlog_info *info, const struct options *options)
         "is_ahead", (int)info->is_ahead, "types", (int)info->type_count, "sources",
         (json_int_t)info->source_count, "unknown_entries", (json_int_t)info->unknown_entry_count,
         "file_size", (json_int_t)info->file_size, "used_size", (json_int_t)info->used_size,
-        "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count);
-    int failed = !json || json_put(stdout, json, options->output);
+        "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count, "readers",
+        readers);
+    int failed = code || !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed;
 }
@@ -79,6 +103,12 @@ static void put_short(const evlog_info *info, const struct options *options)
     printf("format      %" PRIu32 "\n", info->format);
 }
 
+static int put_all_short(evlog *log, const evlog_info *info, const struct options *options)
+{
+    put_short(info, options);
+    return library_status(evlog_each_reader(log, put_reader, NULL));
+}
+
 int info_run(struct options *options)
 {
     evlog *log;
@@ -90,8 +120,8 @@ int info_run(struct options *options)
     if (code)
         status = complain_library(code);
     else if (options->output == OUTPUT_SHORT)
-        put_short(&info, options);
-    else if (put_json(&info, options))
+        status = put_all_short(log, &info, options);
+    else if (put_json(log, &info, options))
         status = complain(EXIT_LOG, "out of memory, or the path is not UTF-8");
     evlog_close(log);
     return status;
