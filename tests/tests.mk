@@ -120,6 +120,12 @@ $(B)/tests/power/recorder.so: $(B)/obj/tests/power/recorder.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) $^ -ldl -pthread -o $@
 
+# Without the sanitizers: ten thousand processes, each of which opens a log four times.
+$(B)/tests/test_flips: $(B)/obj/tests/test_flips.o $(B)/libevlog.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
