@@ -578,22 +578,24 @@ int env_base(struct env *env, const struct page_snapshot **snapshot)
  * must be sound in the state that the transaction began with. (What it has changed since is in
  * its own memory.)
  */
-static int check_path(struct env *env, const void *key, size_t key_size)
+static int check_path(struct env *env, const void *key, size_t key_size,
+                      int (*check)(const struct page_cursor *))
 {
     const struct page_snapshot *base;
     int result = env_base(env, &base);
     if (result == EVLOG_OK)
         result = page_seek(&env->path_to_key, key, key_size);
     if (result == EVLOG_OK)
-        result = page_check_writable(&env->path_to_key);
+        result = check(&env->path_to_key);
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result; /* it is empty */
 }
 
 /* Goes to a key; MDB_NOTFOUND is not a failure. */
-static int find(struct env *env, const void *key, size_t key_size)
+static int find(struct env *env, const void *key, size_t key_size,
+                int (*check)(const struct page_cursor *))
 {
     MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
-    int result = check_path(env, key, key_size);
+    int result = check_path(env, key, key_size, check);
     if (result)
         return result;
     env->rc = mdb_cursor_get(env->cursor, &name, &old, MDB_SET);
@@ -606,7 +608,7 @@ int env_put(struct env *env, const void *key, size_t key_size, const void *bytes
             bool *is_new)
 {
     MDB_val data = {.mv_size = size, .mv_data = (void *)bytes};
-    int result = find(env, key, key_size);
+    int result = find(env, key, key_size, page_check_writable);
     if (result)
         return result;
     if (is_new)
@@ -616,7 +618,7 @@ int env_put(struct env *env, const void *key, size_t key_size, const void *bytes
 
 int env_delete(struct env *env, const void *key, size_t key_size)
 {
-    int result = find(env, key, key_size);
+    int result = find(env, key, key_size, page_check_deletable);
     if (result)
         return result;
     if (env->rc == MDB_NOTFOUND) {

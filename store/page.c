@@ -49,6 +49,7 @@ _Static_assert(sizeof(size_t) == 8,
                "LMDB's file format depends on the word size: evlog is 64-bit");
 
 enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8 };
+enum { TABLE_KIND = 0xff, INTEGER_KEY = 8 }; /* flags of the table of free pages, and of the file */
 enum { NODE_BIG = 1, NODE_HEADER_SIZE = 8 };
 enum { META_MAGIC = 16, META_VERSION = 20, META_FREE = 40, META_MAIN = 88, META_LAST_PAGE = 136 };
 enum { META_TXNID = 144, META_END = PAGE_META_SIZE };
@@ -125,7 +126,8 @@ static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
         return UNSOUND;
     if (page_size < 512 || page_size > 65536 || (page_size & (page_size - 1)))
         return UNSOUND;
-    if (get16(main + TABLE_FLAGS) != 0 || last_page < 1 || last_page > INT64_MAX / page_size)
+    if (get16(main + TABLE_FLAGS) != 0 || (get16(page + META_FREE + TABLE_FLAGS) & TABLE_KIND) != INTEGER_KEY ||
+        last_page < 1 || last_page > INT64_MAX / page_size)
         return UNSOUND;
     if (root == NO_PAGE ? depth != 0 : depth < 1 || depth > PAGE_DEPTH_MAX)
         return UNSOUND;
@@ -210,8 +212,8 @@ static int read_metas(int fd, const char *name, struct page_snapshot *snapshot)
     snapshot->fd = fd;
     snapshot->name = name;
     snapshot->file_size = (uint64_t)status.st_size;
-    snapshot->other_root = other_meta == SOUND ? other->root : NO_PAGE;
-    snapshot->other_depth = other_meta == SOUND ? other->depth : 0;
+    snapshot->has_other = other_meta == SOUND;
+    memcpy(snapshot->other_meta, other->meta, sizeof snapshot->other_meta);
     snapshot->one_meta = !is_companion(snapshot, !is_zero, other, other_meta);
     return EVLOG_OK;
 }
@@ -273,12 +275,12 @@ void page_make_older_meta(unsigned char *page)
     memcpy(page + META_TXNID, &txnid, sizeof txnid);
 }
 
-struct page_snapshot page_other_tree(const struct page_snapshot *snapshot)
+bool page_other(const struct page_snapshot *snapshot, struct page_snapshot *other)
 {
-    struct page_snapshot tree = *snapshot;
-    tree.root = snapshot->other_root;
-    tree.depth = snapshot->other_depth;
-    return tree;
+    *other = *snapshot;
+    if (!snapshot->has_other)
+        return false;
+    return meta_parse(snapshot->other_meta, get64(snapshot->other_meta), other) == SOUND;
 }
 
 struct page_snapshot page_free_tree(const struct page_snapshot *snapshot)
@@ -591,6 +593,67 @@ int page_check_writable(const struct page_cursor *cursor)
         return EVLOG_OK;
     page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
     return node.data ? EVLOG_OK : read_overflow(snapshot, &node, true, head, sizeof head);
+}
+
+enum side { BEFORE, BEHIND };
+
+/*
+ * The child of a branch that lies beside the one at `index`: in this branch, or at the end of the
+ * branch beside it, if there is one.
+ */
+static bool child_beside(const unsigned char *branch, unsigned index,
+                         const unsigned char *branch_beside, enum side side, uint64_t *pgno)
+{
+    unsigned count = page_node_count(branch);
+    if (side == BEFORE ? index > 0 : index + 1 < count) {
+        *pgno = node_child(node_start(branch, side == BEFORE ? index - 1 : index + 1));
+        return true;
+    }
+    if (!branch_beside)
+        return false;
+    count = page_node_count(branch_beside);
+    *pgno = node_child(node_start(branch_beside, side == BEFORE ? count - 1 : 0));
+    return true;
+}
+
+/* Loads the pages beside those on the path, on one side, level by level; `pages`: room for two. */
+static int check_beside(const struct page_cursor *cursor, enum side side, unsigned char *pages)
+{
+    const struct page_snapshot *snapshot = cursor->snapshot;
+    const unsigned char *above = NULL;
+    uint64_t pgno;
+    for (unsigned level = 1; level < snapshot->depth; level++) {
+        unsigned char *page = pages + (size_t)(level % 2) * snapshot->page_size;
+        bool is_leaf = level + 1 == snapshot->depth;
+        if (!child_beside(page_at(cursor, level - 1), cursor->level[level - 1].index, above, side,
+                          &pgno)) {
+            above = NULL;
+            continue;
+        }
+        int result = load(snapshot, pgno, is_leaf ? LEAF : BRANCH, page);
+        if (result)
+            return result;
+        if (!is_packed(page, snapshot->page_size))
+            return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
+                             snapshot->name);
+        above = page;
+    }
+    return EVLOG_OK;
+}
+
+int page_check_deletable(const struct page_cursor *cursor)
+{
+    int result = page_check_writable(cursor);
+    if (result || cursor->snapshot->depth < 2)
+        return result;
+    unsigned char *pages = malloc((size_t)2 * cursor->snapshot->page_size);
+    if (!pages)
+        return error_nomem();
+    result = check_beside(cursor, BEFORE, pages);
+    if (result == EVLOG_OK)
+        result = check_beside(cursor, BEHIND, pages);
+    free(pages);
+    return result;
 }
 
 /* ---------------------------------------------------- all pages of a tree ---- */

@@ -31,10 +31,9 @@ struct page_snapshot {
     uint64_t entries;
     uint64_t overflow_count; /* overflow pages, of the tree */
     uint64_t file_size;
-    uint64_t other_root; /* of the tree of the other meta page, if that is sound; else none */
-    unsigned other_depth;
-    bool one_meta; /* the other meta page is not sound, or not of the commit before */
-    unsigned char meta[PAGE_META_SIZE];
+    bool one_meta;    /* the other meta page is not sound, or not of the commit before */
+    bool has_other;   /* the other meta page is sound */
+    unsigned char meta[PAGE_META_SIZE], other_meta[PAGE_META_SIZE]; /* as they are */
 };
 
 /*
@@ -59,8 +58,8 @@ void page_make_meta(const struct page_snapshot *snapshot, bool with_list, unsign
 /* Makes a meta page the other one, which is older by one. */
 void page_make_older_meta(unsigned char *page);
 
-/* The tree of the other meta page, the commit before; empty when that is not sound. */
-struct page_snapshot page_other_tree(const struct page_snapshot *snapshot);
+/* The state of the other meta page, the commit before. false: that is not sound. */
+bool page_other(const struct page_snapshot *snapshot, struct page_snapshot *other);
 
 /* The tree of free pages of the same state: its keys are numbers of transactions. */
 struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
@@ -144,6 +143,12 @@ void page_cursor_step(struct page_cursor *cursor);
  * EVLOG_DAMAGED, EVLOG_IO.
  */
 int page_check_writable(const struct page_cursor *cursor);
+
+/*
+ * The same for deleting there: liblmdb may then merge each page on the path with the one before or
+ * behind it, so these must be sound, too. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ */
+int page_check_deletable(const struct page_cursor *cursor);
 
 #define PAGE_HEADER_SIZE 16
 

@@ -12,6 +12,12 @@
  *
  * 4 finds also the loss of an entry. One bit for each page says that it was met.
  *
+ * The two meta pages belong to successive commits, and one flipped bit of a number can make the older the
+ * newer. Then an acknowledged commit would be lost. But pages are only added to a file, so the last page of
+ * a commit is never less than that of the one before; and each commit frees the root of the one before,
+ * under its own number, where the next commit takes nothing from. So the newest is not the last when
+ * the other one counts more pages, or has freed the root of the newest.
+ *
  * When a log is closed, a checksum over all that liblmdb will believe is noted in `shared`: as long as it
  * fits, the proof need not be made again.
  *
@@ -136,6 +142,60 @@ int proof_pages(const struct page_snapshot *snapshot)
     return result;
 }
 
+/* ----------------------------------------------------------- succession ---- */
+
+/* Whether an entry of a list has a page. */
+static int has_page(const struct page_snapshot *list, const struct page_node *node, uint64_t pgno,
+                    bool *has)
+{
+    unsigned char *value;
+    int result = page_copy(list, node, (list->last_page + 2) * 8, &value, NULL);
+    if (result)
+        return result;
+    for (size_t at = 8; at + 8 <= node->data_size && !*has; at += 8)
+        *has = memcmp(value + at, &pgno, sizeof pgno) == 0;
+    free(value);
+    return EVLOG_OK;
+}
+
+/* Whether the commit of a state has freed a page: then the last entry of its list is its own. */
+static int has_freed(const struct page_snapshot *state, uint64_t pgno, bool *has)
+{
+    struct page_snapshot list = page_free_tree(state);
+    struct page_cursor cursor = {.snapshot = &list};
+    struct page_node node;
+    *has = false;
+    int result = list.depth ? page_seek(&cursor, NULL, 0) : EVLOG_NOTFOUND;
+    if (result == EVLOG_OK)
+        result = page_cursor_node(&cursor, &node);
+    bool is_own = result == EVLOG_OK && node.key_size == sizeof state->txnid &&
+                  memcmp(node.key, &state->txnid, sizeof state->txnid) == 0;
+    if (is_own)
+        result = has_page(&list, &node, pgno, has);
+    page_cursor_free(&cursor);
+    return result == EVLOG_NOTFOUND || result == EVLOG_DAMAGED ? EVLOG_OK : result;
+}
+
+int proof_succession(const struct page_snapshot *newest)
+{
+    struct page_snapshot other;
+    bool is_freed = false;
+    int result = EVLOG_OK;
+    if (newest->one_meta)
+        return error_set(
+            EVLOG_DAMAGED,
+            "%s: one of its two meta pages is not sound, or is not of the commit before",
+            newest->name);
+    if (!page_other(newest, &other))
+        return EVLOG_OK;
+    if (newest->last_page >= other.last_page)
+        result = has_freed(&other, newest->root, &is_freed);
+    if (result == EVLOG_OK && (is_freed || newest->last_page < other.last_page))
+        return error_set(EVLOG_DAMAGED, "%s: its newest meta page is not the last one",
+                         newest->name);
+    return result;
+}
+
 int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum, bool *is_noted)
 {
     uint64_t checksum = 0;
@@ -149,14 +209,13 @@ int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum
 int proof_whole(const struct page_snapshot *snapshot)
 {
     struct page_cursor cursor = {.snapshot = snapshot};
-    if (snapshot->one_meta)
-        return error_set(
-            EVLOG_DAMAGED,
-            "%s: one of its two meta pages is not sound, or is not of the commit before",
-            snapshot->name);
-    int result = proof_pages(snapshot);
+    int result = proof_succession(snapshot);
+    if (result == EVLOG_OK)
+        result = proof_pages(snapshot);
     if (result == EVLOG_OK && snapshot->depth > 0)
         result = page_seek(&cursor, NULL, 0);
+    if (result == EVLOG_OK && snapshot->depth > 0)
+        result = page_check_writable(&cursor);
     page_cursor_free(&cursor);
     return result;
 }

@@ -14,6 +14,11 @@
 int proof_pages(const struct page_snapshot *snapshot);
 
 /*
+ * Proves that the newest meta page is that of the last commit: in time O(depth). As proof_pages.
+ */
+int proof_succession(const struct page_snapshot *newest);
+
+/*
  * Whether nothing that liblmdb will believe has changed since its checksum (edge.h) was noted; 0: none
  * was. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
  */

@@ -90,20 +90,6 @@ static int restore(struct recovery *recovery, int events)
 }
 
 /*
- * Whether the state of the other meta page has an event after the last of the newest one: then a bit of
- * a meta page has flipped, which made the older one the newer.
- */
-static bool is_behind_other(const struct page_snapshot *newest)
-{
-    struct page_snapshot tree = page_other_tree(newest);
-    struct record last, other;
-    if (tree.depth == 0 || record_load(&tree, 0, &other))
-        return false;
-    return newest->depth == 0 ||
-           (record_load(newest, 0, &last) == EVLOG_OK && last.seq < other.seq);
-}
-
-/*
  * What other processes of this run of the machine have left: EVLOG_OK when liblmdb may write to it, by its
  * checksum, its images, or in full.
  */
@@ -118,8 +104,11 @@ static int prove(int events, const struct shared *shared, const struct edge_stat
                             &is_proved);
     if (result || is_proved)
         return result;
-    if (base->txnid > newest.txnid || is_behind_other(&newest))
+    if (base->txnid > newest.txnid)
         return error_set(EVLOG_DAMAGED, EVENTS_NAME ": its newest meta page is not the last one");
+    result = proof_succession(&newest);
+    if (result)
+        return result;
     if (base->images.count == 0 || base->txnid < newest.txnid || newest.one_meta)
         return proof_whole(&newest);
     result = edge_compare(base, &newest, &is_proved);

@@ -390,9 +390,10 @@ static int open_events(struct store *store, bool is_new)
         return check_not_fresh(store);
     if (result)
         return result;
-    result = recover_begin(&store->recovery, store->directory, store->events_fd, store->shared,
-                           store->edge);
-    return result || is_new ? result : prove_state(store);
+    result = is_new ? EVLOG_OK : prove_state(store); /* before events.mdb is changed */
+    return result ? result
+                  : recover_begin(&store->recovery, store->directory, store->events_fd,
+                                  store->shared, store->edge);
 }
 
 static int make_flusher(struct store *store, const evlog_options *options)

@@ -186,12 +186,8 @@ static int check_count(struct verification *verification, uint64_t first, uint64
 static int check_snapshot(const struct page_snapshot *snapshot, void *ctx)
 {
     (void)ctx;
-    if (snapshot->one_meta)
-        return error_set(
-            EVLOG_DAMAGED,
-            "%s: one of its two meta pages is not sound, or is not of the commit before",
-            snapshot->name);
-    return proof_pages(snapshot);
+    int result = proof_succession(snapshot);
+    return result ? result : proof_pages(snapshot);
 }
 
 /* The pages of both files: those that liblmdb will believe, and whether all are accounted for. */

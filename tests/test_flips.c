@@ -43,7 +43,7 @@
 #define SECONDS 20 /* for one flip */
 #define FILES_MAX 12
 #define SITES_MAX (1 << 20)
-#define SHOWN_MAX 40 /* failures */
+#define SHOWN_MAX 15 /* failures of each place and verdict */
 
 #define CHECK(condition)                                                               \
     do {                                                                               \
@@ -218,7 +218,7 @@ static bool is_chosen(const struct sites *sites, size_t kind, uint64_t offset, u
     if (sites->is_long)
         return true;
     if (sites->next.place == OTHER)
-        return flips_mix(hash * 64 + kind * 8 + bit) % 300 == 0;
+        return flips_mix(hash * 64 + kind * 8 + bit) % 3000 == 0;
     if (with_all_bits)
         return (hash + bit) % KINDS == kind;
     return hash % KINDS == kind && hash / KINDS % 8 == bit;
@@ -306,7 +306,6 @@ static void find_sites(struct sites *sites, const char *directory, unsigned file
 /* What is shared by all processes. */
 struct board {
     unsigned counts[2][PLACES][VERDICTS], of_kind[KINDS][VERDICTS];
-    unsigned shown_count;
     struct flips_look look; /* of this worker's child */
 };
 
@@ -355,9 +354,9 @@ static const char *const verdict_names[VERDICTS] = {"harmless", "reported", "men
 
 static void count(struct board *board, const struct site *site, enum verdict verdict)
 {
-    board->counts[site->file][site->place][verdict]++;
+    unsigned so_far = ++board->counts[site->file][site->place][verdict];
     board->of_kind[site->kind][verdict]++;
-    if (verdict < LOST || board->shown_count++ >= SHOWN_MAX)
+    if (verdict < LOST || so_far > SHOWN_MAX)
         return;
     printf("%s: %s %s %u %u (%s): %s\n", verdict_names[verdict], kinds[site->kind].name,
            file_names[site->file], site->offset, site->bit, place_names[site->place],
