@@ -252,6 +252,7 @@ int page_snapshot_of_images(int fd, const char *name, const struct page_images *
     snapshot->images = images;
     snapshot->file_size = (uint64_t)status.st_size;
     snapshot->one_meta = false;
+    snapshot->has_other = false;
     return EVLOG_OK;
 }
 
@@ -580,15 +581,24 @@ static bool is_packed(const unsigned char *page, uint32_t page_size)
     return used == page_size - get16(page + 14);
 }
 
+static int check_packed(const struct page_snapshot *snapshot, const unsigned char *page)
+{
+    if (is_packed(page, snapshot->page_size))
+        return EVLOG_OK;
+    return error_set(EVLOG_DAMAGED, "%s: the nodes of page %" PRIu64 " are not as long as they say",
+                     snapshot->name, get64(page));
+}
+
 int page_check_writable(const struct page_cursor *cursor)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
     unsigned char head[PAGE_HEADER_SIZE];
     struct page_node node;
-    for (unsigned level = 0; level < snapshot->depth; level++)
-        if (!is_packed(page_at(cursor, level), snapshot->page_size))
-            return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
-                             snapshot->name);
+    for (unsigned level = 0; level < snapshot->depth; level++) {
+        int result = check_packed(snapshot, page_at(cursor, level));
+        if (result)
+            return result;
+    }
     if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
         return EVLOG_OK;
     page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
@@ -631,11 +641,10 @@ static int check_beside(const struct page_cursor *cursor, enum side side, unsign
             continue;
         }
         int result = load(snapshot, pgno, is_leaf ? LEAF : BRANCH, page);
+        if (result == EVLOG_OK)
+            result = check_packed(snapshot, page);
         if (result)
             return result;
-        if (!is_packed(page, snapshot->page_size))
-            return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
-                             snapshot->name);
         above = page;
     }
     return EVLOG_OK;
@@ -702,6 +711,8 @@ static int each_below(const struct each *each, uint64_t pgno, unsigned level)
     if (is_leaf && !each->with_content && tree->overflow_count == 0)
         return each->visit(pgno, NULL, each->ctx);
     int result = load(tree, pgno, is_leaf ? LEAF : BRANCH, page);
+    if (result == EVLOG_OK && each->with_content)
+        result = check_packed(tree, page);
     if (result == EVLOG_OK)
         result = each->visit(pgno, is_leaf && !each->with_content ? NULL : page, each->ctx);
     if (is_leaf)

@@ -24,7 +24,13 @@ int proof_succession(const struct page_snapshot *newest);
  */
 int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum, bool *is_noted);
 
-/* Whether liblmdb may write to a file that no process writes to, in full. As proof_pages. */
+/*
+ * Whether liblmdb may append to a state, in full: its meta page is the last one, the right edge is sound,
+ * and proof_pages. As that.
+ */
 int proof_whole(const struct page_snapshot *snapshot);
+
+/* The same, and whether it may put or delete anywhere: all pages are read. */
+int proof_all(const struct page_snapshot *snapshot);
 
 #endif

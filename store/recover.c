@@ -52,24 +52,33 @@ void recover_free(struct recovery *recovery)
 
 /* ------------------------------------------------------------ the pages ---- */
 
-/* A file that was flushed has all its pages: one that lacks some was cut short since. */
-static int check_length(const struct edge_state *base, int events)
+/*
+ * Whether a state would be whole with its images put back. A file that was flushed has all its pages: one
+ * that lacks some was cut short since. `is_mending`: something in the file was damaged, which may be
+ * what no image can mend; then the present state must not be given up for it.
+ */
+static int check_base(const struct edge_state *base, int events, bool is_mending)
 {
     struct page_snapshot snapshot;
+    struct record last;
     int result = page_snapshot_of_images(events, EVENTS_NAME, &base->images, &snapshot);
     if (result)
         return result;
     if ((snapshot.last_page + 1) * snapshot.page_size > snapshot.file_size)
         return error_set(EVLOG_DAMAGED, EVENTS_NAME ": was cut short");
-    return EVLOG_OK;
+    if (is_mending)
+        result = proof_whole(&snapshot);
+    if (result == EVLOG_OK && snapshot.depth > 0)
+        result = record_load(&snapshot, 0, &last);
+    return result;
 }
 
-static int restore(struct recovery *recovery, int events)
+static int restore(struct recovery *recovery, int events, struct shared *shared)
 {
     const struct edge_state *base = &recovery->base;
     struct page_snapshot newest;
     bool is_same = false;
-    int result = check_length(base, events);
+    int result = check_base(base, events, recovery->is_mending);
     if (result)
         return result;
     result = page_snapshot_read(events, EVENTS_NAME, &newest);
@@ -83,8 +92,11 @@ static int restore(struct recovery *recovery, int events)
     result = EVLOG_OK;
     if (is_sound && newest.txnid == base->txnid) /* else a page of a lost commit may be in use */
         result = edge_compare(base, &newest, &is_same);
-    if (result || is_same)
+    if (result)
         return result;
+    shared_clear_boot(shared); /* from here on it is changed */
+    if (is_same)
+        return EVLOG_OK;
     recovery->was_restored = true;
     return edge_restore(base, events, EVENTS_NAME);
 }
@@ -135,10 +147,12 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
         recovery->is_mending = true;
     }
     recovery->is_needed = true;
-    shared_clear_boot(shared);
     if (recovery->has_base)
-        return restore(recovery, events);
-    return status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base);
+        return restore(recovery, events, shared);
+    result = status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base);
+    if (result == EVLOG_OK)
+        shared_clear_boot(shared);
+    return result;
 }
 
 /* ---------------------------------------------------------- the journal ---- */
@@ -380,7 +394,7 @@ int recover_view(int directory, int events, struct edge *edge, struct journal *j
     int result = edge_read(edge, &flushed);
     if (result)
         return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
-    if (check_length(&flushed, events)) { /* it is read as far as it goes */
+    if (check_base(&flushed, events, false)) { /* it is read as far as it goes */
         edge_state_free(&flushed);
         return EVLOG_OK;
     }
