@@ -73,6 +73,7 @@ struct env {
     atomic_int failed;
     bool unmapped; /* liblmdb must not be called any more; under map_lock */
     uint64_t commit_count;
+    uint64_t inode;
     uint64_t room_end; /* the file has at least this size */
 
     /* The write transaction of env_write. */
@@ -292,13 +293,15 @@ static int check_file(struct env *env, bool *for_liblmdb)
 
 static int open_file(struct env *env)
 {
+    struct stat status;
     int create = env->options.create ? O_CREAT : 0;
     env->fd = open(env->path, O_RDONLY | O_CLOEXEC | create, 0600);
-    if (env->fd >= 0)
-        return EVLOG_OK;
-    if (errno == ENOENT)
+    if (env->fd < 0 && errno == ENOENT)
         return error_set(EVLOG_DAMAGED, "%s: is gone", env->path);
-    return error_errno(errno, "opening", env->path);
+    if (env->fd < 0 || fstat(env->fd, &status))
+        return error_errno(errno, "opening", env->path);
+    env->inode = status.st_ino;
+    return EVLOG_OK;
 }
 
 int env_open(const char *path, const struct env_options *options, struct env **opened)
@@ -468,6 +471,17 @@ static int check_files(struct env *env)
     return result;
 }
 
+/* By what the file has: liblmdb writes nothing for a transaction that has changed nothing. */
+static void note_commit(struct env *env)
+{
+    const struct env_options *options = &env->options;
+    MDB_envinfo info;
+    mdb_env_info(env->lmdb, &info);
+    if (options->presence)
+        shared_set_committed(options->presence->shared, options->lock, env->inode,
+                             info.me_last_txnid);
+}
+
 /* One attempt. `env->rc` is MDB_MAP_FULL when the map must grow first. */
 static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
                       int (*fill)(struct env *, void *), void *ctx)
@@ -488,8 +502,10 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
         return result;
     }
     env->rc = mdb_txn_commit(env->txn); /* frees it also when it fails */
-    if (env->rc == MDB_SUCCESS)
+    if (env->rc == MDB_SUCCESS) {
+        note_commit(env);
         return check_files(env);
+    }
     return env->rc == MDB_MAP_FULL ? EVLOG_OK : fail_commit(env, env->rc);
 }
 
@@ -748,6 +764,11 @@ int env_read(struct env *env, enum env_state state,
 uint64_t env_seed(const struct env *env)
 {
     return env->options.seed;
+}
+
+uint64_t env_inode(const struct env *env)
+{
+    return env->inode;
 }
 
 int env_snapshot(struct env *env, struct page_snapshot *snapshot)

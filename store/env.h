@@ -107,6 +107,9 @@ int env_read(struct env *env, enum env_state state,
 /* What seeds the checksums of the values kept here, see entries.c. */
 uint64_t env_seed(const struct env *env);
 
+/* The inode of the file. */
+uint64_t env_inode(const struct env *env);
+
 /* The newest snapshot, to be looked at; its pages are not held. EVLOG_DAMAGED, EVLOG_IO. */
 int env_snapshot(struct env *env, struct page_snapshot *snapshot);
 

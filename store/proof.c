@@ -16,7 +16,9 @@
  * newer. Then an acknowledged commit would be lost. But pages are only added to a file, so the last page of
  * a commit is never less than that of the one before; and each commit frees the root of the one before,
  * under its own number, where the next commit takes nothing from. So the newest is not the last when
- * the other one counts more pages, or has freed the root of the newest.
+ * the other one counts more pages, or has freed the root of the newest. A bit that takes two from the
+ * number of the last one leaves a list with a later key, as does a commit whose meta page could not be
+ * written (page.c): by the last commit's number in `shared` they are told apart.
  *
  * When a log is closed, a checksum over all that liblmdb will believe is noted in `shared`: as long as it
  * fits, the proof need not be made again.
@@ -158,29 +160,40 @@ static int has_page(const struct page_snapshot *list, const struct page_node *no
     return EVLOG_OK;
 }
 
-/* Whether the commit of a state has freed a page: then the last entry of its list is its own. */
-static int has_freed(const struct page_snapshot *state, uint64_t pgno, bool *has)
+/*
+ * The last entry of a state's list: its key, 0 when there is none, and, when the commit of the state itself
+ * has made it, whether it has a page.
+ */
+static int look_at_last(const struct page_snapshot *state, uint64_t pgno, uint64_t *key, bool *has)
 {
     struct page_snapshot list = page_free_tree(state);
     struct page_cursor cursor = {.snapshot = &list};
     struct page_node node;
+    *key = 0;
     *has = false;
     int result = list.depth ? page_seek(&cursor, NULL, 0) : EVLOG_NOTFOUND;
     if (result == EVLOG_OK)
         result = page_cursor_node(&cursor, &node);
-    bool is_own = result == EVLOG_OK && node.key_size == sizeof state->txnid &&
-                  memcmp(node.key, &state->txnid, sizeof state->txnid) == 0;
-    if (is_own)
+    if (result == EVLOG_OK && node.key_size == sizeof *key)
+        memcpy(key, node.key, sizeof *key);
+    if (result == EVLOG_OK && *key == state->txnid)
         result = has_page(&list, &node, pgno, has);
     page_cursor_free(&cursor);
     return result == EVLOG_NOTFOUND || result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }
 
-int proof_succession(const struct page_snapshot *newest)
+int proof_is_last(const struct page_snapshot *newest, uint64_t committed_txnid)
+{
+    if (newest->txnid >= committed_txnid)
+        return EVLOG_OK;
+    return error_set(EVLOG_DAMAGED, "%s: its newest meta page is not the last one", newest->name);
+}
+
+int proof_succession(const struct page_snapshot *newest, uint64_t committed_txnid)
 {
     struct page_snapshot other;
-    bool is_freed = false;
-    int result = EVLOG_OK;
+    uint64_t key;
+    bool is_freed;
     if (newest->one_meta)
         return error_set(
             EVLOG_DAMAGED,
@@ -188,11 +201,10 @@ int proof_succession(const struct page_snapshot *newest)
             newest->name);
     if (!page_other(newest, &other))
         return EVLOG_OK;
-    if (newest->last_page >= other.last_page)
-        result = has_freed(&other, newest->root, &is_freed);
-    if (result == EVLOG_OK && (is_freed || newest->last_page < other.last_page))
-        return error_set(EVLOG_DAMAGED, "%s: its newest meta page is not the last one",
-                         newest->name);
+    int result = look_at_last(&other, newest->root, &key, &is_freed);
+    bool is_later = key > newest->txnid && key <= committed_txnid;
+    if (result == EVLOG_OK && (is_freed || is_later || newest->last_page < other.last_page))
+        result = proof_is_last(newest, UINT64_MAX);
     return result;
 }
 
@@ -206,10 +218,10 @@ int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum
     return result;
 }
 
-int proof_whole(const struct page_snapshot *snapshot)
+int proof_whole(const struct page_snapshot *snapshot, uint64_t committed_txnid)
 {
     struct page_cursor cursor = {.snapshot = snapshot};
-    int result = proof_succession(snapshot);
+    int result = proof_succession(snapshot, committed_txnid);
     if (result == EVLOG_OK)
         result = proof_pages(snapshot);
     if (result == EVLOG_OK && snapshot->depth > 0)
@@ -228,8 +240,8 @@ static int pass(uint64_t pgno, const unsigned char *page, void *ctx)
     return 0;
 }
 
-int proof_all(const struct page_snapshot *snapshot)
+int proof_all(const struct page_snapshot *snapshot, uint64_t committed_txnid)
 {
-    int result = proof_whole(snapshot);
+    int result = proof_whole(snapshot, committed_txnid);
     return result ? result : page_each(snapshot, true, pass, NULL);
 }

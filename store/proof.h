@@ -14,9 +14,13 @@
 int proof_pages(const struct page_snapshot *snapshot);
 
 /*
- * Proves that the newest meta page is that of the last commit: in time O(depth). As proof_pages.
+ * Proves that no meta page of a later commit than the newest is there, in time O(depth).
+ * `committed_txnid` is that of the last commit, where it is known (shared.h), else 0. As proof_pages.
  */
-int proof_succession(const struct page_snapshot *newest);
+int proof_succession(const struct page_snapshot *newest, uint64_t committed_txnid);
+
+/* Proves that the newest is not before `committed_txnid`. */
+int proof_is_last(const struct page_snapshot *newest, uint64_t committed_txnid);
 
 /*
  * Whether nothing that liblmdb will believe has changed since its checksum (edge.h) was noted; 0: none
@@ -24,13 +28,10 @@ int proof_succession(const struct page_snapshot *newest);
  */
 int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum, bool *is_noted);
 
-/*
- * Whether liblmdb may append to a state, in full: its meta page is the last one, the right edge is sound,
- * and proof_pages. As that.
- */
-int proof_whole(const struct page_snapshot *snapshot);
+/* Whether liblmdb may append to a state, in full: proof_succession, proof_pages, and the right edge. */
+int proof_whole(const struct page_snapshot *snapshot, uint64_t committed_txnid);
 
 /* The same, and whether it may put or delete anywhere: all pages are read. */
-int proof_all(const struct page_snapshot *snapshot);
+int proof_all(const struct page_snapshot *snapshot, uint64_t committed_txnid);
 
 #endif

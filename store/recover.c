@@ -67,7 +67,7 @@ static int check_base(const struct edge_state *base, int events, bool is_mending
     if ((snapshot.last_page + 1) * snapshot.page_size > snapshot.file_size)
         return error_set(EVLOG_DAMAGED, EVENTS_NAME ": was cut short");
     if (is_mending)
-        result = proof_whole(&snapshot);
+        result = proof_whole(&snapshot, 0);
     if (result == EVLOG_OK && snapshot.depth > 0)
         result = record_load(&snapshot, 0, &last);
     return result;
@@ -105,24 +105,25 @@ static int restore(struct recovery *recovery, int events, struct shared *shared)
  * What other processes of this run of the machine have left: EVLOG_OK when liblmdb may write to it, by its
  * checksum, its images, or in full.
  */
-static int prove(int events, const struct shared *shared, const struct edge_state *base)
+static int prove(int events, const struct shared *shared, const struct edge_state *base,
+                 uint64_t committed_txnid)
 {
     struct page_snapshot newest;
     bool is_proved;
     int result = page_snapshot_read(events, EVENTS_NAME, &newest);
     if (result)
         return result;
-    result = proof_is_noted(&newest, shared_noted(shared, SHARED_LOCK_EVENTS, newest.txnid),
-                            &is_proved);
+    result = proof_is_last(&newest,
+                           base->txnid > committed_txnid ? base->txnid : committed_txnid);
+    if (result == EVLOG_OK)
+        result = proof_succession(&newest, committed_txnid);
+    if (result == EVLOG_OK)
+        result = proof_is_noted(&newest, shared_noted(shared, SHARED_LOCK_EVENTS, newest.txnid),
+                                &is_proved);
     if (result || is_proved)
         return result;
-    if (base->txnid > newest.txnid)
-        return error_set(EVLOG_DAMAGED, EVENTS_NAME ": its newest meta page is not the last one");
-    result = proof_succession(&newest);
-    if (result)
-        return result;
     if (base->images.count == 0 || base->txnid < newest.txnid || newest.one_meta)
-        return proof_whole(&newest);
+        return proof_whole(&newest, committed_txnid);
     result = edge_compare(base, &newest, &is_proved);
     if (result || is_proved)
         return result;
@@ -141,7 +142,8 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
         return result;
     recovery->has_base = result == EVLOG_OK;
     if (shared_is_same_boot(directory, SHARED_FILE, &status)) {
-        result = prove(events, shared, &recovery->base);
+        result = prove(events, shared, &recovery->base,
+                       shared_committed(shared, SHARED_LOCK_EVENTS, status.st_ino));
         if (result != EVLOG_DAMAGED)
             return result;
         recovery->is_mending = true;
@@ -149,7 +151,7 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
     recovery->is_needed = true;
     if (recovery->has_base)
         return restore(recovery, events, shared);
-    result = status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base);
+    result = status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base, 0);
     if (result == EVLOG_OK)
         shared_clear_boot(shared);
     return result;
