@@ -589,15 +589,65 @@ static int check_packed(const struct page_snapshot *snapshot, const unsigned cha
                      snapshot->name, get64(page));
 }
 
+static int compare_nodes(const unsigned char *a, const unsigned char *b)
+{
+    return node_compare(a, b + NODE_HEADER_SIZE, get16(b + 6));
+}
+
+/* The nodes of branches between whose keys those of a page lie: from `low` on, before `high`. */
+struct bounds {
+    const unsigned char *low, *high; /* or NULL */
+};
+
+/* The bounds of the page on the path below `level`, by those of the one there. */
+static struct bounds bounds_below(const struct page_cursor *cursor, unsigned level,
+                                  struct bounds bounds)
+{
+    const unsigned char *branch = page_at(cursor, level);
+    unsigned index = cursor->level[level].index;
+    if (index > 0)
+        bounds.low = node_start(branch, index);
+    if (index + 1 < cursor->level[level].count)
+        bounds.high = node_start(branch, index + 1);
+    return bounds;
+}
+
+static bool is_ordered(const unsigned char *page, struct bounds bounds)
+{
+    unsigned count = page_node_count(page);
+    unsigned first = get16(page + 10) == BRANCH ? 1 : 0; /* without a key */
+    if (first == count)
+        return true;
+    if (bounds.low && compare_nodes(node_start(page, first), bounds.low) < 0)
+        return false;
+    for (unsigned i = first + 1; i < count; i++)
+        if (compare_nodes(node_start(page, i - 1), node_start(page, i)) >= 0)
+            return false;
+    return !bounds.high || compare_nodes(node_start(page, count - 1), bounds.high) < 0;
+}
+
+static int check_nodes(const struct page_snapshot *snapshot, const unsigned char *page,
+                       struct bounds bounds)
+{
+    int result = check_packed(snapshot, page);
+    if (result || is_ordered(page, bounds))
+        return result;
+    return error_set(EVLOG_DAMAGED, "%s: the keys of page %" PRIu64 " are not in order",
+                     snapshot->name, get64(page));
+}
+
 int page_check_writable(const struct page_cursor *cursor)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
+    struct bounds bounds = {NULL, NULL};
     unsigned char head[PAGE_HEADER_SIZE];
     struct page_node node;
     for (unsigned level = 0; level < snapshot->depth; level++) {
-        int result = check_packed(snapshot, page_at(cursor, level));
+        int result = check_nodes(snapshot, page_at(cursor, level), bounds);
         if (result)
             return result;
+        if (level + 1 < snapshot->depth)
+            bounds = bounds_below(cursor, level, bounds);
     }
     if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
         return EVLOG_OK;
@@ -614,35 +664,37 @@ enum side { BEFORE, BEHIND };
 static bool child_beside(const unsigned char *branch, unsigned index,
                          const unsigned char *branch_beside, enum side side, uint64_t *pgno)
 {
-    unsigned count = page_node_count(branch);
-    if (side == BEFORE ? index > 0 : index + 1 < count) {
-        *pgno = node_child(node_start(branch, side == BEFORE ? index - 1 : index + 1));
-        return true;
-    }
-    if (!branch_beside)
+    bool is_inside = side == BEFORE ? index > 0 : index + 1 < page_node_count(branch);
+    if (!is_inside && !branch_beside)
         return false;
-    count = page_node_count(branch_beside);
-    *pgno = node_child(node_start(branch_beside, side == BEFORE ? count - 1 : 0));
+    const unsigned char *from = is_inside ? branch : branch_beside;
+    unsigned last = page_node_count(from) - 1;
+    if (is_inside)
+        *pgno = node_child(node_start(from, side == BEFORE ? index - 1 : index + 1));
+    else
+        *pgno = node_child(node_start(from, side == BEFORE ? last : 0));
     return true;
 }
 
-/* Loads the pages beside those on the path, on one side, level by level; `pages`: room for two. */
+/* Looks at the pages beside those on the path, on one side, level by level; `pages`: room for two. */
 static int check_beside(const struct page_cursor *cursor, enum side side, unsigned char *pages)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
     const unsigned char *above = NULL;
+    struct bounds bounds = {NULL, NULL};
     uint64_t pgno;
     for (unsigned level = 1; level < snapshot->depth; level++) {
         unsigned char *page = pages + (size_t)(level % 2) * snapshot->page_size;
         bool is_leaf = level + 1 == snapshot->depth;
+        bounds = bounds_below(cursor, level - 1, bounds);
         if (!child_beside(page_at(cursor, level - 1), cursor->level[level - 1].index, above, side,
-                          &pgno)) {
-            above = NULL;
+                          &pgno))
             continue;
-        }
+        struct bounds beside = side == BEFORE ? (struct bounds){NULL, bounds.low}
+                                              : (struct bounds){bounds.high, NULL};
         int result = load(snapshot, pgno, is_leaf ? LEAF : BRANCH, page);
         if (result == EVLOG_OK)
-            result = check_packed(snapshot, page);
+            result = check_nodes(snapshot, page, beside);
         if (result)
             return result;
         above = page;

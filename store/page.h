@@ -139,8 +139,8 @@ void page_cursor_step(struct page_cursor *cursor);
 
 /*
  * Whether liblmdb can put or delete at the place page_seek came to: it moves nodes by the sizes
- * that they give, and frees overflow pages by the number and the count in the first of them.
- * EVLOG_DAMAGED, EVLOG_IO.
+ * that they give, makes keys of branches of their keys, which must be in order, and frees overflow pages by
+ * the number and the count in the first of them. EVLOG_DAMAGED, EVLOG_IO.
  */
 int page_check_writable(const struct page_cursor *cursor);
 

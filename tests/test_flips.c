@@ -16,9 +16,9 @@
  *
  * usage: test_flips [long] [LOG FILE OFFSET BIT]
  *
- *   long      every bit in use, of each log; else: of meta pages, of the list of free pages, page
- *             headers and node offsets every bit, of the rest of the right edge one bit of each byte,
- *             shared out among the logs, and of all other pages a few
+ *   long      every bit in use, shared out among the logs; else: of meta pages, of the list of free pages, page
+ *             headers and node offsets every bit, of the rest of the right edge one bit of each second
+ *             byte, and of all other pages a few
  *   LOG ...   one flip, and what came of it
  *
  * Each worker has copies of its own, in memory where there is such a file system. Between flips
@@ -216,12 +216,12 @@ static bool is_chosen(const struct sites *sites, size_t kind, uint64_t offset, u
 {
     uint64_t hash = flips_mix(offset * 8 + sites->next.file);
     if (sites->is_long)
-        return true;
+        return (hash + bit) % KINDS == kind;
     if (sites->next.place == OTHER)
-        return flips_mix(hash * 64 + kind * 8 + bit) % 3000 == 0;
+        return flips_mix(hash * 64 + kind * 8 + bit) % 2000 == 0;
     if (with_all_bits)
         return (hash + bit) % KINDS == kind;
-    return hash % KINDS == kind && hash / KINDS % 8 == bit;
+    return hash % (2 * KINDS) == kind && hash / (2 * KINDS) % 8 == bit;
 }
 
 static void add(struct sites *sites, uint64_t from, uint64_t to, bool with_all_bits)
@@ -346,7 +346,8 @@ static enum verdict try(struct board *board, const struct kind *kind, const stru
         snprintf(look->why, WHY_SIZE, "%s: %s %d", look->step ? look->step : "?",
                  WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    return verdict;
+    bool is_mended = verdict == MENDED && (!site || site->file == 0); /* else it was taken away */
+    return verdict == MENDED && !is_mended ? REPORTED : verdict;
 }
 
 static const char *const verdict_names[VERDICTS] = {"harmless", "reported", "mended",
@@ -510,9 +511,9 @@ static int try_one(char **words)
     make_logs(&worker, 0);
     enum verdict verdict = try(boards, &kinds[kind], &worker.logs[kind], worker.paths[kind], &site);
     const struct flips_look *look = &boards->look;
-    printf("%s: %s\nfirst report: %s\nfindings: %u %u %u; refused: %d; recovered: %d\n%s\n",
+    printf("%s: %s\nfirst report: %s\nfindings: %u, then %u; refused: %d; recovered: %d\n%s\n",
            verdict_names[verdict], look->why, look->first_report, look->findings[0],
-           look->findings[1], look->findings[2], look->is_refused, look->has_recovered,
+           look->findings[2], look->is_refused, look->has_recovered,
            worker.paths[kind]);
     return verdict >= LOST;
 }

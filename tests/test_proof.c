@@ -409,6 +409,49 @@ static void nothing_is_deleted_beside_a_page_that_is_not_sound(void **state)
     close(snapshot.fd);
 }
 
+/* Where the key of a number is in the file. */
+static struct damage_place place_of_key(const void *home, unsigned number)
+{
+    struct page_snapshot snapshot = open_file(home);
+    struct page_cursor cursor = {.snapshot = &snapshot};
+    struct page_node node;
+    char key[64];
+    snprintf(key, sizeof key, KEY, number);
+    OK(page_seek(&cursor, key, strlen(key)));
+    OK(page_cursor_node(&cursor, &node));
+    struct damage_place place = {.key = page_number(cursor.leaf) * PAGE +
+                                        (uint64_t)((const unsigned char *)node.key - cursor.leaf),
+                                 .size = node.key_size};
+    page_cursor_free(&cursor);
+    close(snapshot.fd);
+    return place;
+}
+
+/* Nor where keys are not in order: liblmdb would make keys of branches of them, and hide whole pages. */
+static void nothing_is_put_where_keys_are_not_in_order(void **state)
+{
+    static uint64_t pgnos[512];
+    static unsigned firsts[512];
+    change(*state, 0, 400, 300);
+    struct page_snapshot snapshot = open_file(*state);
+    size_t count = list_leaves(&snapshot, pgnos, firsts, 512);
+    assert_true(count > 4);
+    for (unsigned number = firsts[2]; number < firsts[3]; number++) {
+        struct damage_place place = place_of_key(*state, number);
+        for (int bit = 0; bit < 8; bit += 7) { /* another key; the same page or not */
+            flip_bit(*state, place.key, (unsigned)bit);
+            struct page_cursor cursor = {.snapshot = &snapshot};
+            char key[64];
+            snprintf(key, sizeof key, KEY, number == firsts[2] ? number + 1 : firsts[2]);
+            OK(page_seek(&cursor, key, strlen(key)));
+            FAILS(EVLOG_DAMAGED, "are not in order", page_check_writable(&cursor));
+            page_cursor_free(&cursor);
+            flip_bit(*state, place.key, (unsigned)bit);
+        }
+    }
+    close(snapshot.fd);
+}
+
 /* ------------------------------------------------------------ what is read ---- */
 
 static unsigned long reads;
@@ -489,6 +532,7 @@ int main(void)
         TEST_AT_HOME(no_flip_of_a_txnid_hides_the_first_commit),
         TEST_AT_HOME(a_list_of_another_kind_is_not_sound),
         TEST_AT_HOME(nothing_is_deleted_beside_a_page_that_is_not_sound),
+        TEST_AT_HOME(nothing_is_put_where_keys_are_not_in_order),
         TEST_AT_HOME(what_was_noted_is_not_proved_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,7 +130,7 @@ $(B)/tests/test_flips: $(B)/obj/tests/test_flips.o $(B)/libevlog.a
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
-LONG_RUNS = test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_state
+LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_state
 RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
 RESULTS   = $(B)/results
 RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
@@ -163,10 +163,11 @@ check: deps
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-# Power cuts and kills in numbers that take minutes; SEED=N repeats a run.
-check-long: all $(POWER)
+# Power cuts, kills and flipped bits in numbers that take minutes; SEED=N repeats a run.
+check-long: all $(POWER) $(B)/tests/test_flips
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
+	@$(B)/tests/test_flips long
 
 tsan-programs: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@:
