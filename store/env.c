@@ -78,6 +78,7 @@ struct env {
     bool unmapped;    /* liblmdb must not be called any more; under map_lock */
     bool is_slotless; /* this process reads without a slot; under map_lock */
     uint64_t commit_count;
+    uint64_t inode;
     uint64_t room_end; /* the file has at least this size */
 
     /* The write transaction of env_write. */
@@ -381,11 +382,17 @@ static int check_file(struct env *env, bool *for_liblmdb)
 
 static int open_file(struct env *env)
 {
+    struct stat status;
     int flags = O_RDONLY | (env->options.create ? O_CREAT : 0);
     int result = file_open_path(env->path, flags, &env->fd);
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_DAMAGED, "%s: is gone", env->path);
-    return result;
+    if (result)
+        return result;
+    if (fstat(env->fd, &status))
+        return error_errno(errno, "looking at", env->path);
+    env->inode = status.st_ino;
+    return EVLOG_OK;
 }
 
 int env_open(const char *path, const struct env_options *options, struct env **opened)
@@ -559,6 +566,17 @@ static int check_files(struct env *env)
     return result;
 }
 
+/* By what the file has: liblmdb writes nothing for a transaction that has changed nothing. */
+static void note_commit(struct env *env)
+{
+    const struct env_options *options = &env->options;
+    MDB_envinfo info;
+    mdb_env_info(env->lmdb, &info);
+    if (options->presence)
+        shared_set_committed(options->presence->shared, options->lock, env->inode,
+                             info.me_last_txnid);
+}
+
 /* One attempt. `env->rc` is MDB_MAP_FULL when the map must grow first. */
 static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
                       int (*fill)(struct env *, void *), void *ctx)
@@ -579,8 +597,10 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
         return result;
     }
     env->rc = mdb_txn_commit(env->txn); /* frees it also when it fails */
-    if (env->rc == MDB_SUCCESS)
+    if (env->rc == MDB_SUCCESS) {
+        note_commit(env);
         return check_files(env);
+    }
     return env->rc == MDB_MAP_FULL ? EVLOG_OK : fail_commit(env, env->rc);
 }
 
@@ -693,22 +713,24 @@ int env_base(struct env *env, const struct page_snapshot **snapshot)
  * must be sound in the state that the transaction began with. (What it has changed since is in
  * its own memory.)
  */
-static int check_path(struct env *env, const void *key, size_t key_size)
+static int check_path(struct env *env, const void *key, size_t key_size,
+                      int (*check)(const struct page_cursor *))
 {
     const struct page_snapshot *base;
     int result = env_base(env, &base);
     if (result == EVLOG_OK)
         result = page_seek(&env->path_to_key, key, key_size);
     if (result == EVLOG_OK)
-        result = page_check_writable(&env->path_to_key);
+        result = check(&env->path_to_key);
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result; /* it is empty */
 }
 
 /* Goes to a key; MDB_NOTFOUND is not a failure. */
-static int find(struct env *env, const void *key, size_t key_size)
+static int find(struct env *env, const void *key, size_t key_size,
+                int (*check)(const struct page_cursor *))
 {
     MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
-    int result = check_path(env, key, key_size);
+    int result = check_path(env, key, key_size, check);
     if (result)
         return result;
     env->rc = mdb_cursor_get(env->cursor, &name, &old, MDB_SET);
@@ -721,7 +743,7 @@ int env_put(struct env *env, const void *key, size_t key_size, const void *bytes
             bool *is_new)
 {
     MDB_val data = {.mv_size = size, .mv_data = (void *)bytes};
-    int result = find(env, key, key_size);
+    int result = find(env, key, key_size, page_check_writable);
     if (result)
         return result;
     if (is_new)
@@ -731,7 +753,7 @@ int env_put(struct env *env, const void *key, size_t key_size, const void *bytes
 
 int env_delete(struct env *env, const void *key, size_t key_size)
 {
-    int result = find(env, key, key_size);
+    int result = find(env, key, key_size, page_check_deletable);
     if (result)
         return result;
     if (env->rc == MDB_NOTFOUND) {
@@ -919,6 +941,11 @@ int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_c
 uint64_t env_seed(const struct env *env)
 {
     return env->options.seed;
+}
+
+uint64_t env_inode(const struct env *env)
+{
+    return env->inode;
 }
 
 int env_snapshot(struct env *env, struct page_snapshot *snapshot)

@@ -120,6 +120,9 @@ int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_c
 /* What seeds the checksums of the values kept here, see entries.c. */
 uint64_t env_seed(const struct env *env);
 
+/* The inode of the file. */
+uint64_t env_inode(const struct env *env);
+
 /* The newest snapshot, to be looked at; its pages are not held. EVLOG_DAMAGED, EVLOG_IO. */
 int env_snapshot(struct env *env, struct page_snapshot *snapshot);
 

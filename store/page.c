@@ -49,6 +49,10 @@ _Static_assert(sizeof(size_t) == 8,
                "LMDB's file format depends on the word size: evlog is 64-bit");
 
 enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8 };
+enum {
+    TABLE_KIND = 0xff,
+    INTEGER_KEY = 8
+}; /* flags of the table of free pages, and of the file */
 enum { NODE_BIG = 1, NODE_HEADER_SIZE = 8 };
 enum { META_MAGIC = 16, META_VERSION = 20, META_FREE = 40, META_MAIN = 88, META_LAST_PAGE = 136 };
 enum { META_TXNID = 144, META_END = PAGE_META_SIZE };
@@ -125,7 +129,9 @@ static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
         return UNSOUND;
     if (page_size < 512 || page_size > 65536 || (page_size & (page_size - 1)))
         return UNSOUND;
-    if (get16(main + TABLE_FLAGS) != 0 || last_page < 1 || last_page > INT64_MAX / page_size)
+    if (get16(main + TABLE_FLAGS) != 0 ||
+        (get16(page + META_FREE + TABLE_FLAGS) & TABLE_KIND) != INTEGER_KEY || last_page < 1 ||
+        last_page > INT64_MAX / page_size)
         return UNSOUND;
     if (root == NO_PAGE ? depth != 0 : depth < 1 || depth > PAGE_DEPTH_MAX)
         return UNSOUND;
@@ -210,8 +216,8 @@ static int read_metas(int fd, const char *name, struct page_snapshot *snapshot)
     snapshot->fd = fd;
     snapshot->name = name;
     snapshot->file_size = (uint64_t)status.st_size;
-    snapshot->other_root = other_meta == SOUND ? other->root : NO_PAGE;
-    snapshot->other_depth = other_meta == SOUND ? other->depth : 0;
+    snapshot->has_other = other_meta == SOUND;
+    memcpy(snapshot->other_meta, other->meta, sizeof snapshot->other_meta);
     snapshot->one_meta = !is_companion(snapshot, !is_zero, other, other_meta);
     return EVLOG_OK;
 }
@@ -250,6 +256,7 @@ int page_snapshot_of_images(int fd, const char *name, const struct page_images *
     snapshot->images = images;
     snapshot->file_size = (uint64_t)status.st_size;
     snapshot->one_meta = false;
+    snapshot->has_other = false;
     return EVLOG_OK;
 }
 
@@ -273,12 +280,12 @@ void page_make_older_meta(unsigned char *page)
     memcpy(page + META_TXNID, &txnid, sizeof txnid);
 }
 
-struct page_snapshot page_other_tree(const struct page_snapshot *snapshot)
+bool page_other(const struct page_snapshot *snapshot, struct page_snapshot *other)
 {
-    struct page_snapshot tree = *snapshot;
-    tree.root = snapshot->other_root;
-    tree.depth = snapshot->other_depth;
-    return tree;
+    *other = *snapshot;
+    if (!snapshot->has_other)
+        return false;
+    return meta_parse(snapshot->other_meta, get64(snapshot->other_meta), other) == SOUND;
 }
 
 struct page_snapshot page_free_tree(const struct page_snapshot *snapshot)
@@ -578,19 +585,141 @@ static bool is_packed(const unsigned char *page, uint32_t page_size)
     return used == page_size - get16(page + 14);
 }
 
+static int check_packed(const struct page_snapshot *snapshot, const unsigned char *page)
+{
+    if (is_packed(page, snapshot->page_size))
+        return EVLOG_OK;
+    return error_set(EVLOG_DAMAGED,
+                     "%s: the nodes of page %" PRIu64 " are not as long as they say",
+                     snapshot->name, get64(page));
+}
+
+static int compare_nodes(const unsigned char *a, const unsigned char *b)
+{
+    return node_compare(a, b + NODE_HEADER_SIZE, get16(b + 6));
+}
+
+/* The nodes of branches between whose keys those of a page lie: from `low` on, before `high`. */
+struct bounds {
+    const unsigned char *low, *high; /* or NULL */
+};
+
+/* The bounds of the page on the path below `level`, by those of the one there. */
+static struct bounds bounds_below(const struct page_cursor *cursor, unsigned level,
+                                  struct bounds bounds)
+{
+    const unsigned char *branch = page_at(cursor, level);
+    unsigned index = cursor->level[level].index;
+    if (index > 0)
+        bounds.low = node_start(branch, index);
+    if (index + 1 < cursor->level[level].count)
+        bounds.high = node_start(branch, index + 1);
+    return bounds;
+}
+
+static bool is_ordered(const unsigned char *page, struct bounds bounds)
+{
+    unsigned count = page_node_count(page);
+    unsigned first = get16(page + 10) == BRANCH ? 1 : 0; /* without a key */
+    if (first == count)
+        return true;
+    if (bounds.low && compare_nodes(node_start(page, first), bounds.low) < 0)
+        return false;
+    for (unsigned i = first + 1; i < count; i++)
+        if (compare_nodes(node_start(page, i - 1), node_start(page, i)) >= 0)
+            return false;
+    return !bounds.high || compare_nodes(node_start(page, count - 1), bounds.high) < 0;
+}
+
+static int check_nodes(const struct page_snapshot *snapshot, const unsigned char *page,
+                       struct bounds bounds)
+{
+    int result = check_packed(snapshot, page);
+    if (result || is_ordered(page, bounds))
+        return result;
+    return error_set(EVLOG_DAMAGED, "%s: the keys of page %" PRIu64 " are not in order",
+                     snapshot->name, get64(page));
+}
+
 int page_check_writable(const struct page_cursor *cursor)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
+    struct bounds bounds = {NULL, NULL};
     unsigned char head[PAGE_HEADER_SIZE];
     struct page_node node;
-    for (unsigned level = 0; level < snapshot->depth; level++)
-        if (!is_packed(page_at(cursor, level), snapshot->page_size))
-            return error_set(EVLOG_DAMAGED, "%s: a page's nodes are not as long as they say",
-                             snapshot->name);
+    for (unsigned level = 0; level < snapshot->depth; level++) {
+        int result = check_nodes(snapshot, page_at(cursor, level), bounds);
+        if (result)
+            return result;
+        if (level + 1 < snapshot->depth)
+            bounds = bounds_below(cursor, level, bounds);
+    }
     if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
         return EVLOG_OK;
     page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
     return node.data ? EVLOG_OK : read_overflow(snapshot, &node, true, head, sizeof head);
+}
+
+enum side { BEFORE, BEHIND };
+
+/*
+ * The child of a branch that lies beside the one at `index`: in this branch, or at the end of the
+ * branch beside it, if there is one.
+ */
+static bool child_beside(const unsigned char *branch, unsigned index,
+                         const unsigned char *branch_beside, enum side side, uint64_t *pgno)
+{
+    bool is_inside = side == BEFORE ? index > 0 : index + 1 < page_node_count(branch);
+    if (!is_inside && !branch_beside)
+        return false;
+    const unsigned char *from = is_inside ? branch : branch_beside;
+    unsigned last = page_node_count(from) - 1;
+    if (is_inside)
+        *pgno = node_child(node_start(from, side == BEFORE ? index - 1 : index + 1));
+    else
+        *pgno = node_child(node_start(from, side == BEFORE ? last : 0));
+    return true;
+}
+
+/* Looks at the pages beside those on the path, on one side, level by level; `pages`: room for two. */
+static int check_beside(const struct page_cursor *cursor, enum side side, unsigned char *pages)
+{
+    const struct page_snapshot *snapshot = cursor->snapshot;
+    const unsigned char *above = NULL;
+    struct bounds bounds = {NULL, NULL};
+    uint64_t pgno;
+    for (unsigned level = 1; level < snapshot->depth; level++) {
+        unsigned char *page = pages + (size_t)(level % 2) * snapshot->page_size;
+        bool is_leaf = level + 1 == snapshot->depth;
+        bounds = bounds_below(cursor, level - 1, bounds);
+        if (!child_beside(page_at(cursor, level - 1), cursor->level[level - 1].index, above, side,
+                          &pgno))
+            continue;
+        struct bounds beside = side == BEFORE ? (struct bounds){NULL, bounds.low}
+                                              : (struct bounds){bounds.high, NULL};
+        int result = load(snapshot, pgno, is_leaf ? LEAF : BRANCH, page);
+        if (result == EVLOG_OK)
+            result = check_nodes(snapshot, page, beside);
+        if (result)
+            return result;
+        above = page;
+    }
+    return EVLOG_OK;
+}
+
+int page_check_deletable(const struct page_cursor *cursor)
+{
+    int result = page_check_writable(cursor);
+    if (result || cursor->snapshot->depth < 2)
+        return result;
+    unsigned char *pages = malloc((size_t)2 * cursor->snapshot->page_size);
+    if (!pages)
+        return error_nomem();
+    result = check_beside(cursor, BEFORE, pages);
+    if (result == EVLOG_OK)
+        result = check_beside(cursor, BEHIND, pages);
+    free(pages);
+    return result;
 }
 
 /* ---------------------------------------------------- all pages of a tree ---- */
@@ -639,6 +768,8 @@ static int each_below(const struct each *each, uint64_t pgno, unsigned level)
     if (is_leaf && !each->with_content && tree->overflow_count == 0)
         return each->visit(pgno, NULL, each->ctx);
     int result = load(tree, pgno, is_leaf ? LEAF : BRANCH, page);
+    if (result == EVLOG_OK && each->with_content)
+        result = check_packed(tree, page);
     if (result == EVLOG_OK)
         result = each->visit(pgno, is_leaf && !each->with_content ? NULL : page, each->ctx);
     if (is_leaf)

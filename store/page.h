@@ -31,10 +31,9 @@ struct page_snapshot {
     uint64_t entries;
     uint64_t overflow_count; /* overflow pages, of the tree */
     uint64_t file_size;
-    uint64_t other_root; /* of the tree of the other meta page, if that is sound; else none */
-    unsigned other_depth;
-    bool one_meta; /* the other meta page is not sound, or not of the commit before */
-    unsigned char meta[PAGE_META_SIZE];
+    bool one_meta;  /* the other meta page is not sound, or not of the commit before */
+    bool has_other; /* the other meta page is sound */
+    unsigned char meta[PAGE_META_SIZE], other_meta[PAGE_META_SIZE]; /* as they are */
 };
 
 /*
@@ -59,8 +58,8 @@ void page_make_meta(const struct page_snapshot *snapshot, bool with_list, unsign
 /* Makes a meta page the other one, which is older by one. */
 void page_make_older_meta(unsigned char *page);
 
-/* The tree of the other meta page, the commit before; empty when that is not sound. */
-struct page_snapshot page_other_tree(const struct page_snapshot *snapshot);
+/* The state of the other meta page, the commit before. false: that is not sound. */
+bool page_other(const struct page_snapshot *snapshot, struct page_snapshot *other);
 
 /* The tree of free pages of the same state: its keys are numbers of transactions. */
 struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
@@ -69,7 +68,7 @@ struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
  * Calls `visit` with each page of a tree, in no order: branches, leaves, and overflow pages one by
  * one. What it returns other than 0 ends the walk and is returned. Without `with_content`, `page` is
  * NULL but for branches, and leaves are read only when the tree has overflow pages, whose numbers
- * are there. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. Of a forged tree it may visit a page many times:
+ * are there; with it, their nodes must be as page_check_writable requires. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. Of a forged tree it may visit a page many times:
  * the caller must end that.
  */
 int page_each(const struct page_snapshot *tree, bool with_content,
@@ -140,10 +139,16 @@ void page_cursor_step(struct page_cursor *cursor);
 
 /*
  * Whether liblmdb can put or delete at the place page_seek came to: it moves nodes by the sizes
- * that they give, and frees overflow pages by the number and the count in the first of them.
- * EVLOG_DAMAGED, EVLOG_IO.
+ * that they give, makes keys of branches of their keys, which must be in order, and frees overflow pages by
+ * the number and the count in the first of them. EVLOG_DAMAGED, EVLOG_IO.
  */
 int page_check_writable(const struct page_cursor *cursor);
+
+/*
+ * The same for deleting there: liblmdb may then merge each page on the path with the one before or
+ * behind it, so these must be sound, too. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ */
+int page_check_deletable(const struct page_cursor *cursor);
 
 #define PAGE_HEADER_SIZE 16
 

@@ -12,6 +12,14 @@
  *
  * 4 finds also the loss of an entry. One bit for each page says that it was met.
  *
+ * The two meta pages belong to successive commits, and one flipped bit of a number can make the older the
+ * newer. Then an acknowledged commit would be lost. But pages are only added to a file, so the last page of
+ * a commit is never less than that of the one before; and each commit frees the root of the one before,
+ * under its own number, where the next commit takes nothing from. So the newest is not the last when
+ * the other one counts more pages, or has freed the root of the newest. A bit that takes two from the
+ * number of the last one leaves a list with a later key, as does a commit whose meta page could not be
+ * written (page.c): by the last commit's number in `shared` they are told apart.
+ *
  * When a log is closed, a checksum over all that liblmdb will believe is noted in `shared`: as long as it
  * fits, the proof need not be made again.
  *
@@ -123,7 +131,7 @@ int proof_pages(const struct page_snapshot *snapshot)
     proof.met = calloc(1, snapshot->last_page / 8 + 1);
     if (!proof.met)
         return error_nomem();
-    int result = page_each(&list, false, meet_used, &proof);
+    int result = page_each(&list, true, meet_used, &proof);
     if (result == EVLOG_OK)
         result = page_each(snapshot, false, meet_used, &proof);
     if (result == EVLOG_OK)
@@ -133,6 +141,71 @@ int proof_pages(const struct page_snapshot *snapshot)
             error_set(EVLOG_DAMAGED, "%s: %" PRIu64 " of its pages are neither in use nor free",
                       snapshot->name, snapshot->last_page - 1 - proof.count);
     free(proof.met);
+    return result;
+}
+
+/* ----------------------------------------------------------- succession ---- */
+
+/* Whether an entry of a list has a page. */
+static int has_page(const struct page_snapshot *list, const struct page_node *node, uint64_t pgno,
+                    bool *has)
+{
+    unsigned char *value;
+    int result = page_copy(list, node, (list->last_page + 2) * 8, &value, NULL);
+    if (result)
+        return result;
+    for (size_t at = 8; at + 8 <= node->data_size && !*has; at += 8)
+        *has = memcmp(value + at, &pgno, sizeof pgno) == 0;
+    free(value);
+    return EVLOG_OK;
+}
+
+/*
+ * The last entry of a state's list: its key, 0 when there is none, and, when the commit of the state itself
+ * has made it, whether it has a page.
+ */
+static int look_at_last(const struct page_snapshot *state, uint64_t pgno, uint64_t *key,
+                        bool *has)
+{
+    struct page_snapshot list = page_free_tree(state);
+    struct page_cursor cursor = {.snapshot = &list};
+    struct page_node node;
+    *key = 0;
+    *has = false;
+    int result = list.depth ? page_seek(&cursor, NULL, 0) : EVLOG_NOTFOUND;
+    if (result == EVLOG_OK)
+        result = page_cursor_node(&cursor, &node);
+    if (result == EVLOG_OK && node.key_size == sizeof *key)
+        memcpy(key, node.key, sizeof *key);
+    if (result == EVLOG_OK && *key == state->txnid)
+        result = has_page(&list, &node, pgno, has);
+    page_cursor_free(&cursor);
+    return result == EVLOG_NOTFOUND || result == EVLOG_DAMAGED ? EVLOG_OK : result;
+}
+
+int proof_is_last(const struct page_snapshot *newest, uint64_t committed_txnid)
+{
+    if (newest->txnid >= committed_txnid)
+        return EVLOG_OK;
+    return error_set(EVLOG_DAMAGED, "%s: its newest meta page is not the last one", newest->name);
+}
+
+int proof_succession(const struct page_snapshot *newest, uint64_t committed_txnid)
+{
+    struct page_snapshot other;
+    uint64_t key;
+    bool is_freed;
+    if (newest->one_meta)
+        return error_set(
+            EVLOG_DAMAGED,
+            "%s: one of its two meta pages is not sound, or is not of the commit before",
+            newest->name);
+    if (!page_other(newest, &other))
+        return EVLOG_OK;
+    int result = look_at_last(&other, newest->root, &key, &is_freed);
+    bool is_later = key > newest->txnid && key <= committed_txnid;
+    if (result == EVLOG_OK && (is_freed || is_later || newest->last_page < other.last_page))
+        result = proof_is_last(newest, UINT64_MAX);
     return result;
 }
 
@@ -146,17 +219,30 @@ int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum
     return result;
 }
 
-int proof_whole(const struct page_snapshot *snapshot)
+int proof_whole(const struct page_snapshot *snapshot, uint64_t committed_txnid)
 {
     struct page_cursor cursor = {.snapshot = snapshot};
-    if (snapshot->one_meta)
-        return error_set(
-            EVLOG_DAMAGED,
-            "%s: one of its two meta pages is not sound, or is not of the commit before",
-            snapshot->name);
-    int result = proof_pages(snapshot);
+    int result = proof_succession(snapshot, committed_txnid);
+    if (result == EVLOG_OK)
+        result = proof_pages(snapshot);
     if (result == EVLOG_OK && snapshot->depth > 0)
         result = page_seek(&cursor, NULL, 0);
+    if (result == EVLOG_OK && snapshot->depth > 0)
+        result = page_check_writable(&cursor);
     page_cursor_free(&cursor);
     return result;
+}
+
+static int pass(uint64_t pgno, const unsigned char *page, void *ctx)
+{
+    (void)pgno;
+    (void)page;
+    (void)ctx;
+    return 0;
+}
+
+int proof_all(const struct page_snapshot *snapshot, uint64_t committed_txnid)
+{
+    int result = proof_whole(snapshot, committed_txnid);
+    return result ? result : page_each(snapshot, true, pass, NULL);
 }

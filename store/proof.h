@@ -14,12 +14,24 @@
 int proof_pages(const struct page_snapshot *snapshot);
 
 /*
+ * Proves that no meta page of a later commit than the newest is there, in time O(depth).
+ * `committed_txnid` is that of the last commit, where it is known (shared.h), else 0. As proof_pages.
+ */
+int proof_succession(const struct page_snapshot *newest, uint64_t committed_txnid);
+
+/* Proves that the newest is not before `committed_txnid`. */
+int proof_is_last(const struct page_snapshot *newest, uint64_t committed_txnid);
+
+/*
  * Whether nothing that liblmdb will believe has changed since its checksum (edge.h) was noted; 0: none
  * was. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
  */
 int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum, bool *is_noted);
 
-/* Whether liblmdb may write to a file that no process writes to, in full. As proof_pages. */
-int proof_whole(const struct page_snapshot *snapshot);
+/* Whether liblmdb may append to a state, in full: proof_succession, proof_pages, and the right edge. */
+int proof_whole(const struct page_snapshot *snapshot, uint64_t committed_txnid);
+
+/* The same, and whether it may put or delete anywhere: all pages are read. */
+int proof_all(const struct page_snapshot *snapshot, uint64_t committed_txnid);
 
 #endif

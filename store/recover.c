@@ -52,24 +52,33 @@ void recover_free(struct recovery *recovery)
 
 /* ------------------------------------------------------------ the pages ---- */
 
-/* A file that was flushed has all its pages: one that lacks some was cut short since. */
-static int check_length(const struct edge_state *base, int events)
+/*
+ * Whether a state would be whole with its images put back. A file that was flushed has all its pages: one
+ * that lacks some was cut short since. `is_mending`: something in the file was damaged, which may be
+ * what no image can mend; then the present state must not be given up for it.
+ */
+static int check_base(const struct edge_state *base, int events, bool is_mending)
 {
     struct page_snapshot snapshot;
+    struct record last;
     int result = page_snapshot_of_images(events, EVENTS_NAME, &base->images, &snapshot);
     if (result)
         return result;
     if ((snapshot.last_page + 1) * snapshot.page_size > snapshot.file_size)
         return error_set(EVLOG_DAMAGED, EVENTS_NAME ": was cut short");
-    return EVLOG_OK;
+    if (is_mending)
+        result = proof_whole(&snapshot, 0);
+    if (result == EVLOG_OK && snapshot.depth > 0)
+        result = record_load(&snapshot, 0, &last);
+    return result;
 }
 
-static int restore(struct recovery *recovery, int events)
+static int restore(struct recovery *recovery, int events, struct shared *shared)
 {
     const struct edge_state *base = &recovery->base;
     struct page_snapshot newest;
     bool is_same = false;
-    int result = check_length(base, events);
+    int result = check_base(base, events, recovery->is_mending);
     if (result)
         return result;
     result = page_snapshot_read(events, EVENTS_NAME, &newest);
@@ -83,45 +92,38 @@ static int restore(struct recovery *recovery, int events)
     result = EVLOG_OK;
     if (is_sound && newest.txnid == base->txnid) /* else a page of a lost commit may be in use */
         result = edge_compare(base, &newest, &is_same);
-    if (result || is_same)
+    if (result)
         return result;
+    shared_clear_boot(shared); /* from here on it is changed */
+    if (is_same)
+        return EVLOG_OK;
     recovery->was_restored = true;
     return edge_restore(base, events, EVENTS_NAME);
-}
-
-/*
- * Whether the state of the other meta page has an event after the last of the newest one: then a bit of
- * a meta page has flipped, which made the older one the newer.
- */
-static bool is_behind_other(const struct page_snapshot *newest)
-{
-    struct page_snapshot tree = page_other_tree(newest);
-    struct record last, other;
-    if (tree.depth == 0 || record_load(&tree, 0, &other))
-        return false;
-    return newest->depth == 0 ||
-           (record_load(newest, 0, &last) == EVLOG_OK && last.seq < other.seq);
 }
 
 /*
  * What other processes of this run of the machine have left: EVLOG_OK when liblmdb may write to it, by its
  * checksum, its images, or in full.
  */
-static int prove(int events, const struct shared *shared, const struct edge_state *base)
+static int prove(int events, const struct shared *shared, const struct edge_state *base,
+                 uint64_t committed_txnid)
 {
     struct page_snapshot newest;
     bool is_proved;
     int result = page_snapshot_read(events, EVENTS_NAME, &newest);
     if (result)
         return result;
-    result = proof_is_noted(&newest, shared_noted(shared, SHARED_LOCK_EVENTS, newest.txnid),
-                            &is_proved);
+    result =
+        proof_is_last(&newest, base->txnid > committed_txnid ? base->txnid : committed_txnid);
+    if (result == EVLOG_OK)
+        result = proof_succession(&newest, committed_txnid);
+    if (result == EVLOG_OK)
+        result = proof_is_noted(&newest, shared_noted(shared, SHARED_LOCK_EVENTS, newest.txnid),
+                                &is_proved);
     if (result || is_proved)
         return result;
-    if (base->txnid > newest.txnid || is_behind_other(&newest))
-        return error_set(EVLOG_DAMAGED, EVENTS_NAME ": its newest meta page is not the last one");
     if (base->images.count == 0 || base->txnid < newest.txnid || newest.one_meta)
-        return proof_whole(&newest);
+        return proof_whole(&newest, committed_txnid);
     result = edge_compare(base, &newest, &is_proved);
     if (result || is_proved)
         return result;
@@ -140,16 +142,19 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
         return result;
     recovery->has_base = result == EVLOG_OK;
     if (shared_is_same_boot(directory, SHARED_FILE, events)) {
-        result = prove(events, shared, &recovery->base);
+        result = prove(events, shared, &recovery->base,
+                       shared_committed(shared, SHARED_LOCK_EVENTS, status.st_ino));
         if (result != EVLOG_DAMAGED)
             return result;
         recovery->is_mending = true;
     }
     recovery->is_needed = true;
-    shared_clear_boot(shared);
     if (recovery->has_base)
-        return restore(recovery, events);
-    return status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base);
+        return restore(recovery, events, shared);
+    result = status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base, 0);
+    if (result == EVLOG_OK)
+        shared_clear_boot(shared);
+    return result;
 }
 
 /* ---------------------------------------------------------- the journal ---- */
@@ -386,7 +391,7 @@ int recover_view(int directory, int events, struct edge *edge, struct journal *j
     int result = edge_read(edge, &flushed);
     if (result)
         return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
-    if (check_length(&flushed, events)) { /* it is read as far as it goes */
+    if (check_base(&flushed, events, false)) { /* it is read as far as it goes */
         edge_state_free(&flushed);
         return EVLOG_OK;
     }

@@ -5,7 +5,7 @@
  *     64    64  boot      boot id 16 | device, inode, when it was made 8 each | a flush has failed 4
  *    128    64  journal   version 4 | place, seq, chain 8 each
  *    192    64  flushed   seq, txnid, place 8 each | process 4
- *    256    64  lock 0    of events.mdb, 4 | noted txnid 8, checksum 8
+ *    256    64  lock 0    of events.mdb, 4 | noted txnid 8, checksum 8 | last commit: inode 8, txnid 8
  *    320    64  lock 1    of state.mdb, likewise
  *    384 16384  processes 1024 of 16: pid 4 | generation 4 | pid namespace 8
  *  16768 32768  slots     1024 of 32: tag 8 | seq 6 and attempt 2 in one number of 8 | inside 8 | most 8
@@ -98,6 +98,7 @@ struct page {
     struct {
         _Alignas(64) _Atomic uint32_t word;
         _Atomic uint64_t noted_txnid, noted_checksum;
+        _Atomic uint64_t inode, committed_txnid;
     } locks[2];
     _Alignas(64) struct shared_process processes[SHARED_PROCESSES];
     struct slot slots[SHARED_SLOTS];
@@ -328,6 +329,23 @@ uint64_t shared_noted(const struct shared *shared, enum shared_lock which, uint6
     return atomic_load(&shared->page->locks[which].noted_txnid) == txnid ? checksum : 0;
 }
 
+void shared_set_committed(struct shared *shared, enum shared_lock which, uint64_t inode,
+                          uint64_t txnid)
+{
+    if (atomic_load_explicit(&shared->page->locks[which].inode, memory_order_relaxed) != inode) {
+        atomic_store(&shared->page->locks[which].committed_txnid, 0);
+        atomic_store(&shared->page->locks[which].inode, inode);
+    }
+    atomic_store_explicit(&shared->page->locks[which].committed_txnid, txnid,
+                          memory_order_release);
+}
+
+uint64_t shared_committed(const struct shared *shared, enum shared_lock which, uint64_t inode)
+{
+    bool is_of_it = shared && atomic_load(&shared->page->locks[which].inode) == inode;
+    return is_of_it ? atomic_load(&shared->page->locks[which].committed_txnid) : 0;
+}
+
 void shared_fail(struct shared *shared)
 {
     if (shared)
@@ -392,6 +410,8 @@ void shared_set_boot(struct shared *shared, int events)
 void shared_clear_boot(struct shared *shared)
 {
     memset(shared->page->boot.id, 0, BOOT_ID_SIZE);
+    for (size_t i = 0; i < sizeof shared->page->locks / sizeof *shared->page->locks; i++)
+        atomic_store(&shared->page->locks[i].committed_txnid, 0);
     atomic_store(&shared->page->boot.has_failed, 0);
 }
 

@@ -103,6 +103,14 @@ void shared_note(struct shared *shared, enum shared_lock which, uint64_t txnid,
                  uint64_t checksum);
 uint64_t shared_noted(const struct shared *shared, enum shared_lock which, uint64_t txnid);
 
+/*
+ * The last commit of a file, by its inode, noted by the holder of the file's lock: in this run of the
+ * machine the file's newest state is none before it. 0: none was noted for that inode.
+ */
+void shared_set_committed(struct shared *shared, enum shared_lock which, uint64_t inode,
+                          uint64_t txnid);
+uint64_t shared_committed(const struct shared *shared, enum shared_lock which, uint64_t inode);
+
 /* A flush has failed, in any process: nothing more is acknowledged until the log is opened anew. */
 void shared_fail(struct shared *shared);
 bool shared_has_failed(const struct shared *shared);
@@ -114,7 +122,7 @@ bool shared_has_failed(const struct shared *shared);
  */
 bool shared_is_same_boot(int directory, const char *name, int events);
 
-/* From now on it is; and, before a recovery: it is not, and no flush has failed. */
+/* From now on it is; and, before a recovery: it is not, no flush has failed, no commit was noted. */
 void shared_set_boot(struct shared *shared, int events);
 void shared_clear_boot(struct shared *shared);
 

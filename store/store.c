@@ -356,6 +356,16 @@ static int check_not_fresh(const struct store *store)
     return EVLOG_OK;
 }
 
+/* The last commit of state.mdb that is known of, in this run of the machine; else 0. */
+static uint64_t last_of_state(const struct store *store, int fd)
+{
+    struct stat state;
+    if (fstat(fd, &state) ||
+        !shared_is_same_boot(store->directory, SHARED_FILE, store->events_fd))
+        return 0;
+    return shared_committed(store->shared, SHARED_LOCK_STATE, state.st_ino);
+}
+
 /* Whether liblmdb may write to state.mdb. No other process has it open for writing. */
 static int prove_state(const struct store *store)
 {
@@ -367,12 +377,15 @@ static int prove_state(const struct store *store)
     if (result)
         return result;
     bool is_proved = false;
+    uint64_t committed_txnid = last_of_state(store, fd);
     result = page_snapshot_read(fd, STATE_FILE, &newest);
+    if (result == EVLOG_OK)
+        result = proof_succession(&newest, committed_txnid);
     if (result == EVLOG_OK)
         result = proof_is_noted(
             &newest, shared_noted(store->shared, SHARED_LOCK_STATE, newest.txnid), &is_proved);
     if (result == EVLOG_OK && !is_proved)
-        result = proof_whole(&newest);
+        result = proof_whole(&newest, committed_txnid);
     close(fd);
     return result ? error_prefix(result, "%s", store->path) : EVLOG_OK;
 }
@@ -398,9 +411,10 @@ static int open_events(struct store *store, bool is_new)
                                 &is_first);
     if (result || !is_first)
         return result;
-    result = recover_begin(&store->recovery, store->directory, store->events_fd, store->shared,
-                           store->edge);
-    return result || is_new ? result : prove_state(store);
+    result = is_new ? EVLOG_OK : prove_state(store); /* before events.mdb is changed */
+    return result ? result
+                  : recover_begin(&store->recovery, store->directory, store->events_fd,
+                                  store->shared, store->edge);
 }
 
 static int make_flusher(struct store *store, const evlog_options *options)

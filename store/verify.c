@@ -182,28 +182,30 @@ static int check_count(struct verification *verification, uint64_t first, uint64
 
 /* ---------------------------------------------------------------- files ---- */
 
-/* What opening for writing requires of a state, whoever has it open now. */
-static int check_snapshot(const struct page_snapshot *snapshot, void *ctx)
+/* To events.mdb it is appended. */
+static int prove_events(const struct page_snapshot *snapshot, void *ctx)
 {
-    (void)ctx;
-    if (snapshot->one_meta)
-        return error_set(
-            EVLOG_DAMAGED,
-            "%s: one of its two meta pages is not sound, or is not of the commit before",
-            snapshot->name);
-    return proof_pages(snapshot);
+    const uint64_t *committed_txnid = ctx;
+    int result = proof_is_last(snapshot, *committed_txnid);
+    return result ? result : proof_whole(snapshot, *committed_txnid);
 }
 
-/* The pages of both files: those that liblmdb will believe, and whether all are accounted for. */
-static int check_pages(struct verification *verification)
+/* In state.mdb consumers put and delete anywhere; an older one, put back, is not damaged. */
+static int prove_state(const struct page_snapshot *snapshot, void *ctx)
 {
-    struct store *store = verification->store;
-    int result =
-        report_damage(verification, env_read(store->events, ENV_NEWEST, check_snapshot, NULL));
-    if (result == 0)
-        result =
-            report_damage(verification, env_read(store->state, ENV_NEWEST, check_snapshot, NULL));
-    return result;
+    const uint64_t *committed_txnid = ctx;
+    return proof_all(snapshot, *committed_txnid);
+}
+
+/* What opening for writing requires of a file, whoever has it open now. */
+static int check_pages(struct verification *verification, struct env *env, enum shared_lock lock,
+                       int (*prove)(const struct page_snapshot *, void *))
+{
+    const struct store *store = verification->store;
+    uint64_t committed_txnid = 0;
+    if (shared_is_same_boot(store->directory, SHARED_FILE, store->events_fd))
+        committed_txnid = shared_committed(store->shared, lock, env_inode(env));
+    return report_damage(verification, env_read(env, ENV_NEWEST, prove, &committed_txnid));
 }
 
 /* Whether a state is the flushed one when it has its number, and not an older one. */
@@ -311,7 +313,9 @@ static int check_files(struct verification *verification)
                                             ENTRY_CONSUMER, ENTRY_FILTER, ENTRY_PARKED,
                                             ENTRY_RETRY,    ENTRY_STATE};
     struct store *store = verification->store;
-    int result = check_pages(verification);
+    int result = check_pages(verification, store->events, SHARED_LOCK_EVENTS, prove_events);
+    if (result == 0)
+        result = check_pages(verification, store->state, SHARED_LOCK_STATE, prove_state);
     if (result == 0)
         result = report_damage(verification, belongs_check_state(store));
     if (result == 0)

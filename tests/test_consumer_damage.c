@@ -197,11 +197,20 @@ static void a_node_of_a_wrong_size_is_not_taken_out(void **state)
     evlog *log;
     uint64_t count;
     park(in(*state, "log"));
-    lengthen(in(*state, "log/state.mdb"), RETRIED, sizeof RETRIED - 1);
     OK(evlog_open(in(*state, "log"), NULL, &log));
+    lengthen(in(*state, "log/state.mdb"), RETRIED, sizeof RETRIED - 1);
     FAILS(EVLOG_DAMAGED, "not as long as they say", evlog_parked_drop(log, "one", 1, &count));
     FAILS(EVLOG_DAMAGED, "not as long as they say", evlog_consumer_remove(log, "one"));
     OK(evlog_close(log));
+}
+
+/* The opening sees it when it is on the right edge. */
+static void a_node_of_a_wrong_size_on_the_right_edge_is_not_opened(void **state)
+{
+    evlog *log;
+    park(in(*state, "log"));
+    lengthen(in(*state, "log/state.mdb"), RETRIED, sizeof RETRIED - 1);
+    FAILS(EVLOG_DAMAGED, "not as long as they say", evlog_open(in(*state, "log"), NULL, &log));
 }
 
 /* --------------------------------------------------- a consumer's entry ---- */
@@ -245,6 +254,7 @@ int main(void)
         TEST_AT_HOME(a_forged_retry_ends_a_poll),
         TEST_AT_HOME(a_damaged_retry_is_named_and_can_be_dropped),
         TEST_AT_HOME(a_node_of_a_wrong_size_is_not_taken_out),
+        TEST_AT_HOME(a_node_of_a_wrong_size_on_the_right_edge_is_not_opened),
         TEST_AT_HOME(a_damaged_consumer_is_named_and_can_be_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,7 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 $(B)/tests/test_clock: LDEXTRA = -Wl,--wrap=clock_gettime
+$(B)/tests/test_proof: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_watch: LDEXTRA = -Wl,--wrap=fstat
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_random: LDEXTRA = -Wl,--wrap=getrandom
@@ -135,10 +136,16 @@ prove:
 	@$(MAKE) --no-print-directory -s $(B)/tests/power/prove $(B)/tests/power/recorder.so
 	@$(B)/tests/power/prove $(PROVE_FLAGS)
 
+# Without the sanitizers: ten thousand processes, each of which opens a log four times.
+$(B)/tests/test_flips: $(B)/obj/tests/test_flips.o $(B)/libevlog.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
-LONG_RUNS = test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_state
+LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_state
 RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
 RESULTS   = $(B)/results
 RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
@@ -171,10 +178,11 @@ check: deps
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-# Power cuts and kills in numbers that take minutes; SEED=N repeats a run.
-check-long: all $(POWER)
+# Power cuts, kills and flipped bits in numbers that take minutes; SEED=N repeats a run.
+check-long: all $(POWER) $(B)/tests/test_flips
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
+	@$(B)/tests/test_flips long
 
 # Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
 MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
