@@ -31,8 +31,8 @@ check() {
         header "$patch"
         rows="$rows $row"
         git apply --check "$patch" 2>/dev/null || echo "$patch does not apply"
-        case $test in
-        *.sh) named="\`$test\`" ;;
+        case $test$case in
+        *.sh* | "$test") named="\`$test\`" ;;
         *) named="\`$test: ([a-z_0-9, ]*, )?$case(, [a-z_0-9, ]*)?\`" ;;
         esac
         echo "$guarantees" | grep "^| $row | " | grep -qE "$named" ||
