@@ -6,6 +6,8 @@
  *
  *   abi DIRECTORY [PLUGIN]
  *
+ * Compiled with LONGER it also sets what the longer structs have, which a shorter library must refuse.
+ *
  * Every array has more than one item and every struct stands alone on the stack, so that a wrong size shows.
  */
 #include <evlog.h>
@@ -308,6 +310,22 @@ static void capture(evlog *log, evlog_signal *signal)
     OK(evlog_capture_end(captured));
 }
 
+/* The fields that test_abi.sh has added are options that the library does not have. */
+static void ask_for_more(const char *path, evlog_signal *signal)
+{
+#ifdef LONGER
+    evlog *log;
+    evlog_options options = {.longer_ = {[7] = 1}};
+    evlog_send_options send_options = {.longer_ = {1}};
+    where = "options of a later library";
+    IS(evlog_open(path, &options, &log) == EVLOG_UNSUPPORTED);
+    IS(evlog_send_event(signal, "\x80", 1, &send_options, NULL) == EVLOG_UNSUPPORTED);
+#else
+    (void)path;
+    (void)signal;
+#endif
+}
+
 int main(int argc, char **argv)
 {
     evlog *log;
@@ -326,6 +344,7 @@ int main(int argc, char **argv)
     consume(log);
     look(log);
     capture(log, signals[0]);
+    ask_for_more(argv[1], signals[0]);
     if (argc > 2)
         OK(evlog_plugin_load(log, argv[2]));
     OK(evlog_close(log));

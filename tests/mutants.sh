@@ -8,13 +8,14 @@
 #   mutants.sh table BUILD     prints the results; the exit status is 1 when a mutant has survived
 #
 # The first line of a patch is "# ROW TEST [CASE]: what it breaks": the row of the README, the program or script of
-# tests/, and the test in it that must fail. A test fails also when the process dies or hangs in it. The CASE of
-# test_power.sh is a scenario, which is recorded and cut until something is lost, or SECONDS_MAX (200) are over.
+# tests/, and the test in it that must fail. A test fails also when the process dies or hangs in it; a program without a CASE
+# must end by itself. The CASE of test_power.sh is a scenario, which is recorded and cut until something is lost, or
+# SECONDS_MAX (300) are over.
 #
 # Verdicts: killed, the test fails; elsewhere, another test of that program fails, and not this one; survived; unapplied;
 # unbuilt. But for the first the tree is kept.
 set -u
-seconds=${SECONDS_MAX:-200}
+seconds=${SECONDS_MAX:-300}
 cuts=500
 
 header() { # header PATCH: sets row, test, case and what
@@ -31,8 +32,8 @@ check() {
         header "$patch"
         rows="$rows $row"
         git apply --check "$patch" 2>/dev/null || echo "$patch does not apply"
-        case $test in
-        *.sh) named="\`$test\`" ;;
+        case $test$case in
+        *.sh* | "$test") named="\`$test\`" ;;
         *) named="\`$test: ([a-z_0-9, ]*, )?$case(, [a-z_0-9, ]*)?\`" ;;
         esac
         echo "$guarantees" | grep "^| $row | " | grep -qE "$named" ||
@@ -45,7 +46,11 @@ check() {
 
 # The last test that began is the one in which the process died or hung.
 has_failed() { # has_failed LOG
-    [ -z "$case" ] || grep -q "^\[  FAILED  \] $case$" "$1" ||
+    if [ -z "$case" ]; then
+        ! grep -q ": still running after" "$1"
+        return
+    fi
+    grep -q "^\[  FAILED  \] $case$" "$1" ||
         [ "$(sed -n 's/^\[ RUN      \] //p' "$1" | tail -n 1)" = "$case" ]
 }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A struct of the public headers can get fields at its end: a program (abi.c) and a plugin that were compiled against
-# these headers run with a library whose structs are all longer, and the other way round. usage: test_abi.sh BUILD
+# these headers run with a library whose structs are all longer, and the other way round; options
+# that the library does not have are refused. usage: test_abi.sh BUILD
 #
 # The few structs that are values are exempt: evlog.h says that they never change.
 set -eu
@@ -26,8 +27,8 @@ flags="-O1 -g -fsanitize=address -Wno-missing-field-initializers"
 library() { # library SOURCE BUILD: the shared library of a source tree, with the sanitizer
     make --no-print-directory -s -C "$1" B="$2" CFLAGS="$flags" LDFLAGS=-fsanitize=address WERROR= "$2/libevlog.so"
 }
-program() { # program HEADERS OUT: abi.c and a plugin, compiled against these headers
-    cc -std=c11 -D_GNU_SOURCE -Wall $flags "-I$1" tests/abi.c "-L$home/longer/build" -levlog -o "$2"
+program() { # program HEADERS OUT [FLAG]: abi.c and a plugin, compiled against these headers
+    cc -std=c11 -D_GNU_SOURCE -Wall $flags ${3:-} "-I$1" tests/abi.c "-L$home/longer/build" -levlog -o "$2"
     cc $flags -shared -fPIC "-I$1" tools/plugin_preferences.c -o "$2.so"
 }
 run() { # run WHAT PROGRAM LIBRARY
@@ -41,7 +42,7 @@ run() { # run WHAT PROGRAM LIBRARY
 library "$home/longer" "$home/longer/build"
 library . "$build/abi"
 program store "$home/today"
-program "$home/longer/store" "$home/later"
+program "$home/longer/store" "$home/later" -DLONGER
 run "today's program with today's library" "$home/today" "$build/abi"
 run "today's program with a library of longer structs" "$home/today" "$home/longer/build"
 run "a program of longer structs with today's library" "$home/later" "$build/abi"
