@@ -14,13 +14,12 @@
  * transaction is just beginning. liblmdb unmaps the old map first: if it then gets no new one it
  * would follow pointers into nothing, so it is not called again (`unmapped`).
  *
- * Room ahead. Before each commit the file is made long enough for all pages that the commit may
- * add, under LMDB's writer lock. So a full disk is met before the transaction, in a call that can
- * report it, and not in the middle. Small durable commits find zeros there, written in strides:
- * overwriting them needs no allocation by the file system and so no journal (a fifth less for a
- * commit here). For large commits, and those that are not flushed, the blocks are only allocated:
- * writing zeros first would double the work. Past the last used page nothing is LMDB's, and only
- * the holder of its lock writes there.
+ * A mapped file (MDB_WRITEMAP, of a fast log) is written to by stores into the map: a commit then calls the
+ * kernel for nothing. liblmdb sets the file's size to the map's whenever it maps it: so the map is never
+ * made smaller than the file, and opening and resizing take the writer's lock, since another process may
+ * be growing the file. A reader does not wait for that: it goes without a slot where its map is too small.
+ * The pages of any snapshot are as they are in the other mode; of the meta page that is being written, the
+ * number is stored last.
  *
  * Failures. A page that could not be written fails the commit before the meta page is written:
  * nothing has changed, and a full disk or a lack of memory may pass. A meta page that could not
@@ -28,8 +27,8 @@
  * either. After a failed flush the kernel may have dropped what it could not write and report the
  * next flush as good (fsync(2)), so `failed` is set for good; reopening reads the file anew.
  *
- * Invariants: lock order write_lock, map_lock. `failed` is never reset. The file shrinks only
- * when zeros could not be written whole.
+ * Invariants: lock order write_lock, map_lock. `failed` is never reset. A map that can be written to is as
+ * long as the file, or longer, when it is made.
  */
 #include "env.h"
 
@@ -51,10 +50,12 @@
 #include "clock.h"
 #include "error.h"
 #include "file.h"
+#include "room.h"
 
 #define MAP_SIZE_FIRST ((size_t)64 << 20)
-#define STRIDE_MIN ((uint64_t)64 << 10)
-#define STRIDE_MAX ((uint64_t)4 << 20)
+#define MAPPED_SIZE_FIRST ((size_t)1 << 20) /* the file has that size, too */
+#define MAPPED_STRIDE_MAX ((size_t)1 << 30)
+#define FULL_BELOW ((uint64_t)64 << 10)
 #define READER_CHECK_EVERY 1024 /* commits */
 #define LOCK_HEAD_SIZE 4096     /* of liblmdb's lock file, and more */
 #define LOCK_SLOT_SIZE 64
@@ -79,7 +80,7 @@ struct env {
     bool is_slotless; /* this process reads without a slot; under map_lock */
     uint64_t commit_count;
     uint64_t inode;
-    uint64_t room_end; /* the file has at least this size */
+    struct room room;
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
@@ -91,6 +92,11 @@ struct env {
     struct page_cursor path_to_key;
     char path[];
 };
+
+static bool is_mapped(const struct env *env)
+{
+    return env->room.kind == ROOM_MAPPED;
+}
 
 /* Nothing more is written; in the environment of the events, by no process. */
 static void note_failure(struct env *env)
@@ -133,7 +139,7 @@ static bool is_full(struct env *env, int rc)
     if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
         return true;
     return rc == EIO && fstatvfs(env->fd, &room) == 0 &&
-           (uint64_t)room.f_bavail * room.f_frsize < STRIDE_MIN;
+           (uint64_t)room.f_bavail * room.f_frsize < FULL_BELOW;
 }
 
 /* After it could not write a meta page, liblmdb begins no more transactions. */
@@ -207,16 +213,6 @@ static int check_right_edge(const struct page_snapshot *snapshot)
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
-/* Has the file system keep blocks for [from, to). Returns an errno. */
-static int reserve(int fd, int mode, uint64_t from, uint64_t to)
-{
-    int errnum;
-    do
-        errnum = fallocate(fd, mode, (off_t)from, (off_t)(to - from)) ? errno : 0;
-    while (errnum == EINTR);
-    return errnum;
-}
-
 /*
  * liblmdb writes to its lock file through a map, where a full disk is a SIGBUS: so the
  * file gets its blocks before. Its size, 0 for a new one, is liblmdb's to set.
@@ -224,7 +220,7 @@ static int reserve(int fd, int mode, uint64_t from, uint64_t to)
 static int reserve_locks(const struct env *env, int fd, const char *path)
 {
     uint64_t size = LOCK_HEAD_SIZE + (uint64_t)env->options.readers_max * LOCK_SLOT_SIZE;
-    int errnum = size > file_size_limit() ? EFBIG : reserve(fd, FALLOC_FL_KEEP_SIZE, 0, size);
+    int errnum = file_allocate(fd, 0, size);
     if (errnum && errnum != EOPNOTSUPP)
         return error_errno(errnum, "making room for its locks", path);
     return EVLOG_OK;
@@ -268,14 +264,35 @@ static int prepare_locks(const struct env *env)
     return result;
 }
 
+/* The first map. One that sets the file's size must neither shorten it nor exceed a limit. */
+static int size_to_begin(const struct env *env, size_t *size)
+{
+    const struct env_options *options = &env->options;
+    struct stat status;
+    *size = is_mapped(env) ? MAPPED_SIZE_FIRST : MAP_SIZE_FIRST;
+    if (options->file_size_max && options->file_size_max < *size)
+        *size = options->file_size_max;
+    if (!is_mapped(env))
+        return EVLOG_OK;
+    if (fstat(env->fd, &status))
+        return error_errno(errno, "looking at its size", env->path);
+    if (file_size_limit() < *size)
+        *size = file_size_limit();
+    if ((size_t)status.st_size > *size)
+        *size = (size_t)status.st_size;
+    return EVLOG_OK;
+}
+
 static int open_once(struct env *env)
 {
     const struct env_options *options = &env->options;
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) |
+                     (is_mapped(env) ? MDB_WRITEMAP : 0) |
                      (options->is_unflushed ? MDB_NOSYNC : 0);
-    size_t map_size = MAP_SIZE_FIRST;
-    if (options->file_size_max && options->file_size_max < map_size)
-        map_size = options->file_size_max;
+    size_t map_size;
+    int result = size_to_begin(env, &map_size);
+    if (result)
+        return result;
     int rc = mdb_env_create(&env->lmdb);
     if (rc == MDB_SUCCESS)
         rc = mdb_env_set_maxreaders(env->lmdb, options->readers_max);
@@ -344,10 +361,18 @@ static int clear_dead_readers(struct env *env)
 
 static int open_lmdb(struct env *env)
 {
+    bool is_locked = is_mapped(env) && env->options.presence;
     int result = prepare_locks(env);
+    if (result == EVLOG_OK && is_locked)
+        result = presence_lock(env->options.presence, env->options.lock, env->path);
+    if (result)
+        return result;
+    result = open_once(env);
     if (result == EVLOG_OK)
-        result = open_once(env);
-    return result ? result : clear_dead_readers(env);
+        result = clear_dead_readers(env);
+    if (is_locked)
+        presence_unlock(env->options.presence, env->options.lock);
+    return result;
 }
 
 /*
@@ -402,6 +427,9 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     if (!env)
         return error_nomem();
     env->options = *options;
+    env->room.size_max = options->file_size_max;
+    if (!options->read_only && options->is_unflushed)
+        env->room.kind = options->is_mapped ? ROOM_MAPPED : ROOM_BLOCKS;
     strcpy(env->path, path);
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
@@ -432,67 +460,51 @@ void env_close(struct env *env)
     free(env);
 }
 
-/* ----------------------------------------------------------- the room ---- */
+/* ------------------------------------------------------------ writing ---- */
 
-/* The size, or, when that is less, what the file may have: the map and so the pages end there. */
-static uint64_t within_limit(const struct env *env, uint64_t size)
+static int fail_at_limit(const struct env *env)
 {
-    uint64_t size_max = env->options.file_size_max;
-    return size_max && size > size_max ? size_max : size;
+    return error_set(EVLOG_FULL, "%s: log_size_max, %" PRIu64 " bytes, is reached", env->path,
+                     env->options.file_size_max);
 }
 
-/* Lengthens the file from `end` to `needed` or more; undoes what it could not do whole. */
-static int lengthen(struct env *env, int fd, uint64_t end, uint64_t needed, size_t size)
-{
-    uint64_t stride = end / 8 < STRIDE_MIN ? STRIDE_MIN : end / 8;
-    stride = stride > STRIDE_MAX ? STRIDE_MAX : stride;
-    bool with_zeros = !env->options.is_unflushed && size < STRIDE_MIN;
-    int (*add)(int, uint64_t, uint64_t) = with_zeros ? file_write_zeros : file_reserve;
-    int errnum = add(fd, end, within_limit(env, needed + stride));
-    if (errnum)
-        errnum = add(fd, end, needed);
-    if (errnum && ftruncate(fd, (off_t)end))
-        errnum = errno;
-    return errnum ? error_errno(errnum, "growing the file", env->path) : EVLOG_OK;
-}
-
-/* Makes the file long enough for `size` more bytes of events, in a write transaction. */
+/*
+ * Makes the file long enough for `size` more bytes of records, in a write transaction. A record of just over
+ * half a page takes a page of its own; the rest is for the way to it, and the list of free pages.
+ */
 static int make_room(struct env *env, size_t size)
 {
     MDB_envinfo info;
     MDB_stat stat;
-    struct stat status;
-    int fd, result = EVLOG_OK;
+    uint64_t size_max = env->options.file_size_max;
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
+    uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+    uint64_t needed = ((uint64_t)size / stat.ms_psize * 17 / 8 + 32) * stat.ms_psize;
+    if (size_max && info.me_mapsize > size_max && used + needed > size_max)
+        return fail_at_limit(env); /* where liblmdb would go on to the end of its map */
+    int fd;
     mdb_env_get_fd(env->lmdb, &fd);
-    uint64_t pages = info.me_last_pgno + 1 + size / stat.ms_psize * 2 + 16;
-    uint64_t needed = within_limit(env, pages * stat.ms_psize);
-    if (needed <= env->room_end)
-        return EVLOG_OK;
-    uint64_t limit = file_size_limit(); /* of what is overwritten, too */
-    if (needed > limit)
-        return error_errno(EFBIG, "growing the file", env->path);
-    if (fstat(fd, &status))
-        return error_errno(errno, "looking at its size", env->path);
-    uint64_t end = (uint64_t)status.st_size;
-    if (needed > end)
-        result = lengthen(env, fd, end, needed, size);
-    if (result == EVLOG_OK)
-        env->room_end = needed > end ? needed : end < limit ? end : limit;
-    return result;
+    return room_make(&env->room, fd, env->path, used, needed);
 }
-
-/* ------------------------------------------------------------ writing ---- */
 
 /* Doubles the map, but not beyond what the file may have. */
 static int size_to_grow(struct env *env, size_t *size)
 {
-    uint64_t size_max = env->options.file_size_max;
-    if (size_max && *size >= size_max)
-        return error_set(EVLOG_FULL, "%s: log_size_max, %" PRIu64 " bytes, is reached", env->path,
-                         size_max);
-    *size = size_max && *size > size_max / 2 ? size_max : *size * 2;
+    uint64_t size_max = env->options.file_size_max ? env->options.file_size_max : UINT64_MAX;
+    struct stat status;
+    if (*size >= size_max)
+        return fail_at_limit(env);
+    size_t more = is_mapped(env) && *size > MAPPED_STRIDE_MAX ? MAPPED_STRIDE_MAX : *size;
+    *size = *size > size_max - more ? size_max : *size + more;
+    if (!is_mapped(env))
+        return EVLOG_OK;
+    if (fstat(env->fd, &status))
+        return error_errno(errno, "looking at its size", env->path);
+    if ((size_t)status.st_size >= *size)
+        *size = (size_t)status.st_size; /* another process has a larger map */
+    else if (*size > file_size_limit())
+        return error_errno(EFBIG, "growing the file", env->path);
     return EVLOG_OK;
 }
 
@@ -507,12 +519,17 @@ static int size_to_follow(struct env *env, const MDB_envinfo *info, size_t *size
     if (info->me_last_pgno >= (uint64_t)status.st_size / stat.ms_psize)
         return error_set(EVLOG_DAMAGED, "%s: a meta page counts pages that it does not have",
                          env->path);
+    if (is_mapped(env) && *size < (uint64_t)status.st_size)
+        *size = (uint64_t)status.st_size;
     while (*size < (uint64_t)status.st_size)
         *size *= 2;
     return EVLOG_OK;
 }
 
-/* Doubles the map, or makes it as large as another process has. With write_lock held. */
+/*
+ * Doubles the map, or makes it as large as another process has. With write_lock held, and the writer's
+ * lock when it is mapped.
+ */
 static int resize_map(struct env *env, bool grow)
 {
     MDB_envinfo info;
@@ -802,7 +819,7 @@ static int take_slot(struct env *env, MDB_txn **txn)
         mdb_reader_check(env->lmdb, &dead);
         rc = begin_read(env, txn);
     }
-    while (rc == MDB_MAP_RESIZED) {
+    while (rc == MDB_MAP_RESIZED && !is_mapped(env)) {
         pthread_mutex_lock(&env->write_lock);
         int result = resize_map(env, false);
         pthread_mutex_unlock(&env->write_lock);
@@ -813,7 +830,7 @@ static int take_slot(struct env *env, MDB_txn **txn)
     if (rc == MDB_SUCCESS)
         return EVLOG_OK;
     *txn = NULL;
-    return rc == EAGAIN ? EVLOG_OK : fail(env, rc, "beginning to read");
+    return rc == EAGAIN || rc == MDB_MAP_RESIZED ? EVLOG_OK : fail(env, rc, "beginning to read");
 }
 
 /*
@@ -875,7 +892,9 @@ static int read_unheld(struct env *env, bool is_checked, env_reader *read, void 
     result = take_lock(env);
     if (result)
         return result;
-    result = read_once(env, read, ctx, &snapshot);
+    result = is_mapped(env) ? resize_map(env, false) : EVLOG_OK; /* then there can be a slot */
+    if (result == EVLOG_OK)
+        result = read_once(env, read, ctx, &snapshot);
     env_unlock(env);
     return result;
 }

@@ -16,6 +16,8 @@ struct env_options {
     bool create; /* a new file; else it must exist */
     bool read_only;
     bool is_unflushed; /* commits are not flushed; env_flush does it */
+    bool
+        is_mapped; /* ... and are stored into the map; when the file system overwrites in place */
     uint32_t readers_max;
     uint64_t file_size_max;    /* 0: no limit */
     uint32_t wait_ms;          /* to open it, for a process that has locked its lock file */

@@ -171,7 +171,10 @@ typedef struct evlog evlog;               /* an open log */
 typedef struct evlog_signal evlog_signal; /* an event type, as defined in this process */
 typedef struct evlog_schema evlog_schema; /* what an event type's data must be; never changes */
 
-/* How hard an event is in the log when its send returns; part of the log. */
+/*
+ * How hard an event is in the log when its send returns; part of the log. On ext4 and tmpfs the file of an
+ * EVLOG_FAST one is mapped writable into the process, so a stray pointer can damage it.
+ */
 typedef enum evlog_durability {
     EVLOG_DURABILITY_DEFAULT = 0, /* as the log is; EVLOG_DURABLE when it is new */
     EVLOG_DURABLE = 1,            /* it survives a power cut */

@@ -112,13 +112,25 @@ int file_read(int fd, void *bytes, size_t size, uint64_t at, size_t *count)
     return 0;
 }
 
-int file_reserve(int fd, uint64_t from, uint64_t to)
+/* Returns an errno. */
+static int allocate(int fd, int mode, uint64_t from, uint64_t to)
 {
     int errnum;
     if (to > file_size_limit())
         return EFBIG;
     do
-        errnum = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? errno : 0;
+        errnum = fallocate(fd, mode, (off_t)from, (off_t)(to - from)) ? errno : 0;
     while (errnum == EINTR);
+    return errnum;
+}
+
+int file_allocate(int fd, uint64_t from, uint64_t to)
+{
+    return allocate(fd, FALLOC_FL_KEEP_SIZE, from, to);
+}
+
+int file_reserve(int fd, uint64_t from, uint64_t to)
+{
+    int errnum = allocate(fd, 0, from, to);
     return errnum == EOPNOTSUPP ? file_write_zeros(fd, from, to) : errnum;
 }

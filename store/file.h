@@ -26,7 +26,10 @@ int file_flush(int fd);
 /* Reads up to `size` bytes; `*count` is less than that where the file ends. */
 int file_read(int fd, void *bytes, size_t size, uint64_t at, size_t *count);
 
-/* Has the file system keep blocks for [from, to), or writes zeros where it cannot. */
+/* Has the file system keep blocks for [from, to); its size stays. EOPNOTSUPP: it cannot. */
+int file_allocate(int fd, uint64_t from, uint64_t to);
+
+/* Lengthens a file to `to`, with blocks for [from, to), or with zeros where the file system cannot. */
 int file_reserve(int fd, uint64_t from, uint64_t to);
 
 #endif

@@ -18,7 +18,8 @@
  * under its own number, where the next commit takes nothing from. So the newest is not the last when
  * the other one counts more pages, or has freed the root of the newest. A bit that takes two from the
  * number of the last one leaves a list with a later key, as does a commit whose meta page could not be
- * written (page.c): by the last commit's number in `shared` they are told apart.
+ * written (page.c): by the last commit's number in `shared` they are told apart. A process that was killed
+ * while it stored into a mapped meta page leaves more pages under the older number, too.
  *
  * When a log is closed, a checksum over all that liblmdb will believe is noted in `shared`: as long as it
  * fits, the proof need not be made again.
@@ -204,7 +205,8 @@ int proof_succession(const struct page_snapshot *newest, uint64_t committed_txni
         return EVLOG_OK;
     int result = look_at_last(&other, newest->root, &key, &is_freed);
     bool is_later = key > newest->txnid && key <= committed_txnid;
-    if (result == EVLOG_OK && (is_freed || is_later || newest->last_page < other.last_page))
+    bool is_shorter = newest->last_page < other.last_page && newest->txnid != committed_txnid;
+    if (result == EVLOG_OK && (is_freed || is_later || is_shorter))
         result = proof_is_last(newest, UINT64_MAX);
     return result;
 }

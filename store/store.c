@@ -84,6 +84,17 @@ static int check_file_system(const char *path)
     return EVLOG_OK;
 }
 
+/*
+ * Whether a store into a block that a file has never needs another block, for which there may be no room:
+ * not where blocks are copied when they are written to (btrfs, zfs, and xfs after cp --reflink).
+ */
+static bool overwrites_in_place(int fd)
+{
+    enum { EXT4 = 0xEF53, TMPFS = 0x01021994 };
+    struct statfs status;
+    return fstatfs(fd, &status) == 0 && (status.f_type == EXT4 || status.f_type == TMPFS);
+}
+
 static int make_directory(const char *path, const evlog_options *options)
 {
     struct stat status;
@@ -290,6 +301,8 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
         .create = is_new,
         .read_only = store->read_only,
         .is_unflushed = true,
+        .is_mapped =
+            store->format.durability == EVLOG_FAST && overwrites_in_place(store->events_fd),
         .wait_ms = store->wait_ms,
         .readers_max = options->readers_max ? options->readers_max : EVLOG_READERS_DEFAULT,
         .file_size_max = options->log_size_max,
@@ -303,8 +316,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
     int result = env_open(path, &env_options, &store->events);
     if (result)
         return result;
-    env_options.is_unflushed =
-        false; /* an event must not name a type that a power cut has removed */
+    env_options.is_unflushed = false; /* an event must not name a type that a power cut removed */
     env_options.file_size_max = 0;
     env_options.lock = SHARED_LOCK_STATE;
     env_options.images = NULL;

@@ -322,6 +322,24 @@ static void no_flip_of_a_txnid_hides_the_last_commit(void **state)
     assert_true(successive_count > 0);
 }
 
+/*
+ * A process that was killed while it stored into a mapped meta page leaves the tables and the last page of its
+ * commit under the number that was there before. The commit before it is then the last one.
+ */
+static void a_meta_page_that_was_half_stored_is_not_the_last(void **state)
+{
+    make_file(*state);
+    change(*state, 300, 200, 1000);
+    struct page_snapshot newest = open_file(*state), before;
+    set64(*state, newest.txnid % 2 * PAGE + META_TXNID, newest.txnid - 2);
+    OK(page_snapshot_read(newest.fd, "file", &before));
+    assert_int_equal(before.txnid, newest.txnid - 1);
+    assert_true(before.last_page < newest.last_page);
+    OK(proof_whole(&before, before.txnid));
+    assert_int_equal(proof_whole(&before, 0), EVLOG_DAMAGED);
+    close(newest.fd);
+}
+
 /* The same for a first commit, which has freed nothing. */
 static void no_flip_of_a_txnid_hides_the_first_commit(void **state)
 {
@@ -529,6 +547,7 @@ int main(void)
         TEST_AT_HOME(a_file_that_was_cut_short_is_found),
         TEST_AT_HOME(a_forged_file_of_a_million_pages_ends_at_once),
         TEST_AT_HOME(no_flip_of_a_txnid_hides_the_last_commit),
+        TEST_AT_HOME(a_meta_page_that_was_half_stored_is_not_the_last),
         TEST_AT_HOME(no_flip_of_a_txnid_hides_the_first_commit),
         TEST_AT_HOME(a_list_of_another_kind_is_not_sound),
         TEST_AT_HOME(nothing_is_deleted_beside_a_page_that_is_not_sound),

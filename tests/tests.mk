@@ -47,6 +47,7 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
 $(B)/tests/test_clock: LDEXTRA = -Wl,--wrap=clock_gettime
+$(B)/tests/test_room: LDEXTRA = -Wl,--wrap=fallocate
 $(B)/tests/test_proof: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_watch: LDEXTRA = -Wl,--wrap=fstat
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
