@@ -14,9 +14,15 @@ $(B)/bench-typed: $(B)/obj/bench/typed.o $(B)/libevlog.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
+$(B)/bench-peers: $(B)/obj/bench/peers.o $(B)/libevlog.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=fdatasync $^ $(LIB_LIBS) $$($(PKG_CONFIG) --libs sqlite3 hiredis) -o $@
+
 bench: deps
-	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-consumers $(B)/bench-typed
+	@$(DEPS) install sqlite3 hiredis redis-server
+	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-peers $(B)/bench-consumers $(B)/bench-typed
 	@$(B)/bench $(BENCH_ROUNDS)
+	@$(B)/bench-peers $(BENCH_ROUNDS)
 	@$(B)/bench-consumers $(BENCH_ROUNDS)
 	@$(B)/bench-typed $(BENCH_ROUNDS)
 

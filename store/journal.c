@@ -28,7 +28,8 @@
  *    them are always kept free at the end of a half), with the same flush. So there is
  *    one row only, and it is the one that was committed.
  * 3. The halves are overwritten, not extended: zeros are written ahead, in strides, when they are
- *    used for the first time, so that a flush need not write the file's inode.
+ *    used for the first time, so that a flush need not write the file's inode. A group of LARGE or more
+ *    extends the file: writing its bytes twice costs more than the inode.
  *
  * Cost: a copy of the record, a hash of 16 bytes. Absent: any reading beside recovery.
  */
@@ -50,6 +51,7 @@
 #define PARTS 3
 #define BEHIND (2 * JOURNAL_HALF_SIZE)
 #define STRIDE ((uint64_t)256 << 10)
+#define LARGE ((size_t)64 << 10)
 #define FIRST_SIZE ((uint64_t)64 << 10)
 #define PIECE_SIZE ((size_t)256 << 10) /* of a write */
 
@@ -79,9 +81,9 @@ static int look(struct journal *journal)
     return EVLOG_OK;
 }
 
-static int make_room(struct journal *journal, uint64_t end)
+static int make_room(struct journal *journal, uint64_t end, size_t size)
 {
-    if (end <= journal->zeroed)
+    if (end <= journal->zeroed || size >= LARGE)
         return EVLOG_OK;
     int result = look(journal); /* another process may have been there */
     if (result || end <= journal->zeroed)
@@ -219,7 +221,7 @@ int journal_begin(struct journal *journal, uint64_t end, uint64_t place, size_t 
     journal->start = journal->at = place;
     journal->filled = 0;
     uint64_t needed = size + (uint64_t)(count + 1) * JOURNAL_FRAME_HEAD;
-    int result = journal_is_behind(place) ? EVLOG_OK : make_room(journal, place + needed);
+    int result = journal_is_behind(place) ? EVLOG_OK : make_room(journal, place + needed, size);
     if (result == EVLOG_OK)
         result = reserve(journal, 1);
     if (result || !journal_is_other_part(place, end))
