@@ -60,9 +60,9 @@ struct request {
     size_t count, size;
     bool is_done;
     int result;
-    char message[MESSAGE_SIZE]; /* the leader's sentence, when it failed */
     pthread_cond_t wake;
     struct request *next;
+    char *message; /* MESSAGE_SIZE: the leader's sentence, when it failed */
 };
 
 struct last {
@@ -405,7 +405,8 @@ static void spin(struct appender *appender, const struct request *request)
 
 int append_records(struct appender *appender, struct record *records, size_t count)
 {
-    struct request request = {.records = records, .count = count};
+    char message[MESSAGE_SIZE];
+    struct request request = {.records = records, .count = count, .message = message};
     for (size_t i = 0; i < count; i++) {
         int result = random_bytes(records[i].salt, sizeof records[i].salt);
         if (result)
@@ -428,6 +429,6 @@ int append_records(struct appender *appender, struct record *records, size_t cou
     pthread_mutex_unlock(&appender->lock);
     pthread_cond_destroy(&request.wake);
     if (request.result)
-        error_set(request.result, "%s", request.message);
+        error_set(request.result, "%s", message);
     return request.result;
 }

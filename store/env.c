@@ -607,7 +607,8 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
     if (result == EVLOG_OK)
         result = fill(env, ctx);
     mdb_cursor_close(env->cursor);
-    page_cursor_free(&env->path_to_key);
+    if (env->has_base)
+        page_cursor_free(&env->path_to_key);
     env->has_base = false;
     if (result) {
         mdb_txn_abort(env->txn);
