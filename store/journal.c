@@ -53,6 +53,7 @@
 #define STRIDE ((uint64_t)256 << 10)
 #define LARGE ((size_t)64 << 10)
 #define FIRST_SIZE ((uint64_t)64 << 10)
+#define CHAIN_AT 2                     /* in a record */
 #define PIECE_SIZE ((size_t)256 << 10) /* of a write */
 
 struct journal {
@@ -355,6 +356,41 @@ int journal_follow(struct journal *journal, struct shared_end *from,
         if ((result = visit(&frame.record, frame.bytes, frame.size, ctx)))
             return result;
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+}
+
+/* The place behind the frame at `place`, whose record nobody looks at. EVLOG_NOTFOUND: none is there. */
+static int skip_frame(struct journal *journal, uint64_t *place)
+{
+    unsigned char head[JOURNAL_FRAME_HEAD + CHAIN_AT + 8];
+    size_t count;
+    int errnum = file_read(journal->fd, head, sizeof head, *place, &count);
+    if (errnum)
+        return fail(journal, errnum, "reading");
+    uint64_t size = be64_load(head);
+    if (count < sizeof head || size < RECORD_HEAD_SIZE || size > RECORD_SIZE_MAX ||
+        be64_load(head + 8) !=
+            check_of(journal, head, be64_load(head + JOURNAL_FRAME_HEAD + CHAIN_AT)))
+        return EVLOG_NOTFOUND;
+    *place += JOURNAL_FRAME_HEAD + size;
+    return EVLOG_OK;
+}
+
+int journal_search(struct journal *journal, struct shared_end *from)
+{
+    struct frame frame;
+    int result = EVLOG_NOTFOUND;
+    journal->filled = 0;
+    for (unsigned part = 0; part < PARTS; part++) {
+        from->place = part_start(part);
+        do {
+            result = read_frame(journal, from, from->place, &frame);
+            if (result != EVLOG_NOTFOUND)
+                return result;
+        } while ((result = skip_frame(journal, &from->place)) == EVLOG_OK);
+        if (result != EVLOG_NOTFOUND)
+            return result;
+    }
+    return result;
 }
 
 int journal_find(struct journal *journal, struct shared_end *from, uint64_t seq, uint64_t chain)

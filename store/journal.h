@@ -67,6 +67,12 @@ int journal_follow(struct journal *journal, struct shared_end *from,
                                 void *ctx),
                    void *ctx);
 
+/*
+ * Moves `from->place` to the frame of the event that follows `from`, where nothing is known of the place: each
+ * part is a row of frames from its beginning. EVLOG_NOTFOUND: it isn't there.
+ */
+int journal_search(struct journal *journal, struct shared_end *from);
+
 /* Moves `from` to the place after the event `seq`. EVLOG_NOTFOUND: it isn't in the journal. */
 int journal_find(struct journal *journal, struct shared_end *from, uint64_t seq, uint64_t chain);
 

@@ -210,14 +210,21 @@ static int fill(struct env *env, void *ctx)
     return result == 1 ? EVLOG_OK : result;
 }
 
-/* The place in the journal behind an event; where it can begin, if that event isn't there. */
+/*
+ * The place in the journal behind an event; where it can begin, if that event isn't there. Where `edge` is
+ * gone, or is older, the event that follows is looked for everywhere.
+ */
 static int place_of(struct journal *journal, const struct edge_state *base, struct tail tail,
                     struct shared_end *from)
 {
     *from = base->journal;
     int result = journal_find(journal, from, tail.seq, tail.chain);
     if (result == EVLOG_NOTFOUND) {
-        *from = (struct shared_end){base->journal.place, tail.seq, tail.chain};
+        *from = (struct shared_end){.seq = tail.seq, .chain = tail.chain};
+        result = journal_search(journal, from);
+    }
+    if (result == EVLOG_NOTFOUND) {
+        from->place = base->journal.place;
         result = EVLOG_OK;
     }
     return result;
