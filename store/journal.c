@@ -21,7 +21,8 @@
  * is looked for where the last one ended, and then at the beginning of the other parts.
  *
  * 1. A part is entered only when recovery would begin in the one that is being left (`base`): so nothing
- *    that recovery needs is overwritten.
+ *    that recovery needs is overwritten. What is behind is cut off when it is left: so recovery must then
+ *    begin at its end.
  * 2. A process may die between the flush and the commit: its frames were never seen by anybody, and
  *    the next writer writes its own in their place. When that goes on in another part, the beginning of
  *    all other places where a frame may be looked for is overwritten with zeros (JOURNAL_FRAME_HEAD of
@@ -174,7 +175,7 @@ bool journal_place(uint64_t end, uint64_t base, size_t size, size_t count, uint6
         *place = part_start(part == 0);
     else
         *place = BEHIND;
-    return *place == end || part_of(base) == part;
+    return *place == end || (part < 2 ? part_of(base) == part : base == end);
 }
 
 /* ------------------------------------------------------------- writing ---- */

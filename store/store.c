@@ -51,6 +51,7 @@
 #include "reader.h"
 #include "uuid.h"
 
+#define NEW_SIZE_MAX (UINT64_C(2) << 20) /* of a file without an entry */
 #define EVENTS_FILE "events.mdb"
 #define STATE_FILE "state.mdb"
 #define LOCK_FILE "lock"
@@ -215,12 +216,28 @@ static int check_only_ours(const struct store *store)
     return result;
 }
 
+/* Whether a file has nothing but zeros from `from` on, and is no longer than a new one may be. */
+static bool is_empty_after(int fd, uint64_t from, uint64_t size)
+{
+    static const char zeros[4096];
+    char bytes[sizeof zeros];
+    size_t count = 0;
+    if (size > NEW_SIZE_MAX)
+        return false;
+    for (; from < size; from += count)
+        if (file_read(fd, bytes, sizeof bytes, from, &count) || count == 0 ||
+            memcmp(bytes, zeros, count) != 0)
+            return false;
+    return true;
+}
+
 /*
  * Whether a data file, if it exists, is at most the beginning of a new one: two meta pages, or as
  * much of them as a crash has left, and no entry.
  */
 static int check_begun(const struct store *store, const char *name)
 {
+    uint64_t metas_size = 2 * (uint64_t)sysconf(_SC_PAGESIZE);
     struct page_snapshot snapshot;
     struct stat status;
     uint64_t head = 0;
@@ -230,7 +247,8 @@ static int check_begun(const struct store *store, const char *name)
     if (fstat(fd, &status) || pread(fd, &head, sizeof head, 0) < 0)
         result = error_errno(errno, "reading a data file", store->path);
     bool is_begun = head == 0;
-    if (result == EVLOG_OK && is_begun && status.st_size > 2 * sysconf(_SC_PAGESIZE)) {
+    if (result == EVLOG_OK && is_begun &&
+        !is_empty_after(fd, metas_size, (uint64_t)status.st_size)) {
         result = page_snapshot_read(fd, name, &snapshot);
         is_begun = result == EVLOG_OK && !snapshot.one_meta && snapshot.entries == 0;
     }

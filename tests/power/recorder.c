@@ -5,6 +5,7 @@
  *   EVLOG_RECORD_TRACE     the trace, which is appended to (trace.h); beside it TRACE.control and
  *                          TRACE.shadow.INODE
  *   EVLOG_RECORD_DELAY_US  flushes take up to so long; 0: no longer than they do
+ *   EVLOG_RECORD_EVENTS_DELAY_US  those of events.mdb take so long; 0: as others
  *
  * The functions of libc that change a file's bytes, size or name, or flush it, are defined here and
  * call libc's. One lock over all processes (in TRACE.control) is held over each operation and its
@@ -109,7 +110,7 @@ static struct recorder {
     size_t root_size; /* 0: nothing is recorded */
     char trace_path[PATH_MAX];
     int trace;
-    unsigned delay_us;
+    unsigned delay_us, events_delay_us;
     uint64_t lives; /* entries until the process is killed; 0: it is not */
     struct control *control;
     uintptr_t program_from, program_to;
@@ -456,6 +457,18 @@ static void delay(void)
     usleep((useconds_t)rand_r(&state) % recorder.delay_us);
 }
 
+/* A flush of events.mdb that is slow: senders go on meanwhile for as long as they may. */
+static void delay_flush(int fd)
+{
+    char link[64], path[PATH_MAX] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (recorder.events_delay_us && readlink(link, path, sizeof path - 1) > 0 &&
+        strstr(path, "/events.mdb"))
+        usleep(recorder.events_delay_us);
+    else
+        delay();
+}
+
 static void append_ended(uint64_t ref)
 {
     take_lock();
@@ -648,7 +661,7 @@ static int flush(int fd, uint64_t inode, uint64_t at, uint64_t size, int (*call)
                           NULL, callers);
     free_lock();
     int result = call ? call(fd) : 0, errnum = errno;
-    delay();
+    delay_flush(fd);
     if (result == 0)
         append_ended(ref);
     errno = errnum;
@@ -891,12 +904,14 @@ __attribute__((constructor)) static void begin(void)
 {
     const char *root = getenv("EVLOG_RECORD"), *trace = getenv("EVLOG_RECORD_TRACE");
     const char *delay_us = getenv("EVLOG_RECORD_DELAY_US");
+    const char *events_delay_us = getenv("EVLOG_RECORD_EVENTS_DELAY_US");
     void *frames[1];
     if (!root || !trace || !realpath(root, recorder.root))
         return;
     backtrace(frames, 1); /* which allocates when first called */
     dl_iterate_phdr(find_program, NULL);
     recorder.delay_us = delay_us ? (unsigned)atoi(delay_us) : 0;
+    recorder.events_delay_us = events_delay_us ? (unsigned)atoi(events_delay_us) : 0;
     snprintf(recorder.trace_path, sizeof recorder.trace_path, "%s", trace);
     open_control();
     recorder.trace = real_open()(trace, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);

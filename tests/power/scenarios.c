@@ -482,11 +482,31 @@ static void play_again(struct run *run)
     close_log(run);
 }
 
+/* Group after group, while events.mdb is flushed: both halves of the journal are filled again and again. */
+static void fill_halves(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 40; i++) {
+        send_many(run, EVENT_SMALL, 20 + (uint32_t)event_random(&run->random, BATCH_MAX - 20));
+        for (int j = 0; i % 6 == 3 && j < 2; j++)
+            send_many(run, EVENT_LARGE, 20); /* behind the halves */
+        sync_sometimes(run);
+    }
+    close_log(run);
+}
+
+static void play_halves(struct run *run)
+{
+    start_process(run, 1, fill_halves);
+    start_process(run, 2, fill_halves);
+    wait_for_processes(2);
+}
+
 /* Short delays let flushes of one thread or process overlap with what others do. */
-#define BOTH(name, play, delay_us, percent, second)                                        \
-    {#name, EVLOG_DURABLE, play, delay_us, percent, second},                               \
-    {                                                                                      \
-        "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL \
+#define BOTH(name, play, delay_us, percent, second)                                           \
+    {#name, EVLOG_DURABLE, play, delay_us, percent, second, 0},                               \
+    {                                                                                         \
+        "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL, 0 \
     }
 
 const struct scenario scenarios[] = {
@@ -494,6 +514,7 @@ const struct scenario scenarios[] = {
     BOTH(threads, play_threads, 200, 100, NULL),
     BOTH(batches, play_batches, 0, 100, NULL),
     BOTH(processes, play_processes, 200, 100, NULL),
+    {"halves", EVLOG_DURABLE, play_halves, 200, 100, NULL, 5000},
     BOTH(deaths, play_deaths, 200, 100, NULL),
     BOTH(types, play_types, 0, 100, NULL),
     BOTH(creation, play_creation, 0, 100, NULL),

@@ -18,6 +18,7 @@ struct scenario {
     unsigned delay_us;    /* how long flushes take at most */
     unsigned cut_percent; /* of the usual number of cuts: less where one takes long */
     const char *second;   /* played in a directory that a cut has left, and cut again; or NULL */
+    unsigned events_delay_us; /* how long those of events.mdb take; 0: as others */
 };
 
 /* All of them. */

@@ -81,14 +81,16 @@ static void write_text(const char *directory, const char *name, const void *byte
 /* In a child: becomes the recorded program. */
 static void become_player(const struct session *session, const char *play, uint64_t seed)
 {
-    char root[PATH_MAX], trace[PATH_MAX], delay[32], number[32];
+    char root[PATH_MAX], trace[PATH_MAX], delay[32], events_delay[32], number[32];
     below(root, session->path, "root");
     below(trace, session->path, "trace");
     snprintf(delay, sizeof delay, "%u", session->scenario->delay_us);
+    snprintf(events_delay, sizeof events_delay, "%u", session->scenario->events_delay_us);
     snprintf(number, sizeof number, "%" PRIu64, seed);
     setenv("EVLOG_RECORD", root, 1);
     setenv("EVLOG_RECORD_TRACE", trace, 1);
     setenv("EVLOG_RECORD_DELAY_US", delay, 1);
+    setenv("EVLOG_RECORD_EVENTS_DELAY_US", events_delay, 1);
     setenv("LD_PRELOAD", power.recorder, 1);
     alarm(CHILD_SECONDS);
     execl(power.program, power.program, "--play", play, root, number,
