@@ -146,7 +146,7 @@ $(B)/tests/test_flips: $(B)/obj/tests/test_flips.o $(B)/libevlog.a
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
-LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_state
+LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_consumer_faults test_state
 RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
 RESULTS   = $(B)/results
 RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
@@ -179,11 +179,13 @@ check: deps
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-# Power cuts, kills and flipped bits in numbers that take minutes; SEED=N repeats a run.
-check-long: all $(POWER) $(B)/tests/test_flips
+# Power cuts, kills, flipped bits and failing calls in numbers that take minutes; SEED=N repeats a run.
+check-long: all $(POWER) $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
 	@$(B)/tests/test_flips long
+	@FAULTS=all $(B)/tests/test_faults
+	@FAULTS=all $(B)/tests/test_consumer_faults
 
 # Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
 MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
