@@ -137,11 +137,12 @@ prove:
 	@$(MAKE) --no-print-directory -s $(B)/tests/power/prove $(B)/tests/power/recorder.so
 	@$(B)/tests/power/prove $(PROVE_FLAGS)
 
-# Without the sanitizers: ten thousand processes, each of which opens a log four times.
-$(B)/tests/test_flips: $(B)/obj/tests/test_flips.o $(B)/libevlog.a
+# Without the sanitizers: ten thousand processes, each of which opens a log four times; and limits to
+# the address space, which the sanitizers want all of.
+$(B)/tests/test_flips $(B)/tests/test_limits: $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 # ------------------------------------------------------------- running ----
 
