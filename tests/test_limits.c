@@ -1,11 +1,11 @@
 /*
- * The limits of a process: descriptors, address space, the size of a file.
+ * The limits of a process, descriptors, address space, the size of a file; and of a file system.
  *
- * Each operation is tried with no descriptor left, one, two ... until it succeeds; in less and less
- * address space; and with files that may not become larger. It fails with a code that the header has for
- * it, no signal ends the process, no descriptor is left open, and when the limit is raised the same
- * handle goes on. Each in a child, whose limits they are. Without the sanitizers, which want
- * address space themselves.
+ * Each operation is tried with no descriptor left, one, two ... until it succeeds; likewise with
+ * address space, with files that may become so large, and with blocks of a small file system. It fails with a
+ * code that the header has for it, no signal ends the process, no descriptor is left open, and when
+ * there is more the same handle goes on. Each in a child, whose limits they are. Without the
+ * sanitizers, which want address space themselves.
  */
 #include <dirent.h>
 #include <sys/resource.h>
@@ -16,9 +16,12 @@
 
 #define EVENTS 8
 #define LIMIT_NONE RLIM_INFINITY
+#define DISK_SIZE "12m"
+#define FULL_TIMES 3
+#define DISK_BLOCK 4096
 
 struct world {
-    const char *path;
+    const char *path, *rest; /* the log, and a file that is not of it */
     evlog_options options;
     evlog *log;
     evlog_signal *signal;
@@ -116,6 +119,22 @@ static int consume(struct world *world)
     return result ? result : closed;
 }
 
+/* All else that is done with one. */
+static int administer(struct world *world)
+{
+    evlog_reset_options options = {.start = EVLOG_START_NEW};
+    char name[32];
+    snprintf(name, sizeof name, "consumer%u", world->round);
+    int result = open_consumer(world);
+    if (result == EVLOG_OK)
+        result = evlog_consumer_close(world->consumer);
+    if (result == EVLOG_OK)
+        result = evlog_consumer_reset(world->log, name, &options, NULL);
+    if (result == EVLOG_OK)
+        result = evlog_consumer_set_paused(world->log, name, true);
+    return result ? result : evlog_consumer_remove(world->log, name);
+}
+
 static int close_log(struct world *world)
 {
     int result = evlog_close(world->log);
@@ -126,7 +145,7 @@ static int close_log(struct world *world)
 struct operation {
     const char *name;
     int (*run)(struct world *world);
-    enum { NEW, CLOSED, OPEN } begins; /* with what log */
+    enum { NEW, CLOSED, OPEN, GROWS } begins; /* with what log; GROWS: open, and it takes room */
     evlog_durability durability;
 };
 
@@ -136,14 +155,16 @@ static const struct operation operations[] = {
     {"opening", open_log, CLOSED, EVLOG_DURABLE},
     {"opening a fast log", open_log, CLOSED, EVLOG_FAST},
     {"opening to read", open_to_read, CLOSED, EVLOG_DURABLE},
-    {"defining", define, OPEN, EVLOG_DURABLE},
-    {"sending", send, OPEN, EVLOG_DURABLE},
-    {"sending to a fast log", send, OPEN, EVLOG_FAST},
+    {"defining", define, GROWS, EVLOG_DURABLE},
+    {"sending", send, GROWS, EVLOG_DURABLE},
+    {"sending to a fast log", send, GROWS, EVLOG_FAST},
     {"replaying", replay, OPEN, EVLOG_DURABLE},
     {"looking", look, OPEN, EVLOG_DURABLE},
     {"verifying", verify, OPEN, EVLOG_DURABLE},
     {"flushing", sync_log, OPEN, EVLOG_FAST},
-    {"consuming", consume, OPEN, EVLOG_DURABLE},
+    {"consuming", consume, GROWS, EVLOG_DURABLE},
+    {"consuming a fast log", consume, GROWS, EVLOG_FAST},
+    {"administering", administer, OPEN, EVLOG_DURABLE},
     {"closing", close_log, OPEN, EVLOG_DURABLE},
     {"closing a fast log", close_log, OPEN, EVLOG_FAST},
 };
@@ -160,14 +181,24 @@ static void close_world(struct world *world)
         CHECK(close_log(world) == EVLOG_OK);
 }
 
+static void remove_log(struct world *world)
+{
+    char command[4300];
+    snprintf(command, sizeof command, "rm -r '%s'", world->path);
+    CHECK(system(command) == 0);
+    free((char *)world->path);
+}
+
 /* A log for an operation to begin with. */
 static void make_world(struct world *world, const void *home, const struct operation *operation)
 {
     static unsigned number;
     char name[32];
     snprintf(name, sizeof name, "log%td-%u", operation - operations, number++);
-    free((char *)world->path);
+    if (world->path)
+        remove_log(world);
     *world = (struct world){.path = strdup(in(home, name)),
+                            .rest = in(home, "rest"),
                             .options = {.durability = operation->durability}};
     if (operation->begins == NEW)
         return;
@@ -181,7 +212,7 @@ static void make_world(struct world *world, const void *home, const struct opera
 /* With no limit any more the handle goes on, and so does the log when it is opened again. */
 static void check_world(struct world *world, const struct operation *operation)
 {
-    if (world->log && operation->begins == OPEN)
+    if (world->log && operation->begins >= OPEN)
         CHECK(send(world) == EVLOG_OK && replay(world) == EVLOG_OK);
     close_world(world);
     open_world(world);
@@ -277,6 +308,43 @@ static bool run_with_files(struct world *world, const struct operation *operatio
     return result == EVLOG_OK;
 }
 
+/* ------------------------------------------------------------- a small disk ---- */
+
+/* A tmpfs; or, by hand, what is mounted at the directory that the environment variable DISK names. */
+static void mount_disk(const char *path)
+{
+    const char *disk = getenv("DISK");
+    leave_mounts();
+    if (disk ? mount(disk, path, NULL, MS_BIND, NULL)
+             : mount("none", path, "tmpfs", 0, "size=" DISK_SIZE))
+        _exit(CHILD_CANNOT);
+}
+
+/* Takes what is left of the disk but for so many blocks. */
+static void fill_disk(const char *path, unsigned left)
+{
+    static const char block[DISK_BLOCK];
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    off_t size = 0;
+    CHECK(fd >= 0);
+    while (write(fd, block, sizeof block) == sizeof block)
+        size += sizeof block;
+    CHECK(errno == ENOSPC && size >= (off_t)left * DISK_BLOCK);
+    CHECK(ftruncate(fd, size - (off_t)left * DISK_BLOCK) == 0 && close(fd) == 0);
+}
+
+/* With so many blocks left on the disk. */
+static bool run_on_full_disk(struct world *world, const struct operation *operation,
+                             unsigned left)
+{
+    fill_disk(world->rest, left);
+    int result = operation->run(world);
+    CHECK(unlink(world->rest) == 0);
+    if (result && (result != EVLOG_FULL || !strstr(evlog_errmsg(), "free some space")))
+        fail_in(operation, "blocks left", left, result);
+    return operation->begins == GROWS ? left == FULL_TIMES : result == EVLOG_OK;
+}
+
 /* ------------------------------------------------------------------- tests ---- */
 
 /* What a child does: one operation with more and more of something, until it is enough. */
@@ -292,16 +360,21 @@ static void try_each(void *ctx)
     const struct operation *operation = trial->operation;
     struct world world = {.path = NULL};
     bool is_enough = false;
-    for (unsigned left = 0; !is_enough; left++) {
+    unsigned left = 0;
+    if (trial->run == run_on_full_disk)
+        mount_disk(trial->home);
+    for (; !is_enough; left++) {
         CHECK(left < 1000);
         if (left == 0 || operation->begins == NEW)
             make_world(&world, trial->home, operation);
-        else if (operation->begins == OPEN && !world.log)
+        else if (operation->begins >= OPEN && !world.log)
             open_world(&world);
         world.round = left;
         is_enough = trial->run(&world, operation, left);
         check_world(&world, operation);
     }
+    printf("%s: %u are enough\n", operation->name, left - 1);
+    fflush(stdout);
 }
 
 static void try_all(void **state, bool (*run)(struct world *, const struct operation *, unsigned))
@@ -325,6 +398,11 @@ static void too_little_address_space_is_reported(void **state)
 static void too_small_files_are_reported(void **state)
 {
     try_all(state, run_with_files);
+}
+
+static void a_full_disk_is_reported(void **state)
+{
+    try_all(state, run_on_full_disk);
 }
 
 /* Sends until there is no address space for a larger map of events.mdb; and then there is. */
@@ -364,6 +442,7 @@ int main(void)
         TEST_AT_HOME(too_few_descriptors_are_reported),
         TEST_AT_HOME(too_little_address_space_is_reported),
         TEST_AT_HOME(too_small_files_are_reported),
+        TEST_AT_HOME(a_full_disk_is_reported),
         TEST_AT_HOME(a_map_that_cannot_grow_stops_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
