@@ -12,8 +12,9 @@
 
 #include "load.h"
 
-#define NUMBERS_MAX 4096
-#define OF_CHILD 2048 /* the first of its numbers */
+#define NUMBERS_MAX (1 << 20)
+#define OF_CHILD (1 << 19) /* the first of its numbers */
+#define FAILS_WITHIN_US 10000000
 #define LARGE ((size_t)250 << 10)
 #define LARGE_COUNT 20 /* so many are more than half a journal */
 
@@ -245,7 +246,8 @@ static int flush_in_vain(struct process *process)
     else
         for (int i = 0; result == EVLOG_OK && i < LARGE_COUNT; i++)
             result = send_large(process);
-    while (result == EVLOG_OK) /* a thread flushes it at this moment */
+    int64_t until_us = load_now_us() + FAILS_WITHIN_US; /* a thread flushes it at this moment */
+    while (result == EVLOG_OK && process->next_number < OF_CHILD && load_now_us() < until_us)
         result = send_one(process);
     atomic_store(&failing, NULL);
     return result;
