@@ -12,7 +12,9 @@
  *
  * 1. Lists and connections are counted by what refers to them: the log, a send, a
  *    struct evlog_sent. The last one to release frees.
- * 2. A change either makes a new list or leaves everything as it was.
+ * 2. A change either makes a new list or leaves everything as it was; but a connection that the library
+ *    itself takes out (a late receiver that failed, a plugin that did not start) must not stay. Where
+ *    there is no memory for a list without it, it is marked, passed over, and left out of the next list.
  * 3. A late receiver (replay/connect.c) is connected from its beginning but gets nothing from
  *    sends while it catches up: a send that skips it records its seq in `missed_seq`, under the
  *    lock, and the receiver may go live, under the lock, only when it has had that event from the
@@ -20,6 +22,7 @@
  */
 #include "receivers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,8 +62,11 @@ struct connection *receivers_next(const struct receivers *receivers, const evlog
 {
     while (receivers && *i < receivers->count) {
         size_t at = (*i)++;
-        if (!receivers->items[at].signal || receivers->items[at].signal == signal)
-            return receivers->items[at].connection;
+        struct connection *connection = receivers->items[at].connection;
+        if (receivers->items[at].signal && receivers->items[at].signal != signal)
+            continue;
+        if (!atomic_load_explicit(&connection->is_passed_over, memory_order_relaxed))
+            return connection;
     }
     return NULL;
 }
@@ -74,7 +80,8 @@ static struct connection *find(const evlog *log, const struct receiver_id *id)
 {
     for (size_t i = 0; log->receivers && i < log->receivers->count; i++) {
         struct connection *known = log->receivers->items[i].connection;
-        if (known->signal != id->signal || strcmp(known->dispatch_uid, id->dispatch_uid) != 0)
+        if (known->signal != id->signal || atomic_load(&known->is_passed_over) ||
+            strcmp(known->dispatch_uid, id->dispatch_uid) != 0)
             continue;
         if (*id->dispatch_uid || (known->receiver == id->receiver && known->ctx == id->ctx))
             return known;
@@ -102,9 +109,11 @@ static int renew(evlog *log, struct connection *gone, struct connection *added)
         return error_nomem();
     atomic_init(&list->holder_count, 1);
     list->count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (before->items[i].connection != gone)
-            append(list, before->items[i].connection);
+    for (size_t i = 0; i < count; i++) {
+        struct connection *connection = before->items[i].connection;
+        if (connection != gone && !atomic_load(&connection->is_passed_over))
+            append(list, connection);
+    }
     if (added)
         append(list, added);
     if (gone)
@@ -183,14 +192,17 @@ int receivers_disconnect(evlog *log, const struct receiver_id *id)
     return result;
 }
 
-int receivers_remove(evlog *log, struct connection *connection)
+void receivers_remove(evlog *log, struct connection *connection)
 {
-    int result = EVLOG_OK;
+    char why[ERROR_SIZE]; /* what failed before is what the caller reports */
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
     pthread_mutex_lock(&log->lock);
-    if (!connection->is_gone)
-        result = renew(log, connection, NULL);
+    if (!connection->is_gone && renew(log, connection, NULL)) {
+        atomic_store(&connection->is_passed_over, true);
+        atomic_store(&connection->is_gone, true);
+        error_set(EVLOG_NOMEM, "%s", why);
+    }
     pthread_mutex_unlock(&log->lock);
-    return result;
 }
 
 /* In a forked child nothing can be sent through it, and its log's lock may never come free. */

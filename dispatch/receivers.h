@@ -22,7 +22,8 @@ struct connection {
     evlog_receiver *receiver;
     void *ctx;
     evlog_replays replay;
-    atomic_bool is_gone; /* it was disconnected */
+    atomic_bool is_gone;        /* it was disconnected */
+    atomic_bool is_passed_over; /* ... without memory for a list that it is not in */
     /* Sends up to here are not for it; CATCHING_UP: no send is, yet. */
     _Atomic uint64_t live_after;
     /* The last send that skipped it while it was catching up. Under the log's lock. */
@@ -63,8 +64,8 @@ void connection_release(struct connection *connection);
 /* See evlog_disconnect. */
 int receivers_disconnect(evlog *log, const struct receiver_id *id);
 
-/* Disconnects this one, unless it has been already. EVLOG_NOMEM. */
-int receivers_remove(evlog *log, struct connection *connection);
+/* Disconnects this one, unless it has been already. Leaves evlog_errmsg alone. */
+void receivers_remove(evlog *log, struct connection *connection);
 
 /* Whether a send's event is for the connection; if not, it has it from the log, or will. */
 bool receivers_is_due(evlog *log, struct connection *connection, uint64_t seq);

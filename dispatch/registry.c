@@ -198,24 +198,43 @@ static int log_new(const evlog_options *options, evlog **made)
     return EVLOG_OK;
 }
 
+/* What is at `path`; all zero: nothing. Not knowing it, this process could open a log twice. */
+static int look(const char *path, struct stat *status)
+{
+    *status = (struct stat){.st_ino = 0};
+    if (stat(path, status) == 0 || errno == ENOENT || errno == ENOTDIR)
+        return EVLOG_OK;
+    return error_errno(errno, "opening", path);
+}
+
 /*
- * The log in the registry that is, or may become, the one at `path`; `status` is filled in when
- * there is something. With the registry's lock held, as the next ones.
+ * The log in the registry that is, or may become, the one of that directory. With the registry's lock
+ * held, as the next ones.
  */
-static evlog *find(const char *path, struct stat *status)
+static evlog *find(const struct stat *status)
 {
     evlog *maker = NULL;
-    *status = (struct stat){.st_ino = 0};
-    bool is_there = stat(path, status) == 0;
     for (evlog *log = registry; log; log = log->next) {
         if (log->fork_count != log_fork_count())
             continue;
-        if (is_there && log->device == status->st_dev && log->inode == status->st_ino)
+        if (log->inode != 0 && log->device == status->st_dev && log->inode == status->st_ino)
             return log;
         if (log->inode == 0)
             maker = log;
     }
     return maker;
+}
+
+/*
+ * Waits until the directory is neither being opened nor being closed. `*log`: it is open; NULL: it is not.
+ */
+static int find_open(const char *path, struct stat *status, evlog **log)
+{
+    int result;
+    while ((result = look(path, status)) == EVLOG_OK && (*log = find(status)) &&
+           (*log)->state != LOG_OPEN)
+        pthread_cond_wait(&registry_changed, &registry_lock);
+    return result;
 }
 
 /* The option that asks for something else than how the log is open; NULL: none. */
@@ -322,10 +341,10 @@ int evlog_open_sized(const char *path, const evlog_options *given, size_t option
         return result;
     pthread_once(&once, watch_forks);
     lock_registry();
-    while ((log = find(path, &status)) && log->state != LOG_OPEN)
-        pthread_cond_wait(&registry_changed, &registry_lock);
-    bool is_new = !log;
-    result = is_new ? begin_opening(&options, &status, &log) : open_again(log, &options);
+    result = find_open(path, &status, &log);
+    bool is_new = result == EVLOG_OK && !log;
+    if (result == EVLOG_OK)
+        result = is_new ? begin_opening(&options, &status, &log) : open_again(log, &options);
     unlock_registry();
     if (result == EVLOG_OK && is_new)
         result = finish_opening(log, path, &options);

@@ -251,10 +251,11 @@ static int run_poll(struct poll *poll)
         result = error_set(EVLOG_STOPPED, "consumer %s: it was stopped", consumer->claim.name);
     if (!consumer->uncommitted_count)
         return result;
-    char why[1024]; /* what ended it comes before what the commit says */
+    char why[ERROR_SIZE]; /* a failure that ended it comes before what the commit says */
     snprintf(why, sizeof why, "%s", evlog_errmsg());
     int committed = consumer_commit(consumer);
-    return result ? error_set(result, "%s", why) : committed;
+    bool is_over = result == EVLOG_OK || (result == EVLOG_STOPPED && committed);
+    return is_over ? committed : error_set(result, "%s", why);
 }
 
 int evlog_consumer_poll(evlog_consumer *consumer, uint64_t limit, int64_t timeout_ms,

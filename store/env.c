@@ -42,6 +42,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -98,7 +99,7 @@ static bool is_mapped(const struct env *env)
     return env->room.kind == ROOM_MAPPED;
 }
 
-/* Nothing more is written; in the environment of the events, by no process. */
+/* A write or flush failed: nothing more is written; in the environment of the events, by no process. */
 static void note_failure(struct env *env)
 {
     atomic_store(&env->failed, 1);
@@ -527,6 +528,22 @@ static int size_to_follow(struct env *env, const MDB_envinfo *info, size_t *size
 }
 
 /*
+ * Whether there is address space for a map that is so much larger (RLIMIT_AS). liblmdb unmaps the old one
+ * before it asks for the new one, and could not go on without either.
+ */
+static bool has_space(size_t more)
+{
+    void *space =
+        more ? mmap(NULL, more, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+             : NULL;
+    if (space == MAP_FAILED)
+        return false;
+    if (space)
+        munmap(space, more);
+    return true;
+}
+
+/*
  * Doubles the map, or makes it as large as another process has. With write_lock held, and the writer's
  * lock when it is mapped.
  */
@@ -540,11 +557,13 @@ static int resize_map(struct env *env, bool grow)
     int result = grow ? size_to_grow(env, &size) : size_to_follow(env, &info, &size);
     if (result)
         return result;
+    if (!has_space(size - info.me_mapsize))
+        return error_errno(ENOMEM, "growing the map", env->path);
     pthread_mutex_lock(&env->map_lock);
     int rc = mdb_env_set_mapsize(env->lmdb, size);
     if (rc != MDB_SUCCESS) {
         env->unmapped = true;
-        note_failure(env);
+        atomic_store(&env->failed, 1); /* of this process only */
     }
     pthread_mutex_unlock(&env->map_lock);
     if (rc != MDB_SUCCESS)

@@ -13,7 +13,8 @@
  *   and evlog_errmsg() then gives the sentence: what failed, where, and what to do. A failing
  *   function touches no output, unless it says otherwise. Comments list the errors that say
  *   something about the call; besides these, any function that takes a log may return
- *   EVLOG_INVALID (a NULL argument), EVLOG_FORKED, EVLOG_NOMEM, EVLOG_IO, and EVLOG_DAMAGED.
+ *   EVLOG_INVALID (a NULL argument), EVLOG_FORKED, EVLOG_NOMEM, EVLOG_IO, and EVLOG_DAMAGED, and one
+ *   that changes the log EVLOG_FULL.
  * NULL. Options may be NULL. Zero is the default of every field of an options struct, so {0} is all
  *   defaults. An output may be NULL where its function says "or NULL". Freeing NULL does nothing.
  * Text is UTF-8 and ends in NUL. Data is MessagePack: pointer and size.
@@ -238,13 +239,14 @@ EVLOG_INLINE int evlog_open(const char *path, const evlog_options *options, evlo
  * Takes back one evlog_open; the last one flushes, closes, and frees the log, its signals and its
  * connections. EVLOG_BUSY, from the last one only, and nothing is closed: a call on this log is
  * under way (another thread's, or the send or replay whose receiver this is), or a consumer or
- * cursor is open. EVLOG_IO: closed, but a last flush failed (EVLOG_FAST).
+ * cursor is open. EVLOG_IO, EVLOG_FULL: closed, but a last flush failed (EVLOG_FAST).
  */
 EVLOG_API int evlog_close(evlog *log);
 
 /*
  * Makes everything sent so far survive a power cut; a durable log is so already. EVLOG_IO: what was
- * not flushed may be lost in a power cut; the handle sends no more.
+ * not flushed may be lost in a power cut; the handle sends no more. EVLOG_FULL: likewise, but the handle
+ * goes on, and the next flush may succeed.
  */
 EVLOG_API int evlog_sync(evlog *log);
 

@@ -81,22 +81,26 @@ static int make_mapped(struct room *room, int fd, uint64_t used, uint64_t needed
     return errnum;
 }
 
-/* A file past the limit of this process is not written to beyond it. */
 static int make_unmapped(struct room *room, int fd, uint64_t needed, uint64_t size, uint64_t end)
 {
-    uint64_t limit = file_size_limit();
-    int errnum = needed > limit ? EFBIG : 0;
-    if (!errnum && needed > end)
-        errnum = lengthen(room, fd, end, needed, size);
+    int errnum = needed > end ? lengthen(room, fd, end, needed, size) : 0;
     if (!errnum)
-        room->end = needed > end ? needed : less(end, limit);
+        room->end = needed > end ? needed : end;
     return errnum;
+}
+
+/* No write goes past the process's limit of a file's size, which may have been lowered meanwhile. */
+static bool is_past_limit(const struct room *room, uint64_t needed)
+{
+    return room->kind != ROOM_MAPPED && needed > file_size_limit();
 }
 
 int room_make(struct room *room, int fd, const char *name, uint64_t used, uint64_t size)
 {
     struct stat status;
     uint64_t needed = room->size_max ? less(used + size, room->size_max) : used + size;
+    if (is_past_limit(room, needed))
+        return error_errno(EFBIG, "growing the file", name);
     if (needed <= room->end)
         return EVLOG_OK;
     if (fstat(fd, &status))

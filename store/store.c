@@ -207,11 +207,14 @@ static int check_only_ours(const struct store *store)
     if (!directory)
         return error_errno(errno, "reading the directory", path);
     int result = EVLOG_OK;
+    errno = 0; /* by which readdir reports that it has failed */
     for (struct dirent *entry; result == EVLOG_OK && (entry = readdir(directory));)
         if (!is_ours(entry->d_name))
             result = error_set(EVLOG_UNSUPPORTED,
                                "%s: not an evlog log: it has no file %s, but has %s", path,
                                FORMAT_FILE, entry->d_name);
+    if (result == EVLOG_OK && errno)
+        result = error_errno(errno, "reading the directory", path);
     closedir(directory);
     return result;
 }
@@ -539,8 +542,8 @@ static int open_parts(struct store *store)
         result = appender_open(&parts, &store->appender);
     if (result == EVLOG_OK && !store->read_only)
         result = note_recovery(store);
-    if (result == EVLOG_OK && store->flusher)
-        result = flusher_start(store->flusher);
+    if (result == EVLOG_OK && store->flusher && (result = flusher_start(store->flusher)))
+        result = error_prefix(result, "%s", store->path);
     return result;
 }
 
@@ -616,6 +619,15 @@ static int open_directory(struct store *store, const evlog_options *options)
     return result;
 }
 
+/* It could not be opened; the sentence is why, and not what closing it may add. */
+static int give_up(struct store *store, int result)
+{
+    char why[ERROR_SIZE];
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    store_close(store);
+    return error_set(result, "%s", why);
+}
+
 int store_open(const char *path, const evlog_options *options, struct store **opened)
 {
     if (strlen(path) + sizeof STATE_FILE + sizeof "/-lock" > PATH_MAX)
@@ -640,10 +652,9 @@ int store_open(const char *path, const evlog_options *options, struct store **op
     if (result == EVLOG_OK)
         result = open_parts(store);
     if (result)
-        store_close(store);
-    else
-        *opened = store;
-    return result;
+        return give_up(store, result);
+    *opened = store;
+    return EVLOG_OK;
 }
 
 /* --------------------------------------------------------- looking at it ---- */

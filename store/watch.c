@@ -78,9 +78,12 @@ int watch_begin(struct watch *watch, const char *path, int directory, const char
         return error_errno(errno, "looking at its directory", path);
     int64_t ns = changed_ns(watch);
     watch->itself = file_of(last_part(watch->path), &status);
-    for (size_t i = 0; i < count && i < WATCH_FILES_MAX; i++)
+    for (size_t i = 0; i < count && i < WATCH_FILES_MAX; i++) {
         if (fstatat(directory, names[i], &status, 0) == 0)
             watch->files[watch->count++] = file_of(names[i], &status);
+        else if (errno != ENOENT)
+            return error_errno(errno, "looking at its files", path);
+    }
     settle(watch, ns, clock_wall_us());
     watch->is_begun = true;
     return EVLOG_OK;

@@ -1,5 +1,6 @@
 /*
- * The system's calls as the library, liblmdb and msgpack make them, and one of them failing.
+ * The system's calls as the library, liblmdb and msgpack make them, and one of them failing; and
+ * the ways to fail that each test of this kind tries.
  *
  * The functions are defined here, in the program: the dynamic linker finds them before
  * libc's, also for the calls inside liblmdb.so, and they go on to the next definition (of
@@ -18,7 +19,9 @@
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
@@ -47,6 +50,21 @@ struct fault {
     int for_good; /* all later ones fail too */
 };
 
+static const struct fault faults[] = {
+    {"no memory", MEMORY, REFUSED, ENOMEM, 0},
+    {"no memory any more", MEMORY, REFUSED, ENOMEM, 1},
+    {"the disk is full", WRITING | ROOM, REFUSED, ENOSPC, 0},
+    {"the disk stays full", WRITING | ROOM, REFUSED, ENOSPC, 1},
+    {"a call fails", ANY & ~MEMORY, REFUSED, EIO, 0},
+    {"every call fails", ANY & ~MEMORY, REFUSED, EIO, 1},
+    {"done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 0},
+    {"all done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 1},
+    {"a flush fails", FLUSHING, REFUSED, EIO, 0},
+    {"interrupted", WRITING | ROOM | READING, REFUSED, EINTR, 0},
+    {"interrupted where none is", FLUSHING | LOCKS, REFUSED, EINTR, 0},
+    {"half done", WRITING | READING, SHORT, 0, 0},
+};
+
 static struct fault fault;
 static unsigned fault_at, fault_count, fault_hits;
 static unsigned flush_count;
@@ -61,11 +79,55 @@ static inline void fault_begin(const struct fault *what, unsigned at)
     armed = 1;
 }
 
-/* How many calls have failed. */
+/* No call fails from here on. How many calls have failed. */
 static inline unsigned fault_end(void)
 {
     armed = 0;
     return fault_hits;
+}
+
+/*
+ * Of an operation's `call_count` calls each `step`-th fails in turn, from the call `*first` on; over the
+ * tries (which number this one has among them is `number`) it is each of them. With the environment
+ * variable FAULTS=all, `make check-long`, it is each of them at once.
+ */
+static inline unsigned fault_step(unsigned call_count, unsigned tries_max, unsigned number,
+                                  unsigned *first)
+{
+    bool is_all = getenv("FAULTS") && strcmp(getenv("FAULTS"), "all") == 0;
+    unsigned step = is_all ? 1 : (call_count + tries_max - 1) / tries_max;
+    *first = 1 + (step ? number % step : 0);
+    return step ? step : 1;
+}
+
+/* Which codes a call may fail with that has met it. */
+static inline bool fault_explains(const struct fault *what, int result)
+{
+    switch (what->errnum) {
+    case ENOMEM:
+        return result == EVLOG_NOMEM || result == EVLOG_IO;
+    case ENOSPC:
+        return result == EVLOG_FULL || result == EVLOG_IO;
+    case EIO:
+    case EINTR:
+        return result == EVLOG_IO;
+    default:
+        return result == EVLOG_IO || result == EVLOG_FULL || result == EVLOG_DAMAGED;
+    }
+}
+
+/* Whether the sentence names a file of a log (or the log itself, `path`), where the failure is about one. */
+static inline bool fault_is_named(const char *path, int result)
+{
+    static const char *const names[] = {"events.mdb", "state.mdb", "journal", "edge",
+                                        "format",     "shared",    "lock"};
+    const char *sentence = evlog_errmsg();
+    if (result == EVLOG_NOMEM || strstr(sentence, path))
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strstr(sentence, names[i]))
+            return true;
+    return false;
 }
 
 /* 1 when this call fails now; errno is set. */
@@ -203,6 +265,13 @@ EVLOG_API int ftruncate(int fd, off_t size)
     PLAIN(ROOM, next(fd, size));
 }
 
+EVLOG_API int msync(void *at, size_t size, int flags)
+{
+    (void)at, (void)size, (void)flags;
+    flush_count++;
+    PLAIN(FLUSHING, 0);
+}
+
 EVLOG_API int fdatasync(int fd)
 {
     (void)fd;
@@ -231,6 +300,12 @@ EVLOG_API ssize_t read(int fd, void *bytes, size_t size)
     SIZED(READING, next(fd, bytes, size), next(fd, bytes, (size + 1) / 2));
 }
 
+EVLOG_API ssize_t getrandom(void *bytes, size_t size, unsigned flags)
+{
+    NEXT(getrandom);
+    SIZED(READING, next(bytes, size, flags), next(bytes, (size + 1) / 2, flags));
+}
+
 /* -------------------------------------------------------------- names ---- */
 
 EVLOG_API int open(const char *path, int flags, ...)
@@ -243,6 +318,67 @@ EVLOG_API int open(const char *path, int flags, ...)
     if (fails(NAMES))
         return -1;
     return next(path, flags, mode);
+}
+
+EVLOG_API int openat(int directory, const char *path, int flags, ...)
+{
+    NEXT(openat);
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    if (fails(NAMES))
+        return -1;
+    return next(directory, path, flags, mode);
+}
+
+EVLOG_API int faccessat(int directory, const char *path, int mode, int flags)
+{
+    NEXT(faccessat);
+    PLAIN(NAMES, next(directory, path, mode, flags));
+}
+
+EVLOG_API int renameat(int from_directory, const char *from, int to_directory, const char *to)
+{
+    NEXT(renameat);
+    PLAIN(NAMES, next(from_directory, from, to_directory, to));
+}
+
+EVLOG_API int unlinkat(int directory, const char *path, int flags)
+{
+    NEXT(unlinkat);
+    PLAIN(NAMES, next(directory, path, flags));
+}
+
+EVLOG_API int fstatat(int directory, const char *path, struct stat *status, int flags)
+{
+    NEXT(fstatat);
+    PLAIN(NAMES, next(directory, path, status, flags));
+}
+
+EVLOG_API int statx(int directory, const char *path, int flags, unsigned mask,
+                    struct statx *status)
+{
+    NEXT(statx);
+    PLAIN(NAMES, next(directory, path, flags, mask, status));
+}
+
+EVLOG_API int fstatvfs(int fd, struct statvfs *status)
+{
+    NEXT(fstatvfs);
+    PLAIN(NAMES, next(fd, status));
+}
+
+EVLOG_API char *realpath(const char *path, char *resolved)
+{
+    NEXT(realpath);
+    return fails(NAMES) ? NULL : next(path, resolved);
+}
+
+EVLOG_API struct dirent *readdir(DIR *directory)
+{
+    NEXT(readdir);
+    return fails(NAMES) ? NULL : next(directory);
 }
 
 EVLOG_API int mkdir(const char *path, mode_t mode)
@@ -267,6 +403,15 @@ EVLOG_API int fstat(int fd, struct stat *status)
 {
     NEXT(fstat);
     PLAIN(NAMES, next(fd, status));
+}
+
+/* What a liblmdb calls that was built with glibc before 2.33. */
+EVLOG_API int __fxstat(int version, int fd, struct stat *status);
+
+EVLOG_API int __fxstat(int version, int fd, struct stat *status)
+{
+    (void)version;
+    return fstat(fd, status);
 }
 
 EVLOG_API int stat(const char *path, struct stat *status)

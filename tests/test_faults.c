@@ -6,6 +6,7 @@
  * again, is exactly what it was, and takes events. No operation is half done: what
  * says it failed did nothing, what says EVLOG_OK did all.
  */
+#include <limits.h>
 #include <lmdb.h>
 
 #include "load.h"
@@ -15,21 +16,8 @@
 #define EVENTS_MAX 4096
 #define MANY 10
 #define LARGE 12000
-
-static const struct fault faults[] = {
-    {"no memory", MEMORY, REFUSED, ENOMEM, 0},
-    {"no memory any more", MEMORY, REFUSED, ENOMEM, 1},
-    {"the disk is full", WRITING | ROOM, REFUSED, ENOSPC, 0},
-    {"the disk stays full", WRITING | ROOM, REFUSED, ENOSPC, 1},
-    {"a call fails", ANY & ~MEMORY, REFUSED, EIO, 0},
-    {"every call fails", ANY & ~MEMORY, REFUSED, EIO, 1},
-    {"done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 0},
-    {"all done, but said to have failed", WRITING | ROOM | FLUSHING, DONE_NEVERTHELESS, EIO, 1},
-    {"a flush fails", FLUSHING, REFUSED, EIO, 0},
-    {"interrupted", WRITING | ROOM | READING, REFUSED, EINTR, 0},
-    {"interrupted where none is", FLUSHING | LOCKS, REFUSED, EINTR, 0},
-    {"half done", WRITING | READING, SHORT, 0, 0},
-};
+#define NONE UINT_MAX
+#define TRIES_MAX 14 /* of an operation with a fault, unless FAULTS=all */
 
 int __real_mdb_env_set_mapsize(MDB_env *env, size_t size);
 int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size);
@@ -229,6 +217,132 @@ static int verify(struct world *world)
     return result;
 }
 
+static int define_with_schema(struct world *world)
+{
+    static const char schema[] = "{\"type\":\"record\",\"name\":\"E\",\"fields\":"
+                                 "[{\"name\":\"n\",\"type\":\"long\"}]}";
+    char name[64];
+    evlog_signal *signal;
+    snprintf(name, sizeof name, "org.evlog.test.schema%u.v1", world->round);
+    return evlog_define(world->log, name, 0, schema, &signal);
+}
+
+/* Hears the history, and is disconnected again. */
+static int connect_late(struct world *world)
+{
+    evlog_outcome outcome;
+    evlog_connect_options options = {.start = EVLOG_START_FIRST, .outcome = &outcome};
+    world->delivered = 0;
+    int result = evlog_connect(world->log, world->signal, "late", check_event, world, &options);
+    assert_int_equal(outcome.delivered, world->delivered);
+    if (result)
+        return result;
+    assert_int_equal(world->delivered, world->count);
+    result = evlog_disconnect(world->log, world->signal, "late", NULL, NULL);
+    if (result && fault_end()) /* it is connected still */
+        OK(evlog_disconnect(world->log, world->signal, "late", NULL, NULL));
+    return result;
+}
+
+static int replay_to_receivers(struct world *world)
+{
+    evlog_outcome outcome;
+    unsigned heard = world->heard;
+    int result = evlog_replay_to_receivers(world->log, NULL, &outcome);
+    assert_int_equal(outcome.delivered, world->heard - heard);
+    if (result == EVLOG_OK)
+        assert_int_equal(outcome.delivered, world->count);
+    world->heard = heard;
+    return result;
+}
+
+/* When it could not be read on, the next call gives the same event. */
+static int walk(struct world *world)
+{
+    evlog_cursor *cursor;
+    const evlog_event *event;
+    int failed = EVLOG_OK, result = evlog_cursor_open(world->log, NULL, &cursor);
+    world->delivered = 0;
+    while (result == EVLOG_OK) {
+        result = evlog_cursor_next(cursor, &event);
+        if (result && !failed) {
+            fault_end();
+            failed = result;
+            result = EVLOG_OK;
+        } else if (result || !event) {
+            break;
+        } else {
+            assert_int_equal(check_event(event, world), 0);
+        }
+    }
+    if (world->delivered || !failed)
+        OK(evlog_cursor_close(cursor));
+    if (result == EVLOG_OK)
+        assert_int_equal(world->delivered, world->count);
+    return failed ? failed : result;
+}
+
+static int find(struct world *world)
+{
+    evlog_event *event;
+    uint8_t id[16];
+    int armed_before = armed;
+    armed = 0;
+    OK(evlog_read(world->log, 1, &event));
+    memcpy(id, event->id, sizeof id);
+    evlog_event_free(event);
+    armed = armed_before;
+    int result = evlog_find(world->log, id, NULL, &event);
+    if (result == EVLOG_OK) {
+        assert_int_equal(event->seq, 1);
+        evlog_event_free(event);
+    }
+    return result;
+}
+
+static int count_type(const evlog_type *type, void *ctx)
+{
+    (void)type;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+static int count_reader(const evlog_reader *reader, void *ctx)
+{
+    (void)reader;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+static int list(struct world *world)
+{
+    unsigned type_count = 0, reader_count = 0;
+    int result = evlog_each_type(world->log, count_type, &type_count);
+    if (result == EVLOG_OK)
+        assert_int_equal(type_count, 1);
+    return result ? result : evlog_each_reader(world->log, count_reader, &reader_count);
+}
+
+static int wait_for_more(struct world *world)
+{
+    uint64_t last;
+    int result = evlog_wait(world->log, world->count, 0, &last);
+    if (result == EVLOG_OK)
+        assert_int_equal(last, world->count);
+    return result;
+}
+
+/* The same log once more. */
+static int open_again(struct world *world)
+{
+    evlog *log;
+    int result = evlog_open(world->path, NULL, &log);
+    if (result)
+        return result;
+    assert_ptr_equal(log, world->log);
+    return evlog_close(log);
+}
+
 static int sync_log(struct world *world)
 {
     return evlog_sync(world->log);
@@ -271,6 +385,14 @@ static const struct operation operations[] = {
     {"sending many, fast", send_many, OPEN, EVLOG_FAST},
     {"sending a large one", send_large, OPEN, EVLOG_DURABLE},
     {"sending from elsewhere", send_from_elsewhere, OPEN, EVLOG_DURABLE},
+    {"defining with a schema", define_with_schema, OPEN, EVLOG_DURABLE},
+    {"opening it again", open_again, READS, EVLOG_DURABLE},
+    {"connecting late", connect_late, READS, EVLOG_DURABLE},
+    {"replaying to receivers", replay_to_receivers, READS, EVLOG_FAST},
+    {"walking", walk, READS, EVLOG_DURABLE},
+    {"finding", find, READS, EVLOG_DURABLE},
+    {"listing", list, READS, EVLOG_DURABLE},
+    {"waiting", wait_for_more, READS, EVLOG_DURABLE},
     {"connecting", connect_more, READS, EVLOG_FAST},
     {"replaying", replay, READS, EVLOG_DURABLE},
     {"replaying backwards", replay_backwards, READS, EVLOG_FAST},
@@ -291,22 +413,13 @@ static void report(const struct operation *operation, const struct fault *what, 
                 evlog_errmsg());
 }
 
-/* Which codes a failure may have. A read or write that was interrupted is none. */
-static int fits(int result, const struct operation *operation, const struct fault *what)
+/* Whether it may fail so. A read or write that was interrupted is no failure. */
+static bool fits(const struct world *world, int result, const struct operation *operation,
+                 const struct fault *what)
 {
     if (what->errnum == EINTR && operation->begins >= OPEN && !(what->calls & (FLUSHING | LOCKS)))
-        return 0;
-    switch (what->errnum) {
-    case ENOMEM:
-        return result == EVLOG_NOMEM || result == EVLOG_IO;
-    case ENOSPC:
-        return result == EVLOG_FULL || result == EVLOG_IO;
-    case EIO:
-    case EINTR:
-        return result == EVLOG_IO;
-    default:
-        return result == EVLOG_IO || result == EVLOG_FULL || result == EVLOG_DAMAGED;
-    }
+        return false;
+    return fault_explains(what, result) && fault_is_named(world->path, result);
 }
 
 /* What was open is known when the log was opened again: all of that send is there, or nothing. */
@@ -356,7 +469,8 @@ static unsigned run_with_fault(struct world *world, const struct operation *oper
     int silent = strcmp(evlog_errmsg(), "nothing was said") == 0;
     if (hits && what->calls == FLUSHING)
         assert_int_equal(result, EVLOG_IO); /* never passed over */
-    if (result && (silent || !fits(result, operation, what) || world->heard != heard || !hits)) {
+    if (result &&
+        (silent || !fits(world, result, operation, what) || world->heard != heard || !hits)) {
         report(operation, what, at, result);
         fail_msg("not as it should fail");
     }
@@ -391,33 +505,40 @@ static int run_once(struct world *world, const struct operation *operation,
     return !hits;
 }
 
-/* How many of its calls have failed. */
-static unsigned run_operation(void *home, const struct operation *operation,
-                              const struct fault *what)
+/* A log for an operation to begin with. */
+static void make_world(struct world *world, const void *home, const struct operation *operation)
 {
     static unsigned number;
+    char name[32];
+    free((char *)world->path);
+    snprintf(name, sizeof name, "log%u", number++);
+    *world = (struct world){
+        .path = strdup(in(home, name)),
+        .options = {.durability = operation->durability, .flush_every_ms = 1000000}};
+    if (operation->begins == NEW)
+        return;
+    open_world(world);
+    OK(send_many(world));
+    close_world(world);
+}
+
+/* How many of its calls have failed, each by itself. */
+static unsigned run_operation(void *home, const struct operation *operation,
+                              const struct fault *what, unsigned number)
+{
     static struct world world;
-    char name[32], *path = NULL;
-    unsigned at = 0;
-    int through = 0;
-    while (!through) {
-        if (at == 0 || operation->begins == NEW) {
-            free(path);
-            snprintf(name, sizeof name, "log%u", number++);
-            path = strdup(in(home, name));
-            world = (struct world){
-                .path = path,
-                .options = {.durability = operation->durability, .flush_every_ms = 1000000}};
-        }
-        if (at == 0 && operation->begins != NEW) {
-            open_world(&world);
-            OK(send_many(&world));
-            close_world(&world);
-        }
-        through = run_once(&world, operation, what, ++at);
+    unsigned at, count = 0;
+    make_world(&world, home, operation);
+    run_once(&world, operation, what, NONE);
+    unsigned step = fault_step(fault_count, TRIES_MAX, number, &at);
+    for (unsigned last = fault_count; at <= last; at += step) {
+        if (operation->begins == NEW)
+            make_world(&world, home, operation);
+        count += !run_once(&world, operation, what, at);
     }
-    free(path);
-    return at - 1;
+    if (world.log)
+        close_world(&world);
+    return count;
 }
 
 /* ----------------------------------------------------------------- tests ---- */
@@ -427,7 +548,7 @@ static void run_all(void **state, size_t first, size_t last)
     for (size_t i = first; i <= last; i++) {
         unsigned count = 0;
         for (size_t j = 0; j < sizeof operations / sizeof *operations; j++)
-            count += run_operation(*state, &operations[j], &faults[i]);
+            count += run_operation(*state, &operations[j], &faults[i], (unsigned)(i + j));
         printf("%s: %u times\n", faults[i].name, count);
         assert_true(count > 0);
     }
@@ -513,12 +634,71 @@ static void a_failed_flush_is_final(void **state)
     }
 }
 
+/* Of the calls that look up names in opening a log, one fails. Whether it is open. */
+static bool opens_without(struct world *world, unsigned at)
+{
+    static const struct fault name = {"a name", NAMES, REFUSED, EIO, 0};
+    fault_begin(&name, at);
+    int result = make(world);
+    fault_end();
+    if (result)
+        FAILS(EVLOG_IO, "/", result);
+    return result == EVLOG_OK;
+}
+
+/* An open log's files are watched, whatever failed when it was opened. */
+static void what_cannot_be_looked_at_is_not_left_unwatched(void **state)
+{
+    static struct world world;
+    char *away = strdup(in(*state, "away")), *journal = strdup(in(*state, "log/journal"));
+    unsigned hits = 1;
+    world = (struct world){.path = in(*state, "log")};
+    open_world(&world);
+    OK(send_one(&world));
+    close_world(&world);
+    for (unsigned at = 1; hits; at++) {
+        bool is_open = opens_without(&world, at);
+        hits = fault_hits;
+        if (!is_open)
+            continue;
+        OK(evlog_define(world.log, LOAD_TYPE, 0, NULL, &world.signal));
+        assert_int_equal(rename(journal, away), 0);
+        FAILS(EVLOG_IO, "journal: was deleted or moved", send_one(&world));
+        assert_int_equal(rename(away, journal), 0);
+        close_world(&world);
+    }
+    free(away);
+    free(journal);
+}
+
+/* A directory that is not read to its end may have anything: it does not become a log. */
+static void a_directory_that_cannot_be_read_is_left_alone(void **state)
+{
+    static const struct fault name = {"a name", NAMES, REFUSED, EIO, 0};
+    const char *path = *state;
+    unsigned hits = 1;
+    assert_int_equal(mkdir(in(path, "a directory of something else"), 0700), 0);
+    for (unsigned at = 1; hits; at++) {
+        evlog *log;
+        fault_begin(&name, at);
+        int result = evlog_open(path, NULL, &log);
+        hits = fault_end();
+        assert_true(result == EVLOG_UNSUPPORTED || (hits && result == EVLOG_IO));
+        assert_int_not_equal(access(in(path, "lock"), F_OK), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_AT_HOME(no_memory_changes_nothing),     TEST_AT_HOME(a_full_disk_changes_nothing),
-        TEST_AT_HOME(a_broken_disk_changes_nothing), TEST_AT_HOME(a_failed_flush_changes_nothing),
-        TEST_AT_HOME(half_a_call_changes_nothing),   TEST_AT_HOME(a_failed_flush_is_final),
+        TEST_AT_HOME(no_memory_changes_nothing),
+        TEST_AT_HOME(a_full_disk_changes_nothing),
+        TEST_AT_HOME(a_broken_disk_changes_nothing),
+        TEST_AT_HOME(a_failed_flush_changes_nothing),
+        TEST_AT_HOME(half_a_call_changes_nothing),
+        TEST_AT_HOME(a_failed_flush_is_final),
+        TEST_AT_HOME(what_cannot_be_looked_at_is_not_left_unwatched),
+        TEST_AT_HOME(a_directory_that_cannot_be_read_is_left_alone),
     };
     if (access("/dev/shm", W_OK) == 0)
         setenv("TMPDIR", "/dev/shm", 0); /* no flush is real here: it need not be a disk */

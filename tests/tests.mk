@@ -25,6 +25,7 @@ $(B)/tests/test_shared_making: LDEXTRA = -Wl,--wrap=pwrite
 $(B)/tests/test_open_while_sent: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_store: LDEXTRA = -Wl,--wrap=statfs,--wrap=pread
 $(B)/tests/test_faults: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
+$(B)/tests/test_failed_flush: LDEXTRA = -Wl,--wrap=fdatasync
 $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall
 $(B)/tests/test_presence: LDEXTRA = -Wl,--wrap=fcntl
 $(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit,--wrap=mdb_txn_begin
@@ -144,16 +145,17 @@ prove:
 	@$(MAKE) --no-print-directory -s $(B)/tests/power/prove $(B)/tests/power/recorder.so
 	@$(B)/tests/power/prove $(PROVE_FLAGS)
 
-# Without the sanitizers: ten thousand processes, each of which opens a log four times.
-$(B)/tests/test_flips: $(B)/obj/tests/test_flips.o $(B)/libevlog.a
+# Without the sanitizers: ten thousand processes, each of which opens a log four times; and limits to
+# the address space, which the sanitizers want all of.
+$(B)/tests/test_flips $(B)/tests/test_limits: $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
-LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_state
+LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_consumer_faults test_state
 RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
 RESULTS   = $(B)/results
 RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
@@ -186,11 +188,13 @@ check: deps
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-# Power cuts, kills and flipped bits in numbers that take minutes; SEED=N repeats a run.
-check-long: all $(POWER) $(B)/tests/test_flips
+# Power cuts, kills, flipped bits and failing calls in numbers that take minutes; SEED=N repeats a run.
+check-long: all $(POWER) $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
 	@$(B)/tests/test_flips long
+	@FAULTS=all $(B)/tests/test_faults
+	@FAULTS=all $(B)/tests/test_consumer_faults
 
 # Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
 MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
