@@ -18,7 +18,7 @@
 
 #include "test.h"
 
-#define CHILD_SECONDS 60
+#define CHILD_SECONDS 180
 #define CHILD_CANNOT 77 /* this machine does not let it */
 #define NOBODY 65534
 
