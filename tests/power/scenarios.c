@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "events.h"
+#include "halves.h"
 #include "promise.h"
 
 #define THREADS 8
@@ -255,6 +256,37 @@ static void play_processes(struct run *run)
     wait_for_processes(2);
 }
 
+#define HALF_SIZE (64 << 10)
+
+/* Groups that fit into a half of HALF_SIZE a few times, or, one in four, not at all. */
+static void send_round_halves(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 50; i++)
+        switch (event_random(&run->random, 8)) {
+        case 0:
+            send_many(run, EVENT_HUGE, 1);
+            break;
+        case 1:
+            send_many(run, EVENT_LARGE, 16);
+            break;
+        case 2:
+            send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 3));
+            break;
+        default:
+            send_many(run, EVENT_LARGE, 1 + (uint32_t)event_random(&run->random, 3));
+        }
+    close_log(run);
+}
+
+/* While events.mdb is being flushed, the journal goes on into its other half, and the one after it. */
+static void play_halves(struct run *run)
+{
+    start_process(run, 1, send_round_halves);
+    start_process(run, 2, send_round_halves);
+    wait_for_processes(2);
+}
+
 /* One that dies at some operation, often in the middle of a send. */
 static void send_and_die(struct run *run)
 {
@@ -484,16 +516,19 @@ static void play_again(struct run *run)
 
 /* Short delays let flushes of one thread or process overlap with what others do. */
 #define BOTH(name, play, delay_us, percent, second)                                        \
-    {#name, EVLOG_DURABLE, play, delay_us, percent, second},                               \
+    {#name, EVLOG_DURABLE, play, delay_us, percent, second, NULL, 0, 0},                               \
     {                                                                                      \
-        "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL \
+        "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL, NULL, 0, 0 \
     }
+
+#define EVENTS_FILE SCENARIO_LOG "/events.mdb"
 
 const struct scenario scenarios[] = {
     BOTH(one, play_one, 0, 100, NULL),
     BOTH(threads, play_threads, 200, 100, NULL),
     BOTH(batches, play_batches, 0, 100, NULL),
     BOTH(processes, play_processes, 200, 100, NULL),
+    {"halves", EVLOG_DURABLE, play_halves, 200, 200, NULL, EVENTS_FILE, 10000, HALF_SIZE},
     BOTH(deaths, play_deaths, 200, 100, NULL),
     BOTH(types, play_types, 0, 100, NULL),
     BOTH(creation, play_creation, 0, 100, NULL),
@@ -520,11 +555,18 @@ const struct scenario *scenario_find(const char *name)
     return NULL;
 }
 
+void scenario_begin(const struct scenario *scenario)
+{
+    if (scenario->half_size)
+        halves_size = scenario->half_size;
+}
+
 void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed,
                    uint64_t process, uint64_t round)
 {
     struct run run = {
         .scenario = scenario, .random = seed, .process = process, .next = round << ROUND_BITS};
     snprintf(run.path, sizeof run.path, "%s/%s", root, SCENARIO_LOG);
+    scenario_begin(scenario);
     scenario->play(&run);
 }
