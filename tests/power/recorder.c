@@ -113,7 +113,7 @@ static struct recorder {
     int trace;
     unsigned delay_us, slow_us;
     char slow[PATH_MAX]; /* the file's name, or "" */
-    uint64_t lives; /* entries until the process is killed; 0: it is not */
+    uint64_t lives;      /* entries until the process is killed; 0: it is not */
     struct control *control;
     uintptr_t program_from, program_to;
     struct opened opened[FILES_MAX];
