@@ -188,8 +188,10 @@ static int set_time(struct last *last, int64_t now_us)
 static bool has_place(const struct group *group, uint64_t *place)
 {
     const struct appender_parts *parts = &group->appender->parts;
-    uint64_t base = atomic_load(&shared_flushed(parts->shared)->place);
-    return journal_place(group->start, base, group->size, group->count, place);
+    const struct shared_flushed *flushed = shared_flushed(parts->shared);
+    bool is_flushed = atomic_load(&flushed->seq) >= group->last.seq;
+    return journal_place(group->start, atomic_load(&flushed->place), is_flushed, group->size,
+                         group->count, place);
 }
 
 /* Chooses the group's place in the journal; when it is overdue, the log is flushed first. */

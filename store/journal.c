@@ -18,11 +18,11 @@
  * The row goes on at the beginning of another part when a group does not fit in what is left of
  * one. The next frame after event n is the one that has seq n + 1 and, as `prev`, the chain of n:
  * by that it is told from whatever an earlier round has left, so frames need no number of the round. It
- * is looked for where the last one ended, and then at the beginning of the other parts.
+ * is looked for where the last one ended, and then at the beginning of each part.
  *
- * 1. A part is entered only when recovery would begin in the one that is being left (`base`): so nothing
- *    that recovery needs is overwritten. What is behind is cut off when it is left: so recovery must then
- *    begin at its end.
+ * 1. A half is left only when recovery would begin in it (`base`); what is behind the halves is left, or
+ *    overwritten by another such group, only when it is flushed. So nothing that recovery needs is
+ *    overwritten.
  * 2. A process may die between the flush and the commit: its frames were never seen by anybody, and
  *    the next writer writes its own in their place. When that goes on in another part, the beginning of
  *    all other places where a frame may be looked for is overwritten with zeros (JOURNAL_FRAME_HEAD of
@@ -165,7 +165,8 @@ bool journal_is_other_part(uint64_t place, uint64_t end)
     return part_of(place) != part_of(end);
 }
 
-bool journal_place(uint64_t end, uint64_t base, size_t size, size_t count, uint64_t *place)
+bool journal_place(uint64_t end, uint64_t base, bool is_flushed, size_t size, size_t count,
+                   uint64_t *place)
 {
     uint64_t needed = size + (uint64_t)(count + 1) * JOURNAL_FRAME_HEAD;
     unsigned part = part_of(end);
@@ -175,7 +176,7 @@ bool journal_place(uint64_t end, uint64_t base, size_t size, size_t count, uint6
         *place = part_start(part == 0);
     else
         *place = BEHIND;
-    return *place == end || (part < 2 ? part_of(base) == part : base == end);
+    return *place == end || (part == 2 ? is_flushed : part_of(base) == part);
 }
 
 /* ------------------------------------------------------------- writing ---- */
@@ -337,7 +338,7 @@ static int next_frame(struct journal *journal, struct shared_end *from, struct f
     int result = read_frame(journal, from, place, frame);
     for (unsigned part = 0; result == EVLOG_NOTFOUND && part < PARTS; part++) {
         place = part_start(part);
-        if (part != part_of(from->place))
+        if (place != from->place)
             result = read_frame(journal, from, place, frame);
     }
     if (result == EVLOG_OK)

@@ -10,9 +10,7 @@
 #include "shared.h"
 
 #define JOURNAL_FILE "journal"
-#ifndef JOURNAL_HALF_SIZE /* a test has smaller ones */
 #define JOURNAL_HALF_SIZE (UINT64_C(4) << 20)
-#endif
 #define JOURNAL_FRAME_HEAD 16
 
 struct journal;
@@ -32,9 +30,11 @@ void journal_close(struct journal *journal);
 
 /*
  * Where a group of `count` records of together `size` bytes goes, when the journal ends at `end` and
- * recovery would begin at `base`. false: nowhere, before the log is flushed.
+ * recovery would begin at `base`; `is_flushed`: after the last event. false: nowhere, before the log is
+ * flushed.
  */
-bool journal_place(uint64_t end, uint64_t base, size_t size, size_t count, uint64_t *place);
+bool journal_place(uint64_t end, uint64_t base, bool is_flushed, size_t size, size_t count,
+                   uint64_t *place);
 
 /* Whether the log is to be flushed as soon as the group at `place` is committed. */
 bool journal_is_behind(uint64_t place);

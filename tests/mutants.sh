@@ -56,7 +56,7 @@ has_failed() { # has_failed LOG
 
 # Cuts of one scenario. A harness that is broken has shown nothing.
 judge_cuts() { # judge_cuts TREE
-    power=$build/tests/power/power-small
+    power=$build/tests/power/power
     ${MAKE:-make} -s -C "$1" "$power" "$build/tests/power/recorder.so" >"$1.log" 2>&1 || return
     verdict=survived seed=1
     while [ $verdict = survived ] && [ $(($(date +%s) - began)) -lt "$seconds" ]; do
@@ -88,7 +88,7 @@ run() {
     header "$patch"
     rm -rf "$tree" && mkdir -p "$tree/$build"
     git ls-files -z | xargs -0 cp -p --parents -t "$tree"
-    cp -a "$build/include" "$build/obj" "$build/asan" "$build/small" "$build/plugins" "$tree/$build"
+    cp -a "$build/include" "$build/obj" "$build/asan" "$build/plugins" "$tree/$build"
     judge "$tree"
     printf '%-10s %3s  %-26s %-52s %4d s  %s\n' "$verdict" "$row" "$1" "$test${case:+: $case}" \
         $(($(date +%s) - began)) "$what" | tee "$tree.result"

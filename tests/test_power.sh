@@ -5,7 +5,5 @@ set -eu
 power=$1/tests/power/power
 seed=${SEED:+--seed $SEED}
 if [ "${2:-}" = long ]; then cuts=10000; else cuts=300; fi
-$power --cuts $((cuts * 2 / 3)) $seed
-$power-small --cuts $((cuts / 3)) $seed
-$power-small --scenario halves --cuts $((cuts / 5)) $seed
+$power --cuts $cuts $seed
 $power --harness $seed

@@ -106,22 +106,15 @@ fixture: $(B)/tests/make_fixture
 # Power cuts and kills (tests/power/README.md). Without the sanitizers: the recorder is preloaded.
 INC_tests_power = -Istore -Itests/power
 $(B)/tests/test_rebuild: $(B)/asan/tests/power/rebuild.o
-POWER = $(B)/tests/power/power $(B)/tests/power/power-small $(B)/tests/power/recorder.so $(B)/tests/power/kill
+POWER = $(B)/tests/power/power $(B)/tests/power/recorder.so $(B)/tests/power/kill
 
-# The same with a journal whose halves are soon full.
-$(eval $(call objects,$(B)/small,-DJOURNAL_HALF_SIZE=65536))
-$(B)/tests/power/power-small: $(patsubst %,$(B)/obj/tests/power/%.o,power harness rebuild scenarios session verdict) $(LIB_SRC:%.c=$(B)/small/%.o)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
-
-$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power harness rebuild scenarios session verdict) $(B)/libevlog.a
+$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power halves harness rebuild scenarios session verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 # It gives the scenarios a function that they look for.
-$(B)/tests/power/kill: $(patsubst %,$(B)/obj/tests/power/%.o,kill scenarios verdict) $(B)/libevlog.a
+$(B)/tests/power/kill: $(patsubst %,$(B)/obj/tests/power/%.o,kill halves scenarios verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIB_LIBS) -o $@

@@ -65,7 +65,7 @@ static void leave_out(const struct session *session, struct site *site, uint64_t
     struct cut cuts[HARNESS_CUTS];
     struct outcome *outcomes = outcomes_new(HARNESS_CUTS);
     unsigned noticed = 0;
-    session_draw(&session->trace, random, cuts, HARNESS_CUTS);
+    session_draw(session, random, cuts, HARNESS_CUTS);
     session_cut(session, site->name, cuts, HARNESS_CUTS, outcomes);
     for (size_t i = 0; i < HARNESS_CUTS; i++)
         noticed += outcomes[i].verdict == VERDICT_LOST;
@@ -92,7 +92,7 @@ static void try_recoveries(const struct session *session, uint64_t *random)
     for (int i = 0; i < AGAIN_COUNT; i++) {
         struct cut cut;
         struct session again;
-        session_draw(&session->trace, random, &cut, 1);
+        session_draw(session, random, &cut, 1);
         if (session_again(session, &cut, *random, &again))
             try_sites(&again, random);
         session_free(&again);

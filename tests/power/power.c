@@ -112,7 +112,7 @@ static void cut_session(const struct session *session, uint64_t *random, size_t 
     struct outcome *outcomes = outcomes_new(count);
     if (!cuts)
         die("no memory");
-    session_draw(&session->trace, random, cuts, count);
+    session_draw(session, random, cuts, count);
     session_cut(session, power.left_out, cuts, count, outcomes);
     count_outcomes(session, cuts, outcomes, count, counts);
     munmap(outcomes, (count + 1) * sizeof *outcomes);
@@ -125,7 +125,7 @@ static void cut_twice(const struct session *session, uint64_t *random, size_t co
 {
     struct cut cut;
     struct session again;
-    session_draw(&session->trace, random, &cut, 1);
+    session_draw(session, random, &cut, 1);
     if (session_again(session, &cut, *random, &again))
         cut_session(&again, random, count, counts);
     else if (!counts[VERDICT_LOST]++)

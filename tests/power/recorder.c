@@ -5,7 +5,8 @@
  *   EVLOG_RECORD_TRACE     the trace, which is appended to (trace.h); beside it TRACE.control and
  *                          TRACE.shadow.INODE
  *   EVLOG_RECORD_DELAY_US  flushes take up to so long; 0: no longer than they do
- *   EVLOG_RECORD_EVENTS_DELAY_US  those of events.mdb take so long; 0: as others
+ *   EVLOG_RECORD_SLOW      the name of a file whose flushes take longer, between half of
+ *   EVLOG_RECORD_SLOW_US   and this
  *
  * The functions of libc that change a file's bytes, size or name, or flush it, are defined here and
  * call libc's. One lock over all processes (in TRACE.control) is held over each operation and its
@@ -110,8 +111,9 @@ static struct recorder {
     size_t root_size; /* 0: nothing is recorded */
     char trace_path[PATH_MAX];
     int trace;
-    unsigned delay_us, events_delay_us;
-    uint64_t lives; /* entries until the process is killed; 0: it is not */
+    unsigned delay_us, slow_us;
+    char slow[PATH_MAX]; /* the file's name, or "" */
+    uint64_t lives;      /* entries until the process is killed; 0: it is not */
     struct control *control;
     uintptr_t program_from, program_to;
     struct opened opened[FILES_MAX];
@@ -447,26 +449,23 @@ DEFINE_FCNTL(fcntl64)
 
 /* ------------------------------------------------------------ writing ---- */
 
-static void delay(void)
+/* Waits for `least_us` and up to `more_us` more. */
+static void delay(unsigned least_us, unsigned more_us)
 {
     static _Thread_local unsigned state;
-    if (!recorder.delay_us)
-        return;
     if (!state)
         state = (unsigned)syscall(SYS_gettid);
-    usleep((useconds_t)rand_r(&state) % recorder.delay_us);
+    if (more_us)
+        usleep(least_us + (useconds_t)rand_r(&state) % more_us);
 }
 
-/* A flush of events.mdb that is slow: senders go on meanwhile for as long as they may. */
 static void delay_flush(int fd)
 {
-    char link[64], path[PATH_MAX] = "";
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    if (recorder.events_delay_us && readlink(link, path, sizeof path - 1) > 0 &&
-        strstr(path, "/events.mdb"))
-        usleep(recorder.events_delay_us);
+    char name[PATH_MAX];
+    if (recorder.slow[0] && name_of_fd(fd, name) && strcmp(name, recorder.slow) == 0)
+        delay(recorder.slow_us / 2, recorder.slow_us / 2);
     else
-        delay();
+        delay(0, recorder.delay_us);
 }
 
 static void append_ended(uint64_t ref)
@@ -517,7 +516,7 @@ static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t a
     }
     free_lock();
     if (written > 0 && opened->is_sync) {
-        delay();
+        delay_flush(fd);
         append_ended(ref);
     }
     errno = errnum;
@@ -904,14 +903,15 @@ __attribute__((constructor)) static void begin(void)
 {
     const char *root = getenv("EVLOG_RECORD"), *trace = getenv("EVLOG_RECORD_TRACE");
     const char *delay_us = getenv("EVLOG_RECORD_DELAY_US");
-    const char *events_delay_us = getenv("EVLOG_RECORD_EVENTS_DELAY_US");
+    const char *slow = getenv("EVLOG_RECORD_SLOW"), *slow_us = getenv("EVLOG_RECORD_SLOW_US");
     void *frames[1];
     if (!root || !trace || !realpath(root, recorder.root))
         return;
     backtrace(frames, 1); /* which allocates when first called */
     dl_iterate_phdr(find_program, NULL);
     recorder.delay_us = delay_us ? (unsigned)atoi(delay_us) : 0;
-    recorder.events_delay_us = events_delay_us ? (unsigned)atoi(events_delay_us) : 0;
+    recorder.slow_us = slow_us ? (unsigned)atoi(slow_us) : 0;
+    snprintf(recorder.slow, sizeof recorder.slow, "%s", slow ? slow : "");
     snprintf(recorder.trace_path, sizeof recorder.trace_path, "%s", trace);
     open_control();
     recorder.trace = real_open()(trace, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "events.h"
+#include "halves.h"
 #include "promise.h"
 
 #define THREADS 8
@@ -112,6 +113,33 @@ static void send_singles(struct run *run, enum event_class class, unsigned count
     }
 }
 
+/* -------------------------------------------------------------- reading ---- */
+
+static void give_seen(uint64_t seq, struct event_name name)
+{
+    promise_give((struct promise){.kind = PROMISE_SEEN,
+                                  .seq = seq,
+                                  .number = name.number,
+                                  .index = name.index,
+                                  .count = name.count});
+}
+
+/* Reads the events after `*seq` one by one. */
+static void read_new(struct run *run, uint64_t *seq)
+{
+    uint64_t last;
+    must(evlog_wait(run->log, *seq, 0, &last), "waiting");
+    while (*seq < last) {
+        evlog_event *event;
+        struct event_name name;
+        must(evlog_read(run->log, ++*seq, &event), "reading");
+        if (!event_known(event, &name))
+            must(EVLOG_DAMAGED, "reading");
+        give_seen(*seq, name);
+        evlog_event_free(event);
+    }
+}
+
 /* --------------------------------------------------- threads, processes ---- */
 
 static void *send_in_thread(void *ctx)
@@ -149,15 +177,6 @@ struct consuming {
     uint32_t number;
     uint64_t seq;
 };
-
-static void give_seen(uint64_t seq, struct event_name name)
-{
-    promise_give((struct promise){.kind = PROMISE_SEEN,
-                                  .seq = seq,
-                                  .number = name.number,
-                                  .index = name.index,
-                                  .count = name.count});
-}
 
 static int take(const evlog_event *event, void *ctx)
 {
@@ -252,6 +271,47 @@ static void play_processes(struct run *run)
 {
     start_process(run, 1, send_some);
     start_process(run, 2, send_some);
+    wait_for_processes(2);
+}
+
+#define HALF_SIZE (64 << 10)
+
+/* Groups that fit into a half of HALF_SIZE a few times, or, three in eight, not at all. */
+static void send_for_halves(struct run *run)
+{
+    switch (event_random(&run->random, 8)) {
+    case 0:
+    case 1:
+        send_many(run, EVENT_HUGE, 1);
+        break;
+    case 2:
+        send_many(run, EVENT_LARGE, 16);
+        break;
+    case 3:
+        send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 3));
+        break;
+    default:
+        send_many(run, EVENT_LARGE, 1 + (uint32_t)event_random(&run->random, 3));
+    }
+}
+
+/* It sees what the other one has sent also before that is acknowledged. */
+static void send_and_see(struct run *run)
+{
+    uint64_t seq = 0;
+    open_log(run);
+    for (int i = 0; i < 40; i++) {
+        send_for_halves(run);
+        read_new(run, &seq);
+    }
+    close_log(run);
+}
+
+/* While events.mdb is being flushed, the journal goes on into its other half, and the one after it. */
+static void play_halves(struct run *run)
+{
+    start_process(run, 1, send_and_see);
+    start_process(run, 2, send_and_see);
     wait_for_processes(2);
 }
 
@@ -388,22 +448,6 @@ static void play_consumers(struct run *run)
     wait_for_processes(3);
 }
 
-/* Reads the events after `*seq` one by one. */
-static void read_new(struct run *run, uint64_t *seq)
-{
-    uint64_t last;
-    must(evlog_wait(run->log, *seq, 0, &last), "waiting");
-    while (*seq < last) {
-        evlog_event *event;
-        struct event_name name;
-        must(evlog_read(run->log, ++*seq, &event), "reading");
-        if (!event_known(event, &name))
-            must(EVLOG_DAMAGED, "reading");
-        give_seen(*seq, name);
-        evlog_event_free(event);
-    }
-}
-
 /* Reads each event as soon as it is there, by looking all the time. */
 static void read_eagerly(struct run *run)
 {
@@ -482,39 +526,22 @@ static void play_again(struct run *run)
     close_log(run);
 }
 
-/* Group after group, while events.mdb is flushed: both halves of the journal are filled again and again. */
-static void fill_halves(struct run *run)
-{
-    open_log(run);
-    for (int i = 0; i < 40; i++) {
-        send_many(run, EVENT_SMALL, 20 + (uint32_t)event_random(&run->random, BATCH_MAX - 20));
-        for (int j = 0; i % 6 == 3 && j < 2; j++)
-            send_many(run, EVENT_LARGE, 20); /* behind the halves */
-        sync_sometimes(run);
-    }
-    close_log(run);
-}
-
-static void play_halves(struct run *run)
-{
-    start_process(run, 1, fill_halves);
-    start_process(run, 2, fill_halves);
-    wait_for_processes(2);
-}
-
 /* Short delays let flushes of one thread or process overlap with what others do. */
-#define BOTH(name, play, delay_us, percent, second)                                           \
-    {#name, EVLOG_DURABLE, play, delay_us, percent, second, 0},                               \
-    {                                                                                         \
-        "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL, 0 \
+#define BOTH(name, play, delay_us, percent, second)                                         \
+    {#name, EVLOG_DURABLE, play, delay_us, percent, second, NULL, 0, 0},                    \
+    {                                                                                       \
+        "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL, \
+            NULL, 0, 0                                                                      \
     }
+
+#define EVENTS_FILE SCENARIO_LOG "/events.mdb"
 
 const struct scenario scenarios[] = {
     BOTH(one, play_one, 0, 100, NULL),
     BOTH(threads, play_threads, 200, 100, NULL),
     BOTH(batches, play_batches, 0, 100, NULL),
     BOTH(processes, play_processes, 200, 100, NULL),
-    {"halves", EVLOG_DURABLE, play_halves, 200, 100, NULL, 5000},
+    {"halves", EVLOG_DURABLE, play_halves, 200, 200, NULL, EVENTS_FILE, 10000, HALF_SIZE},
     BOTH(deaths, play_deaths, 200, 100, NULL),
     BOTH(types, play_types, 0, 100, NULL),
     BOTH(creation, play_creation, 0, 100, NULL),
@@ -541,11 +568,18 @@ const struct scenario *scenario_find(const char *name)
     return NULL;
 }
 
+void scenario_begin(const struct scenario *scenario)
+{
+    if (scenario->half_size)
+        halves_size = scenario->half_size;
+}
+
 void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed,
                    uint64_t process, uint64_t round)
 {
     struct run run = {
         .scenario = scenario, .random = seed, .process = process, .next = round << ROUND_BITS};
     snprintf(run.path, sizeof run.path, "%s/%s", root, SCENARIO_LOG);
+    scenario_begin(scenario);
     scenario->play(&run);
 }

@@ -18,7 +18,9 @@ struct scenario {
     unsigned delay_us;    /* how long flushes take at most */
     unsigned cut_percent; /* of the usual number of cuts: less where one takes long */
     const char *second;   /* played in a directory that a cut has left, and cut again; or NULL */
-    unsigned events_delay_us; /* how long those of events.mdb take; 0: as others */
+    const char *near;     /* a file: half of the cuts are inside a flush of it; or NULL */
+    unsigned slow_us;     /* how long those flushes take at most; 0: as others */
+    uint64_t half_size;   /* of the journal; 0: the library's */
 };
 
 /* All of them. */
@@ -30,6 +32,9 @@ const struct scenario *scenario_find(const char *name);
 /* The name that its log has in the recorded directory. */
 #define SCENARIO_LOG "log"
 #define SCENARIO_CONSUMERS 2 /* "consumer-0" ... */
+
+/* Sets what concerns the library in this process. Before anything is played, or a log is judged. */
+void scenario_begin(const struct scenario *scenario);
 
 /*
  * Plays a scenario in the directory `root`; ends the process when something fails. `process` and

@@ -81,16 +81,20 @@ static void write_text(const char *directory, const char *name, const void *byte
 /* In a child: becomes the recorded program. */
 static void become_player(const struct session *session, const char *play, uint64_t seed)
 {
-    char root[PATH_MAX], trace[PATH_MAX], delay[32], events_delay[32], number[32];
+    const struct scenario *scenario = session->scenario;
+    char root[PATH_MAX], trace[PATH_MAX], delay[32], number[32];
     below(root, session->path, "root");
     below(trace, session->path, "trace");
-    snprintf(delay, sizeof delay, "%u", session->scenario->delay_us);
-    snprintf(events_delay, sizeof events_delay, "%u", session->scenario->events_delay_us);
+    snprintf(delay, sizeof delay, "%u", scenario->delay_us);
     snprintf(number, sizeof number, "%" PRIu64, seed);
     setenv("EVLOG_RECORD", root, 1);
     setenv("EVLOG_RECORD_TRACE", trace, 1);
     setenv("EVLOG_RECORD_DELAY_US", delay, 1);
-    setenv("EVLOG_RECORD_EVENTS_DELAY_US", events_delay, 1);
+    if (scenario->slow_us) {
+        snprintf(delay, sizeof delay, "%u", scenario->slow_us);
+        setenv("EVLOG_RECORD_SLOW", scenario->near, 1);
+        setenv("EVLOG_RECORD_SLOW_US", delay, 1);
+    }
     setenv("LD_PRELOAD", power.recorder, 1);
     alarm(CHILD_SECONDS);
     execl(power.program, power.program, "--play", play, root, number,
@@ -211,36 +215,60 @@ static int by_entry(const void *a, const void *b)
     return one < other ? -1 : one > other;
 }
 
-/* A random entry of these kinds, or the count of entries where there is none. */
-static size_t draw_entry(const struct trace *trace, uint64_t *random, unsigned kinds)
+/* The file that has this name in the trace at last; 0: none. */
+static uint64_t file_named(const struct trace *trace, const char *name)
+{
+    for (size_t i = trace->count; name && i-- > 0;) {
+        const struct trace_entry *entry = trace->entries[i];
+        if ((entry->kind == TRACE_OPEN || entry->kind == TRACE_CREATE) &&
+            strcmp(trace_name(entry), name) == 0)
+            return entry->file;
+    }
+    return 0;
+}
+
+/* A random entry of this kind, or the count of entries where there is none; `file` 0: of any. */
+static size_t draw_entry(const struct trace *trace, uint64_t *random, enum trace_kind kind,
+                         uint64_t file)
 {
     size_t begin = (size_t)event_random(random, trace->count);
     for (size_t i = 0; i < trace->count; i++) {
         size_t at = (begin + i) % trace->count;
-        if (kinds >> trace->entries[at]->kind & 1)
+        const struct trace_entry *entry = trace->entries[at];
+        const struct trace_entry *of = kind == TRACE_ENDED ? trace->entries[entry->ref] : entry;
+        if (entry->kind == kind && (!file || of->file == file))
             return at;
     }
     return trace->count;
 }
 
-/* Just after a promise, inside a flush, or anywhere. */
-static size_t draw_point(const struct trace *trace, uint64_t *random)
+/* Inside a flush. */
+static size_t draw_flush(const struct trace *trace, uint64_t *random, uint64_t file)
 {
+    size_t ended = draw_entry(trace, random, TRACE_ENDED, file);
+    uint64_t begun = ended < trace->count ? trace->entries[ended]->ref : 0;
+    return begun + 1 + (size_t)event_random(random, ended - begun);
+}
+
+/* Inside a flush of `near`, if there is such a file; just after a promise; inside a flush; or anywhere. */
+static size_t draw_point(const struct trace *trace, uint64_t *random, uint64_t near)
+{
+    if (near && event_random(random, 2))
+        return draw_flush(trace, random, near);
     uint64_t how = event_random(random, 100);
     if (how < 40)
-        return draw_entry(trace, random, 1u << TRACE_PROMISE) + 1;
-    if (how < 65) {
-        size_t ended = draw_entry(trace, random, 1u << TRACE_ENDED);
-        uint64_t begun = ended < trace->count ? trace->entries[ended]->ref : 0;
-        return begun + 1 + (size_t)event_random(random, ended - begun);
-    }
+        return draw_entry(trace, random, TRACE_PROMISE, 0) + 1;
+    if (how < 65)
+        return draw_flush(trace, random, 0);
     return (size_t)event_random(random, trace->count + 1);
 }
 
-void session_draw(const struct trace *trace, uint64_t *random, struct cut *cuts, size_t count)
+void session_draw(const struct session *session, uint64_t *random, struct cut *cuts, size_t count)
 {
+    const struct trace *trace = &session->trace;
+    uint64_t near = file_named(trace, session->scenario->near);
     for (size_t i = 0; i < count; i++) {
-        size_t entry = draw_point(trace, random);
+        size_t entry = draw_point(trace, random, near);
         cuts[i].entry = entry < trace->count ? entry : trace->count;
         cuts[i].seed = event_random(random, UINT32_MAX);
     }
@@ -255,6 +283,7 @@ void session_judge(const struct session *session, struct disk *disk, const struc
 {
     char log[PATH_MAX];
     struct promises promises;
+    scenario_begin(session->scenario);
     promises_until(session, cut->entry, &promises);
     below(log, path, SCENARIO_LOG);
     outcome->verdict = VERDICT_HARNESS_BROKEN;

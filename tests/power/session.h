@@ -83,7 +83,8 @@ bool session_again(const struct session *session, const struct cut *cut, uint64_
 struct disk *session_disk(const struct session *session, const char *left_out);
 
 /* Draws cuts, in their order. */
-void session_draw(const struct trace *trace, uint64_t *random, struct cut *cuts, size_t count);
+void session_draw(const struct session *session, uint64_t *random, struct cut *cuts,
+                  size_t count);
 
 /* Makes cuts, which are in order; `left_out` as for disk_new. */
 void session_cut(const struct session *session, const char *left_out, const struct cut *cuts,
