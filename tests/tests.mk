@@ -84,8 +84,9 @@ $(B)/tests/test_plugin: $(PLUGINS)
 $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 
 # Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record.
-FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record
+FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state
 FUZZ_ROUNDS = 4000
+run-fuzz_events run-fuzz_state: FUZZ_ROUNDS = 400
 
 $(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o
 
