@@ -198,11 +198,14 @@ static int log_new(const evlog_options *options, evlog **made)
     return EVLOG_OK;
 }
 
-/* What is at `path`; all zero: nothing. Not knowing it, this process could open a log twice. */
+/*
+ * What is at `path`; all zero: nothing, or nothing can be (store_open reports that). Not knowing it, this
+ * process could open a log twice.
+ */
 static int look(const char *path, struct stat *status)
 {
     *status = (struct stat){.st_ino = 0};
-    if (stat(path, status) == 0 || errno == ENOENT || errno == ENOTDIR)
+    if (stat(path, status) == 0 || errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
         return EVLOG_OK;
     return error_errno(errno, "opening", path);
 }
