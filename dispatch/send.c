@@ -23,10 +23,12 @@
 #include <string.h>
 
 #include "clock.h"
+#include "condition.h"
 #include "error.h"
 #include "event.h"
 #include "headers.h"
 #include "match.h"
+#include "name.h"
 #include "pack.h"
 #include "receivers.h"
 #include "schema.h"
@@ -87,11 +89,16 @@ static int check_time(int64_t time_us, bool is_given)
     return EVLOG_OK;
 }
 
+static bool has_id(const evlog_metadata *metadata)
+{
+    static const uint8_t no_id[16];
+    return memcmp(metadata->id, no_id, sizeof no_id) != 0;
+}
+
 /* `given` is the sender's, or all zero. */
 static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
                          const struct definition *definition, struct record *record)
 {
-    static const uint8_t no_id[16];
     int64_t time_us = given->time_us ? given->time_us : send->time_us;
     bool is_given = time_us != 0;
     if (!is_given)
@@ -109,7 +116,7 @@ static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
         .data = send->data,
         .data_size = send->data_size,
     };
-    if (memcmp(given->id, no_id, sizeof no_id) != 0)
+    if (has_id(given))
         memcpy(record->id, given->id, sizeof record->id);
     else
         uuid_make(record->id);
@@ -286,6 +293,7 @@ struct given {
     size_t sending_size, metadata_size, count;
     evlog_sent *sent; /* or NULL */
     size_t sent_size;
+    struct condition condition;
 };
 
 /* The checks, and what the record gets from them. */
@@ -341,6 +349,8 @@ static int prepare_given(evlog *log, const struct given *given, size_t i, struct
                                                        send->metadata, given->metadata_size)
                                           : NULL;
     parcel->wants_sent = given->sent != NULL;
+    if (metadata && given->condition.unless_id && !has_id(metadata))
+        return error_set(EVLOG_INVALID, "unless_id is set, but no id is given");
     return metadata ? prepare(log, send, metadata, parcel, record) : EVLOG_UNSUPPORTED;
 }
 
@@ -374,7 +384,10 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
         if (!parcel->record)
             continue;
         parcel->sent.seq = parcel->record->seq;
+        parcel->sent.was_there = parcel->record->was_there;
         memcpy(parcel->sent.id, parcel->record->id, sizeof parcel->sent.id);
+        if (parcel->record->was_there)
+            continue;
         if (failures.count > 0 && how == EVLOG_DISPATCH_STRICT)
             continue;
         call_receivers(parcel, how, &failures);
@@ -402,7 +415,7 @@ static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
     size_t record_count = 0;
     int result = prepare_all(log, given, parcels, records, &record_count);
     if (result == EVLOG_OK && record_count > 0)
-        result = append_records(log->store->appender, records, record_count);
+        result = append_records(log->store->appender, &given->condition, records, record_count);
     if (result == EVLOG_OK)
         result = dispatch_all(parcels, given->count, how);
     else
@@ -452,12 +465,29 @@ static int send_all(const struct given *given, evlog_dispatch how)
     return result;
 }
 
+static int read_options(evlog_send_options *options, const evlog_send_options *given, size_t size,
+                        struct condition *condition)
+{
+    int result = sized_in(options, sizeof *options, given, size);
+    if (result)
+        return result;
+    *condition = (struct condition){.after_seq = options->after_seq,
+                                    .unless_id = options->unless_id,
+                                    .unless_any = options->unless_any,
+                                    .types = options->unless_types,
+                                    .type_count = options->unless_type_count};
+    if (options->after_seq > 0 && !condition_is_set(condition))
+        return error_set(EVLOG_INVALID, "after_seq is set, but no condition");
+    return name_check_patterns("unless_types", condition->types, condition->type_count);
+}
+
 int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_size,
                            const evlog_send_options *given_options, size_t options_size,
                            size_t metadata_size, evlog_sent *sent, size_t sent_size)
 {
     evlog_send_options options;
-    int result = sized_in(&options, sizeof options, given_options, options_size);
+    struct condition condition;
+    int result = read_options(&options, given_options, options_size, &condition);
     if (result)
         return result;
     evlog_sending send = {.signal = signal,
@@ -468,7 +498,7 @@ int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_s
                           .from_event_bus = options.from_event_bus,
                           .headers = options.headers,
                           .header_count = options.header_count};
-    struct given given = {&send, sizeof send, metadata_size, 1, sent, sent_size};
+    struct given given = {&send, sizeof send, metadata_size, 1, sent, sent_size, condition};
     return send_all(&given, options.dispatch);
 }
 
@@ -477,7 +507,8 @@ int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size, siz
                             size_t options_size, evlog_sent *sent, size_t sent_size)
 {
     evlog_send_options options;
-    struct given given = {sends, sending_size, metadata_size, count, sent, sent_size};
-    int result = sized_in(&options, sizeof options, given_options, options_size);
+    struct condition condition;
+    int result = read_options(&options, given_options, options_size, &condition);
+    struct given given = {sends, sending_size, metadata_size, count, sent, sent_size, condition};
     return result ? result : send_all(&given, options.dispatch);
 }

@@ -22,6 +22,11 @@
  *    back from the journal, and flushed again. Where the journal ends is noted before the
  *    writer's lock is released.
  *
+ * 7. A request's condition (condition.c) is looked at before anything of the group is appended, over the
+ *    log and the requests before it in the group. One that is refused leaves the group, which does
+ *    not fail with it; when the commit fails, that is its result, too, since what was in its way may have
+ *    been in the group. A group of which nothing is left is not committed.
+ *
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
  * that costs one load when there are none.
  *
@@ -43,6 +48,7 @@
 
 #include "be64.h"
 #include "clock.h"
+#include "condition.h"
 #include "edge.h"
 #include "env.h"
 #include "error.h"
@@ -55,9 +61,14 @@
 #define MESSAGE_SIZE 512
 #define SPINS 20 /* before sleeping */
 
+/* Of `fill`: there is nothing to commit. Not an error's code. */
+#define NOTHING_TO_APPEND 1
+
 struct request {
     struct record *records;
     size_t count, size;
+    struct judgement *judgement; /* NULL: it has no condition */
+    int refusal;                 /* of its condition */
     bool is_done;
     int result;
     pthread_cond_t wake;
@@ -223,6 +234,93 @@ static int flush_journal(struct group *group)
     return result;
 }
 
+/* ---------------------------------------------------------- conditions ---- */
+
+static bool is_appended(const struct request *request, size_t i)
+{
+    return !request->refusal && !request->records[i].was_there;
+}
+
+/* Looks at what is before a request in its group. */
+static int look_at_group(struct group *group, struct request *request)
+{
+    int result = EVLOG_OK;
+    for (struct request *other = group->first; other != request; other = other->next)
+        for (size_t i = 0; result == EVLOG_OK && i < other->count; i++)
+            if (is_appended(other, i))
+                result = condition_look_at(request->judgement, &other->records[i]);
+    return result;
+}
+
+/* Decides what of a request is appended. `next_seq`: of its first record. */
+static int judge(struct group *group, struct request *request, const struct page_snapshot *base,
+                 uint64_t next_seq, size_t *left_count)
+{
+    int result = condition_look(request->judgement, base, group->last.seq);
+    if (result == EVLOG_OK)
+        result = look_at_group(group, request);
+    return result ? result : condition_end(request->judgement, next_seq, left_count);
+}
+
+/* The sizes of a request's records that are appended, of which the last has no other behind it. */
+static size_t measure(struct request *request)
+{
+    size_t size = 0;
+    bool is_last = true;
+    for (size_t i = request->count; i-- > 0;) {
+        struct record *record = &request->records[i];
+        record->flags &= ~(unsigned)RECORD_MORE;
+        if (record->was_there)
+            continue;
+        record->flags |= is_last ? 0 : RECORD_MORE;
+        is_last = false;
+        size += record_size(record);
+    }
+    return size;
+}
+
+static void number_all(struct request *request, uint64_t next_seq)
+{
+    for (size_t i = 0; i < request->count; i++)
+        request->records[i].seq = next_seq + i;
+}
+
+/* Decides what of the group is appended. A refused request keeps the sentence. */
+static int judge_all(struct group *group)
+{
+    const struct page_snapshot *base;
+    int result = env_base(group->appender->parts.events, &base);
+    if (result)
+        return result;
+    group->count = group->size = 0;
+    for (struct request *request = group->first; request; request = request->next) {
+        uint64_t next_seq = group->last.seq + group->count + 1;
+        size_t left_count = request->count;
+        request->refusal = EVLOG_OK;
+        if (!request->judgement)
+            number_all(request, next_seq);
+        else
+            request->refusal = judge(group, request, base, next_seq, &left_count);
+        if (request->refusal) {
+            snprintf(request->message, MESSAGE_SIZE, "%s", evlog_errmsg());
+            continue;
+        }
+        group->count += left_count;
+        group->size += measure(request);
+    }
+    return group->count > 0 ? EVLOG_OK : NOTHING_TO_APPEND;
+}
+
+static bool has_conditions(const struct group *group)
+{
+    const struct request *request = group->first;
+    while (request && !request->judgement)
+        request = request->next;
+    return request != NULL;
+}
+
+/* ------------------------------------------------------------ appending ---- */
+
 static int append_one(struct group *group, struct record *record)
 {
     const struct appender_parts *parts = &group->appender->parts;
@@ -269,13 +367,16 @@ static int fill(struct env *events, void *ctx)
     struct journal *journal = group->appender->parts.journal;
     (void)events;
     int result = find_last(group);
+    if (result == EVLOG_OK && has_conditions(group))
+        result = judge_all(group);
     if (result == EVLOG_OK)
         result = set_log_time(group);
     if (result == EVLOG_OK && journal)
         result = begin_in_journal(group);
     for (struct request *request = group->first; request; request = request->next)
         for (size_t i = 0; result == EVLOG_OK && i < request->count; i++)
-            result = append_one(group, &request->records[i]);
+            if (is_appended(request, i))
+                result = append_one(group, &request->records[i]);
     if (result == EVLOG_OK && journal)
         result = flush_journal(group);
     return result;
@@ -329,7 +430,7 @@ static int commit(struct group *group)
     }
     env_unlock(parts->events);
     if (result)
-        return result;
+        return result == NOTHING_TO_APPEND ? EVLOG_OK : result;
     shared_wake(parts->shared);
     if (parts->journal)
         flush_as_needed(group);
@@ -354,7 +455,7 @@ static void commit_group(struct group *group)
     for (struct request *request = group->first; request; request = request->next) {
         if (one_by_one)
             result = commit_alone(group->appender, request);
-        request->result = result;
+        request->result = result ? result : request->refusal; /* whose sentence it has */
         if (result)
             snprintf(request->message, MESSAGE_SIZE, "%s", evlog_errmsg());
     }
@@ -405,9 +506,29 @@ static void spin(struct appender *appender, const struct request *request)
     }
 }
 
-int append_records(struct appender *appender, struct record *records, size_t count)
+/* Queues a request and returns when it is done: by this thread, or by another one that leads. */
+static void wait_until_done(struct appender *appender, struct request *request)
+{
+    pthread_cond_init(&request->wake, NULL);
+    pthread_mutex_lock(&appender->lock);
+    *appender->end = request;
+    appender->end = &request->next;
+    spin(appender, request);
+    while (!request->is_done) {
+        if (appender->is_led)
+            pthread_cond_wait(&request->wake, &appender->lock);
+        else
+            lead(appender);
+    }
+    pthread_mutex_unlock(&appender->lock);
+    pthread_cond_destroy(&request->wake);
+}
+
+int append_records(struct appender *appender, const struct condition *condition,
+                   struct record *records, size_t count)
 {
     char message[MESSAGE_SIZE];
+    struct judgement judgement = {.by_id = NULL};
     struct request request = {.records = records, .count = count, .message = message};
     for (size_t i = 0; i < count; i++) {
         int result = random_bytes(records[i].salt, sizeof records[i].salt);
@@ -417,19 +538,15 @@ int append_records(struct appender *appender, struct record *records, size_t cou
             records[i].flags |= RECORD_MORE;
         request.size += record_size(&records[i]);
     }
-    pthread_cond_init(&request.wake, NULL);
-    pthread_mutex_lock(&appender->lock);
-    *appender->end = &request;
-    appender->end = &request.next;
-    spin(appender, &request);
-    while (!request.is_done) {
-        if (appender->is_led)
-            pthread_cond_wait(&request.wake, &appender->lock);
-        else
-            lead(appender);
+    if (condition && condition_is_set(condition)) {
+        int result =
+            condition_begin(&judgement, condition, appender->parts.types, records, count);
+        if (result)
+            return result;
+        request.judgement = &judgement;
     }
-    pthread_mutex_unlock(&appender->lock);
-    pthread_cond_destroy(&request.wake);
+    wait_until_done(appender, &request);
+    condition_free(&judgement);
     if (request.result)
         error_set(request.result, "%s", message);
     return request.result;

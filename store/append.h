@@ -6,11 +6,13 @@
 
 #include "record.h"
 
+struct condition;
 struct edge;
 struct env;
 struct flusher;
 struct journal;
 struct shared;
+struct types;
 struct appender;
 
 /* What it works with; all of it outlives the appender. */
@@ -20,6 +22,7 @@ struct appender_parts {
     struct journal *journal; /* NULL: a fast log has none */
     struct flusher *flusher;
     struct edge *edge;
+    struct types *types;
     uint64_t origin; /* the `prev` of the log's first record */
 };
 
@@ -33,7 +36,11 @@ void appender_close(struct appender *appender);
  * RECORD_MORE; the rest is the caller's, and checked by it. Any thread. EVLOG_FULL, EVLOG_BUSY,
  * EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_INVALID (the clock): nothing was appended. EVLOG_IO: likewise, or the
  * sentence says that this is open.
+ *
+ * With `condition` (or NULL), what it says is looked at in the same transaction: those that were there are
+ * not appended (condition_end), and EVLOG_CONFLICT, EVLOG_NOTFOUND: none is.
  */
-int append_records(struct appender *appender, struct record *records, size_t count);
+int append_records(struct appender *appender, const struct condition *condition,
+                   struct record *records, size_t count);
 
 #endif

@@ -455,7 +455,41 @@ typedef struct evlog_send_options {
     bool from_event_bus;         /* the event says so: it is not to be relayed to a bus again */
     const evlog_header *headers; /* each name once, in any order */
     size_t header_count;
+    /*
+     * Conditions, see below: what they look at are the events whose seq is greater than `after_seq`. 0: all
+     * that there are.
+     */
+    uint64_t after_seq;
+    bool unless_id;  /* an event whose id (metadata->id) is among them is not appended again */
+    bool unless_any; /* EVLOG_CONFLICT if there are any: after_seq must be the head of the log */
+    /* EVLOG_CONFLICT if any of these types are among them; types as in evlog_range. */
+    const char *const *unless_types;
+    size_t unless_type_count;
 } evlog_send_options;
+
+/*
+ * Conditional sends. The conditions are looked at inside the transaction that appends, with all that any
+ * process has appended before: nothing can come between the look and the append, and two senders with
+ * the same condition cannot both succeed, except that `unless_id` gives both the same event. Use:
+ *
+ * unless_id, to send what may have been sent before: note a seq durably (evlog_info.last_seq), then send a
+ *   batch after it; after a crash, the same batch with the same after_seq adds only what is missing.
+ *   It needs no window of time or count. An event that is there is EVLOG_OK with evlog_sent.was_there and
+ *   the seq of the first event that has its id; no receiver runs for it. The id is all that is
+ *   compared. In one evlog_send_events each event is looked at by itself, and of two with one id the
+ *   second was there: all that was not there is appended, or nothing.
+ * unless_any, unless_types, to decide by what was read: read to the end, note its seq, decide, send. After
+ *   EVLOG_CONFLICT, whose evlog_errmsg names the first event in the way (seq and type), nothing is appended;
+ *   read on and decide again. With unless_id too, they are looked at only if some of the events are not
+ *   there: so a send that is repeated is not refused because of itself.
+ *
+ * Cost: the events after after_seq are read while other senders wait, so note a new one now and then;
+ * unless_any reads one. EVLOG_CONFLICT also: the log ends before after_seq. EVLOG_NOTFOUND: events after
+ * after_seq were trimmed, so that the answer is not known (with 0, what was trimmed does not count).
+ * EVLOG_DAMAGED: one of them cannot be read. EVLOG_INVALID: unless_id without an id, after_seq
+ * without a condition, or a bad type. After each of these nothing is appended. Senders in parallel share
+ * commits all the same: one that is refused does not fail the others.
+ */
 
 /* One receiver's answer. */
 typedef struct evlog_response {
@@ -472,7 +506,8 @@ typedef struct evlog_sent {
     uint8_t id[16];
     const evlog_response *const *responses; /* in the order of the calls */
     size_t response_count;
-    void *hold; /* the library's, until evlog_sent_free */
+    void *hold;     /* the library's, until evlog_sent_free */
+    bool was_there; /* unless_id: the log had the id already, as `seq`; it was not appended */
 } evlog_sent;
 
 /* Frees the responses and zeroes the struct. */
@@ -517,7 +552,7 @@ typedef struct evlog_sending {
  * Appends many events of one log's signals in one commit, all or none, side by side, and then
  * dispatches them in order; strict, until the first failure. Errors as above, evlog_errmsg naming
  * the one that was wrong, counted from 0. `sent` (or NULL) is an array of `count`; each needs its
- * evlog_sent_free. Of `options` only `dispatch` is used.
+ * evlog_sent_free. Of `options` only `dispatch` and the conditions are used.
  */
 EVLOG_INLINE int evlog_send_events(const evlog_sending *sends, size_t count,
                                    const evlog_send_options *options, evlog_sent *sent);

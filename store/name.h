@@ -11,6 +11,13 @@
  */
 int name_check(const char *what, const char *name, size_t size, size_t size_max);
 
+/*
+ * Which event types are asked for: names, or beginnings of names, perhaps empty, followed by a '*'. `what`
+ * begins the sentence, and the place in the list follows it: "event type". EVLOG_INVALID; EVLOG_LIMIT:
+ * more than EVLOG_PATTERNS_MAX.
+ */
+int name_check_patterns(const char *what, const char *const *patterns, size_t count);
+
 /* Whether an event type is the log's own, which begins with "evlog.": see note.c. */
 bool name_is_reserved(const char *event_type);
 

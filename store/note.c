@@ -44,7 +44,7 @@ int note_append(struct store *store, const char *name, const void *data, size_t 
                             .data = data,
                             .data_size = size};
     uuid_make(record.id);
-    result = append_records(store->appender, &record, 1);
+    result = append_records(store->appender, NULL, &record, 1);
     source_release(source);
     return result;
 }

@@ -42,6 +42,7 @@ struct record {
     const void *data; /* NULL: erased */
     size_t data_size;
     const void *erasure; /* of an erased one: 32 bytes, for record_encode or NULL: zeros */
+    bool was_there;      /* by append_records: not appended, since the log has its id, as `seq` */
 };
 
 /* Whether it was logged before an event of that era and log time. */

@@ -538,6 +538,7 @@ static int open_parts(struct store *store)
         result = floor_open(store->state, origin, store->read_only, &store->floor);
     if (result == EVLOG_OK && !store->read_only)
         result = belongs_check_events(store);
+    parts.types = store->types;
     if (result == EVLOG_OK && !store->read_only)
         result = appender_open(&parts, &store->appender);
     if (result == EVLOG_OK && !store->read_only)

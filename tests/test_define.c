@@ -244,7 +244,7 @@ static void an_unreadable_schema_is_told(void **state)
                             .source = atomic_load(&log->own_source)->number,
                             .data = "\x80",
                             .data_size = 1};
-    OK(append_records(log->store->appender, &record, 1));
+    OK(append_records(log->store->appender, NULL, &record, 1));
     OK(evlog_read(log, 2, &event));
     assert_string_equal(evlog_schema_text(event->schema), text.schema);
     FAILS(EVLOG_DAMAGED, "must be a record", evlog_unpack(event, &wide_class, &target, &arena));
