@@ -3,7 +3,7 @@
 
 TEST_CFLAGS := $(shell $(PKG_CONFIG) --cflags cmocka 2>/dev/null)
 TEST_LIBS   := $(shell $(PKG_CONFIG) --libs cmocka jansson 2>/dev/null)
-TEST_SECONDS = 300
+TEST_SECONDS = 600
 ASAN_FLAGS   = -fsanitize=address,undefined
 ASAN_LIB     = $(LIB_SRC:%.c=$(B)/asan/%.o)
 TSAN_LIB     = $(LIB_SRC:%.c=$(B)/tsan/%.o)
