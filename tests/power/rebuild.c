@@ -596,6 +596,7 @@ enum draw {
     DRAW_WHOLE,   /* each operation or not */
     DRAW_PAGES,   /* each page of each */
     DRAW_SECTORS, /* each sector of each */
+    DRAW_FRONT,   /* the sectors of each up to one of them */
 };
 
 struct chance {
@@ -617,14 +618,16 @@ static uint64_t draw_below(struct chance *chance, uint64_t bound)
 static void draw_how(struct chance *chance)
 {
     static const enum draw draws[] = {DRAW_NOTHING, DRAW_EVERYTHING, DRAW_WHOLE,   DRAW_WHOLE,
-                                      DRAW_PAGES,   DRAW_PAGES,      DRAW_SECTORS, DRAW_UNTIL};
+                                      DRAW_PAGES,   DRAW_PAGES,      DRAW_SECTORS, DRAW_UNTIL,
+                                      DRAW_FRONT,   DRAW_FRONT};
     static const unsigned percents[] = {10, 50, 90};
     chance->draw = draws[draw_below(chance, sizeof draws / sizeof *draws)];
     chance->percent = percents[draw_below(chance, 3)];
 }
 
-/* Whether a unit of a change is there; `whole` is the answer for the whole change. */
-static bool draw_unit(struct chance *chance, const struct change *change, bool whole)
+/* Whether a unit of a change is there; `whole` is the answer for the whole change, `is_front` for DRAW_FRONT. */
+static bool draw_unit(struct chance *chance, const struct change *change, bool whole,
+                      bool is_front)
 {
     switch (chance->draw) {
     case DRAW_NOTHING:
@@ -635,6 +638,8 @@ static bool draw_unit(struct chance *chance, const struct change *change, bool w
         return change->entry < chance->until;
     case DRAW_WHOLE:
         return whole;
+    case DRAW_FRONT:
+        return is_front;
     case DRAW_PAGES:
     case DRAW_SECTORS:
         break;
@@ -662,15 +667,17 @@ static void draw_units(struct chance *chance, const struct file *file, uint64_t 
     for (size_t i = 0; i < file->change_count; i++) {
         const struct change *change = &file->changes[i];
         bool whole = draw_below(chance, 100) < chance->percent;
+        uint64_t front = change->at + draw_below(chance, change->size + 1);
         for (uint64_t u = change->at / unit; u * unit < change->at + change->size; u++)
-            if (draw_unit(chance, change, whole))
+            if (draw_unit(chance, change, whole, u * unit < front))
                 reached[u] = (uint32_t)i + 1;
     }
 }
 
 static void settle_file(struct file *file, struct chance *chance)
 {
-    uint64_t unit = chance->draw == DRAW_SECTORS ? SECTOR : PAGE;
+    bool is_torn = chance->draw == DRAW_SECTORS || chance->draw == DRAW_FRONT;
+    uint64_t unit = is_torn ? SECTOR : PAGE;
     uint64_t size = draw_size(chance, file);
     uint32_t *reached = reserve(SPACE / unit * sizeof *reached);
     draw_units(chance, file, unit, reached);

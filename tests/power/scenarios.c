@@ -247,11 +247,15 @@ static void play_threads(struct run *run)
     close_log(run);
 }
 
+/* Many small events at once, or two large ones: a cut leaves some pages of a send in the journal. */
 static void play_batches(struct run *run)
 {
     open_log(run);
     for (int i = 0; i < 40; i++) {
-        send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, BATCH_MAX));
+        if (i % 2)
+            send_many(run, EVENT_LARGE, 2);
+        else
+            send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, BATCH_MAX));
         sync_sometimes(run);
     }
     close_log(run);
@@ -276,10 +280,17 @@ static void play_processes(struct run *run)
 
 #define HALF_SIZE (64 << 10)
 
-/* Groups that fit into a half of HALF_SIZE a few times, or, three in eight, not at all. */
-static void send_for_halves(struct run *run)
+/* A group that fits into a half of HALF_SIZE a few times. */
+static void send_within(struct run *run)
 {
-    switch (event_random(&run->random, 8)) {
+    send_many(run, event_random(&run->random, 4) ? EVENT_LARGE : EVENT_SMALL,
+              1 + (uint32_t)event_random(&run->random, 4));
+}
+
+/* A group that fits, or, three in five, one that does not. */
+static void send_within_or_behind(struct run *run)
+{
+    switch (event_random(&run->random, 5)) {
     case 0:
     case 1:
         send_many(run, EVENT_HUGE, 1);
@@ -287,32 +298,61 @@ static void send_for_halves(struct run *run)
     case 2:
         send_many(run, EVENT_LARGE, 16);
         break;
-    case 3:
-        send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 3));
-        break;
     default:
-        send_many(run, EVENT_LARGE, 1 + (uint32_t)event_random(&run->random, 3));
+        send_within(run);
     }
 }
 
 /* It sees what the other one has sent also before that is acknowledged. */
-static void send_and_see(struct run *run)
+static void send_and_see(struct run *run, void (*send)(struct run *run))
 {
     uint64_t seq = 0;
     open_log(run);
     for (int i = 0; i < 40; i++) {
-        send_for_halves(run);
+        send(run);
         read_new(run, &seq);
     }
     close_log(run);
 }
 
-/* While events.mdb is being flushed, the journal goes on into its other half, and the one after it. */
+static void go_round(struct run *run)
+{
+    send_and_see(run, send_within);
+}
+
+static void go_behind(struct run *run)
+{
+    send_and_see(run, send_within_or_behind);
+}
+
+/* While events.mdb is being flushed, the journal comes to the end of its other half. */
 static void play_halves(struct run *run)
 {
-    start_process(run, 1, send_and_see);
-    start_process(run, 2, send_and_see);
+    start_process(run, 1, go_round);
+    start_process(run, 2, go_round);
     wait_for_processes(2);
+}
+
+/* The same, and groups are behind the halves, and follow one another there. */
+static void play_behind(struct run *run)
+{
+    start_process(run, 1, go_behind);
+    start_process(run, 2, go_behind);
+    wait_for_processes(2);
+}
+
+/* Processes that `die` play one after the other while one goes on; then the power is cut. */
+static void play_with_deaths(struct run *run, unsigned death_count, void (*play)(struct run *run),
+                             void (*die)(struct run *run))
+{
+    start_process(run, 1, play);
+    for (uint64_t i = 0; i < death_count; i++) {
+        start_process(run, 2 + i, die);
+        wait_for_processes(1);
+    }
+    wait_for_processes(1);
+    open_log(run); /* so that what the dead have stored in maps is seen by the recorder */
+    close_log(run);
 }
 
 /* One that dies at some operation, often in the middle of a send. */
@@ -322,17 +362,34 @@ static void send_and_die(struct run *run)
     send_some(run);
 }
 
-/* Processes die one after the other while one goes on; then the power is cut. */
 static void play_deaths(struct run *run)
 {
-    start_process(run, 1, send_some);
-    for (uint64_t i = 0; i < 4; i++) {
-        start_process(run, 2 + i, send_and_die);
-        wait_for_processes(1);
-    }
-    wait_for_processes(1);
-    open_log(run); /* so that what the dead have stored in maps is seen by the recorder */
+    play_with_deaths(run, 4, send_some, send_and_die);
+}
+
+/* Half of its groups do not fit into what is left of a half. */
+static void go_by_large_steps(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 60; i++)
+        send_many(run, EVENT_LARGE, 4);
     close_log(run);
+}
+
+/* One that dies when the journal has a group of it that is not committed. */
+static void send_small_and_die(struct run *run)
+{
+    halves_lives = 1 + event_random(&run->random, 3);
+    send_some(run);
+}
+
+/*
+ * What the dead have left in the journal must not be found in place of what another one has written since, in
+ * another part of it.
+ */
+static void play_half_deaths(struct run *run)
+{
+    play_with_deaths(run, 12, go_by_large_steps, send_small_and_die);
 }
 
 /* A type that is new each time, and sources that are. */
@@ -535,13 +592,18 @@ static void play_again(struct run *run)
     }
 
 #define EVENTS_FILE SCENARIO_LOG "/events.mdb"
+#define JOURNAL_FILE SCENARIO_LOG "/journal"
 
 const struct scenario scenarios[] = {
     BOTH(one, play_one, 0, 100, NULL),
     BOTH(threads, play_threads, 200, 100, NULL),
-    BOTH(batches, play_batches, 0, 100, NULL),
+    {"batches", EVLOG_DURABLE, play_batches, 0, 200, NULL, JOURNAL_FILE, 0, 0},
+    {"fast-batches", EVLOG_FAST, play_batches, 0, 100, NULL, NULL, 0, 0},
     BOTH(processes, play_processes, 200, 100, NULL),
-    {"halves", EVLOG_DURABLE, play_halves, 200, 200, NULL, EVENTS_FILE, 10000, HALF_SIZE},
+    {"halves", EVLOG_DURABLE, play_halves, 200, 100, NULL, EVENTS_FILE, 10000, HALF_SIZE},
+    {"behind", EVLOG_DURABLE, play_behind, 200, 150, NULL, EVENTS_FILE, 10000, HALF_SIZE},
+    {"half-deaths", EVLOG_DURABLE, play_half_deaths, 200, 150, NULL, EVENTS_FILE, 10000,
+     HALF_SIZE},
     BOTH(deaths, play_deaths, 200, 100, NULL),
     BOTH(types, play_types, 0, 100, NULL),
     BOTH(creation, play_creation, 0, 100, NULL),

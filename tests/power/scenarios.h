@@ -18,7 +18,7 @@ struct scenario {
     unsigned delay_us;    /* how long flushes take at most */
     unsigned cut_percent; /* of the usual number of cuts: less where one takes long */
     const char *second;   /* played in a directory that a cut has left, and cut again; or NULL */
-    const char *near;     /* a file: half of the cuts are inside a flush of it; or NULL */
+    const char *near;     /* a file: two in three cuts are inside a flush of it; or NULL */
     unsigned slow_us;     /* how long those flushes take at most; 0: as others */
     uint64_t half_size;   /* of the journal; 0: the library's */
 };

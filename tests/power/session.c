@@ -253,7 +253,7 @@ static size_t draw_flush(const struct trace *trace, uint64_t *random, uint64_t f
 /* Inside a flush of `near`, if there is such a file; just after a promise; inside a flush; or anywhere. */
 static size_t draw_point(const struct trace *trace, uint64_t *random, uint64_t near)
 {
-    if (near && event_random(random, 2))
+    if (near && event_random(random, 3))
         return draw_flush(trace, random, near);
     uint64_t how = event_random(random, 100);
     if (how < 40)
