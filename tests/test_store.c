@@ -314,6 +314,38 @@ static void a_half_made_log_is_begun_again(void **state)
     }
 }
 
+/* The file of a fast log is longer than its meta pages; a power cut leaves any sectors of these. */
+static void a_torn_beginning_is_begun_again(void **state)
+{
+    const size_t page_size = (size_t)sysconf(_SC_PAGESIZE), sector_size = 512;
+    evlog_options options = {.durability = EVLOG_FAST};
+    evlog *log;
+    for (unsigned cut = 0; cut < 8; cut++) {
+        char name[16], path[64];
+        snprintf(name, sizeof name, "log%u", cut);
+        OK(evlog_open(in(*state, name), &options, &log));
+        OK(evlog_close(log));
+        snprintf(path, sizeof path, "%s/format", name);
+        OK(unlink(in(*state, path)));
+        snprintf(path, sizeof path, "%s/events.mdb", name);
+        char *bytes = calloc(1, 1 << 20);
+        int fd = open(in(*state, path), O_RDWR);
+        for (unsigned page = 0; page < 2; page++)
+            if (cut >> page & 1) {
+                size_t size = cut & 4 ? page_size : sector_size;
+                assert_int_equal(pread(fd, bytes + page * page_size, size, page * page_size),
+                                 size);
+            }
+        OK(ftruncate(fd, 0));
+        assert_int_equal(pwrite(fd, bytes, 1 << 20, 0), 1 << 20);
+        close(fd);
+        free(bytes);
+        OK(evlog_open(in(*state, name), &options, &log));
+        sends_and_verifies(log);
+        OK(evlog_close(log));
+    }
+}
+
 /*
  * A log whose data file is gone, empty or cut is damaged: it must not be taken for an
  * empty one, nor be made anew. Cut, it can still be read as far as it goes.
@@ -611,6 +643,7 @@ int main(void)
         TEST_AT_HOME(data_without_a_format_is_kept),
         TEST_AT_HOME(broken_data_without_a_format_is_kept),
         TEST_AT_HOME(a_half_made_log_is_begun_again),
+        TEST_AT_HOME(a_torn_beginning_is_begun_again),
         TEST_AT_HOME(a_log_without_its_data_is_damaged),
         TEST_AT_HOME(the_lock_files_hold_nothing),
         TEST_AT_HOME(modes_are_the_owners_only),
