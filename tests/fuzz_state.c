@@ -67,7 +67,8 @@ static void use_all(evlog *log, bool was_sound)
         evlog_parked_retry(log, "two", 0, &count),
         use(log, "two", 5),
         evlog_parked_drop(log, "two", 0, &count),
-        evlog_consumer_reset(log, "three", &(evlog_reset_options){.start = EVLOG_START_FIRST}, NULL),
+        evlog_consumer_reset(log, "three", &(evlog_reset_options){.start = EVLOG_START_FIRST},
+                             NULL),
         use(log, "three", 3),
         evlog_consumer_remove(log, "one"),
         evlog_consumer_remove(log, "two"),
@@ -75,7 +76,8 @@ static void use_all(evlog *log, bool was_sound)
         fuzz_send(log, 1),
     };
     for (size_t i = 0; i < sizeof results / sizeof *results; i++)
-        must(results[i] == EVLOG_OK || results[i] == EVLOG_NOTFOUND || !was_sound, "what is sound works");
+        must(results[i] == EVLOG_OK || results[i] == EVLOG_NOTFOUND || !was_sound,
+             "what is sound works");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

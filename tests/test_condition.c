@@ -447,9 +447,10 @@ static void after_kills_each_event_is_there_once(void **state)
         relay(path, noted);
     do {
         usleep(3000 + (kills * 7919) % 20000);
-        if (waitpid(pid, &status, WNOHANG) == pid)
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (WIFEXITED(status))
             break;
-        kill_process(pid);
         kills++;
         pid = start_process();
         if (pid == 0)
@@ -457,6 +458,8 @@ static void after_kills_each_event_is_there_once(void **state)
     } while (kills < 200);
     if (kills == 200)
         expect_end(&pid, 1);
+    else
+        assert_int_equal(status, 0);
     begin_as(&fixture, *state, EVLOG_DURABILITY_DEFAULT);
     assert_int_equal(head(&fixture), EVENTS);
     for (uint64_t seq = 1; seq <= EVENTS; seq++) {

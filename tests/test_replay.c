@@ -280,7 +280,7 @@ static void refuses_ranges_that_make_no_sense(void **state)
         FAILS(EVLOG_INVALID, "event type 0",
               evlog_replay(log, &(evlog_range){.types = &blank[i], .type_count = 1}, hear, &heard,
                            NULL));
-    FAILS(EVLOG_INVALID, "has none",
+    FAILS(EVLOG_INVALID, "not given",
           evlog_replay(log, &(evlog_range){.type_count = 1}, hear, &heard, NULL));
     FAILS(EVLOG_LIMIT, "257",
           evlog_replay(log, &(evlog_range){.types = bad, .type_count = 257}, hear, &heard, NULL));
