@@ -524,6 +524,18 @@ static void processes_decide_by_the_head(void **state)
     OK(evlog_close(fixture.log));
 }
 
+/* That an event is there is not reported of files that are not the log's any more. */
+static void what_is_in_a_deleted_file_is_not_there(void **state)
+{
+    struct fixture fixture;
+    begin_as(&fixture, *state, EVLOG_DURABLE);
+    OK(send_id(fixture.signal, 1, (evlog_send_options){.after_seq = 0}, NULL));
+    assert_int_equal(unlink(in(*state, "log/events.mdb")), 0);
+    FAILS(EVLOG_IO, "events.mdb",
+          send_id(fixture.signal, 1, (evlog_send_options){.after_seq = 0}, NULL));
+    evlog_close(fixture.log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +548,7 @@ int main(void)
         TEST_AT_HOME(one_of_a_group_is_first),
         TEST_AT_HOME(a_group_appends_an_id_once),
         TEST_AT_HOME(a_conflict_with_what_failed_is_none),
+        TEST_AT_HOME(what_is_in_a_deleted_file_is_not_there),
         TEST_AT_HOME(after_kills_each_event_is_there_once),
         TEST_AT_HOME(processes_decide_by_the_head),
     };
