@@ -528,6 +528,21 @@ static void wait_until_done(struct appender *appender, struct request *request)
     pthread_cond_destroy(&request->wake);
 }
 
+/* Begins the judgement of a request, without the writer's lock. */
+static int look_before(struct appender *appender, struct judgement *judgement,
+                       const struct condition *condition, struct request *request)
+{
+    const struct appender_parts *parts = &appender->parts;
+    int result =
+        condition_begin(judgement, condition, parts->types, request->records, request->count);
+    if (result == EVLOG_OK)
+        result = env_read(parts->events, ENV_CHECKED, condition_look_before, judgement);
+    if (result)
+        condition_free(judgement);
+    request->judgement = judgement;
+    return result;
+}
+
 int append_records(struct appender *appender, const struct condition *condition,
                    struct record *records, size_t count)
 {
@@ -543,11 +558,9 @@ int append_records(struct appender *appender, const struct condition *condition,
         request.size += record_size(&records[i]);
     }
     if (condition && condition_is_set(condition)) {
-        int result =
-            condition_begin(&judgement, condition, appender->parts.types, records, count);
+        int result = look_before(appender, &judgement, condition, &request);
         if (result)
             return result;
-        request.judgement = &judgement;
     }
     wait_until_done(appender, &request);
     condition_free(&judgement);
