@@ -25,7 +25,8 @@
  * 7. A request's condition (condition.c) is looked at before anything of the group is appended, over the
  *    log and the requests before it in the group. One that is refused leaves the group, which does
  *    not fail with it; when the commit fails, that is its result, too, since what was in its way may have
- *    been in the group. A group of which nothing is left is not committed.
+ *    been in the group. Of a group of which nothing is left an empty transaction is committed, which writes
+ *    nothing: what is reported as there is in the files that are the log's (env.c).
  *
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
  * that costs one load when there are none.
@@ -60,9 +61,6 @@
 #define GROUP_SIZE_MAX ((size_t)1 << 20) /* a request larger than this goes alone */
 #define MESSAGE_SIZE 512
 #define SPINS 20 /* before sleeping */
-
-/* Of `fill`: there is nothing to commit. Not an error's code. */
-#define NOTHING_TO_APPEND 1
 
 struct request {
     struct record *records;
@@ -308,7 +306,7 @@ static int judge_all(struct group *group)
         group->count += left_count;
         group->size += measure(request);
     }
-    return group->count > 0 ? EVLOG_OK : NOTHING_TO_APPEND;
+    return EVLOG_OK;
 }
 
 static bool has_conditions(const struct group *group)
@@ -369,8 +367,9 @@ static int fill(struct env *events, void *ctx)
     int result = find_last(group);
     if (result == EVLOG_OK && has_conditions(group))
         result = judge_all(group);
-    if (result == EVLOG_OK)
-        result = set_log_time(group);
+    if (result || group->count == 0)
+        return result;
+    result = set_log_time(group);
     if (result == EVLOG_OK && journal)
         result = begin_in_journal(group);
     for (struct request *request = group->first; request; request = request->next)
@@ -412,6 +411,16 @@ static int take_back(const struct group *group, int result)
         why, evlog_errmsg());
 }
 
+/* What is known of the log after a group. With the writer's lock. */
+static void note_end(const struct group *group)
+{
+    const struct appender_parts *parts = &group->appender->parts;
+    const struct last *last = &group->last;
+    group->appender->last = *last;
+    if (parts->journal)
+        shared_end_set(parts->shared, (struct shared_end){group->end, last->seq, last->chain});
+}
+
 static int commit(struct group *group)
 {
     const struct appender_parts *parts = &group->appender->parts;
@@ -419,18 +428,13 @@ static int commit(struct group *group)
     if (result)
         return result;
     result = env_write_locked(parts->events, ENV_FLUSH_ALL, group->size, fill, group);
-    if (result) {
-        result = take_back(group, result);
-    } else {
-        const struct last *last = &group->last;
-        group->appender->last = *last;
-        if (parts->journal)
-            shared_end_set(parts->shared,
-                           (struct shared_end){group->end, last->seq, last->chain});
-    }
-    env_unlock(parts->events);
     if (result)
-        return result == NOTHING_TO_APPEND ? EVLOG_OK : result;
+        result = take_back(group, result);
+    else if (group->count > 0)
+        note_end(group);
+    env_unlock(parts->events);
+    if (result || group->count == 0)
+        return result;
     shared_wake(parts->shared);
     if (parts->journal)
         flush_as_needed(group);
@@ -524,6 +528,21 @@ static void wait_until_done(struct appender *appender, struct request *request)
     pthread_cond_destroy(&request->wake);
 }
 
+/* Begins the judgement of a request, without the writer's lock. */
+static int look_before(struct appender *appender, struct judgement *judgement,
+                       const struct condition *condition, struct request *request)
+{
+    const struct appender_parts *parts = &appender->parts;
+    int result =
+        condition_begin(judgement, condition, parts->types, request->records, request->count);
+    if (result == EVLOG_OK)
+        result = env_read(parts->events, ENV_CHECKED, condition_look_before, judgement);
+    if (result)
+        condition_free(judgement);
+    request->judgement = judgement;
+    return result;
+}
+
 int append_records(struct appender *appender, const struct condition *condition,
                    struct record *records, size_t count)
 {
@@ -539,11 +558,9 @@ int append_records(struct appender *appender, const struct condition *condition,
         request.size += record_size(&records[i]);
     }
     if (condition && condition_is_set(condition)) {
-        int result =
-            condition_begin(&judgement, condition, appender->parts.types, records, count);
+        int result = look_before(appender, &judgement, condition, &request);
         if (result)
             return result;
-        request.judgement = &judgement;
     }
     wait_until_done(appender, &request);
     condition_free(&judgement);

@@ -1,19 +1,28 @@
 /*
  * Conditions of a send, looked at inside the transaction that appends it.
  *
- * The leader of a group commit (append.c) looks, for each request that has a condition, first at the
- * events after `after_seq` in the state that the transaction began with, and then at what the requests
- * before it in the group are about to append. Nothing can come between the look and the append.
+ *     after_seq          seen_seq           the log's end         this send
+ *  -------|------------------|--------------------|--------------------|
+ *          condition_look_     condition_look:      condition_look_at:
+ *          before: by the      in the transaction   what is before it
+ *          sender, unlocked                         in its group
+ *
+ * The sender looks before it queues up, so that nobody waits while it reads much. The leader of a group
+ * commit (append.c) then looks, for each request that has a condition, at the events that have come
+ * since, in the state that the transaction began with, and at what the requests before it in the group
+ * are about to append. Nothing can come between the look and the append.
  *
  * 1. Events whose ids are in the log are taken out first, and each gets the seq of the first event
  *    with its id; of several with one id in one send the first is appended. The other conditions are
  *    asked only if events are left. So a send that is repeated, because its sender died before it had
  *    the result, is not refused because of itself.
  * 2. What cannot be read decides nothing: then the send fails.
- * 3. An event of a type that state.mdb does not have (any more) may be of any type: it is in the way.
+ * 3. What was seen before the transaction stays so: events come only at the end, and one that is erased
+ *    keeps id and type. What was seen in a transaction is forgotten by the next look.
+ * 4. An event of a type that state.mdb does not have (any more) may be of any type: it is in the way.
  *
- * Cost: O(events after `after_seq`), of which the heads are read and the checksums checked, with the
- * writer's lock held; and a sort of the send's ids. With `unless_any` alone one event is read.
+ * Cost: O(events after `after_seq`), which are read and whose checksums are checked, those up
+ * to `seen_seq` without the writer's lock; and a sort of the send's ids. With `unless_any` alone one event is read.
  *
  * Absent: an index of ids. Whoever sends notes a seq before, so few events come after it.
  */
@@ -43,6 +52,7 @@ int condition_begin(struct judgement *judgement, const struct condition *conditi
 {
     *judgement = (struct judgement){
         .condition = condition, .types = types, .records = records, .count = count};
+    judgement->seen_seq = condition->after_seq;
     if (!condition->unless_id)
         return EVLOG_OK;
     judgement->by_id = malloc(count * sizeof(struct record *));
@@ -162,20 +172,59 @@ static int seek(struct page_cursor *cursor, uint64_t after_seq, uint64_t *seq)
     return EVLOG_OK;
 }
 
+/* Forgets what was found after seen_seq, and which ids the send has twice. */
 static void forget(struct judgement *judgement)
 {
-    judgement->way_seq = 0;
+    uint64_t seen_seq = judgement->seen_seq;
+    if (judgement->way_seq > seen_seq)
+        judgement->way_seq = 0;
     for (size_t i = 0; i < judgement->count; i++) {
-        judgement->records[i].was_there = false;
-        judgement->records[i].seq = 0;
+        struct record *record = &judgement->records[i];
+        if (record->was_there && record->seq > 0 && record->seq <= seen_seq)
+            continue;
+        record->was_there = false;
+        record->seq = 0;
     }
+}
+
+/* Looks at the events after seen_seq, up to `last_seq`. `*first_seq`: of the first there is. */
+static int look_on(struct judgement *judgement, const struct page_snapshot *snapshot,
+                   uint64_t last_seq, uint64_t *first_seq)
+{
+    struct page_cursor cursor = {.snapshot = snapshot};
+    if (judgement->seen_seq >= last_seq || is_decided(judgement))
+        return EVLOG_OK;
+    int result = seek(&cursor, judgement->seen_seq, first_seq);
+    for (uint64_t seq = *first_seq;
+         result == EVLOG_OK && seq <= last_seq && !is_decided(judgement); seq++)
+        result = look_at_node(judgement, &cursor, seq);
+    page_cursor_free(&cursor);
+    return result;
+}
+
+/*
+ * The snapshot's pages may be overwritten meanwhile (env_read): what is read is proved by its seq and
+ * checksum, but that nothing precedes the first event is not, and then all is looked at again.
+ */
+int condition_look_before(const struct page_snapshot *snapshot, void *ctx)
+{
+    struct judgement *judgement = ctx;
+    struct record last = {.seq = 0};
+    uint64_t first_seq = 0;
+    judgement->seen_seq = judgement->condition->after_seq;
+    forget(judgement);
+    int result = snapshot->depth > 0 ? record_load(snapshot, 0, &last) : EVLOG_OK;
+    if (result == EVLOG_OK)
+        result = look_on(judgement, snapshot, last.seq, &first_seq);
+    if (result == EVLOG_OK && first_seq == judgement->seen_seq + 1)
+        judgement->seen_seq = last.seq;
+    return result;
 }
 
 int condition_look(struct judgement *judgement, const struct page_snapshot *base,
                    uint64_t last_seq)
 {
-    struct page_cursor cursor = {.snapshot = base};
-    uint64_t seq = 0, after_seq = judgement->condition->after_seq;
+    uint64_t first_seq = 0, after_seq = judgement->condition->after_seq;
     forget(judgement);
     if (after_seq > last_seq)
         return error_set(EVLOG_CONFLICT,
@@ -183,13 +232,7 @@ int condition_look(struct judgement *judgement, const struct page_snapshot *base
                          " of the condition: it is not the log in which that was seen, or events "
                          "were lost",
                          last_seq, after_seq);
-    if (after_seq == last_seq)
-        return EVLOG_OK;
-    int result = seek(&cursor, after_seq, &seq);
-    for (; result == EVLOG_OK && seq <= last_seq && !is_decided(judgement); seq++)
-        result = look_at_node(judgement, &cursor, seq);
-    page_cursor_free(&cursor);
-    return result;
+    return look_on(judgement, base, last_seq, &first_seq);
 }
 
 /* -------------------------------------------------------------- result ---- */

@@ -32,6 +32,7 @@ struct judgement {
     struct record *records; /* the send's */
     size_t count;
     struct record **by_id; /* the same in the order of their ids; NULL: ids are not looked at */
+    uint64_t seen_seq;     /* the last event that was looked at before the transaction */
     uint64_t way_seq;      /* the first event in the way; 0: none */
     char way_type[EVLOG_NAME_SIZE_MAX + 1];
 };
@@ -42,7 +43,13 @@ int condition_begin(struct judgement *judgement, const struct condition *conditi
 void condition_free(struct judgement *judgement);
 
 /*
- * Looks at the events of `base`, whose last seq is `last_seq`, and forgets what was found before.
+ * An env_reader, `ctx` is the judgement: looks at the events of a snapshot, so that condition_look need not. Errors
+ * of condition_look, but EVLOG_CONFLICT.
+ */
+int condition_look_before(const struct page_snapshot *snapshot, void *ctx);
+
+/*
+ * Looks at the events of `base`, whose last seq is `last_seq`, and forgets what an earlier call has found.
  * EVLOG_CONFLICT: it does not reach up to `after_seq`. EVLOG_NOTFOUND: what is after that is not in the
  * log any more. EVLOG_DAMAGED: it cannot be read. EVLOG_IO, EVLOG_NOMEM, EVLOG_BUSY.
  */

@@ -483,8 +483,8 @@ typedef struct evlog_send_options {
  *   read on and decide again. With unless_id too, they are looked at only if some of the events are not
  *   there: so a send that is repeated is not refused because of itself.
  *
- * Cost: the events after after_seq are read while other senders wait, so note a new one now and then;
- * unless_any reads one. EVLOG_CONFLICT also: the log ends before after_seq. EVLOG_NOTFOUND: events after
+ * Cost: the events after after_seq are read, so note a new one now and then; other senders wait only
+ * while those are read that came meanwhile. unless_any reads one. EVLOG_CONFLICT also: the log ends before after_seq. EVLOG_NOTFOUND: events after
  * after_seq were trimmed, so that the answer is not known (with 0, what was trimmed does not count).
  * EVLOG_DAMAGED: one of them cannot be read. EVLOG_INVALID: unless_id without an id, after_seq
  * without a condition, or a bad type. After each of these nothing is appended. Senders in parallel share

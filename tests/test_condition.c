@@ -10,6 +10,7 @@
 #include <sched.h>
 
 #include "processes.h"
+#include "record.h"
 #include "test.h"
 
 #define TYPE "org.evlog.test.v1"
@@ -18,8 +19,37 @@
 #define ROUNDS 30
 #define BATCH 16
 
-static _Atomic unsigned commit_us, commits;
+static _Atomic unsigned commit_us, commits; /* that changed something */
 static _Atomic bool is_failing;
+
+/* Records that are read by the writing thread, while it writes to the log. */
+static _Thread_local bool is_writing;
+static _Atomic unsigned read_in_commit;
+
+int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn);
+void __real_mdb_txn_abort(MDB_txn *txn);
+void __wrap_mdb_txn_abort(MDB_txn *txn);
+int __real_record_decode(uint64_t seq, const void *value, size_t size, struct record *record);
+int __wrap_record_decode(uint64_t seq, const void *value, size_t size, struct record *record);
+
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn)
+{
+    is_writing = !(flags & MDB_RDONLY);
+    return __real_mdb_txn_begin(env, parent, flags, txn);
+}
+
+void __wrap_mdb_txn_abort(MDB_txn *txn)
+{
+    is_writing = false;
+    __real_mdb_txn_abort(txn);
+}
+
+int __wrap_record_decode(uint64_t seq, const void *value, size_t size, struct record *record)
+{
+    read_in_commit += is_writing;
+    return __real_record_decode(seq, value, size, record);
+}
 
 int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
@@ -27,17 +57,23 @@ int __wrap_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn)
 {
     const char *path;
+    is_writing = false;
     mdb_env_get_path(mdb_txn_env(txn), &path);
     if (!strstr(path, "events.mdb"))
         return __real_mdb_txn_commit(txn);
-    commits++;
     if (commit_us)
         usleep(commit_us);
     if (is_failing) {
         mdb_txn_abort(txn);
         return ENOSPC;
     }
-    return __real_mdb_txn_commit(txn);
+    MDB_env *env = mdb_txn_env(txn);
+    MDB_envinfo before, after;
+    mdb_env_info(env, &before);
+    int rc = __real_mdb_txn_commit(txn);
+    mdb_env_info(env, &after);
+    commits += after.me_last_txnid != before.me_last_txnid;
+    return rc;
 }
 
 struct fixture {
@@ -343,7 +379,8 @@ static void one_of_a_group_is_first(void **state)
     assert_int_equal(race(&fixture, race_in_a_group), ROUNDS);
     commit_us = 0;
     assert_int_equal(head(&fixture), 2 * ROUNDS);
-    assert_int_equal(commits, 2 * ROUNDS); /* a group of which nothing is left is not committed */
+    assert_int_equal(commits,
+                     2 * ROUNDS); /* nothing is written for a group of which nothing is left */
     OK(evlog_verify(fixture.log, NULL, NULL, NULL));
     OK(evlog_close(fixture.log));
 }
@@ -527,6 +564,38 @@ static void processes_decide_by_the_head(void **state)
     OK(evlog_close(fixture.log));
 }
 
+/* A look far back keeps no other sender waiting: only what has come meanwhile is read with the lock. */
+static void a_long_look_is_without_the_lock(void **state)
+{
+    struct fixture fixture;
+    evlog_sent sent;
+    begin(&fixture, *state);
+    for (uint64_t i = 1; i <= 200; i++)
+        OK(send_id(fixture.signal, i, (evlog_send_options){.after_seq = i - 1}, NULL));
+    read_in_commit = 0;
+    OK(send_id(fixture.signal, 7, (evlog_send_options){.after_seq = 0}, &sent));
+    assert_true(sent.was_there);
+    assert_int_equal(sent.seq, 7);
+    evlog_sent_free(&sent);
+    OK(send_id(fixture.signal, 201, (evlog_send_options){.after_seq = 0}, NULL));
+    FAILS(EVLOG_CONFLICT, "event 101 (",
+          send_after(fixture.signal, (evlog_send_options){.after_seq = 100, .unless_any = true}));
+    assert_in_range(read_in_commit, 0, 3);
+    OK(evlog_close(fixture.log));
+}
+
+/* That an event is there is not reported of files that are not the log's any more. */
+static void what_is_in_a_deleted_file_is_not_there(void **state)
+{
+    struct fixture fixture;
+    begin_as(&fixture, *state, EVLOG_DURABLE);
+    OK(send_id(fixture.signal, 1, (evlog_send_options){.after_seq = 0}, NULL));
+    assert_int_equal(unlink(in(*state, "log/events.mdb")), 0);
+    FAILS(EVLOG_IO, "events.mdb",
+          send_id(fixture.signal, 1, (evlog_send_options){.after_seq = 0}, NULL));
+    evlog_close(fixture.log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +608,8 @@ int main(void)
         TEST_AT_HOME(one_of_a_group_is_first),
         TEST_AT_HOME(a_group_appends_an_id_once),
         TEST_AT_HOME(a_conflict_with_what_failed_is_none),
+        TEST_AT_HOME(a_long_look_is_without_the_lock),
+        TEST_AT_HOME(what_is_in_a_deleted_file_is_not_there),
         TEST_AT_HOME(after_kills_each_event_is_there_once),
         TEST_AT_HOME(processes_decide_by_the_head),
     };
