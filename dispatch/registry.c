@@ -334,7 +334,7 @@ int evlog_open_sized(const char *path, const evlog_options *given, size_t option
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     evlog_options options;
     struct stat status;
-    evlog *log;
+    evlog *log = NULL;
     int result = sized_in(&options, sizeof options, given, options_size);
     if (result == EVLOG_OK)
         result = check_options(path, &options);
