@@ -283,9 +283,9 @@ static void *open_redis(const char *path, unsigned threads, const char *appendfs
     fflush(NULL);
     redis->pid = fork();
     if (redis->pid == 0) {
-        CHECK(!freopen("/dev/null", "w", stdout));
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--dir",
-               path, "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync,
+        CHECK(!freopen("/dev/null", "w", stdout) || chdir(path));
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", "socket", "--dir",
+               ".", "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync,
                (char *)NULL);
         _exit(127);
     }
