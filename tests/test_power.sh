@@ -4,6 +4,6 @@
 set -eu
 power=$1/tests/power/power
 seed=${SEED:+--seed $SEED}
-if [ "${2:-}" = long ]; then cuts=10000; else cuts=300; fi
+if [ "${2:-}" = long ]; then cuts=10000; else cuts=400; fi
 $power --cuts $cuts $seed
 $power --harness $seed
