@@ -17,12 +17,16 @@
  *   32  16   seq and chain of the last event of the state
  *   48  24   journal: place, seq, chain (zeros in a fast log)
  *   72   8   page number of each image
+ * 4072   8   order: one more than that of the slot before; of two of one txnid, the greater counts
+ * 4080   8   1: without the list of free pages, which is too long; else 0
+ * 4088   8   count of lost pages: neither in use nor free
  *   HEAD_SIZE images, as in the file
  *
  * 1. A slot is written after the state was flushed (flusher.c), and over the older one: a power cut in
  *    the middle leaves the newer, and with it all that recovery needs.
  * 2. More than FREE_PAGES_MAX pages of free list (a snapshot was held for long, or much was trimmed): the
- *    state is put back with an empty list. The pages in it are then used by nothing.
+ *    state is put back with an empty list. The pages in it are then used by nothing. How many they are is in
+ *    every later slot: a proof of the list (proof.c) must know.
  * 3. What is put back is flushed before its meta page is written, and the other meta page gets
  *    the same state, one txnid older: no meta page of a lost commit remains. A power cut meanwhile
  *    changes nothing in `edge`, so it is done again.
@@ -62,14 +66,16 @@ enum {
     AT_CHAIN = 40
 };
 enum { AT_JOURNAL = 48, AT_PGNOS = 72 };
+enum { AT_ORDER = HEAD_SIZE - 24, AT_LISTLESS = HEAD_SIZE - 16, AT_LOST = HEAD_SIZE - 8 };
 
-_Static_assert(AT_PGNOS + 8 * IMAGES_MAX <= HEAD_SIZE, "the numbers of all images fit");
+_Static_assert(AT_PGNOS + 8 * IMAGES_MAX <= AT_ORDER, "the numbers of all images fit");
 
 static const char magic[8] = {'e', 'v', 'l', 'o', 'g', 'e', 'd', 'g'};
 
 struct edge {
     int fd;
     uint64_t seed;
+    uint64_t lost_count; /* that was set; 0: what the newest slot has */
     char *path;
 };
 
@@ -139,7 +145,7 @@ static int add_images(const struct page_snapshot *snapshot, struct page_images *
 int edge_capture(const struct page_snapshot *snapshot, uint64_t origin, struct edge_state *state)
 {
     struct record record = {.seq = 0, .chain = origin};
-    bool has_list;
+    bool has_list = true;
     *state = (struct edge_state){.txnid = snapshot->txnid};
     int result = images_new(snapshot->page_size, &state->images);
     if (result == EVLOG_OK)
@@ -152,6 +158,7 @@ int edge_capture(const struct page_snapshot *snapshot, uint64_t origin, struct e
     }
     state->seq = record.seq;
     state->chain = record.chain;
+    state->is_listless = !has_list;
     return EVLOG_OK;
 }
 
@@ -221,7 +228,7 @@ static uint64_t check_of(const struct edge *edge, const unsigned char *head,
     return XXH3_64bits_digest(&state);
 }
 
-/* The head of a slot, without its checksum. */
+/* The head of a slot, without its checksum, its order and the lost pages. */
 static void write_head(const struct edge_state *state, unsigned char head[HEAD_SIZE])
 {
     const struct page_images *images = &state->images;
@@ -235,6 +242,7 @@ static void write_head(const struct edge_state *state, unsigned char head[HEAD_S
     be64_store(head + AT_JOURNAL, state->journal.place);
     be64_store(head + AT_JOURNAL + 8, state->journal.seq);
     be64_store(head + AT_JOURNAL + 16, state->journal.chain);
+    be64_store(head + AT_LISTLESS, state->is_listless);
     for (size_t i = 0; i < images->count; i++)
         be64_store(head + AT_PGNOS + 8 * i, images->pgnos[i]);
 }
@@ -258,6 +266,9 @@ static int read_head(const unsigned char head[HEAD_SIZE], struct edge_state *sta
     state->journal = (struct shared_end){.place = be64_load(head + AT_JOURNAL),
                                          .seq = be64_load(head + AT_JOURNAL + 8),
                                          .chain = be64_load(head + AT_JOURNAL + 16)};
+    state->order = be64_load(head + AT_ORDER);
+    state->is_listless = be64_load(head + AT_LISTLESS) != 0;
+    state->lost_count = be64_load(head + AT_LOST);
     return EVLOG_OK;
 }
 
@@ -286,6 +297,13 @@ static int read_slot(struct edge *edge, unsigned slot, struct edge_state *state)
     return result;
 }
 
+/* What is put back is flushed again, under the same number. */
+static bool is_newer(const struct edge_state *state, const struct edge_state *than)
+{
+    return state->txnid > than->txnid ||
+           (state->txnid == than->txnid && state->order > than->order);
+}
+
 /* The newest of the sound slots, and its state. EVLOG_NOTFOUND: neither is. */
 static int read_newest(struct edge *edge, unsigned *slot, struct edge_state *state)
 {
@@ -294,7 +312,7 @@ static int read_newest(struct edge *edge, unsigned *slot, struct edge_state *sta
     for (unsigned i = 0; i < 2; i++)
         results[i] = read_slot(edge, i, &states[i]);
     *slot = results[1] == EVLOG_OK &&
-            (results[0] == EVLOG_NOTFOUND || states[1].txnid > states[0].txnid);
+            (results[0] == EVLOG_NOTFOUND || is_newer(&states[1], &states[0]));
     int result = results[*slot];
     if (results[!*slot] != EVLOG_OK && results[!*slot] != EVLOG_NOTFOUND)
         result = results[!*slot]; /* which might be the newer */
@@ -312,17 +330,23 @@ int edge_read(struct edge *edge, struct edge_state *state)
     return read_newest(edge, &slot, state);
 }
 
+void edge_set_lost(struct edge *edge, uint64_t lost_count)
+{
+    edge->lost_count = lost_count;
+}
+
 int edge_write(struct edge *edge, const struct edge_state *state)
 {
     unsigned char head[HEAD_SIZE];
-    struct edge_state newest;
+    struct edge_state newest = {.txnid = 0};
     unsigned slot = 1;
     int result = read_newest(edge, &slot, &newest);
     if (result && result != EVLOG_NOTFOUND)
         return result;
-    if (result == EVLOG_OK)
-        edge_state_free(&newest);
     write_head(state, head);
+    be64_store(head + AT_ORDER, newest.order + 1);
+    be64_store(head + AT_LOST, edge->lost_count ? edge->lost_count : newest.lost_count);
+    edge_state_free(&newest);
     be64_store(head + AT_CHECK, check_of(edge, head, &state->images));
     uint64_t at = slot_at(!slot);
     int errnum = file_write(edge->fd, state->images.bytes,
@@ -354,7 +378,7 @@ int edge_compare(const struct edge_state *state, const struct page_snapshot *sna
         uint64_t pgno = state->images.pgnos[i];
         size_t count = page_size;
         if (pgno < 2) /* which may be written meanwhile */
-            page_make_meta(snapshot, true, page);
+            page_make_meta(snapshot, !state->is_listless, page);
         else
             errnum = file_read(snapshot->fd, page, page_size, pgno * page_size, &count);
         *is_same = count == page_size && memcmp(page, image(state, i), page_size) == 0;

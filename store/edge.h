@@ -15,9 +15,12 @@ struct edge;
 /* A state of events.mdb. edge_state_free takes a zeroed one, too. */
 struct edge_state {
     uint64_t txnid;
+    uint64_t order;            /* of two slots of one state, the later has the greater */
     uint64_t seq, chain;       /* its last event; 0 and the origin's chain: it is empty */
     struct shared_end journal; /* from which the journal goes on: at or before `seq` */
     struct page_images images; /* its meta page, and those pages of it that are overwritten */
+    bool is_listless;          /* its list of free pages is too long, and not in the images */
+    uint64_t lost_count;       /* pages of the file that are neither in use nor free */
 };
 
 void edge_state_free(struct edge_state *state);
@@ -52,13 +55,16 @@ int edge_write(struct edge *edge, const struct edge_state *state);
 /* Reads the newest state. EVLOG_NOTFOUND: none is sound. EVLOG_IO, EVLOG_NOMEM. */
 int edge_read(struct edge *edge, struct edge_state *state);
 
-/* Whether a snapshot's pages are those of a state. EVLOG_IO, EVLOG_NOMEM. */
+/* Has the states that are written from now on say that so many pages are lost. */
+void edge_set_lost(struct edge *edge, uint64_t lost_count);
+
+/* Whether a snapshot's pages are those of a state, but for a list that it does not have. EVLOG_IO, EVLOG_NOMEM. */
 int edge_compare(const struct edge_state *state, const struct page_snapshot *snapshot,
                  bool *is_same);
 
 /*
- * Puts a state back into events.mdb, open for writing as `fd`, and flushes. It may be done again
- * after any failure. EVLOG_IO, EVLOG_FULL, EVLOG_NOMEM.
+ * Puts a state back into events.mdb, open for writing as `fd`, and flushes; one without a list has an
+ * empty one then. It may be done again after any failure. EVLOG_IO, EVLOG_FULL, EVLOG_NOMEM.
  */
 int edge_restore(const struct edge_state *state, int fd, const char *name);
 

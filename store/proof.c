@@ -8,7 +8,8 @@
  *   1. each number is of a page of the file behind the two meta pages
  *   2. the numbers of an entry descend, and no page is in the list twice
  *   3. no page of the list is in use, by the tree of records or by the list itself
- *   4. free + in use + 2 = last page + 1: no page is missing
+ *   4. free + in use + lost + 2 = last page + 1: no page is missing, but for those that were lost when a list was
+ *      given up (edge.c)
  *
  * 4 finds also the loss of an entry. One bit for each page says that it was met.
  *
@@ -123,7 +124,7 @@ static int meet_list(struct proof *proof, const struct page_snapshot *list)
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
-int proof_pages(const struct page_snapshot *snapshot)
+int proof_count_lost(const struct page_snapshot *snapshot, uint64_t *lost_count)
 {
     struct proof proof = {.snapshot = snapshot};
     struct page_snapshot list = page_free_tree(snapshot);
@@ -137,12 +138,25 @@ int proof_pages(const struct page_snapshot *snapshot)
         result = page_each(snapshot, false, meet_used, &proof);
     if (result == EVLOG_OK)
         result = meet_list(&proof, &list);
-    if (result == EVLOG_OK && proof.count != snapshot->last_page - 1)
-        result =
-            error_set(EVLOG_DAMAGED, "%s: %" PRIu64 " of its pages are neither in use nor free",
-                      snapshot->name, snapshot->last_page - 1 - proof.count);
+    *lost_count = snapshot->last_page - 1 - proof.count;
     free(proof.met);
     return result;
+}
+
+int proof_pages(const struct page_snapshot *snapshot, uint64_t lost_count)
+{
+    uint64_t count;
+    int result = proof_count_lost(snapshot, &count);
+    if (result || count == lost_count || lost_count == PROOF_LOST_ANY)
+        return result;
+    if (lost_count == 0)
+        return error_set(EVLOG_DAMAGED,
+                         "%s: %" PRIu64 " of its pages are neither in use nor free",
+                         snapshot->name, count);
+    return error_set(EVLOG_DAMAGED,
+                     "%s: %" PRIu64
+                     " of its pages are neither in use nor free, instead of %" PRIu64,
+                     snapshot->name, count, lost_count);
 }
 
 /* ----------------------------------------------------------- succession ---- */
@@ -221,12 +235,13 @@ int proof_is_noted(const struct page_snapshot *snapshot, uint64_t noted_checksum
     return result;
 }
 
-int proof_whole(const struct page_snapshot *snapshot, uint64_t committed_txnid)
+int proof_whole(const struct page_snapshot *snapshot, uint64_t committed_txnid,
+                uint64_t lost_count)
 {
     struct page_cursor cursor = {.snapshot = snapshot};
     int result = proof_succession(snapshot, committed_txnid);
     if (result == EVLOG_OK)
-        result = proof_pages(snapshot);
+        result = proof_pages(snapshot, lost_count);
     if (result == EVLOG_OK && snapshot->depth > 0)
         result = page_seek(&cursor, NULL, 0);
     if (result == EVLOG_OK && snapshot->depth > 0)
@@ -245,6 +260,6 @@ static int pass(uint64_t pgno, const unsigned char *page, void *ctx)
 
 int proof_all(const struct page_snapshot *snapshot, uint64_t committed_txnid)
 {
-    int result = proof_whole(snapshot, committed_txnid);
+    int result = proof_whole(snapshot, committed_txnid, 0);
     return result ? result : page_each(snapshot, true, pass, NULL);
 }

@@ -67,13 +67,27 @@ static int check_base(const struct edge_state *base, int events, bool is_mending
     if ((snapshot.last_page + 1) * snapshot.page_size > snapshot.file_size)
         return error_set(EVLOG_DAMAGED, EVENTS_NAME ": was cut short");
     if (is_mending)
-        result = proof_whole(&snapshot, 0);
+        result = proof_whole(&snapshot, 0, base->is_listless ? PROOF_LOST_ANY : base->lost_count);
     if (result == EVLOG_OK && snapshot.depth > 0)
         result = record_load(&snapshot, 0, &last);
     return result;
 }
 
-static int restore(struct recovery *recovery, int events, struct shared *shared)
+/* Its list was given up: counts what that has lost. */
+static int note_lost(struct edge *edge, int events)
+{
+    struct page_snapshot restored;
+    uint64_t lost_count;
+    int result = page_snapshot_read(events, EVENTS_NAME, &restored);
+    if (result == EVLOG_OK)
+        result = proof_count_lost(&restored, &lost_count);
+    if (result == EVLOG_OK)
+        edge_set_lost(edge, lost_count);
+    return result;
+}
+
+static int restore(struct recovery *recovery, int events, struct shared *shared,
+                   struct edge *edge)
 {
     const struct edge_state *base = &recovery->base;
     struct page_snapshot newest;
@@ -95,10 +109,11 @@ static int restore(struct recovery *recovery, int events, struct shared *shared)
     if (result)
         return result;
     shared_clear_boot(shared); /* from here on it is changed */
-    if (is_same)
+    if (is_same && !base->is_listless)
         return EVLOG_OK;
     recovery->was_restored = true;
-    return edge_restore(base, events, EVENTS_NAME);
+    result = edge_restore(base, events, EVENTS_NAME);
+    return result || !base->is_listless ? result : note_lost(edge, events);
 }
 
 /*
@@ -123,8 +138,11 @@ static int prove(int events, const struct shared *shared, const struct edge_stat
     if (result || is_proved)
         return result;
     if (base->images.count == 0 || base->txnid < newest.txnid || newest.one_meta)
-        return proof_whole(&newest, committed_txnid);
-    result = edge_compare(base, &newest, &is_proved);
+        return proof_whole(&newest, committed_txnid, base->lost_count);
+    if (base->is_listless)
+        result = proof_whole(&newest, committed_txnid, base->lost_count);
+    if (result == EVLOG_OK)
+        result = edge_compare(base, &newest, &is_proved);
     if (result || is_proved)
         return result;
     return error_set(EVLOG_DAMAGED, EVENTS_NAME ": is not as it was flushed");
@@ -150,7 +168,7 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
     }
     recovery->is_needed = true;
     if (recovery->has_base)
-        return restore(recovery, events, shared);
+        return restore(recovery, events, shared, edge);
     result = status.st_size == 0 ? EVLOG_OK : prove(events, shared, &recovery->base, 0);
     if (result == EVLOG_OK)
         shared_clear_boot(shared);
@@ -344,7 +362,7 @@ static int check_newer(const struct page_snapshot *newest, const struct edge_sta
     struct page_snapshot base;
     int result = page_snapshot_of_images(newest->fd, EVENTS_NAME, &flushed->images, &base);
     if (result == EVLOG_OK)
-        result = proof_pages(newest); /* all branches, too */
+        result = proof_pages(newest, flushed->lost_count); /* all branches, too */
     if (result == EVLOG_OK)
         result = before_last_leaf(&base, tail);
     if (result == EVLOG_OK)

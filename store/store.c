@@ -418,7 +418,7 @@ static int prove_state(const struct store *store)
         result = proof_is_noted(
             &newest, shared_noted(store->shared, SHARED_LOCK_STATE, newest.txnid), &is_proved);
     if (result == EVLOG_OK && !is_proved)
-        result = proof_whole(&newest, committed_txnid);
+        result = proof_whole(&newest, committed_txnid, 0);
     close(fd);
     return result ? error_prefix(result, "%s", store->path) : EVLOG_OK;
 }

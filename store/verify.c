@@ -182,19 +182,38 @@ static int check_count(struct verification *verification, uint64_t first, uint64
 
 /* ---------------------------------------------------------------- files ---- */
 
+/* What is known of a file. */
+struct known {
+    uint64_t committed_txnid, lost_count;
+};
+
 /* To events.mdb it is appended. */
 static int prove_events(const struct page_snapshot *snapshot, void *ctx)
 {
-    const uint64_t *committed_txnid = ctx;
-    int result = proof_is_last(snapshot, *committed_txnid);
-    return result ? result : proof_whole(snapshot, *committed_txnid);
+    const struct known *known = ctx;
+    int result = proof_is_last(snapshot, known->committed_txnid);
+    return result ? result : proof_whole(snapshot, known->committed_txnid, known->lost_count);
 }
 
 /* In state.mdb consumers put and delete anywhere; an older one, put back, is not damaged. */
 static int prove_state(const struct page_snapshot *snapshot, void *ctx)
 {
-    const uint64_t *committed_txnid = ctx;
-    return proof_all(snapshot, *committed_txnid);
+    const struct known *known = ctx;
+    return proof_all(snapshot, known->committed_txnid);
+}
+
+/* Pages that nothing uses are not wrong, but many. */
+static int remark_lost(struct verification *verification, uint64_t lost_count)
+{
+    char text[256];
+    if (lost_count == 0)
+        return 0;
+    snprintf(text, sizeof text,
+             "events.mdb: %" PRIu64
+             " of its pages are neither in use nor free, since a list of free "
+             "pages was given up after a power cut",
+             lost_count);
+    return remark(verification, 0, text);
 }
 
 /* What opening for writing requires of a file, whoever has it open now. */
@@ -202,10 +221,17 @@ static int check_pages(struct verification *verification, struct env *env, enum 
                        int (*prove)(const struct page_snapshot *, void *))
 {
     const struct store *store = verification->store;
-    uint64_t committed_txnid = 0;
+    struct edge_state flushed = {.txnid = 0};
+    int result = store->edge ? edge_read(store->edge, &flushed) : EVLOG_OK;
+    if (result && result != EVLOG_NOTFOUND)
+        return result;
+    struct known known = {.lost_count = flushed.lost_count};
+    edge_state_free(&flushed);
     if (shared_is_same_boot(store->directory, SHARED_FILE, store->events_fd))
-        committed_txnid = shared_committed(store->shared, lock, env_inode(env));
-    return report_damage(verification, env_read(env, ENV_NEWEST, prove, &committed_txnid));
+        known.committed_txnid = shared_committed(store->shared, lock, env_inode(env));
+    result = report_damage(verification, env_read(env, ENV_NEWEST, prove, &known));
+    return result || lock == SHARED_LOCK_STATE ? result
+                                               : remark_lost(verification, known.lost_count);
 }
 
 /* Whether a state is the flushed one when it has its number, and not an older one. */

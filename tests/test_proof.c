@@ -59,7 +59,7 @@ static void assert_proved(const void *home)
 static void assert_refused(const void *home, const char *words)
 {
     struct page_snapshot snapshot = open_file(home);
-    FAILS(EVLOG_DAMAGED, words, proof_whole(&snapshot, 0));
+    FAILS(EVLOG_DAMAGED, words, proof_whole(&snapshot, 0, 0));
     close(snapshot.fd);
 }
 
@@ -250,7 +250,7 @@ static void a_missing_page_is_found(void **state)
     assert_int_equal(truncate(in(*state, "file"), (off_t)(snapshot.last_page + 3) * PAGE), 0);
     snapshot.file_size += 2 * PAGE;
     snapshot.last_page += 1;
-    FAILS(EVLOG_DAMAGED, "1 of its pages are neither in use nor free", proof_pages(&snapshot));
+    FAILS(EVLOG_DAMAGED, "1 of its pages are neither in use nor free", proof_pages(&snapshot, 0));
     close(snapshot.fd);
 }
 
@@ -278,9 +278,9 @@ static void a_forged_file_of_a_million_pages_ends_at_once(void **state)
     assert_int_equal(truncate(in(*state, "file"), (off_t)PAGE << 20), 0);
     snapshot.file_size = (uint64_t)PAGE << 20;
     snapshot.last_page = (1 << 20) - 1;
-    FAILS(EVLOG_DAMAGED, "is in use or free elsewhere too", proof_pages(&snapshot));
+    FAILS(EVLOG_DAMAGED, "is in use or free elsewhere too", proof_pages(&snapshot, 0));
     file_patch(in(*state, "file"), root + at[1], 4, snapshot.root * PAGE + at[1]);
-    FAILS(EVLOG_DAMAGED, "are neither in use nor free", proof_pages(&snapshot));
+    FAILS(EVLOG_DAMAGED, "are neither in use nor free", proof_pages(&snapshot, 0));
     free(file.at);
     close(snapshot.fd);
 }
@@ -335,8 +335,8 @@ static void a_meta_page_that_was_half_stored_is_not_the_last(void **state)
     OK(page_snapshot_read(newest.fd, "file", &before));
     assert_int_equal(before.txnid, newest.txnid - 1);
     assert_true(before.last_page < newest.last_page);
-    OK(proof_whole(&before, before.txnid));
-    assert_int_equal(proof_whole(&before, 0), EVLOG_DAMAGED);
+    OK(proof_whole(&before, before.txnid, 0));
+    assert_int_equal(proof_whole(&before, 0, 0), EVLOG_DAMAGED);
     close(newest.fd);
 }
 
