@@ -60,6 +60,19 @@ static inline uint64_t fuzz_digest(const evlog_event *event)
     return XXH3_64bits_withSeed(event->data, event->data_size, event->seq);
 }
 
+/* At the end of the process: the directories that fuzz_make has made. */
+static char fuzz_paths[2][200];
+
+static inline void fuzz_remove(void)
+{
+    char command[512];
+    for (size_t i = 0; i < 2 && fuzz_paths[i][0]; i++) {
+        snprintf(command, sizeof command, "rm -rf '%s'", fuzz_paths[i]);
+        if (system(command))
+            fprintf(stderr, "%s is left\n", fuzz_paths[i]);
+    }
+}
+
 /* Makes the log, with what `more` adds, and keeps its files. */
 static inline void fuzz_make(struct fuzz_log *fuzz, evlog_durability durability,
                              void (*more)(evlog *))
@@ -69,6 +82,10 @@ static inline void fuzz_make(struct fuzz_log *fuzz, evlog_durability durability,
     const char *base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
     snprintf(fuzz->path, sizeof fuzz->path, "%s/evlog-fuzz-XXXXXX", base);
     must(mkdtemp(fuzz->path) != NULL, "a directory is made");
+    size_t at = fuzz_paths[0][0] != 0;
+    if (at == 0)
+        atexit(fuzz_remove);
+    memcpy(fuzz_paths[at], fuzz->path, sizeof fuzz->path);
     must(evlog_open(fuzz->path, &(evlog_options){.durability = durability}, &log) == EVLOG_OK,
          "the log is made");
     for (unsigned i = 1; i <= FUZZ_EVENTS; i++) {
