@@ -7,18 +7,18 @@
  * held for one call of env_read. A process that can have none reads without: what it reads is checked
  * afterwards, and read again under the writer's lock where that fails too often.
  *
- * The map. liblmdb maps the file; only the writer reads through it. It starts at MAP_SIZE_FIRST
- * of address space and doubles when a commit finds it full; when another process has grown it, a
- * transaction does not begin (MDB_MAP_RESIZED) until the map here is as large. Resizing it requires
+ * The map. liblmdb maps the file; only the writer reads through it. How long the map is, and which room the
+ * file has, is said in room.c. The map grows when a commit finds it full; when another process has grown
+ * the file, a transaction does not begin (MDB_MAP_RESIZED) until the map here is as large. Resizing it requires
  * `write_lock`, so no write transaction of this process is open, and `map_lock`, so no read
  * transaction is just beginning. liblmdb unmaps the old map first: if it then gets no new one it
  * would follow pointers into nothing, so it is not called again (`unmapped`).
  *
- * A mapped file (MDB_WRITEMAP, of a fast log) is written to by stores into the map: a commit then calls the
- * kernel for nothing. liblmdb sets the file's size to the map's whenever it maps it: so the map is never
+ * A mapped file (MDB_WRITEMAP, of a fast log) is written to by stores into the map: a commit then makes no
+ * system call. liblmdb sets the file's size to the map's whenever it maps it: so the map is never
  * made smaller than the file, and opening and resizing take the writer's lock, since another process may
- * be growing the file. A reader does not wait for that: it goes without a slot where its map is too small.
- * The pages of any snapshot are as they are in the other mode; of the meta page that is being written, the
+ * be growing the file. A reader does not wait for that: where its map is too small it reads without a slot.
+ * A snapshot's pages are not stored into, as they are not written in the other mode. In a meta page the
  * number is stored last.
  *
  * Failures. A page that could not be written fails the commit before the meta page is written:
@@ -27,8 +27,7 @@
  * either. After a failed flush the kernel may have dropped what it could not write and report the
  * next flush as good (fsync(2)), so `failed` is set for good; reopening reads the file anew.
  *
- * Invariants: lock order write_lock, map_lock. `failed` is never reset. A map that can be written to is as
- * long as the file, or longer, when it is made.
+ * Invariants: lock order write_lock, map_lock. `failed` is never reset.
  */
 #include "env.h"
 
@@ -42,25 +41,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
 #include "file.h"
+#include "lmdb_lock.h"
 #include "room.h"
 
-#define MAP_SIZE_FIRST ((size_t)64 << 20)
-#define MAPPED_SIZE_FIRST ((size_t)1 << 20) /* the file has that size, too */
-#define MAPPED_STRIDE_MAX ((size_t)1 << 30)
 #define FULL_BELOW ((uint64_t)64 << 10)
 #define READER_CHECK_EVERY 1024 /* commits */
-#define LOCK_HEAD_SIZE 4096     /* of liblmdb's lock file, and more */
-#define LOCK_SLOT_SIZE 64
-#define POLL_NS 1000000
 #define UNHELD_TRIES 3        /* of reading a snapshot that nothing holds, before it is locked */
 #define UNHELD_TRIES_MAX 1000 /* ... by who cannot lock it */
 
@@ -214,76 +206,6 @@ static int check_right_edge(const struct page_snapshot *snapshot)
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
-/*
- * liblmdb writes to its lock file through a map, where a full disk is a SIGBUS: so the
- * file gets its blocks before. Its size, 0 for a new one, is liblmdb's to set.
- */
-static int reserve_locks(const struct env *env, int fd, const char *path)
-{
-    uint64_t size = LOCK_HEAD_SIZE + (uint64_t)env->options.readers_max * LOCK_SLOT_SIZE;
-    int errnum = file_allocate(fd, 0, size);
-    if (errnum && errnum != EOPNOTSUPP)
-        return error_errno(errnum, "making room for its locks", path);
-    return EVLOG_OK;
-}
-
-/*
- * liblmdb waits without a limit for a process that has locked the first byte of its lock file: one
- * that is opening the environment with liblmdb, and not through this library, which has its own lock for
- * that. So it is waited for here first. (One that comes just after this is waited for without a limit.)
- */
-static int wait_for_lock_file(const struct env *env, int fd, const char *path)
-{
-    int64_t until_us = clock_monotonic_us() + (int64_t)env->options.wait_ms * 1000;
-    for (;;) {
-        struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
-        if (fcntl(fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
-            return EVLOG_OK;
-        if (clock_monotonic_us() >= until_us)
-            return error_set(EVLOG_BUSY,
-                             "%s: process %d has had it locked for %u ms: is it stopped?", path,
-                             (int)lock.l_pid, env->options.wait_ms);
-        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-    }
-}
-
-/* What liblmdb's lock file has to be before liblmdb opens it. */
-static int prepare_locks(const struct env *env)
-{
-    char path[PATH_MAX];
-    int fd;
-    snprintf(path, sizeof path, "%s-lock", env->path);
-    int result = file_open_path(path, O_RDWR | O_CREAT, &fd);
-    if (result)
-        return result == EVLOG_UNSUPPORTED
-                   ? result
-                   : EVLOG_OK; /* liblmdb will report why, or a reader goes without */
-    result = wait_for_lock_file(env, fd, path);
-    if (result == EVLOG_OK)
-        result = reserve_locks(env, fd, path);
-    close(fd);
-    return result;
-}
-
-/* The first map. One that sets the file's size must neither shorten it nor exceed a limit. */
-static int size_to_begin(const struct env *env, size_t *size)
-{
-    const struct env_options *options = &env->options;
-    struct stat status;
-    *size = is_mapped(env) ? MAPPED_SIZE_FIRST : MAP_SIZE_FIRST;
-    if (options->file_size_max && options->file_size_max < *size)
-        *size = options->file_size_max;
-    if (!is_mapped(env))
-        return EVLOG_OK;
-    if (fstat(env->fd, &status))
-        return error_errno(errno, "looking at its size", env->path);
-    if (file_size_limit() < *size)
-        *size = file_size_limit();
-    if ((size_t)status.st_size > *size)
-        *size = (size_t)status.st_size;
-    return EVLOG_OK;
-}
-
 static int open_once(struct env *env)
 {
     const struct env_options *options = &env->options;
@@ -291,7 +213,8 @@ static int open_once(struct env *env)
                      (is_mapped(env) ? MDB_WRITEMAP : 0) |
                      (options->is_unflushed ? MDB_NOSYNC : 0);
     size_t map_size;
-    int result = size_to_begin(env, &map_size);
+    env->room.fd = env->fd;
+    int result = room_first_map(&env->room, &map_size);
     if (result)
         return result;
     int rc = mdb_env_create(&env->lmdb);
@@ -306,9 +229,8 @@ static int open_once(struct env *env)
         env->lmdb = NULL;
         return fail(env, rc, "opening");
     }
-    int fd;
-    mdb_env_get_fd(env->lmdb, &fd);
-    fcntl(fd, F_SETFD, FD_CLOEXEC); /* which 0.9.24 does not */
+    mdb_env_get_fd(env->lmdb, &env->room.fd);
+    fcntl(env->room.fd, F_SETFD, FD_CLOEXEC); /* which 0.9.24 does not */
     return EVLOG_OK;
 }
 
@@ -363,7 +285,7 @@ static int clear_dead_readers(struct env *env)
 static int open_lmdb(struct env *env)
 {
     bool is_locked = is_mapped(env) && env->options.presence;
-    int result = prepare_locks(env);
+    int result = lmdb_lock_prepare(env->path, env->options.readers_max, env->options.wait_ms);
     if (result == EVLOG_OK && is_locked)
         result = presence_lock(env->options.presence, env->options.lock, env->path);
     if (result)
@@ -428,6 +350,7 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     if (!env)
         return error_nomem();
     env->options = *options;
+    env->room.name = env->path;
     env->room.size_max = options->file_size_max;
     if (!options->read_only && options->is_unflushed)
         env->room.kind = options->is_mapped ? ROOM_MAPPED : ROOM_BLOCKS;
@@ -463,12 +386,6 @@ void env_close(struct env *env)
 
 /* ------------------------------------------------------------ writing ---- */
 
-static int fail_at_limit(const struct env *env)
-{
-    return error_set(EVLOG_FULL, "%s: log_size_max, %" PRIu64 " bytes, is reached", env->path,
-                     env->options.file_size_max);
-}
-
 /*
  * Makes the file long enough for `size` more bytes of records, in a write transaction. A record of just over
  * half a page takes a page of its own; the rest is for the way to it, and the list of free pages.
@@ -477,70 +394,11 @@ static int make_room(struct env *env, size_t size)
 {
     MDB_envinfo info;
     MDB_stat stat;
-    uint64_t size_max = env->options.file_size_max;
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
     uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
     uint64_t needed = ((uint64_t)size / stat.ms_psize * 17 / 8 + 32) * stat.ms_psize;
-    if (size_max && info.me_mapsize > size_max && used + needed > size_max)
-        return fail_at_limit(env); /* where liblmdb would go on to the end of its map */
-    int fd;
-    mdb_env_get_fd(env->lmdb, &fd);
-    return room_make(&env->room, fd, env->path, used, needed);
-}
-
-/* Doubles the map, but not beyond what the file may have. */
-static int size_to_grow(struct env *env, size_t *size)
-{
-    uint64_t size_max = env->options.file_size_max ? env->options.file_size_max : UINT64_MAX;
-    struct stat status;
-    if (*size >= size_max)
-        return fail_at_limit(env);
-    size_t more = is_mapped(env) && *size > MAPPED_STRIDE_MAX ? MAPPED_STRIDE_MAX : *size;
-    *size = *size > size_max - more ? size_max : *size + more;
-    if (!is_mapped(env))
-        return EVLOG_OK;
-    if (fstat(env->fd, &status))
-        return error_errno(errno, "looking at its size", env->path);
-    if ((size_t)status.st_size >= *size)
-        *size = (size_t)status.st_size; /* another process has a larger map */
-    else if (*size > file_size_limit())
-        return error_errno(EFBIG, "growing the file", env->path);
-    return EVLOG_OK;
-}
-
-/* The map for a file that others have grown, not for the pages that a damaged meta page counts. */
-static int size_to_follow(struct env *env, const MDB_envinfo *info, size_t *size)
-{
-    MDB_stat stat;
-    struct stat status;
-    mdb_env_stat(env->lmdb, &stat);
-    if (fstat(env->fd, &status))
-        return error_errno(errno, "looking at its size", env->path);
-    if (info->me_last_pgno >= (uint64_t)status.st_size / stat.ms_psize)
-        return error_set(EVLOG_DAMAGED, "%s: a meta page counts pages that it does not have",
-                         env->path);
-    if (is_mapped(env) && *size < (uint64_t)status.st_size)
-        *size = (uint64_t)status.st_size;
-    while (*size < (uint64_t)status.st_size)
-        *size *= 2;
-    return EVLOG_OK;
-}
-
-/*
- * Whether there is address space for a map that is so much larger (RLIMIT_AS). liblmdb unmaps the old one
- * before it asks for the new one, and could not go on without either.
- */
-static bool has_space(size_t more)
-{
-    void *space =
-        more ? mmap(NULL, more, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-             : NULL;
-    if (space == MAP_FAILED)
-        return false;
-    if (space)
-        munmap(space, more);
-    return true;
+    return room_make(&env->room, info.me_mapsize, used, needed);
 }
 
 /*
@@ -550,15 +408,17 @@ static bool has_space(size_t more)
 static int resize_map(struct env *env, bool grow)
 {
     MDB_envinfo info;
+    MDB_stat stat;
     if (env->unmapped)
         return fail(env, MDB_PANIC, "growing the map");
     mdb_env_info(env->lmdb, &info);
+    mdb_env_stat(env->lmdb, &stat);
     size_t size = info.me_mapsize;
-    int result = grow ? size_to_grow(env, &size) : size_to_follow(env, &info, &size);
+    uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+    int result =
+        grow ? room_larger_map(&env->room, &size) : room_other_map(&env->room, used, &size);
     if (result)
         return result;
-    if (!has_space(size - info.me_mapsize))
-        return error_errno(ENOMEM, "growing the map", env->path);
     pthread_mutex_lock(&env->map_lock);
     int rc = mdb_env_set_mapsize(env->lmdb, size);
     if (rc != MDB_SUCCESS) {

@@ -1,5 +1,5 @@
 /*
- * Room ahead in a file that liblmdb writes to.
+ * Room ahead in a file that liblmdb writes to, and how long the map of it is.
  *
  * Before each commit the file is given blocks for all pages that the commit may add, under the writer's
  * lock. So a full disk is met before the transaction, in a call that can report it, and not in the
@@ -13,14 +13,20 @@
  *                nothing of holes, and a copy of a log may have some anywhere: so a process has blocks
  *                allocated from the file's beginning when it first writes, and ahead from then on
  *
+ * A map is address space, and begins with more than most files need. One that is stored into begins small,
+ * since liblmdb sets the file's length to it; so it must never be shorter than the file, which another
+ * process may have made longer. It doubles, or grows by MAPPED_STRIDE_MAX.
+ *
  * Invariants: zeros are written only past the last page in use, as it is now: another process may have
- * used what was room. The file shrinks only when it could not be lengthened whole, and is never
- * lengthened here when it is mapped: that is liblmdb's to do (env.c).
+ * used what was room. The file shrinks only when it could not be lengthened whole. A mapped one is not
+ * lengthened here, but by liblmdb.
  */
 #include "room.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,10 +35,18 @@
 
 #define STRIDE_MIN ((uint64_t)64 << 10)
 #define STRIDE_MAX ((uint64_t)4 << 20)
+#define MAP_SIZE_FIRST ((uint64_t)64 << 20)
+#define MAPPED_SIZE_FIRST ((uint64_t)1 << 20)
+#define MAPPED_STRIDE_MAX ((uint64_t)1 << 30)
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static uint64_t limit_of(const struct room *room)
+{
+    return room->size_max ? room->size_max : UINT64_MAX;
 }
 
 static uint64_t stride_at(uint64_t end)
@@ -41,49 +55,47 @@ static uint64_t stride_at(uint64_t end)
 }
 
 /* Lengthens a file from `end` to `needed` or more; undoes what it could not do whole. */
-static int lengthen(const struct room *room, int fd, uint64_t end, uint64_t needed, uint64_t size)
+static int lengthen(const struct room *room, uint64_t end, uint64_t needed, uint64_t size)
 {
-    uint64_t size_max = room->size_max ? room->size_max : UINT64_MAX;
     bool with_zeros = room->kind == ROOM_ZEROS && size < STRIDE_MIN;
     int (*add)(int, uint64_t, uint64_t) = with_zeros ? file_write_zeros : file_reserve;
-    int errnum = add(fd, end, less(needed + stride_at(end), size_max));
+    int errnum = add(room->fd, end, less(needed + stride_at(end), limit_of(room)));
     if (errnum)
-        errnum = add(fd, end, needed);
-    if (errnum && ftruncate(fd, (off_t)end))
+        errnum = add(room->fd, end, needed);
+    if (errnum && ftruncate(room->fd, (off_t)end))
         errnum = errno;
     return errnum;
 }
 
 /* Has blocks allocated up to `to`; where the file system cannot, zeros are written where no page is. */
-static int fill_holes(const struct room *room, int fd, uint64_t used, uint64_t to)
+static int fill_holes(const struct room *room, uint64_t used, uint64_t to)
 {
     uint64_t from = room->end;
-    int errnum = file_allocate(fd, from, to);
+    int errnum = file_allocate(room->fd, from, to);
     if (errnum == EOPNOTSUPP)
-        errnum = file_write_zeros(fd, from < used ? used : from, to);
+        errnum = file_write_zeros(room->fd, from < used ? used : from, to);
     return errnum;
 }
 
-static int make_mapped(struct room *room, int fd, uint64_t used, uint64_t needed,
-                       uint64_t file_size)
+static int make_mapped(struct room *room, uint64_t used, uint64_t needed, uint64_t file_size)
 {
     uint64_t to = less(needed + stride_at(needed), file_size);
     needed = less(needed, file_size); /* liblmdb adds no page past its map, which is no longer */
     if (needed <= room->end)
         return 0;
-    int errnum = fill_holes(room, fd, used, to);
+    int errnum = fill_holes(room, used, to);
     if (errnum) {
         to = needed;
-        errnum = fill_holes(room, fd, used, to);
+        errnum = fill_holes(room, used, to);
     }
     if (!errnum)
         room->end = to;
     return errnum;
 }
 
-static int make_unmapped(struct room *room, int fd, uint64_t needed, uint64_t size, uint64_t end)
+static int make_unmapped(struct room *room, uint64_t needed, uint64_t size, uint64_t end)
 {
-    int errnum = needed > end ? lengthen(room, fd, end, needed, size) : 0;
+    int errnum = needed > end ? lengthen(room, end, needed, size) : 0;
     if (!errnum)
         room->end = needed > end ? needed : end;
     return errnum;
@@ -95,18 +107,101 @@ static bool is_past_limit(const struct room *room, uint64_t needed)
     return room->kind != ROOM_MAPPED && needed > file_size_limit();
 }
 
-int room_make(struct room *room, int fd, const char *name, uint64_t used, uint64_t size)
+static int fail_at_limit(const struct room *room)
+{
+    return error_set(EVLOG_FULL, "%s: log_size_max, %" PRIu64 " bytes, is reached", room->name,
+                     room->size_max);
+}
+
+static int file_size_of(const struct room *room, uint64_t *size)
 {
     struct stat status;
-    uint64_t needed = room->size_max ? less(used + size, room->size_max) : used + size;
+    if (fstat(room->fd, &status))
+        return error_errno(errno, "looking at its size", room->name);
+    *size = (uint64_t)status.st_size;
+    return EVLOG_OK;
+}
+
+int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size)
+{
+    uint64_t file_size, size_max = limit_of(room);
+    if (map_size > size_max && used + size > size_max) /* liblmdb would go on to its map's end */
+        return fail_at_limit(room);
+    uint64_t needed = less(used + size, size_max);
     if (is_past_limit(room, needed))
-        return error_errno(EFBIG, "growing the file", name);
+        return error_errno(EFBIG, "growing the file", room->name);
     if (needed <= room->end)
         return EVLOG_OK;
-    if (fstat(fd, &status))
-        return error_errno(errno, "looking at its size", name);
-    uint64_t file_size = (uint64_t)status.st_size;
-    int errnum = room->kind == ROOM_MAPPED ? make_mapped(room, fd, used, needed, file_size)
-                                           : make_unmapped(room, fd, needed, size, file_size);
-    return errnum ? error_errno(errnum, "growing the file", name) : EVLOG_OK;
+    int result = file_size_of(room, &file_size);
+    if (result)
+        return result;
+    int errnum = room->kind == ROOM_MAPPED ? make_mapped(room, used, needed, file_size)
+                                           : make_unmapped(room, needed, size, file_size);
+    return errnum ? error_errno(errnum, "growing the file", room->name) : EVLOG_OK;
+}
+
+/* ------------------------------------------------------------- the map ---- */
+
+int room_first_map(const struct room *room, size_t *size)
+{
+    uint64_t file_size;
+    *size = less(MAP_SIZE_FIRST, limit_of(room));
+    if (room->kind != ROOM_MAPPED)
+        return EVLOG_OK;
+    int result = file_size_of(room, &file_size);
+    if (result)
+        return result;
+    *size = less(less(MAPPED_SIZE_FIRST, limit_of(room)), file_size_limit());
+    if (file_size > *size)
+        *size = file_size;
+    return EVLOG_OK;
+}
+
+/*
+ * Whether there is address space for a map that is so much longer (RLIMIT_AS). liblmdb unmaps the old one
+ * before it asks for the new one, and could not go on without either.
+ */
+static int check_space(const struct room *room, size_t more)
+{
+    if (more == 0)
+        return EVLOG_OK;
+    void *space = mmap(NULL, more, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED)
+        return error_errno(ENOMEM, "growing the map", room->name);
+    munmap(space, more);
+    return EVLOG_OK;
+}
+
+int room_larger_map(const struct room *room, size_t *size)
+{
+    uint64_t file_size, before = *size;
+    if (before >= limit_of(room))
+        return fail_at_limit(room);
+    bool is_mapped = room->kind == ROOM_MAPPED;
+    uint64_t more = is_mapped ? less(before, MAPPED_STRIDE_MAX) : before;
+    *size = before + less(more, limit_of(room) - before);
+    int result = is_mapped ? file_size_of(room, &file_size) : EVLOG_OK;
+    if (result)
+        return result;
+    if (is_mapped && file_size >= *size)
+        *size = file_size;
+    else if (is_mapped && *size > file_size_limit())
+        return error_errno(EFBIG, "growing the file", room->name);
+    return check_space(room, *size - before);
+}
+
+int room_other_map(const struct room *room, uint64_t used, size_t *size)
+{
+    uint64_t file_size, before = *size;
+    int result = file_size_of(room, &file_size);
+    if (result)
+        return result;
+    if (used > file_size)
+        return error_set(EVLOG_DAMAGED, "%s: a meta page counts pages that it does not have",
+                         room->name);
+    if (room->kind == ROOM_MAPPED && *size < file_size)
+        *size = file_size;
+    while (*size < file_size)
+        *size *= 2;
+    return check_space(room, *size - before);
 }

@@ -1,7 +1,8 @@
-/* Room ahead in a file that liblmdb writes to, see room.c. */
+/* Room ahead in a file that liblmdb writes to, and the length of its map, see room.c. */
 #ifndef STORE_ROOM_H
 #define STORE_ROOM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum room_kind {
@@ -11,15 +12,29 @@ enum room_kind {
 };
 
 struct room {
+    const char *name; /* for messages */
+    int fd;           /* of the file; liblmdb's own, once it is open */
     enum room_kind kind;
     uint64_t size_max; /* of the file; 0: no limit */
     uint64_t end;      /* there is room up to here */
 };
 
 /*
- * Makes room for `size` more bytes in the file `fd`, called `name`, whose pages in use end at `used`.
- * With its writer's lock held. EVLOG_FULL, EVLOG_IO: the file is as long as it was.
+ * Makes room for `size` more bytes in a file whose pages in use end at `used`, and of which liblmdb has a map
+ * of map_size. With its writer's lock held. EVLOG_FULL, EVLOG_IO: the file is as long as it was.
  */
-int room_make(struct room *room, int fd, const char *name, uint64_t used, uint64_t size);
+int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size);
+
+/* The length of a map: the first one. EVLOG_IO. */
+int room_first_map(const struct room *room, size_t *size);
+
+/* One that is longer than `*size`. EVLOG_FULL: it may not be. EVLOG_NOMEM, EVLOG_IO. */
+int room_larger_map(const struct room *room, size_t *size);
+
+/*
+ * One as long as the file, which another process has made longer, and not as long as the pages that a damaged
+ * meta page counts. EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_IO.
+ */
+int room_other_map(const struct room *room, uint64_t used, size_t *size);
 
 #endif
