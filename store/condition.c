@@ -7,7 +7,7 @@
  *          before: by the      in the transaction   what is before it
  *          sender, unlocked                         in its group
  *
- * The sender looks before it queues up, so that nobody waits while it reads much. The leader of a group
+ * The sender looks before it queues up, so that no other sender waits while it reads much. The leader of a group
  * commit (append.c) then looks, for each request that has a condition, at the events that have come
  * since, in the state that the transaction began with, and at what the requests before it in the group
  * are about to append. Nothing can come between the look and the append.
@@ -24,7 +24,7 @@
  * Cost: O(events after `after_seq`), which are read and whose checksums are checked, those up
  * to `seen_seq` without the writer's lock; and a sort of the send's ids. With `unless_any` alone one event is read.
  *
- * Absent: an index of ids. Whoever sends notes a seq before, so few events come after it.
+ * Absent: an index of ids. A sender notes a seq before it sends, so few events come after it.
  */
 #include "condition.h"
 

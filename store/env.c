@@ -54,7 +54,7 @@
 #define FULL_BELOW ((uint64_t)64 << 10)
 #define READER_CHECK_EVERY 1024 /* commits */
 #define UNHELD_TRIES 3        /* of reading a snapshot that nothing holds, before it is locked */
-#define UNHELD_TRIES_MAX 1000 /* ... by who cannot lock it */
+#define UNHELD_TRIES_MAX 1000 /* ... by a process that cannot lock it */
 
 /*
  * Three things here hold for 0.9 and not by its documentation: a snapshot's pages are reused as

@@ -56,7 +56,7 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
               int (*fill)(struct env *env, void *ctx), void *ctx);
 
 /*
- * The lock that env_write takes, over threads and processes; for who has more to do under it:
+ * The lock that env_write takes, over threads and processes; for a caller that has more to do under it:
  * then env_write_locked. EVLOG_BUSY: another process has it for too long; the sentence names it.
  * EVLOG_IO: an earlier write or flush failed. EVLOG_READONLY.
  */

@@ -29,7 +29,7 @@
  *   different pid namespaces (containers). A process that is killed holds nothing from then on; for one
  *   that is stopped while it writes, flushes, opens or closes the log, no call of the others waits
  *   longer than wait_ms. It is then EVLOG_BUSY, and has done nothing: it may be tried again, and
- *   succeeds once that process goes on or is gone. Reading waits for nobody, but where a process can have
+ *   succeeds once that process goes on or is gone. Reading waits for no other process, but where a process can have
  *   no reader's slot of LMDB (another process of the same pid, in another namespace, has it): then it may
  *   wait for a writer, and one that has the log open for reading only may be EVLOG_BUSY. Two waits are
  *   liblmdb's, and have no limit: for its lock of the table of readers, which a process holds for

@@ -66,7 +66,7 @@ static bool is_flushed(const struct flusher *flusher, uint64_t txnid)
     return txnid && atomic_load(&flushed->txnid) >= txnid;
 }
 
-static int is_busy(const struct presence *presence)
+static int fail_busy(const struct presence *presence)
 {
     char text[PRESENCE_TEXT_SIZE];
     uint32_t word = atomic_load(&shared_flushed(presence->shared)->process);
@@ -99,7 +99,7 @@ static int begin(struct flusher *flusher, uint64_t txnid, bool *is_done)
     if (*is_done)
         return EVLOG_OK;
     if (errnum == EAGAIN)
-        return is_busy(presence);
+        return fail_busy(presence);
     return error_errno(errnum, "locking a byte of it", "events.mdb");
 }
 

@@ -360,7 +360,7 @@ int journal_follow(struct journal *journal, struct shared_end *from,
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
-/* The place behind the frame at `place`, whose record nobody looks at. EVLOG_NOTFOUND: none is there. */
+/* The place behind the frame at `place`, whose record is not looked at. EVLOG_NOTFOUND: none is there. */
 static int skip_frame(struct journal *journal, uint64_t *place)
 {
     unsigned char head[JOURNAL_FRAME_HEAD + CHAIN_AT + 8];

@@ -20,7 +20,7 @@
  *
  * Claims. A consumer's slot is claimed by a lock on one more byte of events.mdb, which the kernel
  * releases when the process ends. Nothing depends on the file `shared` but the holder's name: the
- * holder writes its word there, and whoever finds the byte locked looks up the pid. A log that
+ * holder writes its word there, and a process that finds the byte locked looks up the pid there. A log that
  * a process has open twice is one descriptor, so its claims do not exclude each other.
  *
  * The bytes, from ANY_AT on: 1 that all lock, 1,024 of processes, 1,024 of consumers' slots.
@@ -184,7 +184,7 @@ static bool is_dead(const struct presence *presence, uint32_t word)
     return word_of(slot, generation) != word || !held_by_other(presence->fd, SLOTS_AT + slot);
 }
 
-static int is_busy(const struct presence *presence, uint32_t word, const char *path)
+static int fail_busy(const struct presence *presence, uint32_t word, const char *path)
 {
     char text[PRESENCE_TEXT_SIZE];
     return error_set(EVLOG_BUSY, "%s: %s has been writing to it for %u ms: is it stopped?", path,
@@ -205,7 +205,7 @@ static int wait_for(struct presence *presence, _Atomic uint32_t *word, const cha
         if (is_free)
             continue;
         if (has_slept && clock_monotonic_us() >= until_us)
-            return is_busy(presence, holder, path);
+            return fail_busy(presence, holder, path);
         if ((seen & WAITING) || atomic_compare_exchange_strong(word, &seen, seen | WAITING))
             wait_for_change(word, seen | WAITING);
     }

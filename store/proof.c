@@ -162,8 +162,8 @@ int proof_pages(const struct page_snapshot *snapshot, uint64_t lost_count)
 /* ----------------------------------------------------------- succession ---- */
 
 /* Whether an entry of a list has a page. */
-static int has_page(const struct page_snapshot *list, const struct page_node *node, uint64_t pgno,
-                    bool *has)
+static int look_for_page(const struct page_snapshot *list, const struct page_node *node,
+                         uint64_t pgno, bool *has)
 {
     unsigned char *value;
     int result = page_copy(list, node, (list->last_page + 2) * 8, &value, NULL);
@@ -193,7 +193,7 @@ static int look_at_last(const struct page_snapshot *state, uint64_t pgno, uint64
     if (result == EVLOG_OK && node.key_size == sizeof *key)
         memcpy(key, node.key, sizeof *key);
     if (result == EVLOG_OK && *key == state->txnid)
-        result = has_page(&list, &node, pgno, has);
+        result = look_for_page(&list, &node, pgno, has);
     page_cursor_free(&cursor);
     return result == EVLOG_NOTFOUND || result == EVLOG_DAMAGED ? EVLOG_OK : result;
 }

@@ -22,7 +22,7 @@
  * A `edge` newer than both meta pages, which are sound, was written after a flush that
  * this events.mdb never saw: it is another one, and nothing is changed.
  *
- * Who only reads changes nothing. It reads the newest state, if its pages are proved, and the events from
+ * A process that only reads changes nothing. It reads the newest state, if its pages are proved, and the events from
  * the last leaf of `edge` on are all there and fit each other; else the state of `edge`, from its images.
  *
  * Absent: a file system that is taken away from a running machine with what was not written, and

@@ -80,7 +80,7 @@ static int fill_holes(const struct room *room, uint64_t used, uint64_t to)
 static int make_mapped(struct room *room, uint64_t used, uint64_t needed, uint64_t file_size)
 {
     uint64_t to = less(needed + stride_at(needed), file_size);
-    needed = less(needed, file_size); /* liblmdb adds no page past its map, which is no longer */
+    needed = less(needed, file_size); /* liblmdb adds no page past its map, which ends there */
     if (needed <= room->end)
         return 0;
     int errnum = fill_holes(room, used, to);

@@ -119,7 +119,7 @@ static void path_of(const struct store *store, const char *name, char path[PATH_
 }
 
 /* The process that is named in the file `lock` has it, or else one that could not write there. */
-static int is_locked(const struct store *store, int fd)
+static int fail_locked(const struct store *store, int fd)
 {
     char line[PRESENCE_LINE_SIZE + 1] = "", text[PRESENCE_TEXT_SIZE];
     if (pread(fd, line, PRESENCE_LINE_SIZE, 0) < 0)
@@ -138,7 +138,7 @@ static int lock_file(const struct store *store, int fd)
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_errno(errno, "locking the file " LOCK_FILE, store->path);
         if (clock_monotonic_us() >= until_us)
-            return is_locked(store, fd);
+            return fail_locked(store, fd);
         nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
     presence_format(line);
@@ -345,7 +345,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
     return env_open(path, &env_options, &store->state);
 }
 
-/* `edge`, and a durable log's journal. Who only reads can do without. */
+/* `edge`, and a durable log's journal. A process that only reads can do without. */
 static int open_beside(struct store *store, bool is_new)
 {
     const uint8_t *uuid = store->format.uuid;
@@ -370,7 +370,7 @@ static int open_beside(struct store *store, bool is_new)
 
 /*
  * Where other processes have the log open for writing, the files by which they exclude each other
- * must be there: new ones would exclude nobody. (That they are the same files, each process checks
+ * must be there: new ones would exclude no other process. (That they are the same files, each process checks
  * for itself, see watch.c.)
  */
 static int check_not_fresh(const struct store *store)
@@ -423,7 +423,7 @@ static int prove_state(const struct store *store)
     return result ? error_prefix(result, "%s", store->path) : EVLOG_OK;
 }
 
-/* events.mdb itself: its locks say who has the log open. */
+/* events.mdb itself: its locks say which processes have the log open. */
 static int open_held(struct store *store, bool is_new)
 {
     int flags = store->read_only ? O_RDONLY : O_RDWR | (is_new ? O_CREAT : 0);

@@ -258,7 +258,7 @@ static int check_flushed(struct verification *verification)
     if (verification->finding_count > 0)
         return EVLOG_OK;
     bool is_hidden = !store->edge && faccessat(store->directory, EDGE_FILE, F_OK, 0) == 0;
-    if (is_hidden) /* from this user, who only reads */
+    if (is_hidden) /* from this user, in a log that is open for reading only */
         return EVLOG_OK;
     int result = store->edge ? edge_read(store->edge, &flushed) : EVLOG_NOTFOUND;
     if (result == EVLOG_NOTFOUND)
