@@ -414,9 +414,8 @@ static int resize_map(struct env *env, bool grow)
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
     size_t size = info.me_mapsize;
-    uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
-    int result =
-        grow ? room_larger_map(&env->room, &size) : room_other_map(&env->room, used, &size);
+    int result = grow ? room_larger_map(&env->room, &size)
+                      : room_other_map(&env->room, info.me_last_pgno, stat.ms_psize, &size);
     if (result)
         return result;
     pthread_mutex_lock(&env->map_lock);

@@ -190,13 +190,13 @@ int room_larger_map(const struct room *room, size_t *size)
     return check_space(room, *size - before);
 }
 
-int room_other_map(const struct room *room, uint64_t used, size_t *size)
+int room_other_map(const struct room *room, uint64_t last_page, uint32_t page_size, size_t *size)
 {
     uint64_t file_size, before = *size;
     int result = file_size_of(room, &file_size);
     if (result)
         return result;
-    if (used > file_size)
+    if (last_page >= file_size / page_size)
         return error_set(EVLOG_DAMAGED, "%s: a meta page counts pages that it does not have",
                          room->name);
     if (room->kind == ROOM_MAPPED && *size < file_size)

@@ -35,6 +35,6 @@ int room_larger_map(const struct room *room, size_t *size);
  * One as long as the file, which another process has made longer, and not as long as the pages that a damaged
  * meta page counts. EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_IO.
  */
-int room_other_map(const struct room *room, uint64_t used, size_t *size);
+int room_other_map(const struct room *room, uint64_t last_page, uint32_t page_size, size_t *size);
 
 #endif
