@@ -533,8 +533,8 @@ static int look_before(struct appender *appender, struct judgement *judgement,
                        const struct condition *condition, struct request *request)
 {
     const struct appender_parts *parts = &appender->parts;
-    int result =
-        condition_begin(judgement, condition, parts->types, request->records, request->count);
+    int result = condition_begin(judgement, condition, parts->types, parts->floor,
+                                 request->records, request->count);
     if (result == EVLOG_OK)
         result = env_read(parts->events, ENV_CHECKED, condition_look_before, judgement);
     if (result)

@@ -9,6 +9,7 @@
 struct condition;
 struct edge;
 struct env;
+struct floor;
 struct flusher;
 struct journal;
 struct shared;
@@ -23,6 +24,7 @@ struct appender_parts {
     struct flusher *flusher;
     struct edge *edge;
     struct types *types;
+    struct floor *floor;
     uint64_t origin; /* the `prev` of the log's first record */
 };
 

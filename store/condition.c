@@ -35,6 +35,7 @@
 
 #include "be64.h"
 #include "error.h"
+#include "floor.h"
 #include "types.h"
 
 enum { ID_SIZE = 16 };
@@ -48,10 +49,14 @@ static int compare(const void *a, const void *b)
 }
 
 int condition_begin(struct judgement *judgement, const struct condition *condition,
-                    struct types *types, struct record *records, size_t count)
+                    struct types *types, struct floor *floor, struct record *records,
+                    size_t count)
 {
-    *judgement = (struct judgement){
-        .condition = condition, .types = types, .records = records, .count = count};
+    *judgement = (struct judgement){.condition = condition,
+                                    .types = types,
+                                    .floor = floor,
+                                    .records = records,
+                                    .count = count};
     judgement->seen_seq = condition->after_seq;
     if (!condition->unless_id)
         return EVLOG_OK;
@@ -149,9 +154,31 @@ static int look_at_node(struct judgement *judgement, struct page_cursor *cursor,
     return result;
 }
 
-/* Goes to the first event to be looked at, whose seq is `*seq`. */
-static int seek(struct page_cursor *cursor, uint64_t after_seq, uint64_t *seq)
+/* What is between `after_seq` and the first event after it, `seq`, was trimmed, or is missing. */
+static int check_gap(const struct judgement *judgement, uint64_t after_seq, uint64_t seq)
 {
+    int result = EVLOG_OK;
+    if (seq == after_seq + 1)
+        return EVLOG_OK;
+    if (seq > floor_get(judgement->floor).first_seq)
+        result = floor_refresh(judgement->floor);
+    if (result)
+        return result;
+    if (seq > floor_get(judgement->floor).first_seq)
+        return error_set(EVLOG_DAMAGED, "events %" PRIu64 " to %" PRIu64 " are missing",
+                         after_seq + 1, seq - 1);
+    return after_seq == 0 ? EVLOG_OK
+                          : error_set(EVLOG_NOTFOUND,
+                                      "events %" PRIu64 " to %" PRIu64
+                                      " are not in the log any more: whether the condition "
+                                      "holds is not known",
+                                      after_seq + 1, seq - 1);
+}
+
+/* Goes to the first event to be looked at, whose seq is `*seq`. */
+static int seek(const struct judgement *judgement, struct page_cursor *cursor, uint64_t *seq)
+{
+    uint64_t after_seq = judgement->seen_seq;
     unsigned char key[sizeof after_seq];
     struct page_node node;
     be64_store(key, after_seq + 1);
@@ -164,12 +191,7 @@ static int seek(struct page_cursor *cursor, uint64_t after_seq, uint64_t *seq)
     if (result)
         return result;
     *seq = be64_load(node.key);
-    if (after_seq > 0 && *seq != after_seq + 1)
-        return error_set(EVLOG_NOTFOUND,
-                         "events %" PRIu64 " to %" PRIu64
-                         " are not in the log any more: whether the condition holds is not known",
-                         after_seq + 1, *seq - 1);
-    return EVLOG_OK;
+    return check_gap(judgement, after_seq, *seq);
 }
 
 /* Forgets what was found after seen_seq, and which ids the send has twice. */
@@ -194,7 +216,7 @@ static int look_on(struct judgement *judgement, const struct page_snapshot *snap
     struct page_cursor cursor = {.snapshot = snapshot};
     if (judgement->seen_seq >= last_seq || is_decided(judgement))
         return EVLOG_OK;
-    int result = seek(&cursor, judgement->seen_seq, first_seq);
+    int result = seek(judgement, &cursor, first_seq);
     for (uint64_t seq = *first_seq;
          result == EVLOG_OK && seq <= last_seq && !is_decided(judgement); seq++)
         result = look_at_node(judgement, &cursor, seq);

@@ -8,6 +8,7 @@
 
 #include "record.h"
 
+struct floor;
 struct types;
 
 /* See evlog_send_options. All of it looks at the events after `after_seq`. */
@@ -29,6 +30,7 @@ static inline bool condition_is_set(const struct condition *condition)
 struct judgement {
     const struct condition *condition;
     struct types *types;
+    struct floor *floor;
     struct record *records; /* the send's */
     size_t count;
     struct record **by_id; /* the same in the order of their ids; NULL: ids are not looked at */
@@ -39,7 +41,8 @@ struct judgement {
 
 /* EVLOG_NOMEM. condition_free takes a zeroed one, too. */
 int condition_begin(struct judgement *judgement, const struct condition *condition,
-                    struct types *types, struct record *records, size_t count);
+                    struct types *types, struct floor *floor, struct record *records,
+                    size_t count);
 void condition_free(struct judgement *judgement);
 
 /*

@@ -357,8 +357,8 @@ static int open_beside(struct store *store, bool is_new)
     bool has_edge = result == EVLOG_OK;
     if (has_edge && is_durable)
         result = journal_open(store->directory, store->path, flags, uuid, &store->journal);
-    if (result && store->read_only)
-        return EVLOG_OK;
+    if (store->read_only && (result == EVLOG_NOTFOUND || result == EVLOG_IO))
+        return EVLOG_OK; /* a reader goes without what it has not, or may not read */
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_DAMAGED,
                          "%s/" JOURNAL_FILE
@@ -517,18 +517,25 @@ static int note_recovery(struct store *store)
     return result == EVLOG_FULL ? EVLOG_OK : result;
 }
 
-/* What requires no lock: it is in memory, or done by transactions. */
-static int open_parts(struct store *store)
+static int open_appender(struct store *store)
 {
-    uint64_t origin = record_origin(store->format.origin);
     struct appender_parts parts = {
         .events = store->events,
         .shared = store->shared,
         .journal = store->journal,
         .flusher = store->flusher,
         .edge = store->edge,
-        .origin = origin,
+        .types = store->types,
+        .floor = store->floor,
+        .origin = record_origin(store->format.origin),
     };
+    return appender_open(&parts, &store->appender);
+}
+
+/* What requires no lock: it is in memory, or done by transactions. */
+static int open_parts(struct store *store)
+{
+    uint64_t origin = record_origin(store->format.origin);
     int result = store->read_only ? EVLOG_OK : belongs_check_state(store);
     if (result == EVLOG_OK)
         result = types_open(store->state, store->read_only, &store->types);
@@ -538,9 +545,8 @@ static int open_parts(struct store *store)
         result = floor_open(store->state, origin, store->read_only, &store->floor);
     if (result == EVLOG_OK && !store->read_only)
         result = belongs_check_events(store);
-    parts.types = store->types;
     if (result == EVLOG_OK && !store->read_only)
-        result = appender_open(&parts, &store->appender);
+        result = open_appender(store);
     if (result == EVLOG_OK && !store->read_only)
         result = note_recovery(store);
     if (result == EVLOG_OK && store->flusher && (result = flusher_start(store->flusher)))

@@ -12,6 +12,7 @@
 #include "processes.h"
 #include "record.h"
 #include "test.h"
+#include "trim.h"
 
 #define TYPE "org.evlog.test.v1"
 #define OTHER "org.evlog.other.v1"
@@ -437,6 +438,52 @@ static void a_conflict_with_what_failed_is_none(void **state)
     OK(evlog_close(fixture.log));
 }
 
+/* ------------------------------------------------------- what is not there ---- */
+
+/* Whether something was among events that were trimmed is not known; of all there is, it is. */
+static void what_was_trimmed_decides_nothing(void **state)
+{
+    struct fixture fixture;
+    char path[4200];
+    snprintf(path, sizeof path, "%s", in(*state, "log"));
+    begin_as(&fixture, *state, EVLOG_DURABLE);
+    for (uint64_t i = 1; i <= 9; i++)
+        OK(send_id(fixture.signal, i, (evlog_send_options){.after_seq = 0}, NULL));
+    OK(evlog_close(fixture.log));
+    raise_floor(path, 4);
+    delete_events(path, 4);
+    begin_as(&fixture, *state, EVLOG_DURABLE);
+    FAILS(EVLOG_NOTFOUND, "events 3 to 4 are not in the log any more",
+          send_id(fixture.signal, 6, (evlog_send_options){.unless_id = true, .after_seq = 2},
+                  NULL));
+    assert_int_equal(head(&fixture), 9);
+    OK(send_id(fixture.signal, 6, (evlog_send_options){.unless_id = true, .after_seq = 4}, NULL));
+    OK(send_id(fixture.signal, 6, (evlog_send_options){.unless_id = true}, NULL));
+    assert_int_equal(head(&fixture), 9);
+    OK(evlog_close(fixture.log));
+}
+
+/* Events that are missing, and were not trimmed, may be what is looked for. */
+static void what_is_missing_decides_nothing(void **state)
+{
+    struct fixture fixture;
+    char path[4200];
+    snprintf(path, sizeof path, "%s", in(*state, "log"));
+    begin_as(&fixture, *state, EVLOG_DURABLE);
+    for (uint64_t i = 1; i <= 9; i++)
+        OK(send_id(fixture.signal, i, (evlog_send_options){.after_seq = 0}, NULL));
+    OK(evlog_close(fixture.log));
+    delete_events(path, 4);
+    begin_as(&fixture, *state, EVLOG_DURABLE);
+    for (uint64_t after = 0; after < 4; after++)
+        FAILS(EVLOG_DAMAGED, "are missing",
+              send_id(fixture.signal, 2,
+                      (evlog_send_options){.unless_id = true, .after_seq = after}, NULL));
+    OK(send_id(fixture.signal, 6, (evlog_send_options){.unless_id = true, .after_seq = 4}, NULL));
+    assert_int_equal(head(&fixture), 9);
+    OK(evlog_close(fixture.log));
+}
+
 /* ------------------------------------------------------------- processes ---- */
 
 #define EVENTS 4000
@@ -610,6 +657,8 @@ int main(void)
         TEST_AT_HOME(a_conflict_with_what_failed_is_none),
         TEST_AT_HOME(a_long_look_is_without_the_lock),
         TEST_AT_HOME(what_is_in_a_deleted_file_is_not_there),
+        TEST_AT_HOME(what_was_trimmed_decides_nothing),
+        TEST_AT_HOME(what_is_missing_decides_nothing),
         TEST_AT_HOME(after_kills_each_event_is_there_once),
         TEST_AT_HOME(processes_decide_by_the_head),
     };

@@ -8,7 +8,7 @@ ASAN_FLAGS   = -fsanitize=address,undefined
 ASAN_LIB     = $(LIB_SRC:%.c=$(B)/asan/%.o)
 TSAN_LIB     = $(LIB_SRC:%.c=$(B)/tsan/%.o)
 TSAN_TESTS   = test_threads test_append test_flusher test_env test_receivers test_define \
-               test_consumer_threads
+               test_consumer_threads test_condition
 
 $(B)/tests/%: $(B)/asan/tests/%.o $(ASAN_LIB)
 	@mkdir -p $(@D)
@@ -29,7 +29,7 @@ $(B)/tests/test_failed_flush: LDEXTRA = -Wl,--wrap=fdatasync
 $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall
 $(B)/tests/test_presence: LDEXTRA = -Wl,--wrap=fcntl
 $(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit,--wrap=mdb_txn_begin
-$(B)/tests/test_condition: LDEXTRA = -Wl,--wrap=mdb_txn_commit,--wrap=mdb_txn_begin,--wrap=mdb_txn_abort,--wrap=record_decode
+$(B)/tests/test_condition $(B)/tests-tsan/test_condition: LDEXTRA = -Wl,--wrap=mdb_txn_commit,--wrap=mdb_txn_begin,--wrap=mdb_txn_abort,--wrap=record_decode
 
 $(B)/tests/test_env $(B)/tests-tsan/test_env: LDEXTRA = -Wl,--wrap=pread,--wrap=mdb_cursor_get
 $(B)/tests/test_types $(B)/tests/test_sources: LDEXTRA = -Wl,--wrap=entry_digest
