@@ -39,10 +39,11 @@ STORE    := $(wildcard store/*.c)
 DISPATCH := $(wildcard dispatch/data/*.c dispatch/*.c)
 REPLAY   := $(wildcard replay/*.c)
 LIB_SRC   = $(STORE) $(DISPATCH) $(REPLAY)
+RELAY_SRC := $(wildcard tools/relay/*.c)
 TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c,$(wildcard tools/*.c))
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools tests tests/power tests/prove bench,$(dir)/*.[ch]))
+SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools tools/relay tests tests/power tests/prove bench,$(dir)/*.[ch]))
 PUBLIC   := $(patsubst store/%,%,$(wildcard store/evlog.h store/evlog/*.h))
 
 # Each folder sees its own headers and those to its left: store <- dispatch <- replay <- tools.
@@ -51,13 +52,18 @@ INC_dispatch = -Istore -Idispatch/data -Idispatch
 INC_dispatch_data = -Istore -Idispatch/data
 INC_replay   = $(INC_dispatch) -Ireplay
 INC_tools    = -I$(B)/include -Itools
+INC_tools_relay = $(INC_tools) -Itools/relay
 INC_bench    = -I$(B)/include -Ibench
 INC_tests    = $(INC_replay) -Itools -Itests
 
 LIB_OBJ  = $(LIB_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
 
-all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so
+# The relays are built when the brokers' clients are there.
+RELAY_PKGS = hiredis
+RELAY := $(shell $(PKG_CONFIG) --exists $(RELAY_PKGS) 2>/dev/null && echo $(B)/evlog-relay)
+
+all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(RELAY)
 
 # ------------------------------------------------------------- packages ----
 
@@ -68,7 +74,7 @@ deps-present:
 	@$(DEPS) check lmdb msgpack libxxhash jansson
 
 deps:
-	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka
+	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka $(RELAY_PKGS)
 
 # ------------------------------------------------------------- building ----
 
@@ -103,6 +109,12 @@ $(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
 $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+
+RELAY_OBJ = $(RELAY_SRC:%.c=$(B)/obj/%.o) $(patsubst %,$(B)/obj/tools/%.o,tool progress text)
+
+$(B)/evlog-relay: $(RELAY_OBJ) $(B)/libevlog.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $(RELAY_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson $(RELAY_PKGS)) -o $@
 
 # A plugin calls into the program that loads it, so that has all of the library, and shows it.
 WHOLE_LIB = -Wl,--whole-archive $(B)/libevlog.a -Wl,--no-whole-archive -rdynamic
@@ -150,6 +162,7 @@ install: all
 	$(INSTALL) -d -m 755 "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(includedir)/evlog" \
 	  "$(DESTDIR)$(pkgconfigdir)" "$(DESTDIR)$(cmakedir)" "$(DESTDIR)$(examplesdir)"
 	$(INSTALL) -m 755 $(B)/evlog "$(DESTDIR)$(bindir)/evlog"
+	[ -z "$(RELAY)" ] || $(INSTALL) -m 755 $(B)/evlog-relay "$(DESTDIR)$(bindir)/evlog-relay"
 	$(INSTALL) -m 644 store/evlog.h "$(DESTDIR)$(includedir)/evlog.h"
 	$(INSTALL) -m 644 store/evlog/*.h "$(DESTDIR)$(includedir)/evlog"
 	$(INSTALL) -m 644 tools/plugin_preferences.c "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
@@ -166,7 +179,7 @@ install: all
 uninstall:
 	cd "$(DESTDIR)$(includedir)" && rm -f $(PUBLIC)
 	cd "$(DESTDIR)$(libdir)" && rm -f libevlog.a libevlog.so libevlog.so.$(ABI) $(SHARED)
-	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
+	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(bindir)/evlog-relay" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
 	rm -f "$(DESTDIR)$(cmakedir)/evlogConfig.cmake" "$(DESTDIR)$(cmakedir)/evlogConfigVersion.cmake"
 	for dir in "$(includedir)/evlog" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(pkgconfigdir)"; do \
 	  [ ! -d "$(DESTDIR)$$dir" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; done

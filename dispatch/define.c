@@ -20,6 +20,7 @@
 
 #include "error.h"
 #include "evlog/openedx.h"
+#include "evlog/relay.h"
 #include "forms.h"
 #include "name.h"
 #include "resolve.h"
@@ -324,6 +325,19 @@ int evlog_define(evlog *log, const char *event_type, int32_t minor_version, cons
     evlog_definition definition = {
         .event_type = event_type, .minor_version = minor_version, .schema = schema};
     return evlog_define_class(log, &definition, signal);
+}
+
+int evlog_define_refused(evlog *log, evlog_signal **signal)
+{
+    const evlog_definition definition = {.event_type = EVLOG_REFUSED_TYPE};
+    if (!signal)
+        return error_set(EVLOG_INVALID, "no place for the signal is given");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = define_checked(log, &definition, signal);
+    log_leave(log);
+    return result;
 }
 
 /* Into a new log this writes all types, one commit each; into one that has them, nothing. */

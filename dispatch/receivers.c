@@ -63,7 +63,8 @@ struct connection *receivers_next(const struct receivers *receivers, const evlog
     while (receivers && *i < receivers->count) {
         size_t at = (*i)++;
         struct connection *connection = receivers->items[at].connection;
-        if (receivers->items[at].signal && receivers->items[at].signal != signal)
+        const evlog_signal *wanted = receivers->items[at].signal;
+        if (wanted ? wanted != signal : signal->type->is_reserved)
             continue;
         if (!atomic_load_explicit(&connection->is_passed_over, memory_order_relaxed))
             return connection;

@@ -48,6 +48,10 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
 
+$(B)/asan/evlog-relay: $(RELAY_SRC:%.c=$(B)/asan/%.o) $(patsubst %,$(B)/asan/tools/%.o,tool progress text) $(ASAN_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson $(RELAY_PKGS)) -o $@
+
 $(B)/tests/test_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_room: LDEXTRA = -Wl,--wrap=fallocate
 $(B)/tests/test_proof: LDEXTRA = -Wl,--wrap=pread
@@ -164,7 +168,7 @@ $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
 $(TESTS:%=run-%): run-%: $(B)/tests/% $(B)/evlog | $(RESULTS)
 	@$(RUN) $* env EVLOG=$(B)/evlog EVLOG_BUILD=$(B) $<
 
-$(filter %.sh,$(RUNS:%=run-%)): run-%: all $(B)/asan/evlog | $(RESULTS)
+$(filter %.sh,$(RUNS:%=run-%)): run-%: all $(B)/asan/evlog $(RELAY:$(B)/%=$(B)/asan/%) | $(RESULTS)
 	@$(RUN) $* sh tests/$* $(B)
 
 $(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
@@ -173,7 +177,7 @@ $(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
 $(RESULTS):
 	@mkdir -p $@
 
-test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog $(POWER)
+test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog $(RELAY:$(B)/%=$(B)/asan/%) $(POWER)
 	@:
 
 # Everything is built before anything runs: tests have time limits, and some measure.

@@ -1,8 +1,10 @@
 /* The command: its verbs and its help. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -146,6 +148,8 @@ static void help_print(FILE *out, const struct verb *verb)
                  "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(out, "  %-15s %s\n", "relay",
+            "give events to an event bus, or take them from one; see: evlog relay --help");
     fprintf(
         out,
         "\n`evlog help VERB` says more about one.\n\n"
@@ -202,6 +206,27 @@ static int asked_about_itself(int argc, char **argv)
 }
 
 /*
+ * `evlog relay ...`: a program of its own, evlog-relay, beside this one or in PATH, since it needs the brokers'
+ * client libraries. Does not return if there is one.
+ */
+static int run_relay(char **argv)
+{
+    static char name[] = "evlog-relay";
+    char path[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - sizeof name);
+    path[size > 0 ? size : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    argv[0] = name;
+    if (slash) {
+        strcpy(slash + 1, name);
+        execv(path, argv);
+    }
+    execvp(name, argv);
+    return complain(EXIT_LOG, "the relays are not there: evlog-relay is built when hiredis is "
+                              "installed (Debian: apt-get install libhiredis-dev, then make)");
+}
+
+/*
  * A standard descriptor that is closed would be given to the log's file, and what is printed
  * would be written into it: it is opened here, so that its use fails.
  */
@@ -223,6 +248,8 @@ int main(int argc, char **argv)
         help_print(stderr, NULL);
         return EXIT_MISUSE;
     }
+    if (strcmp(argv[1], "relay") == 0)
+        return run_relay(argv + 1);
     int used;
     const struct verb *verb = verb_named(argc - 1, argv + 1, &used);
     if (!verb)

@@ -1,0 +1,512 @@
+/*
+ * evlog relay out: the events of a log, in its order, to a broker.
+ *
+ * It is the consumer relay.NAME. Events are gathered into a put, which the broker acknowledges as a whole, with
+ * the relay's position; then they are done. Between the two the process may die:
+ *
+ *             checkpoint            position
+ *   ---------------|-------------------|---------------> seq
+ *     done                on the broker       to be put
+ *
+ * 1. After each connection the broker's position counts: events up to it are not put again. When it is behind
+ *    what is done, because the broker went back to an older state, the events between are read
+ *    from the log and put again, except parked ones. When there is none, what is done counts.
+ * 2. A position is of the consumer as it was made or last reset (epoch_of): so after evlog consumer reset
+ *    all comes again.
+ * 3. What is put is flushed in the log before: no broker has an event that a power cut takes from a fast log.
+ * 4. An event that cannot be a message is parked at once, with those before it put and done.
+ */
+#include "tool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "evlog/consumer.h"
+#include "relay.h"
+
+#define PUT_COUNT_MAX 512
+#define PUT_SIZE_MAX ((size_t)4 << 20)
+#define WAIT_MS 1000
+
+struct put {
+    struct message *messages; /* PUT_COUNT_MAX */
+    struct outgoing *items;   /* of each message and topic */
+    size_t message_count, item_count, size;
+    uint64_t last_seq;  /* of the events handed out in turn; 0: none */
+    uint64_t retry_seq; /* a parked one that is retried; 0: none */
+    uint64_t bad_seq;   /* it cannot be a message; 0: none */
+    char why[512];
+};
+
+struct out {
+    const struct relay_options *options;
+    evlog *log;
+    evlog_consumer *consumer;
+    struct sink *sink;
+    struct link_state link;
+    struct metrics metrics;
+    struct put put;
+    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    char epoch[64];
+    uint64_t positions[TOPICS_MAX];
+    uint64_t done_seq;
+    bool is_connected;
+    uint64_t *parked; /* while events are put again, sorted */
+    size_t parked_count, parked_max;
+};
+
+static int log_failed(int code)
+{
+    return complain(code == EVLOG_INVALID || code == EVLOG_NOTFOUND ? RELAY_STATUS_MISUSE
+                                                                    : RELAY_STATUS_LOG,
+                    "%s", evlog_errmsg());
+}
+
+/* ---------------------------------------------------------------- a put ---- */
+
+static void put_clear(struct put *put)
+{
+    for (size_t i = 0; i < put->message_count; i++)
+        message_free(&put->messages[i]);
+    put->message_count = put->item_count = put->size = 0;
+    put->last_seq = put->retry_seq = put->bad_seq = 0;
+}
+
+static bool put_is_full(const struct put *put)
+{
+    return put->message_count == PUT_COUNT_MAX || put->size >= PUT_SIZE_MAX || put->retry_seq ||
+           put->bad_seq;
+}
+
+/* Whether a topic gets an event. */
+static bool goes_to(const struct out *out, const evlog_event *event, size_t topic, bool is_retry)
+{
+    const struct relay_options *options = out->options;
+    bool is_known = out->positions[topic] != NO_POSITION && event->seq <= out->positions[topic];
+    for (size_t i = 0; i < options->route_count && (is_retry || !is_known); i++) {
+        const struct route *route = &options->routes[i];
+        if (route->topic == topic &&
+            (!route->type || evlog_type_matches(&route->type, 1, event->event_type)))
+            return true;
+    }
+    return false;
+}
+
+/* Adds an event to the put, if a topic gets it. EVLOG_INVALID: it cannot be a message. */
+static int put_add(struct out *out, const evlog_event *event, bool is_retry)
+{
+    struct put *put = &out->put;
+    struct message *message = &put->messages[put->message_count];
+    size_t first = put->item_count;
+    if (event->from_event_bus && !out->options->all) {
+        out->metrics.passed_count++;
+        return EVLOG_OK;
+    }
+    for (size_t topic = 0; topic < out->options->topic_count; topic++)
+        if (goes_to(out, event, topic, is_retry))
+            put->items[put->item_count++] = (struct outgoing){message, topic};
+    if (put->item_count == first)
+        return EVLOG_OK;
+    int result = message_make(event, message);
+    if (result) {
+        put->item_count = first;
+        return result;
+    }
+    put->message_count++;
+    put->size += message->data.size + 256;
+    return EVLOG_OK;
+}
+
+/* ------------------------------------------------------------ connecting ---- */
+
+static int add_parked(const evlog_parked *parked, void *ctx)
+{
+    struct out *out = ctx;
+    if (out->parked_count == out->parked_max) {
+        size_t max = 2 * out->parked_max + 64;
+        uint64_t *larger = realloc(out->parked, max * sizeof *larger);
+        if (!larger)
+            return EVLOG_NOMEM;
+        out->parked = larger;
+        out->parked_max = max;
+    }
+    out->parked[out->parked_count++] = parked->seq;
+    return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+    return (first > second) - (first < second);
+}
+
+static bool is_parked(const struct out *out, uint64_t seq)
+{
+    return out->parked_count &&
+           bsearch(&seq, out->parked, out->parked_count, sizeof seq, compare) != NULL;
+}
+
+static enum outcome put_now(struct out *out, uint64_t last_seq)
+{
+    if (evlog_sync(out->log))
+        return broker_fail(BROKER_REFUSES, "%s", evlog_errmsg());
+    enum outcome outcome =
+        out->sink->put(out->sink->self, out->put.items, out->put.item_count, last_seq);
+    if (outcome == BROKER_OK)
+        for (size_t i = 0; i < out->options->topic_count; i++)
+            out->positions[i] = last_seq;
+    return outcome;
+}
+
+/* Puts the events of the cursor, which the broker had and lost. */
+static enum outcome put_cursor(struct out *out, evlog_cursor *cursor)
+{
+    const evlog_event *event = NULL;
+    enum outcome outcome = BROKER_OK;
+    do {
+        int result = evlog_cursor_next(cursor, &event);
+        if (result == EVLOG_DAMAGED)
+            continue; /* the consumer has reported it when it came there */
+        if (result)
+            return broker_fail(BROKER_REFUSES, "%s", evlog_errmsg());
+        if (event && !is_parked(out, event->seq))
+            put_add(out, event, false); /* what cannot be a message was parked, or dropped */
+        if (event)
+            out->put.last_seq = event->seq;
+        if (out->put.last_seq && (!event || put_is_full(&out->put))) {
+            outcome = put_now(out, out->put.last_seq);
+            out->metrics.relayed_count += outcome == BROKER_OK ? out->put.item_count : 0;
+            put_clear(&out->put);
+        }
+    } while (outcome == BROKER_OK && event && !stop_is_asked());
+    return outcome == BROKER_OK && stop_is_asked() ? BROKER_STOPPED : outcome;
+}
+
+/* The broker has gone back: what is done and is after its position is put again. */
+static enum outcome put_again(struct out *out, uint64_t from_seq)
+{
+    const struct relay_options *options = out->options;
+    evlog_range range = {.first_seq = from_seq + 1,
+                         .last_seq = out->done_seq,
+                         .types = options->types,
+                         .type_count = options->type_count};
+    evlog_cursor *cursor;
+    out->parked_count = 0;
+    int result = evlog_each_parked(out->log, out->name, add_parked, out);
+    if (result == EVLOG_OK)
+        result = evlog_cursor_open(out->log, &range, &cursor);
+    if (result)
+        return broker_fail(BROKER_REFUSES, "%s", evlog_errmsg());
+    if (out->parked_count)
+        qsort(out->parked, out->parked_count, sizeof *out->parked, compare);
+    uint64_t before = out->metrics.relayed_count;
+    enum outcome outcome = put_cursor(out, cursor);
+    evlog_cursor_close(cursor);
+    if (outcome == BROKER_OK)
+        outcome = put_now(out, out->done_seq); /* what is behind the last of them is not wanted */
+    if (out->metrics.relayed_count > before)
+        complain(
+            0,
+            "%s had events up to %" PRIu64 " only: %" PRIu64 " up to %" PRIu64 " were put again",
+            options->url.shown, from_seq, out->metrics.relayed_count - before, out->done_seq);
+    return outcome;
+}
+
+/* A position after the end of the log is of a log that lost events, or of another copy. */
+static enum outcome check_positions(struct out *out, uint64_t *least)
+{
+    uint64_t head_seq;
+    if (evlog_wait(out->log, 0, 0, &head_seq))
+        return broker_fail(BROKER_REFUSES, "%s", evlog_errmsg());
+    *least = out->done_seq;
+    for (size_t i = 0; i < out->options->topic_count; i++) {
+        uint64_t *position = &out->positions[i];
+        if (*position == NO_POSITION)
+            *position = out->done_seq;
+        if (*position > head_seq) {
+            complain(0,
+                     "%s has events up to %" PRIu64 ", and the log ends at %" PRIu64
+                     ": it lost events, or is an older copy",
+                     out->options->topics[i], *position, head_seq);
+            return broker_fail(BROKER_REFUSES, "%s",
+                               "evlog consumer reset makes the relay begin where you say");
+        }
+        *least = *position < *least ? *position : *least;
+    }
+    return BROKER_OK;
+}
+
+/* Takes from the put what the broker has already, since it was put before the connection was lost. */
+static void drop_known(struct out *out)
+{
+    struct put *put = &out->put;
+    size_t count = 0;
+    for (size_t i = 0; i < put->item_count; i++) {
+        const struct outgoing *item = &put->items[i];
+        bool is_known = item->message->seq <= out->positions[item->topic] &&
+                        item->message->seq != put->retry_seq;
+        if (!is_known)
+            put->items[count++] = *item;
+    }
+    put->item_count = count;
+}
+
+static enum outcome connect_sink(struct out *out)
+{
+    uint64_t least = 0;
+    enum outcome outcome = out->sink->open(out->sink->self, out->epoch, out->positions);
+    if (outcome == BROKER_OK)
+        outcome = check_positions(out, &least);
+    if (outcome)
+        return outcome;
+    link_back(&out->link);
+    if (least < out->done_seq) {
+        struct put waiting = out->put; /* it goes on after what is put again */
+        struct put again = {.messages = calloc(PUT_COUNT_MAX, sizeof *again.messages),
+                            .items = calloc(PUT_COUNT_MAX * TOPICS_MAX, sizeof *again.items)};
+        out->put = again;
+        outcome = again.messages && again.items
+                      ? put_again(out, least)
+                      : broker_fail(BROKER_REFUSES, "%s", "out of memory");
+        put_clear(&out->put);
+        free(out->put.messages);
+        free(out->put.items);
+        out->put = waiting;
+    }
+    drop_known(out);
+    out->is_connected = outcome == BROKER_OK;
+    return outcome;
+}
+
+/* --------------------------------------------------------------- one round ---- */
+
+/* The position that a put makes: it never goes back. */
+static uint64_t position_after(const struct out *out)
+{
+    uint64_t most = out->put.last_seq > out->done_seq ? out->put.last_seq : out->done_seq;
+    for (size_t i = 0; i < out->options->topic_count; i++)
+        if (out->positions[i] != NO_POSITION && out->positions[i] > most)
+            most = out->positions[i];
+    return most;
+}
+
+/* Tries until the put is on the broker. -1: go on, else the exit status. */
+static int deliver(struct out *out)
+{
+    for (;;) {
+        enum outcome outcome = out->is_connected ? BROKER_OK : connect_sink(out);
+        if (outcome == BROKER_OK && (out->put.last_seq || out->put.item_count))
+            outcome = put_now(out, position_after(out));
+        if (outcome == BROKER_OK)
+            return -1;
+        out->is_connected = false;
+        if (outcome == BROKER_STOPPED)
+            return RELAY_STATUS_DONE;
+        metrics_error(&out->metrics, broker_why());
+        if (outcome == BROKER_REFUSES)
+            return complain(RELAY_STATUS_LOG, "%s: %s", out->link.shown, broker_why());
+        bool is_stopped = link_wait(&out->link);
+        metrics_write(&out->metrics, false);
+        if (is_stopped)
+            return RELAY_STATUS_DONE;
+    }
+}
+
+/* What was put is done. */
+static int acknowledge(struct out *out)
+{
+    struct put *put = &out->put;
+    int result = EVLOG_OK;
+    if (put->last_seq) {
+        result = evlog_consumer_done(out->consumer, put->last_seq);
+        out->done_seq = put->last_seq;
+    }
+    if (result == EVLOG_OK && put->retry_seq)
+        result = evlog_consumer_done(out->consumer, put->retry_seq);
+    out->metrics.relayed_count += put->item_count;
+    if (result == EVLOG_OK && put->bad_seq) {
+        complain(0, "event %" PRIu64 " is parked: %s", put->bad_seq, put->why);
+        metrics_error(&out->metrics, put->why);
+        out->metrics.refused_count++;
+        result = evlog_consumer_fail(out->consumer, put->bad_seq, put->why);
+        out->done_seq = put->bad_seq > out->done_seq ? put->bad_seq : out->done_seq;
+    }
+    put_clear(put);
+    return result;
+}
+
+/* Takes an event that was handed out into the put. */
+static void take(struct out *out, const evlog_event *event)
+{
+    struct put *put = &out->put;
+    if (put_add(out, event, event->is_retry)) {
+        put->bad_seq = event->seq;
+        snprintf(put->why, sizeof put->why, "%s", evlog_errmsg());
+    } else if (event->is_retry) {
+        put->retry_seq = event->seq;
+    } else {
+        put->last_seq = event->seq;
+    }
+}
+
+/* Gathers a put; waits for its first event with `wait_ms`. */
+static int gather(struct out *out, int64_t wait_ms, bool *is_empty)
+{
+    const evlog_event *event;
+    int result = EVLOG_OK;
+    *is_empty = true;
+    while (result == EVLOG_OK && !put_is_full(&out->put)) {
+        result = evlog_consumer_next(out->consumer, *is_empty ? wait_ms : 0, &event);
+        if (result || !event)
+            break;
+        *is_empty = false;
+        take(out, event);
+    }
+    return result == EVLOG_STOPPED ? EVLOG_OK : result;
+}
+
+static bool is_paused(struct out *out)
+{
+    evlog_consumer_info *info;
+    if (evlog_consumer_inspect(out->log, out->name, &info))
+        return false;
+    bool paused = info->is_paused;
+    out->metrics.lag_count = info->lag_count;
+    evlog_consumer_info_free(info);
+    return paused;
+}
+
+/* Whether all is on the broker. Not after a paused consumer. */
+static int at_end(struct out *out, bool *is_over)
+{
+    int result = evlog_consumer_commit(out->consumer);
+    bool paused = is_paused(out);
+    metrics_write(&out->metrics, false);
+    *is_over = !out->options->follow;
+    if (result == EVLOG_OK && paused && *is_over)
+        result = evlog_fail("the consumer is paused; see: evlog help consumer resume");
+    return result;
+}
+
+static int relay(struct out *out)
+{
+    int status = deliver(out); /* connects, also when there is nothing to put */
+    bool is_empty, is_over = false;
+    while (status < 0 && !is_over && !stop_is_asked()) {
+        int result = gather(out, out->options->follow ? WAIT_MS : 0, &is_empty);
+        if (result == EVLOG_OK && !is_empty)
+            status = deliver(out);
+        if (status >= 0)
+            return status;
+        if (result == EVLOG_OK)
+            result = is_empty ? at_end(out, &is_over) : acknowledge(out);
+        if (result)
+            return log_failed(result);
+        metrics_write(&out->metrics, false);
+    }
+    if (status < 0)
+        status = out->metrics.refused_count ? RELAY_STATUS_FAILED : RELAY_STATUS_DONE;
+    return status;
+}
+
+/* ---------------------------------------------------------------- the whole ---- */
+
+/* What the consumer was made or reset as. */
+static int epoch_of(struct out *out)
+{
+    evlog_consumer_info *info;
+    int result = evlog_consumer_inspect(out->log, out->name, &info);
+    if (result)
+        return result;
+    snprintf(out->epoch, sizeof out->epoch, "%" PRId64 ".%" PRIu64, info->created_us,
+             info->replay_last_seq);
+    out->done_seq = info->checkpoint;
+    evlog_consumer_info_free(info);
+    return EVLOG_OK;
+}
+
+static void hear_notice(const evlog_notice *notice, void *ctx)
+{
+    struct out *out = ctx;
+    if (notice->kind != EVLOG_NOTICE_LOST)
+        return;
+    out->metrics.refused_count++;
+    complain(0, "events %" PRIu64 " to %" PRIu64 " are lost: %s", notice->first_seq,
+             notice->last_seq, notice->text);
+}
+
+static int open_consumer(struct out *out)
+{
+    const struct relay_options *options = out->options;
+    evlog_consumer_options wanted = {.types = options->types,
+                                     .type_count = options->type_count,
+                                     .ack_by_hand = true,
+                                     .attempt_max = 1,
+                                     .per_second = options->per_second,
+                                     .notice = hear_notice,
+                                     .notice_ctx = out};
+    if (snprintf(out->name, sizeof out->name, "relay.%s", options->name) >=
+        (int)sizeof out->name) {
+        evlog_fail("the consumer's name is too long: see --name");
+        return EVLOG_INVALID;
+    }
+    int result = evlog_consumer_open(out->log, out->name, &wanted, &out->consumer);
+    return result ? result : epoch_of(out);
+}
+
+static int prepare(struct out *out)
+{
+    char uuid[EVLOG_UUID_TEXT_SIZE];
+    evlog_info info;
+    int result = evlog_inspect(out->log, &info);
+    if (result == EVLOG_OK)
+        result = open_consumer(out);
+    if (result)
+        return result;
+    out->sink = redis_sink(out->options, evlog_uuid_text(info.uuid, uuid));
+    out->put.messages = calloc(PUT_COUNT_MAX, sizeof *out->put.messages);
+    out->put.items = calloc(PUT_COUNT_MAX * TOPICS_MAX, sizeof *out->put.items);
+    if (!out->sink || !out->put.messages || !out->put.items)
+        return evlog_fail("out of memory");
+    stop_consumer(out->consumer);
+    return EVLOG_OK;
+}
+
+static int run(struct out *out)
+{
+    int result = prepare(out);
+    int status = result ? log_failed(result) : relay(out);
+    stop_consumer(NULL);
+    put_clear(&out->put);
+    if (out->sink)
+        out->sink->close(out->sink->self);
+    if (out->consumer && evlog_consumer_close(out->consumer) && status == RELAY_STATUS_DONE)
+        status = complain(RELAY_STATUS_LOG, "%s", evlog_errmsg());
+    is_paused(out); /* the lag */
+    metrics_write(&out->metrics, true);
+    free(out->put.messages);
+    free(out->put.items);
+    free(out->parked);
+    return status;
+}
+
+int out_run(const struct relay_options *options)
+{
+    struct out *out = calloc(1, sizeof *out);
+    evlog_options open = {.no_create = true};
+    if (!out)
+        return complain(RELAY_STATUS_LOG, "out of memory");
+    *out = (struct out){.options = options,
+                        .link = {.shown = options->url.shown},
+                        .metrics = {.path = options->metrics,
+                                    .direction = "out",
+                                    .log = options->log,
+                                    .topic = options->topics[0],
+                                    .link = &out->link}};
+    int code = evlog_open(options->log, &open, &out->log);
+    int status = code ? complain(RELAY_STATUS_LOG, "%s", evlog_errmsg()) : run(out);
+    if (code == EVLOG_OK)
+        evlog_close(out->log);
+    free(out);
+    return status;
+}

@@ -1,0 +1,193 @@
+/*
+ * A connection to Redis, by hiredis without blocking: a server that hangs, and a signal, end every wait.
+ *
+ * Commands are appended and sent together; each has one reply, in their order. A reply that is an error is
+ * sorted by what it says: what may pass (loading, out of memory, read only after a failover, busy) is
+ * BROKER_AWAY, all that needs a hand (a password, rights, a key of another kind) BROKER_REFUSES.
+ */
+#include "redis.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define CONNECT_WAIT_MS 5000
+#define WORDS_MAX 16
+
+void redis_close(struct redis *redis)
+{
+    if (redis->context)
+        redisFree(redis->context);
+    redis->context = NULL;
+}
+
+/* ------------------------------------------------------------- replies ---- */
+
+/* Waits until the connection is ready for `events`. */
+static enum outcome wait_for(struct redis *redis, short events, int64_t until_ms)
+{
+    struct pollfd fds[2] = {{.fd = redis->context->fd, .events = events},
+                            {.fd = stop_fd(), .events = POLLIN}};
+    for (;;) {
+        int64_t left_ms = until_ms - now_ms();
+        if (stop_is_asked())
+            return BROKER_STOPPED;
+        if (left_ms <= 0)
+            return broker_fail(BROKER_AWAY, "it does not answer");
+        int count = poll(fds, 2, (int)left_ms);
+        if (count < 0 && errno != EINTR)
+            return broker_fail(BROKER_AWAY, "%s", strerror(errno));
+        if (count > 0 && fds[0].revents)
+            return BROKER_OK;
+    }
+}
+
+static enum outcome lost(struct redis *redis)
+{
+    return broker_fail(BROKER_AWAY, "%s",
+                       *redis->context->errstr ? redis->context->errstr
+                                               : "the connection is lost");
+}
+
+enum outcome redis_reply(struct redis *redis, int64_t wait_ms, redisReply **reply)
+{
+    redisContext *context = redis->context;
+    int64_t until_ms = now_ms() + wait_ms;
+    void *found = NULL;
+    int is_written = 0;
+    for (;;) {
+        if (redisGetReplyFromReader(context, &found) != REDIS_OK)
+            return lost(redis);
+        if (found) {
+            *reply = found;
+            return BROKER_OK;
+        }
+        if (!is_written && redisBufferWrite(context, &is_written) != REDIS_OK)
+            return lost(redis);
+        enum outcome outcome =
+            wait_for(redis, (short)(is_written ? POLLIN : POLLIN | POLLOUT), until_ms);
+        if (outcome)
+            return outcome;
+        if (redisBufferRead(context) != REDIS_OK)
+            return lost(redis);
+    }
+}
+
+bool redis_is_error(const redisReply *reply, const char *code)
+{
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
+enum outcome redis_error(const redisReply *reply, const char *doing)
+{
+    static const char *const needs_a_hand[] = {"NOAUTH", "WRONGPASS", "NOPERM",    "WRONGTYPE",
+                                               "ERR",    "NOSCRIPT",  "CROSSSLOT", "MOVED"};
+    const char *text = reply->type == REDIS_REPLY_ERROR ? reply->str : "an unexpected reply";
+    enum outcome outcome = BROKER_AWAY;
+    for (size_t i = 0; i < sizeof needs_a_hand / sizeof *needs_a_hand; i++)
+        if (strncmp(text, needs_a_hand[i], strlen(needs_a_hand[i])) == 0)
+            outcome = BROKER_REFUSES;
+    return broker_fail(outcome, "%s: %s", doing, text);
+}
+
+enum outcome redis_good_reply(struct redis *redis, redisReply **reply)
+{
+    redisReply *got;
+    enum outcome outcome = redis_reply(redis, REPLY_WAIT_MS, &got);
+    if (outcome)
+        return outcome;
+    if (got->type == REDIS_REPLY_ERROR)
+        outcome = redis_error(got, "Redis");
+    if (outcome == BROKER_OK && reply)
+        *reply = got;
+    else
+        freeReplyObject(got);
+    return outcome;
+}
+
+/* ------------------------------------------------------------- commands ---- */
+
+enum outcome redis_command(struct redis *redis, int argc, const char **argv, const size_t *sizes)
+{
+    if (redisAppendCommandArgv(redis->context, argc, argv, sizes) == REDIS_OK)
+        return BROKER_OK;
+    return lost(redis);
+}
+
+enum outcome redis_words(struct redis *redis, ...)
+{
+    const char *words[WORDS_MAX];
+    size_t sizes[WORDS_MAX];
+    int count = 0;
+    va_list arguments;
+    va_start(arguments, redis);
+    for (const char *word; count < WORDS_MAX && (word = va_arg(arguments, const char *));
+         count++) {
+        words[count] = word;
+        sizes[count] = strlen(word);
+    }
+    va_end(arguments);
+    return redis_command(redis, count, words, sizes);
+}
+
+/* ----------------------------------------------------------- connecting ---- */
+
+static enum outcome connect_socket(struct redis *redis)
+{
+    const struct url *url = redis->url;
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    redis->context = url->scheme == URL_UNIX ? redisConnectUnixNonBlock(url->host)
+                                             : redisConnectNonBlock(url->host, url->port);
+    if (!redis->context)
+        return broker_fail(BROKER_AWAY, "out of memory");
+    if (redis->context->err)
+        return lost(redis);
+    enum outcome outcome = wait_for(redis, POLLOUT, now_ms() + CONNECT_WAIT_MS);
+    if (outcome)
+        return outcome;
+    if (getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &failure, &size) || failure)
+        return broker_fail(BROKER_AWAY, "%s", strerror(failure ? failure : errno));
+    if (url->scheme != URL_UNIX)
+        redisEnableKeepAlive(redis->context);
+    redis->context->flags |= REDIS_CONNECTED;
+    return BROKER_OK;
+}
+
+static enum outcome log_in(struct redis *redis)
+{
+    const struct url *url = redis->url;
+    char database[16];
+    enum outcome outcome = BROKER_OK;
+    if (*url->password && *url->user)
+        outcome = redis_words(redis, "AUTH", url->user, url->password, NULL);
+    else if (*url->password)
+        outcome = redis_words(redis, "AUTH", url->password, NULL);
+    if (outcome == BROKER_OK && *url->password)
+        outcome = redis_good_reply(redis, NULL);
+    if (outcome || !url->database)
+        return outcome;
+    snprintf(database, sizeof database, "%d", url->database);
+    outcome = redis_words(redis, "SELECT", database, NULL);
+    return outcome ? outcome : redis_good_reply(redis, NULL);
+}
+
+enum outcome redis_open(struct redis *redis)
+{
+    redis_close(redis);
+    enum outcome outcome = connect_socket(redis);
+    if (outcome == BROKER_OK)
+        outcome = log_in(redis);
+    if (outcome == BROKER_OK)
+        outcome =
+            redis_words(redis, "PING", NULL); /* it is not loading, and asks for no password */
+    if (outcome == BROKER_OK)
+        outcome = redis_good_reply(redis, NULL);
+    if (outcome)
+        redis_close(redis);
+    return outcome;
+}

@@ -1,0 +1,62 @@
+/* SIGINT and SIGTERM. Whatever waits, polls a pipe beside what it waits for, so a signal is never missed. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "relay.h"
+
+static volatile sig_atomic_t is_asked;
+static evlog_consumer *volatile consumer_to_stop;
+static int pipe_fds[2] = {-1, -1};
+
+static void ask(int signal_number)
+{
+    evlog_consumer *consumer = consumer_to_stop;
+    (void)signal_number;
+    is_asked = 1;
+    (void)!write(pipe_fds[1], "", 1);
+    if (consumer)
+        evlog_consumer_stop(consumer);
+}
+
+void stop_watch(void)
+{
+    struct sigaction action = {.sa_handler = ask, .sa_flags = (int)SA_RESETHAND};
+    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK))
+        pipe_fds[0] = pipe_fds[1] = -1; /* then waiting takes as long as it was meant to */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+void stop_consumer(evlog_consumer *consumer)
+{
+    consumer_to_stop = consumer;
+}
+
+bool stop_is_asked(void)
+{
+    return is_asked;
+}
+
+int stop_fd(void)
+{
+    return pipe_fds[0];
+}
+
+int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool stop_wait_ms(int64_t ms)
+{
+    struct pollfd poll_fd = {.fd = pipe_fds[0], .events = POLLIN};
+    for (int64_t until = now_ms() + ms, left = ms; !is_asked && left > 0; left = until - now_ms())
+        poll(&poll_fd, 1, (int)left);
+    return is_asked;
+}
