@@ -131,9 +131,9 @@ make_log k
 i=1
 while [ $i -le $rounds ]; do
     send k $((i * 300 + 1)) $((i * 300 + 300))
+    at=$(redis xlen kills)
     "$evlog" relay out -f k $url kills --metrics metrics >/dev/null 2>&1 & out_pid=$!
     "$evlog" relay in -f l $url kills --group g >/dev/null 2>&1 & in_pid=$!
-    at=$(redis xlen kills)
     until [ "$(redis xlen kills)" -gt "$at" ]; do :; done # in the middle
     case $((i % 3)) in
     0) stop_redis KILL; start_redis ;; # what it had written is there: it was not the machine that died

@@ -42,6 +42,13 @@ static void put_time(int64_t time_us, char *text)
     strcpy(text, full);
 }
 
+static void put_text(const char *from, char text[EVLOG_NAME_SIZE_MAX + 1])
+{
+    size_t size = strnlen(from, EVLOG_NAME_SIZE_MAX);
+    memcpy(text, from, size);
+    text[size] = '\0';
+}
+
 int message_make(const evlog_event *event, struct message *message)
 {
     *message = (struct message){.seq = event->seq};
@@ -53,15 +60,14 @@ int message_make(const evlog_event *event, struct message *message)
     int result = evlog_avro_encode(event->schema, event->data, event->data_size, &message->data);
     if (result)
         return result;
-    snprintf(message->texts[TYPE], sizeof message->texts[TYPE], "%s", event->event_type);
+    put_text(event->event_type, message->texts[TYPE]);
     evlog_uuid_text(event->id, message->texts[ID]);
-    snprintf(message->texts[SOURCE], sizeof message->texts[SOURCE], "%s", event->source);
+    put_text(event->source, message->texts[SOURCE]);
     put_time(event->time_us, message->texts[TIME]);
     snprintf(message->texts[MINORVERSION], sizeof message->texts[MINORVERSION], "%" PRId32,
              event->minorversion);
-    snprintf(message->texts[SOURCEHOST], sizeof message->texts[SOURCEHOST], "%s",
-             event->sourcehost);
-    snprintf(message->texts[SOURCELIB], sizeof message->texts[SOURCELIB], "%s", event->sourcelib);
+    put_text(event->sourcehost, message->texts[SOURCEHOST]);
+    put_text(event->sourcelib, message->texts[SOURCELIB]);
     return EVLOG_OK;
 }
 

@@ -15,6 +15,8 @@
  *    all comes again.
  * 3. What is put is flushed in the log before: no broker has an event that a power cut takes from a fast log.
  * 4. An event that cannot be a message is parked at once, with those before it put and done.
+ *
+ * While the broker works on a put, the next one is gathered; it begins when the one before is done.
  */
 #include "tool.h"
 
@@ -45,7 +47,9 @@ struct out {
     struct sink *sink;
     struct link_state link;
     struct metrics metrics;
-    struct put put;
+    struct put put, sent; /* that is gathered, and that is being put */
+    uint64_t sent_position;
+    bool has_sent, is_on_its_way;
     char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
     char epoch[64];
     uint64_t positions[TOPICS_MAX];
@@ -70,6 +74,21 @@ static void put_clear(struct put *put)
         message_free(&put->messages[i]);
     put->message_count = put->item_count = put->size = 0;
     put->last_seq = put->retry_seq = put->bad_seq = 0;
+}
+
+/* Closed also when it fails, which is for want of memory. */
+static int put_open(struct put *put)
+{
+    *put = (struct put){.messages = calloc(PUT_COUNT_MAX, sizeof *put->messages),
+                        .items = calloc(PUT_COUNT_MAX * TOPICS_MAX, sizeof *put->items)};
+    return put->messages && put->items ? 0 : -1;
+}
+
+static void put_close(struct put *put)
+{
+    put_clear(put);
+    free(put->messages);
+    free(put->items);
 }
 
 static bool put_is_full(const struct put *put)
@@ -146,16 +165,27 @@ static bool is_parked(const struct out *out, uint64_t seq)
            bsearch(&seq, out->parked, out->parked_count, sizeof seq, compare) != NULL;
 }
 
-static enum outcome put_now(struct out *out, uint64_t last_seq)
+static enum outcome put_begin(struct out *out, const struct put *put, uint64_t last_seq)
 {
+    out->sent_position = last_seq;
     if (evlog_sync(out->log))
         return broker_fail(BROKER_REFUSES, "%s", evlog_errmsg());
-    enum outcome outcome =
-        out->sink->put(out->sink->self, out->put.items, out->put.item_count, last_seq);
+    return out->sink->put(out->sink->self, put->items, put->item_count, last_seq);
+}
+
+static enum outcome put_end(struct out *out)
+{
+    enum outcome outcome = out->sink->put_ends(out->sink->self);
     if (outcome == BROKER_OK)
         for (size_t i = 0; i < out->options->topic_count; i++)
-            out->positions[i] = last_seq;
+            out->positions[i] = out->sent_position;
     return outcome;
+}
+
+static enum outcome put_now(struct out *out, const struct put *put, uint64_t last_seq)
+{
+    enum outcome outcome = put_begin(out, put, last_seq);
+    return outcome ? outcome : put_end(out);
 }
 
 /* Puts the events of the cursor, which the broker had and lost. */
@@ -174,7 +204,7 @@ static enum outcome put_cursor(struct out *out, evlog_cursor *cursor)
         if (event)
             out->put.last_seq = event->seq;
         if (out->put.last_seq && (!event || put_is_full(&out->put))) {
-            outcome = put_now(out, out->put.last_seq);
+            outcome = put_now(out, &out->put, out->put.last_seq);
             out->metrics.relayed_count += outcome == BROKER_OK ? out->put.item_count : 0;
             put_clear(&out->put);
         }
@@ -203,7 +233,8 @@ static enum outcome put_again(struct out *out, uint64_t from_seq)
     enum outcome outcome = put_cursor(out, cursor);
     evlog_cursor_close(cursor);
     if (outcome == BROKER_OK)
-        outcome = put_now(out, out->done_seq); /* what is behind the last of them is not wanted */
+        outcome = put_now(out, &out->put,
+                          out->done_seq); /* what is behind the last of them is not wanted */
     if (out->metrics.relayed_count > before)
         complain(
             0,
@@ -237,9 +268,8 @@ static enum outcome check_positions(struct out *out, uint64_t *least)
 }
 
 /* Takes from the put what the broker has already, since it was put before the connection was lost. */
-static void drop_known(struct out *out)
+static void drop_known(const struct out *out, struct put *put)
 {
-    struct put *put = &out->put;
     size_t count = 0;
     for (size_t i = 0; i < put->item_count; i++) {
         const struct outgoing *item = &put->items[i];
@@ -251,7 +281,8 @@ static void drop_known(struct out *out)
     put->item_count = count;
 }
 
-static enum outcome connect_sink(struct out *out)
+/* `put` goes on there. */
+static enum outcome connect_sink(struct out *out, struct put *put)
 {
     uint64_t least = 0;
     enum outcome outcome = out->sink->open(out->sink->self, out->epoch, out->positions);
@@ -261,19 +292,13 @@ static enum outcome connect_sink(struct out *out)
         return outcome;
     link_back(&out->link);
     if (least < out->done_seq) {
-        struct put waiting = out->put; /* it goes on after what is put again */
-        struct put again = {.messages = calloc(PUT_COUNT_MAX, sizeof *again.messages),
-                            .items = calloc(PUT_COUNT_MAX * TOPICS_MAX, sizeof *again.items)};
-        out->put = again;
-        outcome = again.messages && again.items
-                      ? put_again(out, least)
-                      : broker_fail(BROKER_REFUSES, "%s", "out of memory");
-        put_clear(&out->put);
-        free(out->put.messages);
-        free(out->put.items);
+        struct put waiting = out->put; /* it comes after what is put again */
+        outcome = put_open(&out->put) ? broker_fail(BROKER_REFUSES, "%s", "out of memory")
+                                      : put_again(out, least);
+        put_close(&out->put);
         out->put = waiting;
     }
-    drop_known(out);
+    drop_known(out, put);
     out->is_connected = outcome == BROKER_OK;
     return outcome;
 }
@@ -281,22 +306,30 @@ static enum outcome connect_sink(struct out *out)
 /* --------------------------------------------------------------- one round ---- */
 
 /* The position that a put makes: it never goes back. */
-static uint64_t position_after(const struct out *out)
+static uint64_t position_after(const struct out *out, const struct put *put)
 {
-    uint64_t most = out->put.last_seq > out->done_seq ? out->put.last_seq : out->done_seq;
+    uint64_t most = put->last_seq > out->done_seq ? put->last_seq : out->done_seq;
     for (size_t i = 0; i < out->options->topic_count; i++)
         if (out->positions[i] != NO_POSITION && out->positions[i] > most)
             most = out->positions[i];
     return most;
 }
 
-/* Tries until the put is on the broker. -1: go on, else the exit status. */
-static int deliver(struct out *out)
+static bool has_something(const struct put *put)
+{
+    return put->last_seq || put->item_count;
+}
+
+/* Tries until the put, which may be on its way, is on the broker. -1: go on, else the exit status. */
+static int deliver(struct out *out, struct put *put)
 {
     for (;;) {
-        enum outcome outcome = out->is_connected ? BROKER_OK : connect_sink(out);
-        if (outcome == BROKER_OK && (out->put.last_seq || out->put.item_count))
-            outcome = put_now(out, position_after(out));
+        enum outcome outcome = out->is_connected ? BROKER_OK : connect_sink(out, put);
+        if (outcome == BROKER_OK && out->is_on_its_way)
+            outcome = put_end(out);
+        else if (outcome == BROKER_OK && has_something(put))
+            outcome = put_now(out, put, position_after(out, put));
+        out->is_on_its_way = false;
         if (outcome == BROKER_OK)
             return -1;
         out->is_connected = false;
@@ -313,9 +346,8 @@ static int deliver(struct out *out)
 }
 
 /* What was put is done. */
-static int acknowledge(struct out *out)
+static int acknowledge(struct out *out, struct put *put)
 {
-    struct put *put = &out->put;
     int result = EVLOG_OK;
     if (put->last_seq) {
         result = evlog_consumer_done(out->consumer, put->last_seq);
@@ -388,22 +420,57 @@ static int at_end(struct out *out, bool *is_over)
     return result;
 }
 
+/* What was gathered is on its way, if the broker is there; else put_ends tries until it is. */
+static void put_begins(struct out *out)
+{
+    struct put gathered = out->put;
+    out->put = out->sent;
+    out->sent = gathered;
+    out->has_sent = true;
+    if (out->is_connected && has_something(&out->sent))
+        out->is_connected = out->is_on_its_way =
+            put_begin(out, &out->sent, position_after(out, &out->sent)) == BROKER_OK;
+}
+
+/* -1: go on, else the exit status. */
+static int put_ends(struct out *out)
+{
+    int status = deliver(out, &out->sent);
+    if (status >= 0)
+        return status;
+    out->has_sent = false;
+    int result = acknowledge(out, &out->sent);
+    return result ? log_failed(result) : -1;
+}
+
+/* -1: go on, else the exit status. */
+static int round_of(struct out *out, bool *is_over)
+{
+    bool is_empty, is_idle = !out->has_sent;
+    int status = -1;
+    int result = gather(out, out->options->follow && is_idle ? WAIT_MS : 0, &is_empty);
+    if (result == EVLOG_OK && !is_idle)
+        status = put_ends(out);
+    else if (result == EVLOG_OK && is_empty)
+        result = at_end(out, is_over);
+    if (result)
+        return log_failed(result);
+    if (status < 0 && !is_empty)
+        put_begins(out);
+    if (status < 0 && !is_empty && (out->sent.bad_seq || out->sent.retry_seq))
+        status = put_ends(out); /* after one that is parked, others may come in turn */
+    metrics_write(&out->metrics, false);
+    return status;
+}
+
 static int relay(struct out *out)
 {
-    int status = deliver(out); /* connects, also when there is nothing to put */
-    bool is_empty, is_over = false;
-    while (status < 0 && !is_over && !stop_is_asked()) {
-        int result = gather(out, out->options->follow ? WAIT_MS : 0, &is_empty);
-        if (result == EVLOG_OK && !is_empty)
-            status = deliver(out);
-        if (status >= 0)
-            return status;
-        if (result == EVLOG_OK)
-            result = is_empty ? at_end(out, &is_over) : acknowledge(out);
-        if (result)
-            return log_failed(result);
-        metrics_write(&out->metrics, false);
-    }
+    bool is_over = false;
+    int status = deliver(out, &out->put); /* connects, also when there is nothing to put */
+    while (status < 0 && !is_over && !stop_is_asked())
+        status = round_of(out, &is_over);
+    if (status < 0 && out->has_sent)
+        status = put_ends(out);
     if (status < 0)
         status = out->metrics.refused_count ? RELAY_STATUS_FAILED : RELAY_STATUS_DONE;
     return status;
@@ -464,9 +531,7 @@ static int prepare(struct out *out)
     if (result)
         return result;
     out->sink = redis_sink(out->options, evlog_uuid_text(info.uuid, uuid));
-    out->put.messages = calloc(PUT_COUNT_MAX, sizeof *out->put.messages);
-    out->put.items = calloc(PUT_COUNT_MAX * TOPICS_MAX, sizeof *out->put.items);
-    if (!out->sink || !out->put.messages || !out->put.items)
+    if (!out->sink || put_open(&out->put) || put_open(&out->sent))
         return evlog_fail("out of memory");
     stop_consumer(out->consumer);
     return EVLOG_OK;
@@ -477,15 +542,14 @@ static int run(struct out *out)
     int result = prepare(out);
     int status = result ? log_failed(result) : relay(out);
     stop_consumer(NULL);
-    put_clear(&out->put);
+    put_close(&out->put);
+    put_close(&out->sent);
     if (out->sink)
         out->sink->close(out->sink->self);
     if (out->consumer && evlog_consumer_close(out->consumer) && status == RELAY_STATUS_DONE)
         status = complain(RELAY_STATUS_LOG, "%s", evlog_errmsg());
     is_paused(out); /* the lag */
     metrics_write(&out->metrics, true);
-    free(out->put.messages);
-    free(out->put.items);
     free(out->parked);
     return status;
 }

@@ -1,7 +1,7 @@
 /*
  * A connection to Redis, by hiredis without blocking: a server that hangs, and a signal, end every wait.
  *
- * Commands are appended and sent together; each has one reply, in their order. A reply that is an error is
+ * Commands are appended and sent in large pieces; each has one reply, in their order. A reply that is an error is
  * sorted by what it says: what may pass (loading, out of memory, read only after a failover, busy) is
  * BROKER_AWAY, all that needs a hand (a password, rights, a key of another kind) BROKER_REFUSES.
  */
@@ -17,12 +17,15 @@
 
 #define CONNECT_WAIT_MS 5000
 #define WORDS_MAX 16
+#define UNSENT_SIZE_MAX 32768 /* then Redis gets something to do */
+#define NUMBER_SIZE_MAX 23
 
 void redis_close(struct redis *redis)
 {
     if (redis->context)
         redisFree(redis->context);
-    redis->context = NULL;
+    free(redis->unsent);
+    *redis = (struct redis){.url = redis->url};
 }
 
 /* ------------------------------------------------------------- replies ---- */
@@ -66,6 +69,8 @@ enum outcome redis_reply(struct redis *redis, int64_t wait_ms, redisReply **repl
             *reply = found;
             return BROKER_OK;
         }
+        if (redis->unsent_size && redis_send(redis))
+            return lost(redis);
         if (!is_written && redisBufferWrite(context, &is_written) != REDIS_OK)
             return lost(redis);
         enum outcome outcome =
@@ -111,11 +116,63 @@ enum outcome redis_good_reply(struct redis *redis, redisReply **reply)
 
 /* ------------------------------------------------------------- commands ---- */
 
+/* Makes room for `size` more bytes; NULL: out of memory. */
+static char *unsent_room(struct redis *redis, size_t size)
+{
+    if (redis->unsent_max - redis->unsent_size < size) {
+        size_t max = 2 * redis->unsent_max + size;
+        char *larger = realloc(redis->unsent, max);
+        if (!larger)
+            return NULL;
+        redis->unsent = larger;
+        redis->unsent_max = max;
+    }
+    return redis->unsent + redis->unsent_size;
+}
+
+/* KIND, a number, and the end of the line. */
+static char *put_number(char *at, char kind, size_t number)
+{
+    char digits[20];
+    size_t count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    *at++ = kind;
+    while (count)
+        *at++ = digits[--count];
+    memcpy(at, "\r\n", 2);
+    return at + 2;
+}
+
+enum outcome redis_send(struct redis *redis)
+{
+    int is_written;
+    size_t size = redis->unsent_size;
+    redis->unsent_size = 0;
+    if (size && redisAppendFormattedCommand(redis->context, redis->unsent, size) != REDIS_OK)
+        return lost(redis);
+    return redisBufferWrite(redis->context, &is_written) == REDIS_OK ? BROKER_OK : lost(redis);
+}
+
+/* As the protocol has it: *COUNT, then $SIZE and the bytes of each word. hiredis's own way takes three times as long. */
 enum outcome redis_command(struct redis *redis, int argc, const char **argv, const size_t *sizes)
 {
-    if (redisAppendCommandArgv(redis->context, argc, argv, sizes) == REDIS_OK)
-        return BROKER_OK;
-    return lost(redis);
+    size_t size = NUMBER_SIZE_MAX;
+    for (int i = 0; i < argc; i++)
+        size += NUMBER_SIZE_MAX + sizes[i] + 2;
+    char *at = unsent_room(redis, size);
+    if (!at)
+        return broker_fail(BROKER_AWAY, "out of memory");
+    at = put_number(at, '*', (size_t)argc);
+    for (int i = 0; i < argc; i++) {
+        at = put_number(at, '$', sizes[i]);
+        memcpy(at, argv[i], sizes[i]);
+        memcpy(at + sizes[i], "\r\n", 2);
+        at += sizes[i] + 2;
+    }
+    redis->unsent_size = (size_t)(at - redis->unsent);
+    return redis->unsent_size < UNSENT_SIZE_MAX ? BROKER_OK : redis_send(redis);
 }
 
 enum outcome redis_words(struct redis *redis, ...)

@@ -9,6 +9,8 @@
 struct redis {
     const struct url *url;
     redisContext *context; /* NULL: none */
+    char *unsent;          /* commands that hiredis has not got yet */
+    size_t unsent_size, unsent_max;
 };
 
 #define REPLY_WAIT_MS 10000 /* a server that is silent for so long is away */
@@ -17,11 +19,14 @@ struct redis {
 enum outcome redis_open(struct redis *redis);
 void redis_close(struct redis *redis);
 
-/* Appends a command to those that are sent with the next redis_reply. EVLOG_NOMEM is BROKER_AWAY. */
+/* Appends a command to those that are sent with the next redis_send or redis_reply, or before. Memory is BROKER_AWAY. */
 enum outcome redis_command(struct redis *redis, int argc, const char **argv, const size_t *sizes);
 
 /* The same for words that end in NUL, the last of them NULL. */
 enum outcome redis_words(struct redis *redis, ...);
+
+/* Sends of what was appended as much as can be sent without waiting. */
+enum outcome redis_send(struct redis *redis);
 
 /* Sends what was appended, and waits for the next reply, to be freed by the caller; errors, too, are replies. */
 enum outcome redis_reply(struct redis *redis, int64_t wait_ms, redisReply **reply);

@@ -10,7 +10,8 @@
  * position, too. EPOCH names the making or last reset of the consumer: a position of another one does not
  * count.
  *
- * A topic without events in a put gets its position alone. All of a put is sent at once, and the replies read.
+ * A topic without events in a put gets its position alone. Redis works on a put while its rest is made, and while
+ * the next one is gathered.
  */
 #include "redis.h"
 
@@ -27,6 +28,7 @@ struct redis_sink {
     const struct relay_options *options;
     char *keys[TOPICS_MAX];
     char epoch[64];
+    size_t command_counts[TOPICS_MAX]; /* of the put that is on its way */
 };
 
 /* ------------------------------------------------------------ positions ---- */
@@ -189,12 +191,18 @@ static enum outcome sink_put(void *ctx, const struct outgoing *items, size_t cou
                              uint64_t last_seq)
 {
     struct redis_sink *self = ctx;
-    size_t command_counts[TOPICS_MAX];
     enum outcome outcome = BROKER_OK;
     for (size_t i = 0; outcome == BROKER_OK && i < self->options->topic_count; i++)
-        outcome = add_topic(self, items, count, i, last_seq, &command_counts[i]);
+        outcome = add_topic(self, items, count, i, last_seq, &self->command_counts[i]);
+    return outcome ? outcome : redis_send(&self->redis);
+}
+
+static enum outcome sink_put_ends(void *ctx)
+{
+    struct redis_sink *self = ctx;
+    enum outcome outcome = BROKER_OK;
     for (size_t i = 0; outcome == BROKER_OK && i < self->options->topic_count; i++)
-        outcome = read_topic(self, command_counts[i]);
+        outcome = read_topic(self, self->command_counts[i]);
     return outcome;
 }
 
@@ -214,7 +222,7 @@ struct sink *redis_sink(const struct relay_options *options, const char *uuid)
         return NULL;
     self->options = options;
     self->redis.url = &options->url;
-    self->sink = (struct sink){self, sink_open, sink_put, sink_close};
+    self->sink = (struct sink){self, sink_open, sink_put, sink_put_ends, sink_close};
     for (size_t i = 0; i < options->topic_count; i++)
         if (asprintf(&self->keys[i], "evlog:%s:{%s}", uuid, options->topics[i]) < 0) {
             self->keys[i] = NULL;

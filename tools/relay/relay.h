@@ -203,9 +203,14 @@ struct sink {
     void *self;
     /* Connects anew, and gives the position of each topic that counts for `epoch`, or NO_POSITION. */
     enum outcome (*open)(void *self, const char *epoch, uint64_t *positions);
-    /* Puts messages, in order, and makes last_seq the position of all topics; all or none of a topic. */
+    /*
+     * Puts messages, in order, and makes last_seq the position of all topics; all or none of a topic. They are
+     * on their way when it returns, and on the broker when put_ends does; then the next put may begin. What
+     * the items point to is not used after `put`.
+     */
     enum outcome (*put)(void *self, const struct outgoing *items, size_t count,
                         uint64_t last_seq);
+    enum outcome (*put_ends)(void *self);
     void (*close)(void *self);
 };
 
