@@ -33,6 +33,7 @@ send() {
 }
 ids_in_stream() { redis --raw xrange "$1" - + | grep -a -A1 '^id$' | grep -av -e '^id$' -e '^--$'; }
 ids_in_log() { "$evlog" show "$1" --type 'org.openedx.*' -o json | sed 's/.*"id": "\([-0-9a-f]\{36\}\)", "type".*/\1/'; }
+last_seq() { "$evlog" info "$1" -o json | grep -o '"last_seq": [0-9]*' | grep -o '[0-9]*$'; }
 make_log() { # with the schema
     "$evlog" send "$1" org.evlog.nothing.v1 '{}' >/dev/null
     "$evlog" schema add "$1" $TYPE >out 2>err || bad "schema add"
@@ -69,21 +70,45 @@ is "but for a bridge" "$(redis xlen back)" 1200
 # A group that was made anew gives everything a second time; nothing is twice in the log.
 redis xgroup destroy stage-there g >/dev/null
 try 0 "" relay in b $url stage-there --group g
-is "events after the group was made anew" "$("$evlog" info b -o json | grep -o '"last_seq": [0-9]*')" '"last_seq": 1200'
+is "events after the group was made anew" "$(last_seq b)" 1200
+
+# The same, and the relay is killed while it takes them.
+take_and_die() { # take_and_die LOG STREAM: some of it, by a relay that is killed
+    "$evlog" relay in -f "$1" $url "$2" --group g --rate 3000 >/dev/null 2>&1 & pid=$!
+    until redis xpending "$2" g 2>/dev/null | grep -q evlog; do kill -0 $pid || break; done
+    kill -9 $pid
+    wait $pid 2>/dev/null
+}
+redis xgroup destroy stage-there g >/dev/null
+take_and_die b stage-there
+take_and_die b stage-there
+try 0 "" relay in b $url stage-there --group g
+is "events after the group was made anew, and kills" "$(last_seq b)" 1200
+
+# Redis went back to an older state: it gives again what it gave, and the note of the relay is older, too.
+try 0 "" relay in f $url stage-there --group f
+send a 1201 1210
+try 0 "" relay out a $url there --prefix stage
+notes=$(redis keys 'evlog:*{stage-there}:f')
+redis hset "$notes" evlog 600 >/dev/null
+redis xgroup setid stage-there f "$(redis --raw xrange stage-there - + COUNT 700 | grep -a '^[0-9]*-[0-9]*$' | tail -1)" >/dev/null
+try 0 "" relay in f $url stage-there --group f
+is "events after Redis went back" "$(last_seq f)" 1210
+try 0 "" relay in b $url stage-there --group g
 
 # The broker went back to an older state, and to none.
 redis set "$(redis keys 'evlog:*{stage-there}')" "$(redis get "$(redis keys 'evlog:*{stage-there}')" | sed 's/^[0-9]*/1101/')" >/dev/null
 try 0 "were put again" relay out a $url there --prefix stage
-is "events after a failover" "$(redis xlen stage-there)" 1300
+is "events after a failover" "$(redis xlen stage-there)" 1320
 redis flushall >/dev/null
-send a 1201 1300
+send a 1211 1310
 try 0 "" relay out a $url there --prefix stage
 is "events after FLUSHALL" "$(redis xlen stage-there)" 100
 try 0 "" relay in b $url stage-there --group g
 is "what came after FLUSHALL" "$(ids_in_log b | cksum)" "$(ids_in_log a | cksum)"
 "$evlog" consumer reset a relay.stage-there --to first --yes >/dev/null 2>&1
 "$evlog" relay out a $url there --prefix stage >/dev/null 2>&1
-is "after a reset all comes again" "$(redis xlen stage-there)" 1400
+is "after a reset all comes again" "$(redis xlen stage-there)" 1410
 
 # ------------------------------------------------------- refused ----
 

@@ -5,7 +5,7 @@
  *
  * 1. Nothing is acknowledged that is not in the log and flushed.
  * 2. The send has `unless_id` after a seq that the source gives (struct batch): what was in the log before a
- *    crash, and is delivered again, is not appended again.
+ *    crash, and is delivered again, is not appended again. What may be older is looked for before (known.c).
  * 3. A message that cannot be used is sent as evlog.refused.v1 in the same send, at its place in the order.
  * 4. A failure of the log that may pass (no room, busy) is waited for, with the batch in hand; another one ends
  *    the relay, and the broker delivers again.
@@ -32,7 +32,9 @@ struct in {
     struct reading *readings;
     evlog_sending *sendings;
     evlog_sent *sents;
-    size_t room; /* of each of these */
+    const struct raw **raws; /* of each of them its message */
+    size_t count, room;
+    struct known known;
     bool has_failed;
 };
 
@@ -71,23 +73,42 @@ static int make_room(struct in *in, size_t count)
     free(in->readings);
     free(in->sendings);
     free(in->sents);
+    free(in->raws);
     in->readings = calloc(count, sizeof *in->readings);
     in->sendings = calloc(count, sizeof *in->sendings);
     in->sents = calloc(count, sizeof *in->sents);
-    in->room = in->readings && in->sendings && in->sents ? count : 0;
+    in->raws = calloc(count, sizeof *in->raws);
+    in->room = in->readings && in->sendings && in->sents && in->raws ? count : 0;
     return in->room ? EVLOG_OK : evlog_fail("out of memory");
+}
+
+/* Makes of a message what is sent, unless the log is known to have it. */
+static int read_message(struct in *in, const struct raw *raw)
+{
+    struct reading *reading = &in->readings[in->count];
+    int result = reading_make(in->log, raw, reading);
+    if (is_unusable(result))
+        result = refuse(in, raw, reading);
+    bool is_known = result == EVLOG_OK && known_has(&in->known, reading->metadata.id);
+    if (result == EVLOG_OK && !is_known) {
+        in->raws[in->count] = raw;
+        fill_sending(in, in->count++);
+        return EVLOG_OK;
+    }
+    in->metrics.known_count += is_known;
+    reading_free(reading);
+    return result;
 }
 
 static int read_messages(struct in *in, const struct batch *batch)
 {
     int result = make_room(in, batch->count);
-    for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++) {
-        result = reading_make(in->log, &batch->raws[i], &in->readings[i]);
-        if (is_unusable(result))
-            result = refuse(in, &batch->raws[i], &in->readings[i]);
-        if (result == EVLOG_OK)
-            fill_sending(in, i);
-    }
+    if (result == EVLOG_OK && batch->older_first_seq)
+        result = known_read(&in->known, in->log, batch->older_first_seq, batch->older_last_seq);
+    else if (result == EVLOG_OK)
+        known_free(&in->known);
+    for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++)
+        result = read_message(in, &batch->raws[i]);
     return result;
 }
 
@@ -111,10 +132,8 @@ static void count_sents(struct in *in, size_t first, size_t count)
     }
 }
 
-static int send_some(struct in *in, const struct batch *batch, uint64_t after_seq, size_t first,
-                     size_t count)
+static int send_some(struct in *in, uint64_t after_seq, size_t first, size_t count)
 {
-    (void)batch;
     evlog_send_options how = {
         .unless_id = true, .after_seq = after_seq, .dispatch = EVLOG_DISPATCH_ROBUST};
     int result = evlog_send_events(&in->sendings[first], count, &how, &in->sents[first]);
@@ -130,17 +149,17 @@ static int send_some(struct in *in, const struct batch *batch, uint64_t after_se
 }
 
 /* The batch is refused as a whole because of one or its size: the messages one by one. */
-static int send_one_by_one(struct in *in, const struct batch *batch, uint64_t after_seq)
+static int send_one_by_one(struct in *in, uint64_t after_seq)
 {
     int result = EVLOG_OK;
-    for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++) {
-        result = send_some(in, batch, after_seq, i, 1);
+    for (size_t i = 0; result == EVLOG_OK && i < in->count; i++) {
+        result = send_some(in, after_seq, i, 1);
         if (!is_unusable(result) || in->sendings[i].signal == in->refused)
             continue;
-        result = refuse(in, &batch->raws[i], &in->readings[i]);
+        result = refuse(in, in->raws[i], &in->readings[i]);
         fill_sending(in, i);
         if (result == EVLOG_OK)
-            result = send_some(in, batch, after_seq, i, 1);
+            result = send_some(in, after_seq, i, 1);
     }
     return result;
 }
@@ -158,11 +177,11 @@ static int append_once(struct in *in, const struct batch *batch)
         return result;
     /* A note after the end: the log is an older copy, or lost events. All of it is looked at. */
     uint64_t after_seq = batch->after_seq > head_seq ? 0 : batch->after_seq;
-    result = send_some(in, batch, after_seq, 0, batch->count);
+    result = send_some(in, after_seq, 0, in->count);
     if (result == EVLOG_NOTFOUND && after_seq > 0)
-        result = send_some(in, batch, after_seq = 0, 0, batch->count);
+        result = send_some(in, after_seq = 0, 0, in->count);
     if (is_unusable(result))
-        result = send_one_by_one(in, batch, after_seq);
+        result = send_one_by_one(in, after_seq);
     return result == EVLOG_OK ? evlog_sync(in->log) : result;
 }
 
@@ -196,12 +215,14 @@ static int take(struct in *in, const struct batch *batch, enum outcome *outcome)
     if (batch->lost_count)
         complain(0, "%" PRIu64 " messages were trimmed by the broker before they were taken",
                  batch->lost_count);
-    if (batch->count) {
-        int result = read_messages(in, batch);
-        status = result ? complain(RELAY_STATUS_LOG, "%s", evlog_errmsg()) : append(in, batch);
-        for (size_t i = 0; i < batch->count && i < in->room; i++)
-            reading_free(&in->readings[i]);
-    }
+    in->count = 0;
+    int result = batch->count ? read_messages(in, batch) : EVLOG_OK;
+    if (result)
+        status = complain(RELAY_STATUS_LOG, "%s", evlog_errmsg());
+    else if (in->count)
+        status = append(in, batch);
+    for (size_t i = 0; i < in->count; i++)
+        reading_free(&in->readings[i]);
     if (status < 0)
         *outcome = in->source->taken(in->source->self, batch);
     return status;
@@ -312,6 +333,8 @@ static int run(struct in *in)
     free(in->readings);
     free(in->sendings);
     free(in->sents);
+    free(in->raws);
+    known_free(&in->known);
     return status;
 }
 

@@ -5,14 +5,23 @@
  * for too long (XAUTOCLAIM, again every claim_ms); then new messages. The group is made at 0 where it
  * is missing, also in the middle (NOGROUP: the stream was deleted, FLUSHALL, a failover). SETID is never used.
  *
- * `after_seq`, by which in.c knows what it has already: before new messages are read, the log's head is noted in
+ * How in.c knows what it has already: before new messages are read, the log's head is noted in
  *
  *   HSET evlog:UUID:{TOPIC}:GROUP CONSUMER SEQ
  *
- * when nothing is pending. The note lives where the pending list lives: a Redis that goes back to an older
- * state has an older note, too. A pending message was first read after its consumer's note, so all of
- * them are after the least of the notes. After the group was made anew, which gives its messages a
- * second time, everything up to the stream's end then is looked for in the whole log.
+ * when nothing is pending. So
+ * 1. a pending message, which was first read after its consumer's note, can be in the log only after the least of
+ *    the notes;
+ * 2. a new message can be there only if Redis forgot that it gave it: the group was made anew, or Redis went back to an
+ *    older state. The notes are in the same Redis, and are older then, too, or gone (a group is made in one
+ *    MULTI with the deletion of its notes). So the message is after the note that is found when the connection is
+ *    made, and not after the log's head then; and it is before the stream's end then. Until it has passed that end the
+ *    relay leaves the note as it is, and each message is looked for between the note and the head (known.c);
+ * 3. or its sender saw that Redis went back, and put it again (evlog relay out does): so the last million events of these are
+ *    looked for as long as the connection is.
+ *
+ * Absent: what is put again after this relay, too, was started anew; and several relays of one group on one
+ * log, of which one holds a batch while Redis goes back, and appends it after another one has connected.
  *
  * A pending message that Redis has trimmed comes without fields: it is acknowledged, and counted as lost.
  */
@@ -26,6 +35,7 @@
 #define COUNT_MAX 512
 #define SIZE_LARGE ((size_t)8 << 20) /* after a batch of this size messages are read one by one */
 #define BLOCK_MS 1000
+#define RECENT_COUNT 1000000
 #define FIELDS_MAX 1024 /* of a message; what is behind is not looked at */
 
 enum stage { PENDING, CLAIM, NEW };
@@ -40,8 +50,10 @@ struct redis_source {
     char claim_from[64];  /* where XAUTOCLAIM goes on */
     int64_t claim_due_ms; /* when to look for dead consumers again */
     bool cannot_claim;    /* Redis before 6.2 */
-    bool was_made;        /* the group: up to known_to messages may be in the log */
-    char known_to[64];
+    bool is_past_end;     /* new messages were not there when the connection was made */
+    char end[64];         /* of the stream then */
+    uint64_t note;        /* of this consumer, else the least, then */
+    uint64_t head_seq;    /* of the log at the first reading of new messages; 0: not read yet */
     size_t last_size;
     redisReply *reply; /* what the batch points into */
     struct raw raws[COUNT_MAX];
@@ -50,58 +62,13 @@ struct redis_source {
     size_t *ack_sizes, ack_count;
 };
 
-/* --------------------------------------------------------------- group ---- */
-
-/* The id of the stream's last message, "0-0" when it has none. */
-static enum outcome find_end(struct redis_source *self)
-{
-    redisReply *reply;
-    enum outcome outcome =
-        redis_words(&self->redis, "XREVRANGE", self->topic, "+", "-", "COUNT", "1", NULL);
-    if (outcome == BROKER_OK)
-        outcome = redis_good_reply(&self->redis, &reply);
-    if (outcome)
-        return outcome;
-    snprintf(self->known_to, sizeof self->known_to, "0-0");
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
-        reply->element[0]->type == REDIS_REPLY_ARRAY && reply->element[0]->elements >= 1 &&
-        reply->element[0]->element[0]->type == REDIS_REPLY_STRING)
-        snprintf(self->known_to, sizeof self->known_to, "%s", reply->element[0]->element[0]->str);
-    freeReplyObject(reply);
-    return BROKER_OK;
-}
-
-static enum outcome make_group(struct redis_source *self)
-{
-    redisReply *reply;
-    enum outcome outcome = redis_words(&self->redis, "XGROUP", "CREATE", self->topic, self->group,
-                                       "0", "MKSTREAM", NULL);
-    if (outcome == BROKER_OK)
-        outcome = redis_reply(&self->redis, REPLY_WAIT_MS, &reply);
-    if (outcome)
-        return outcome;
-    bool is_there = redis_is_error(reply, "BUSYGROUP");
-    if (!is_there && reply->type == REDIS_REPLY_ERROR)
-        outcome = redis_error(reply, "XGROUP CREATE");
-    freeReplyObject(reply);
-    if (outcome == BROKER_OK && !is_there) {
-        self->was_made = true;
-        outcome = find_end(self);
-    }
-    return outcome;
-}
-
-static enum outcome source_open(void *ctx)
-{
-    struct redis_source *self = ctx;
-    self->stage = PENDING;
-    self->claim_due_ms = 0;
-    snprintf(self->claim_from, sizeof self->claim_from, "0-0");
-    enum outcome outcome = redis_open(&self->redis);
-    return outcome ? outcome : make_group(self);
-}
-
 /* --------------------------------------------------------------- notes ---- */
+
+static evlog_bytes bytes_of(const redisReply *reply)
+{
+    bool is_text = reply->type == REDIS_REPLY_STRING;
+    return (evlog_bytes){is_text ? reply->str : "", is_text ? reply->len : 0};
+}
 
 /* Appends the command that notes the head; its reply follows. */
 static enum outcome add_note(struct redis_source *self, uint64_t head_seq)
@@ -111,23 +78,30 @@ static enum outcome add_note(struct redis_source *self, uint64_t head_seq)
     return redis_words(&self->redis, "HSET", self->notes_key, self->consumer, seq, NULL);
 }
 
-/* The least of all consumers' notes; 0 when there is none. */
-static enum outcome read_notes(struct redis_source *self, uint64_t *after_seq)
+/* The least of all consumers' notes, 0 when there is none; and this one's, the least when it has none. */
+static enum outcome read_notes(struct redis_source *self, uint64_t *least, uint64_t *own)
 {
     redisReply *reply;
-    enum outcome outcome = redis_words(&self->redis, "HVALS", self->notes_key, NULL);
+    bool has_own = false;
+    enum outcome outcome = redis_words(&self->redis, "HGETALL", self->notes_key, NULL);
     if (outcome == BROKER_OK)
         outcome = redis_good_reply(&self->redis, &reply);
     if (outcome)
         return outcome;
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
-        const redisReply *value = reply->element[i];
-        uint64_t seq = value->type == REDIS_REPLY_STRING ? strtoull(value->str, NULL, 10) : 0;
-        least = seq < least ? seq : least;
+    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    *least = count ? UINT64_MAX : 0;
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        evlog_bytes name = bytes_of(reply->element[i]), value = bytes_of(reply->element[i + 1]);
+        uint64_t seq = strtoull(value.data, NULL, 10);
+        *least = seq < *least ? seq : *least;
+        if (strcmp(name.data, self->consumer) == 0) {
+            *own = seq;
+            has_own = true;
+        }
     }
+    if (!has_own)
+        *own = *least;
     freeReplyObject(reply);
-    *after_seq = self->was_made || least == UINT64_MAX ? 0 : least;
     return BROKER_OK;
 }
 
@@ -143,18 +117,99 @@ static bool is_after(const char *a, const char *b)
     return a_number > b_number;
 }
 
+/* --------------------------------------------------------------- group ---- */
+
+/* The id of the stream's last message, "0-0" when it has none. */
+static enum outcome find_end(struct redis_source *self)
+{
+    redisReply *reply;
+    enum outcome outcome =
+        redis_words(&self->redis, "XREVRANGE", self->topic, "+", "-", "COUNT", "1", NULL);
+    if (outcome == BROKER_OK)
+        outcome = redis_good_reply(&self->redis, &reply);
+    if (outcome)
+        return outcome;
+    snprintf(self->end, sizeof self->end, "0-0");
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
+        reply->element[0]->type == REDIS_REPLY_ARRAY && reply->element[0]->elements >= 1 &&
+        reply->element[0]->element[0]->type == REDIS_REPLY_STRING)
+        snprintf(self->end, sizeof self->end, "%s", reply->element[0]->element[0]->str);
+    freeReplyObject(reply);
+    return BROKER_OK;
+}
+
+/* A group that was made by another one meanwhile is as good. */
+static enum outcome make_group(struct redis_source *self)
+{
+    redisReply *reply;
+    enum outcome outcome = redis_words(&self->redis, "MULTI", NULL);
+    if (outcome == BROKER_OK)
+        outcome = redis_words(&self->redis, "DEL", self->notes_key, NULL);
+    if (outcome == BROKER_OK)
+        outcome = redis_words(&self->redis, "XGROUP", "CREATE", self->topic, self->group, "0",
+                              "MKSTREAM", NULL);
+    if (outcome == BROKER_OK)
+        outcome = redis_words(&self->redis, "EXEC", NULL);
+    for (int i = 0; outcome == BROKER_OK && i < 3; i++) /* MULTI, and QUEUED twice */
+        outcome = redis_good_reply(&self->redis, NULL);
+    if (outcome == BROKER_OK)
+        outcome = redis_good_reply(&self->redis, &reply);
+    if (outcome)
+        return outcome;
+    const redisReply *made =
+        reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 ? reply->element[1] : reply;
+    if (made->type != REDIS_REPLY_STATUS && !redis_is_error(made, "BUSYGROUP"))
+        outcome = redis_error(made, "XGROUP CREATE");
+    freeReplyObject(reply);
+    return outcome;
+}
+
+static enum outcome has_group(struct redis_source *self, bool *has)
+{
+    redisReply *reply;
+    enum outcome outcome = redis_words(&self->redis, "XPENDING", self->topic, self->group, NULL);
+    if (outcome == BROKER_OK)
+        outcome = redis_reply(&self->redis, REPLY_WAIT_MS, &reply);
+    if (outcome)
+        return outcome;
+    *has = reply->type == REDIS_REPLY_ARRAY;
+    if (!*has && !redis_is_error(reply, "NOGROUP"))
+        outcome = redis_error(reply, "XPENDING");
+    freeReplyObject(reply);
+    return outcome;
+}
+
+/* What is known of the group when the connection is made, or it has to be made itself. */
+static enum outcome begin(struct redis_source *self)
+{
+    uint64_t least;
+    bool has;
+    self->stage = PENDING;
+    self->claim_due_ms = 0;
+    snprintf(self->claim_from, sizeof self->claim_from, "0-0");
+    self->is_past_end = false;
+    self->head_seq = 0;
+    enum outcome outcome = has_group(self, &has);
+    if (outcome == BROKER_OK && !has)
+        outcome = make_group(self);
+    if (outcome == BROKER_OK)
+        outcome = read_notes(self, &least, &self->note);
+    return outcome ? outcome : find_end(self);
+}
+
+static enum outcome source_open(void *ctx)
+{
+    struct redis_source *self = ctx;
+    enum outcome outcome = redis_open(&self->redis);
+    return outcome ? outcome : begin(self);
+}
+
 /* ------------------------------------------------------------- messages ---- */
 
 static bool is_entry(const redisReply *entry)
 {
     return entry->type == REDIS_REPLY_ARRAY && entry->elements >= 2 &&
            entry->element[0]->type == REDIS_REPLY_STRING;
-}
-
-static evlog_bytes bytes_of(const redisReply *reply)
-{
-    bool is_text = reply->type == REDIS_REPLY_STRING;
-    return (evlog_bytes){is_text ? reply->str : "", is_text ? reply->len : 0};
 }
 
 /* Takes one entry, [id, [name, value, ...]], into the batch; without fields it is lost. */
@@ -211,7 +266,7 @@ static enum outcome keep_reply(struct redis_source *self, int64_t wait_ms)
     if (outcome || self->reply->type != REDIS_REPLY_ERROR)
         return outcome;
     if (redis_is_error(self->reply, "NOGROUP") || redis_is_error(self->reply, "UNBLOCKED"))
-        outcome = make_group(self);
+        outcome = begin(self);
     else
         outcome = redis_error(self->reply, "reading");
     return outcome;
@@ -261,7 +316,7 @@ static enum outcome claim(struct redis_source *self, struct batch *batch)
     if (outcome)
         return outcome;
     if (redis_is_error(self->reply, "NOGROUP"))
-        return make_group(self);
+        return begin(self);
     if (redis_is_error(self->reply, "ERR unknown command"))
         self->cannot_claim = true;
     else if (self->reply->type == REDIS_REPLY_ERROR)
@@ -275,12 +330,16 @@ static enum outcome claim(struct redis_source *self, struct batch *batch)
     return BROKER_OK;
 }
 
-/* Whether the note is not needed: the whole log is looked at, for messages that come a second time. */
-static bool may_be_known(struct redis_source *self, const struct batch *batch)
+/* Where new messages may be in the log, if Redis forgot that it gave them. */
+static void look_back(struct redis_source *self, struct batch *batch)
 {
-    if (self->was_made && batch->count && is_after(batch->raws[0].place, self->known_to))
-        self->was_made = false;
-    return self->was_made;
+    if (batch->count == 0 || is_after(batch->raws[0].place, self->end))
+        self->is_past_end = true;
+    uint64_t head_seq = self->head_seq;
+    batch->older_first_seq = self->note + 1;
+    batch->older_last_seq = head_seq;
+    if (self->is_past_end && head_seq > RECENT_COUNT && head_seq - RECENT_COUNT > self->note)
+        batch->older_first_seq = head_seq - RECENT_COUNT + 1;
 }
 
 static enum outcome read_new(struct redis_source *self, uint64_t head_seq, bool is_waiting,
@@ -288,7 +347,9 @@ static enum outcome read_new(struct redis_source *self, uint64_t head_seq, bool 
 {
     char block_ms[16];
     snprintf(block_ms, sizeof block_ms, "%d", is_waiting ? BLOCK_MS : 1);
-    enum outcome outcome = add_note(self, head_seq);
+    if (!self->head_seq)
+        self->head_seq = head_seq;
+    enum outcome outcome = add_note(self, self->is_past_end ? head_seq : self->note);
     if (outcome == BROKER_OK)
         outcome =
             redis_words(&self->redis, "XREADGROUP", "GROUP", self->group, self->consumer, "COUNT",
@@ -303,8 +364,11 @@ static enum outcome read_new(struct redis_source *self, uint64_t head_seq, bool 
     const redisReply *entries = entries_of(self->reply);
     if (entries)
         take_entries(self, entries, batch);
-    batch->after_seq = may_be_known(self, batch) ? 0 : head_seq;
-    batch->is_end = !entries && !was_mended;
+    if (was_mended)
+        return BROKER_OK;
+    batch->after_seq = head_seq;
+    batch->is_end = !entries;
+    look_back(self, batch);
     if (now_ms() >= self->claim_due_ms && !self->cannot_claim)
         self->stage = CLAIM;
     return BROKER_OK;
@@ -328,7 +392,8 @@ static enum outcome source_read(void *ctx, uint64_t head_seq, bool is_waiting,
     *batch = (struct batch){.raws = self->raws};
     if (self->stage == NEW)
         return read_new(self, head_seq, is_waiting, batch);
-    enum outcome outcome = read_notes(self, &batch->after_seq);
+    uint64_t own;
+    enum outcome outcome = read_notes(self, &batch->after_seq, &own);
     if (outcome)
         return outcome;
     return self->stage == PENDING ? read_pending(self, batch) : claim(self, batch);

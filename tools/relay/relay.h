@@ -7,7 +7,7 @@
  *   stop.c       SIGINT and SIGTERM, and waiting so that they end it
  *   message.c    an event as a message, and a message as an event: the text of each field
  *   out.c        the consumer `relay.NAME` and what it has put on the broker
- *   in.c         messages into the log; refused.c: those that cannot be used
+ *   in.c         messages into the log; refused.c: those that cannot be used; known.c: those it may have
  *   redis.c      a connection; redis_out.c, redis_in.c: Redis Streams as a sink and as a source
  *   metrics.c    --metrics FILE
  *
@@ -175,6 +175,21 @@ void reading_free(struct reading *reading);
 int refused_make(evlog_signal *refused, const struct relay_options *options, const char *broker,
                  const struct raw *raw, const char *why, struct reading *reading);
 
+/* ---------------------------------------------------------------- known ---- */
+
+/* The ids of the events from first_seq to last_seq. */
+struct known {
+    uint8_t (*ids)[16]; /* `room` of them, a power of two */
+    size_t count, room;
+    uint64_t seed, first_seq, last_seq;
+    bool has_zeros;
+};
+
+/* Reads these events, if it has not. EVLOG_DAMAGED, EVLOG_NOMEM, and as evlog_cursor_next. */
+int known_read(struct known *known, evlog *log, uint64_t first_seq, uint64_t last_seq);
+bool known_has(const struct known *known, const uint8_t id[16]);
+void known_free(struct known *known);
+
 /* ---------------------------------------------------------------- broker ---- */
 
 enum outcome {
@@ -218,7 +233,8 @@ struct sink {
 struct batch {
     struct raw *raws;
     size_t count;
-    uint64_t after_seq;  /* none of them was in the log at this seq */
+    uint64_t after_seq;                       /* those that are in the log are after it ... */
+    uint64_t older_first_seq, older_last_seq; /* ... or among these; 0: no others */
     uint64_t lost_count; /* messages that the broker had given out and does not have any more */
     bool is_end;         /* there are no more now */
 };
