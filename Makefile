@@ -74,7 +74,7 @@ deps-present:
 	@$(DEPS) check lmdb msgpack libxxhash jansson
 
 deps:
-	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka $(RELAY_PKGS)
+	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka $(RELAY_PKGS) redis-server
 
 # ------------------------------------------------------------- building ----
 
@@ -131,7 +131,7 @@ $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 demo:
 	@sh tools/demo.sh --plan
 	@$(DEPS) install lmdb msgpack libxxhash jansson
-	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so
+	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so $(RELAY)
 	@sh tools/demo.sh $(B)
 
 clean:

@@ -279,14 +279,29 @@ static void *open_redis(const char *path, unsigned threads, const char *appendfs
     char socket[4300];
     mkdir(path, 0700);
     snprintf(socket, sizeof socket, "%s/socket", path);
+    char policy[16];
+    char *const words[] = {"redis-server",
+                           "--port",
+                           "0",
+                           "--unixsocket",
+                           "socket",
+                           "--dir",
+                           ".",
+                           "--save",
+                           "",
+                           "--appendonly",
+                           "yes",
+                           "--appendfsync",
+                           policy,
+                           NULL};
+    snprintf(policy, sizeof policy, "%s", appendfsync);
     redis->count = threads;
     fflush(NULL);
     redis->pid = fork();
     if (redis->pid == 0) {
         CHECK(!freopen("/dev/null", "w", stdout) || chdir(path));
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", "socket", "--dir",
-               ".", "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync,
-               (char *)NULL);
+        execvp("redis-server", words);
+        execvp("redis-check-rdb", words); /* Debian's redis-tools: the same program */
         _exit(127);
     }
     for (unsigned i = 0; i < threads; i++) {

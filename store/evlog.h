@@ -694,6 +694,9 @@ typedef struct evlog_info {
     uint32_t type_count;          /* event types (with their schemas) */
     uint64_t source_count;        /* different source, host, lib; counted one by one */
     uint64_t unknown_entry_count; /* entries of state.mdb that a newer evlog has made; kept */
+    bool is_unrecovered; /* of a read-only handle: the newest state isn't whole, by a power cut or
+                               damage; it reads what the last flush left, until a writer opens the log */
+    uint64_t waiting_count; /* ... events that only the journal has until then */
 } evlog_info;
 
 /* What there is to know of a log without reading it through. */

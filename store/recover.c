@@ -31,6 +31,8 @@
 #include "recover.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -313,7 +315,8 @@ static int step(const struct page_snapshot *snapshot, struct page_cursor *cursor
     result = record_decode(tail->seq + 1, value, node.data_size, &record);
     free(value);
     if (result == EVLOG_OK && tail->chain && record.prev != tail->chain)
-        result = EVLOG_DAMAGED;
+        result = error_set(EVLOG_DAMAGED, "event %" PRIu64 " does not follow the one before",
+                           record.seq);
     if (result)
         return result;
     *tail = (struct tail){record.seq, record.chain};
@@ -368,28 +371,27 @@ static int check_newer(const struct page_snapshot *newest, const struct edge_sta
     if (result == EVLOG_OK)
         result = walk(newest, tail);
     if (result == EVLOG_OK && newest->entries - base.entries != tail->seq - flushed->seq)
-        result = EVLOG_DAMAGED;
+        result = error_set(EVLOG_DAMAGED, "it does not have as many events as it says");
     return result;
 }
 
 /*
  * Whether the newest state in the file has all from the flushed one on, as many as its meta page counts;
- * `tail` is then its last event.
+ * `tail` is then its last event. EVLOG_DAMAGED: it has not.
  */
-static int check_newest(int events, const struct edge_state *flushed, struct tail *tail,
-                        bool *is_whole)
+static int check_newest(int events, const struct edge_state *flushed, struct tail *tail)
 {
     struct page_snapshot newest;
-    *is_whole = false;
-    *tail = (struct tail){flushed->seq, flushed->chain};
+    bool is_same;
     int result = page_snapshot_read(events, EVENTS_NAME, &newest);
-    if (result || newest.one_meta || newest.txnid < flushed->txnid)
-        return result == EVLOG_DAMAGED ? EVLOG_OK : result;
-    if (newest.txnid == flushed->txnid)
-        return edge_compare(flushed, &newest, is_whole);
-    result = check_newer(&newest, flushed, tail);
-    *is_whole = result == EVLOG_OK;
-    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+    if (result)
+        return result;
+    if (newest.one_meta || newest.txnid < flushed->txnid)
+        return error_set(EVLOG_DAMAGED, "a meta page is not whole");
+    if (newest.txnid > flushed->txnid)
+        return check_newer(&newest, flushed, tail);
+    result = edge_compare(flushed, &newest, &is_same);
+    return result || is_same ? result : error_set(EVLOG_DAMAGED, "it is not as it was flushed");
 }
 
 static int count_waiting(struct journal *journal, const struct edge_state *flushed,
@@ -404,29 +406,37 @@ static int count_waiting(struct journal *journal, const struct edge_state *flush
     return result;
 }
 
+void recover_view_free(struct recovery_view *view)
+{
+    edge_state_free(&view->base);
+}
+
 int recover_view(int directory, int events, struct edge *edge, struct journal *journal,
-                 struct edge_state *base, uint64_t *waiting_count)
+                 struct recovery_view *view)
 {
     struct edge_state flushed;
-    struct tail tail;
-    bool is_whole;
-    *waiting_count = 0;
+    *view = (struct recovery_view){.waiting_count = 0};
     if (!edge || presence_is_any(events) || shared_is_same_boot(directory, SHARED_FILE, events))
         return EVLOG_OK;
     int result = edge_read(edge, &flushed);
     if (result)
         return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+    struct tail tail = {flushed.seq, flushed.chain};
     if (check_base(&flushed, events, false)) { /* it is read as far as it goes */
         edge_state_free(&flushed);
         return EVLOG_OK;
     }
-    result = check_newest(events, &flushed, &tail, &is_whole);
-    if (result == EVLOG_OK && !is_whole)
+    result = check_newest(events, &flushed, &tail);
+    bool is_whole = result == EVLOG_OK;
+    if (result == EVLOG_DAMAGED) {
+        snprintf(view->why, sizeof view->why, "%s", evlog_errmsg());
         tail = (struct tail){flushed.seq, flushed.chain};
+        result = EVLOG_OK;
+    }
     if (result == EVLOG_OK && journal)
-        result = count_waiting(journal, &flushed, tail, waiting_count);
+        result = count_waiting(journal, &flushed, tail, &view->waiting_count);
     if (result == EVLOG_OK && !is_whole)
-        *base = flushed;
+        view->base = flushed;
     else
         edge_state_free(&flushed);
     return result;

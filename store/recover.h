@@ -41,12 +41,18 @@ int recover_finish(struct recovery *recovery, int events, struct env *env,
 
 void recover_free(struct recovery *recovery);
 
-/*
- * For who only reads: `*base` is the state to read, when the newest one in the file is not whole; else
- * it is left as it is. `*waiting_count`: the events in the journal that come after what is
- * read. `journal` and `edge` may be NULL. EVLOG_IO, EVLOG_NOMEM.
- */
+/* What a process that only reads sees of a log that waits to be recovered; else all zeros. */
+struct recovery_view {
+    struct edge_state
+        base; /* if it has images, it is read in place of the newest state in the file, which isn't whole */
+    uint64_t waiting_count; /* events that only the journal has */
+    char why[256];          /* the newest state isn't whole; empty: it is */
+};
+
+/* `journal` and `edge` may be NULL. EVLOG_IO, EVLOG_NOMEM. */
 int recover_view(int directory, int events, struct edge *edge, struct journal *journal,
-                 struct edge_state *base, uint64_t *waiting_count);
+                 struct recovery_view *view);
+
+void recover_view_free(struct recovery_view *view);
 
 #endif

@@ -330,7 +330,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
         .watch = &store->watch,
         .presence = store->read_only ? NULL : &store->presence,
         .lock = SHARED_LOCK_EVENTS,
-        .images = store->view.images.count ? &store->view.images : NULL,
+        .images = store->view.base.images.count ? &store->view.base.images : NULL,
         .seed = record_origin(store->format.origin),
     };
     path_of(store, EVENTS_FILE, path);
@@ -439,7 +439,7 @@ static int open_events(struct store *store, bool is_new)
     bool is_first;
     if (store->read_only)
         return recover_view(store->directory, store->events_fd, store->edge, store->journal,
-                            &store->view, &store->waiting_count);
+                            &store->view);
     int result = presence_begin(&store->presence, store->shared, store->events_fd, store->wait_ms,
                                 &is_first);
     if (result || !is_first)
@@ -600,7 +600,7 @@ int store_close(struct store *store)
     held_close(store->events_fd);
     unlock_directory(fd);
     recover_free(&store->recovery);
-    edge_state_free(&store->view);
+    recover_view_free(&store->view);
     watch_end(&store->watch);
     if (store->directory >= 0)
         close(store->directory);
@@ -826,6 +826,8 @@ int store_inspect(struct store *store, evlog_info *info)
         .last_log_time_us = newest.log_time_us,
         .clock_step_count = newest.era,
         .is_ahead = newest.log_time_us - clock_wall_us() > CLOCK_STEP_US,
+        .is_unrecovered = *store->view.why != '\0',
+        .waiting_count = store->view.waiting_count,
         .file_size = snapshot.file_size,
         .used_size = (snapshot.last_page + 1) * snapshot.page_size,
         .page_count = snapshot.last_page + 1,

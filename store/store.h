@@ -37,8 +37,7 @@ struct store {
     struct flusher *flusher;  /* NULL: read only */
     struct appender *appender; /* NULL: read only */
     struct recovery recovery;  /* what opening has found */
-    struct edge_state view;    /* read in place of the file's newest state, if it has images */
-    uint64_t waiting_count;    /* events that only recovery brings back; of a reader */
+    struct recovery_view view; /* of a reader */
     char path[];
 };
 

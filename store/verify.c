@@ -333,13 +333,41 @@ static int check_unknown(struct verification *verification)
     return remark(verification, 0, text);
 }
 
+/* What is read is older than what was written, and only recovery brings that back. */
+static int check_recovered(struct verification *verification)
+{
+    const struct recovery_view *view = &verification->store->view;
+    char rest[96] = "", text[256];
+    if (view->waiting_count)
+        snprintf(rest, sizeof rest, "; %" PRIu64 " more are in the journal", view->waiting_count);
+    if (*view->why) {
+        error_set(
+            EVLOG_DAMAGED,
+            "events.mdb: its newest state is not whole, by a power cut or damage (%s). What the "
+            "last flush left is read, events up to %" PRIu64
+            "%s. Whoever opens the log for writing recovers it",
+            view->why, view->base.seq, rest);
+        return report(verification, 0, 0);
+    }
+    if (!view->waiting_count)
+        return 0;
+    snprintf(text, sizeof text,
+             "%" PRIu64
+             " events are in the journal only, since a power cut; whoever opens the log "
+             "for writing brings them back",
+             view->waiting_count);
+    return remark(verification, 0, text);
+}
+
 static int check_files(struct verification *verification)
 {
     static const enum entry_kind kinds[] = {ENTRY_TYPE,     ENTRY_SOURCE, ENTRY_LOG,
                                             ENTRY_CONSUMER, ENTRY_FILTER, ENTRY_PARKED,
                                             ENTRY_RETRY,    ENTRY_STATE};
     struct store *store = verification->store;
-    int result = check_pages(verification, store->events, SHARED_LOCK_EVENTS, prove_events);
+    int result = check_recovered(verification);
+    if (result == 0)
+        result = check_pages(verification, store->events, SHARED_LOCK_EVENTS, prove_events);
     if (result == 0)
         result = check_pages(verification, store->state, SHARED_LOCK_STATE, prove_state);
     if (result == 0)

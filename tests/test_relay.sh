@@ -6,7 +6,9 @@
 . "$(dirname "$0")/tool.sh"
 
 skip() { echo "SKIPPING: $*"; exit 0; }
-command -v redis-server >/dev/null || skip "redis-server is not installed (apt-get install redis-server)"
+redis_server=$(command -v redis-server || command -v redis-check-rdb) # the same program, which goes by the name it is called by
+[ "$redis_server" ] || skip "redis-server is not installed (apt-get install redis-tools)"
+ln -s "$redis_server" redis-server
 [ -x "$build/evlog-relay" ] || skip "evlog-relay was not built: hiredis is not installed"
 
 TYPE=org.openedx.learning.course.enrollment.created.v1
@@ -14,7 +16,7 @@ rounds=${RELAY_ROUNDS:-15}
 server=
 
 start_redis() { # with what it had: everything is in the append-only file
-    redis-server --port 0 --unixsocket "$home/socket" --save "" --appendonly yes --appendfsync no --dir "$home" >redis.out 2>&1 &
+    ./redis-server --port 0 --unixsocket "$home/socket" --save "" --appendonly yes --appendfsync no --dir "$home" >redis.out 2>&1 &
     server=$!
     until redis-cli -s socket ping 2>/dev/null | grep -q PONG; do kill -0 $server || { cat redis.out; exit 1; }; done
 }

@@ -7,13 +7,14 @@ if [ "$build" = --plan ]; then # said before anything is done
     cat <<'TEXT'
 make demo builds the library and the command into build/, and shows them at work on a log in a temporary directory,
 which it removes: it sends events, runs a plugin's receivers, replays to receivers that come late, kills and continues a
-consumer, reads the log with the command, and finds damage. Packages that the build needs and that are not
+consumer, reads the log with the command, finds damage, and relays events to a Redis that was away (if there is one). Packages that the build needs and that are not
 installed are named first, and installed with apt if that is allowed. Nothing else is changed.
 TEXT
     exit
 fi
 home=$(mktemp -d)
-trap 'rm -rf "$home"' EXIT
+redis_pid=
+trap '[ -z "$redis_pid" ] || kill -9 $redis_pid 2>/dev/null; rm -rf "$home"' EXIT
 log=$home/log
 
 run() {
@@ -38,4 +39,52 @@ cp -r "$log" "$home/damaged"
 for offset in $(LC_ALL=C grep -obUa 'carol@example.com' "$home/damaged/events.mdb" | cut -d: -f1); do
     printf 'X' | dd of="$home/damaged/events.mdb" bs=1 seek="$offset" conv=notrunc 2>/dev/null
 done
-run verify "$home/damaged" -o short || true
+if run verify "$home/damaged" -o short; then
+    echo 'It was not found!'
+    exit 1
+fi
+printf '\nThe journal has these events, too: whoever opens the copy for writing mends it.\n'
+"$build/evlog" send "$home/damaged" org.evlog.demo.opened.v1 '{}' >/dev/null
+run verify "$home/damaged" -o short
+
+# ------------------------------------------------------------- a broker that is away ----
+
+printf '\n8. An event bus that is down when events are sent (Redis, of this demonstration alone, on a socket in its directory):\n'
+redis_server=$(command -v redis-server || command -v redis-check-rdb || true)
+if [ -z "$redis_server" ] || ! [ -x "$build/evlog-relay" ]; then
+    cat <<'TEXT'
+Left out: it needs Redis and hiredis (Debian: apt-get install redis-tools libhiredis-dev, then make demo). It would
+show that events are sent while Redis is stopped, and that a consumer of the bus has them all, once, when Redis is back.
+TEXT
+    exit
+fi
+ln -s "$redis_server" "$home/redis-server" # as which it is this program that runs
+type=org.openedx.learning.auth.session.login.completed.v1
+
+start_redis() {
+    (cd "$home" && exec ./redis-server --port 0 --unixsocket redis --save "" --appendonly yes --dir "$home" >redis.out 2>&1) &
+    redis_pid=$!
+    until [ -S "$home/redis" ]; do kill -0 $redis_pid; done
+}
+login() { # login LOG NAME
+    "$build/evlog" send "$1" $type "{\"user\": {\"id\": 7, \"is_active\": true, \"pii\": {\"username\": \"$2\", \"email\": \"\", \"name\": \"\"}}}" >/dev/null
+}
+
+start_redis
+printf '\n$ evlog relay out -f log unix://redis logins &        # Redis runs\n'
+"$build/evlog" schema add "$home/site" $type >/dev/null
+"$build/evlog" relay out -f "$home/site" "unix://$home/redis" logins 2>"$home/relay.err" & relay_pid=$!
+login "$home/site" alice
+"$build/evlog" relay in "$home/service" "unix://$home/redis" logins --group service
+kill $redis_pid && wait $redis_pid || true
+rm -f "$home/redis"
+echo 'Redis is stopped; bob, carol and dave log in; Redis is started again.'
+for name in bob carol dave; do login "$home/site" $name; done
+until grep -q 'is away' "$home/relay.err"; do kill -0 $relay_pid; done
+start_redis
+until [ "$("$build/evlog" consumer ls "$home/site" -o json | grep -c '"lag_events": 0')" = 1 ]; do kill -0 $relay_pid; done
+kill $relay_pid && wait $relay_pid
+sed "s|$home/||g" "$home/relay.err"
+"$build/evlog" relay in "$home/service" "unix://$home/redis" logins --group service
+printf '\nWhat the service has, in the log that its own relay fills:\n'
+run show "$home/service" -o short

@@ -49,7 +49,7 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
     int code = readers ? evlog_each_reader(log, add_reader, readers) : -1;
     char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:o}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:o, s:b, s:I}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
@@ -61,7 +61,8 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
         (json_int_t)info->source_count, "unknown_entries", (json_int_t)info->unknown_entry_count,
         "file_size", (json_int_t)info->file_size, "used_size", (json_int_t)info->used_size,
         "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count, "readers",
-        readers);
+        readers, "is_unrecovered", (int)info->is_unrecovered, "waiting",
+        (json_int_t)info->waiting_count);
     int failed = code || !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed;
@@ -88,6 +89,12 @@ static void put_short(const evlog_info *info, const struct options *options)
                info->first_log_time_us ? time_short_text(info->first_log_time_us, first) : "?",
                info->last_log_time_us ? time_short_text(info->last_log_time_us, last) : "?");
     }
+    if (info->is_unrecovered)
+        puts("recovery    needed: this is what the last flush left; evlog verify says why");
+    if (info->waiting_count)
+        printf("waiting     %" PRIu64
+               " event%s in the journal; whoever opens the log for writing brings them back\n",
+               info->waiting_count, plural(info->waiting_count));
     if (info->clock_step_count)
         printf("clock       stepped back %" PRIu32 " time%s; evlog verify names the places\n",
                info->clock_step_count, plural(info->clock_step_count));
@@ -114,7 +121,7 @@ int info_run(struct options *options)
     evlog *log;
     evlog_info info;
     int status = EXIT_DONE;
-    if (open_to_read(options, &log))
+    if (open_as_it_is(options, &log))
         return EXIT_LOG;
     int code = evlog_inspect(log, &info);
     if (code)

@@ -47,12 +47,25 @@ int library_status(int code)
     return code ? complain_library(code) : EXIT_DONE;
 }
 
-int open_to_read(const struct options *options, evlog **log)
+int open_as_it_is(const struct options *options, evlog **log)
 {
     evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
     int code = evlog_open(options->path, &open, log);
     if (code)
         complain(EXIT_LOG, "%s", evlog_errmsg());
+    return code;
+}
+
+int open_to_read(const struct options *options, evlog **log)
+{
+    evlog_info info;
+    int code = open_as_it_is(options, log);
+    if (code == EVLOG_OK && evlog_inspect(*log, &info) == EVLOG_OK &&
+        (info.is_unrecovered || info.waiting_count))
+        complain(
+            0,
+            "%s: the newest events are not read: the log waits to be recovered; see: evlog info",
+            options->path);
     return code;
 }
 

@@ -113,6 +113,9 @@ int library_status(int code);
 /* Opens the log to look at it: it is not made, and nothing of it is changed. */
 int open_to_read(const struct options *options, evlog **log);
 
+/* The same, where it is not said that the log waits to be recovered. */
+int open_as_it_is(const struct options *options, evlog **log);
+
 /* Opens the log to change it; it is not made. A failure is reported. */
 int open_to_write(const struct options *options, evlog **log);
 

@@ -57,7 +57,7 @@ int verify_run(struct options *options)
     evlog_info info;
     uint64_t checked = 0;
     struct verify verify = {.options = options};
-    if (open_to_read(options, &log))
+    if (open_as_it_is(options, &log))
         return EXIT_LOG;
     progress_begin("events verified", evlog_inspect(log, &info) ? 0 : info.last_seq);
     int code = evlog_verify(log, visit, &verify, &checked);

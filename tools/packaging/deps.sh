@@ -1,7 +1,7 @@
 #!/bin/sh
 # The packages that the build needs and this machine does not have. usage: deps.sh check|install MODULE...
-# Modules are pkg-config's names, or those of servers (redis-server). check: says what is missing, if anything is, and fails; install: says
-# it, and installs it with apt where that is allowed.
+# Modules are pkg-config's names, or redis-server: Debian's redis-tools has that program, as redis-check-rdb, and starts no service. check: says
+# what is missing, if anything is, and fails; install: says it, and installs it with apt where that is allowed.
 set -eu
 how=$1
 shift
@@ -10,7 +10,7 @@ pkg_config=${PKG_CONFIG:-pkg-config}
 package_of() { # Debian's package with that module
     case $1 in
     msgpack) echo libmsgpack-dev ;;
-    *-server) echo "$1" ;;
+    redis-server) echo redis-tools ;;
     *) echo "lib${1#lib}-dev" ;;
     esac
 }
@@ -20,7 +20,7 @@ if ! command -v "$pkg_config" >/dev/null; then
     for module in "$@"; do missing="$missing $(package_of "$module")"; done
 else
     for module in "$@"; do
-        case $module in *-server) command -v "$module" >/dev/null && continue ;; esac
+        [ "$module" = redis-server ] && { command -v redis-server || command -v redis-check-rdb; } >/dev/null && continue
         "$pkg_config" --exists "$module" && continue
         [ "$module" = msgpack ] && "$pkg_config" --exists msgpack-c && continue # its name in Debian 13
         missing="$missing $(package_of "$module")"
