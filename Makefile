@@ -60,7 +60,7 @@ LIB_OBJ  = $(LIB_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
 
 # The relays are built when the brokers' clients are there.
-RELAY_PKGS = hiredis
+RELAY_PKGS = hiredis openssl
 RELAY := $(shell $(PKG_CONFIG) --exists $(RELAY_PKGS) 2>/dev/null && echo $(B)/evlog-relay)
 
 all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(RELAY)

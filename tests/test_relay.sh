@@ -46,7 +46,6 @@ start_redis
 # ------------------------------------------------------- options ----
 
 try 2 "a password on the command line" relay out log redis://me:secret@localhost topic
-try 2 "rediss:// needs TLS" relay out log rediss://localhost topic
 try 2 "does not begin with redis://" relay out log http://localhost topic
 try 2 "usage: evlog relay in" relay in log $url topic
 try 3 "no log there" relay out no-log $url topic
@@ -111,6 +110,99 @@ is "what came after FLUSHALL" "$(ids_in_log b | cksum)" "$(ids_in_log a | cksum)
 "$evlog" consumer reset a relay.stage-there --to first --yes >/dev/null 2>&1
 "$evlog" relay out a $url there --prefix stage >/dev/null 2>&1
 is "after a reset all comes again" "$(redis xlen stage-there)" 1410
+
+# ------------------------------------------------------- what options do ----
+
+LOGIN=org.openedx.learning.auth.session.login.completed.v1
+"$evlog" schema add a $LOGIN >/dev/null
+"$evlog" send a $LOGIN '{"user": {"id": 1, "is_active": true, "pii": {"username": "u", "email": "e", "name": "n"}}}' >/dev/null
+printf '{"%s": {"one": {"event_key_field": "enrollment.course.course_key", "enabled": true}, "both": {"event_key_field": "x"}}, "%s": {"both": {"enabled": true}, "none": {"enabled": false}}}' \
+    $TYPE $LOGIN >config.json
+try 2 "--config needs --name" relay out a $url --config config.json
+try 0 "" relay out a $url --config config.json --name many --prefix p --metrics out.prom
+is "topics of --config" "$(redis xlen p-one) $(redis xlen p-both) $(redis exists p-none)" "1310 1311 0"
+try 0 "" relay out a $url --config config.json --name many --prefix p
+is "topics of --config, again" "$(redis xlen p-one) $(redis xlen p-both)" "1310 1311"
+is "metrics of what was relayed" "$(grep '^evlog_relay_relayed_total' out.prom)" \
+    'evlog_relay_relayed_total{direction="out",log="a",topic="p-one"} 2621'
+is "metrics of the lag" "$(grep -c '^evlog_relay_lag_events{.*} 0$' out.prom)" 1
+is "metrics' names and kinds" "$(grep -c '^# HELP ' out.prom) $(grep -c '^# TYPE ' out.prom)" "$(grep -vc '^#' out.prom) $(grep -vc '^#' out.prom)"
+printf '{"%s": []}' $TYPE >config.json
+try 2 "topics of a type are not an object" relay out a $url --config config.json --name many
+
+try 0 "" relay out a $url logins --type $LOGIN
+is "events of --type" "$(redis xlen logins)" 1
+try 0 "" relay out a $url short --type $TYPE --maxlen 100
+is "a stream of --maxlen" "$([ "$(redis xlen short)" -lt 300 ] && echo short)" short
+
+# A consumer of the group died with messages in hand: they are taken over, the trimmed ones counted as lost.
+redis xgroup create short dead 0 >/dev/null
+redis xreadgroup group dead someone count 50 streams short '>' >/dev/null
+try 0 "" relay in d $url short --group dead --consumer other
+is "messages in another one's hand" "$(last_seq d)" "$(($(redis xlen short) - 50))"
+until [ "$(redis xpending short dead - + 1 someone | sed -n 3p)" -gt 1000 ]; do :; done
+redis xtrim short maxlen $(($(redis xlen short) - 20)) >/dev/null
+"$evlog" relay in d $url short --group dead --consumer other --claim-after 1 --metrics in.prom >/dev/null 2>&1
+is "messages that were taken over" "$(last_seq d)" "$(redis xlen short)"
+is "messages that were lost" "$(grep '^evlog_relay_lost_total' in.prom | sed 's/.* //')" 20
+
+"$evlog" relay in e $url p-one --group g --plugin "$build/plugins/preferences.so" >out 2>err
+is "events that a plugin heard" "$(grep -c 'notification preference of' out)" 1310
+
+# ------------------------------------------------------- TCP, passwords, TLS ----
+
+free_port() { # one of this machine that nobody listens on
+    port=$(($(od -An -N2 -tu2 /dev/urandom) % 20000 + 20000))
+    while redis-cli -p $port ping >/dev/null 2>&1; do port=$((port + 1)); done
+    echo $port
+}
+# start_guarded ARGUMENT...: another Redis, with a password; leaves its pid in `guarded`
+start_guarded() {
+    ./redis-server --save "" --dir "$home" --requirepass sesame "$@" >guarded.out 2>&1 &
+    guarded=$!
+    until grep -q 'Ready to accept' guarded.out; do kill -0 $guarded || { cat guarded.out; exit 1; }; done
+}
+guarded=
+trap 'kill -9 $server $guarded 2>/dev/null; chmod -R u+rwx "$home"; rm -rf "$home"' EXIT
+port=$(free_port)
+start_guarded --port "$port" --bind 127.0.0.1
+try 3 "NOAUTH" relay out a redis://127.0.0.1:$port there
+export EVLOG_RELAY_PASSWORD=wrong
+try 3 "WRONGPASS" relay out a redis://127.0.0.1:$port there
+is "no password in a sentence" "$(grep -c wrong err)" 0
+EVLOG_RELAY_PASSWORD=sesame
+try 0 "" relay out a redis://127.0.0.1:$port there --type 'org.openedx.*'
+unset EVLOG_RELAY_PASSWORD
+echo sesame >password
+export EVLOG_RELAY_PASSWORD_FILE=password
+try 0 "" relay in g redis://127.0.0.1:$port there --group g
+unset EVLOG_RELAY_PASSWORD_FILE
+echo "redis://:sesame@127.0.0.1:$port/0" >url
+try 0 "" relay in h @url there --group h
+is "events by TCP with a password" "$(last_seq g) $(last_seq h)" "1311 1311"
+kill $guarded && wait $guarded 2>/dev/null
+guarded=
+
+if command -v openssl >/dev/null && ./redis-server --version | grep -q 'v=[6-9]'; then
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca >/dev/null 2>&1
+    openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost >/dev/null 2>&1
+    echo 'subjectAltName=DNS:localhost' >extensions
+    openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out cert.pem >/dev/null 2>&1
+    port=$(free_port)
+    start_guarded --port 0 --tls-port "$port" --bind 127.0.0.1 --tls-cert-file cert.pem --tls-key-file key.pem --tls-ca-cert-file ca.pem --tls-auth-clients no
+    export EVLOG_RELAY_PASSWORD=sesame
+    try 3 "its certificate: " relay out a rediss://localhost:$port there --name tls
+    export SSL_CERT_FILE=ca.pem
+    try 3 "IP address mismatch" relay out a rediss://127.0.0.1:$port there --name tls
+    try 0 "" relay out a rediss://localhost:$port there --name tls --type 'org.openedx.*'
+    try 0 "" relay in i rediss://localhost:$port there --group g
+    is "events by TLS" "$(last_seq i)" 1311
+    unset SSL_CERT_FILE EVLOG_RELAY_PASSWORD
+    kill $guarded && wait $guarded 2>/dev/null
+    guarded=
+else
+    echo "SKIPPING TLS: there is no openssl, or Redis is older than 6"
+fi
 
 # ------------------------------------------------------- refused ----
 

@@ -161,6 +161,7 @@ RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
 
 # `make run-test_X` builds and runs one.
 run-test_power.sh run-test_kill.sh: $(POWER)
+run-test_relay.sh: $(B)/plugins/preferences.so
 
 $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
 	@$(RUN) fuzz_$* $< tests/corpus/$* $(FUZZ_ROUNDS)

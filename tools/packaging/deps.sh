@@ -11,6 +11,7 @@ package_of() { # Debian's package with that module
     case $1 in
     msgpack) echo libmsgpack-dev ;;
     redis-server) echo redis-tools ;;
+    openssl) echo libssl-dev ;;
     *) echo "lib${1#lib}-dev" ;;
     esac
 }

@@ -16,7 +16,7 @@ static const char help[] =
     "the real producers and consumers, and nothing is lost. It ends with 0 when it is caught up, or with\n"
     "-f goes on. A broker that is away is waited for without limit.\n"
     "\n"
-    "URL is redis://HOST[:PORT][/DB], unix:///PATH[?db=DB], or @FILE, a file with one, which may have\n"
+    "URL is redis://HOST[:PORT][/DB], rediss://... with TLS, unix:///PATH[?db=DB], or @FILE, a file with one, which may have\n"
     "USER:PASSWORD@. Else they are in the environment: EVLOG_RELAY_USER, EVLOG_RELAY_PASSWORD, or the file\n"
     "EVLOG_RELAY_PASSWORD_FILE. On the command line a password is refused.\n"
     "\n"

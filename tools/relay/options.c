@@ -211,11 +211,6 @@ static int read_url(const char *text, struct url *url)
         return misuse("a password on the command line can be read by everybody: give it in "
                       "EVLOG_RELAY_PASSWORD, or the URL as @FILE",
                       NULL);
-    if (url->scheme == URL_REDISS)
-        return misuse(
-            "rediss:// needs TLS, which this evlog-relay does not have: hiredis 0.14 of "
-            "Debian 12 lacks it. Use a tunnel (stunnel) or a socket",
-            NULL);
     return read_secrets(url);
 }
 

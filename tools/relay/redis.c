@@ -1,5 +1,6 @@
 /*
- * A connection to Redis, by hiredis without blocking: a server that hangs, and a signal, end every wait.
+ * A connection to Redis, by hiredis, plain or through TLS. It does not block: a server that hangs, and a signal, end
+ * every wait.
  *
  * Commands are appended and sent in large pieces; each has one reply, in their order. A reply that is an error is
  * sorted by what it says: what may pass (loading, out of memory, read only after a failover, busy) is
@@ -22,6 +23,7 @@
 
 void redis_close(struct redis *redis)
 {
+    tls_close(redis->tls);
     if (redis->context)
         redisFree(redis->context);
     free(redis->unsent);
@@ -49,36 +51,80 @@ static enum outcome wait_for(struct redis *redis, short events, int64_t until_ms
     }
 }
 
-static enum outcome lost(struct redis *redis)
+static enum outcome lost(const char *why)
 {
-    return broker_fail(BROKER_AWAY, "%s",
-                       *redis->context->errstr ? redis->context->errstr
-                                               : "the connection is lost");
+    return broker_fail(BROKER_AWAY, "%s", *why ? why : "the connection is lost");
+}
+
+/* What a system call that gave `result` means. */
+static enum outcome moved(ssize_t result, size_t *count)
+{
+    *count = result > 0 ? (size_t)result : 0;
+    if (result >= 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+        return BROKER_OK;
+    return lost(strerror(errno));
+}
+
+/* Gives hiredis what can be read without waiting. `*count` 0: nothing. */
+static enum outcome read_some(struct redis *redis, size_t *count)
+{
+    char bytes[16384];
+    ssize_t result = 0;
+    enum outcome outcome;
+    redis->read_wants = POLLIN;
+    if (redis->tls)
+        outcome = tls_read(redis->tls, bytes, sizeof bytes, count, &redis->read_wants);
+    else {
+        result = recv(redis->context->fd, bytes, sizeof bytes, 0);
+        outcome = result == 0 ? lost("it has closed the connection") : moved(result, count);
+    }
+    if (outcome == BROKER_OK && *count &&
+        redisReaderFeed(redis->context->reader, bytes, *count) != REDIS_OK)
+        return lost(redis->context->reader->errstr);
+    return outcome;
+}
+
+enum outcome redis_send(struct redis *redis)
+{
+    size_t count = 1;
+    enum outcome outcome = BROKER_OK;
+    redis->write_wants = POLLOUT;
+    while (outcome == BROKER_OK && count && redis->sent_size < redis->unsent_size) {
+        const char *from = redis->unsent + redis->sent_size;
+        size_t size = redis->unsent_size - redis->sent_size;
+        if (redis->tls)
+            outcome = tls_write(redis->tls, from, size, &count, &redis->write_wants);
+        else
+            outcome = moved(send(redis->context->fd, from, size, MSG_NOSIGNAL), &count);
+        redis->sent_size += outcome == BROKER_OK ? count : 0;
+    }
+    if (redis->sent_size == redis->unsent_size)
+        redis->sent_size = redis->unsent_size = 0;
+    redis->send_at_size = redis->unsent_size + UNSENT_SIZE_MAX;
+    return outcome;
 }
 
 enum outcome redis_reply(struct redis *redis, int64_t wait_ms, redisReply **reply)
 {
-    redisContext *context = redis->context;
     int64_t until_ms = now_ms() + wait_ms;
-    void *found = NULL;
-    int is_written = 0;
     for (;;) {
-        if (redisGetReplyFromReader(context, &found) != REDIS_OK)
-            return lost(redis);
+        void *found = NULL;
+        size_t count = 0;
+        if (redisReaderGetReply(redis->context->reader, &found) != REDIS_OK)
+            return lost(redis->context->reader->errstr);
         if (found) {
             *reply = found;
             return BROKER_OK;
         }
-        if (redis->unsent_size && redis_send(redis))
-            return lost(redis);
-        if (!is_written && redisBufferWrite(context, &is_written) != REDIS_OK)
-            return lost(redis);
-        enum outcome outcome =
-            wait_for(redis, (short)(is_written ? POLLIN : POLLIN | POLLOUT), until_ms);
+        enum outcome outcome = redis_send(redis);
+        if (outcome == BROKER_OK)
+            outcome = read_some(redis, &count);
+        if (outcome == BROKER_OK && count == 0)
+            outcome = wait_for(
+                redis, (short)(redis->read_wants | (redis->unsent_size ? redis->write_wants : 0)),
+                until_ms);
         if (outcome)
             return outcome;
-        if (redisBufferRead(context) != REDIS_OK)
-            return lost(redis);
     }
 }
 
@@ -145,16 +191,6 @@ static char *put_number(char *at, char kind, size_t number)
     return at + 2;
 }
 
-enum outcome redis_send(struct redis *redis)
-{
-    int is_written;
-    size_t size = redis->unsent_size;
-    redis->unsent_size = 0;
-    if (size && redisAppendFormattedCommand(redis->context, redis->unsent, size) != REDIS_OK)
-        return lost(redis);
-    return redisBufferWrite(redis->context, &is_written) == REDIS_OK ? BROKER_OK : lost(redis);
-}
-
 /* As the protocol has it: *COUNT, then $SIZE and the bytes of each word. hiredis's own way takes three times as long. */
 enum outcome redis_command(struct redis *redis, int argc, const char **argv, const size_t *sizes)
 {
@@ -172,7 +208,7 @@ enum outcome redis_command(struct redis *redis, int argc, const char **argv, con
         at += sizes[i] + 2;
     }
     redis->unsent_size = (size_t)(at - redis->unsent);
-    return redis->unsent_size < UNSENT_SIZE_MAX ? BROKER_OK : redis_send(redis);
+    return redis->unsent_size < redis->send_at_size ? BROKER_OK : redis_send(redis);
 }
 
 enum outcome redis_words(struct redis *redis, ...)
@@ -203,7 +239,7 @@ static enum outcome connect_socket(struct redis *redis)
     if (!redis->context)
         return broker_fail(BROKER_AWAY, "out of memory");
     if (redis->context->err)
-        return lost(redis);
+        return lost(redis->context->errstr);
     enum outcome outcome = wait_for(redis, POLLOUT, now_ms() + CONNECT_WAIT_MS);
     if (outcome)
         return outcome;
@@ -211,7 +247,9 @@ static enum outcome connect_socket(struct redis *redis)
         return broker_fail(BROKER_AWAY, "%s", strerror(failure ? failure : errno));
     if (url->scheme != URL_UNIX)
         redisEnableKeepAlive(redis->context);
-    redis->context->flags |= REDIS_CONNECTED;
+    if (url->scheme == URL_REDISS && !(redis->tls = tls_open(redis->context->fd, url->host)))
+        return BROKER_AWAY;
+    redis->send_at_size = UNSENT_SIZE_MAX;
     return BROKER_OK;
 }
 

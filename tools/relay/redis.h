@@ -4,13 +4,16 @@
 
 #include <hiredis/hiredis.h>
 
-#include "relay.h"
+#include "redis_tls.h"
 
 struct redis {
     const struct url *url;
     redisContext *context; /* NULL: none */
-    char *unsent;          /* commands that hiredis has not got yet */
-    size_t unsent_size, unsent_max;
+    struct tls *tls;       /* NULL: plain */
+    char *unsent;          /* commands; up to sent_size they are sent */
+    size_t sent_size, unsent_size, unsent_max;
+    size_t send_at_size; /* from then on they are tried to be sent */
+    short read_wants, write_wants;
 };
 
 #define REPLY_WAIT_MS 10000 /* a server that is silent for so long is away */

@@ -8,7 +8,7 @@
  *   message.c    an event as a message, and a message as an event: the text of each field
  *   out.c        the consumer `relay.NAME` and what it has put on the broker
  *   in.c         messages into the log; refused.c: those that cannot be used; known.c: those it may have
- *   redis.c      a connection; redis_out.c, redis_in.c: Redis Streams as a sink and as a source
+ *   redis.c      a connection, redis_tls.c its TLS; redis_out.c, redis_in.c: Redis Streams as a sink and as a source
  *   metrics.c    --metrics FILE
  *
  * out.c and in.c know nothing of Redis, and redis_*.c nothing of a log: between them are `struct sink` and
@@ -24,7 +24,7 @@
  *    was first read. What cannot be used is in the log as evlog.refused.v1.
  * 3. Nothing of a message or a reply is trusted.
  *
- * Absent: Kafka; TLS to Redis; Redis Cluster's redirections. A parked event that is retried is on Redis twice if
+ * Absent: Kafka; Redis Cluster's redirections. A parked event that is retried is on Redis twice if
  * the relay dies between its XADD and its acknowledgement.
  */
 #ifndef RELAY_H
