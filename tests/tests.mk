@@ -208,6 +208,10 @@ check-mutants: deps
 	@$(MAKE) --no-print-directory $(MUTANTS:%=mutant-%) >/dev/null
 	@sh tests/mutants.sh table $(B)
 
+# The Python package; PYTHON=python3.13 takes another interpreter.
+check-python: all
+	@sh tests/test_python.sh $(B)
+
 tsan-programs: $(TSAN_TESTS:%=$(B)/tests-tsan/%)
 	@:
 
@@ -221,4 +225,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture prove check check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture prove check check-python check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)

@@ -1,0 +1,41 @@
+#!/bin/sh
+# The Python package: a wheel is built, installed into a virtual environment under BUILD/python, and tested there
+# with pytest; then mypy --strict and ruff, where they can be had. usage: test_python.sh BUILD
+#
+# PYTHON is the interpreter. Without one, or without the packages that building needs, the test is skipped.
+set -eu
+build=$(cd "$1" && pwd)
+source=$(cd "$(dirname "$0")/../tools/python" && pwd)
+home=$build/python
+python=${PYTHON:-python3}
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 EVLOG_BUILD="$build" EVLOG="$build/evlog"
+unset PYTHONPATH
+
+skip() { echo "SKIPPED: the Python package: $*"; exit 77; }
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || skip "there is no Python 3.9 or later"
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+venv=$home/venv-$version
+if [ ! -e "$venv/ready" ]; then
+    rm -rf "$venv"
+    mkdir -p "$home"
+    "$python" -m venv "$venv" >"$home/venv.log" 2>&1 || skip "python3 -m venv does not work (apt-get install python3-venv)"
+    "$venv/bin/pip" install -q 'setuptools>=64' wheel cffi msgpack pytest >"$home/pip.log" 2>&1 ||
+        skip "cffi, msgpack and pytest cannot be installed: $(tail -n 1 "$home/pip.log")"
+    "$venv/bin/pip" install -q mypy ruff types-cffi >"$home/pip.log" 2>&1 || true
+    touch "$venv/ready"
+fi
+
+# A copy, since building leaves files beside the sources, and tests must not find the package there.
+rm -rf "$home/source" "$home/wheel"
+cp -R "$source" "$home/source"
+rm -rf "$home/source/build" "$home/source/src/evlog/"*.so
+"$venv/bin/pip" wheel -q --no-build-isolation --no-deps -w "$home/wheel" "$home/source" >"$home/wheel.log" 2>&1 ||
+    { cat "$home/wheel.log"; exit 1; }
+"$venv/bin/pip" install -q --no-deps --force-reinstall "$home"/wheel/evlog-*.whl
+cd "$home/source"
+mv src src-not-imported
+"$venv/bin/python" -m pytest tests
+mv src-not-imported src
+[ ! -x "$venv/bin/mypy" ] || "$venv/bin/mypy" --strict src
+[ ! -x "$venv/bin/ruff" ] || { "$venv/bin/ruff" check . && "$venv/bin/ruff" format --check .; }

@@ -1,0 +1,49 @@
+"""Builds the package: libevlog.a with make, and the extension module that contains it with cffi."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class BuildWithLibrary(build_ext):
+    """Makes libevlog.a before the extension module is linked with it.
+
+    EVLOG_BUILD names a build directory of evlog that has it already.
+    """
+
+    def run(self):
+        made = os.environ.get("EVLOG_BUILD")
+        build = Path(made) if made else self.make_library()
+        for extension in self.extensions:
+            extension.extra_objects.append(str(build / "libevlog.a"))
+            extension.include_dirs.append(str(build / "include"))
+        super().run()
+
+    def make_library(self):
+        if not (ROOT / "store" / "evlog.h").exists():
+            raise SystemExit(
+                f"the sources of evlog are not in {ROOT}: build the package in a checkout"
+            )
+        build = Path(self.build_temp).resolve() / "evlog"
+        jobs = f"-j{os.cpu_count() or 1}"
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("MAKE")
+        }
+        subprocess.run(
+            ["make", "-s", jobs, "-C", str(ROOT), f"B={build}", f"{build}/libevlog.a"],
+            check=True,
+            env=environment,
+        )
+        return build
+
+
+setup(
+    cffi_modules=["binding/build.py:ffi"],
+    cmdclass={"build_ext": BuildWithLibrary},
+    options={"bdist_wheel": {"py_limited_api": "cp39"}},
+)

@@ -1,0 +1,160 @@
+"""The library's log as one process has it: opened, called with patience, closed.
+
+A Handle belongs to the process that made it. After fork() it is dead in the child, where nothing of
+it may be touched; log.py then makes another one. A call that waits for another process is made in
+slices of SLICE_MS, between which Python's signal handlers run.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from time import monotonic
+from typing import Any, Optional
+
+from evlog import convert
+from evlog._evlog import ffi, lib
+from evlog.errors import BusyError, ForkedError, InvalidError, check
+
+SLICE_MS = 400
+
+# How often this process was forked; and what guards the opening and closing of every log.
+_forks = 0
+lock = threading.RLock()
+
+
+def forks() -> int:
+    """A number that is another one in each forked child."""
+    return _forks
+
+
+def _after_fork() -> None:
+    global _forks, lock
+    _forks += 1
+    lock = threading.RLock()  # the parent's may be held by a thread that the child does not have
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def patiently(wait_s: float, function: Any, *arguments: Any) -> None:
+    """Calls what gives up with EVLOG_BUSY after SLICE_MS again and again, for `wait_s` seconds.
+
+    EVLOG_BUSY that comes sooner is not about waiting, and is raised at once.
+    """
+    began = monotonic()
+    end = began + wait_s
+    while True:
+        code = function(*arguments)
+        if code != lib.EVLOG_BUSY:
+            return check(code)
+        now = monotonic()
+        if now >= end or now - began < SLICE_MS / 2000:
+            check(code)
+        began = now
+
+
+class Handle:
+    """An open log of the C library."""
+
+    def __init__(self, path: bytes, options: Any, wait_s: float) -> None:
+        self.wait_s = wait_s
+        self._forks = _forks
+        self._pointer: Any = None
+        self._signals: dict[str, Any] = {}
+        log = ffi.new("evlog **")
+        patiently(wait_s, lib.evlog_open, path, options, log)
+        self._pointer = log[0]
+
+    @property
+    def is_forked(self) -> bool:
+        """It is another process's."""
+        return self._forks != _forks
+
+    @property
+    def is_open(self) -> bool:
+        """It can be used."""
+        return self._pointer is not None and self._forks == _forks
+
+    @property
+    def was_closed(self) -> bool:
+        """It was closed, here or before the fork."""
+        return self._pointer is None
+
+    def pointer(self) -> Any:
+        """The library's handle."""
+        if self._pointer is None:
+            raise InvalidError("the log is closed")
+        if self._forks != _forks:
+            raise ForkedError("the log was opened before fork()")
+        return self._pointer
+
+    def call(self, function: Any, *arguments: Any) -> None:
+        """Calls a function of the library whose first argument is the log."""
+        patiently(self.wait_s, function, self.pointer(), *arguments)
+
+    def close(self) -> None:
+        """Closes it once; in a forked child there is nothing to close.
+
+        The pointers are forgotten first: a thread that comes later finds the log closed.
+        """
+        with lock:
+            if not self.is_open:
+                return
+            pointer, self._pointer = self._pointer, None
+            signals, self._signals = self._signals, {}
+            try:
+                patiently(self.wait_s, lib.evlog_close, pointer)
+            except BusyError:
+                self._pointer, self._signals = pointer, signals
+                raise
+
+    def define(self, type: str, schema: Optional[bytes], minor_version: int) -> Any:
+        """Defines a signal, and keeps it by its type."""
+        signal = ffi.new("evlog_signal **")
+        self.call(
+            lib.evlog_define,
+            convert.c_text(type),
+            minor_version,
+            ffi.NULL if schema is None else schema,
+            signal,
+        )
+        self._signals[type] = signal[0]
+        return signal[0]
+
+    def signal(self, type: str) -> Any:
+        """The signal of a type, which is defined as the log knows it when it is not defined yet."""
+        signal = self._signals.get(type)
+        if signal is not None and self._forks == _forks:
+            return signal
+        self.pointer()
+        found = ffi.new("evlog_signal **")
+        if lib.evlog_signal_by_type(self._pointer, convert.c_text(type), found):
+            return self.define(type, None, 0)
+        self._signals[type] = found[0]
+        return found[0]
+
+    def avro_encode(self, schema: Any, packed: Any) -> bytes:
+        """MessagePack as Avro's bytes under a schema of this log."""
+        self.pointer()
+        if schema == ffi.NULL or packed is None:
+            raise InvalidError("it has no schema" if packed is not None else "it was erased")
+        buffer = ffi.new("evlog_buffer *")
+        check(lib.evlog_avro_encode(schema, ffi.from_buffer(packed), len(packed), buffer))
+        return _taken(buffer)
+
+    def avro_decode(self, type: str, avro: bytes) -> bytes:
+        """Avro's bytes as MessagePack, under the schema that the type is sent under here."""
+        schema = lib.evlog_signal_schema(self.signal(type))
+        if schema == ffi.NULL:
+            raise InvalidError(f"{type} has no schema")
+        buffer = ffi.new("evlog_buffer *")
+        check(lib.evlog_avro_decode(schema, avro, len(avro), buffer))
+        return _taken(buffer)
+
+
+def _taken(buffer: Any) -> bytes:
+    """What the library made, which is freed."""
+    taken: bytes = ffi.buffer(buffer.data, buffer.size)[:]
+    lib.evlog_buffer_free(buffer)
+    return taken

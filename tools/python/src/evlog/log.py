@@ -1,0 +1,380 @@
+"""The log."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from time import monotonic
+from types import TracebackType
+from typing import Any, Callable, Optional, Union
+from weakref import WeakSet
+
+from evlog import convert, handle, inspecting, sending
+from evlog._evlog import ffi, lib
+from evlog.errors import NotFoundError, check
+from evlog.event import Event, flat
+from evlog.handle import SLICE_MS, Handle
+from evlog.ranges import Events, Follow, Range, find
+from evlog.sending import Conditions, Sending, Sent
+
+_DURABILITY = {
+    None: lib.EVLOG_DURABILITY_DEFAULT,
+    True: lib.EVLOG_DURABLE,
+    False: lib.EVLOG_FAST,
+}
+_DISPATCH = {
+    None: lib.EVLOG_DISPATCH_DEFAULT,
+    True: lib.EVLOG_DISPATCH_ROBUST,
+    False: lib.EVLOG_DISPATCH_STRICT,
+}
+_SEQ_MAX = (1 << 64) - 1
+
+
+def open(
+    path: Union[str, os.PathLike[str]],
+    durable: Optional[bool] = None,
+    read_only: bool = False,
+    *,
+    create: bool = True,
+    source: Optional[str] = None,
+    service: Optional[str] = None,
+    sourcehost: Optional[str] = None,
+    robust: Optional[bool] = None,
+    wait: float = 10.0,
+    data_size_max: int = 0,
+    log_size_max: int = 0,
+    readers_max: int = 0,
+    flush_every_ms: int = 0,
+) -> Log:
+    """Opens the log in the directory `path`, and makes it when it does not exist.
+
+    `durable`: True, what was sent survives a power cut; False, the death of every process, and a
+    power cut 100 ms later (`flush_every_ms`). A log keeps what it was made with; None is what it is,
+    and durable for a new one.
+
+    `source`, or else `service`, and `sourcehost` say where the events come from that are sent here.
+    `robust` is the default of `Log.send`. `wait` is the longest time, in seconds, that a call waits
+    for another process; then it is BusyError, which names the process. `data_size_max` is the most
+    bytes of one event's data (default 1 MiB), `log_size_max` of the log.
+
+    Raises NotFoundError (no log there, and `create` is False or `read_only` True), ConflictError
+    (durable, and the log is not), UnsupportedError (no log, or a network file system), DamagedError.
+    """
+    return Log(
+        path,
+        durable=durable,
+        read_only=read_only,
+        create=create,
+        source=source,
+        service=service,
+        sourcehost=sourcehost,
+        robust=robust,
+        wait=wait,
+        data_size_max=data_size_max,
+        log_size_max=log_size_max,
+        readers_max=readers_max,
+        flush_every_ms=flush_every_ms,
+    )
+
+
+class _Options:
+    """An evlog_options, and what it points to."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._kept: list[Any] = []
+        self.pointer = ffi.new("evlog_options *")
+        c = self.pointer
+        c.durability = _DURABILITY[options["durable"]]
+        c.read_only = options["read_only"]
+        c.no_create = not options["create"]
+        c.dispatch = _DISPATCH[options["robust"]]
+        c.wait_ms = SLICE_MS
+        for name in ("source", "service", "sourcehost"):
+            setattr(c, name, self._text(options[name]))
+        for name in ("data_size_max", "log_size_max", "readers_max", "flush_every_ms"):
+            setattr(c, name, options[name])
+
+    def _text(self, value: Optional[str]) -> Any:
+        if value is None:
+            return ffi.NULL
+        pointer = ffi.new("char[]", convert.c_text(value))
+        self._kept.append(pointer)
+        return pointer
+
+
+class Log:
+    """An open log, made by `evlog.open`.
+
+    Many threads may use it at once. After fork() the child's first call opens it again there, with
+    the types that were defined and the receivers that were connected. It is a context manager,
+    which closes it.
+
+    `len(log)` is how many events it holds, `log[seq]` reads one, `log[-1]` the last; iterating gives
+    all of them.
+    """
+
+    def __init__(self, path: Union[str, os.PathLike[str]], **options: Any) -> None:
+        self.path = os.fspath(path)
+        self._options = options
+        self._definitions: dict[str, tuple[Optional[bytes], int]] = {}
+        self._defines_openedx = False
+        self.cursors: WeakSet[Events] = WeakSet()
+        self._handle = self._open()
+
+    def _open(self) -> Handle:
+        options = _Options(self._options)
+        return Handle(os.fsencode(self.path), options.pointer, self._options["wait"])
+
+    def handle(self) -> Handle:
+        """The library's handle, of this process. Not for programs that use evlog."""
+        if self._handle.is_forked:
+            with handle.lock:
+                if self._handle.is_forked:
+                    self._handle = self._reopen()
+        return self._handle
+
+    def _reopen(self) -> Handle:
+        """In a forked child: the log anew, as it was in the parent."""
+        if self._handle.was_closed:
+            return self._handle
+        fresh = self._open()
+        if self._defines_openedx:
+            fresh.call(lib.evlog_define_openedx)
+        for type, (schema, minor_version) in self._definitions.items():
+            fresh.define(type, schema, minor_version)
+        return fresh
+
+    # ----------------------------------------------------------- closing ----
+
+    def close(self) -> None:
+        """Closes it, and the ranges that were not read to their ends. Again does nothing.
+
+        Raises BusyError inside a receiver, or while another thread uses it; then nothing is closed.
+        """
+        if not self._handle.is_open:
+            return
+        for cursor in list(self.cursors):
+            cursor.close()
+        self._handle.close()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        exception: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<evlog.Log {self.path!r}>"
+
+    def sync(self) -> None:
+        """Makes everything that was sent so far survive a power cut; a durable log is so already."""
+        self.handle().call(lib.evlog_sync)
+
+    # ----------------------------------------------------------- sending ----
+
+    def define(
+        self,
+        type: str,
+        schema: Union[str, Mapping[str, Any], None] = None,
+        minor_version: int = 0,
+    ) -> None:
+        """Defines an event type here, and records it in the log.
+
+        `schema` is Avro's, as JSON or as a dict: all data are checked against it before they are
+        appended. None: as the log knows the type, or else any data. A type need not be defined to be
+        sent or received: then it is as if with None.
+
+        Raises ConflictError when older events of the type could not be read under the schema.
+        """
+        text = None if schema is None else convert.schema_text(schema)
+        self.handle().define(type, text, minor_version)
+        self._definitions[type] = (text, minor_version)
+
+    def define_openedx(self) -> None:
+        """Defines the 75 event types of openedx-events 11.2, with their schemas."""
+        self.handle().call(lib.evlog_define_openedx)
+        self._defines_openedx = True
+
+    def send(
+        self,
+        type: str,
+        data: convert.Data,
+        *,
+        id: Optional[uuid.UUID] = None,
+        time: Optional[datetime] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        source: Optional[str] = None,
+        sourcehost: Optional[str] = None,
+        sourcelib: Optional[str] = None,
+        minorversion: int = 0,
+        from_event_bus: bool = False,
+        robust: Optional[bool] = None,
+        after: int = 0,
+        unless_id: bool = False,
+        unless_any: bool = False,
+        unless_types: convert.Types = None,
+    ) -> Sent:
+        """Appends an event to the log, and then calls the receivers of its type in this process.
+
+        `data` is a dict of what MessagePack has: None, bool, int, float, str, bytes, list, dict. An
+        aware datetime and a UUID become their text. bytes are taken as MessagePack of a dict.
+        The other arguments are metadata of your own instead of those that are made. `headers` is
+        a few texts that go with the event. `robust` False: the first receiver that fails ends the
+        dispatch.
+
+        A send with conditions does nothing when one does not hold for the events after the seq
+        `after`, looked at inside the transaction that appends: `unless_id`, the event's id is among
+        them (no error: `Sent.was_there`); `unless_any`, there are any; `unless_types`, there are any
+        of these types (ConflictError).
+
+        Raises ReceiverError when a receiver failed: then the event is in the log. After every other
+        exception it is not, and no receiver ran: InvalidError (the data, with each wrong field),
+        ConflictError, LimitError, ReadOnlyError, FullError, BusyError; after IoError see its text.
+        """
+        conditions = None
+        if after or unless_id or unless_any or unless_types is not None:
+            conditions = Conditions(after, unless_id, unless_any, unless_types)
+        has_metadata = id or time or headers or source or sourcehost or sourcelib or minorversion
+        if conditions is None and robust is None and not has_metadata and not from_event_bus:
+            return sending.send(self.handle(), type, data, ffi.NULL)
+        one = Sending(
+            type,
+            data,
+            id,
+            time,
+            headers,
+            source,
+            sourcehost,
+            sourcelib,
+            minorversion,
+            from_event_bus,
+        )
+        return sending.send_with(self.handle(), one, robust, conditions)
+
+    def send_many(
+        self,
+        events: Iterable[Union[Sending, tuple[str, convert.Data]]],
+        *,
+        robust: Optional[bool] = None,
+        after: int = 0,
+        unless_id: bool = False,
+        unless_any: bool = False,
+        unless_types: convert.Types = None,
+    ) -> list[Sent]:
+        """Appends many events, all or none, side by side in one commit, and then dispatches them.
+
+        Each is a `Sending`, or `(type, data)`. Much faster than single sends. The other arguments
+        and the exceptions are those of `send`.
+        """
+        conditions = None
+        if after or unless_id or unless_any or unless_types is not None:
+            conditions = Conditions(after, unless_id, unless_any, unless_types)
+        return sending.send_many(self.handle(), events, robust, conditions)
+
+    def enable(self, type: str) -> None:
+        """Takes back `disable`."""
+        lib.evlog_signal_enable(self.handle().signal(type))
+
+    def disable(self, type: str) -> None:
+        """From now on a send of this type does nothing in this process, and returns seq 0."""
+        lib.evlog_signal_disable(self.handle().signal(type))
+
+    # ----------------------------------------------------------- reading ----
+
+    def events(
+        self,
+        from_: Optional[int] = None,
+        to: Optional[int] = None,
+        *,
+        since: Optional[datetime] = None,
+        until: Optional[datetime] = None,
+        types: convert.Types = None,
+        limit: Optional[int] = None,
+        reverse: bool = False,
+    ) -> Events:
+        """The events of a range, in order, up to the log's last one as it is now.
+
+        `from_` and `to` are seqs, `since` and `until` log times, all included. `types` are event
+        types, or beginnings of one: `org.openedx.learning.*`. `reverse`: the newest first, of which
+        `limit` then is the number. Where the log is damaged, iterating raises DamagedError; iterating
+        over the same object again goes on behind it.
+        """
+        return Events(self, Range(from_, to, since, until, types, limit, reverse))
+
+    def follow(self, from_: Optional[int] = None, *, types: convert.Types = None) -> Follow:
+        """The events from seq `from_` on, then those that any process sends; it does not end.
+
+        None is those that are sent from now on. For `for` and for `async for`.
+        """
+        return Follow(self, from_, types)
+
+    def find(self, id: uuid.UUID) -> Event:
+        """The newest event with this id. It reads from the end of the log until it is found.
+
+        Raises NotFoundError; DamagedError: not found, and some events could not be read.
+        """
+        return find(self, id.bytes)
+
+    def wait(self, seq: int, timeout: Optional[float] = None) -> int:
+        """Waits until the log has an event after `seq`, for at most `timeout` seconds.
+
+        Returns the log's last seq, which is not after `seq` when the time was up.
+        """
+        end = None if timeout is None else monotonic() + timeout
+        last = ffi.new("uint64_t *")
+        while True:
+            left = SLICE_MS / 1000 if end is None else end - monotonic()
+            slice_ms = max(0, min(SLICE_MS, int(left * 1000)))
+            check(lib.evlog_wait(self.handle().pointer(), seq, slice_ms, last))
+            if last[0] > seq or (end is not None and monotonic() >= end):
+                return last[0]  # type: ignore[no-any-return]
+
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last seq; 0, 0 when it is empty."""
+        info = ffi.new("evlog_info *")
+        self.handle().call(lib.evlog_inspect, info)
+        return info.first_seq, info.last_seq
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events())
+
+    def __getitem__(self, seq: int) -> Event:
+        if seq < 0:
+            seq += self.bounds()[1] + 1
+        found = ffi.new("evlog_event **")
+        owner = self.handle()
+        if not 0 <= seq <= _SEQ_MAX:
+            raise NotFoundError(f"the log has no event {seq}")
+        owner.call(lib.evlog_read, seq, found)
+        try:
+            return Event(flat(found[0]), owner)
+        finally:
+            lib.evlog_event_free(found[0])
+
+    def __len__(self) -> int:
+        first, last = self.bounds()
+        return last - first + 1 if last else 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    # ----------------------------------------------------------- looking ----
+
+    def info(self) -> inspecting.Info:
+        """What there is to know of the log without reading it through."""
+        return inspecting.info(self.handle())
+
+    def types(self) -> list[inspecting.Type]:
+        """The event types in the log, each with each schema that it has had."""
+        return inspecting.types(self.handle())
+
+    def verify(self, progress: Optional[Callable[[int], Any]] = None) -> inspecting.Verification:
+        """Reads the whole log and checks what must hold. `progress` is called with a seq now and then."""
+        return inspecting.verify(self.handle(), progress)

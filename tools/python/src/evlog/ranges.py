@@ -1,0 +1,233 @@
+"""The events of a range, and waiting for those that come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Optional
+
+from evlog import convert
+from evlog._evlog import ffi, lib
+from evlog.errors import DamagedError, Error, InvalidError, NotFoundError, check, error, text
+from evlog.event import UNREAD, Event, flat
+from evlog.handle import SLICE_MS
+
+if TYPE_CHECKING:
+    from evlog.log import Log
+
+# Events that are passed over in one call of the library, at most: a search can be interrupted.
+WINDOW = 500_000
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which events, in which order. Seqs are included; None is no bound."""
+
+    first: Optional[int] = None
+    last: Optional[int] = None
+    since: Optional[datetime] = None
+    until: Optional[datetime] = None
+    types: convert.Types = None
+    limit: Optional[int] = None
+    reverse: bool = False
+    keep_going: bool = False
+
+
+class CRange:
+    """A Range between two seqs as the library takes it."""
+
+    def __init__(self, range: Range, first: int, last: int, limit: Optional[int]) -> None:
+        self._types = convert.CTypes(range.types)
+        self.pointer = ffi.new("evlog_range *")
+        c = self.pointer
+        c.first_seq, c.last_seq = first, last
+        c.since_us = 0 if range.since is None else convert.microseconds(range.since)
+        c.until_us = 0 if range.until is None else convert.microseconds(range.until)
+        c.types, c.type_count = self._types.array, self._types.count
+        c.limit = limit or 0
+        c.newest_first = range.reverse
+        c.keep_going = range.keep_going
+
+
+class Events(Iterator[Event]):
+    """The events of a range, up to the head of the log as it was when this was made.
+
+    Where the log is damaged, `DamagedError` is raised with the seqs that cannot be read; iterating
+    again goes on behind them. It is used by one thread at a time.
+    """
+
+    def __init__(self, log: Log, range: Range) -> None:
+        if range.first is not None and range.last is not None and range.first > range.last:
+            raise InvalidError(f"a range from {range.first} to {range.last}")
+        first_kept, head = log.bounds()
+        self._log = log
+        self._range = range
+        self._first = max(range.first or 1, first_kept, 1)
+        self._last = min(range.last or head, head)
+        self._left = range.limit
+        self._raw = b""
+        self._spans: Iterator[tuple[int, int]] = iter(())  # of the events in `_raw`
+        self._failure: Optional[Error] = None
+        self._batch: Any = None  # a flat_batch, a cursor on `_first` to `_last` or the next window
+        self._window_end = 0
+        self._handle: Any = None
+        log.cursors.add(self)
+        if not self._is_over():
+            self._open_batch()
+
+    def __iter__(self) -> Iterator[Event]:
+        new = Event.__new__
+        while True:
+            raw, handle = self._raw, self._handle
+            for start, end in self._spans:
+                event = new(Event)
+                event._raw = raw[start:end]
+                event._handle = handle
+                event._data = UNREAD
+                yield event
+            if not self._fill():
+                return
+
+    def __next__(self) -> Event:
+        for event in self:
+            return event
+        raise StopIteration
+
+    def close(self) -> None:
+        """Ends it, and frees what it holds."""
+        self._first, self._last = 1, 0
+        self._spans = iter(())
+        self._close_batch()
+
+    def __del__(self) -> None:
+        if getattr(self, "_batch", None) is not None:
+            self._close_batch()
+
+    def _close_batch(self) -> None:
+        batch, self._batch = self._batch, None
+        if batch is not None and self._handle.is_open:
+            lib.flat_batch_close(batch)
+
+    def _is_over(self) -> bool:
+        return self._first > self._last or self._left == 0
+
+    def _open_batch(self) -> None:
+        first, last = self._first, self._last
+        is_search = self._range.types is not None
+        if is_search and self._range.reverse:
+            first = max(first, last - WINDOW + 1)
+        elif is_search:
+            last = min(last, first + WINDOW - 1)
+        self._handle = self._log.handle()
+        batch = ffi.new("flat_batch **")
+        range = CRange(self._range, first, last, self._left)
+        check(lib.flat_batch_open(self._handle.pointer(), range.pointer, batch))
+        self._batch = batch[0]
+        self._window_end = first if self._range.reverse else last
+
+    def _move_past(self, seq: int) -> None:
+        if self._range.reverse:
+            self._last = min(self._last, seq - 1)
+        else:
+            self._first = max(self._first, seq + 1)
+
+    def _fill(self) -> bool:
+        """Reads more events into `_raw`; False: there are no more."""
+        while True:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            if self._batch is not None and not self._handle.is_open:
+                self._batch = None  # it was opened before a fork, and is the parent's
+            if self._batch is None:
+                if self._is_over():
+                    return False
+                self._open_batch()
+            lib.flat_batch_fill(self._batch)
+            if self._take():
+                return True
+
+    def _take(self) -> bool:
+        """Takes what the batch has: events, then perhaps a failure; False: no events."""
+        batch = self._batch
+        count: int = batch.count
+        if count:
+            self._take_events(batch, count)
+        if batch.result == lib.EVLOG_DAMAGED:
+            self._failure = DamagedError(text(batch.message), batch.damage_first, batch.damage_last)
+            self._move_past(batch.damage_first if self._range.reverse else batch.damage_last)
+        elif batch.result:
+            self._failure = error(batch.result, text(batch.message))
+        elif batch.at_end:
+            self._close_batch()
+            self._move_past(self._window_end)
+        return count > 0
+
+    def _take_events(self, batch: Any, count: int) -> None:
+        self._raw = ffi.buffer(batch.bytes, batch.used_size)[:]
+        ends: list[int] = ffi.unpack(batch.ends, count)
+        starts = [0, *ends[:-1]]
+        self._spans = zip(starts, ends)
+        self._move_past(Event(self._raw[starts[-1] :], self._handle).seq)
+        if self._left is not None:
+            self._left -= count
+
+
+class Follow(Iterator[Event], AsyncIterator[Event]):
+    """The events from a place in the log on, and those that come, without an end.
+
+    With `for`, or with `async for`, which waits in a thread of the event loop's executor.
+    """
+
+    def __init__(self, log: Log, first: Optional[int], types: convert.Types) -> None:
+        self._log = log
+        self._types = types
+        self._next = log.bounds()[1] + 1 if first is None else first
+        self._events: Iterator[Event] = iter(())
+
+    def __next__(self) -> Event:
+        while True:
+            for event in self._events:
+                return event
+            self._look(self._wait())
+
+    async def __anext__(self) -> Event:
+        while True:
+            for event in self._events:
+                return event
+            loop = asyncio.get_running_loop()
+            self._look(await loop.run_in_executor(None, self._wait))
+
+    def _wait(self) -> int:
+        """Waits for a slice of time, and returns the head of the log."""
+        return self._log.wait(self._next - 1, SLICE_MS / 1000)
+
+    def _look(self, head: int) -> None:
+        if head >= self._next:
+            first, self._next = self._next, head + 1
+            self._events = Events(self._log, Range(first=first, last=head, types=self._types))
+
+
+def find(log: Log, id: bytes) -> Event:
+    """The newest event with an id, in windows, so that the search can be interrupted."""
+    first, last = log.bounds()
+    found = ffi.new("evlog_event **")
+    damage: Optional[Error] = None
+    while last >= max(first, 1):
+        start = max(first, last - WINDOW + 1, 1)
+        handle = log.handle()
+        window = CRange(Range(), start, last, None)
+        code = lib.evlog_find(handle.pointer(), id, window.pointer, found)
+        if code == 0:
+            try:
+                return Event(flat(found[0]), handle)
+            finally:
+                lib.evlog_event_free(found[0])
+        if code == lib.EVLOG_DAMAGED:
+            damage = damage or error(code)
+        elif code != lib.EVLOG_NOTFOUND:
+            check(code)
+        last = start - 1
+    raise damage or NotFoundError("no event has this id")

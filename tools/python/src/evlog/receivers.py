@@ -1,0 +1,139 @@
+"""Receivers: Python's functions that the library calls.
+
+The library knows a receiver by a number, which it hands back as the context of the call; the
+registry here finds the function. So a call for one that has gone finds nothing, and never memory
+that was freed. No exception leaves through C: one is kept in the Dispatch of the call under way,
+and reported to the library as a failure with its text.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from evlog._evlog import ffi, lib
+from evlog.event import Event, flat
+
+if TYPE_CHECKING:
+    from evlog.handle import Handle
+
+Receiver = Callable[[Event], Any]
+
+_numbers = itertools.count(1)
+_registry: dict[int, Registered] = {}
+
+
+class Response(NamedTuple):
+    """One receiver's answer: what it returned, or the exception that it raised."""
+
+    receiver: Receiver
+    response: Any
+
+
+class Registered:
+    """A function that the library may call, until it is forgotten."""
+
+    def __init__(self, function: Receiver, handle: Handle) -> None:
+        self.function = function
+        self.handle = handle
+        self.number = next(_numbers)
+        _registry[self.number] = self
+
+    def forget(self) -> None:
+        """The library calls it no more."""
+        _registry.pop(self.number, None)
+
+    @property
+    def context(self) -> Any:
+        """What the library hands back."""
+        return ffi.cast("void *", self.number)
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.dispatches: list[Dispatch] = []
+
+
+_thread = _Thread()
+
+
+class Dispatch:
+    """One call of the library on this thread that calls receivers; they may be inside each other.
+
+    What is not an Exception (KeyboardInterrupt, SystemExit) ends the dispatch: no receiver is
+    called after it, and it is raised when the library has returned.
+    """
+
+    __slots__ = ("_failure", "_is_replay", "_seqs", "fatal", "responses")
+
+    def __init__(self, is_replay: bool = False) -> None:
+        self._is_replay = is_replay  # which may be of millions: only the first failure is kept
+        self._failure: Optional[BaseException] = None
+        self._seqs: list[int] = []
+        self.responses: list[Response] = []
+        self.fatal: Optional[BaseException] = None
+
+    def __enter__(self) -> Dispatch:
+        _thread.dispatches.append(self)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        _thread.dispatches.pop()
+        if self.fatal is not None:
+            fatal, self.fatal = self.fatal, None
+            raise fatal
+
+    def add(self, receiver: Receiver, seq: int, response: Any) -> None:
+        """Keeps a receiver's answer."""
+        if self._failure is None and isinstance(response, BaseException):
+            self._failure = response
+        if not self._is_replay:
+            self.responses.append(Response(receiver, response))
+            self._seqs.append(seq)
+
+    def responses_of(self, seq: int) -> list[Response]:
+        """The answers to one of many events."""
+        return [r for r, answered in zip(self.responses, self._seqs) if answered == seq]
+
+    def cause(self) -> Optional[BaseException]:
+        """The first failure."""
+        return self._failure
+
+
+def _keep_fatal(kind: Any, exception: Any, traceback: Any) -> Any:
+    """What was raised outside of the receiver itself: an interrupt as it began."""
+    if _thread.dispatches:
+        _thread.dispatches[-1].fatal = exception
+    return 1
+
+
+@ffi.def_extern(error=1, onerror=_keep_fatal)  # type: ignore[untyped-decorator]
+def python_receive(c_event: Any, context: Any) -> int:
+    """Calls the function that the context names with a copy of the event."""
+    dispatch = _thread.dispatches[-1]
+    registered = _registry.get(int(ffi.cast("uintptr_t", context)))
+    if registered is None:
+        return 0
+    if dispatch.fatal is not None:
+        return 1
+    event = Event(flat(c_event), registered.handle)
+    try:
+        response = registered.function(event)
+    except Exception as exception:
+        dispatch.add(registered.function, event.seq, exception)
+        return lib.evlog_fail(sentence(exception))  # type: ignore[no-any-return]
+    except BaseException as exception:
+        dispatch.fatal = exception
+        return 1
+    dispatch.add(registered.function, event.seq, response)
+    return 0
+
+
+def sentence(exception: BaseException) -> bytes:
+    """What an exception says, for the record."""
+    words = (
+        f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
+    )
+    return words.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")

@@ -1,0 +1,146 @@
+"""Ranges of a log, against a list."""
+
+import asyncio
+import gc
+import random
+import threading
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from conftest import TYPE
+
+import evlog
+from evlog import ranges
+
+OTHER = "org.example.visit.v1"
+
+
+def fill(log, count):
+    log.send_many([(OTHER if i % 3 else TYPE, {"i": i}) for i in range(1, count + 1)])
+
+
+@pytest.mark.parametrize("window", [7, 500_000])
+def test_agrees_with_a_naive_twin(log, monkeypatch, window):
+    monkeypatch.setattr(ranges, "WINDOW", window)
+    fill(log, 100)
+    dice = random.Random(1)
+    for _ in range(300):
+        first = dice.choice([None, dice.randint(1, 110)])
+        last = dice.choice([None, dice.randint(first or 1, 120)])
+        types = dice.choice([None, TYPE, [TYPE, OTHER], "org.example.*", "org.nothing.*"])
+        limit = dice.choice([None, dice.randint(1, 50)])
+        reverse = dice.random() < 0.5
+        wanted = [
+            i
+            for i in range(max(first or 1, 1), min(last or 100, 100) + 1)
+            if types != "org.nothing.*" and (types != TYPE or i % 3 == 0)
+        ]
+        wanted = (wanted[::-1] if reverse else wanted)[:limit]
+        events = log.events(first, last, types=types, limit=limit, reverse=reverse)
+        assert [event.seq for event in events] == wanted
+
+
+def test_by_time(log):
+    fill(log, 3)
+    middle = log[2].log_time
+    assert len(list(log.events(since=middle))) >= 2
+    assert list(log.events(since=datetime.now(timezone.utc) + timedelta(hours=1))) == []
+    assert list(log.events(until=datetime(2000, 1, 1, tzinfo=timezone.utc))) == []
+
+
+def test_wrong_ranges_are_refused(log):
+    fill(log, 3)
+    with pytest.raises(evlog.InvalidError):
+        log.events(3, 2)
+    with pytest.raises(evlog.InvalidError):
+        log.events(types="a b")
+    with pytest.raises(evlog.InvalidError):
+        log.events(since=datetime(2026, 1, 1))
+
+
+def test_ends_at_the_head_of_its_beginning(log):
+    fill(log, 3)
+    events = log.events()
+    fill(log, 3)
+    assert [event.seq for event in events] == [1, 2, 3]
+
+
+def test_goes_on_where_it_was_left(log):
+    fill(log, 10)
+    events = log.events()
+    assert next(events).seq == 1
+    for event in events:
+        if event.seq == 4:
+            break
+    assert next(events).seq == 5
+    assert [event.seq for event in events] == [6, 7, 8, 9, 10]
+    with pytest.raises(StopIteration):
+        next(events)
+
+
+def test_an_event_larger_than_a_batch(path):
+    with evlog.open(path, durable=False, data_size_max=4 << 20) as log:
+        for size in (10, 1 << 20, 3 << 20, 10):
+            log.send(TYPE, {"x": "x" * size})
+        assert [len(event.data["x"]) for event in log] == [10, 1 << 20, 3 << 20, 10]
+
+
+def test_events_outlive_their_range(log):
+    fill(log, 1000)
+    kept = list(log)
+    gc.collect()
+    assert [event.data["i"] for event in kept] == list(range(1, 1001))
+
+
+def test_a_range_that_is_dropped_frees_the_log(path):
+    log = evlog.open(path, durable=False)
+    fill(log, 1000)
+    next(log.events())
+    iter(log.events())
+    left = log.events()
+    next(left)
+    log.close()
+
+
+def test_follow_gets_history_and_what_comes(log):
+    fill(log, 3)
+    seqs = []
+
+    def follow():
+        for event in log.follow(from_=2):
+            seqs.append(event.seq)
+            if event.seq == 6:
+                return
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    fill(log, 3)
+    thread.join(20)
+    assert seqs == [2, 3, 4, 5, 6]
+
+
+def test_async_follow(log):
+    async def main():
+        seqs = []
+
+        async def follow():
+            async for event in log.follow(types=TYPE):
+                seqs.append(event.seq)
+                if len(seqs) == 2:
+                    return
+
+        task = asyncio.ensure_future(follow())
+        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.get_running_loop().run_in_executor(None, fill, log, 3)
+        await asyncio.wait_for(task, 20)
+        return seqs
+
+    assert asyncio.run(main()) == [3, 6]
+
+
+def test_wait_has_a_limit(log):
+    fill(log, 2)
+    assert log.wait(1) == 2
+    assert log.wait(2, 0) == 2
+    assert log.wait(2, 0.01) == 2
