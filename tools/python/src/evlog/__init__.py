@@ -14,6 +14,8 @@ failure is an `Error` with the library's sentence.
 
 from evlog._evlog import ffi as _ffi
 from evlog._evlog import lib as _lib
+from evlog.consuming import ConsumedEvent, Consumer, Notice, State
+from evlog.delivering import Last, Outcome
 from evlog.errors import (
     BusyError,
     ConflictError,
@@ -34,6 +36,7 @@ from evlog.errors import (
 from evlog.event import Event
 from evlog.inspecting import Finding, Info, Type, Verification
 from evlog.log import Log, open
+from evlog.parking import ConsumerInfo, Parked, Reset
 from evlog.ranges import Events, Follow
 from evlog.receivers import Response
 from evlog.sending import Sending, Sent
@@ -43,6 +46,9 @@ __version__: str = _ffi.string(_lib.evlog_version()).decode()
 __all__ = [
     "BusyError",
     "ConflictError",
+    "ConsumedEvent",
+    "Consumer",
+    "ConsumerInfo",
     "DamagedError",
     "Error",
     "Event",
@@ -54,15 +60,21 @@ __all__ = [
     "Info",
     "InvalidError",
     "IoError",
+    "Last",
     "LimitError",
     "Log",
     "NoMemoryError",
     "NotFoundError",
+    "Notice",
+    "Outcome",
+    "Parked",
     "ReadOnlyError",
     "ReceiverError",
+    "Reset",
     "Response",
     "Sending",
     "Sent",
+    "State",
     "StoppedError",
     "Type",
     "UnsupportedError",

@@ -46,10 +46,13 @@ def pack(data: Data) -> bytes:
 
     An aware datetime and a UUID become their text.
     """
-    if isinstance(data, bytes):
-        return data
+    return data if isinstance(data, bytes) else pack_any(data)
+
+
+def pack_any(value: Any) -> bytes:
+    """A value of any kind as MessagePack."""
     try:
-        return msgpack.packb(data, default=_default)  # type: ignore[no-any-return]
+        return msgpack.packb(value, default=_default)  # type: ignore[no-any-return]
     except (TypeError, OverflowError, UnicodeEncodeError, ValueError) as exception:
         if isinstance(exception, InvalidError):
             raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from evlog._evlog import ffi, lib
 
 if TYPE_CHECKING:
+    from evlog.delivering import Outcome
     from evlog.sending import Sent
 
 
@@ -14,6 +15,9 @@ class Error(Exception):
     """A call of the evlog library failed. `str()` is its sentence: what failed, where, what to do."""
 
     code: int = 0
+    """The library's number for this kind of failure."""
+    outcome: Optional[Outcome] = None
+    """Of a replay, or the history of a late receiver: how far it came."""
 
 
 class InvalidError(Error, ValueError):

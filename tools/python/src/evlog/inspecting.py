@@ -97,6 +97,10 @@ class Visit:
             return 1
         return 0
 
+    def keep(self, failure: BaseException) -> None:
+        """Keeps what was raised, for `reraise`."""
+        self._failure = failure
+
     def reraise(self) -> None:
         """Raises what the function raised."""
         if self._failure is not None:
@@ -111,17 +115,23 @@ def visit(function: Any, visitor: Any, each: Callable[..., Any], *arguments: Any
     return code
 
 
+def keep_interrupt(kind: Any, exception: Any, traceback: Any) -> None:
+    """For a def_extern whose last argument is a Visit: an interrupt as the function began."""
+    if traceback is not None:
+        ffi.from_handle(traceback.tb_frame.f_locals["context"]).keep(exception)
+
+
 def _visited(context: Any, *arguments: Any) -> int:
     return ffi.from_handle(context).call(*arguments)  # type: ignore[no-any-return]
 
 
-@ffi.def_extern(error=1)  # type: ignore[untyped-decorator]
+@ffi.def_extern(error=1, onerror=keep_interrupt)  # type: ignore[untyped-decorator]
 def python_type(c_type: Any, context: Any) -> int:
     """evlog_each_type's visitor."""
     return _visited(context, c_type)
 
 
-@ffi.def_extern(error=1)  # type: ignore[untyped-decorator]
+@ffi.def_extern(error=1, onerror=keep_interrupt)  # type: ignore[untyped-decorator]
 def python_finding(finding: Any, seq: int, context: Any) -> int:
     """evlog_verify's visitor."""
     return _visited(context, finding, seq)

@@ -11,12 +11,15 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 from weakref import WeakSet
 
-from evlog import convert, handle, inspecting, sending
+from evlog import convert, delivering, handle, inspecting, parking, sending
 from evlog._evlog import ffi, lib
-from evlog.errors import NotFoundError, check
+from evlog.consuming import Consumer, Notice
+from evlog.delivering import Connections, Outcome, Start
+from evlog.errors import BusyError, NotFoundError, check
 from evlog.event import Event, flat
 from evlog.handle import SLICE_MS, Handle
 from evlog.ranges import Events, Follow, Range, find
+from evlog.receivers import Receiver
 from evlog.sending import Conditions, Sending, Sent
 
 _DURABILITY = {
@@ -120,6 +123,7 @@ class Log:
         self._options = options
         self._definitions: dict[str, tuple[Optional[bytes], int]] = {}
         self._defines_openedx = False
+        self._connections = Connections()
         self.cursors: WeakSet[Events] = WeakSet()
         self._handle = self._open()
 
@@ -144,6 +148,7 @@ class Log:
             fresh.call(lib.evlog_define_openedx)
         for type, (schema, minor_version) in self._definitions.items():
             fresh.define(type, schema, minor_version)
+        self._connections.connect_again(fresh)
         return fresh
 
     # ----------------------------------------------------------- closing ----
@@ -151,13 +156,19 @@ class Log:
     def close(self) -> None:
         """Closes it, and the ranges that were not read to their ends. Again does nothing.
 
-        Raises BusyError inside a receiver, or while another thread uses it; then nothing is closed.
+        Raises BusyError inside a receiver, or while another thread uses it; then it stays open.
         """
         if not self._handle.is_open:
             return
         for cursor in list(self.cursors):
             cursor.close()
-        self._handle.close()
+        self._connections.suspend(self._handle)
+        try:
+            self._handle.close()
+        except BusyError:
+            self._connections.connect_again(self._handle)
+            raise
+        self._connections.forget()
 
     def __enter__(self) -> Log:
         return self
@@ -364,6 +375,157 @@ class Log:
 
     def __bool__(self) -> bool:
         return True
+
+    # --------------------------------------------------------- receiving ----
+
+    def connect(
+        self,
+        type: Optional[str],
+        receiver: Receiver,
+        *,
+        uid: str = "",
+        start: Start = "new",
+        replays: str = "knowing",
+        keep_going: bool = False,
+    ) -> Outcome:
+        """Calls `receiver(event)` for what this process sends from now on; type None: of every type.
+
+        Receivers run in the order of connection, on the thread that sends. A receiver is known by
+        its `uid`, or else by the function: connecting it again changes nothing. It is kept alive.
+
+        With a `start` ("first", a seq, a time, `Last(count)`) it is a late one: it first gets the
+        events from there on, on this thread, with `is_replay` True. `replays` is "knowing", "silent"
+        (`is_replay` is False) or "refuse" (it gets none). When it fails in the history, it is
+        disconnected, and this is ReceiverError; with `keep_going` failures are counted instead.
+        """
+        return self._connections.connect(self, type, receiver, uid, start, replays, keep_going)
+
+    def receiver(self, type: Optional[str], **options: Any) -> Callable[[Receiver], Receiver]:
+        """A decorator: `@log.receiver("org.example.visit.v1")` connects the function."""
+
+        def connect(function: Receiver) -> Receiver:
+            self.connect(type, function, **options)
+            return function
+
+        return connect
+
+    def disconnect(
+        self, type: Optional[str], receiver: Optional[Receiver] = None, *, uid: str = ""
+    ) -> bool:
+        """Takes back `connect`; False: it was not connected."""
+        return self._connections.disconnect(self, type, receiver, uid)
+
+    def replay(
+        self,
+        receiver: Optional[Receiver] = None,
+        from_: Optional[int] = None,
+        to: Optional[int] = None,
+        *,
+        since: Optional[datetime] = None,
+        until: Optional[datetime] = None,
+        types: convert.Types = None,
+        limit: Optional[int] = None,
+        reverse: bool = False,
+        keep_going: bool = False,
+    ) -> Outcome:
+        """Calls `receiver` for each event of a range, or else the receivers that are connected here.
+
+        The events have their own ids and times, and `is_replay` is True. The range is that of
+        `events`. A failure ends it with ReceiverError, and damage with DamagedError, whose `outcome`
+        says how far it came; with `keep_going` they are counted.
+        """
+        range = Range(from_, to, since, until, types, limit, reverse, keep_going)
+        return delivering.replay(self, receiver, range)
+
+    # --------------------------------------------------------- consumers ----
+
+    def consumer(
+        self,
+        name: str,
+        *,
+        types: convert.Types = None,
+        start: Start = "first",
+        timeout: Optional[float] = None,
+        wait: Optional[float] = 0.0,
+        create: bool = True,
+        attempts: int = 3,
+        backoff: float = 0.1,
+        backoff_max: float = 30.0,
+        on_failure: str = "park",
+        replays: str = "knowing",
+        commit_every: int = 0,
+        notice: Optional[Callable[[Notice], Any]] = None,
+    ) -> Consumer:
+        """Opens a consumer: a place in the log with a name, which outlives the process.
+
+            with log.consumer("mailer", types="org.example.*") as consumer:
+                for event in consumer:
+                    with event:
+                        mail(event.data)
+
+        A new one begins at `start` ("first", "new", a seq, a log time, `Last(count)`), an existing one
+        goes on at its checkpoint; `types` are kept with it. Its loop ends when there was no event for
+        `timeout` seconds (None: never; 0: when it has had what there is), or by `Consumer.stop`.
+
+        One process at a time has a consumer. `wait` is how long, in seconds, to wait for one that
+        another process has (None: as long as it takes; so a second process stands by): then
+        BusyError names it.
+
+        An event that fails comes again after `backoff` seconds, doubled each time up to
+        `backoff_max`. When it has failed `attempts` times, it is parked and the next one comes;
+        or `on_failure` is "stop" (ReceiverError, and it comes again) or "skip". `replays`: see
+        `connect`. The checkpoint is written every `commit_every` events (0: 4096), when the loop
+        waits, and when the consumer is closed. `notice` is called with a `Notice`.
+        """
+        options = {
+            "types": types,
+            "start": start,
+            "create": create,
+            "attempts": attempts,
+            "backoff": backoff,
+            "backoff_max": backoff_max,
+            "on_failure": on_failure,
+            "replays": replays,
+            "commit_every": commit_every,
+        }
+        return Consumer(self, name, options, wait, timeout, notice)
+
+    def consumers(self) -> list[parking.ConsumerInfo]:
+        """The consumers of the log, in the order of their names."""
+        return parking.consumers(self.handle())
+
+    def consumer_info(self, name: str) -> parking.ConsumerInfo:
+        """How far a consumer has come."""
+        return parking.inspect(self.handle(), name)
+
+    def reset_consumer(
+        self, name: str, start: Start = "first", *, dry_run: bool = False
+    ) -> parking.Reset:
+        """Moves a consumer that no process has: the event of `start` is its next. Its state is dropped."""
+        return parking.reset(self.handle(), name, start, dry_run)
+
+    def remove_consumer(self, name: str) -> None:
+        """Removes a consumer that no process has, with its state and parked events."""
+        self.handle().call(lib.evlog_consumer_remove, convert.c_text(name))
+
+    def pause_consumer(self, name: str, paused: bool = True) -> None:
+        """A paused consumer hands out nothing; whoever has it notices within a moment."""
+        self.handle().call(lib.evlog_consumer_set_paused, convert.c_text(name), paused)
+
+    def parked(self, name: str) -> list[parking.Parked]:
+        """The events that a consumer has set aside, by seq."""
+        return parking.parked(self.handle(), name)
+
+    def retry(self, name: str, seq: int = 0) -> int:
+        """Has a parked event, or with 0 all of them, handed out again; returns how many.
+
+        Raises NotFoundError: it is not parked, or waits to be retried already.
+        """
+        return parking.retry(self.handle(), name, seq)
+
+    def drop_parked(self, name: str, seq: int = 0) -> int:
+        """Takes a parked event, or with 0 all of them, off the record; returns how many."""
+        return parking.drop(self.handle(), name, seq)
 
     # ----------------------------------------------------------- looking ----
 

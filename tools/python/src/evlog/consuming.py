@@ -1,0 +1,333 @@
+"""Consumers: named places in the log that outlive the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from evlog import convert
+from evlog._evlog import ffi, lib
+from evlog.delivering import replays_code, set_start
+from evlog.errors import BusyError, Error, ForkedError, InvalidError, check, text
+from evlog.event import UNREAD, Event, flat
+from evlog.handle import SLICE_MS, patiently
+from evlog.inspecting import Visit, keep_interrupt
+from evlog.receivers import sentence
+
+if TYPE_CHECKING:
+    from evlog.handle import Handle
+    from evlog.log import Log
+    from evlog.parking import Parked
+
+_ON_FAILURE = {
+    "park": lib.EVLOG_FAILURE_PARK,
+    "stop": lib.EVLOG_FAILURE_STOP,
+    "skip": lib.EVLOG_FAILURE_SKIP,
+}
+_NOTICES = {1: "caught up", 2: "fell behind", 3: "lost", 4: "parked", 5: "skipped"}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a consumer's owner may want to know."""
+
+    kind: str
+    """"caught up", "fell behind", "lost", "parked" or "skipped"."""
+    first_seq: int
+    last_seq: int
+    text: str
+
+
+class ConsumedEvent(Event):
+    """An event that a consumer has handed out.
+
+    `with event:` marks it as done at the end, or as failed by the exception that leaves the block;
+    an Exception goes no further, since the event comes again or is parked.
+    """
+
+    __slots__ = ("_consumer",)
+    _consumer: Consumer
+
+    def __enter__(self) -> ConsumedEvent:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        exception: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> bool:
+        if exception is None:
+            self._consumer.done(self)
+            return False
+        if not isinstance(exception, Exception):
+            return False
+        self._consumer.fail(self, exception)
+        return True
+
+
+class State:
+    """A consumer's own small values by key; keys are str or bytes, values what MessagePack has.
+
+    What is set while an event is handled becomes lasting in one transaction with the checkpoint that
+    passes it, and is dropped when that event fails.
+    """
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def get(self, key: Union[str, bytes], default: Any = None) -> Any:
+        """The value, or `default`."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __contains__(self, key: Union[str, bytes]) -> bool:
+        return self.get(key, UNREAD) is not UNREAD
+
+    def __getitem__(self, key: Union[str, bytes]) -> Any:
+        raw = _key(key)
+        value, size = ffi.new("const void **"), ffi.new("size_t *")
+        code = lib.evlog_state_get(self._consumer.pointer(), raw, len(raw), value, size)
+        if code == lib.EVLOG_NOTFOUND:
+            raise KeyError(key)
+        check(code)
+        return convert.unpack(ffi.buffer(value[0], size[0])[:])
+
+    def __setitem__(self, key: Union[str, bytes], value: Any) -> None:
+        raw, packed = _key(key), convert.pack_any(value)
+        check(lib.evlog_state_put(self._consumer.pointer(), raw, len(raw), packed, len(packed)))
+
+    def __delitem__(self, key: Union[str, bytes]) -> None:
+        raw = _key(key)
+        code = lib.evlog_state_delete(self._consumer.pointer(), raw, len(raw))
+        if code == lib.EVLOG_NOTFOUND:
+            raise KeyError(key)
+        check(code)
+
+
+def _key(key: Union[str, bytes]) -> bytes:
+    return key.encode() if isinstance(key, str) else key
+
+
+class _Notices(Visit):
+    """The program's function for notices; what it raises is raised by the consumer's next call."""
+
+    def take(self) -> Optional[BaseException]:
+        """What the function raised, once."""
+        failure, self._failure = self._failure, None
+        return failure
+
+
+@ffi.def_extern(onerror=keep_interrupt)  # type: ignore[untyped-decorator]
+def python_notice(c: Any, context: Any) -> None:
+    """evlog_consumer_options.notice."""
+    kind = _NOTICES.get(c.kind, str(c.kind))
+    ffi.from_handle(context).call(Notice(kind, c.first_seq, c.last_seq, text(c.text)))
+
+
+class _Options:
+    """An evlog_consumer_options, and what it points to."""
+
+    def __init__(self, options: dict[str, Any], notices: Optional[_Notices]) -> None:
+        self._types = convert.CTypes(options["types"])
+        self.pointer = ffi.new("evlog_consumer_options *")
+        c = self.pointer
+        set_start(c, options["start"])
+        c.no_create = not options["create"]
+        c.types, c.type_count = self._types.array, self._types.count
+        c.replay = replays_code(options["replays"])
+        try:
+            c.on_failure = _ON_FAILURE[options["on_failure"]]
+        except KeyError:
+            raise InvalidError('on_failure is "park", "stop" or "skip"') from None
+        c.attempt_max = options["attempts"]
+        c.backoff_ms = int(options["backoff"] * 1000)
+        c.backoff_max_ms = int(options["backoff_max"] * 1000)
+        c.commit_every = options["commit_every"]
+        if notices is not None:
+            c.notice, c.notice_ctx = lib.python_notice, notices.context
+
+
+class Consumer(Iterator[ConsumedEvent]):
+    """A consumer that is open here, made by `Log.consumer`. One thread at a time uses it.
+
+    Iterating waits for the next event and hands it out. It is done when the loop comes round to the
+    next one, or when its `with event:` ends; it has failed when `with event:` sees an exception. What
+    is not done when the consumer is closed, or its process dies, comes again.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        name: str,
+        options: dict[str, Any],
+        wait: Optional[float],
+        timeout: Optional[float],
+        notice: Optional[Callable[[Notice], Any]],
+    ) -> None:
+        self.name = name
+        self.timeout = timeout
+        self.state = State(self)
+        """Small values of its own, that become lasting with its checkpoint."""
+        self._log = log
+        self._handle: Handle = log.handle()
+        self._out: Optional[ConsumedEvent] = None
+        self._pointer: Any = None
+        self._notices = None if notice is None else _Notices(notice)
+        self._options = _Options(options, self._notices)
+        self._open(wait)
+
+    def _open(self, wait: Optional[float]) -> None:
+        """Opens it, and waits in slices for another process that has it."""
+        made = ffi.new("evlog_consumer **")
+        end = None if wait is None else monotonic() + wait
+        while True:
+            left = SLICE_MS if end is None else int((end - monotonic()) * 1000)
+            self._options.pointer.claim_wait_ms = max(0, min(left, SLICE_MS))
+            try:
+                self._handle.call(
+                    lib.evlog_consumer_open, convert.c_text(self.name), self._options.pointer, made
+                )
+            except BusyError:
+                if left <= 0:
+                    raise
+            else:
+                self._pointer = made[0]
+                return
+
+    def pointer(self) -> Any:
+        """The library's handle. Not for programs that use evlog."""
+        if self._pointer is None:
+            raise InvalidError(f"the consumer {self.name} is closed")
+        if self._handle.is_forked:
+            raise ForkedError(f"the consumer {self.name} was opened before fork(): open it here")
+        return self._pointer
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        patiently(self._handle.wait_s, function, self.pointer(), *arguments)
+
+    # ------------------------------------------------------------ events ----
+
+    def next(self, timeout: Optional[float] = None) -> Optional[ConsumedEvent]:
+        """The next event; None: there was none in `timeout` seconds, or it is paused.
+
+        None waits without limit. It stays out until `done` or `fail` ends it.
+        Raises StoppedError after `stop`.
+        """
+        end = None if timeout is None else monotonic() + timeout
+        found = ffi.new("const evlog_event **")
+        while True:
+            left_ms = SLICE_MS if end is None else max(0, int((end - monotonic()) * 1000))
+            self._call(lib.evlog_consumer_next, min(left_ms, SLICE_MS), found)
+            self._raise_notice()
+            if found[0] != ffi.NULL:
+                event = ConsumedEvent(flat(found[0]), self._handle)
+                event._consumer = self
+                return event
+            if end is not None and monotonic() >= end:
+                return None
+
+    def done(self, event: Union[Event, int]) -> None:
+        """The event is done, and all that were handed out before it; a retried one, alone."""
+        seq = event if isinstance(event, int) else event.seq
+        if self._out is not None and self._out.seq == seq:
+            self._out = None
+        self._call(lib.evlog_consumer_done, seq)
+
+    def fail(self, event: Union[Event, int], why: Union[BaseException, str, None] = None) -> None:
+        """The event has failed: it comes again later, and after its last attempt `on_failure` holds.
+
+        What was handed out after it comes again too. Raises ReceiverError with on_failure="stop".
+        """
+        seq = event if isinstance(event, int) else event.seq
+        if self._out is not None and self._out.seq == seq:
+            self._out = None
+        words = ffi.NULL
+        if isinstance(why, str):
+            words = why.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")
+        elif why is not None:
+            words = sentence(why)
+        try:
+            self._call(lib.evlog_consumer_fail, seq, words)
+        except Error as failure:
+            raise failure from (why if isinstance(why, BaseException) else None)
+        self._raise_notice()
+
+    def commit(self) -> None:
+        """Writes the checkpoint now. It is written by itself now and then, and by `close`."""
+        self._call(lib.evlog_consumer_commit)
+
+    def stop(self) -> None:
+        """Ends the loop after its present event. From any thread, and from a signal handler."""
+        if self._pointer is not None and self._handle.is_open:
+            lib.evlog_consumer_stop(self._pointer)
+
+    def __iter__(self) -> Consumer:
+        return self
+
+    def __next__(self) -> ConsumedEvent:
+        self._finish_last()
+        try:
+            event = self.next(self.timeout)
+        except Error as failure:
+            if failure.code == lib.EVLOG_STOPPED:
+                raise StopIteration from None
+            raise
+        if event is None:
+            raise StopIteration
+        self._out = event
+        return event
+
+    def _finish_last(self) -> None:
+        """The loop has come round: the event that it had is done, unless `with` has ended it."""
+        if self._out is not None:
+            self.done(self._out)
+
+    def _raise_notice(self) -> None:
+        failure = None if self._notices is None else self._notices.take()
+        if failure is not None:
+            raise failure
+
+    # ------------------------------------------------------------ parked ----
+
+    def parked(self) -> list[Parked]:
+        """The events that it has set aside, by seq."""
+        return self._log.parked(self.name)
+
+    def retry(self, seq: int = 0) -> int:
+        """Has a parked event, or with 0 all of them, handed out again; returns how many."""
+        return self._log.retry(self.name, seq)
+
+    # ----------------------------------------------------------- closing ----
+
+    def close(self) -> None:
+        """Writes the checkpoint, and gives the consumer up for other processes."""
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None and self._handle.is_open:
+            self._out = None
+            check(lib.evlog_consumer_close(pointer))
+
+    def __enter__(self) -> Consumer:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        exception: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        pointer = getattr(self, "_pointer", None)
+        if pointer is not None and self._handle.is_open:
+            self._pointer = None
+            lib.evlog_consumer_close(pointer)
+
+    def __repr__(self) -> str:
+        return f"<evlog.Consumer {self.name}>"

@@ -1,0 +1,256 @@
+"""Consumers: what is done, what comes again, what is parked; state; claims over processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+from conftest import TYPE
+
+import evlog
+
+OTHER = "org.example.visit.v1"
+
+
+def fill(log, count, type=TYPE):
+    log.send_many([(type, {"i": i}) for i in range(1, count + 1)])
+
+
+def drain(log, name="c", **options):
+    with log.consumer(name, timeout=0, **options) as consumer:
+        return [event.seq for event in consumer]
+
+
+def test_each_event_once_over_many_openings(log):
+    fill(log, 5)
+    assert drain(log) == [1, 2, 3, 4, 5]
+    assert drain(log) == []
+    fill(log, 2)
+    assert drain(log) == [6, 7]
+    assert drain(log, "other", start="new") == []
+    assert drain(log, "third", start=6) == [6, 7]
+    assert drain(log, "fourth", start=evlog.Last(1)) == [7]
+    assert drain(log, "fifth", start=log[7].log_time)[-1] == 7
+
+
+def test_types_are_kept_with_it(log):
+    fill(log, 2)
+    fill(log, 2, OTHER)
+    assert drain(log, types=OTHER) == [3, 4]
+    fill(log, 1)
+    fill(log, 1, OTHER)
+    assert drain(log) == [6]
+    assert log.consumer_info("c").types == [OTHER]
+
+
+def test_what_was_handed_out_and_not_finished_comes_again(log):
+    fill(log, 5)
+    with log.consumer("c") as consumer:
+        for event in consumer:
+            assert event.attempt == 1
+            if event.seq == 3:
+                break
+    with log.consumer("c", timeout=0) as consumer:
+        assert [(event.seq, event.attempt) for event in consumer] == [(3, 2), (4, 1), (5, 1)]
+
+
+def test_an_exception_in_the_loop_leaves_its_event(log):
+    fill(log, 3)
+    with pytest.raises(ZeroDivisionError), log.consumer("c") as consumer:
+        for event in consumer:
+            if event.seq == 2:
+                raise ZeroDivisionError
+    assert drain(log) == [2, 3]
+
+
+def test_what_fails_is_tried_again_and_parked(log):
+    fill(log, 3)
+    seen = []
+    with log.consumer("c", timeout=0.2, attempts=2, backoff=0.001) as consumer:
+        for event in consumer:
+            with event:
+                seen.append((event.seq, event.attempt))
+                if event.seq == 2:
+                    raise LookupError("no such course\0")
+        assert seen == [(1, 1), (2, 1), (2, 2), (3, 1)]
+        [parked] = consumer.parked()
+        assert (parked.seq, parked.attempt_count) == (2, 2)
+        assert parked.error == "LookupError: no such course\\0"
+        assert not parked.is_lost
+        assert consumer.retry() == 1
+        event = consumer.next(5)
+        assert (event.seq, event.is_retry) == (2, True)
+        consumer.done(event)
+        assert consumer.parked() == []
+    with pytest.raises(evlog.NotFoundError):
+        log.retry("c", 2)
+
+
+def test_keyboard_interrupt_is_no_failure_of_the_event(log):
+    fill(log, 1)
+    with pytest.raises(KeyboardInterrupt), log.consumer("c") as consumer:
+        for event in consumer:
+            with event:
+                raise KeyboardInterrupt
+    assert log.parked("c") == []
+    assert drain(log) == [1]
+
+
+def test_on_failure_stop_and_skip(log):
+    fill(log, 2)
+
+    def run(name, on_failure):
+        with log.consumer(name, timeout=0, attempts=1, on_failure=on_failure) as consumer:
+            for event in consumer:
+                with event:
+                    raise ValueError("bad")
+
+    with pytest.raises(evlog.ReceiverError) as raised:
+        run("stops", "stop")
+    assert isinstance(raised.value.__cause__, ValueError)
+    assert log.consumer_info("stops").checkpoint == 0
+    run("skips", "skip")
+    assert log.consumer_info("skips").checkpoint == 2
+    assert log.parked("skips") == []
+    with pytest.raises(evlog.InvalidError):
+        run("c", "explode")
+
+
+def test_many_out_at_once(log):
+    fill(log, 10)
+    with log.consumer("c") as consumer:
+        events = [consumer.next(0) for _ in range(10)]
+        consumer.done(events[4])
+        consumer.fail(events[7], "why")
+        again = [consumer.next(5).seq for _ in range(3)]
+        assert again == [8, 9, 10]
+    assert log.consumer_info("c").checkpoint == 5
+
+
+def test_state_is_lasting_with_the_checkpoint(log):
+    fill(log, 4)
+    with log.consumer("c") as consumer:
+        for event in consumer:
+            consumer.state["sum"] = consumer.state.get("sum", 0) + event.data["i"]
+            consumer.state[b"last"] = {"seq": event.seq}
+            if event.seq == 3:
+                break
+    with log.consumer("c", timeout=0) as consumer:
+        assert consumer.state["sum"] == 3
+        assert consumer.state[b"last"] == {"seq": 2}
+        for event in consumer:
+            with event:
+                consumer.state["sum"] += event.data["i"]
+                assert "sum" in consumer.state
+        assert consumer.state["sum"] == 10
+        del consumer.state["sum"]
+        with pytest.raises(KeyError):
+            consumer.state["sum"]
+        with pytest.raises(KeyError):
+            del consumer.state["sum"]
+        assert "sum" not in consumer.state
+        with pytest.raises(evlog.LimitError):
+            consumer.state["large"] = "x" * 100_000
+
+
+def test_state_of_a_failed_event_is_dropped(log):
+    fill(log, 1)
+    with log.consumer("c", timeout=0, attempts=1) as consumer:
+        for event in consumer:
+            with event:
+                consumer.state["x"] = 1
+                raise ValueError
+        assert "x" not in consumer.state
+
+
+def test_administration_by_name(log):
+    fill(log, 3)
+    drain(log, "a")
+    drain(log, "b", start=2)
+    assert [info.name for info in log.consumers()] == ["a", "b"]
+    info = log.consumer_info("a")
+    assert (info.checkpoint, info.lag_count, info.done_count, info.pid) == (3, 0, 3, None)
+    assert log.reset_consumer("a", 2, dry_run=True).checkpoint == 1
+    assert log.consumer_info("a").checkpoint == 3
+    assert log.reset_consumer("a", 2) == evlog.Reset(3, 1, 0, 0)
+    log.pause_consumer("a")
+    assert drain(log, "a") == []
+    log.pause_consumer("a", False)
+    assert drain(log, "a") == [2, 3]
+    log.remove_consumer("b")
+    with pytest.raises(evlog.NotFoundError):
+        log.consumer_info("b")
+    with pytest.raises(evlog.NotFoundError):
+        log.consumer("b", create=False)
+
+
+def test_notices(log):
+    fill(log, 1)
+    notices = []
+    with log.consumer("c", timeout=0, attempts=1, notice=notices.append) as consumer:
+        for event in consumer:
+            with event:
+                raise ValueError("bad")
+    kinds = [notice.kind for notice in notices]
+    assert "parked" in kinds
+    assert "caught up" in kinds
+
+    def fails(notice):
+        raise ArithmeticError
+
+    fill(log, 1)
+    with pytest.raises(ArithmeticError), log.consumer("c", notice=fails) as consumer:
+        consumer.done(consumer.next(0))
+        consumer.next(0)
+
+
+def test_stop_from_another_thread(log):
+    with log.consumer("c") as consumer:
+        timer = threading.Timer(0.05, consumer.stop)
+        timer.start()
+        assert list(consumer) == []
+        timer.join()
+    consumer.stop()
+    with pytest.raises(evlog.InvalidError, match="closed"):
+        consumer.next(0)
+
+
+def run_python(code, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+CONSUME = """
+    import sys, evlog
+    with evlog.open(sys.argv[1]) as log, log.consumer("c", wait=None, commit_every=1) as consumer:
+        for event in consumer:
+            print(event.seq, event.attempt, flush=True)
+            if event.seq == int(sys.argv[2]):
+                sys.stdin.read()
+"""
+
+
+def test_a_second_process_stands_by_and_takes_over(log, path):
+    fill(log, 5)
+    first = run_python(CONSUME, path, 3)
+    assert [first.stdout.readline().split()[0] for _ in range(3)] == ["1", "2", "3"]
+    with pytest.raises(evlog.BusyError, match=str(first.pid)):
+        log.consumer("c")
+    assert log.consumer_info("c").pid == first.pid
+    second = run_python(CONSUME, path, 5)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    lines = [second.stdout.readline().split() for _ in range(3)]
+    assert lines == [["3", "2"], ["4", "1"], ["5", "1"]]
+    second.kill()
+    second.wait()
+    for process in (first, second):
+        process.stdin.close()
+        process.stdout.close()
