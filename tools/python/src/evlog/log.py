@@ -208,6 +208,10 @@ class Log:
         self.handle().define(type, text, minor_version)
         self._definitions[type] = (text, minor_version)
 
+    def has_defined(self, type: str) -> bool:
+        """Whether `define` was called for this type, on this object."""
+        return type in self._definitions
+
     def define_openedx(self) -> None:
         """Defines the 75 event types of openedx-events 11.2, with their schemas."""
         self.handle().call(lib.evlog_define_openedx)
@@ -288,6 +292,10 @@ class Log:
         if after or unless_id or unless_any or unless_types is not None:
             conditions = Conditions(after, unless_id, unless_any, unless_types)
         return sending.send_many(self.handle(), events, robust, conditions)
+
+    def from_avro(self, type: str, avro: bytes) -> bytes:
+        """Avro's binary encoding, under the schema that the type has here, as `send` takes it."""
+        return self.handle().avro_decode(type, avro)
 
     def enable(self, type: str) -> None:
         """Takes back `disable`."""
