@@ -9,7 +9,12 @@ import attr
 from ccx_keys.locator import CCXLocator
 from opaque_keys.edx.keys import CourseKey, UsageKey
 from opaque_keys.edx.locator import LibraryLocatorV2, LibraryUsageLocatorV2
-from openedx_events.learning.data import CourseData, CourseEnrollmentData, UserData, UserPersonalData
+from openedx_events.learning.data import (
+    CourseData,
+    CourseEnrollmentData,
+    UserData,
+    UserPersonalData,
+)
 
 try:
     from opaque_keys.edx.locator import LibraryCollectionLocator, LibraryContainerLocator
@@ -39,11 +44,17 @@ def _key(kind, dice):
     makers = {
         "CourseKey": lambda: CourseKey.from_string(_COURSE),
         "CCXLocator": lambda: CCXLocator.from_string("ccx-v1:edX+DemoX+2026+ccx@1"),
-        "UsageKey": lambda: UsageKey.from_string(f"block-v1:edX+DemoX+2026+type@html+block@{dice.randrange(999)}"),
+        "UsageKey": lambda: UsageKey.from_string(
+            f"block-v1:edX+DemoX+2026+type@html+block@{dice.randrange(999)}"
+        ),
         "LibraryLocatorV2": lambda: LibraryLocatorV2.from_string("lib:edX:lib"),
         "LibraryUsageLocatorV2": lambda: LibraryUsageLocatorV2.from_string("lb:edX:lib:html:one"),
-        "LibraryCollectionLocator": lambda: LibraryCollectionLocator.from_string("lib-collection:edX:lib:one"),
-        "LibraryContainerLocator": lambda: LibraryContainerLocator.from_string("lct:edX:lib:unit:one"),
+        "LibraryCollectionLocator": lambda: LibraryCollectionLocator.from_string(
+            "lib-collection:edX:lib:one"
+        ),
+        "LibraryContainerLocator": lambda: LibraryContainerLocator.from_string(
+            "lct:edX:lib:unit:one"
+        ),
     }
     return makers[name]() if name in makers else None
 
@@ -63,7 +74,9 @@ def value(kind, dice):
     if key is not None:
         return key
     if kind is datetime:
-        return datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=dice.randrange(10**12))
+        return datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(
+            microseconds=dice.randrange(10**12)
+        )
     plain = {
         str: lambda: f"text ü {dice.randrange(10**6)}",
         int: lambda: dice.randrange(1, 10**9),

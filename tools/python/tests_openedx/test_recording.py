@@ -82,7 +82,9 @@ def test_each_type_out_and_in(home, connected, signal):
 def test_what_cannot_be_on_a_bus_is_recorded_too(home):
     from openedx_events.content_authoring.data import CertificateConfigData
 
-    data = CertificateConfigData(certificate_type="professional", course_key=enrollment().course.course_key, title="T")
+    data = CertificateConfigData(
+        certificate_type="professional", course_key=enrollment().course.course_key, title="T"
+    )
     COURSE_CERTIFICATE_CONFIG_CHANGED.send_event(certificate_config=data)
     [event] = recorded(home)
     assert event.schema is None
@@ -155,7 +157,11 @@ def test_replay_to_one_new_receiver(home):
         COURSE_ENROLLMENT_CREATED.send_event(enrollment=enrollment(name))
     COURSE_UNENROLLMENT_COMPLETED.send_event(enrollment=enrollment())
     log = str(home / "lms")
-    options = {"to": "test_recording.new_receiver", "type": [COURSE_ENROLLMENT_CREATED.event_type], "first": 2}
+    options = {
+        "to": "test_recording.new_receiver",
+        "type": [COURSE_ENROLLMENT_CREATED.event_type],
+        "first": 2,
+    }
     assert "2 events would be delivered" in replay(log, **options)
     assert received == []
     assert "2 events were delivered, 0 failed" in replay(log, yes=True, **options)
@@ -163,7 +169,7 @@ def test_replay_to_one_new_receiver(home):
     assert [r[:3] for r in received] == [(events[1].id, True, 2), (events[2].id, True, 3)]
     assert received[0][3] == enrollment("bob")
     assert len(events) == 4
-    with pytest.raises(CommandError, match="event 2 .*bad course; 0 were delivered"):
+    with pytest.raises(CommandError, match=r"event 2 .*bad course; 0 were delivered"):
         replay(log, **{**options, "to": "test_recording.failing_receiver"}, yes=True)
 
 
@@ -171,7 +177,8 @@ def test_replay_to_all_records_nothing_again(home, connected):
     COURSE_ENROLLMENT_CREATED.send_event(enrollment=enrollment())
     seen = []
     connected(
-        COURSE_ENROLLMENT_CREATED, lambda metadata, **_: seen.append((metadata, is_replay(), current_event().seq))
+        COURSE_ENROLLMENT_CREATED,
+        lambda metadata, **_: seen.append((metadata, is_replay(), current_event().seq)),
     )
     assert "1 events were delivered" in replay(str(home / "lms"), all=True, yes=True)
     [(metadata, replayed, seq)] = seen

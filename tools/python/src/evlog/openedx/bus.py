@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _EXTRAS_OF_OTHERS = {"consumer_name", "check_backlog", "claim_msgs_older_than", "signal"}
 _EXTRAS = {"start", "attempts", "backoff", "on_failure", "wait", "timeout"}
 _RESETS = ("offset_time", "last_read_msg_id")
+_RESET_KEY = "evlog.reset"
 
 
 class EvlogProducer(EventBusProducer):
@@ -112,26 +113,27 @@ class EvlogConsumer(EventBusConsumer):
             logger.info("The extra %s has no meaning for evlog.", ignored)
 
     def _consume(self) -> None:
-        log = logs.get(conf.topic_path(self.topic))
+        reset = self._reset_wanted()
         options = {name: self._extra[name] for name in _EXTRAS if name in self._extra}
         options.setdefault("wait", None)
-        consumer = log.consumer(self.group_id, **options)
-        reset = self._reset_wanted()
-        if reset is not None and consumer.state.get("evlog.reset") != str(reset):
-            consumer.close()
-            logger.info(
-                "Reset of %s to %s: %s",
-                self.group_id,
-                reset,
-                log.reset_consumer(self.group_id, reset),
-            )
-            consumer = log.consumer(self.group_id, **options)
-            consumer.state["evlog.reset"] = str(reset)
-            consumer.commit()
-        with consumer, _until_terminated(consumer):
+        log = logs.get(conf.topic_path(self.topic))
+        if reset is not None:
+            self._reset(log, reset, options)
+        with log.consumer(self.group_id, **options) as consumer, _until_terminated(consumer):
             for event in consumer:
                 with event:
                     self._handle(event)
+
+    def _reset(self, log: evlog.Log, reset: Union[int, datetime], options: dict[str, Any]) -> None:
+        """Moves the group, unless it was moved there before."""
+        with log.consumer(self.group_id, **options) as consumer:
+            if consumer.state.get(_RESET_KEY) == str(reset):
+                return
+        logger.info(
+            "Reset of %s to %s: %s", self.group_id, reset, log.reset_consumer(self.group_id, reset)
+        )
+        with log.consumer(self.group_id, **options) as consumer:
+            consumer.state[_RESET_KEY] = str(reset)
 
     def _handle(self, event: evlog.Event) -> None:
         prepare_for_new_work_cycle()

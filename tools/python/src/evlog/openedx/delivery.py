@@ -78,6 +78,11 @@ def deliver_to(event: Event, receiver: Callable[..., Any]) -> Any:
 
 def _signal(signals: Any, event: Event) -> Any:
     try:
-        return signals.get_signal_by_type(event.type)
+        signal = signals.get_signal_by_type(event.type)
     except KeyError:
         raise LookupError(f"no signal of type {event.type} in this process") from None
+    if not getattr(signal, "_allow_events", True):
+        raise LookupError(
+            f"the signal {event.type} is disabled in this process: nobody would get the event"
+        )
+    return signal
