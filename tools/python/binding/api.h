@@ -104,10 +104,6 @@ typedef struct {
     size_t unless_type_count;
     ...;
 } evlog_send_options;
-typedef struct { uint64_t seq; uint8_t id[16]; bool was_there; ...; } evlog_sent;
-void evlog_sent_free(evlog_sent *sent);
-int evlog_send_event(evlog_signal *signal, const void *data, size_t data_size,
-                     const evlog_send_options *options, evlog_sent *sent);
 typedef struct {
     evlog_signal *signal;
     const void *data;
@@ -119,8 +115,6 @@ typedef struct {
     size_t header_count;
     ...;
 } evlog_sending;
-int evlog_send_events(const evlog_sending *sends, size_t count, const evlog_send_options *options,
-                      evlog_sent *sent);
 
 /* Receivers and replay. */
 typedef struct {
@@ -293,6 +287,12 @@ typedef struct {
 int flat_batch_open(evlog *log, const evlog_range *range, flat_batch **batch);
 void flat_batch_fill(flat_batch *batch);
 void flat_batch_close(flat_batch *batch);
+
+typedef struct { uint64_t seq; uint8_t id[16]; bool was_there; } flat_sent;
+int flat_send(evlog_signal *signal, const void *data, size_t data_size,
+              const evlog_send_options *options, flat_sent *flat);
+int flat_send_many(const evlog_sending *sends, size_t count, const evlog_send_options *options,
+                   flat_sent *flat);
 
 /* What C calls. */
 extern "Python" int python_receive(const evlog_event *event, void *ctx);

@@ -213,3 +213,41 @@ static void flat_batch_fill(flat_batch *batch)
             return;
     }
 }
+
+/* evlog_sent without what has to be freed. */
+typedef struct flat_sent {
+    uint64_t seq;
+    uint8_t id[16];
+    bool was_there;
+} flat_sent;
+
+/* evlog_send_event; Python keeps the receivers' answers itself. */
+static int flat_send(evlog_signal *signal, const void *data, size_t data_size,
+                     const evlog_send_options *options, flat_sent *flat)
+{
+    evlog_sent sent = {0};
+    int result = evlog_send_event(signal, data, data_size, options, &sent);
+    flat->seq = sent.seq;
+    memcpy(flat->id, sent.id, sizeof(flat->id));
+    flat->was_there = sent.was_there;
+    evlog_sent_free(&sent);
+    return result;
+}
+
+/* evlog_send_events, likewise; `flat` has a place for each. */
+static int flat_send_many(const evlog_sending *sends, size_t count, const evlog_send_options *options,
+                          flat_sent *flat)
+{
+    evlog_sent *sent = calloc(count, sizeof(*sent));
+    if (!sent)
+        return EVLOG_NOMEM;
+    int result = evlog_send_events(sends, count, options, sent);
+    for (size_t i = 0; i < count; i++) {
+        flat[i].seq = sent[i].seq;
+        memcpy(flat[i].id, sent[i].id, sizeof(flat[i].id));
+        flat[i].was_there = sent[i].was_there;
+        evlog_sent_free(&sent[i]);
+    }
+    free(sent);
+    return result;
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
@@ -41,6 +42,16 @@ def _default(value: Any) -> Any:
     raise InvalidError(f"data of type {type(value).__name__} cannot be sent: {value!r}")
 
 
+class _Thread(threading.local):
+    """A packer for each thread: making one costs more than packing an event."""
+
+    def __init__(self) -> None:
+        self.pack = msgpack.Packer(default=_default).pack
+
+
+_thread = _Thread()
+
+
 def pack(data: Data) -> bytes:
     """An event's data as MessagePack, which bytes are taken for.
 
@@ -52,7 +63,7 @@ def pack(data: Data) -> bytes:
 def pack_any(value: Any) -> bytes:
     """A value of any kind as MessagePack."""
     try:
-        return msgpack.packb(value, default=_default)  # type: ignore[no-any-return]
+        return _thread.pack(value)  # type: ignore[no-any-return]
     except (TypeError, OverflowError, UnicodeEncodeError, ValueError) as exception:
         if isinstance(exception, InvalidError):
             raise

@@ -11,7 +11,7 @@ from evlog import convert
 from evlog._evlog import ffi, lib
 from evlog.errors import Error, InvalidError, ReceiverError, check, error
 from evlog.ranges import WINDOW, CRange, Range
-from evlog.receivers import Dispatch, Receiver, Registered
+from evlog.receivers import Dispatch, Receiver, Registered, replaying
 
 if TYPE_CHECKING:
     from evlog.handle import Handle
@@ -101,7 +101,7 @@ def _raise(code: int, outcome: Outcome, dispatch: Dispatch) -> None:
     failure: Error = error(code)
     failure.outcome = outcome
     if isinstance(failure, ReceiverError):
-        raise failure from dispatch.cause()
+        raise failure from dispatch.failure
     raise failure
 
 
@@ -154,7 +154,7 @@ class Connections:
             made.registered.forget()
             return Outcome()
         try:
-            with Dispatch(is_replay=True) as dispatch:
+            with replaying() as dispatch:
                 code = _connect(handle, made, options)
                 _raise(code, _outcome(c_outcome), dispatch)
         except BaseException:
@@ -262,7 +262,7 @@ def _replay_part(
 ) -> Outcome:
     c_range = CRange(range, first, last, range.limit)
     c_outcome = ffi.new("evlog_outcome *")
-    with Dispatch(is_replay=True) as dispatch:
+    with replaying() as dispatch:
         code = call(log.handle().pointer(), c_range.pointer, c_outcome)
         total = total + _outcome(c_outcome)
         _raise(code, total, dispatch)

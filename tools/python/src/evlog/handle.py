@@ -19,18 +19,13 @@ from evlog.errors import BusyError, ForkedError, InvalidError, check
 SLICE_MS = 400
 
 # How often this process was forked; and what guards the opening and closing of every log.
-_forks = 0
+forks_now = 0
 lock = threading.RLock()
 
 
-def forks() -> int:
-    """A number that is another one in each forked child."""
-    return _forks
-
-
 def _after_fork() -> None:
-    global _forks, lock
-    _forks += 1
+    global forks_now, lock
+    forks_now += 1
     lock = threading.RLock()  # the parent's may be held by a thread that the child does not have
 
 
@@ -59,7 +54,7 @@ class Handle:
 
     def __init__(self, path: bytes, options: Any, wait_s: float) -> None:
         self.wait_s = wait_s
-        self._forks = _forks
+        self.forks = forks_now
         self._pointer: Any = None
         self._signals: dict[str, Any] = {}
         log = ffi.new("evlog **")
@@ -69,12 +64,12 @@ class Handle:
     @property
     def is_forked(self) -> bool:
         """It is another process's."""
-        return self._forks != _forks
+        return self.forks != forks_now
 
     @property
     def is_open(self) -> bool:
         """It can be used."""
-        return self._pointer is not None and self._forks == _forks
+        return self._pointer is not None and self.forks == forks_now
 
     @property
     def was_closed(self) -> bool:
@@ -85,7 +80,7 @@ class Handle:
         """The library's handle."""
         if self._pointer is None:
             raise InvalidError("the log is closed")
-        if self._forks != _forks:
+        if self.forks != forks_now:
             raise ForkedError("the log was opened before fork()")
         return self._pointer
 
@@ -125,7 +120,7 @@ class Handle:
     def signal(self, type: str) -> Any:
         """The signal of a type, which is defined as the log knows it when it is not defined yet."""
         signal = self._signals.get(type)
-        if signal is not None and self._forks == _forks:
+        if signal is not None and self.forks == forks_now:
             return signal
         self.pointer()
         found = ffi.new("evlog_signal **")

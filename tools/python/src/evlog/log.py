@@ -133,7 +133,7 @@ class Log:
 
     def handle(self) -> Handle:
         """The library's handle, of this process. Not for programs that use evlog."""
-        if self._handle.is_forked:
+        if self._handle.forks != handle.forks_now:
             with handle.lock:
                 if self._handle.is_forked:
                     self._handle = self._reopen()
@@ -253,12 +253,13 @@ class Log:
         exception it is not, and no receiver ran: InvalidError (the data, with each wrong field),
         ConflictError, LimitError, ReadOnlyError, FullError, BusyError; after IoError see its text.
         """
-        conditions = None
-        if after or unless_id or unless_any or unless_types is not None:
-            conditions = Conditions(after, unless_id, unless_any, unless_types)
+        is_conditional = after or unless_id or unless_any or unless_types is not None
         has_metadata = id or time or headers or source or sourcehost or sourcelib or minorversion
-        if conditions is None and robust is None and not has_metadata and not from_event_bus:
+        if not (is_conditional or has_metadata or from_event_bus) and robust is None:
             return sending.send(self.handle(), type, data, ffi.NULL)
+        conditions = None
+        if is_conditional:
+            conditions = Conditions(after, unless_id, unless_any, unless_types)
         one = Sending(
             type,
             data,

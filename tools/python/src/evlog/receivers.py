@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from evlog._evlog import ffi, lib
@@ -51,6 +52,37 @@ class Registered:
         return ffi.cast("void *", self.number)
 
 
+class Dispatch:
+    """One call of the library on this thread that calls receivers; they may be inside each other.
+
+    What is not an Exception (KeyboardInterrupt, SystemExit) ends the dispatch: no receiver is
+    called after it, and it is raised when the library has returned.
+    """
+
+    is_replay = False  # which may be of millions: only the first failure is kept
+    fatal: Optional[BaseException] = None
+    failure: Optional[BaseException] = None
+
+    def __init__(self) -> None:
+        self.responses: list[Response] = []
+        self.seqs: list[int] = []
+
+    def add(self, receiver: Receiver, seq: int, response: Any) -> None:
+        """Keeps a receiver's answer."""
+        if self.failure is None and isinstance(response, BaseException):
+            self.failure = response
+        if not self.is_replay:
+            self.responses.append(Response(receiver, response))
+            self.seqs.append(seq)
+
+    def by_seq(self) -> dict[int, list[Response]]:
+        """The answers to each of many events."""
+        answers: dict[int, list[Response]] = {}
+        for seq, response in zip(self.seqs, self.responses):
+            answers.setdefault(seq, []).append(response)
+        return answers
+
+
 class _Thread(threading.local):
     def __init__(self) -> None:
         self.dispatches: list[Dispatch] = []
@@ -59,47 +91,29 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-class Dispatch:
-    """One call of the library on this thread that calls receivers; they may be inside each other.
+def begin() -> Dispatch:
+    """Before a call of the library that calls receivers; `end` follows whatever happens."""
+    dispatch = Dispatch()
+    _thread.dispatches.append(dispatch)
+    return dispatch
 
-    What is not an Exception (KeyboardInterrupt, SystemExit) ends the dispatch: no receiver is
-    called after it, and it is raised when the library has returned.
-    """
 
-    __slots__ = ("_failure", "_is_replay", "_seqs", "fatal", "responses")
+def end(dispatch: Dispatch) -> None:
+    """After the call: raises what has ended the dispatch."""
+    _thread.dispatches.pop()
+    if dispatch.fatal is not None:
+        raise dispatch.fatal
 
-    def __init__(self, is_replay: bool = False) -> None:
-        self._is_replay = is_replay  # which may be of millions: only the first failure is kept
-        self._failure: Optional[BaseException] = None
-        self._seqs: list[int] = []
-        self.responses: list[Response] = []
-        self.fatal: Optional[BaseException] = None
 
-    def __enter__(self) -> Dispatch:
-        _thread.dispatches.append(self)
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        _thread.dispatches.pop()
-        if self.fatal is not None:
-            fatal, self.fatal = self.fatal, None
-            raise fatal
-
-    def add(self, receiver: Receiver, seq: int, response: Any) -> None:
-        """Keeps a receiver's answer."""
-        if self._failure is None and isinstance(response, BaseException):
-            self._failure = response
-        if not self._is_replay:
-            self.responses.append(Response(receiver, response))
-            self._seqs.append(seq)
-
-    def responses_of(self, seq: int) -> list[Response]:
-        """The answers to one of many events."""
-        return [r for r, answered in zip(self.responses, self._seqs) if answered == seq]
-
-    def cause(self) -> Optional[BaseException]:
-        """The first failure."""
-        return self._failure
+@contextmanager
+def replaying() -> Iterator[Dispatch]:
+    """The same, around a call that replays."""
+    dispatch = begin()
+    dispatch.is_replay = True
+    try:
+        yield dispatch
+    finally:
+        end(dispatch)
 
 
 def _keep_fatal(kind: Any, exception: Any, traceback: Any) -> Any:

@@ -17,6 +17,7 @@ from evlog.receivers import Response
 if TYPE_CHECKING:
     from evlog.handle import Handle
 
+_FLAT_SENT = ffi.typeof("flat_sent *")
 _DISPATCH = {
     None: lib.EVLOG_DISPATCH_DEFAULT,
     True: lib.EVLOG_DISPATCH_ROBUST,
@@ -27,21 +28,27 @@ _DISPATCH = {
 class Sent:
     """What became of a send."""
 
-    __slots__ = ("_id", "responses", "seq", "was_there")
+    __slots__ = ("_flat", "responses")
 
-    def __init__(self, seq: int, id: bytes, was_there: bool, responses: list[Response]) -> None:
-        self.seq = seq
-        """The event's place in the log; 0: nothing was sent, because its type is disabled."""
-        self._id = id
-        self.was_there = was_there
-        """With `unless_id`: the log had it already, as `seq`; it was not appended."""
+    def __init__(self, flat: Any, responses: list[Response]) -> None:
+        self._flat = flat
         self.responses = responses
         """Each receiver's answer, in the order of the calls."""
 
     @property
+    def seq(self) -> int:
+        """The event's place in the log; 0: nothing was sent, because its type is disabled."""
+        return self._flat.seq  # type: ignore[no-any-return]
+
+    @property
     def id(self) -> uuid.UUID:
         """The event's id."""
-        return uuid.UUID(bytes=self._id)
+        return uuid.UUID(bytes=ffi.buffer(self._flat.id)[:])
+
+    @property
+    def was_there(self) -> bool:
+        """With `unless_id`: the log had it already, as `seq`; it was not appended."""
+        return self._flat.was_there  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<evlog.Sent {self.seq} {self.id}>"
@@ -130,36 +137,40 @@ def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tupl
 def send(handle: Handle, type: str, data: convert.Data, options: Any) -> Sent:
     """Sends one event; `options` is an evlog_send_options or NULL."""
     signal = handle.signal(type)
-    packed = data if isinstance(data, bytes) else convert.pack(data)
-    sent = ffi.new("evlog_sent *")
-    with receivers.Dispatch() as dispatch:
-        code = lib.evlog_send_event(signal, packed, len(packed), options, sent)
-        if code == lib.EVLOG_BUSY:
-            code = _again(handle, signal, packed, options, sent)
-        message = None if code == 0 else text(lib.evlog_errmsg())
-    made = Sent(sent.seq, ffi.buffer(sent.id)[:], sent.was_there, dispatch.responses)
-    lib.evlog_sent_free(sent)
+    packed = data if isinstance(data, bytes) else convert.pack_any(data)
+    flat = ffi.new(_FLAT_SENT)
+    dispatch = receivers.begin()
+    message = None
+    try:
+        code = lib.flat_send(signal, packed, len(packed), options, flat)
+        if code:
+            if code == lib.EVLOG_BUSY:
+                code = _again(handle, lib.flat_send, signal, packed, len(packed), options, flat)
+            message = text(lib.evlog_errmsg())
+    finally:
+        receivers.end(dispatch)
+    made = Sent(flat, dispatch.responses)
     if code:
         _fail(code, message, made, dispatch)
     return made
 
 
-def _again(handle: Handle, signal: Any, packed: bytes, options: Any, sent: Any) -> int:
-    """Waits on, in slices, while another process is in the way."""
+def _again(handle: Handle, function: Any, *arguments: Any) -> int:
+    """Waits on, in slices, while another process is in the way; returns the code."""
     code: int = lib.EVLOG_BUSY
 
-    def send_event() -> int:
+    def call() -> int:
         nonlocal code
-        code = lib.evlog_send_event(signal, packed, len(packed), options, sent)
+        code = function(*arguments)
         return code if code == lib.EVLOG_BUSY else 0
 
-    patiently(handle.wait_s, send_event)
+    patiently(handle.wait_s, call)
     return code
 
 
 def _fail(code: int, message: Optional[str], sent: Union[Sent, list[Sent]], dispatch: Any) -> None:
     if code == lib.EVLOG_RECEIVER:
-        raise ReceiverError(message or "", sent) from dispatch.cause()
+        raise ReceiverError(message or "", sent) from dispatch.failure
     raise error(code, message)
 
 
@@ -175,27 +186,20 @@ def send_many(
         return []
     array, kept = _sendings(handle, sendings)
     options, kept_too = options_of(robust, conditions)
-    sent = ffi.new("evlog_sent[]", len(sendings))
-    with receivers.Dispatch() as dispatch:
-        code = lib.EVLOG_BUSY
-
-        def send_events() -> int:
-            nonlocal code
-            code = lib.evlog_send_events(array, len(sendings), options, sent)
-            return code if code == lib.EVLOG_BUSY else 0
-
-        patiently(handle.wait_s, send_events)
+    flat = ffi.new("flat_sent[]", len(sendings))
+    dispatch = receivers.begin()
+    try:
+        code = _again(handle, lib.flat_send_many, array, len(sendings), options, flat)
         message = None if code == 0 else text(lib.evlog_errmsg())
+    finally:
+        receivers.end(dispatch)
     del kept, kept_too
-    made = [_sent_of(item, dispatch) for item in sent]
+    answers = dispatch.by_seq()
+    made = [
+        Sent(ffi.addressof(flat, i), answers.get(flat[i].seq, [])) for i in range(len(sendings))
+    ]
     if code:
         _fail(code, message, made, dispatch)
-    return made
-
-
-def _sent_of(sent: Any, dispatch: Any) -> Sent:
-    made = Sent(sent.seq, ffi.buffer(sent.id)[:], sent.was_there, dispatch.responses_of(sent.seq))
-    lib.evlog_sent_free(ffi.addressof(sent))
     return made
 
 
