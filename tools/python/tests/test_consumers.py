@@ -254,3 +254,15 @@ def test_a_second_process_stands_by_and_takes_over(log, path):
     for process in (first, second):
         process.stdin.close()
         process.stdout.close()
+
+
+def test_a_log_closes_its_consumers(path):
+    with pytest.raises(ZeroDivisionError), evlog.open(path) as log:
+        fill(log, 2)
+        consumer = log.consumer("c")
+        consumer.done(consumer.next(0))
+        raise ZeroDivisionError
+    with pytest.raises(evlog.InvalidError, match="closed"):
+        consumer.next(0)
+    with evlog.open(path) as log:
+        assert log.consumer_info("c").checkpoint == 1

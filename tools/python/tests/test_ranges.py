@@ -144,3 +144,10 @@ def test_wait_has_a_limit(log):
     assert log.wait(1) == 2
     assert log.wait(2, 0) == 2
     assert log.wait(2, 0.01) == 2
+
+
+def test_matches():
+    assert evlog.matches(None, TYPE)
+    assert evlog.matches("org.example.*", TYPE)
+    assert evlog.matches(["*"], TYPE)
+    assert not evlog.matches(["org.other.*", OTHER], TYPE)

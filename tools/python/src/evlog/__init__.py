@@ -37,7 +37,7 @@ from evlog.event import Event
 from evlog.inspecting import Finding, Info, Type, Verification
 from evlog.log import Log, open
 from evlog.parking import ConsumerInfo, Parked, Reset
-from evlog.ranges import Events, Follow
+from evlog.ranges import Events, Follow, matches
 from evlog.receivers import Response
 from evlog.sending import Sending, Sent
 
@@ -79,5 +79,6 @@ __all__ = [
     "Type",
     "UnsupportedError",
     "Verification",
+    "matches",
     "open",
 ]

@@ -178,6 +178,8 @@ class Consumer(Iterator[ConsumedEvent]):
         self._handle: Handle = log.handle()
         self._out: Optional[ConsumedEvent] = None
         self._pointer: Any = None
+        self._found = ffi.new("const evlog_event **")
+        self._is_waiting = False
         self._notices = None if notice is None else _Notices(notice)
         self._options = _Options(options, self._notices)
         self._open(wait)
@@ -220,17 +222,27 @@ class Consumer(Iterator[ConsumedEvent]):
         Raises StoppedError after `stop`.
         """
         end = None if timeout is None else monotonic() + timeout
-        found = ffi.new("const evlog_event **")
         while True:
             left_ms = SLICE_MS if end is None else max(0, int((end - monotonic()) * 1000))
-            self._call(lib.evlog_consumer_next, min(left_ms, SLICE_MS), found)
-            self._raise_notice()
-            if found[0] != ffi.NULL:
-                event = ConsumedEvent(flat(found[0]), self._handle)
-                event._consumer = self
+            event = self._next(min(left_ms, SLICE_MS))
+            if event is not None or (end is not None and monotonic() >= end):
                 return event
-            if end is not None and monotonic() >= end:
-                return None
+
+    def _next(self, timeout_ms: int) -> Optional[ConsumedEvent]:
+        found = self._found
+        self._is_waiting = True
+        try:
+            self._call(lib.evlog_consumer_next, timeout_ms, found)
+        finally:
+            self._is_waiting = False
+        if self._notices is not None:
+            self._raise_notice()
+        c_event = found[0]
+        if not c_event:
+            return None
+        event = ConsumedEvent(flat(c_event), self._handle)
+        event._consumer = self
+        return event
 
     def done(self, event: Union[Event, int]) -> None:
         """The event is done, and all that were handed out before it; a retried one, alone."""
@@ -311,6 +323,11 @@ class Consumer(Iterator[ConsumedEvent]):
         if pointer is not None and self._handle.is_open:
             self._out = None
             check(lib.evlog_consumer_close(pointer))
+
+    def close_with_log(self) -> None:
+        """Before its log is closed. One that another thread waits with keeps the log open."""
+        if not self._is_waiting:
+            self.close()
 
     def __enter__(self) -> Consumer:
         return self

@@ -29,6 +29,8 @@ _TYPE_SIZE, _SOURCE_SIZE, _SOURCEHOST_SIZE, _SOURCELIB_SIZE = range(7, 11)
 _HEADERS_SIZE, _DATA_SIZE, _ID = range(11, 14)
 _IS_REPLAY, _FROM_EVENT_BUS, _IS_RETRY, _ERASED = 1, 2, 4, 8
 
+_CHARS = ffi.typeof("char[]")
+
 UNREAD = object()
 
 
@@ -170,6 +172,7 @@ class Event:
 
 def flat(event: Any) -> bytes:
     """The flat bytes of one of the library's events."""
-    raw = bytearray(lib.flat_size(event))
-    lib.flat_write(event, ffi.from_buffer(raw))
-    return bytes(raw)
+    size = lib.flat_size(event)
+    raw = ffi.new(_CHARS, size)
+    lib.flat_write(event, raw)
+    return ffi.buffer(raw)[:]  # type: ignore[no-any-return]

@@ -125,6 +125,7 @@ class Log:
         self._defines_openedx = False
         self._connections = Connections()
         self.cursors: WeakSet[Events] = WeakSet()
+        self._consumers: WeakSet[Consumer] = WeakSet()
         self._handle = self._open()
 
     def _open(self) -> Handle:
@@ -154,7 +155,7 @@ class Log:
     # ----------------------------------------------------------- closing ----
 
     def close(self) -> None:
-        """Closes it, and the ranges that were not read to their ends. Again does nothing.
+        """Closes it, with its consumers, and ranges that were not read to their ends. Again does nothing.
 
         Raises BusyError inside a receiver, or while another thread uses it; then it stays open.
         """
@@ -162,6 +163,8 @@ class Log:
             return
         for cursor in list(self.cursors):
             cursor.close()
+        for consumer in list(self._consumers):
+            consumer.close_with_log()
         self._connections.suspend(self._handle)
         try:
             self._handle.close()
@@ -497,7 +500,9 @@ class Log:
             "replays": replays,
             "commit_every": commit_every,
         }
-        return Consumer(self, name, options, wait, timeout, notice)
+        made = Consumer(self, name, options, wait, timeout, notice)
+        self._consumers.add(made)
+        return made
 
     def consumers(self) -> list[parking.ConsumerInfo]:
         """The consumers of the log, in the order of their names."""

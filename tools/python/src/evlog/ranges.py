@@ -35,6 +35,14 @@ class Range:
     keep_going: bool = False
 
 
+def matches(types: convert.Types, event_type: str) -> bool:
+    """Whether an event type is among `types`, as `Log.events` takes them; None: every type is."""
+    wanted = convert.CTypes(types)
+    return lib.evlog_type_matches(  # type: ignore[no-any-return]
+        wanted.array, wanted.count, convert.c_text(event_type)
+    )
+
+
 class CRange:
     """A Range between two seqs as the library takes it."""
 

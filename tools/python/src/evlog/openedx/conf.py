@@ -19,6 +19,8 @@ from typing import Any, Optional
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+import evlog
+
 
 @dataclass(frozen=True)
 class Conf:
@@ -33,10 +35,7 @@ class Conf:
 
     def wants(self, event_type: str) -> bool:
         """Whether events of this type are recorded."""
-        return any(
-            event_type.startswith(wanted[:-1]) if wanted.endswith("*") else event_type == wanted
-            for wanted in self.types
-        )
+        return evlog.matches(self.types, event_type)
 
 
 def get() -> Conf:
