@@ -3,7 +3,7 @@
 usage: python bench/speed.py [DIRECTORY]
 
 Each line is the best of several rounds, of events of 230 bytes. The last part needs openedx-events; beside it
-event-bus-redis is measured, where that is installed, with a redis-server (REDIS) started with appendfsync always.
+event-bus-redis is measured, where that is installed, with redis-server (REDIS), appendfsync always.
 """
 
 from __future__ import annotations
