@@ -59,7 +59,7 @@ def iterate(log):
     def read_in_c():
         batch = ffi.new("flat_batch **")
         wanted = ranges.CRange(ranges.Range(), 1, COUNT, None)
-        evlog.errors.check(lib.flat_batch_open(log.handle().pointer(), wanted.pointer, batch))
+        evlog.errors.check(lib.flat_batch_open(log._live().pointer(), wanted.pointer, batch))
         while not batch[0].at_end:
             lib.flat_batch_fill(batch[0])
         lib.flat_batch_close(batch[0])
@@ -87,7 +87,7 @@ def iterate(log):
 def send(log):
     """Single sends into a fast log."""
     packed = evlog.convert.pack(DATA)
-    signal = log.handle().signal(TYPE)
+    signal = log._live().signal(TYPE)
     flat = ffi.new("flat_sent *")
     count = 20_000
 

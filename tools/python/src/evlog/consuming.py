@@ -92,7 +92,7 @@ class State:
     def __getitem__(self, key: Union[str, bytes]) -> Any:
         raw = _key(key)
         value, size = ffi.new("const void **"), ffi.new("size_t *")
-        code = lib.evlog_state_get(self._consumer.pointer(), raw, len(raw), value, size)
+        code = lib.evlog_state_get(self._consumer._live(), raw, len(raw), value, size)
         if code == lib.EVLOG_NOTFOUND:
             raise KeyError(key)
         check(code)
@@ -100,11 +100,11 @@ class State:
 
     def __setitem__(self, key: Union[str, bytes], value: Any) -> None:
         raw, packed = _key(key), convert.pack_any(value)
-        check(lib.evlog_state_put(self._consumer.pointer(), raw, len(raw), packed, len(packed)))
+        check(lib.evlog_state_put(self._consumer._live(), raw, len(raw), packed, len(packed)))
 
     def __delitem__(self, key: Union[str, bytes]) -> None:
         raw = _key(key)
-        code = lib.evlog_state_delete(self._consumer.pointer(), raw, len(raw))
+        code = lib.evlog_state_delete(self._consumer._live(), raw, len(raw))
         if code == lib.EVLOG_NOTFOUND:
             raise KeyError(key)
         check(code)
@@ -175,7 +175,7 @@ class Consumer(Iterator[ConsumedEvent]):
         self.state = State(self)
         """Small values of its own, that become lasting with its checkpoint."""
         self._log = log
-        self._handle: Handle = log.handle()
+        self._handle: Handle = log._live()
         self._out: Optional[ConsumedEvent] = None
         self._pointer: Any = None
         self._found = ffi.new("const evlog_event **")
@@ -202,8 +202,8 @@ class Consumer(Iterator[ConsumedEvent]):
                 self._pointer = made[0]
                 return
 
-    def pointer(self) -> Any:
-        """The library's handle. Not for programs that use evlog."""
+    def _live(self) -> Any:
+        """The library's handle, which this process can use."""
         if self._pointer is None:
             raise InvalidError(f"the consumer {self.name} is closed")
         if self._handle.is_forked:
@@ -211,7 +211,7 @@ class Consumer(Iterator[ConsumedEvent]):
         return self._pointer
 
     def _call(self, function: Any, *arguments: Any) -> None:
-        patiently(self._handle.wait_s, function, self.pointer(), *arguments)
+        patiently(self._handle.wait_s, function, self._live(), *arguments)
 
     # ------------------------------------------------------------ events ----
 
@@ -324,7 +324,7 @@ class Consumer(Iterator[ConsumedEvent]):
             self._out = None
             check(lib.evlog_consumer_close(pointer))
 
-    def close_with_log(self) -> None:
+    def _close_with_log(self) -> None:
         """Before its log is closed. One that another thread waits with keeps the log open."""
         if not self._is_waiting:
             self.close()

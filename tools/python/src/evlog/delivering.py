@@ -148,7 +148,7 @@ class Connections:
         options.keep_going = keep_going
         c_outcome = ffi.new("evlog_outcome *")
         options.outcome = c_outcome
-        handle = log.handle()
+        handle = log._live()
         made = _Connection(Registered(receiver, handle), type, convert.c_text(uid), options.replay)
         if self._by_key.setdefault(key, made) is not made:
             made.registered.forget()
@@ -166,7 +166,7 @@ class Connections:
         self, log: Log, type: Optional[str], receiver: Optional[Receiver], uid: str
     ) -> bool:
         """See `Log.disconnect`."""
-        return self._drop(_key(type, receiver, uid), log.handle())
+        return self._drop(_key(type, receiver, uid), log._live())
 
     def _drop(self, key: Hashable, handle: Handle) -> bool:
         connection = self._by_key.pop(key, None)
@@ -222,7 +222,7 @@ def _disconnect(handle: Handle, connection: _Connection) -> int:
 
 def replay(log: Log, receiver: Optional[Receiver], range: Range) -> Outcome:
     """See `Log.replay`."""
-    handle = log.handle()
+    handle = log._live()
     if receiver is None:
         return _replay_windows(log, range, lib.evlog_replay_to_receivers)
     registered = Registered(receiver, handle)
@@ -263,7 +263,7 @@ def _replay_part(
     c_range = CRange(range, first, last, range.limit)
     c_outcome = ffi.new("evlog_outcome *")
     with replaying() as dispatch:
-        code = call(log.handle().pointer(), c_range.pointer, c_outcome)
+        code = call(log._live().pointer(), c_range.pointer, c_outcome)
         total = total + _outcome(c_outcome)
         _raise(code, total, dispatch)
     return total

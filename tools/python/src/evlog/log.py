@@ -124,7 +124,7 @@ class Log:
         self._definitions: dict[str, tuple[Optional[bytes], int]] = {}
         self._defines_openedx = False
         self._connections = Connections()
-        self.cursors: WeakSet[Events] = WeakSet()
+        self._cursors: WeakSet[Events] = WeakSet()
         self._consumers: WeakSet[Consumer] = WeakSet()
         self._handle = self._open()
 
@@ -132,8 +132,8 @@ class Log:
         options = _Options(self._options)
         return Handle(os.fsencode(self.path), options.pointer, self._options["wait"])
 
-    def handle(self) -> Handle:
-        """The library's handle, of this process. Not for programs that use evlog."""
+    def _live(self) -> Handle:
+        """The library's handle, of this process: after a fork another one."""
         if self._handle.forks != handle.forks_now:
             with handle.lock:
                 if self._handle.is_forked:
@@ -161,10 +161,10 @@ class Log:
         """
         if not self._handle.is_open:
             return
-        for cursor in list(self.cursors):
+        for cursor in list(self._cursors):
             cursor.close()
         for consumer in list(self._consumers):
-            consumer.close_with_log()
+            consumer._close_with_log()
         self._connections.suspend(self._handle)
         try:
             self._handle.close()
@@ -189,7 +189,7 @@ class Log:
 
     def sync(self) -> None:
         """Makes everything that was sent so far survive a power cut; a durable log is so already."""
-        self.handle().call(lib.evlog_sync)
+        self._live().call(lib.evlog_sync)
 
     # ----------------------------------------------------------- sending ----
 
@@ -208,7 +208,7 @@ class Log:
         Raises ConflictError when older events of the type could not be read under the schema.
         """
         text = None if schema is None else convert.schema_text(schema)
-        self.handle().define(type, text, minor_version)
+        self._live().define(type, text, minor_version)
         self._definitions[type] = (text, minor_version)
 
     def has_defined(self, type: str) -> bool:
@@ -217,7 +217,7 @@ class Log:
 
     def define_openedx(self) -> None:
         """Defines the 75 event types of openedx-events 11.2, with their schemas."""
-        self.handle().call(lib.evlog_define_openedx)
+        self._live().call(lib.evlog_define_openedx)
         self._defines_openedx = True
 
     def send(
@@ -259,7 +259,7 @@ class Log:
         is_conditional = after or unless_id or unless_any or unless_types is not None
         has_metadata = id or time or headers or source or sourcehost or sourcelib or minorversion
         if not (is_conditional or has_metadata or from_event_bus) and robust is None:
-            return sending.send(self.handle(), type, data, ffi.NULL)
+            return sending.send(self._live(), type, data, ffi.NULL)
         conditions = None
         if is_conditional:
             conditions = Conditions(after, unless_id, unless_any, unless_types)
@@ -275,7 +275,7 @@ class Log:
             minorversion,
             from_event_bus,
         )
-        return sending.send_with(self.handle(), one, robust, conditions)
+        return sending.send_with(self._live(), one, robust, conditions)
 
     def send_many(
         self,
@@ -295,19 +295,19 @@ class Log:
         conditions = None
         if after or unless_id or unless_any or unless_types is not None:
             conditions = Conditions(after, unless_id, unless_any, unless_types)
-        return sending.send_many(self.handle(), events, robust, conditions)
+        return sending.send_many(self._live(), events, robust, conditions)
 
     def from_avro(self, type: str, avro: bytes) -> bytes:
         """Avro's binary encoding, under the schema that the type has here, as `send` takes it."""
-        return self.handle().avro_decode(type, avro)
+        return self._live().avro_decode(type, avro)
 
     def enable(self, type: str) -> None:
         """Takes back `disable`."""
-        lib.evlog_signal_enable(self.handle().signal(type))
+        lib.evlog_signal_enable(self._live().signal(type))
 
     def disable(self, type: str) -> None:
         """From now on a send of this type does nothing in this process, and returns seq 0."""
-        lib.evlog_signal_disable(self.handle().signal(type))
+        lib.evlog_signal_disable(self._live().signal(type))
 
     # ----------------------------------------------------------- reading ----
 
@@ -355,14 +355,14 @@ class Log:
         while True:
             left = SLICE_MS / 1000 if end is None else end - monotonic()
             slice_ms = max(0, min(SLICE_MS, int(left * 1000)))
-            check(lib.evlog_wait(self.handle().pointer(), seq, slice_ms, last))
+            check(lib.evlog_wait(self._live().pointer(), seq, slice_ms, last))
             if last[0] > seq or (end is not None and monotonic() >= end):
                 return last[0]  # type: ignore[no-any-return]
 
     def bounds(self) -> tuple[int, int]:
         """The first and the last seq; 0, 0 when it is empty."""
         info = ffi.new("evlog_info *")
-        self.handle().call(lib.evlog_inspect, info)
+        self._live().call(lib.evlog_inspect, info)
         return info.first_seq, info.last_seq
 
     def __iter__(self) -> Iterator[Event]:
@@ -372,7 +372,7 @@ class Log:
         if seq < 0:
             seq += self.bounds()[1] + 1
         found = ffi.new("evlog_event **")
-        owner = self.handle()
+        owner = self._live()
         if not 0 <= seq <= _SEQ_MAX:
             raise NotFoundError(f"the log has no event {seq}")
         owner.call(lib.evlog_read, seq, found)
@@ -506,51 +506,51 @@ class Log:
 
     def consumers(self) -> list[parking.ConsumerInfo]:
         """The consumers of the log, in the order of their names."""
-        return parking.consumers(self.handle())
+        return parking.consumers(self._live())
 
     def consumer_info(self, name: str) -> parking.ConsumerInfo:
         """How far a consumer has come."""
-        return parking.inspect(self.handle(), name)
+        return parking.inspect(self._live(), name)
 
     def reset_consumer(
         self, name: str, start: Start = "first", *, dry_run: bool = False
     ) -> parking.Reset:
         """Moves a consumer that no process has: the event of `start` is its next. Its state is dropped."""
-        return parking.reset(self.handle(), name, start, dry_run)
+        return parking.reset(self._live(), name, start, dry_run)
 
     def remove_consumer(self, name: str) -> None:
         """Removes a consumer that no process has, with its state and parked events."""
-        self.handle().call(lib.evlog_consumer_remove, convert.c_text(name))
+        self._live().call(lib.evlog_consumer_remove, convert.c_text(name))
 
     def pause_consumer(self, name: str, paused: bool = True) -> None:
         """A paused consumer hands out nothing; whoever has it notices within a moment."""
-        self.handle().call(lib.evlog_consumer_set_paused, convert.c_text(name), paused)
+        self._live().call(lib.evlog_consumer_set_paused, convert.c_text(name), paused)
 
     def parked(self, name: str) -> list[parking.Parked]:
         """The events that a consumer has set aside, by seq."""
-        return parking.parked(self.handle(), name)
+        return parking.parked(self._live(), name)
 
     def retry(self, name: str, seq: int = 0) -> int:
         """Has a parked event, or with 0 all of them, handed out again; returns how many.
 
         Raises NotFoundError: it is not parked, or waits to be retried already.
         """
-        return parking.retry(self.handle(), name, seq)
+        return parking.retry(self._live(), name, seq)
 
     def drop_parked(self, name: str, seq: int = 0) -> int:
         """Takes a parked event, or with 0 all of them, off the record; returns how many."""
-        return parking.drop(self.handle(), name, seq)
+        return parking.drop(self._live(), name, seq)
 
     # ----------------------------------------------------------- looking ----
 
     def info(self) -> inspecting.Info:
         """What there is to know of the log without reading it through."""
-        return inspecting.info(self.handle())
+        return inspecting.info(self._live())
 
     def types(self) -> list[inspecting.Type]:
         """The event types in the log, each with each schema that it has had."""
-        return inspecting.types(self.handle())
+        return inspecting.types(self._live())
 
     def verify(self, progress: Optional[Callable[[int], Any]] = None) -> inspecting.Verification:
         """Reads the whole log and checks what must hold. `progress` is called with a seq now and then."""
-        return inspecting.verify(self.handle(), progress)
+        return inspecting.verify(self._live(), progress)

@@ -81,7 +81,7 @@ class Events(Iterator[Event]):
         self._batch: Any = None  # a flat_batch, a cursor on `_first` to `_last` or the next window
         self._window_end = 0
         self._handle: Any = None
-        log.cursors.add(self)
+        log._cursors.add(self)
         if not self._is_over():
             self._open_batch()
 
@@ -128,7 +128,7 @@ class Events(Iterator[Event]):
             first = max(first, last - WINDOW + 1)
         elif is_search:
             last = min(last, first + WINDOW - 1)
-        self._handle = self._log.handle()
+        self._handle = self._log._live()
         batch = ffi.new("flat_batch **")
         range = CRange(self._range, first, last, self._left)
         check(lib.flat_batch_open(self._handle.pointer(), range.pointer, batch))
@@ -225,7 +225,7 @@ def find(log: Log, id: bytes) -> Event:
     damage: Optional[Error] = None
     while last >= max(first, 1):
         start = max(first, last - WINDOW + 1, 1)
-        handle = log.handle()
+        handle = log._live()
         window = CRange(Range(), start, last, None)
         code = lib.evlog_find(handle.pointer(), id, window.pointer, found)
         if code == 0:
