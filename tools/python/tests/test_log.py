@@ -1,5 +1,6 @@
 """Opening, defining, sending, and what a log says of itself."""
 
+import gc
 import json
 import threading
 import uuid
@@ -287,3 +288,10 @@ def test_the_command_reads_it(log, command):
     assert shown["id"] == str(log[1].id)
     assert shown["data"] == {"username": "alice"}
     assert shown["headers"] == {"h": "v"}
+
+
+def test_a_log_that_is_dropped_is_closed(path):
+    evlog.open(path, log_size_max=1 << 24).send(TYPE, {})
+    gc.collect()
+    with evlog.open(path, log_size_max=1 << 25) as log:
+        assert len(log) == 1

@@ -118,8 +118,10 @@ def test_a_forked_child_goes_on_by_itself(log):
     log.connect(TYPE, lambda event: seen.append(event.seq))
     events = log.events()
     next(events)
+    log.disable("org.example.disabled")
 
     def child():
+        assert log.send("org.example.disabled", {}).seq == 0
         with pytest.raises(evlog.InvalidError):
             log.send(TYPE, {"x": "not a number"})
         sent = log.send(TYPE, {"x": 2})

@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -62,6 +64,17 @@ def test_an_event_of_a_rolled_back_transaction_never_was(outboxed):
         send("carol")
     assert names(outboxed) == ["carol"]
     assert OutboxEvent.objects.count() == 0
+
+
+def test_what_cannot_be_in_the_outbox_fails_the_transaction(outboxed, monkeypatch, caplog):
+    def fails(*_, **__):
+        raise ArithmeticError
+
+    monkeypatch.setattr(outbox.codec, "codec_of", fails)
+    with pytest.raises(ArithmeticError), transaction.atomic():
+        send("alice")
+    assert "could not be recorded" in caplog.text
+    assert names(outboxed) == []
 
 
 def test_metadata_are_those_of_its_receivers(outboxed):
@@ -191,18 +204,19 @@ def test_the_bus_goes_through_the_outbox_too(outboxed, home, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """A PostgreSQL server of the tests' own, as the setting DATABASES."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
     if not found:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     programs = os.path.dirname(found[-1])
-    home = tmp_path_factory.mktemp("postgres")
+    base = Path(tempfile.mkdtemp(prefix="evlog-postgres-"))
+    home = base / "server"
+    home.mkdir()
     as_user = []
-    if os.geteuid() == 0:
-        for directory in (home, *home.parents[:3]):
-            os.chmod(directory, 0o755)
+    if os.geteuid() == 0:  # which PostgreSQL refuses to run as
+        base.chmod(0o755)
         shutil.chown(home, "nobody")
         as_user = ["setpriv", "--reuid", "nobody", "--clear-groups"]
     data = home / "data"
@@ -227,6 +241,7 @@ def postgres(tmp_path_factory):
     }
     server.terminate()
     server.wait()
+    shutil.rmtree(base)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

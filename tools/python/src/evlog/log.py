@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -123,6 +124,7 @@ class Log:
         self._options = options
         self._definitions: dict[str, tuple[Optional[bytes], int]] = {}
         self._defines_openedx = False
+        self._disabled: set[str] = set()
         self._connections = Connections()
         self._cursors: WeakSet[Events] = WeakSet()
         self._consumers: WeakSet[Consumer] = WeakSet()
@@ -149,6 +151,8 @@ class Log:
             fresh.call(lib.evlog_define_openedx)
         for type, (schema, minor_version) in self._definitions.items():
             fresh.define(type, schema, minor_version)
+        for type in self._disabled:
+            lib.evlog_signal_disable(fresh.signal(type))
         self._connections.connect_again(fresh)
         return fresh
 
@@ -183,6 +187,11 @@ class Log:
         traceback: Optional[TracebackType],
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None and self._handle.is_open:
+            with contextlib.suppress(Exception):
+                self.close()
 
     def __repr__(self) -> str:
         return f"<evlog.Log {self.path!r}>"
@@ -304,10 +313,12 @@ class Log:
     def enable(self, type: str) -> None:
         """Takes back `disable`."""
         lib.evlog_signal_enable(self._live().signal(type))
+        self._disabled.discard(type)
 
     def disable(self, type: str) -> None:
         """From now on a send of this type does nothing in this process, and returns seq 0."""
         lib.evlog_signal_disable(self._live().signal(type))
+        self._disabled.add(type)
 
     # ----------------------------------------------------------- reading ----
 

@@ -62,7 +62,7 @@ def _record(signal: Any, named: dict[str, Any]) -> None:
             metadata.id,
             settings.path,
         )
-        if settings.on_failure == "raise":
+        if settings.on_failure == "raise" or settings.outbox:
             raise
 
 
