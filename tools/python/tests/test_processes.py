@@ -14,6 +14,9 @@ from conftest import TYPE
 
 import evlog
 
+# How long a signal may take: within a second, and another one where the machine is busy.
+LIMIT_S = 2
+
 WAITS = {
     "follow": "next(log.follow())",
     "wait": "log.wait(10**9)",
@@ -49,7 +52,7 @@ def test_a_signal_ends_a_wait_within_a_second(log, path, wait):
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
             assert process.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < LIMIT_S
             process.wait(10)
 
 
@@ -74,7 +77,7 @@ def test_a_send_that_waits_for_a_stopped_process_can_be_interrupted(path):
             try:
                 log.send(TYPE, {})
             except KeyboardInterrupt:
-                assert time.monotonic() - began < 1.6
+                assert time.monotonic() - began < 0.6 + LIMIT_S
                 break
             finally:
                 timer.cancel()

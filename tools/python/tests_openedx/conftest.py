@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import django  # noqa: E402
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.test import override_settings  # noqa: E402
 
 from evlog.openedx import logs  # noqa: E402
@@ -28,6 +30,9 @@ from evlog.openedx import logs  # noqa: E402
 @pytest.fixture(autouse=True, scope="session")
 def database():
     call_command("migrate", verbosity=0)
+    yield
+    connection.close()
+    shutil.rmtree(_home)
 
 
 @pytest.fixture
