@@ -14,6 +14,8 @@ unset PYTHONPATH
 skip() { echo "SKIPPED: the Python package: $*"; exit 77; }
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || skip "there is no Python 3.9 or later"
+"$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
+    skip "Python.h is not there (apt-get install python3-dev)"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 venv=$home/venv-$version
 if [ ! -e "$venv/ready" ]; then
