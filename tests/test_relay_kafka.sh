@@ -12,6 +12,7 @@ peer=$build/tests/kafka_peer
 [ -x "$peer" ] || skip "evlog-relay was built without Kafka: librdkafka-dev and libcurl4-openssl-dev are not installed"
 command -v python3 >/dev/null || skip "python3, which runs the tests' registry, is not installed"
 
+trap 'exit 1' INT TERM
 TYPE=org.openedx.learning.course.enrollment.created.v1
 KEY=enrollment.user.pii.username
 rounds=${RELAY_ROUNDS:-6}

@@ -204,6 +204,11 @@ check-long: all $(POWER) $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests
 	@FAULTS=all $(B)/tests/test_faults
 	@FAULTS=all $(B)/tests/test_consumer_faults
 
+# The relays with the real producers and consumers, Kafka and Redis; fetches what it needs. Minutes.
+check-bus: deps
+	@$(MAKE) --no-print-directory -s all $(KAFKA_PEER)
+	@sh tests/check_bus.sh $(B)
+
 # Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
 MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
 
@@ -229,4 +234,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture prove check check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture prove check check-bus check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
