@@ -261,6 +261,24 @@ is "kills: each event is on the topic" "$(ids_in_topic kills | sort -u | cmp - w
 is "kills: each event is in the other log once" "$(ids_in_log l | sort | cmp - wanted 2>&1)" ""
 try 0 "" verify l
 
+# ------------------------------------------------------- notes ----
+
+# What was appended and not committed is known by the note, however much came between; without a note by all that was there.
+make_log s
+send s 1 20
+try 1 "event 1 is parked" relay out s "$url" noted
+try 0 "" relay in t "$url" noted --group g $fast
+send s 21 40
+try 0 "" relay out s "$url" noted
+mock_do error 8 30 1
+try 3 "Group authorization failed" relay in t "$url" noted --group g $fast
+is "what could not be committed is in the log" "$(last_seq t)" '"last_seq": 40'
+send t 10001 19000
+try 0 "" relay in t "$url" noted --group g $fast
+is "it is not there twice" "$(last_seq t)" '"last_seq": 9040'
+try 0 "" relay in t "$url" noted --group h $fast
+is "nor by another group" "$(last_seq t)" '"last_seq": 9040'
+
 # ------------------------------------------------------- away and back ----
 
 lines_of() { grep -c 'is away\|is back' "$1"; }
