@@ -266,6 +266,7 @@ try 0 "" verify l
 # What was appended and not committed is known by the note, however much came between; without a note by all that was there.
 make_log s
 send s 1 20
+mock_do topic noted 1
 try 1 "event 1 is parked" relay out s "$url" noted
 try 0 "" relay in t "$url" noted --group g $fast
 send s 21 40
@@ -282,6 +283,7 @@ is "nor by another group" "$(last_seq t)" '"last_seq": 9040'
 # ------------------------------------------------------- away and back ----
 
 lines_of() { grep -c 'is away\|is back' "$1"; }
+: >err
 "$evlog" relay out -f k "$url" kills --key $KEY >out 2>err & out_pid=$!
 "$evlog" relay in -f l "$url" kills --group g $fast >in.out 2>in.err & in_pid=$!
 mock_do down
@@ -302,6 +304,7 @@ wait $in_pid; is "status after SIGTERM (in)" $? 0
 stop_registry
 make_log n
 send n 1 10
+: >err
 "$evlog" relay out -f n "$url" late >out 2>err & out_pid=$!
 until_true grep -q "is away: registry" err
 start_registry
@@ -312,6 +315,7 @@ kill -TERM $out_pid
 wait $out_pid
 is "lines about a registry that was away" "$(lines_of err)" 2
 stop_registry
+: >err
 "$evlog" relay in -f o "$url" late --group g $fast >out 2>err & in_pid=$!
 until_true grep -q "is away: registry" err
 start_registry
