@@ -132,7 +132,7 @@ $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 demo:
 	@sh tools/demo.sh --plan
 	@$(DEPS) install lmdb msgpack libxxhash jansson
-	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so $(RELAY)
+	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so $(B)/evlog-relay
 	@sh tools/demo.sh $(B)
 
 clean:

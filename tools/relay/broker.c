@@ -6,8 +6,8 @@
 #else
 #define REDIS_MISSING \
     "this evlog-relay was built without Redis: install libhiredis-dev and libssl-dev, and make it again"
-#define redis_sink(options, uuid) NULL
-#define redis_source(options, uuid) NULL
+#define redis_sink(options, uuid) ((void)(uuid), NULL)
+#define redis_source(options, uuid) ((void)(uuid), NULL)
 #endif
 
 #ifdef RELAY_KAFKA
@@ -16,8 +16,8 @@
 #define KAFKA_MISSING                                                                             \
     "this evlog-relay was built without Kafka: install librdkafka-dev and libcurl4-openssl-dev, " \
     "and make it again"
-#define kafka_sink(options, uuid) NULL
-#define kafka_source(options, uuid) NULL
+#define kafka_sink(options, uuid) ((void)(uuid), NULL)
+#define kafka_source(options, uuid) ((void)(uuid), NULL)
 #endif
 
 const char *broker_missing(enum url_scheme scheme)
