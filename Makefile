@@ -39,7 +39,12 @@ STORE    := $(wildcard store/*.c)
 DISPATCH := $(wildcard dispatch/data/*.c dispatch/*.c)
 REPLAY   := $(wildcard replay/*.c)
 LIB_SRC   = $(STORE) $(DISPATCH) $(REPLAY)
-RELAY_SRC := $(wildcard tools/relay/*.c)
+# Each broker's relays are built when its client is there; without it its URLs are refused, with the packages' names.
+RELAY_REDIS := $(shell $(PKG_CONFIG) --exists hiredis openssl 2>/dev/null && echo hiredis openssl)
+RELAY_KAFKA := $(shell $(PKG_CONFIG) --exists rdkafka libcurl 2>/dev/null && echo rdkafka libcurl)
+RELAY_PKGS = $(RELAY_REDIS) $(RELAY_KAFKA)
+RELAY_SRC := $(filter-out $(if $(RELAY_REDIS),,tools/relay/redis%.c) \
+  $(if $(RELAY_KAFKA),,tools/relay/kafka%.c tools/relay/registry.c),$(wildcard tools/relay/*.c))
 TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c,$(wildcard tools/*.c))
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
@@ -52,18 +57,14 @@ INC_dispatch = -Istore -Idispatch/data -Idispatch
 INC_dispatch_data = -Istore -Idispatch/data
 INC_replay   = $(INC_dispatch) -Ireplay
 INC_tools    = -I$(B)/include -Itools
-INC_tools_relay = $(INC_tools) -Itools/relay
+INC_tools_relay = $(INC_tools) -Itools/relay $(if $(RELAY_REDIS),-DRELAY_REDIS) $(if $(RELAY_KAFKA),-DRELAY_KAFKA)
 INC_bench    = -I$(B)/include -Ibench
 INC_tests    = $(INC_replay) -Itools -Itests
 
 LIB_OBJ  = $(LIB_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
 
-# The relays are built when the brokers' clients are there.
-RELAY_PKGS = hiredis openssl
-RELAY := $(shell $(PKG_CONFIG) --exists $(RELAY_PKGS) 2>/dev/null && echo $(B)/evlog-relay)
-
-all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(RELAY)
+all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(B)/evlog-relay
 
 # ------------------------------------------------------------- packages ----
 
@@ -74,7 +75,7 @@ deps-present:
 	@$(DEPS) check lmdb msgpack libxxhash jansson
 
 deps:
-	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka $(RELAY_PKGS) redis-server
+	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka hiredis openssl rdkafka libcurl redis-server
 
 # ------------------------------------------------------------- building ----
 
@@ -131,7 +132,7 @@ $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 demo:
 	@sh tools/demo.sh --plan
 	@$(DEPS) install lmdb msgpack libxxhash jansson
-	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so $(RELAY)
+	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so $(B)/evlog-relay
 	@sh tools/demo.sh $(B)
 
 clean:
@@ -162,7 +163,7 @@ install: all
 	$(INSTALL) -d -m 755 "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(includedir)/evlog" \
 	  "$(DESTDIR)$(pkgconfigdir)" "$(DESTDIR)$(cmakedir)" "$(DESTDIR)$(examplesdir)"
 	$(INSTALL) -m 755 $(B)/evlog "$(DESTDIR)$(bindir)/evlog"
-	[ -z "$(RELAY)" ] || $(INSTALL) -m 755 $(B)/evlog-relay "$(DESTDIR)$(bindir)/evlog-relay"
+	$(INSTALL) -m 755 $(B)/evlog-relay "$(DESTDIR)$(bindir)/evlog-relay"
 	$(INSTALL) -m 644 store/evlog.h "$(DESTDIR)$(includedir)/evlog.h"
 	$(INSTALL) -m 644 store/evlog/*.h "$(DESTDIR)$(includedir)/evlog"
 	$(INSTALL) -m 644 tools/plugin_preferences.c "$(DESTDIR)$(examplesdir)/plugin_preferences.c"

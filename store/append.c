@@ -427,7 +427,9 @@ static int commit(struct group *group)
     int result = env_lock(parts->events);
     if (result)
         return result;
-    result = env_write_locked(parts->events, ENV_FLUSH_ALL, group->size, fill, group);
+    result = flusher_settle(parts->flusher);
+    if (result == EVLOG_OK)
+        result = env_write_locked(parts->events, ENV_FLUSH_ALL, group->size, fill, group);
     if (result)
         result = take_back(group, result);
     else if (group->count > 0)

@@ -53,6 +53,7 @@
 
 #define FULL_BELOW ((uint64_t)64 << 10)
 #define READER_CHECK_EVERY 1024 /* commits */
+#define RESERVE_PAGES 16
 #define UNHELD_TRIES 3        /* of reading a snapshot that nothing holds, before it is locked */
 #define UNHELD_TRIES_MAX 1000 /* ... by a process that cannot lock it */
 
@@ -388,7 +389,8 @@ void env_close(struct env *env)
 
 /*
  * Makes the file long enough for `size` more bytes of records, in a write transaction. A record of just over
- * half a page takes a page of its own; the rest is for the way to it, and the list of free pages.
+ * half a page takes a page of its own; the rest is for the way to it, the list of free pages, and a reserve, which is all
+ * that is asked for when nothing is put.
  */
 static int make_room(struct env *env, size_t size)
 {
@@ -397,8 +399,8 @@ static int make_room(struct env *env, size_t size)
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
     uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
-    uint64_t needed = ((uint64_t)size / stat.ms_psize * 17 / 8 + 32) * stat.ms_psize;
-    return room_make(&env->room, info.me_mapsize, used, needed);
+    uint64_t pages = size ? (uint64_t)size / stat.ms_psize * 17 / 8 + 32 : 0;
+    return room_make(&env->room, info.me_mapsize, used, (pages + RESERVE_PAGES) * stat.ms_psize);
 }
 
 /*

@@ -154,6 +154,6 @@ static int fill(struct env *env, void *ctx)
 int floor_set(struct floor *floor, const struct floor_place *place)
 {
     struct floor_place wanted = *place;
-    int result = env_write(floor->env, ENV_FLUSH_ALL, VALUE_SIZE_MAX, fill, &wanted);
+    int result = env_write(floor->env, ENV_FLUSH_ALL, 0, fill, &wanted); /* of the reserve */
     return result ? result : floor_refresh(floor);
 }

@@ -204,6 +204,15 @@ int flusher_restart(struct flusher *flusher)
     return flush(flusher, true);
 }
 
+int flusher_settle(struct flusher *flusher)
+{
+    const struct shared_flushed *flushed = shared_flushed(flusher->parts.presence->shared);
+    uint64_t needed = atomic_load(&flushed->needed_txnid);
+    if (needed <= atomic_load(&flushed->txnid) || newest_txnid(flusher) <= needed)
+        return EVLOG_OK;
+    return flusher_restart(flusher);
+}
+
 int flusher_flush_upto(struct flusher *flusher, uint64_t seq)
 {
     const struct shared_flushed *flushed = shared_flushed(flusher->parts.presence->shared);

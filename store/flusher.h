@@ -46,4 +46,7 @@ int flusher_flush_upto(struct flusher *flusher, uint64_t seq);
 /* The same, by the holder of the lock of events.mdb, or alone; the journal is then begun at 0. */
 int flusher_restart(struct flusher *flusher);
 
+/* The same, if a commit must be flushed before the one that the holder of the lock is about to make (trim.c). */
+int flusher_settle(struct flusher *flusher);
+
 #endif

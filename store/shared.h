@@ -89,6 +89,8 @@ struct shared_flushed {
     _Atomic uint64_t seq;   /* the last event that is flushed */
     _Atomic uint64_t txnid; /* of that state */
     _Atomic uint64_t place; /* in the journal, from which recovery begins */
+    /* A commit of events.mdb that freed pages of the flushed state, perhaps: to be flushed before the next but one. */
+    _Atomic uint64_t needed_txnid;
     _Atomic uint32_t
         process; /* the word of the last one that has begun to flush, see presence.c */
 };

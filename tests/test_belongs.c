@@ -3,7 +3,7 @@
  * and defining them mends it; another log's files are not written to.
  */
 #include "damage.h"
-#include "trim.h"
+#include "trimmed.h"
 
 #define FIRST "org.example.first.v1"
 #define SECOND "org.example.second.v1"

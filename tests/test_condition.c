@@ -12,7 +12,7 @@
 #include "processes.h"
 #include "record.h"
 #include "test.h"
-#include "trim.h"
+#include "trimmed.h"
 
 #define TYPE "org.evlog.test.v1"
 #define OTHER "org.evlog.other.v1"

@@ -11,7 +11,7 @@
 #include "consume.h"
 #include "damage.h"
 #include "load.h"
-#include "trim.h"
+#include "trimmed.h"
 
 #define QUICK .backoff_ms = 1, .backoff_max_ms = 2
 #define HANG_SECONDS 60

@@ -6,7 +6,7 @@
 
 #include "cursor.h"
 #include "damage.h"
-#include "trim.h"
+#include "trimmed.h"
 
 #define TYPE "org.example.kept.v1"
 #define COUNT 3000 /* more than a batch of a cursor */

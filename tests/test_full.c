@@ -10,6 +10,7 @@
 
 #include "child.h"
 
+#include "evlog/upkeep.h"
 #include "load.h"
 
 #define BATCH 200
@@ -146,6 +147,39 @@ static void fill_a_disk(void *ctx)
     CHECK(unlink(in(disk, "rest")) == 0);
 }
 
+/* With not a block left on the disk the oldest events can go. */
+static void trim_on_a_full_disk(void *ctx)
+{
+    static struct world world;
+    evlog_trimmed trimmed;
+    evlog_info info;
+    world.filling = *(struct filling *)ctx;
+    const char *disk = strdup(world.filling.path), *log = strdup(in(disk, "log"));
+    mount_small(disk);
+    open_log(&world, log);
+    fill(&world);
+    take_the_rest(in(disk, "rest"));
+    uint64_t before_seq = world.number / 2;
+    CHECK(evlog_trim(world.log, before_seq, NULL, &trimmed) == EVLOG_OK);
+    CHECK(trimmed.first_seq == 1 && trimmed.last_seq == before_seq - 1);
+    CHECK(trimmed.deleted_count == before_seq - 1);
+    CHECK(unlink(in(disk, "rest")) == 0);
+    CHECK(evlog_verify(world.log, NULL, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_inspect(world.log, &info) == EVLOG_OK);
+    CHECK(info.first_seq == before_seq &&
+          info.last_seq == world.number + 1); /* and the note of it */
+    CHECK(evlog_close(world.log) == EVLOG_OK);
+}
+
+static void a_full_disk_can_be_trimmed(void **state)
+{
+    static const int durabilities[] = {EVLOG_DURABLE, EVLOG_FAST};
+    for (unsigned i = 0; i < 2; i++) {
+        struct filling filling = {in(*state, i ? "disk1" : "disk0"), durabilities[i], 1};
+        in_child(trim_on_a_full_disk, &filling);
+    }
+}
+
 static void fill_disk_with(void **state, int durability, unsigned count)
 {
     struct filling filling = {in(*state, "disk"), durability, count};
@@ -184,7 +218,7 @@ static void make_logs_in_little_room(void *path)
     const char *disk = strdup(path); /* not one of in()'s */
     mount_small(disk);
     make_ballast(in(disk, "ballast"), 1 << 20);
-    for (size_t room = 0; room <= 768 << 10; room += 4 << 10) {
+    for (size_t room = 0; room <= 896 << 10; room += 4 << 10) {
         static struct world world;
         char name[32];
         take_the_rest(in(disk, "rest"));
@@ -206,7 +240,7 @@ static void make_logs_in_little_room(void *path)
         CHECK(evlog_open(in(disk, name), NULL, &world.log) ==
               EVLOG_OK); /* with room it is made */
         CHECK(evlog_close(world.log) == EVLOG_OK);
-        CHECK(room < 768 << 10 || result == EVLOG_OK);
+        CHECK(room < 896 << 10 || result == EVLOG_OK);
         char command[4300];
         snprintf(command, sizeof command, "rm -r '%s'", in(disk, name));
         CHECK(system(command) == 0);
@@ -268,6 +302,7 @@ int main(void)
         TEST_AT_HOME(a_fast_log_fills_the_disk),
         TEST_AT_HOME(batches_fill_the_disk),
         TEST_AT_HOME(fast_batches_fill_the_disk),
+        TEST_AT_HOME(a_full_disk_can_be_trimmed),
         TEST_AT_HOME(no_room_for_a_new_log_is_said),
         TEST_AT_HOME(a_limit_to_files_is_a_full_disk),
     };

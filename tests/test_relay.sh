@@ -9,7 +9,7 @@ skip() { echo "SKIPPING: $*"; exit 0; }
 redis_server=$(command -v redis-server || command -v redis-check-rdb) # the same program, which goes by the name it is called by
 [ "$redis_server" ] || skip "redis-server is not installed (apt-get install redis-tools)"
 ln -s "$redis_server" redis-server
-[ -x "$build/evlog-relay" ] || skip "evlog-relay was not built: hiredis is not installed"
+"$evlog" relay out log redis://localhost topic 2>&1 | grep -q "built without Redis" && skip "evlog-relay was built without Redis"
 
 TYPE=org.openedx.learning.course.enrollment.created.v1
 rounds=${RELAY_ROUNDS:-15}

@@ -9,7 +9,7 @@
 
 #include "damage.h"
 #include "load.h"
-#include "trim.h"
+#include "trimmed.h"
 
 #define TYPE "org.evlog.spans.v1"
 #define COUNT 400

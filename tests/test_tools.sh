@@ -295,4 +295,27 @@ if command -v script >/dev/null && [ "$(terminal 'echo yes')" = yes ]; then
 \$(printf \"\\033\")[2Jlog'" >out; is "a path's control characters" "$(LC_ALL=C tr -d '\n\40-\176\200-\377' <out | wc -c)" 0
 else echo "SKIPPED: what is shown on a terminal (needs script of util-linux)"; fi
 
+# -------------------------------------------------------------------------- trim ----
+
+seq -f '{"n": %.0f}' 100 | "$evlog" send old t.v1 - >/dev/null 2>&1
+count=$("$evlog" show old | wc -l)
+try 2 "what is to go?" trim old
+try 2 "--max-age takes a number and s, m, h, d or w" trim old --max-age soon
+try 2 "--before takes a seq or a time" trim old --before first
+try 2 "--max-size takes a number of bytes" trim old --max-size 5X
+try 0 "" trim old --keep 10; has "\"last_seq\": $((count - 10)), \"deleted\": 0, \"done\": false"
+is "a preview" "$("$evlog" show old | wc -l)" "$count"
+try 0 "" trim old --max-age 1h --yes -o short; has "nothing to trim"
+try 0 "" trim old --max-size 1T --yes -o short; has "nothing to trim"
+try 0 "" trim old --keep 50 --yes -o short; has "events 1 to $((count - 50)) are gone"
+is "what is kept" "$("$evlog" show old | wc -l)" 50
+try 1 "the first is 51" show old --from 1 --to 3
+try 0 "" verify old
+try 0 "" consumer add old slow
+try 2 "the consumer slow still needs event 51" trim old --keep 20 --yes
+try 0 "" trim old --keep 20 --yes --force -o short; has "the consumer slow loses events from $((count - 49)) on"
+try 0 "" trim old --before now --yes --force
+is "the newest stays" "$("$evlog" show old --type '*' --type 'evlog.*' | wc -l)" 2
+try 3 "no log there" trim none --keep 1
+
 end_cases

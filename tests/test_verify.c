@@ -10,7 +10,7 @@
 #include "damage.h"
 #include "load.h"
 #include "log.h"
-#include "trim.h"
+#include "trimmed.h"
 
 #define TYPE "org.evlog.verify.v1"
 #define UNUSED_TYPE "org.evlog.verify.unused.v1"

@@ -52,6 +52,13 @@ $(B)/asan/evlog-relay: $(RELAY_SRC:%.c=$(B)/asan/%.o) $(patsubst %,$(B)/asan/too
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson $(RELAY_PKGS)) -o $@
 
+# The other side of the relays to and from Kafka.
+$(B)/tests/kafka_peer: $(B)/obj/tests/kafka_peer.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $$($(PKG_CONFIG) --libs rdkafka) -o $@
+KAFKA_PEER = $(if $(RELAY_KAFKA),$(B)/tests/kafka_peer)
+
 $(B)/tests/test_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_room: LDEXTRA = -Wl,--wrap=fallocate
 $(B)/tests/test_proof: LDEXTRA = -Wl,--wrap=pread
@@ -162,6 +169,7 @@ RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
 # `make run-test_X` builds and runs one.
 run-test_power.sh run-test_kill.sh: $(POWER)
 run-test_relay.sh: $(B)/plugins/preferences.so
+run-test_relay_kafka.sh: $(KAFKA_PEER)
 
 $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
 	@$(RUN) fuzz_$* $< tests/corpus/$* $(FUZZ_ROUNDS)
@@ -169,7 +177,7 @@ $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
 $(TESTS:%=run-%): run-%: $(B)/tests/% $(B)/evlog | $(RESULTS)
 	@$(RUN) $* env EVLOG=$(B)/evlog EVLOG_BUILD=$(B) $<
 
-$(filter %.sh,$(RUNS:%=run-%)): run-%: all $(B)/asan/evlog $(RELAY:$(B)/%=$(B)/asan/%) | $(RESULTS)
+$(filter %.sh,$(RUNS:%=run-%)): run-%: all $(B)/asan/evlog $(B)/asan/evlog-relay | $(RESULTS)
 	@$(RUN) $* sh tests/$* $(B)
 
 $(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
@@ -178,7 +186,7 @@ $(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
 $(RESULTS):
 	@mkdir -p $@
 
-test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog $(RELAY:$(B)/%=$(B)/asan/%) $(POWER)
+test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog $(B)/asan/evlog-relay $(POWER) $(KAFKA_PEER)
 	@:
 
 # Everything is built before anything runs: tests have time limits, and some measure.
@@ -195,6 +203,11 @@ check-long: all $(POWER) $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests
 	@$(B)/tests/test_flips long
 	@FAULTS=all $(B)/tests/test_faults
 	@FAULTS=all $(B)/tests/test_consumer_faults
+
+# The relays with the real producers and consumers, Kafka and Redis; fetches what it needs. Minutes.
+check-bus: deps
+	@$(MAKE) --no-print-directory -s all $(KAFKA_PEER)
+	@sh tests/check_bus.sh $(B)
 
 # Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
 MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
@@ -225,4 +238,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture prove check check-python check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture prove check check-bus check-python check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)

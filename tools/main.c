@@ -66,6 +66,13 @@ static const struct verb verbs[] = {
      "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
      "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
      "nothing inside the log that shows it.\n"},
+    {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
+     "drop the oldest events", "BNGzQyo", 1, 1, trim_run,
+     "From then on the log begins with the first event that is kept, for every reader and consumer; no seq\n"
+     "is used again, and what is kept is verified as before. The newest event is never dropped. The space\n"
+     "is used by events to come; the file does not get smaller. An event evlog.trimmed.v1 says what was dropped.\n"
+     "Senders, readers and consumers may go on meanwhile. Refused where a consumer has not done, or has parked,\n"
+     "what would go. Tells what it would do, and does it only with --yes.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},

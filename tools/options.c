@@ -38,6 +38,14 @@ static const struct {
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
      "where a new consumer begins; default: first"},
     {'Z', "to", "WHERE", "first, last, last:N, a seq or a time", "where it is to go on"},
+    {'B', "before", "WHERE", "a seq or a time",
+     "the first event to be kept, by its seq or time of logging"},
+    {'N', "keep", "N", "a number: 1, 2, 3 ...", "keep the newest N events"},
+    {'G', "max-age", "AGE", "a number and s, m, h, d or w",
+     "keep the events of the last AGE: 90d, 12h, 2w"},
+    {'z', "max-size", "SIZE", "a number of bytes, or with K, M, G or T",
+     "keep the newest events of about SIZE bytes: 500M, 20G"},
+    {'Q', "force", NULL, NULL, "also events that a consumer has not done yet"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
     {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
@@ -103,7 +111,7 @@ static bool takes(const struct verb *verb, int letter)
 
 void verb_help(FILE *out, const struct verb *verb)
 {
-    int has_times = strpbrk(verb->options, "suiWZ") != NULL;
+    int has_times = strpbrk(verb->options, "suiWZB") != NULL;
     int has_where = strpbrk(verb->options, "WZ") != NULL;
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
@@ -193,6 +201,42 @@ static int read_start(const char *text, evlog_reset_options *start)
     return start->start == EVLOG_START_TIME ? read_time(text, 0, &start->start_time_us) : 0;
 }
 
+/* 90d: what was logged since then is kept. */
+static int read_age(const char *age, evlog_reset_options *start)
+{
+    char text[40];
+    *start = (evlog_reset_options){.start = EVLOG_START_TIME};
+    if (*age < '0' || *age > '9' || snprintf(text, sizeof text, "-%s", age) >= (int)sizeof text)
+        return -1;
+    return read_time(text, 0, &start->start_time_us);
+}
+
+/* The first event to be kept. */
+static int read_before(const char *text, evlog_reset_options *start)
+{
+    if (read_start(text, start))
+        return -1;
+    return start->start == EVLOG_START_SEQ || start->start == EVLOG_START_TIME ? 0 : -1;
+}
+
+static int read_size(const char *text, uint64_t *size)
+{
+    static const char units[] = "KMGT";
+    char number[24];
+    size_t length = strlen(text);
+    const char *unit = length ? strchr(units, text[length - 1]) : NULL;
+    unsigned shift = unit && *unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (length == 0 || length >= sizeof number)
+        return -1;
+    memcpy(number, text, length + 1);
+    if (shift)
+        number[length - 1] = '\0';
+    if (whole_number(number, 1, UINT64_MAX >> shift, size))
+        return -1;
+    *size <<= shift;
+    return 0;
+}
+
 /* NAME=VALUE: the argument is cut after its name. */
 static int add_header(struct options *options, char *text)
 {
@@ -246,6 +290,24 @@ static int range_option_read(struct options *options, int letter, const char *te
     }
 }
 
+/* What is to be kept. 0, -1 when it is wrong, 1 when it is another option. */
+static int keep_option_read(struct options *options, int letter, const char *text)
+{
+    switch (letter) {
+    case 'B':
+        return read_before(text, &options->start);
+    case 'N':
+        options->start.start = EVLOG_START_LAST;
+        return whole_number(text, 1, UINT64_MAX, &options->start.start_count);
+    case 'G':
+        return read_age(text, &options->start);
+    case 'z':
+        return read_size(text, &options->keep_size);
+    default:
+        return 1;
+    }
+}
+
 /* FIELD=FORM. The argument is cut in two. */
 static int read_form(char *text, struct options *options)
 {
@@ -262,6 +324,8 @@ static int option_read(struct options *options, int letter, char *text)
 {
     uint64_t number;
     int result = range_option_read(options, letter, text);
+    if (result > 0)
+        result = keep_option_read(options, letter, text);
     if (result <= 0)
         return result;
     switch (letter) {
@@ -310,7 +374,7 @@ static void option_set(struct options *options, int letter)
     options->all |= letter == 'a';
     options->ack_lines |= letter == 'A';
     options->schema |= letter == 'M';
-    options->force |= letter == 'O';
+    options->force |= letter == 'O' || letter == 'Q';
     options->open.no_create |= letter == 'c' || letter == 'C' || letter == 'K';
 }
 

@@ -46,7 +46,9 @@ struct options {
     const char *exec;
     int known;
     int skip_bad;
-    evlog_reset_options start; /* of a consumer; zero: none was given */
+    evlog_reset_options
+        start;          /* of a consumer, or the first event to be kept; zero: none was given */
+    uint64_t keep_size; /* 0: not given */
     int follow;
     int yes;
     int all;
@@ -79,6 +81,7 @@ int schema_check_run(struct options *options);
 int schema_add_run(struct options *options);
 int info_run(struct options *options);
 int verify_run(struct options *options);
+int trim_run(struct options *options);
 int tail_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);

@@ -13,6 +13,8 @@ enum promise_kind {
     PROMISE_ACKNOWLEDGED, /* the send of events seq to seq + count - 1 has returned */
     PROMISE_SEEN,         /* a reader or consumer has event seq */
     PROMISE_CHECKPOINT,   /* of `consumer`, at seq, is committed */
+    PROMISE_TRIMMING,     /* the events before seq are about to be trimmed */
+    PROMISE_TRIMMED,      /* they are */
     PROMISE_SYNCED,       /* evlog_sync has returned; seq was acknowledged before it was called */
 };
 

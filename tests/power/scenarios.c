@@ -18,6 +18,7 @@
 #include "events.h"
 #include "halves.h"
 #include "promise.h"
+#include <evlog/upkeep.h>
 
 #define THREADS 8
 #define BATCH_MAX 100
@@ -570,6 +571,36 @@ static void play_others(struct run *run)
     close_log(run);
 }
 
+#define KEPT_SENDS 12
+
+/* Trims before the send KEPT_SENDS ago; `firsts` are the first events of the sends until now. */
+static void trim(struct run *run, const uint64_t *firsts, unsigned count)
+{
+    evlog_trimmed trimmed;
+    if (count <= KEPT_SENDS)
+        return;
+    uint64_t before = firsts[count - 1 - KEPT_SENDS];
+    promise_give((struct promise){.kind = PROMISE_TRIMMING, .seq = before});
+    must(evlog_trim(run->log, before, NULL, &trimmed), "trimming");
+    promise_give((struct promise){.kind = PROMISE_TRIMMED, .seq = before});
+}
+
+/* What trimming has freed is used by the sends after it, while events.mdb is not flushed. */
+static void play_trim(struct run *run)
+{
+    uint64_t firsts[90];
+    open_log(run);
+    for (unsigned i = 0; i < 90; i++) {
+        uint32_t count = 1 + (uint32_t)event_random(&run->random, 8);
+        send_many(run, i % 3 ? EVENT_SMALL : EVENT_LARGE, count);
+        firsts[i] = run->seq - count + 1;
+        sync_sometimes(run);
+        if (i % 10 == 9)
+            trim(run, firsts, i + 1);
+    }
+    close_log(run);
+}
+
 /* In a directory that a cut has left: what begins again, and goes on. */
 static void play_again(struct run *run)
 {
@@ -613,6 +644,7 @@ const struct scenario scenarios[] = {
     BOTH(consumer, play_consumer, 0, 100, NULL),
     BOTH(consumers, play_consumers, 1000, 100, NULL),
     BOTH(readers, play_readers, 200, 100, NULL),
+    BOTH(trim, play_trim, 0, 100, NULL),
     BOTH(recovery, play_batches, 0, 100, "again"),
     BOTH(again, play_again, 0, 0, NULL),
     BOTH(filled, play_filled, 0, 0, NULL),

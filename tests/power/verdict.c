@@ -27,6 +27,7 @@ struct look {
     evlog *log;
     struct event_name *events; /* by seq - 1 */
     size_t event_count, event_room;
+    size_t trimmed_count; /* of these, at the beginning, which are all zero */
 };
 
 /* Notes what is wrong; false. */
@@ -132,6 +133,36 @@ static int take(const evlog_event *event, void *ctx)
     return 0;
 }
 
+/* The log may begin later: but not before what was trimmed, nor after what was about to be. */
+static bool begin_reading(struct look *look)
+{
+    evlog_info info;
+    uint64_t least = 0, most = 0;
+    if (!well(look, evlog_inspect(look->log, &info), "inspecting"))
+        return false;
+    for (size_t i = 0; look->promises && i < look->promises->count; i++) {
+        const struct promise *promise = &look->promises->list[i];
+        bool is_done = promise->kind == PROMISE_TRIMMED;
+        if (is_done && promise->seq > least)
+            least = promise->seq;
+        if ((is_done || promise->kind == PROMISE_TRIMMING) && promise->seq > most)
+            most = promise->seq;
+    }
+    if (look->promises && info.first_seq > 1 && info.first_seq > most)
+        return wrong(look, "it begins with event %" PRIu64, info.first_seq);
+    if (info.first_seq < least)
+        return wrong(look, "it begins with event %" PRIu64 ", and was trimmed before %" PRIu64,
+                     info.first_seq, least);
+    if (look->event_count || info.first_seq <= 1)
+        return true;
+    look->trimmed_count = look->event_count = info.first_seq - 1;
+    look->event_room = look->event_count + 1024;
+    look->events = calloc(look->event_room, sizeof *look->events);
+    if (!look->events)
+        abort();
+    return true;
+}
+
 static int note_finding(const evlog_finding *finding, uint64_t seq, void *ctx)
 {
     struct look *look = ctx;
@@ -148,7 +179,7 @@ static bool read_events(struct look *look)
     int result = evlog_verify(look->log, note_finding, look, NULL);
     if (result && look->why[0])
         return false;
-    return well(look, result, "verifying") &&
+    return well(look, result, "verifying") && begin_reading(look) &&
            well(look, read_all(look, look->event_count + 1), "reading");
 }
 
@@ -163,7 +194,7 @@ static int by_number(const void *a, const void *b)
 /* Each send is there whole, side by side, and once. */
 static bool check_sends(struct look *look)
 {
-    for (size_t i = 0; i < look->event_count; i += look->events[i].count) {
+    for (size_t i = look->trimmed_count; i < look->event_count; i += look->events[i].count) {
         const struct event_name *head = &look->events[i];
         if (head->count == 0 || i + head->count > look->event_count)
             return wrong(look, "the send at event %zu is not there in full", i + 1);
@@ -178,7 +209,7 @@ static bool check_sends(struct look *look)
         memcpy(sorted, look->events, look->event_count * sizeof *sorted);
     qsort(sorted, look->event_count, sizeof *sorted, by_number);
     bool is_once = true;
-    for (size_t i = 1; i < look->event_count; i++)
+    for (size_t i = look->trimmed_count + 1; i < look->event_count; i++)
         if (by_number(&sorted[i - 1], &sorted[i]) == 0)
             is_once = wrong(look, "send %" PRIx64 " is there twice", sorted[i].number);
     free(sorted);
@@ -190,7 +221,7 @@ static bool check_sends(struct look *look)
 /* The seq of the first event of the log's own. */
 static uint64_t first_own(const struct look *look)
 {
-    for (size_t i = 0; i < look->event_count; i++)
+    for (size_t i = look->trimmed_count; i < look->event_count; i++)
         if (is_own(look->events[i]))
             return i + 1;
     return UINT64_MAX;
@@ -203,6 +234,8 @@ static bool check_event(struct look *look, const struct promise *promise, uint64
     uint32_t first = is_seen ? promise->index : 0, last = is_seen ? first : promise->count - 1;
     for (uint32_t index = first; index <= last; index++) {
         uint64_t seq = promise->seq + (index - first);
+        if (seq <= look->trimmed_count)
+            continue;
         if (seq > look->event_count && !is_lasting)
             return true;
         if (seq > look->event_count)
@@ -368,7 +401,9 @@ enum verdict verdict_of_reading(const char *path, bool is_opened, char why[WHY_S
         return VERDICT_SURVIVED;
     if (!well(&look, result, "opening for reading only"))
         return VERDICT_LOST;
-    bool is_good = well(&look, read_all(&look, 0), "reading only") && check_sends(&look);
+    bool is_good = begin_reading(&look) &&
+                   well(&look, read_all(&look, look.event_count + 1), "reading only") &&
+                   check_sends(&look);
     free(look.events);
     bool is_closed = well(&look, evlog_close(look.log), "closing what was only read");
     return is_good && is_closed ? VERDICT_SURVIVED : VERDICT_LOST;

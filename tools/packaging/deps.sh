@@ -12,6 +12,7 @@ package_of() { # Debian's package with that module
     msgpack) echo libmsgpack-dev ;;
     redis-server) echo redis-tools ;;
     openssl) echo libssl-dev ;;
+    libcurl) echo libcurl4-openssl-dev ;;
     *) echo "lib${1#lib}-dev" ;;
     esac
 }

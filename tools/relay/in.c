@@ -7,7 +7,9 @@
  * 2. The send has `unless_id` after a seq that the source gives (struct batch): what was in the log before a
  *    crash, and is delivered again, is not appended again. What may be older is looked for before (known.c).
  * 3. A message that cannot be used is sent as evlog.refused.v1 in the same send, at its place in the order.
- * 4. A failure of the log that may pass (no room, busy) is waited for, with the batch in hand; another one ends
+ * 4. A message under another schema than this process has of its type ends a part of the batch; the log is opened
+ *    again, and the rest goes on.
+ * 5. A failure of the log that may pass (no room, busy) is waited for, with the batch in hand; another one ends
  *    the relay, and the broker delivers again.
  */
 #include "tool.h"
@@ -19,7 +21,6 @@
 #include "evlog/relay.h"
 #include "relay.h"
 
-#define BROKER "redis"
 #define LOG_WAIT_MS 1000
 
 struct in {
@@ -35,6 +36,7 @@ struct in {
     const struct raw **raws; /* of each of them its message */
     size_t count, room;
     struct known known;
+    bool is_reopened; /* for the first message of what is left of the batch */
     bool has_failed;
 };
 
@@ -51,7 +53,7 @@ static int refuse(struct in *in, const struct raw *raw, struct reading *reading)
     char why[512];
     snprintf(why, sizeof why, "%s", evlog_errmsg());
     metrics_error(&in->metrics, why);
-    return refused_make(in->refused, in->options, BROKER, raw, why, reading);
+    return refused_make(in->refused, in->options, raw, why, reading);
 }
 
 static void fill_sending(struct in *in, size_t i)
@@ -83,10 +85,14 @@ static int make_room(struct in *in, size_t count)
 }
 
 /* Makes of a message what is sent, unless the log is known to have it. */
-static int read_message(struct in *in, const struct raw *raw)
+static int read_message(struct in *in, const struct raw *raw, bool is_first)
 {
     struct reading *reading = &in->readings[in->count];
     int result = reading_make(in->log, raw, reading);
+    if (reading->is_other_schema && !(is_first && in->is_reopened)) {
+        reading_free(reading);
+        return EVLOG_CONFLICT;
+    }
     if (is_unusable(result))
         result = refuse(in, raw, reading);
     bool is_known = result == EVLOG_OK && known_has(&in->known, reading->metadata.id);
@@ -100,15 +106,21 @@ static int read_message(struct in *in, const struct raw *raw)
     return result;
 }
 
-static int read_messages(struct in *in, const struct batch *batch)
+/* Makes what is sent of the batch's messages, up to one of another schema: the batch is cut before it. */
+static int read_messages(struct in *in, struct batch *batch)
 {
     int result = make_room(in, batch->count);
     if (result == EVLOG_OK && batch->older_first_seq)
         result = known_read(&in->known, in->log, batch->older_first_seq, batch->older_last_seq);
     else if (result == EVLOG_OK)
         known_free(&in->known);
-    for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++)
-        result = read_message(in, &batch->raws[i]);
+    for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++) {
+        result = read_message(in, &batch->raws[i], i == 0);
+        if (result == EVLOG_CONFLICT) {
+            batch->count = i;
+            return EVLOG_OK;
+        }
+    }
     return result;
 }
 
@@ -205,7 +217,70 @@ static int append(struct in *in, const struct batch *batch)
     }
 }
 
+/* ------------------------------------------------------------- opening ---- */
+
+static int define_type(const evlog_type *type, void *ctx)
+{
+    evlog_signal *signal;
+    if (!evlog_type_matches(NULL, 0, type->name) ||
+        evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
+        return EVLOG_OK;
+    return evlog_define(ctx, type->name, 0, NULL, &signal);
+}
+
+/* The log's signals. `first` (or NULL): a message whose type comes before those of plugins. */
+static int prepare_log(struct in *in, const struct raw *first)
+{
+    struct reading reading;
+    int result = EVLOG_OK;
+    if (first) {
+        reading_make(in->log, first, &reading); /* a failure will be met again */
+        reading_free(&reading);
+    }
+    for (size_t i = 0; result == EVLOG_OK && i < in->options->plugin_count; i++)
+        result = evlog_plugin_load(in->log, in->options->plugins[i]);
+    if (result == EVLOG_OK)
+        result = evlog_define_refused(in->log, &in->refused);
+    if (result == EVLOG_OK && in->options->plugin_count)
+        result = evlog_each_type(in->log, define_type, in->log);
+    return result;
+}
+
+static int open_log(struct in *in)
+{
+    evlog_options open = {.data_size_max = EVLOG_DATA_SIZE_MAX};
+    return evlog_open(in->options->log, &open, &in->log);
+}
+
+/* Opens the log again, so that the type of a message can be defined with its schema. -1: go on. */
+static int reopen(struct in *in, const struct raw *raw)
+{
+    int result = evlog_close(in->log);
+    in->log = NULL;
+    if (result == EVLOG_OK)
+        result = open_log(in);
+    if (result == EVLOG_OK)
+        result = prepare_log(in, raw);
+    in->is_reopened = true;
+    return result ? complain(RELAY_STATUS_LOG, "%s", evlog_errmsg()) : -1;
+}
+
 /* -------------------------------------------------------------- one round ---- */
+
+/* What can be sent together, from the beginning of `part`, which is cut behind it. -1: go on. */
+static int take_part(struct in *in, struct batch *part)
+{
+    int status = -1;
+    in->count = 0;
+    int result = read_messages(in, part);
+    if (result)
+        status = complain(RELAY_STATUS_LOG, "%s", evlog_errmsg());
+    else if (in->count)
+        status = append(in, part);
+    for (size_t i = 0; i < in->count; i++)
+        reading_free(&in->readings[i]);
+    return status;
+}
 
 /* Into the log, and then the broker hears it. -1: go on. */
 static int take(struct in *in, const struct batch *batch, enum outcome *outcome)
@@ -215,14 +290,16 @@ static int take(struct in *in, const struct batch *batch, enum outcome *outcome)
     if (batch->lost_count)
         complain(0, "%" PRIu64 " messages were trimmed by the broker before they were taken",
                  batch->lost_count);
-    in->count = 0;
-    int result = batch->count ? read_messages(in, batch) : EVLOG_OK;
-    if (result)
-        status = complain(RELAY_STATUS_LOG, "%s", evlog_errmsg());
-    else if (in->count)
-        status = append(in, batch);
-    for (size_t i = 0; i < in->count; i++)
-        reading_free(&in->readings[i]);
+    for (size_t done = 0; status < 0 && done < batch->count;) {
+        struct batch part = *batch;
+        part.raws += done;
+        part.count -= done;
+        status = take_part(in, &part);
+        done += part.count;
+        in->is_reopened = false;
+        if (status < 0 && done < batch->count)
+            status = reopen(in, &batch->raws[done]);
+    }
     if (status < 0)
         *outcome = in->source->taken(in->source->self, batch);
     return status;
@@ -293,29 +370,16 @@ static int relay(struct in *in)
 
 /* --------------------------------------------------------------- the whole ---- */
 
-static int define_type(const evlog_type *type, void *ctx)
-{
-    evlog_signal *signal;
-    if (!evlog_type_matches(NULL, 0, type->name) ||
-        evlog_signal_by_type(ctx, type->name, &signal) == EVLOG_OK)
-        return EVLOG_OK;
-    return evlog_define(ctx, type->name, 0, NULL, &signal);
-}
-
 static int prepare(struct in *in)
 {
     char uuid[EVLOG_UUID_TEXT_SIZE];
     evlog_info info;
     int result = evlog_inspect(in->log, &info);
-    for (size_t i = 0; result == EVLOG_OK && i < in->options->plugin_count; i++)
-        result = evlog_plugin_load(in->log, in->options->plugins[i]);
     if (result == EVLOG_OK)
-        result = evlog_define_refused(in->log, &in->refused);
-    if (result == EVLOG_OK && in->options->plugin_count)
-        result = evlog_each_type(in->log, define_type, in->log);
+        result = prepare_log(in, NULL);
     if (result)
         return result;
-    in->source = redis_source(in->options, evlog_uuid_text(info.uuid, uuid));
+    in->source = broker_source(in->options, evlog_uuid_text(info.uuid, uuid));
     return in->source ? EVLOG_OK : evlog_fail("out of memory");
 }
 
@@ -341,7 +405,6 @@ static int run(struct in *in)
 int in_run(const struct relay_options *options)
 {
     struct in *in = calloc(1, sizeof *in);
-    evlog_options open = {.data_size_max = EVLOG_DATA_SIZE_MAX};
     if (!in)
         return complain(RELAY_STATUS_LOG, "out of memory");
     *in = (struct in){.options = options,
@@ -351,9 +414,9 @@ int in_run(const struct relay_options *options)
                                   .log = options->log,
                                   .topic = options->topics[0],
                                   .link = &in->link}};
-    int code = evlog_open(options->log, &open, &in->log);
+    int code = open_log(in);
     int status = code ? complain(RELAY_STATUS_LOG, "%s", evlog_errmsg()) : run(in);
-    if (code == EVLOG_OK)
+    if (in->log)
         evlog_close(in->log);
     free(in);
     return status;

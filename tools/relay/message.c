@@ -8,14 +8,19 @@
  * What is missing (time, source, sourcehost, sourcelib, minorversion) is made as for every event here, and the
  * header FILLED_HEADER names it. Type, id and data must be there.
  *
- * The schema of a message is the log's newest of its type, else the catalogue's of Open edX: Redis carries
- * none. All data are checked in full before anything is sent.
+ * The schema of a message is the one it was written under, where the broker says which: the event is stored with
+ * it. A process has a type under one schema, so after another one the log is opened again. Redis carries none: it is the
+ * log's newest of its type, else the catalogue's of Open edX. All data are checked in full before anything is sent.
+ *
+ * Kafka: metadata are the headers ce_... and sourcehost, sourcelib; a known header that is there twice or is null is refused, as the
+ * real readers do. The value is 00, the schema's id in 4 bytes, big endian, and Avro.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "evlog/class.h"
 #include "evlog/openedx.h"
 #include "evlog/schema.h"
 #include "relay.h"
@@ -51,7 +56,7 @@ static void put_text(const char *from, char text[EVLOG_NAME_SIZE_MAX + 1])
 
 int message_make(const evlog_event *event, struct message *message)
 {
-    *message = (struct message){.seq = event->seq};
+    *message = (struct message){.seq = event->seq, .schema = event->schema};
     if (!event->data)
         return invalid("its data were erased");
     if (!event->schema)
@@ -78,15 +83,86 @@ void message_free(struct message *message)
 
 /* ------------------------------------------------------------------ in ---- */
 
+#define FRAME_SIZE 5
+
+static const char *const kafka_names[FIELD_COUNT] = {
+    "ce_type", "ce_id", "ce_source", "ce_time", "ce_minorversion", "sourcehost", "sourcelib"};
+
+static bool is_kafka(const struct raw *raw)
+{
+    return strcmp(raw->broker, "kafka") == 0;
+}
+
+static const char *name_of(const struct raw *raw, enum field field)
+{
+    return is_kafka(raw) ? kafka_names[field] : field_names[field];
+}
+
+/* Without Kafka's key and value, which are no headers. */
+static size_t text_count(const struct raw *raw)
+{
+    if (!is_kafka(raw))
+        return raw->field_count;
+    return raw->field_count > 2 ? raw->field_count - 2 : 0;
+}
+
+static bool is_named(const struct raw_field *field, const char *name)
+{
+    size_t size = strlen(name);
+    return field->name.size == size && memcmp(field->name.data, name, size) == 0;
+}
+
+/* EVLOG_INVALID: a known header is null, or is there twice. */
+static int check_headers(const struct raw *raw)
+{
+    char why[80];
+    for (enum field field = TYPE; field < FIELD_COUNT; field++) {
+        size_t count = 0;
+        bool is_null = false;
+        for (size_t i = 0; i < text_count(raw); i++)
+            if (is_named(&raw->fields[i], kafka_names[field])) {
+                count++;
+                is_null |= !raw->fields[i].value.data;
+            }
+        snprintf(why, sizeof why, "its header %s is %s", kafka_names[field],
+                 is_null ? "null" : "there twice");
+        if (is_null || count > 1)
+            return invalid(why);
+    }
+    return EVLOG_OK;
+}
+
+bool raw_schema_id(const struct raw *raw, uint32_t *id)
+{
+    const struct raw_field *value = raw->field_count ? &raw->fields[raw->field_count - 1] : NULL;
+    const uint8_t *bytes = value ? value->value.data : NULL;
+    if (!bytes || value->value.size < FRAME_SIZE || bytes[0] != 0)
+        return false;
+    *id =
+        (uint32_t)bytes[1] << 24 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 8 | bytes[4];
+    return true;
+}
+
+/* The Avro in Kafka's value. */
+static int unframe(const struct raw *raw, evlog_bytes *data)
+{
+    uint32_t id;
+    if (raw->field_count < 2 || !raw->fields[raw->field_count - 1].value.data)
+        return invalid("it has no value: it is a tombstone");
+    if (!raw_schema_id(raw, &id))
+        return invalid("its value does not begin with 00 and the id of a schema");
+    *data = raw->fields[raw->field_count - 1].value;
+    *data = (evlog_bytes){(const uint8_t *)data->data + FRAME_SIZE, data->size - FRAME_SIZE};
+    return EVLOG_OK;
+}
+
 /* The value of a field of this name; of several the last. NULL data: there is none. */
 static evlog_bytes find(const struct raw *raw, const char *name)
 {
     evlog_bytes found = {NULL, 0};
-    size_t size = strlen(name);
-    for (size_t i = 0; i < raw->field_count; i++) {
+    for (size_t i = 0; i < text_count(raw); i++) {
         const struct raw_field *field = &raw->fields[i];
-        if (field->name.size == size && memcmp(field->name.data, name, size) == 0 &&
-            field->value.data)
+        if (is_named(field, name) && field->value.data)
             found = field->value;
     }
     return found;
@@ -96,14 +172,14 @@ static evlog_bytes find(const struct raw *raw, const char *name)
 static int take_text(const struct raw *raw, enum field field, struct reading *reading)
 {
     char why[64];
-    evlog_bytes value = find(raw, field_names[field]);
+    evlog_bytes value = find(raw, name_of(raw, field));
     char *text = reading->texts[field];
     *text = '\0';
     if (!value.data || value.size == 0)
         return EVLOG_OK;
     if (value.size > EVLOG_NAME_SIZE_MAX || memchr(value.data, '\0', value.size)) {
         snprintf(why, sizeof why, "its %s is longer than %d bytes, or has a NUL",
-                 field_names[field], EVLOG_NAME_SIZE_MAX);
+                 name_of(raw, field), EVLOG_NAME_SIZE_MAX);
         return invalid(why);
     }
     memcpy(text, value.data, value.size);
@@ -233,17 +309,97 @@ static int find_signal(evlog *log, const char *type, evlog_signal **signal)
     return EVLOG_NOTFOUND;
 }
 
-int reading_make(evlog *log, const struct raw *raw, struct reading *reading)
+/* ------------------------------------------------------ a known schema ---- */
+
+static bool is_same(const evlog_schema *a, const char *text)
 {
-    *reading = (struct reading){.signal = NULL};
-    evlog_bytes data = find(raw, DATA_FIELD);
-    int result = read_metadata(raw, reading);
-    if (result == EVLOG_OK && !data.data)
+    return text && strcmp(evlog_schema_text(a), text) == 0;
+}
+
+struct newest {
+    const char *name, *schema;
+};
+
+static int take_newest(const evlog_type *type, void *ctx)
+{
+    struct newest *newest = ctx;
+    if (strcmp(type->name, newest->name) == 0)
+        newest->schema = type->schema;
+    return 0;
+}
+
+static bool is_catalogues(const evlog_definition *definition, const evlog_schema *schema)
+{
+    evlog_schema *own;
+    if (!definition || evlog_schema_make(definition, &own))
+        return false;
+    bool same = is_same(schema, evlog_schema_text(own));
+    evlog_schema_free(own);
+    return same;
+}
+
+/* Defines a type that this process does not have: with what the log or the catalogue knows of the same schema, else anew. */
+static int define_written(evlog *log, const char *type, const evlog_schema *schema,
+                          evlog_signal **signal)
+{
+    struct newest newest = {.name = type};
+    const evlog_definition *definition = in_catalogue(type);
+    evlog_definition written = {
+        .event_type = type, .schema = evlog_schema_text(schema), .accept_incompatible = true};
+    int result = evlog_each_type(log, take_newest, &newest);
+    if (result)
+        return result;
+    if (is_same(schema, newest.schema))
+        return evlog_define(log, type, 0, NULL, signal);
+    if (is_catalogues(definition, schema))
+        written = *definition;
+    written.accept_incompatible = true;
+    return evlog_define_class(log, &written, signal);
+}
+
+/* The signal of the type under the schema the message was written under. */
+static int find_written_signal(evlog *log, const struct raw *raw, struct reading *reading)
+{
+    const char *type = reading->texts[TYPE];
+    if (evlog_signal_by_type(log, type, &reading->signal))
+        return define_written(log, type, raw->schema, &reading->signal);
+    const evlog_schema *own = evlog_signal_schema(reading->signal);
+    if (own && !is_same(raw->schema, evlog_schema_text(own))) {
+        reading->is_other_schema = true;
+        evlog_fail("its schema is another one than that of its type in this process");
+        return EVLOG_CONFLICT;
+    }
+    return own ? EVLOG_OK
+               : evlog_define(log, type, 0, evlog_schema_text(raw->schema), &reading->signal);
+}
+
+/* ------------------------------------------------------------- reading ---- */
+
+/* What can be said without the log. */
+static int read_message(const struct raw *raw, struct reading *reading, evlog_bytes *data)
+{
+    int result = is_kafka(raw) ? check_headers(raw) : EVLOG_OK;
+    if (result == EVLOG_OK)
+        result = read_metadata(raw, reading);
+    if (result == EVLOG_OK && is_kafka(raw))
+        result = unframe(raw, data);
+    else
+        *data = find(raw, DATA_FIELD);
+    if (result == EVLOG_OK && !data->data)
         result = invalid("it has no data");
     if (result == EVLOG_OK && !evlog_type_matches(NULL, 0, reading->texts[TYPE]))
         result = invalid("its type is one of evlog's own");
+    return result == EVLOG_OK && raw->why ? invalid(raw->why) : result;
+}
+
+int reading_make(evlog *log, const struct raw *raw, struct reading *reading)
+{
+    evlog_bytes data;
+    *reading = (struct reading){.signal = NULL};
+    int result = read_message(raw, reading, &data);
     if (result == EVLOG_OK)
-        result = find_signal(log, reading->texts[TYPE], &reading->signal);
+        result = raw->schema ? find_written_signal(log, raw, reading)
+                             : find_signal(log, reading->texts[TYPE], &reading->signal);
     const evlog_schema *schema = result == EVLOG_OK ? evlog_signal_schema(reading->signal) : NULL;
     if (schema)
         result = evlog_avro_decode(schema, data.data, data.size, &reading->data);

@@ -3,7 +3,8 @@
  *
  * Nothing secret is taken from the command line. The broker's user and password are in the environment,
  * EVLOG_RELAY_USER and EVLOG_RELAY_PASSWORD, or the password in the file EVLOG_RELAY_PASSWORD_FILE; or the
- * URL is given as @FILE, and may have both.
+ * URL is given as @FILE, and may have both. Those of the schema registry likewise, with EVLOG_REGISTRY_ for
+ * EVLOG_RELAY_; other secrets of librdkafka as -X @FILE, lines of KEY=VALUE.
  *
  * --config FILE is EVENT_BUS_PRODUCER_CONFIG as JSON: {TYPE: {TOPIC: {"event_key_field": ..., "enabled": ...}}}.
  */
@@ -29,7 +30,9 @@ enum letter {
     MAXLEN,
     PLUGIN,
     CLAIM,
-    FROM
+    FROM,
+    KEY,
+    EXACTLY_ONCE
 };
 
 static const struct option longs[] = {
@@ -47,12 +50,14 @@ static const struct option longs[] = {
     {"plugin", required_argument, NULL, PLUGIN},
     {"claim-after", required_argument, NULL, CLAIM},
     {"from", required_argument, NULL, FROM},
+    {"key", required_argument, NULL, KEY},
+    {"exactly-once", no_argument, NULL, EXACTLY_ONCE},
     {NULL, 0, NULL, 0},
 };
 
 struct arguments {
     struct relay_options *options;
-    const char *prefix, *config;
+    const char *prefix, *config, *key;
 };
 
 static int misuse(const char *what, const char *value)
@@ -104,6 +109,67 @@ static int take_number(struct relay_options *options, int letter)
     }
 }
 
+/* -X KEY=VALUE. Not a secret, and nothing that the relay's promises rest upon. */
+static int add_setting(struct relay_options *options, const char *text, bool is_file)
+{
+    static const char *const own[] = {"bootstrap.servers",
+                                      "metadata.broker.list",
+                                      "group.id",
+                                      "enable.auto.commit",
+                                      "enable.auto.offset.store",
+                                      "auto.offset.reset",
+                                      "enable.idempotence",
+                                      "acks",
+                                      "request.required.acks",
+                                      "transactional.id",
+                                      "message.timeout.ms",
+                                      "delivery.timeout.ms",
+                                      "enable.gapless.guarantee",
+                                      "partition.assignment.strategy",
+                                      "enable.partition.eof",
+                                      "group.protocol"};
+    size_t size = strcspn(text, "=");
+    if (size == 0 || !text[size])
+        return misuse("-X is not KEY=VALUE", is_file ? NULL : text);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strlen(own[i]) == size && strncmp(text, own[i], size) == 0)
+            return misuse("the relay sets this itself", own[i]);
+    char *name = strndup(text, size);
+    bool is_secret = !name || strstr(name, "password") || strstr(name, "secret") ||
+                     strstr(name, "key.pem") || strcmp(name, "sasl.jaas.config") == 0 ||
+                     strcmp(name, "sasl.oauthbearer.config") == 0;
+    free(name);
+    if (is_secret && !is_file)
+        return misuse("a secret on the command line can be read by everybody: give it in "
+                      "EVLOG_RELAY_PASSWORD, or in a file with -X @FILE",
+                      NULL);
+    if (add(options->settings, &options->setting_count, SETTINGS_MAX, text))
+        return misuse("too many -X", NULL);
+    return -1;
+}
+
+/* Lines of KEY=VALUE; empty ones and those with '#' are passed over. What they say stays in memory. */
+static int add_settings_of(struct relay_options *options, const char *path)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int status = -1;
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return complain(RELAY_STATUS_MISUSE, "%s: cannot be read", path);
+    while (status < 0 && getline(&line, &room, file) >= 0) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (*line && *line != '#') {
+            status = add_setting(options, line, true);
+            line = NULL; /* it is kept */
+            room = 0;
+        }
+    }
+    free(line);
+    fclose(file);
+    return status;
+}
+
 static int take(struct arguments *arguments, int letter)
 {
     struct relay_options *options = arguments->options;
@@ -132,6 +198,12 @@ static int take(struct arguments *arguments, int letter)
     case METRICS:
         options->metrics = optarg;
         return 0;
+    case KEY:
+        arguments->key = optarg;
+        return 0;
+    case EXACTLY_ONCE:
+        options->exactly_once = true;
+        return 0;
     case TYPES:
         return add(options->types, &options->type_count, EVLOG_PATTERNS_MAX, optarg);
     case PLUGIN:
@@ -146,7 +218,7 @@ static int read_all(int argc, char **argv, const int *allowed, struct arguments 
 {
     int letter;
     optind = 1;
-    while ((letter = getopt_long(argc, argv, "f", longs, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "fX:", longs, NULL)) != -1) {
         bool is_allowed = false;
         if (letter == '?')
             return misuse("an option is wrong", NULL);
@@ -154,15 +226,20 @@ static int read_all(int argc, char **argv, const int *allowed, struct arguments 
             is_allowed |= *next == letter;
         if (!is_allowed)
             return misuse("this relay does not take the option", argv[optind - 1]);
-        if (take(arguments, letter))
+        if (letter == 'X') {
+            int status = *optarg == '@' ? add_settings_of(arguments->options, optarg + 1)
+                                        : add_setting(arguments->options, optarg, false);
+            if (status >= 0)
+                return status;
+        } else if (take(arguments, letter)) {
             return misuse("an option's argument is wrong", optarg);
+        }
     }
     return -1;
 }
 
 /* ------------------------------------------------------------- secrets ---- */
 
-/* The first line of a file. NULL: it was reported. */
 static char *first_line(const char *path)
 {
     char *line = NULL;
@@ -180,21 +257,40 @@ static char *first_line(const char *path)
     return line;
 }
 
-static int read_secrets(struct url *url)
+struct secret {
+    const char *user_name, *password_name, *file_name; /* of the environment */
+    char *user, *password;
+    size_t user_room, password_room;
+};
+
+static int read_secret(const struct secret *secret)
 {
-    const char *user = getenv("EVLOG_RELAY_USER"), *password = getenv("EVLOG_RELAY_PASSWORD");
-    const char *path = getenv("EVLOG_RELAY_PASSWORD_FILE");
+    const char *user = getenv(secret->user_name), *password = getenv(secret->password_name);
+    const char *path = getenv(secret->file_name);
     char *line = NULL;
     if (path && !password && !(password = line = first_line(path)))
         return RELAY_STATUS_MISUSE;
-    bool fits = (!user || strlen(user) < sizeof url->user) &&
-                (!password || strlen(password) < sizeof url->password);
+    bool fits = (!user || strlen(user) < secret->user_room) &&
+                (!password || strlen(password) < secret->password_room);
     if (fits && user)
-        strcpy(url->user, user);
+        strcpy(secret->user, user);
     if (fits && password)
-        strcpy(url->password, password);
+        strcpy(secret->password, password);
     free(line);
     return fits ? -1 : misuse("the user or password is too long", NULL);
+}
+
+static int read_secrets(struct url *url)
+{
+    const struct secret broker = {
+        "EVLOG_RELAY_USER", "EVLOG_RELAY_PASSWORD", "EVLOG_RELAY_PASSWORD_FILE", url->user,
+        url->password,      sizeof url->user,       sizeof url->password};
+    const struct secret registry = {"EVLOG_REGISTRY_USER",          "EVLOG_REGISTRY_PASSWORD",
+                                    "EVLOG_REGISTRY_PASSWORD_FILE", url->registry_user,
+                                    url->registry_password,         sizeof url->registry_user,
+                                    sizeof url->registry_password};
+    int status = read_secret(&broker);
+    return status >= 0 || url->scheme != URL_KAFKA ? status : read_secret(&registry);
 }
 
 static int read_url(const char *text, struct url *url)
@@ -207,11 +303,23 @@ static int read_url(const char *text, struct url *url)
     free(line);
     if (code)
         return misuse(evlog_errmsg(), NULL);
-    if (!is_file && *url->password)
+    if (!is_file && (*url->password || *url->registry_password))
         return misuse("a password on the command line can be read by everybody: give it in "
                       "EVLOG_RELAY_PASSWORD, or the URL as @FILE",
                       NULL);
-    return read_secrets(url);
+    const char *missing = broker_missing(url->scheme);
+    return missing ? misuse(missing, NULL) : read_secrets(url);
+}
+
+/* What one broker has and the other does not. */
+static int check_scheme(const struct relay_options *options, bool has_key)
+{
+    bool is_kafka = options->url.scheme == URL_KAFKA;
+    if (!is_kafka && (options->setting_count || options->exactly_once || has_key))
+        return misuse("-X, --key and --exactly-once are for kafka:// only", NULL);
+    if (is_kafka && options->stream_length_max)
+        return misuse("--maxlen is for Redis only", NULL);
+    return -1;
 }
 
 /* --------------------------------------------------------------- topics ---- */
@@ -235,13 +343,14 @@ static size_t topic_index(struct arguments *arguments, const char *topic)
     return options->topic_count++;
 }
 
-static int add_route(struct arguments *arguments, const char *type, const char *topic)
+static int add_route(struct arguments *arguments, const char *type, const char *topic,
+                     const char *key)
 {
     struct relay_options *options = arguments->options;
     size_t index = topic_index(arguments, topic);
     if (!*topic || index == TOPICS_MAX || options->route_count == ROUTES_MAX)
         return misuse("an empty topic, or too many", topic);
-    options->routes[options->route_count++] = (struct route){type, index};
+    options->routes[options->route_count++] = (struct route){type, index, key};
     return -1;
 }
 
@@ -254,13 +363,15 @@ static int add_topics_of(struct arguments *arguments, const char *type, json_t *
     json_object_foreach(topics, topic, config)
     {
         json_t *enabled = json_object_get(config, "enabled");
-        if (!json_is_object(config) || (enabled && !json_is_boolean(enabled)))
+        json_t *key = json_object_get(config, "event_key_field");
+        if (!json_is_object(config) || (enabled && !json_is_boolean(enabled)) ||
+            (key && !json_is_string(key)))
             return misuse("the configuration of a topic is not {\"enabled\": true or false, ...}",
                           topic);
         if (enabled && !json_is_true(enabled))
             continue;
         is_used = true;
-        status = add_route(arguments, type, topic);
+        status = add_route(arguments, type, topic, json_string_value(key));
         if (status >= 0)
             return status;
     }
@@ -299,8 +410,8 @@ static int read_config(struct arguments *arguments)
 
 int options_read_out(int argc, char **argv, struct relay_options *options)
 {
-    static const int allowed[] = {'f',    NAME,    TYPES, RATE,   CONFIG,
-                                  PREFIX, METRICS, ALL,   MAXLEN, 0};
+    static const int allowed[] = {'f',     'X', NAME,   TYPES, RATE,         CONFIG, PREFIX,
+                                  METRICS, ALL, MAXLEN, KEY,   EXACTLY_ONCE, 0};
     struct arguments arguments = {.options = options};
     int status = read_all(argc, argv, allowed, &arguments);
     if (status >= 0)
@@ -315,10 +426,13 @@ int options_read_out(int argc, char **argv, struct relay_options *options)
     status = read_url(argv[optind + 1], &options->url);
     if (status >= 0)
         return status;
-    if (arguments.config && (options->type_count || !options->name))
-        return misuse("--config needs --name, and excludes --type", NULL);
+    if (arguments.config && (options->type_count || !options->name || arguments.key))
+        return misuse("--config needs --name, and excludes --type and --key", NULL);
+    status = check_scheme(options, arguments.key);
+    if (status >= 0)
+        return status;
     status = arguments.config ? read_config(&arguments)
-                              : add_route(&arguments, NULL, argv[optind + 2]);
+                              : add_route(&arguments, NULL, argv[optind + 2], arguments.key);
     if (status < 0 && !options->name)
         options->name = options->topics[0];
     return status;
@@ -326,7 +440,8 @@ int options_read_out(int argc, char **argv, struct relay_options *options)
 
 int options_read_in(int argc, char **argv, struct relay_options *options)
 {
-    static const int allowed[] = {'f', GROUP, CONSUMER, RATE, PREFIX, METRICS, PLUGIN, CLAIM, 0};
+    static const int allowed[] = {'f',    'X',     GROUP,  CONSUMER, RATE,
+                                  PREFIX, METRICS, PLUGIN, CLAIM,    0};
     struct arguments arguments = {.options = options};
     int status = read_all(argc, argv, allowed, &arguments);
     if (status >= 0)
@@ -339,7 +454,9 @@ int options_read_in(int argc, char **argv, struct relay_options *options)
     if (!options->claim_ms)
         options->claim_ms = 60000;
     status = read_url(argv[optind + 1], &options->url);
-    return status >= 0 ? status : add_route(&arguments, NULL, argv[optind + 2]);
+    if (status < 0)
+        status = check_scheme(options, false);
+    return status >= 0 ? status : add_route(&arguments, NULL, argv[optind + 2], NULL);
 }
 
 int options_read_retry(int argc, char **argv, struct relay_options *options)

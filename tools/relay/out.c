@@ -14,7 +14,8 @@
  * 2. A position is of the consumer as it was made or last reset (epoch_of): so after evlog consumer reset
  *    all comes again.
  * 3. What is put is flushed in the log before: no broker has an event that a power cut takes from a fast log.
- * 4. An event that cannot be a message is parked at once, with those before it put and done.
+ * 4. An event that cannot be a message, or that the broker refuses for good, is parked at once, with those before
+ *    it put and done, and those after it handed out again.
  *
  * While the broker works on a put, the next one is gathered; it begins when the one before is done.
  */
@@ -23,10 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evlog/class.h"
 #include "evlog/consumer.h"
+#include "evlog/openedx.h"
+#include "evlog/schema.h"
+#include "key.h"
 #include "relay.h"
 
-#define PUT_COUNT_MAX 512
 #define PUT_SIZE_MAX ((size_t)4 << 20)
 #define WAIT_MS 1000
 
@@ -70,6 +74,8 @@ static int log_failed(int code)
 
 static void put_clear(struct put *put)
 {
+    for (size_t i = 0; i < put->item_count; i++)
+        evlog_buffer_free(&put->items[i].key);
     for (size_t i = 0; i < put->message_count; i++)
         message_free(&put->messages[i]);
     put->message_count = put->item_count = put->size = 0;
@@ -91,14 +97,16 @@ static void put_close(struct put *put)
     free(put->items);
 }
 
-static bool put_is_full(const struct put *put)
+static bool put_is_full(const struct out *out)
 {
-    return put->message_count == PUT_COUNT_MAX || put->size >= PUT_SIZE_MAX || put->retry_seq ||
-           put->bad_seq;
+    const struct put *put = &out->put;
+    return put->message_count == out->sink->put_count_max || put->size >= PUT_SIZE_MAX ||
+           put->retry_seq || put->bad_seq;
 }
 
-/* Whether a topic gets an event. */
-static bool goes_to(const struct out *out, const evlog_event *event, size_t topic, bool is_retry)
+/* The route by which a topic gets an event; NULL: it does not. */
+static const struct route *route_to(const struct out *out, const evlog_event *event, size_t topic,
+                                    bool is_retry)
 {
     const struct relay_options *options = out->options;
     bool is_known = out->positions[topic] != NO_POSITION && event->seq <= out->positions[topic];
@@ -106,9 +114,33 @@ static bool goes_to(const struct out *out, const evlog_event *event, size_t topi
         const struct route *route = &options->routes[i];
         if (route->topic == topic &&
             (!route->type || evlog_type_matches(&route->type, 1, event->event_type)))
-            return true;
+            return route;
     }
-    return false;
+    return NULL;
+}
+
+/* Leaves only the first items in the put. */
+static void cut_items(struct put *put, size_t count)
+{
+    while (put->item_count > count)
+        evlog_buffer_free(&put->items[--put->item_count].key);
+}
+
+/* Adds a message to the items. EVLOG_INVALID: it cannot have the key of the route. */
+static int add_item(struct out *out, const evlog_event *event, const struct message *message,
+                    const struct route *route)
+{
+    struct put *put = &out->put;
+    struct outgoing item = {
+        .message = message, .topic = route->topic, .is_retry = event->is_retry};
+    if (out->options->url.scheme == URL_KAFKA && route->key) {
+        int result = key_of_event(event, route->key, &item.key);
+        if (result)
+            return result;
+        item.key_path = route->key;
+    }
+    put->items[put->item_count++] = item;
+    return EVLOG_OK;
 }
 
 /* Adds an event to the put, if a topic gets it. EVLOG_INVALID: it cannot be a message. */
@@ -121,16 +153,21 @@ static int put_add(struct out *out, const evlog_event *event, bool is_retry)
         out->metrics.passed_count++;
         return EVLOG_OK;
     }
-    for (size_t topic = 0; topic < out->options->topic_count; topic++)
-        if (goes_to(out, event, topic, is_retry))
-            put->items[put->item_count++] = (struct outgoing){message, topic};
-    if (put->item_count == first)
+    int result = EVLOG_OK;
+    for (size_t topic = 0; result == EVLOG_OK && topic < out->options->topic_count; topic++) {
+        const struct route *route = route_to(out, event, topic, is_retry);
+        if (route)
+            result = add_item(out, event, message, route);
+    }
+    if (result == EVLOG_OK && put->item_count == first)
         return EVLOG_OK;
-    int result = message_make(event, message);
+    if (result == EVLOG_OK)
+        result = message_make(event, message);
     if (result) {
-        put->item_count = first;
+        cut_items(put, first);
         return result;
     }
+    message->before_seq = put->last_seq;
     put->message_count++;
     put->size += message->data.size + 256;
     return EVLOG_OK;
@@ -165,6 +202,22 @@ static bool is_parked(const struct out *out, uint64_t seq)
            bsearch(&seq, out->parked, out->parked_count, sizeof seq, compare) != NULL;
 }
 
+/* An event is refused by the broker: only those before it have been put. It is parked, and what follows comes again. */
+static void cut_put(struct out *out, struct put *put, uint64_t unfit_seq)
+{
+    size_t count = 0;
+    put->bad_seq = unfit_seq;
+    snprintf(put->why, sizeof put->why, "%s", broker_why());
+    while (count < put->item_count && put->items[count].message->seq != unfit_seq)
+        count++;
+    if (put->retry_seq == unfit_seq)
+        put->retry_seq = 0;
+    else if (count < put->item_count)
+        put->last_seq = put->items[count].message->before_seq;
+    cut_items(put, count);
+    out->is_connected = false; /* the client may have failed with it */
+}
+
 static enum outcome put_begin(struct out *out, const struct put *put, uint64_t last_seq)
 {
     out->sent_position = last_seq;
@@ -173,19 +226,22 @@ static enum outcome put_begin(struct out *out, const struct put *put, uint64_t l
     return out->sink->put(out->sink->self, put->items, put->item_count, last_seq);
 }
 
-static enum outcome put_end(struct out *out)
+static enum outcome put_end(struct out *out, struct put *put)
 {
-    enum outcome outcome = out->sink->put_ends(out->sink->self);
+    uint64_t unfit_seq = 0;
+    enum outcome outcome = out->sink->put_ends(out->sink->self, &unfit_seq);
     if (outcome == BROKER_OK)
         for (size_t i = 0; i < out->options->topic_count; i++)
             out->positions[i] = out->sent_position;
+    if (outcome == BROKER_UNFIT)
+        cut_put(out, put, unfit_seq);
     return outcome;
 }
 
-static enum outcome put_now(struct out *out, const struct put *put, uint64_t last_seq)
+static enum outcome put_now(struct out *out, struct put *put, uint64_t last_seq)
 {
     enum outcome outcome = put_begin(out, put, last_seq);
-    return outcome ? outcome : put_end(out);
+    return outcome ? outcome : put_end(out, put);
 }
 
 /* Puts the events of the cursor, which the broker had and lost. */
@@ -203,7 +259,7 @@ static enum outcome put_cursor(struct out *out, evlog_cursor *cursor)
             put_add(out, event, false); /* what cannot be a message was parked, or dropped */
         if (event)
             out->put.last_seq = event->seq;
-        if (out->put.last_seq && (!event || put_is_full(&out->put))) {
+        if (out->put.last_seq && (!event || put_is_full(out))) {
             outcome = put_now(out, &out->put, out->put.last_seq);
             out->metrics.relayed_count += outcome == BROKER_OK ? out->put.item_count : 0;
             put_clear(&out->put);
@@ -252,7 +308,7 @@ static enum outcome check_positions(struct out *out, uint64_t *least)
     *least = out->done_seq;
     for (size_t i = 0; i < out->options->topic_count; i++) {
         uint64_t *position = &out->positions[i];
-        if (*position == NO_POSITION)
+        if (*position == NO_POSITION || (!out->sink->goes_back && *position < out->done_seq))
             *position = out->done_seq;
         if (*position > head_seq) {
             complain(0,
@@ -275,7 +331,9 @@ static void drop_known(const struct out *out, struct put *put)
         const struct outgoing *item = &put->items[i];
         bool is_known = item->message->seq <= out->positions[item->topic] &&
                         item->message->seq != put->retry_seq;
-        if (!is_known)
+        if (is_known)
+            evlog_buffer_free(&put->items[i].key);
+        else
             put->items[count++] = *item;
     }
     put->item_count = count;
@@ -326,13 +384,15 @@ static int deliver(struct out *out, struct put *put)
     for (;;) {
         enum outcome outcome = out->is_connected ? BROKER_OK : connect_sink(out, put);
         if (outcome == BROKER_OK && out->is_on_its_way)
-            outcome = put_end(out);
+            outcome = put_end(out, put);
         else if (outcome == BROKER_OK && has_something(put))
             outcome = put_now(out, put, position_after(out, put));
         out->is_on_its_way = false;
-        if (outcome == BROKER_OK)
+        if (outcome == BROKER_OK || outcome == BROKER_UNFIT)
             return -1;
         out->is_connected = false;
+        if (outcome == BROKER_AGAIN)
+            continue;
         if (outcome == BROKER_STOPPED)
             return RELAY_STATUS_DONE;
         metrics_error(&out->metrics, broker_why());
@@ -387,7 +447,7 @@ static int gather(struct out *out, int64_t wait_ms, bool *is_empty)
     const evlog_event *event;
     int result = EVLOG_OK;
     *is_empty = true;
-    while (result == EVLOG_OK && !put_is_full(&out->put)) {
+    while (result == EVLOG_OK && !put_is_full(out)) {
         result = evlog_consumer_next(out->consumer, *is_empty ? wait_ms : 0, &event);
         if (result || !event)
             break;
@@ -432,6 +492,17 @@ static void put_begins(struct out *out)
             put_begin(out, &out->sent, position_after(out, &out->sent)) == BROKER_OK;
 }
 
+/* An event was parked: what was gathered after it is taken back, and comes again. */
+static int give_back(struct out *out)
+{
+    int result = EVLOG_OK;
+    if (out->put.retry_seq)
+        result = evlog_consumer_fail(out->consumer, out->put.retry_seq,
+                                     "not tried again yet: an event before it was refused");
+    put_clear(&out->put);
+    return result == EVLOG_INVALID ? EVLOG_OK : result; /* taken back, too */
+}
+
 /* -1: go on, else the exit status. */
 static int put_ends(struct out *out)
 {
@@ -439,7 +510,10 @@ static int put_ends(struct out *out)
     if (status >= 0)
         return status;
     out->has_sent = false;
+    bool is_cut = out->sent.bad_seq != 0;
     int result = acknowledge(out, &out->sent);
+    if (result == EVLOG_OK && is_cut)
+        result = give_back(out);
     return result ? log_failed(result) : -1;
 }
 
@@ -521,16 +595,104 @@ static int open_consumer(struct out *out)
     return result ? result : epoch_of(out);
 }
 
+/* Whether events of a type can have the key of a route. */
+static int check_key(const struct relay_options *options, const struct route *route,
+                     const char *type, const char *schema)
+{
+    struct key key;
+    bool is_wanted =
+        !options->type_count || evlog_type_matches(options->types, options->type_count, type);
+    if (!schema || !is_wanted || !evlog_type_matches(&route->type, route->type ? 1 : 0, type))
+        return EVLOG_OK;
+    int result = key_of_schema(schema, route->key, &key);
+    if (result) {
+        complain(0, "%s", type);
+        return result;
+    }
+    free(key.schema);
+    return EVLOG_OK;
+}
+
+struct newest {
+    const char *name, *schema;
+};
+
+struct newest_list {
+    struct newest *items;
+    size_t count, max;
+};
+
+/* The newest schema of each type: a later one is visited later. */
+static int add_newest(const evlog_type *type, void *ctx)
+{
+    struct newest_list *list = ctx;
+    size_t i = 0;
+    while (i < list->count && strcmp(list->items[i].name, type->name) != 0)
+        i++;
+    if (i == list->max) {
+        size_t max = 2 * list->max + 64;
+        struct newest *larger = realloc(list->items, max * sizeof *larger);
+        if (!larger)
+            return EVLOG_NOMEM;
+        list->items = larger;
+        list->max = max;
+    }
+    list->items[i] = (struct newest){type->name, type->schema};
+    list->count += i == list->count;
+    return 0;
+}
+
+/* The same with the catalogue's schema of the route's type, which is not in the log yet. */
+static int check_catalogue_key(const struct relay_options *options, const struct route *route)
+{
+    evlog_schema *schema;
+    const evlog_definition *definition;
+    size_t i = 0;
+    while ((definition = evlog_openedx_definition(i)) &&
+           (!route->type || strcmp(definition->event_type, route->type) != 0))
+        i++;
+    if (!definition)
+        return EVLOG_OK;
+    int result = evlog_schema_make(definition, &schema);
+    if (result)
+        return result;
+    result = check_key(options, route, definition->event_type, evlog_schema_text(schema));
+    evlog_schema_free(schema);
+    return result;
+}
+
+/* Refuses a key that would have every event of a type parked. Types that come later are seen event by event. */
+static int check_keys(struct out *out)
+{
+    const struct relay_options *options = out->options;
+    struct newest_list list = {.items = NULL};
+    int result = evlog_each_type(out->log, add_newest, &list);
+    for (size_t i = 0; i < options->route_count && options->url.scheme == URL_KAFKA; i++) {
+        const struct route *route = &options->routes[i];
+        bool is_there = false;
+        for (size_t k = 0; result == EVLOG_OK && route->key && k < list.count; k++) {
+            is_there |= route->type && strcmp(route->type, list.items[k].name) == 0;
+            result = check_key(options, route, list.items[k].name, list.items[k].schema);
+        }
+        if (result == EVLOG_OK && route->key && !is_there)
+            result = check_catalogue_key(options, route);
+    }
+    free(list.items);
+    return result;
+}
+
 static int prepare(struct out *out)
 {
     char uuid[EVLOG_UUID_TEXT_SIZE];
     evlog_info info;
     int result = evlog_inspect(out->log, &info);
     if (result == EVLOG_OK)
+        result = check_keys(out);
+    if (result == EVLOG_OK)
         result = open_consumer(out);
     if (result)
         return result;
-    out->sink = redis_sink(out->options, evlog_uuid_text(info.uuid, uuid));
+    out->sink = broker_sink(out->options, evlog_uuid_text(info.uuid, uuid));
     if (!out->sink || put_open(&out->put) || put_open(&out->sent))
         return evlog_fail("out of memory");
     stop_consumer(out->consumer);

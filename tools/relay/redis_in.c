@@ -224,7 +224,7 @@ static void take_entry(struct redis_source *self, const redisReply *entry, struc
     }
     struct raw_field *fields = self->fields + batch->count * FIELDS_MAX;
     struct raw *raw = &self->raws[batch->count++];
-    *raw = (struct raw){.place = id->str, .fields = fields};
+    *raw = (struct raw){.broker = "redis", .place = id->str, .fields = fields};
     for (size_t i = 0; i + 1 < pairs->elements && raw->field_count < FIELDS_MAX; i += 2) {
         fields[raw->field_count++] =
             (struct raw_field){bytes_of(pairs->element[i]), bytes_of(pairs->element[i + 1])};

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PUT_MAX 512 /* messages in one put */
 #define FIELD_ARGS_MAX (6 + 2 * (FIELD_COUNT + 1))
 
 struct redis_sink {
@@ -197,9 +198,10 @@ static enum outcome sink_put(void *ctx, const struct outgoing *items, size_t cou
     return outcome ? outcome : redis_send(&self->redis);
 }
 
-static enum outcome sink_put_ends(void *ctx)
+static enum outcome sink_put_ends(void *ctx, uint64_t *unfit_seq)
 {
     struct redis_sink *self = ctx;
+    (void)unfit_seq; /* Redis takes all */
     enum outcome outcome = BROKER_OK;
     for (size_t i = 0; outcome == BROKER_OK && i < self->options->topic_count; i++)
         outcome = read_topic(self, self->command_counts[i]);
@@ -222,7 +224,8 @@ struct sink *redis_sink(const struct relay_options *options, const char *uuid)
         return NULL;
     self->options = options;
     self->redis.url = &options->url;
-    self->sink = (struct sink){self, sink_open, sink_put, sink_put_ends, sink_close};
+    self->sink =
+        (struct sink){self, PUT_MAX, true, sink_open, sink_put, sink_put_ends, sink_close};
     for (size_t i = 0; i < options->topic_count; i++)
         if (asprintf(&self->keys[i], "evlog:%s:{%s}", uuid, options->topics[i]) < 0) {
             self->keys[i] = NULL;

@@ -16,12 +16,11 @@
 #include "evlog/value.h"
 #include "relay.h"
 
-#define RETRY_FIELDS_MAX 1024
+#define RETRY_FIELDS_MAX 1026
 
-static void make_id(const struct relay_options *options, const char *broker,
-                    const struct raw *raw, uint8_t id[16])
+static void make_id(const struct relay_options *options, const struct raw *raw, uint8_t id[16])
 {
-    const char *const texts[] = {broker, options->topics[0], raw->place};
+    const char *const texts[] = {raw->broker, options->topics[0], raw->place};
     XXH3_state_t *state = XXH3_createState();
     if (!state)
         return;
@@ -49,6 +48,10 @@ static void put_text(msgpack_packer *packer, const char *text)
 
 static void put_bytes(msgpack_packer *packer, evlog_bytes bytes)
 {
+    if (!bytes.data) {
+        msgpack_pack_nil(packer);
+        return;
+    }
     msgpack_pack_bin(packer, bytes.size);
     msgpack_pack_bin_body(packer, bytes.data, bytes.size);
 }
@@ -64,13 +67,15 @@ static void put_fields(msgpack_packer *packer, const struct raw *raw)
     }
 }
 
-int refused_make(evlog_signal *refused, const struct relay_options *options, const char *broker,
+int refused_make(evlog_signal *refused, const struct relay_options *options,
                  const struct raw *raw, const char *why, struct reading *reading)
 {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
-    const char *const texts[][2] = {
-        {"why", why}, {"broker", broker}, {"topic", options->topics[0]}, {"place", raw->place}};
+    const char *const texts[][2] = {{"why", why},
+                                    {"broker", raw->broker},
+                                    {"topic", options->topics[0]},
+                                    {"place", raw->place}};
     size_t size = 4096;
     for (size_t i = 0; i < raw->field_count; i++)
         size += raw->fields[i].name.size + raw->fields[i].value.size + 11;
@@ -87,7 +92,7 @@ int refused_make(evlog_signal *refused, const struct relay_options *options, con
     reading_free(reading);
     *reading = (struct reading){.signal = refused};
     snprintf(reading->why, sizeof reading->why, "%s", why);
-    make_id(options, broker, raw, reading->metadata.id);
+    make_id(options, raw, reading->metadata.id);
     reading->data = (evlog_buffer){buffer.data, buffer.size};
     return buffer.data ? EVLOG_OK : EVLOG_NOMEM;
 }
@@ -103,11 +108,13 @@ struct retry {
 /* The message that a refused event keeps. -1: it does not have it. */
 static int raw_of(const evlog_event *event, struct raw_field *fields, struct raw *raw)
 {
-    evlog_value list, pair, value;
+    evlog_value list, pair, value, broker;
     evlog_items items, parts;
     size_t count = 0;
-    if (evlog_event_find(event, "fields", &list) || evlog_items_begin(&list, &items))
+    if (evlog_event_find(event, "fields", &list) || evlog_items_begin(&list, &items) ||
+        evlog_event_find(event, "broker", &broker))
         return -1;
+    bool is_kafka = broker.string.size == 5 && memcmp(broker.string.text, "kafka", 5) == 0;
     while (evlog_items_next(&items, NULL, &pair)) {
         if (count == RETRY_FIELDS_MAX || pair.kind != EVLOG_VALUE_LIST || pair.count != 2 ||
             evlog_items_begin(&pair, &parts))
@@ -117,7 +124,10 @@ static int raw_of(const evlog_event *event, struct raw_field *fields, struct raw
         evlog_items_next(&parts, NULL, &value);
         fields[count++].value = value.bytes;
     }
-    *raw = (struct raw){.place = "", .fields = fields, .field_count = count};
+    *raw = (struct raw){.broker = is_kafka ? "kafka" : "redis",
+                        .place = "",
+                        .fields = fields,
+                        .field_count = count};
     return 0;
 }
 

@@ -3,28 +3,33 @@
  *
  *   main.c       evlog-relay out | in | retry, and its help
  *   options.c    arguments, secrets from the environment or files, --config
- *   url.c        redis://, rediss://, unix://
+ *   url.c        redis://, rediss://, unix://, kafka://
+ *   broker.c     which brokers this program was built with
  *   stop.c       SIGINT and SIGTERM, and waiting so that they end it
  *   message.c    an event as a message, and a message as an event: the text of each field
  *   out.c        the consumer `relay.NAME` and what it has put on the broker
  *   in.c         messages into the log; refused.c: those that cannot be used; known.c: those it may have
  *   redis.c      a connection, redis_tls.c its TLS; redis_out.c, redis_in.c: Redis Streams as a sink and as a source
+ *   kafka.c      librdkafka; kafka_out.c, kafka_in.c: Kafka as a sink and as a source
+ *   registry.c   the schema registry; key.c: Kafka's key of an event
  *   metrics.c    --metrics FILE
  *
- * out.c and in.c know nothing of Redis, and redis_*.c nothing of a log: between them are `struct sink` and
+ * out.c and in.c know nothing of Redis or Kafka, and redis_*.c and kafka_*.c nothing of a log: between them are `struct sink` and
  * `struct source` below, so that another broker is another file.
  *
  * What is guaranteed:
  * 1. Out: an event is done when the broker has acknowledged it. A broker that is away is waited for
- *    without limit and parks nothing; an event that is no message (no schema, erased) is parked, and the
- *    rest goes on. Order is the log's. On Redis each event is there once: its XADD and the relay's position are
- *    in one MULTI.
+ *    without limit and parks nothing; an event that is no message (no schema, erased), or that the broker refuses for
+ *    good (too large, its schema), is parked, and the rest goes on. Order is the log's, on Kafka in each
+ *    partition. On Redis each event is there once: its XADD and the relay's position are in one MULTI; on Kafka
+ *    with --exactly-once, to readers of committed records: both are in one transaction.
  * 2. In: an event is in the log, and flushed, before the broker hears that it was taken; a redelivery is
  *    not a second event, by a conditional send after a seq that was noted on the broker before the message
- *    was first read. What cannot be used is in the log as evlog.refused.v1.
+ *    was first read; on Kafka the note is with the committed offset. What cannot be used is in the log as
+ *    evlog.refused.v1.
  * 3. Nothing of a message or a reply is trusted.
  *
- * Absent: Kafka; Redis Cluster's redirections. A parked event that is retried is on Redis twice if
+ * Absent: Redis Cluster's redirections. A parked event that is retried is on the broker twice if
  * the relay dies between its XADD and its acknowledgement.
  */
 #ifndef RELAY_H
@@ -45,7 +50,7 @@ enum {
 
 /* ------------------------------------------------------------- options ---- */
 
-enum url_scheme { URL_REDIS, URL_REDISS, URL_UNIX };
+enum url_scheme { URL_REDIS, URL_REDISS, URL_UNIX, URL_KAFKA };
 
 struct url {
     enum url_scheme scheme;
@@ -53,7 +58,10 @@ struct url {
     int port;
     int database;
     char user[256], password[1024];
-    char shown[640]; /* without secrets, for sentences */
+    char shown[640];    /* without secrets, for sentences */
+    char brokers[1024]; /* of URL_KAFKA: HOST:PORT[,HOST:PORT...] */
+    char registry[512]; /* likewise: the schema registry's URL, without secrets and last slash */
+    char registry_user[256], registry_password[1024];
 };
 
 /* EVLOG_INVALID: evlog_errmsg says what is wrong with it. */
@@ -61,11 +69,13 @@ int url_parse(const char *text, struct url *url);
 
 #define TOPICS_MAX 64
 #define ROUTES_MAX 256
+#define SETTINGS_MAX 64
 
 /* Events of a type go to a topic. */
 struct route {
     const char *type; /* NULL: all that the relay gets */
     size_t topic;     /* an index of `topics` */
+    const char *key;  /* event_key_field: the path of the field that is Kafka's key; NULL: none */
 };
 
 struct relay_options {
@@ -82,7 +92,10 @@ struct relay_options {
     const char *metrics;
     const char *plugins[16];
     size_t plugin_count;
+    const char *settings[SETTINGS_MAX]; /* of librdkafka: KEY=VALUE */
+    size_t setting_count;
     bool follow, all;
+    bool exactly_once; /* Kafka: by transactions */
     double per_second;
     uint64_t stream_length_max; /* MAXLEN ~; 0: none */
     uint32_t claim_ms;  /* idle time after which another consumer's messages are taken over */
@@ -128,7 +141,8 @@ extern const char *const field_names[FIELD_COUNT]; /* "type" ... */
 /* An event as a message. Freed with message_free. */
 struct message {
     uint64_t seq;
-    const char *fields[FIELD_COUNT]; /* each ends in NUL */
+    uint64_t before_seq;        /* of the event that was handed out before it; 0: none */
+    const evlog_schema *schema; /* as long as the log */
     char texts[FIELD_COUNT][EVLOG_NAME_SIZE_MAX + 1];
     evlog_buffer data; /* Avro */
 };
@@ -143,11 +157,18 @@ struct raw_field {
 };
 
 struct raw {
-    const char *place; /* the broker's id of it */
-    const struct raw_field *fields;
+    const char *broker; /* "redis", "kafka" */
+    const char *place;  /* the broker's id of it */
+    const struct raw_field
+        *fields; /* of Kafka the headers, then "key" and "value"; NULL data: null */
     size_t field_count;
-    void *owner; /* the broker's */
+    const evlog_schema
+        *schema;     /* that it was written under; NULL: the log's, or the catalogue's */
+    const char *why; /* it cannot be used; NULL: that is not known yet */
 };
+
+/* The id of the schema in Kafka's value. false: the value is not framed. */
+bool raw_schema_id(const struct raw *raw, uint32_t *id);
 
 #define FILLED_HEADER "evlog.relay.filled"
 
@@ -159,12 +180,14 @@ struct reading {
     evlog_header header; /* what was filled in; NULL name: nothing */
     char texts[FIELD_COUNT][EVLOG_NAME_SIZE_MAX + 1];
     char filled[128];
-    char why[256]; /* of a message that was refused */
+    char why[256];        /* of a message that was refused */
+    bool is_other_schema; /* this process has the type under another schema than the message's */
 };
 
 /*
- * EVLOG_INVALID, EVLOG_NOTFOUND (an unknown type), EVLOG_LIMIT: it cannot be used, and evlog_errmsg says why; its
- * metadata have its id, if that could be read. All else is the log's failure.
+ * EVLOG_INVALID, EVLOG_NOTFOUND (an unknown type), EVLOG_LIMIT, EVLOG_CONFLICT: it cannot be used, and evlog_errmsg
+ * says why; its metadata have its id, if that could be read. After EVLOG_CONFLICT with is_other_schema it can,
+ * when the log has been closed and opened. All else is the log's failure.
  */
 int reading_make(evlog *log, const struct raw *raw, struct reading *reading);
 void reading_free(struct reading *reading);
@@ -172,7 +195,7 @@ void reading_free(struct reading *reading);
 /* -------------------------------------------------------------- refused ---- */
 
 /* Makes of a message that cannot be used the event that keeps it. EVLOG_NOMEM. */
-int refused_make(evlog_signal *refused, const struct relay_options *options, const char *broker,
+int refused_make(evlog_signal *refused, const struct relay_options *options,
                  const struct raw *raw, const char *why, struct reading *reading);
 
 /* ---------------------------------------------------------------- known ---- */
@@ -197,9 +220,11 @@ enum outcome {
     BROKER_AWAY,    /* no connection, or it does not answer, or it cannot now: try again */
     BROKER_REFUSES, /* what is asked cannot be done there: it ends the relay */
     BROKER_STOPPED, /* stop_is_asked */
+    BROKER_UNFIT,   /* one event or schema cannot be taken, now or later; the others can */
+    BROKER_AGAIN,   /* it has to be asked once more, from `open` on */
 };
 
-/* The sentence of the last BROKER_AWAY or BROKER_REFUSES. */
+/* The sentence of the last outcome but BROKER_OK and BROKER_STOPPED. */
 const char *broker_why(void);
 
 /* Sets it, and returns `outcome`. */
@@ -209,6 +234,9 @@ enum outcome broker_fail(enum outcome outcome, const char *format, ...)
 struct outgoing {
     const struct message *message;
     size_t topic;
+    const char *key_path; /* NULL: without key */
+    evlog_buffer key;     /* Avro */
+    bool is_retry;        /* a parked event: its seq is before that of others */
 };
 
 #define NO_POSITION UINT64_MAX
@@ -216,18 +244,28 @@ struct outgoing {
 /* Where events go. */
 struct sink {
     void *self;
+    size_t put_count_max; /* at most PUT_COUNT_MAX messages in a put */
+    bool
+        goes_back; /* a position before what is done: the broker lost events, which are put again */
     /* Connects anew, and gives the position of each topic that counts for `epoch`, or NO_POSITION. */
     enum outcome (*open)(void *self, const char *epoch, uint64_t *positions);
     /*
      * Puts messages, in order, and makes last_seq the position of all topics; all or none of a topic. They are
      * on their way when it returns, and on the broker when put_ends does; then the next put may begin. What
-     * the items point to is not used after `put`.
+     * the items point to is not used after `put`. After BROKER_AWAY and BROKER_AGAIN it is called again, after
+     * `open`, with the same messages, less those up to the positions.
      */
     enum outcome (*put)(void *self, const struct outgoing *items, size_t count,
                         uint64_t last_seq);
-    enum outcome (*put_ends)(void *self);
+    /*
+     * BROKER_UNFIT: the event *unfit_seq cannot be put; those before it have been, and the positions are before
+     * it. BROKER_AGAIN: nothing is wrong, but the same has to be put again.
+     */
+    enum outcome (*put_ends)(void *self, uint64_t *unfit_seq);
     void (*close)(void *self);
 };
+
+#define PUT_COUNT_MAX 4096
 
 /* What a source has given. */
 struct batch {
@@ -250,9 +288,17 @@ struct source {
     void (*close)(void *self);
 };
 
-/* `uuid`: the log's. NULL: out of memory. */
+/* Why this evlog-relay cannot talk to such a broker; NULL: it can. */
+const char *broker_missing(enum url_scheme scheme);
+
+/* That of options->url. `uuid`: the log's. NULL: out of memory. */
+struct sink *broker_sink(const struct relay_options *options, const char *uuid);
+struct source *broker_source(const struct relay_options *options, const char *uuid);
+
 struct sink *redis_sink(const struct relay_options *options, const char *uuid);
 struct source *redis_source(const struct relay_options *options, const char *uuid);
+struct sink *kafka_sink(const struct relay_options *options, const char *uuid);
+struct source *kafka_source(const struct relay_options *options, const char *uuid);
 
 /* ----------------------------------------------------------- connection ---- */
 

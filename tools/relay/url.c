@@ -4,6 +4,7 @@
  *   redis://[USER@]HOST[:PORT][/DATABASE]
  *   rediss://...                             with TLS
  *   unix:///PATH[?db=DATABASE]
+ *   kafka://HOST[:PORT][,HOST[:PORT]...]?registry=URL   the schema registry's, http:// or https://
  *
  * A URL in a file (@FILE) may have USER:PASSWORD; on the command line, where all can read it, it is refused.
  */
@@ -115,23 +116,70 @@ static int parse_unix(const char *at, struct url *url)
     return EVLOG_OK;
 }
 
+/* HOST[:PORT][,HOST[:PORT]...] up to `size`. */
+static int read_brokers(const char *at, size_t size, struct url *url)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:,[]";
+    if (size == 0 || size >= sizeof url->brokers || strspn(at, allowed) < size)
+        return -1;
+    memcpy(url->brokers, at, size);
+    url->brokers[size] = '\0';
+    return 0;
+}
+
+/* The registry's URL, from which user and password are taken. */
+static int read_registry(const char *at, struct url *url)
+{
+    struct url login = {.port = 0};
+    const char *scheme = strncmp(at, "http://", 7) == 0 ? "http://" : "https://";
+    if (strncmp(at, scheme, strlen(scheme)) != 0)
+        return -1;
+    at += strlen(scheme);
+    if (read_user(&at, &login))
+        return -1;
+    strcpy(url->registry_user, login.user);
+    strcpy(url->registry_password, login.password);
+    size_t size = strlen(at);
+    while (size > 0 && at[size - 1] == '/')
+        size--;
+    int written = snprintf(url->registry, sizeof url->registry, "%s%.*s", scheme, (int)size, at);
+    return size == 0 || written >= (int)sizeof url->registry || strpbrk(at, "?#@ ") ? -1 : 0;
+}
+
+static int parse_kafka(const char *at, struct url *url)
+{
+    static const char registry[] = "?registry=";
+    size_t size = strcspn(at, "/?");
+    if (read_brokers(at, size, url))
+        return wrong("the URL's hosts are not HOST:PORT[,HOST:PORT...]");
+    at += size;
+    if (strncmp(at, registry, strlen(registry)) != 0)
+        return wrong("the URL does not name the schema registry: kafka://HOST:PORT?registry=URL");
+    if (read_registry(at + strlen(registry), url))
+        return wrong("the registry's URL is not http:// or https://, a host, and a path");
+    snprintf(url->shown, sizeof url->shown, "kafka://%.600s", url->brokers);
+    return EVLOG_OK;
+}
+
 int url_parse(const char *text, struct url *url)
 {
-    static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
+    static const char *const schemes[] = {"redis://", "rediss://", "unix://", "kafka://"};
+    enum { SCHEME_COUNT = sizeof schemes / sizeof *schemes };
     *url = (struct url){.port = 0};
     size_t scheme = 0;
-    while (scheme < 3 && strncmp(text, schemes[scheme], strlen(schemes[scheme])) != 0)
+    while (scheme < SCHEME_COUNT && strncmp(text, schemes[scheme], strlen(schemes[scheme])) != 0)
         scheme++;
-    if (scheme == 3)
-        return wrong(strncmp(text, "kafka://", 8) == 0
-                         ? "this evlog-relay does not have Kafka yet"
-                         : "the URL does not begin with redis://, rediss:// or unix://");
+    if (scheme == SCHEME_COUNT)
+        return wrong("the URL does not begin with redis://, rediss://, unix:// or kafka://");
     const char *at = text + strlen(schemes[scheme]);
     url->scheme = (enum url_scheme)scheme;
     if (read_user(&at, url))
         return wrong("the URL's user or password is malformed or too long");
     if (url->scheme == URL_UNIX)
         return parse_unix(at, url);
+    if (url->scheme == URL_KAFKA)
+        return parse_kafka(at, url);
     size_t size = strcspn(at, "/?");
     if (read_host(at, size, url))
         return wrong("the URL's host or port is malformed");

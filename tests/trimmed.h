@@ -1,6 +1,6 @@
-/* A log is trimmed, as the library will: the floor is raised, then the events below it go. */
-#ifndef TRIM_H
-#define TRIM_H
+/* A log is trimmed by hand, in the two steps that the library takes, or one of them alone. */
+#ifndef TRIMMED_H
+#define TRIMMED_H
 
 #include "damage.h"
 #include "log.h"

@@ -1,0 +1,67 @@
+/*
+ * Keeping a log for years.
+ */
+#ifndef EVLOG_UPKEEP_H
+#define EVLOG_UPKEEP_H
+
+#include <evlog.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------- trimming ---- */
+
+typedef struct evlog_trim_options {
+    bool preview; /* nothing is changed: what would be done is the result */
+    bool force;   /* also events that consumers have not done */
+    /* Or NULL: called now and then with the events deleted so far. Other than 0 ends the call and is
+       returned; what was to go is gone then, but its space is given up only by the next one. */
+    int (*visit)(uint64_t deleted_count, void *ctx);
+    void *ctx;
+} evlog_trim_options;
+
+typedef struct evlog_trimmed {
+    uint64_t first_seq; /* what is gone; 0: nothing */
+    uint64_t last_seq;
+    uint64_t
+        deleted_count; /* events whose space can be used again, also those of an earlier trimming */
+    uint64_t
+        held_seq; /* the first event of these that a consumer has not done, or has parked; 0: none */
+    char held_by[256]; /* ... that consumer; else empty */
+} evlog_trimmed;
+
+/*
+ * Drops the events before `before_seq`, but never the newest one. From then on the log begins there: no reader, no
+ * consumer and no replay gets what came before, in any process, and no seq is used again. The space is used for
+ * events to come; the file does not get smaller. An event "evlog.trimmed.v1" says what was dropped: {"first_seq",
+ * "last_seq", "forced"}. `trimmed` may be NULL.
+ *
+ * Beside senders, readers and consumers; a sender may wait for a batch of some thousand deletions and its flush. It
+ * can be interrupted anywhere, and done again. It works on a full disk: all that appends leaves 64 KiB for it; but a
+ * send wants some room behind the last page all the same, also when there are free pages before it.
+ *
+ * A consumer that loses events by it, with `force`, parks them as lost (EVLOG_NOTICE_LOST) when it gets there.
+ *
+ * EVLOG_CONFLICT: a consumer needs them, see `trimmed`; nothing was changed. EVLOG_DAMAGED: the first event to be kept
+ * cannot be read. EVLOG_FULL: log_size_max is reached, which counts the file, not what is free in it.
+ * EVLOG_READONLY, EVLOG_BUSY.
+ */
+EVLOG_INLINE int evlog_trim(evlog *log, uint64_t before_seq, const evlog_trim_options *options,
+                            evlog_trimmed *trimmed);
+
+EVLOG_API int evlog_trim_sized(evlog *log, uint64_t before_seq, const evlog_trim_options *options,
+                               size_t options_size, evlog_trimmed *trimmed, size_t trimmed_size);
+
+EVLOG_INLINE int evlog_trim(evlog *log, uint64_t before_seq, const evlog_trim_options *options,
+                            evlog_trimmed *trimmed)
+{
+    return evlog_trim_sized(log, before_seq, options, sizeof(evlog_trim_options), trimmed,
+                            sizeof(evlog_trimmed));
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

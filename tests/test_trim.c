@@ -1,0 +1,366 @@
+/*
+ * Trimming: what is gone and what is not, what consumers hold, and trimming beside senders and readers
+ * that are killed in the middle, itself included. What a power cut does to it: tests/power, "trim".
+ */
+#include "evlog/upkeep.h"
+
+#include "evlog/consumer.h"
+#include "log.h"
+#include "processes.h"
+#include "test.h"
+
+#define TYPE "org.evlog.test.v1"
+#define EVENTS 6000 /* of a few batches */
+
+static evlog *open_with(const char *path, evlog_durability durability, evlog_signal **signal)
+{
+    evlog *log;
+    OK(evlog_open(path, &(evlog_options){.durability = durability}, &log));
+    OK(evlog_define(log, TYPE, 0, NULL, signal));
+    return log;
+}
+
+static void send_many(evlog_signal *signal, size_t count)
+{
+    evlog_sending sends[100];
+    for (size_t i = 0; i < 100; i++)
+        sends[i] = (evlog_sending){.signal = signal, .data = "\x80", .data_size = 1};
+    for (; count >= 100; count -= 100)
+        OK(evlog_send_events(sends, 100, NULL, NULL));
+    for (; count > 0; count--)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+}
+
+static void expect_bounds(evlog *log, uint64_t first, uint64_t last)
+{
+    evlog_info info;
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.first_seq, first);
+    assert_int_equal(info.last_seq, last);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+}
+
+static int expect_next(const evlog_event *event, void *ctx)
+{
+    uint64_t *next = ctx;
+    if (event->seq != *next)
+        return evlog_fail("not the next");
+    ++*next;
+    return 0;
+}
+
+/* What is trimmed meanwhile is passed over, and so are the log's own events. */
+static int expect_later(const evlog_event *event, void *ctx)
+{
+    uint64_t *last = ctx;
+    if (event->seq <= *last)
+        return evlog_fail("not later");
+    *last = event->seq;
+    return 0;
+}
+
+/* ------------------------------------------------------------- what goes ---- */
+
+static void what_is_trimmed_is_gone(void **state)
+{
+    static const evlog_durability durabilities[] = {EVLOG_DURABLE, EVLOG_FAST};
+    for (unsigned i = 0; i < 2; i++) {
+        const char *path = in(*state, i ? "fast" : "durable");
+        evlog_signal *signal;
+        evlog_event *event;
+        evlog_trimmed trimmed;
+        uint64_t next = 5000;
+        evlog *log = open_with(path, durabilities[i], &signal);
+        send_many(signal, EVENTS);
+        OK(evlog_trim(log, 5000, NULL, &trimmed));
+        assert_int_equal(trimmed.first_seq, 1);
+        assert_int_equal(trimmed.last_seq, 4999);
+        assert_int_equal(trimmed.deleted_count, 4999);
+        expect_bounds(log, 5000, EVENTS + 1); /* the note is the last one */
+        FAILS(EVLOG_NOTFOUND, "no event 4999", evlog_read(log, 4999, &event));
+        OK(evlog_replay(log, NULL, expect_next, &next, NULL));
+        assert_int_equal(next, EVENTS + 1);
+        OK(evlog_read(log, EVENTS + 1, &event));
+        assert_string_equal(event->event_type, "evlog.trimmed.v1");
+        assert_memory_equal(
+            event->data,
+            "\x83\xa9"
+            "first_seq\xcf\0\0\0\0\0\0\0\1\xa8last_seq\xcf\0\0\0\0\0\0\x13\x87\xa6"
+            "forced\xc2",
+            event->data_size);
+        evlog_event_free(event);
+        send_many(signal, 10);
+        expect_bounds(log, 5000, EVENTS + 11);
+        OK(evlog_close(log));
+        OK(evlog_open(path, &(evlog_options){.read_only = true}, &log));
+        expect_bounds(log, 5000, EVENTS + 11);
+        OK(evlog_close(log));
+    }
+}
+
+static void the_newest_event_stays(void **state)
+{
+    evlog_signal *signal;
+    evlog_trimmed trimmed;
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    OK(evlog_trim(log, 1000, NULL, &trimmed)); /* an empty log */
+    assert_int_equal(trimmed.first_seq, 0);
+    send_many(signal, 3);
+    OK(evlog_trim(log, UINT64_MAX, NULL, &trimmed));
+    assert_int_equal(trimmed.last_seq, 2);
+    expect_bounds(log, 3, 4);
+    OK(evlog_trim(log, 3, NULL, &trimmed));
+    assert_int_equal(trimmed.first_seq, 0);
+    expect_bounds(log, 3, 4); /* and nothing was noted */
+    OK(evlog_close(log));
+}
+
+static void a_preview_changes_nothing(void **state)
+{
+    evlog_signal *signal;
+    evlog_trimmed trimmed;
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    send_many(signal, 10);
+    OK(evlog_trim(log, 5, &(evlog_trim_options){.preview = true}, NULL));
+    OK(evlog_close(log));
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = true}, &log));
+    OK(evlog_trim(log, 5, &(evlog_trim_options){.preview = true}, &trimmed));
+    assert_int_equal(trimmed.first_seq, 1);
+    assert_int_equal(trimmed.last_seq, 4);
+    assert_int_equal(trimmed.deleted_count, 0);
+    FAILS(EVLOG_READONLY, "reading only", evlog_trim(log, 5, NULL, NULL));
+    expect_bounds(log, 1, 10);
+    OK(evlog_close(log));
+}
+
+/* ------------------------------------------------------------- consumers ---- */
+
+static void hear_lost(const evlog_notice *notice, void *ctx)
+{
+    if (notice->kind == EVLOG_NOTICE_LOST)
+        memcpy(ctx, (uint64_t[]){notice->first_seq, notice->last_seq}, 2 * sizeof(uint64_t));
+}
+
+static void a_consumer_holds_what_it_needs(void **state)
+{
+    evlog_signal *signal;
+    evlog_trimmed trimmed;
+    evlog_consumer *consumer;
+    const evlog_event *event;
+    uint64_t lost[2] = {0, 0};
+    evlog_consumer_options options = {
+        .ack_by_hand = true, .notice = hear_lost, .notice_ctx = lost};
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    send_many(signal, 100);
+    OK(evlog_consumer_open(log, "slow", &options, &consumer));
+    for (unsigned i = 0; i < 20; i++)
+        OK(evlog_consumer_next(consumer, 0, &event));
+    OK(acknowledge(consumer, 20));
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_trim(log, 21, NULL, &trimmed)); /* it has done these */
+    FAILS(EVLOG_CONFLICT, "the consumer slow still needs event 21",
+          evlog_trim(log, 22, NULL, &trimmed));
+    assert_int_equal(trimmed.held_seq, 21);
+    assert_string_equal(trimmed.held_by, "slow");
+    expect_bounds(log, 21, 101);
+    OK(evlog_trim(log, 51, &(evlog_trim_options){.force = true}, &trimmed));
+    expect_bounds(log, 51, 102);
+    OK(evlog_consumer_open(log, "slow", &options, &consumer));
+    OK(evlog_consumer_next(consumer, 0, &event));
+    assert_int_equal(event->seq, 51);
+    assert_int_equal(lost[0], 21);
+    assert_int_equal(lost[1], 50);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(log));
+}
+
+/* What a consumer has parked it may still be given: so it holds that, too. */
+static void a_parked_event_is_held(void **state)
+{
+    evlog_signal *signal;
+    evlog_trimmed trimmed;
+    evlog_consumer *consumer;
+    const evlog_event *event;
+    evlog_consumer_options options = {.ack_by_hand = true, .attempt_max = 1};
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    send_many(signal, 10);
+    OK(evlog_consumer_open(log, "picky", &options, &consumer));
+    for (unsigned i = 1; i <= 10; i++) {
+        OK(evlog_consumer_next(consumer, 0, &event));
+        OK(i == 3 ? evlog_consumer_fail(consumer, 3, "not this one")
+                  : evlog_consumer_done(consumer, i));
+    }
+    OK(evlog_consumer_close(consumer));
+    FAILS(EVLOG_CONFLICT, "event 3", evlog_trim(log, 8, NULL, &trimmed));
+    OK(evlog_parked_drop(log, "picky", 3, NULL));
+    OK(evlog_trim(log, 8, NULL, &trimmed));
+    expect_bounds(log, 8, 11);
+    OK(evlog_close(log));
+}
+
+/* ---------------------------------------------------------- in the middle ---- */
+
+static int stop_at_once(uint64_t deleted_count, void *ctx)
+{
+    (void)ctx;
+    return deleted_count ? 7 : 0;
+}
+
+static void what_is_left_goes_the_next_time(void **state)
+{
+    evlog_signal *signal;
+    evlog_trimmed trimmed;
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    send_many(signal, EVENTS);
+    assert_int_equal(
+        evlog_trim(log, 5001, &(evlog_trim_options){.visit = stop_at_once}, &trimmed), 7);
+    uint64_t deleted_count = trimmed.deleted_count;
+    assert_true(deleted_count > 0 && deleted_count < 5000);
+    expect_bounds(log, 5001, EVENTS + 1);
+    OK(evlog_close(log));
+    log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    expect_bounds(log, 5001, EVENTS + 1);
+    OK(evlog_trim(log, 1, NULL, &trimmed));
+    assert_int_equal(trimmed.first_seq, 0);
+    assert_int_equal(trimmed.deleted_count, 5000 - deleted_count);
+    expect_bounds(log, 5001, EVENTS + 1);
+    OK(evlog_close(log));
+}
+
+/* The file does not grow while what comes is no more than what goes. */
+static void space_is_used_again(void **state)
+{
+    evlog_signal *signal;
+    evlog_info info;
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    uint64_t size = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        send_many(signal, 3000);
+        OK(evlog_inspect(log, &info));
+        OK(evlog_trim(log, info.last_seq - 1000, NULL, NULL));
+        if (i == 3)
+            size = info.page_count;
+    }
+    OK(evlog_inspect(log, &info));
+    assert_true(info.page_count <= size + size / 10);
+    OK(evlog_close(log));
+}
+
+/* -------------------------------------------------- beside others, and kills ---- */
+
+#define SENDERS 3
+#define ROUNDS 4
+#define SOME 100
+
+struct world {
+    const char *path;
+    evlog_durability durability;
+    atomic_int sent[SENDERS]; /* events that were acknowledged */
+    atomic_int trims;
+};
+
+static void send_for_ever(struct world *world, unsigned who)
+{
+    evlog_signal *signal;
+    open_with(world->path, world->durability, &signal);
+    for (;;) {
+        int result = evlog_send_event(signal, "\x80", 1, NULL, NULL);
+        if (result)
+            die("sending", 0);
+        world->sent[who]++;
+    }
+}
+
+static void trim_for_ever(struct world *world)
+{
+    evlog_signal *signal;
+    evlog *log = open_with(world->path, world->durability, &signal);
+    for (;;) {
+        evlog_info info;
+        if (evlog_inspect(log, &info))
+            die("inspecting", 0);
+        if (info.last_seq > 100 && evlog_trim(log, info.last_seq - 100, NULL, NULL))
+            die("trimming", info.last_seq);
+        world->trims++;
+    }
+}
+
+static void read_for_ever(struct world *world)
+{
+    evlog *log;
+    if (evlog_open(world->path, &(evlog_options){.read_only = true}, &log))
+        die("opening to read", 0);
+    for (;;) {
+        uint64_t next = 0;
+        if (evlog_replay(log, NULL, expect_later, &next, NULL))
+            die("reading", next);
+    }
+}
+
+static void wait_until(const atomic_int *count, int wanted)
+{
+    while (*count < wanted)
+        usleep(200);
+}
+
+static void play_round(struct world *world, unsigned round)
+{
+    pid_t pids[SENDERS + 2];
+    int before = world->trims;
+    for (unsigned i = 0; i < SENDERS + 2; i++) {
+        pids[i] = start_process();
+        if (pids[i] == 0 && i < SENDERS)
+            send_for_ever(world, i);
+        else if (pids[i] == 0 && i == SENDERS)
+            trim_for_ever(world);
+        else if (pids[i] == 0)
+            read_for_ever(world);
+    }
+    wait_until(&world->sent[0], (int)(round + 1) * SOME);
+    wait_until(&world->trims, before + 2);
+    kill_process(pids[SENDERS]); /* the trimmer first: the senders go on, and flush for it */
+    int sent = world->sent[0];
+    wait_until(&world->sent[0], sent + 20);
+    for (unsigned i = 0; i < SENDERS + 2; i++)
+        if (i != SENDERS)
+            kill_process(pids[i]);
+}
+
+static void trim_beside_others(const char *path, evlog_durability durability)
+{
+    struct world *world = map_shared(sizeof *world);
+    evlog_signal *signal;
+    evlog_info info;
+    world->path = path;
+    world->durability = durability;
+    OK(evlog_close(open_with(path, durability, &signal)));
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        play_round(world, round);
+        evlog *log = open_with(path, durability, &signal);
+        OK(evlog_verify(log, NULL, NULL, NULL));
+        OK(evlog_inspect(log, &info));
+        uint64_t sent = 0;
+        for (unsigned i = 0; i < SENDERS; i++)
+            sent += (uint64_t)world->sent[i];
+        assert_true(info.last_seq >= sent); /* and the notes */
+        OK(evlog_close(log));
+    }
+    munmap(world, sizeof *world);
+}
+
+static void senders_and_readers_go_on(void **state)
+{
+    trim_beside_others(in(*state, "durable"), EVLOG_DURABLE);
+    trim_beside_others(in(*state, "fast"), EVLOG_FAST);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_AT_HOME(what_is_trimmed_is_gone),   TEST_AT_HOME(the_newest_event_stays),
+        TEST_AT_HOME(a_preview_changes_nothing), TEST_AT_HOME(a_consumer_holds_what_it_needs),
+        TEST_AT_HOME(a_parked_event_is_held),    TEST_AT_HOME(what_is_left_goes_the_next_time),
+        TEST_AT_HOME(space_is_used_again),       TEST_AT_HOME(senders_and_readers_go_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
