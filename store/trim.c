@@ -1,7 +1,8 @@
 /*
  * Trimming: the oldest events go, a few at a time, beside senders and readers.
  *
- *   1. an event, evlog.trimmed.v1, says which go; where there is no room for it, it comes after 3
+ *   1. an event, evlog.trimmed.v1, says which go; where there is no room for it, it comes after 3, or, with still
+ *      no room, not at all: then the floor alone says it
  *   2. the floor is raised, durably (floor.c): from then on they are gone for every reader
  *   3. they are deleted from events.mdb in batches, and after each the log is flushed
  *
@@ -221,5 +222,5 @@ int trim_events(struct store *store, uint64_t before_seq, const evlog_trim_optio
         result = trim_batches(&trimming);
     if (noted == EVLOG_FULL && trimmed->deleted_count)
         noted = add_note(&trimming);
-    return result ? result : noted;
+    return result || noted == EVLOG_FULL ? result : noted;
 }

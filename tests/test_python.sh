@@ -24,7 +24,7 @@ if [ ! -e "$venv/ready" ]; then
     "$python" -m venv "$venv" >"$home/venv.log" 2>&1 || skip "python3 -m venv does not work (apt-get install python3-venv)"
     "$venv/bin/pip" install -q 'setuptools>=64' wheel cffi msgpack pytest >"$home/pip.log" 2>&1 ||
         skip "cffi, msgpack and pytest cannot be installed: $(tail -n 1 "$home/pip.log")"
-    "$venv/bin/pip" install -q mypy ruff types-cffi >"$home/pip.log" 2>&1 || true
+    "$venv/bin/pip" install -q 'mypy<2.5' ruff==0.17.6 types-cffi >"$home/pip.log" 2>&1 || true
     touch "$venv/ready"
 fi
 if [ ! -e "$venv/openedx" ]; then

@@ -49,18 +49,6 @@ run verify "$home/damaged" -o short
 
 # ------------------------------------------------------------- a broker that is away ----
 
-printf '\n8. An event bus that is down when events are sent (Redis, of this demonstration alone, on a socket in its directory):\n'
-redis_server=$(command -v redis-server || command -v redis-check-rdb || true)
-if [ -z "$redis_server" ] || "$build/evlog" relay out log redis://localhost topic 2>&1 | grep -q "built without Redis"; then
-    cat <<'TEXT'
-Left out: it needs Redis and hiredis (Debian: apt-get install redis-tools libhiredis-dev, then make demo). It would
-show that events are sent while Redis is stopped, and that a consumer of the bus has them all, once, when Redis is back.
-TEXT
-    exit
-fi
-ln -s "$redis_server" "$home/redis-server" # as which it is this program that runs
-type=org.openedx.learning.auth.session.login.completed.v1
-
 start_redis() {
     (cd "$home" && exec ./redis-server --port 0 --unixsocket redis --save "" --appendonly yes --dir "$home" >redis.out 2>&1) &
     redis_pid=$!
@@ -70,21 +58,61 @@ login() { # login LOG NAME
     "$build/evlog" send "$1" $type "{\"user\": {\"id\": 7, \"is_active\": true, \"pii\": {\"username\": \"$2\", \"email\": \"\", \"name\": \"\"}}}" >/dev/null
 }
 
-start_redis
-printf '\n$ evlog relay out -f log unix://redis logins &        # Redis runs\n'
-"$build/evlog" schema add "$home/site" $type >/dev/null
-"$build/evlog" relay out -f "$home/site" "unix://$home/redis" logins 2>"$home/relay.err" & relay_pid=$!
-login "$home/site" alice
-"$build/evlog" relay in "$home/service" "unix://$home/redis" logins --group service
-kill $redis_pid && wait $redis_pid || true
-rm -f "$home/redis"
-echo 'Redis is stopped; bob, carol and dave log in; Redis is started again.'
-for name in bob carol dave; do login "$home/site" $name; done
-until grep -q 'is away' "$home/relay.err"; do kill -0 $relay_pid; done
-start_redis
-until [ "$("$build/evlog" consumer ls "$home/site" -o json | grep -c '"lag_events": 0')" = 1 ]; do kill -0 $relay_pid; done
-kill $relay_pid && wait $relay_pid
-sed "s|$home/||g" "$home/relay.err"
-"$build/evlog" relay in "$home/service" "unix://$home/redis" logins --group service
-printf '\nWhat the service has, in the log that its own relay fills:\n'
-run show "$home/service" -o short
+bus() {
+    printf '\n8. An event bus that is down when events are sent (Redis, of this demonstration alone, on a socket in its directory):\n'
+    redis_server=$(command -v redis-server || command -v redis-check-rdb || true)
+    if [ -z "$redis_server" ] || "$build/evlog" relay out log redis://localhost topic 2>&1 | grep -q "built without Redis"; then
+        cat <<'TEXT'
+Left out: it needs Redis and hiredis (Debian: apt-get install redis-tools libhiredis-dev, then make demo). It would
+show that events are sent while Redis is stopped, and that a consumer of the bus has them all, once, when Redis is back.
+TEXT
+        return
+    fi
+    ln -s "$redis_server" "$home/redis-server" # as which it is this program that runs
+    type=org.openedx.learning.auth.session.login.completed.v1
+    start_redis
+    printf '\n$ evlog relay out -f log unix://redis logins &        # Redis runs\n'
+    "$build/evlog" schema add "$home/site" $type >/dev/null
+    "$build/evlog" relay out -f "$home/site" "unix://$home/redis" logins 2>"$home/relay.err" & relay_pid=$!
+    login "$home/site" alice
+    "$build/evlog" relay in "$home/service" "unix://$home/redis" logins --group service
+    kill $redis_pid && wait $redis_pid || true
+    rm -f "$home/redis"
+    echo 'Redis is stopped; bob, carol and dave log in; Redis is started again.'
+    for name in bob carol dave; do login "$home/site" $name; done
+    until grep -q 'is away' "$home/relay.err"; do kill -0 $relay_pid; done
+    start_redis
+    until [ "$("$build/evlog" consumer ls "$home/site" -o json | grep -c '"lag_events": 0')" = 1 ]; do kill -0 $relay_pid; done
+    kill $relay_pid && wait $relay_pid
+    sed "s|$home/||g" "$home/relay.err"
+    "$build/evlog" relay in "$home/service" "unix://$home/redis" logins --group service
+    printf '\nWhat the service has, in the log that its own relay fills:\n'
+    run show "$home/service" -o short
+}
+bus
+
+# ------------------------------------------------------------- from Python ----
+
+printf '\n9. The first log from Python:\n'
+python=$(ls "$build"/python/venv-*/bin/python 2>/dev/null | head -n 1)
+python=${python:-python3}
+mkdir "$home/package"
+cp -R tools/python "$home/package/source" 2>/dev/null
+if "$python" -c 'import cffi, msgpack, setuptools, pip' 2>/dev/null &&
+    EVLOG_BUILD=$(cd "$build" && pwd) "$python" -m pip install -q --no-deps --no-build-isolation --no-warn-script-location \
+        --disable-pip-version-check --root-user-action=ignore --target "$home/package/there" "$home/package/source" 2>"$home/pip.log"; then
+    cat >"$home/read.py" <<'PYTHON'
+import sys, evlog
+with evlog.open(sys.argv[1], read_only=True) as log:
+    for event in log.events(limit=3): print(event.seq, event.time.isoformat(timespec="seconds"), event.type)
+PYTHON
+    printf '\n$ cat read.py\n'
+    cat "$home/read.py"
+    printf '\n$ python3 read.py log\n'
+    PYTHONPATH=$home/package/there "$python" "$home/read.py" "$log"
+else
+    cat <<'TEXT'
+Left out: it needs Python 3.9 with its headers, cffi, msgpack, setuptools and pip (Debian: apt-get install python3-dev python3-cffi
+python3-msgpack python3-setuptools python3-pip). It would read the log with tools/python.
+TEXT
+fi

@@ -35,7 +35,7 @@ typedef struct evlog_trimmed {
  * Drops the events before `before_seq`, but never the newest one. From then on the log begins there: no reader, no
  * consumer and no replay gets what came before, in any process, and no seq is used again. The space is used for
  * events to come; the file does not get smaller. An event "evlog.trimmed.v1" says what was dropped: {"first_seq",
- * "last_seq", "forced"}. `trimmed` may be NULL.
+ * "last_seq", "forced"}; on a disk that is full it may be missing. `trimmed` may be NULL.
  *
  * Beside senders, readers and consumers; a sender may wait for a batch of some thousand deletions and its flush. It
  * can be interrupted anywhere, and done again. It works on a full disk: all that appends leaves 64 KiB for it; but a
