@@ -50,10 +50,13 @@ static int find_time(evlog *log, int64_t time_us, uint64_t last_seq, uint64_t *s
 static int find_before(evlog *log, const struct options *options, uint64_t *before_seq)
 {
     const evlog_reset_options *start = &options->start;
-    evlog_info info;
+    evlog_info info = {.last_seq = 0};
     int code = evlog_inspect(log, &info);
+    *before_seq = info.last_seq;
     if (code)
         return code;
+    if (options->keep_size)
+        return keep_size(log, options->keep_size, info.last_seq, before_seq);
     switch (start->start) {
     case EVLOG_START_SEQ:
         *before_seq = start->start_seq;
@@ -68,7 +71,6 @@ static int find_before(evlog *log, const struct options *options, uint64_t *befo
         *before_seq = 1;
         return EVLOG_OK;
     default: /* EVLOG_START_NEW */
-        *before_seq = info.last_seq;
         return EVLOG_OK;
     }
 }
@@ -119,10 +121,7 @@ static int trim(evlog *log, const struct options *options)
     evlog_trim_options how = {.preview = !options->yes, .force = options->force, .visit = visit};
     evlog_trimmed trimmed;
     uint64_t before_seq;
-    int code = options->keep_size ? 0 : find_before(log, options, &before_seq);
-    evlog_info info;
-    if (!code && options->keep_size && !(code = evlog_inspect(log, &info)))
-        code = keep_size(log, options->keep_size, info.last_seq, &before_seq);
+    int code = find_before(log, options, &before_seq);
     if (code)
         return library_status(code);
     progress_begin("events trimmed", 0);
