@@ -259,7 +259,7 @@ static int replay_to_receivers(struct world *world)
 /* When it could not be read on, the next call gives the same event. */
 static int walk(struct world *world)
 {
-    evlog_cursor *cursor;
+    evlog_cursor *cursor = NULL;
     const evlog_event *event;
     int failed = EVLOG_OK, result = evlog_cursor_open(world->log, NULL, &cursor);
     world->delivered = 0;
