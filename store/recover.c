@@ -429,7 +429,7 @@ int recover_view(int directory, int events, struct edge *edge, struct journal *j
     result = check_newest(events, &flushed, &tail);
     bool is_whole = result == EVLOG_OK;
     if (result == EVLOG_DAMAGED) {
-        snprintf(view->why, sizeof view->why, "%s", evlog_errmsg());
+        snprintf(view->damage, sizeof view->damage, "%s", evlog_errmsg());
         tail = (struct tail){flushed.seq, flushed.chain};
         result = EVLOG_OK;
     }

@@ -43,10 +43,10 @@ void recover_free(struct recovery *recovery);
 
 /* What a process that only reads sees of a log that waits to be recovered; else all zeros. */
 struct recovery_view {
-    struct edge_state
-        base; /* if it has images, it is read in place of the newest state in the file, which isn't whole */
+    /* If it has images, it is read in place of the newest state in the file, which is not whole. */
+    struct edge_state base;
     uint64_t waiting_count; /* events that only the journal has */
-    char why[256];          /* the newest state isn't whole; empty: it is */
+    char damage[256];       /* why the newest state is not whole; empty: it is */
 };
 
 /* `journal` and `edge` may be NULL. EVLOG_IO, EVLOG_NOMEM. */

@@ -15,10 +15,8 @@
  * Two environments, so that recording a type or a checkpoint never blocks a sender, nor the
  * reverse.
  *
- * Making a log: the directory, the environments, and last `format`, by rename. What a crash leaves
- * without a `format` is made anew, unless it contains more than an unfinished log can: then
- * `format` was lost, and nothing is changed. Nor is a directory of something else. Where there is
- * a `format`, the two data files must exist: they are made with it and never after.
+ * A log is made in this order: the directory, the environments, and last `format`, by rename (making.c). Where there
+ * is a `format`, the two data files must exist: they are made with it and never after.
  *
  * events.mdb is not flushed with each commit. A durable log writes each group of events to `journal`
  * first (append.c); and both kinds are flushed now and then in the background (flusher.c), which
@@ -26,7 +24,6 @@
  */
 #include "store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -46,15 +43,10 @@
 #include "file.h"
 #include "flusher.h"
 #include "held.h"
+#include "making.h"
 #include "note.h"
 #include "proof.h"
-#include "reader.h"
-#include "uuid.h"
 
-#define NEW_SIZE_MAX (UINT64_C(2) << 20) /* of a file without an entry */
-#define EVENTS_FILE "events.mdb"
-#define STATE_FILE "state.mdb"
-#define LOCK_FILE "lock"
 #define POLL_NS 1000000
 
 /* ------------------------------------------------------- the directory ---- */
@@ -172,127 +164,6 @@ static void unlock_directory(int fd)
     held_close(fd); /* which releases it */
 }
 
-/* ------------------------------------------------------- a log is made ---- */
-
-/* All that a log's directory can have; the first are made anew with a log. */
-#define MADE_ANEW 7
-static const char *const our_files[] = {
-    EVENTS_FILE, EVENTS_FILE "-lock", STATE_FILE, STATE_FILE "-lock", JOURNAL_FILE,
-    EDGE_FILE,   SHARED_FILE,         LOCK_FILE,  FORMAT_FILE,        FORMAT_FILE ".new",
-};
-
-_Static_assert(sizeof our_files / sizeof *our_files <= WATCH_FILES_MAX, "all are watched");
-
-/* Whether a file is one of a log's, finished or not. */
-static bool is_ours(const char *name)
-{
-    for (size_t i = 0; i < sizeof our_files / sizeof *our_files; i++)
-        if (strcmp(name, our_files[i]) == 0)
-            return true;
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-static bool has_format(const struct store *store)
-{
-    return faccessat(store->directory, FORMAT_FILE, F_OK, 0) == 0;
-}
-
-/* A directory without a `format` can become a log when it contains nothing else. */
-static int check_only_ours(const struct store *store)
-{
-    const char *path = store->path;
-    if (has_format(store))
-        return EVLOG_OK;
-    DIR *directory = opendir(path);
-    if (!directory)
-        return error_errno(errno, "reading the directory", path);
-    int result = EVLOG_OK;
-    errno = 0; /* by which readdir reports that it has failed */
-    for (struct dirent *entry; result == EVLOG_OK && (entry = readdir(directory));)
-        if (!is_ours(entry->d_name))
-            result = error_set(EVLOG_UNSUPPORTED,
-                               "%s: not an evlog log: it has no file %s, but has %s", path,
-                               FORMAT_FILE, entry->d_name);
-    if (result == EVLOG_OK && errno)
-        result = error_errno(errno, "reading the directory", path);
-    closedir(directory);
-    return result;
-}
-
-/* Whether a file has nothing but zeros from `from` on, and is no longer than a new one may be. */
-static bool is_empty_after(int fd, uint64_t from, uint64_t size)
-{
-    static const char zeros[4096];
-    char bytes[sizeof zeros];
-    size_t count = 0;
-    if (size > NEW_SIZE_MAX)
-        return false;
-    for (; from < size; from += count)
-        if (file_read(fd, bytes, sizeof bytes, from, &count) || count == 0 ||
-            memcmp(bytes, zeros, count) != 0)
-            return false;
-    return true;
-}
-
-/*
- * Whether a data file, if it exists, is at most the beginning of a new one: two meta pages, or as
- * much of them as a crash has left, and no entry.
- */
-static int check_begun(const struct store *store, const char *name)
-{
-    uint64_t metas_size = 2 * (uint64_t)sysconf(_SC_PAGESIZE);
-    struct page_snapshot snapshot;
-    struct stat status;
-    uint64_t head = 0;
-    int fd, result = file_open(store->directory, store->path, name, O_RDONLY, &fd);
-    if (result)
-        return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
-    if (fstat(fd, &status) || pread(fd, &head, sizeof head, 0) < 0)
-        result = error_errno(errno, "reading a data file", store->path);
-    bool is_begun = head == 0;
-    if (result == EVLOG_OK && is_begun &&
-        !is_empty_after(fd, metas_size, (uint64_t)status.st_size)) {
-        result = page_snapshot_read(fd, name, &snapshot);
-        is_begun = result == EVLOG_OK && !snapshot.one_meta && snapshot.entries == 0;
-    }
-    close(fd);
-    if (!is_begun && (result == EVLOG_OK || result == EVLOG_DAMAGED))
-        return error_set(EVLOG_DAMAGED, "%s/%s: has data, but the file %s beside it is gone",
-                         store->path, name, FORMAT_FILE);
-    return result;
-}
-
-/* Removes what an interrupted attempt has left. */
-static int remove_begun(const struct store *store)
-{
-    for (size_t i = 0; i < MADE_ANEW; i++)
-        if (unlinkat(store->directory, our_files[i], 0) && errno != ENOENT)
-            return error_errno(errno, "removing an unfinished data file", store->path);
-    return EVLOG_OK;
-}
-
-/* There is no `format`: makes way for a new log and describes it, if one may be made. */
-static int begin_new(struct store *store, const evlog_options *options)
-{
-    int result = check_begun(store, EVENTS_FILE);
-    if (result == EVLOG_OK)
-        result = check_begun(store, STATE_FILE);
-    if (result == EVLOG_OK && (store->read_only || options->no_create))
-        result = error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
-    if (result == EVLOG_OK)
-        result = remove_begun(store);
-    if (result)
-        return result;
-    store->format = (struct format){
-        .version = FORMAT_VERSION,
-        .durability = options->durability ? options->durability : EVLOG_DURABLE,
-        .created_us = clock_wall_us(),
-    };
-    uuid_make(store->format.uuid);
-    memcpy(store->format.origin, store->format.uuid, sizeof store->format.origin);
-    return EVLOG_OK;
-}
-
 /* ----------------------------------------------------- opening, closing ---- */
 
 static int read_format(struct store *store, const evlog_options *options, bool *is_new)
@@ -300,7 +171,7 @@ static int read_format(struct store *store, const evlog_options *options, bool *
     int result = format_read(store->directory, store->path, &store->format);
     *is_new = result == EVLOG_NOTFOUND;
     if (*is_new)
-        return begin_new(store, options);
+        return making_begin(store, options);
     if (result)
         return result;
     if (store->format.read_only && !store->read_only)
@@ -493,8 +364,8 @@ static int open_locked(struct store *store, const evlog_options *options)
         result = format_write(store->directory, store->path, &store->format);
     store->watch.is_rare = store->format.durability == EVLOG_FAST;
     if (result == EVLOG_OK && !store->read_only) /* else nothing is acknowledged */
-        result = watch_begin(&store->watch, store->path, store->directory, our_files,
-                             sizeof our_files / sizeof *our_files);
+        result = watch_begin(&store->watch, store->path, store->directory, making_files,
+                             making_file_count);
     if (result == EVLOG_OK && !store->read_only)
         presence_share(&store->presence);
     return result;
@@ -612,10 +483,10 @@ int store_close(struct store *store)
 static int open_directory(struct store *store, const evlog_options *options)
 {
     int fd;
-    int result = check_only_ours(store);
+    int result = making_check(store);
     if (result)
         return result;
-    bool may_make = !store->read_only && (!options->no_create || has_format(store));
+    bool may_make = !store->read_only && (!options->no_create || making_is_made(store));
     result = lock_directory(store, may_make, &fd);
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_NOTFOUND, "%s: no log there", store->path);
@@ -661,182 +532,5 @@ int store_open(const char *path, const evlog_options *options, struct store **op
     if (result)
         return give_up(store, result);
     *opened = store;
-    return EVLOG_OK;
-}
-
-/* --------------------------------------------------------- looking at it ---- */
-
-/* The seq at one end of a snapshot, `key` NULL: the last. 0: the path there is damaged. */
-static int end_of(struct page_cursor *cursor, const char *key, uint64_t *seq)
-{
-    struct page_node node;
-    *seq = 0;
-    int result = page_seek(cursor, key, 0);
-    if (result == EVLOG_OK)
-        result = page_cursor_node(cursor, &node);
-    if (result == EVLOG_OK && node.key_size == sizeof *seq && be64_load(node.key) <= INT64_MAX)
-        *seq = be64_load(node.key);
-    return result == EVLOG_DAMAGED || result == EVLOG_NOTFOUND ? EVLOG_OK : result;
-}
-
-/* The seq when the record under it is sound, else 0: a record's checksum covers its seq. */
-static uint64_t believe(const struct page_snapshot *snapshot, uint64_t seq)
-{
-    struct record record;
-    bool is_sound = seq && record_load(snapshot, seq, &record) == EVLOG_OK && record.seq == seq;
-    return is_sound ? seq : 0;
-}
-
-struct bounds {
-    uint64_t first, last;
-    bool is_guessed; /* `first`: by the count of entries, or by nothing */
-    bool may_guess;
-};
-
-/*
- * The bounds where those that were found do not agree with the count of entries, or an end could
- * not be reached (0). An end is believed when its record is sound, and the count unless the file
- * has no room for so many. The range is then rather too long than too short: an event too many is
- * reported as missing, one too few would not be.
- */
-static struct bounds guess_bounds(const struct page_snapshot *snapshot, struct bounds found)
-{
-    uint64_t count_max = snapshot->file_size / RECORD_HEAD_SIZE;
-    uint64_t count = snapshot->entries <= count_max ? snapshot->entries : 0;
-    uint64_t first = believe(snapshot, found.first), last = believe(snapshot, found.last);
-    if (first && last && (last < first || last - first >= count_max))
-        last = 0;
-    if (!first && !last)
-        first = 1;
-    uint64_t back = count ? count : count_max;
-    uint64_t first_by_count = last > back ? last - back + 1 : 1;
-    uint64_t last_by_count = first + (count ? count - 1 : 0);
-    bool is_short = first && last && count > last - first + 1;
-    return (struct bounds){.first = first && !is_short ? first : first_by_count,
-                           .last = last && !is_short ? last : last_by_count,
-                           .is_guessed = !found.first || !first || is_short};
-}
-
-/*
- * Seqs are dense: the first, the last and the count of entries must agree. EVLOG_DAMAGED: they do not, and
- * what they are may not be guessed. (The count is the meta page's, so pages of another state don't agree.)
- */
-static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
-{
-    struct bounds *bounds = ctx, found = {.first = 0};
-    struct page_cursor cursor = {.snapshot = snapshot};
-    if (snapshot->depth > 0) {
-        int result = end_of(&cursor, "", &found.first);
-        if (result == EVLOG_OK)
-            result = end_of(&cursor, NULL, &found.last);
-        page_cursor_free(&cursor);
-        if (result)
-            return result;
-        if (found.first == 0 || found.last < found.first ||
-            found.last - found.first + 1 != snapshot->entries ||
-            snapshot->entries > snapshot->file_size / RECORD_HEAD_SIZE) {
-            if (!bounds->may_guess)
-                return error_set(EVLOG_DAMAGED, "%s: its count of events is wrong",
-                                 snapshot->name);
-            found = guess_bounds(snapshot, found);
-        }
-    }
-    found.may_guess = bounds->may_guess;
-    *bounds = found;
-    return EVLOG_OK;
-}
-
-static int read_bounds(struct store *store, struct bounds *bounds)
-{
-    bounds->may_guess = false;
-    int result = env_read(store->events, ENV_CHECKED, find_bounds, bounds);
-    if (result != EVLOG_DAMAGED)
-        return result;
-    bounds->may_guess = true;
-    return env_read(store->events, ENV_NEWEST, find_bounds, bounds);
-}
-
-int store_range(struct store *store, uint64_t *first, uint64_t *last)
-{
-    struct bounds bounds;
-    int result = read_bounds(store, &bounds);
-    if (result)
-        return result;
-    *first = bounds.first;
-    *last = bounds.last;
-    return EVLOG_OK;
-}
-
-/*
- * The floor is the first event that is kept; a first one in the file above it means that another
- * process has raised it, or that events were lost. One past the end does not hide what there is;
- * and where the first one in the file was guessed, it bounds the range.
- */
-int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
-{
-    struct bounds bounds;
-    int result = read_bounds(store, &bounds);
-    if (result == EVLOG_OK && bounds.first > floor_get(store->floor).first_seq)
-        result = floor_refresh(store->floor);
-    if (result)
-        return result;
-    uint64_t floor = floor_get(store->floor).first_seq;
-    bool is_of_file = bounds.last < floor || (bounds.is_guessed && floor < bounds.first);
-    *first = is_of_file ? bounds.first : floor;
-    *last = bounds.last;
-    return EVLOG_OK;
-}
-
-/* The record of a seq, without its headers and data; all zero when there is none that can be read. */
-static struct record look_at(struct store *store, uint64_t seq)
-{
-    struct reader reader = {.events = NULL};
-    struct record record = {.seq = 0};
-    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        record = reader.events[0].record;
-    reader_free(&reader);
-    record.headers = record.data = record.erasure = NULL;
-    return record;
-}
-
-int store_inspect(struct store *store, evlog_info *info)
-{
-    struct page_snapshot snapshot;
-    uint64_t first, last, source_count = 0, unknown_count = 0;
-    int result = store_bounds(store, &first, &last);
-    if (result == EVLOG_OK)
-        result = types_refresh(store->types);
-    if (result == EVLOG_OK)
-        result = sources_count(store->sources, &source_count);
-    if (result == EVLOG_OK)
-        result = entries_count_unknown(store->state, &unknown_count);
-    if (result == EVLOG_OK)
-        result = env_snapshot(store->events, &snapshot);
-    if (result)
-        return result;
-    struct record oldest = look_at(store, first), newest = look_at(store, last);
-    *info = (evlog_info){
-        .format = store->format.version,
-        .durability = store->format.durability,
-        .read_only = store->read_only,
-        .created_us = store->format.created_us,
-        .first_seq = first,
-        .last_seq = last,
-        .first_log_time_us = oldest.log_time_us,
-        .last_log_time_us = newest.log_time_us,
-        .clock_step_count = newest.era,
-        .is_ahead = newest.log_time_us - clock_wall_us() > CLOCK_STEP_US,
-        .is_unrecovered = *store->view.why != '\0',
-        .waiting_count = store->view.waiting_count,
-        .file_size = snapshot.file_size,
-        .used_size = (snapshot.last_page + 1) * snapshot.page_size,
-        .page_count = snapshot.last_page + 1,
-        .page_size = snapshot.page_size,
-        .type_count = types_count(store->types),
-        .source_count = source_count,
-        .unknown_entry_count = unknown_count,
-    };
-    memcpy(info->uuid, store->format.uuid, sizeof info->uuid);
-    memcpy(info->origin, store->format.origin, sizeof info->origin);
     return EVLOG_OK;
 }

@@ -47,6 +47,8 @@ int store_open(const char *path, const evlog_options *options, struct store **st
 /* See evlog_close. */
 int store_close(struct store *store);
 
+/* -------------------------------------------------------------- bounds.c ---- */
+
 /*
  * The first and last seq that the log has to have; 0 and 0 when it is empty. What was trimmed is
  * before the first, what was lost is not.

@@ -340,13 +340,13 @@ static int check_recovered(struct verification *verification)
     char rest[96] = "", text[256];
     if (view->waiting_count)
         snprintf(rest, sizeof rest, "; %" PRIu64 " more are in the journal", view->waiting_count);
-    if (*view->why) {
+    if (*view->damage) {
         error_set(
             EVLOG_DAMAGED,
             "events.mdb: its newest state is not whole, by a power cut or damage (%s). What the "
             "last flush left is read, events up to %" PRIu64
             "%s. Whoever opens the log for writing recovers it",
-            view->why, view->base.seq, rest);
+            view->damage, view->base.seq, rest);
         return report(verification, 0, 0);
     }
     if (!view->waiting_count)
