@@ -78,7 +78,7 @@ bool receivers_go_live(evlog *log, struct connection *connection, uint64_t seq);
 
 /*
  * From now on, what this thread connects is owned by `owner`, a number that is not used again; 0: by
- * nobody. Returns the owner before.
+ * none. Returns the owner before.
  */
 unsigned receivers_set_owner(unsigned owner);
 

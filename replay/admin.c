@@ -2,7 +2,7 @@
  * Consumers from outside: what they are, and moving, pausing and removing them; and their parked
  * events.
  *
- * Reading requires nothing. Moving a consumer and removing it require its claim, so that nobody
+ * Reading requires nothing. Moving a consumer and removing it require its claim, so that no process
  * is at work with it. Pausing does not, nor does what is done to parked events: the process that
  * has the consumer notices it soon (next.c).
  */
@@ -175,7 +175,7 @@ int evlog_consumer_remove(evlog *log, const char *name)
             shared_mark_begin(log->store->shared, claim.slot, 0);
         claim_release(&claim);
     } else if (result == EVLOG_DAMAGED) {
-        result = consumers_remove(log->store, name); /* nobody can be at work with it */
+        result = consumers_remove(log->store, name); /* no process can be at work with it */
     }
     log_leave(log);
     return result;

@@ -1,4 +1,4 @@
-/* A claim on a consumer: nobody else opens, moves or removes it, see claim.c. */
+/* A claim on a consumer: no other process opens, moves or removes it, see claim.c. */
 #ifndef REPLAY_CLAIM_H
 #define REPLAY_CLAIM_H
 

@@ -9,7 +9,7 @@
  * that of their seqs but for parked events that are retried. All the transitions:
  *
  *   turn_begin   the event is OUT; place moves on to it
- *   turn_end     OUT -> DONE, or UNHEARD when nobody was connected to it; then turns that are not
+ *   turn_end     OUT -> DONE, or UNHEARD when no receiver was connected to it; then turns that are not
  *                out leave the list from its front, and floor moves up to before the first one
  *                that is out, or to place
  *   turn_failed  the turn and all after it are taken back: place moves back to before it. With

@@ -7,7 +7,7 @@
  *
  * What is kept of the event at the checkpoint is its chain. When the log has another event there,
  * or none, it is not the log whose events were dealt with (a power cut took them from an EVLOG_FAST
- * log, and new ones have come since). Going on would pass over events that nobody has had, so it
+ * log, and new ones have come since). Going on would pass over events that no receiver has had, so it
  * is refused. Where history ends (replay_last_seq) is kept without a chain: the log is flushed
  * before it is written down, here and by a reset.
  */
@@ -175,7 +175,7 @@ static void begin_mark(evlog_consumer *consumer)
         consumer->mark = (struct shared_mark){.seq = 0};
 }
 
-/* With the claim: nobody else moves it. */
+/* With the claim, so no other process moves it. */
 static int begin(evlog_consumer *consumer, bool is_new)
 {
     int result = check_place(consumer);

@@ -2,7 +2,7 @@
  * A consumer's state: small values by key.
  *
  * What a receiver puts is a change that goes with its event's turn (pending.c). Reading looks at
- * the changes first, the newest of a key first, and then in the file, which nobody else writes for
+ * the changes first, the newest of a key first, and then in the file, which no other process writes for
  * this consumer.
  *
  * Cost: a put is an allocation; a get that is not among the changes reads some pages of the file,

@@ -16,7 +16,7 @@
  *    is not followed back. One that is behind by more than CLOCK_STEP_US was wrong before, or is wrong
  *    now: log time follows it, and the records from there on are of another era (record.h).
  * 5. `last` is of the commit `last.txnid`. When the transaction before ours has that
- *    number, nobody has written since and the file need not be read.
+ *    number, no process has written since and the file need not be read.
  * 6. In a durable log a group is in the journal and flushed before liblmdb commits it: no reader in
  *    any process gets an event that could still be lost. When the commit then fails, the group is taken
  *    back from the journal, and flushed again. Where the journal ends is noted before the
@@ -133,7 +133,7 @@ static int look_for_end(const struct appender_parts *parts, const struct last *l
 }
 
 /*
- * Finds where the journal ends. Whoever wrote the last event has noted it, unless it died; else it
+ * Finds where the journal ends. The process that wrote the last event has noted it, unless it died; else it
  * is looked for. What cannot be found is not needed any more when the log is flushed: then the
  * journal begins anew.
  */

@@ -32,7 +32,7 @@
  *    changes nothing in `edge`, so it is done again.
  *
  * Cost: five or six pages, copied, once for each flush. Absent: commits that write other pages
- * of a flushed state; whoever makes such must flush before the next commit but one.
+ * of a flushed state, as deleting does: they must be flushed before the next commit but one (trim.c).
  */
 #include "edge.h"
 

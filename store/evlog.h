@@ -379,12 +379,12 @@ typedef enum evlog_replays {
  * EVLOG_LIMIT, EVLOG_FORKED, EVLOG_UNSUPPORTED).
  */
 typedef struct evlog_outcome {
-    uint64_t delivered;        /* receivers' calls that returned 0 */
-    uint64_t failed;           /* calls that did not */
-    uint64_t skipped;          /* evlog_replay_to_receivers: events nobody was connected to */
-    uint64_t refused;          /* calls that were not made: the receiver refuses replays */
-    uint64_t damaged;          /* seqs in the range that could not be read */
-    uint64_t last_seq;         /* of the last event handed to a receiver; 0: none */
+    uint64_t delivered; /* receivers' calls that returned 0 */
+    uint64_t failed;    /* calls that did not */
+    uint64_t skipped;   /* evlog_replay_to_receivers: events that no receiver was connected to */
+    uint64_t refused;   /* calls that were not made: the receiver refuses replays */
+    uint64_t damaged;   /* seqs in the range that could not be read */
+    uint64_t last_seq;  /* of the last event handed to a receiver; 0: none */
     uint64_t first_failed_seq; /* the first that failed or was damaged; 0: none */
     int receiver_result;       /* what the first failing receiver returned */
 } evlog_outcome;

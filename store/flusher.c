@@ -18,7 +18,7 @@
  * journal has gone on to another part.
  *
  * A flush that fails is final: the kernel may have dropped what it could not write, and report the next
- * one as good. All processes are told (shared_fail). All signals are blocked in this thread: they are
+ * one as good. All processes see it (shared_fail). All signals are blocked in this thread: they are
  * for the program's own threads.
  */
 #include "flusher.h"

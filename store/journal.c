@@ -17,7 +17,7 @@
  *
  * The row goes on at the beginning of another part when a group does not fit in what is left of
  * one. The next frame after event n is the one that has seq n + 1 and, as `prev`, the chain of n:
- * by that it is told from whatever an earlier round has left, so frames need no number of the round. It
+ * that distinguishes it from what an earlier round has left, so frames need no number of the round. It
  * is looked for where the last one ended, and then at the beginning of each part.
  *
  * 1. A half is left only when recovery would begin in it (`base`); what is behind the halves is left, or

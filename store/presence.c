@@ -12,11 +12,11 @@
  * Each process keeps a slot of the table in `shared` alive by a lock on a byte of events.mdb far past
  * its end (held.c), for as long as it has the log open. Which process has the word is so known in
  * any pid namespace, and that it died: its byte is free, or has another generation by now. Then
- * the word is taken from it. What it left undone is for whoever comes next to find out: a commit of
+ * the word is taken from it. What it left undone is found by the next holder: a commit of
  * liblmdb is there or not; the journal's end is compared with the log's (append.c).
  *
- * A second byte is locked by all of them together; who opens the log while nobody else has it
- * open locks it alone, and may recover (recover.c).
+ * A second byte is locked by all of them together; a process that opens the log while no
+ * other has it open locks it alone, and may recover (recover.c).
  *
  * Claims. A consumer's slot is claimed by a lock on one more byte of events.mdb, which the kernel
  * releases when the process ends. Nothing depends on the file `shared` but the holder's name: the
@@ -27,7 +27,7 @@
  *
  * 1. A waiter sleeps for CHECK_EVERY_US at most before it asks whether the holder lives.
  * 2. Generations have 15 bits. A word would be taken for a living process's when its slot had been
- *    used 32,768 times since its holder died and nobody had wanted the lock meanwhile; it would then
+ *    used 32,768 times since its holder died and no process had wanted the lock meanwhile; it would then
  *    be waited for until that process closes the log.
  *
  * Cost: taking and releasing a free lock are two atomic operations.
@@ -174,7 +174,7 @@ static void wait_for_change(_Atomic uint32_t *word, uint32_t seen)
     syscall(SYS_futex, word, FUTEX_WAIT, seen, &time, NULL, 0);
 }
 
-/* Whether the process that a word names is no more. Its own word is one it did not release. */
+/* Whether the process that a word names has ended. Its own word is one it did not release. */
 static bool is_dead(const struct presence *presence, uint32_t word)
 {
     unsigned slot = (word & 0xffff) - 1;

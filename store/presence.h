@@ -26,7 +26,7 @@ struct presence {
 int presence_begin(struct presence *presence, struct shared *shared, int fd, uint32_t wait_ms,
                    bool *is_first);
 
-/* Whether a process has the log open for writing; `fd` is events.mdb, opened by whoever asks. */
+/* Whether a process has the log open for writing; `fd` is events.mdb, opened by the caller. */
 bool presence_is_any(int fd);
 
 /* Other processes may be there too. */

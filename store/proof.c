@@ -19,7 +19,7 @@
  * under its own number, where the next commit takes nothing from. So the newest is not the last when
  * the other one counts more pages, or has freed the root of the newest. A bit that takes two from the
  * number of the last one leaves a list with a later key, as does a commit whose meta page could not be
- * written (page.c): by the last commit's number in `shared` they are told apart. A process that was killed
+ * written (page.c): the last commit's number in `shared` distinguishes them. A process that was killed
  * while it stored into a mapped meta page leaves more pages under the older number, too.
  *
  * When a log is closed, a checksum over all that liblmdb will believe is noted in `shared`: as long as it

@@ -22,7 +22,7 @@ enum record_flag {
 
 #define RECORD_ERA_MAX UINT16_MAX
 
-/* A record outside its bytes. What it points to belongs to whoever filled it. */
+/* A record outside its bytes. What it points to belongs to the code that filled it. */
 struct record {
     uint64_t seq;   /* its key */
     uint64_t chain; /* checksum of this record, which covers `prev` and `digest` */

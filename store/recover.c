@@ -1,7 +1,7 @@
 /*
  * Making a log whole again after a power cut.
  *
- * Whoever opens a log for writing, while no other process has it open so, asks first whether events.mdb
+ * A process that opens a log for writing, while no other has it open so, asks first whether events.mdb
  * is as other processes of this run of the machine left it: `shared` has the machine's boot id and the
  * file's device and inode. Then the page cache has all that they wrote, and there is nothing to do: a
  * commit of liblmdb is there or not, whenever a process died. Else, or when a flush has failed:

@@ -216,7 +216,7 @@ static int remark_lost(struct verification *verification, uint64_t lost_count)
     return remark(verification, 0, text);
 }
 
-/* What opening for writing requires of a file, whoever has it open now. */
+/* What opening for writing requires of a file, also while other processes have it open. */
 static int check_pages(struct verification *verification, struct env *env, enum shared_lock lock,
                        int (*prove)(const struct page_snapshot *, void *))
 {
@@ -345,7 +345,7 @@ static int check_recovered(struct verification *verification)
             EVLOG_DAMAGED,
             "events.mdb: its newest state is not whole, by a power cut or damage (%s). What the "
             "last flush left is read, events up to %" PRIu64
-            "%s. Whoever opens the log for writing recovers it",
+            "%s. The next program that opens the log for writing recovers it",
             view->damage, view->base.seq, rest);
         return report(verification, 0, 0);
     }
@@ -353,8 +353,8 @@ static int check_recovered(struct verification *verification)
         return 0;
     snprintf(text, sizeof text,
              "%" PRIu64
-             " events are in the journal only, since a power cut; whoever opens the log "
-             "for writing brings them back",
+             " events are in the journal only, since a power cut; the next program that "
+             "opens the log for writing brings them back",
              view->waiting_count);
     return remark(verification, 0, text);
 }

@@ -2,7 +2,7 @@
  * Whether the files that a process has open are still the log's.
  *
  * A process goes on writing to a file that was deleted, moved or replaced, and would acknowledge
- * events that nobody can read. Writers that have different lock files do not exclude each other,
+ * events that no process can read. Writers that have different lock files do not exclude each other,
  * and destroy each other's events. So before anything is acknowledged each name is looked up
  * again: it must be the file (device and inode) that it was when the log was opened. The log's
  * directory is looked up in its parent, so neither a relative path nor a changed root matters.

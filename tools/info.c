@@ -92,9 +92,10 @@ static void put_short(const evlog_info *info, const struct options *options)
     if (info->is_unrecovered)
         puts("recovery    needed: this is what the last flush left; evlog verify says why");
     if (info->waiting_count)
-        printf("waiting     %" PRIu64
-               " event%s in the journal; whoever opens the log for writing brings them back\n",
-               info->waiting_count, plural(info->waiting_count));
+        printf(
+            "waiting     %" PRIu64
+            " event%s in the journal; the next program that opens the log for writing brings them back\n",
+            info->waiting_count, plural(info->waiting_count));
     if (info->clock_step_count)
         printf("clock       stepped back %" PRIu32 " time%s; evlog verify names the places\n",
                info->clock_step_count, plural(info->clock_step_count));

@@ -26,7 +26,7 @@ typedef struct evlog_capture evlog_capture;
  * Keeps a copy of what is sent in this process from now on, of one signal or, with NULL, of
  * all. evlog_capture_end lets go of them, and enables and disables the signals as they were
  * when it began, so that one test's switches are not the next one's surprise. EVLOG_CAPTURE_MAX
- * events are kept; the receiver fails for those that come after. While it ends nobody may be
+ * events are kept; the receiver fails for those that come after. While it ends no thread may be
  * sending.
  */
 EVLOG_API int evlog_capture_begin(evlog *log, evlog_signal *signal, evlog_capture **capture);

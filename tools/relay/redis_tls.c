@@ -25,7 +25,7 @@ struct tls {
     SSL *ssl;
 };
 
-/* Whoever is there must be `host`: an address, which is in the certificate as such, or a name. */
+/* The certificate must be of `host`: an address, which is there as such, or a name. */
 static int expect_host(SSL *ssl, const char *host)
 {
     unsigned char address[sizeof(struct in6_addr)];
