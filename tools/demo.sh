@@ -7,8 +7,9 @@ if [ "$build" = --plan ]; then # said before anything is done
     cat <<'TEXT'
 make demo builds the library and the command into build/, and shows them at work on a log in a temporary directory,
 which it removes: it sends events, runs a plugin's receivers, replays to receivers that come late, kills and continues a
-consumer, reads the log with the command, finds damage, and relays events to a Redis that was away (if there is one). Packages that the build needs and that are not
-installed are named first, and installed with apt if that is allowed. Nothing else is changed.
+consumer, reads the log with the command, and finds damage; where Redis and Python are installed, it also relays events to
+a Redis that was away, and reads the log from Python. Packages that the build needs and that are not installed are named
+first, and installed with apt if that is allowed. Nothing else is changed.
 TEXT
     exit
 fi
