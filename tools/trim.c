@@ -8,10 +8,13 @@
 
 #define RECORD_SIZE 110 /* of an event beside its data and headers, about */
 
+static const char *const all_types[] = {"*", "evlog.*"};
+#define ALL_TYPES .types = all_types, .type_count = 2
+
 /* The first event that is kept when the newest ones of about `size` bytes are. */
 static int keep_size(evlog *log, uint64_t size, uint64_t last_seq, uint64_t *before_seq)
 {
-    evlog_range range = {.newest_first = true};
+    evlog_range range = {.newest_first = true, ALL_TYPES};
     evlog_cursor *cursor;
     const evlog_event *event = NULL;
     uint64_t sum = 0;
@@ -34,8 +37,7 @@ static int keep_size(evlog *log, uint64_t size, uint64_t last_seq, uint64_t *bef
 /* The first event from a time on; behind the last when there is none. */
 static int find_time(evlog *log, int64_t time_us, uint64_t last_seq, uint64_t *seq)
 {
-    static const char *const types[] = {"*", "evlog.*"};
-    evlog_range range = {.since_us = time_us ? time_us : 1, .types = types, .type_count = 2};
+    evlog_range range = {.since_us = time_us ? time_us : 1, ALL_TYPES};
     evlog_cursor *cursor;
     const evlog_event *event = NULL;
     int code = evlog_cursor_open(log, &range, &cursor);
