@@ -440,16 +440,23 @@ static void a_conflict_with_what_failed_is_none(void **state)
 
 /* ------------------------------------------------------- what is not there ---- */
 
+/* A log that has the ids 1 to 9, and is not open. */
+static void make_nine(const void *home, char path[4200])
+{
+    struct fixture fixture;
+    snprintf(path, 4200, "%s", in(home, "log"));
+    begin_as(&fixture, home, EVLOG_DURABLE);
+    for (uint64_t i = 1; i <= 9; i++)
+        OK(send_id(fixture.signal, i, (evlog_send_options){.after_seq = 0}, NULL));
+    OK(evlog_close(fixture.log));
+}
+
 /* Whether something was among events that were trimmed is not known; of all there is, it is. */
 static void what_was_trimmed_decides_nothing(void **state)
 {
     struct fixture fixture;
     char path[4200];
-    snprintf(path, sizeof path, "%s", in(*state, "log"));
-    begin_as(&fixture, *state, EVLOG_DURABLE);
-    for (uint64_t i = 1; i <= 9; i++)
-        OK(send_id(fixture.signal, i, (evlog_send_options){.after_seq = 0}, NULL));
-    OK(evlog_close(fixture.log));
+    make_nine(*state, path);
     raise_floor(path, 4);
     delete_events(path, 4);
     begin_as(&fixture, *state, EVLOG_DURABLE);
@@ -468,11 +475,7 @@ static void what_is_missing_decides_nothing(void **state)
 {
     struct fixture fixture;
     char path[4200];
-    snprintf(path, sizeof path, "%s", in(*state, "log"));
-    begin_as(&fixture, *state, EVLOG_DURABLE);
-    for (uint64_t i = 1; i <= 9; i++)
-        OK(send_id(fixture.signal, i, (evlog_send_options){.after_seq = 0}, NULL));
-    OK(evlog_close(fixture.log));
+    make_nine(*state, path);
     delete_events(path, 4);
     begin_as(&fixture, *state, EVLOG_DURABLE);
     for (uint64_t after = 0; after < 4; after++)
