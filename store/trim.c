@@ -6,7 +6,7 @@
  *   2. the floor is raised, durably (floor.c): from then on they are gone for every reader
  *   3. they are deleted from events.mdb in batches, and after each the log is flushed
  *
- * A death after 2 leaves events below the floor. Nobody sees them, and the next trimming deletes them.
+ * A death after 2 leaves events below the floor. No reader sees them, and the next trimming deletes them.
  *
  * Why it is flushed: a power cut takes the log back to its last flushed state, whose pages must not have been
  * overwritten since then. An append frees only pages of which `edge` has images. Deleting frees others, which liblmdb

@@ -24,11 +24,11 @@ typedef struct evlog_trim_options {
 typedef struct evlog_trimmed {
     uint64_t first_seq; /* what is gone; 0: nothing */
     uint64_t last_seq;
-    uint64_t
-        deleted_count; /* events whose space can be used again, also those of an earlier trimming */
-    uint64_t
-        held_seq; /* the first event of these that a consumer has not done, or has parked; 0: none */
-    char held_by[256]; /* ... that consumer; else empty */
+    /* Events whose space can be used again, also those that an earlier trimming has left. */
+    uint64_t deleted_count;
+    /* The first of these events that a consumer has not done, or has parked; 0: none. */
+    uint64_t held_seq;
+    char held_by[256]; /* that consumer; else empty */
 } evlog_trimmed;
 
 /*
