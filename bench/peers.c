@@ -273,35 +273,25 @@ struct redis {
     redisContext *connections[THREADS_MAX];
 };
 
+static void run_redis(const char *program, const char *appendfsync)
+{
+    execlp(program, "redis-server", "--port", "0", "--unixsocket", "socket", "--dir", ".",
+           "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync, (char *)NULL);
+}
+
 static void *open_redis(const char *path, unsigned threads, const char *appendfsync)
 {
     struct redis *redis = calloc(1, sizeof *redis);
     char socket[4300];
     mkdir(path, 0700);
     snprintf(socket, sizeof socket, "%s/socket", path);
-    char policy[16];
-    char *const words[] = {"redis-server",
-                           "--port",
-                           "0",
-                           "--unixsocket",
-                           "socket",
-                           "--dir",
-                           ".",
-                           "--save",
-                           "",
-                           "--appendonly",
-                           "yes",
-                           "--appendfsync",
-                           policy,
-                           NULL};
-    snprintf(policy, sizeof policy, "%s", appendfsync);
     redis->count = threads;
     fflush(NULL);
     redis->pid = fork();
     if (redis->pid == 0) {
         CHECK(!freopen("/dev/null", "w", stdout) || chdir(path));
-        execvp("redis-server", words);
-        execvp("redis-check-rdb", words); /* Debian's redis-tools: the same program */
+        run_redis("redis-server", appendfsync);
+        run_redis("redis-check-rdb", appendfsync); /* Debian's redis-tools: the same program */
         _exit(127);
     }
     for (unsigned i = 0; i < threads; i++) {
