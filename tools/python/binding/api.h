@@ -170,6 +170,8 @@ typedef struct {
     uint64_t file_size, used_size;
     uint32_t type_count;
     uint64_t source_count, unknown_entry_count;
+    bool is_unrecovered;
+    uint64_t waiting_count;
     ...;
 } evlog_info;
 int evlog_inspect(evlog *log, evlog_info *info);
