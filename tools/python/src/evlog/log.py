@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 from weakref import WeakSet
 
-from evlog import convert, delivering, handle, inspecting, parking, sending
+from evlog import convert, delivering, handle, inspecting, parking, sending, upkeep
 from evlog._evlog import ffi, lib
 from evlog.consuming import Consumer, Notice
 from evlog.delivering import Connections, Outcome, Start
@@ -565,3 +565,16 @@ class Log:
     def verify(self, progress: Optional[Callable[[int], Any]] = None) -> inspecting.Verification:
         """Reads the whole log and checks what must hold. `progress` is called with a seq now and then."""
         return inspecting.verify(self._live(), progress)
+
+    # ------------------------------------------------------------ upkeep ----
+
+    def trim(self, before: int, *, force: bool = False, preview: bool = False) -> upkeep.Trimmed:
+        """Drops the events before seq `before`, but never the newest one; the log then begins there.
+
+        Their space is used for events to come; the file does not get smaller. `preview`: nothing is
+        changed, and the result is what would be dropped. It can be interrupted, and done again.
+
+        Raises ConflictError when a consumer has not done all of them, or has parked one: nothing was
+        changed. With `force` they are dropped all the same, and that consumer parks them as lost.
+        """
+        return upkeep.trim(self._live(), before, force, preview)
