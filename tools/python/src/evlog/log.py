@@ -19,7 +19,7 @@ from evlog.delivering import Connections, Outcome, Start
 from evlog.errors import BusyError, NotFoundError, check
 from evlog.event import Event, flat
 from evlog.handle import SLICE_MS, Handle
-from evlog.ranges import Events, Follow, Range, find
+from evlog.ranges import SEQ_MAX, Events, Follow, Range, find
 from evlog.receivers import Receiver
 from evlog.sending import Conditions, Sending, Sent
 
@@ -33,7 +33,6 @@ _DISPATCH = {
     True: lib.EVLOG_DISPATCH_ROBUST,
     False: lib.EVLOG_DISPATCH_STRICT,
 }
-_SEQ_MAX = (1 << 64) - 1
 
 
 def open(
@@ -384,7 +383,7 @@ class Log:
             seq += self.bounds()[1] + 1
         found = ffi.new("evlog_event **")
         owner = self._live()
-        if not 0 <= seq <= _SEQ_MAX:
+        if not 0 <= seq <= SEQ_MAX:
             raise NotFoundError(f"the log has no event {seq}")
         owner.call(lib.evlog_read, seq, found)
         try:
