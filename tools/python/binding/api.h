@@ -170,6 +170,8 @@ typedef struct {
     uint64_t file_size, used_size;
     uint32_t type_count;
     uint64_t source_count, unknown_entry_count;
+    bool is_unrecovered;
+    uint64_t waiting_count;
     ...;
 } evlog_info;
 int evlog_inspect(evlog *log, evlog_info *info);
@@ -191,6 +193,20 @@ typedef struct {
 } evlog_finding;
 int evlog_verify(evlog *log, int (*visit)(const evlog_finding *finding, uint64_t seq, void *ctx),
                  void *ctx, uint64_t *checked_count);
+
+/* evlog/upkeep.h. */
+typedef struct {
+    bool preview, force;
+    int (*visit)(uint64_t deleted_count, void *ctx);
+    void *ctx;
+    ...;
+} evlog_trim_options;
+typedef struct {
+    uint64_t first_seq, last_seq, deleted_count, held_seq;
+    char held_by[256];
+    ...;
+} evlog_trimmed;
+int evlog_trim(evlog *log, uint64_t before_seq, const evlog_trim_options *options, evlog_trimmed *trimmed);
 
 /* Consumers. */
 typedef struct {
@@ -298,6 +314,7 @@ int flat_send_many(const evlog_sending *sends, size_t count, const evlog_send_op
 extern "Python" int python_receive(const evlog_event *event, void *ctx);
 extern "Python" int python_type(const evlog_type *type, void *ctx);
 extern "Python" int python_finding(const evlog_finding *finding, uint64_t seq, void *ctx);
+extern "Python" int python_trimming(uint64_t deleted_count, void *ctx);
 extern "Python" int python_consumer(const evlog_consumer_info *info, void *ctx);
 extern "Python" int python_parked(const evlog_parked *parked, void *ctx);
 extern "Python" void python_notice(const evlog_notice *notice, void *ctx);

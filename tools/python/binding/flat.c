@@ -14,6 +14,7 @@
 #include <evlog.h>
 #include <evlog/openedx.h>
 #include <evlog/schema.h>
+#include <evlog/upkeep.h>
 
 #include <stdlib.h>
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 from conftest import TYPE
@@ -244,6 +245,10 @@ def test_a_second_process_stands_by_and_takes_over(log, path):
     with pytest.raises(evlog.BusyError, match=str(first.pid)):
         log.consumer("c")
     assert log.consumer_info("c").pid == first.pid
+    began = time.monotonic()
+    with pytest.raises(evlog.BusyError, match=str(first.pid)):
+        log.consumer("c", wait=1)
+    assert 1 <= time.monotonic() - began < 5, "and not until `wait` of the log is over"
     second = run_python(CONSUME, path, 5)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()

@@ -2,6 +2,8 @@
 
 import gc
 import json
+import os
+import shutil
 import threading
 import uuid
 from datetime import datetime, timedelta, timezone
@@ -195,6 +197,26 @@ def test_info_and_verify(log, path):
     result = log.verify()
     assert result.checked_count == 1
     assert result.is_whole
+
+
+def test_a_log_that_waits_to_be_recovered_does_not_look_empty(path):
+    copy = path.parent / "copy"
+    with evlog.open(path) as log:
+        log.send_many([(TYPE, {"i": i}) for i in range(60)])
+        assert (log.info().is_unrecovered, log.info().waiting_count) == (False, 0)
+        shutil.copytree(path, copy)
+    content = bytearray((copy / "events.mdb").read_bytes())
+    page_size = os.sysconf("SC_PAGE_SIZE")
+    for end in range(3 * page_size, len(content) + 1, page_size):  # all but the two meta pages
+        content[end - 60] ^= 1
+    (copy / "events.mdb").write_bytes(content)
+    with evlog.open(copy, read_only=True) as log:
+        info = log.info()
+        assert info.is_unrecovered
+        assert info.waiting_count == 60 - len(log) > 0
+    with evlog.open(copy) as log:
+        assert [event.data["i"] for event in log] == list(range(60))
+        assert (log.info().is_unrecovered, log.info().waiting_count) == (False, 0)
 
 
 def test_verify_ends_with_what_progress_raises(log):

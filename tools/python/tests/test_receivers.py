@@ -208,6 +208,17 @@ def test_replay_to_one(log, types):
     assert log.replay(seen.append, types="org.nothing") == evlog.Outcome()
     with pytest.raises(evlog.InvalidError):
         log.replay(seen.append, 4, 2, types=types)
+    with pytest.raises(evlog.InvalidError):
+        log.replay(seen.append, 9, types="a b")
+
+
+@pytest.mark.parametrize("none", [{"limit": 0}, {"to": 0}, {"from_": 6}])
+@pytest.mark.parametrize("types", [None, "org.*"])
+def test_a_range_without_events_replays_nothing(log, none, types):
+    log.send_many([(TYPE, {"i": i}) for i in range(5)])
+    seen = []
+    assert log.replay(seen.append, **none, types=types) == evlog.Outcome()
+    assert list(log.events(**none, types=types)) == seen == []
 
 
 def test_replay_to_all_that_are_connected(log):

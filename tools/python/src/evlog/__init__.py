@@ -40,6 +40,7 @@ from evlog.parking import ConsumerInfo, Parked, Reset
 from evlog.ranges import Events, Follow, matches
 from evlog.receivers import Response
 from evlog.sending import Sending, Sent
+from evlog.upkeep import Trimmed
 
 __version__: str = _ffi.string(_lib.evlog_version()).decode()
 
@@ -76,6 +77,7 @@ __all__ = [
     "Sent",
     "State",
     "StoppedError",
+    "Trimmed",
     "Type",
     "UnsupportedError",
     "Verification",

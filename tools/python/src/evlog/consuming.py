@@ -190,13 +190,18 @@ class Consumer(Iterator[ConsumedEvent]):
         end = None if wait is None else monotonic() + wait
         while True:
             left = SLICE_MS if end is None else int((end - monotonic()) * 1000)
-            self._options.pointer.claim_wait_ms = max(0, min(left, SLICE_MS))
+            slice_ms = self._options.pointer.claim_wait_ms = max(0, min(left, SLICE_MS))
             try:
-                self._handle.call(
-                    lib.evlog_consumer_open, convert.c_text(self.name), self._options.pointer, made
+                patiently(
+                    0 if slice_ms else self._handle.wait_s,
+                    lib.evlog_consumer_open,
+                    self._handle.pointer(),
+                    convert.c_text(self.name),
+                    self._options.pointer,
+                    made,
                 )
             except BusyError:
-                if left <= 0:
+                if not slice_ms:
                     raise
             else:
                 self._pointer = made[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from evlog import convert
 from evlog._evlog import ffi, lib
 from evlog.errors import Error, InvalidError, ReceiverError, check, error
-from evlog.ranges import WINDOW, CRange, Range
+from evlog.ranges import SEQ_MAX, WINDOW, CRange, Range
 from evlog.receivers import Dispatch, Receiver, Registered, replaying
 
 if TYPE_CHECKING:
@@ -240,11 +240,12 @@ def replay(log: Log, receiver: Optional[Receiver], range: Range) -> Outcome:
 
 def _replay_windows(log: Log, range: Range, call: Callable[[Any, Any, Any], int]) -> Outcome:
     """Replays a range, in parts where it is a search, so that it can be interrupted."""
-    first_kept, head = log.bounds()
     total = Outcome()
-    first, end = max(range.first or 1, first_kept, 1), min(range.last or head, head)
-    if range.types is None or range.limit is not None or range.reverse or first > end:
-        return _replay_part(log, range, range.first or 0, range.last or 0, total, call)
+    first, end = range.within(log)
+    if first > end:  # none: the library checks the rest of the range all the same
+        return _replay_part(log, range, SEQ_MAX, SEQ_MAX, total, call)
+    if range.types is None or range.limit is not None or range.reverse:
+        return _replay_part(log, range, first, end, total, call)
     while first <= end:
         last = min(end, first + WINDOW - 1)
         total = _replay_part(log, range, first, last, total, call)

@@ -41,6 +41,11 @@ class Info:
     used_size: int
     type_count: int
     source_count: int
+    is_unrecovered: bool
+    """Open for reading only, and its newest state is not whole, by a power cut or damage: what is read is
+    what the last flush left, until a writer opens the log."""
+    waiting_count: int
+    """Events that only the journal has until then: they are in none of the numbers above."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,8 @@ def info(handle: Handle) -> Info:
         used_size=c.used_size,
         type_count=c.type_count,
         source_count=c.source_count,
+        is_unrecovered=c.is_unrecovered,
+        waiting_count=c.waiting_count,
     )
 
 

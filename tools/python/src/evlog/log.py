@@ -12,14 +12,14 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 from weakref import WeakSet
 
-from evlog import convert, delivering, handle, inspecting, parking, sending
+from evlog import convert, delivering, handle, inspecting, parking, sending, upkeep
 from evlog._evlog import ffi, lib
 from evlog.consuming import Consumer, Notice
 from evlog.delivering import Connections, Outcome, Start
 from evlog.errors import BusyError, NotFoundError, check
 from evlog.event import Event, flat
 from evlog.handle import SLICE_MS, Handle
-from evlog.ranges import Events, Follow, Range, find
+from evlog.ranges import SEQ_MAX, Events, Follow, Range, find
 from evlog.receivers import Receiver
 from evlog.sending import Conditions, Sending, Sent
 
@@ -33,7 +33,6 @@ _DISPATCH = {
     True: lib.EVLOG_DISPATCH_ROBUST,
     False: lib.EVLOG_DISPATCH_STRICT,
 }
-_SEQ_MAX = (1 << 64) - 1
 
 
 def open(
@@ -384,7 +383,7 @@ class Log:
             seq += self.bounds()[1] + 1
         found = ffi.new("evlog_event **")
         owner = self._live()
-        if not 0 <= seq <= _SEQ_MAX:
+        if not 0 <= seq <= SEQ_MAX:
             raise NotFoundError(f"the log has no event {seq}")
         owner.call(lib.evlog_read, seq, found)
         try:
@@ -565,3 +564,16 @@ class Log:
     def verify(self, progress: Optional[Callable[[int], Any]] = None) -> inspecting.Verification:
         """Reads the whole log and checks what must hold. `progress` is called with a seq now and then."""
         return inspecting.verify(self._live(), progress)
+
+    # ------------------------------------------------------------ upkeep ----
+
+    def trim(self, before: int, *, force: bool = False, preview: bool = False) -> upkeep.Trimmed:
+        """Drops the events before seq `before`, but never the newest one; the log then begins there.
+
+        Their space is used for events to come; the file does not get smaller. `preview`: nothing is
+        changed, and the result is what would be dropped. It can be interrupted, and done again.
+
+        Raises ConflictError when a consumer has not done all of them, or has parked one: nothing was
+        changed. With `force` they are dropped all the same, and that consumer parks them as lost.
+        """
+        return upkeep.trim(self._live(), before, force, preview)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Events that are passed over in one call of the library, at most: a search can be interrupted.
 WINDOW = 500_000
+SEQ_MAX = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Range:
     limit: Optional[int] = None
     reverse: bool = False
     keep_going: bool = False
+
+    def __post_init__(self) -> None:
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise InvalidError(f"a range from {self.first} to {self.last}")
+
+    def within(self, log: Log) -> tuple[int, int]:
+        """Its first and last seq in the log as it is now; the first is after the last: there is none."""
+        first_kept, head = log.bounds()
+        last = head if self.last is None else min(self.last, head)
+        return max(self.first or 1, first_kept, 1), 0 if self.limit == 0 else last
 
 
 def matches(types: convert.Types, event_type: str) -> bool:
@@ -52,7 +63,7 @@ class CRange:
         c = self.pointer
         c.first_seq, c.last_seq = first, last
         c.since_us = 0 if range.since is None else convert.microseconds(range.since)
-        c.until_us = 0 if range.until is None else convert.microseconds(range.until)
+        c.until_us = 0 if range.until is None else convert.microseconds(range.until) or -1
         c.types, c.type_count = self._types.array, self._types.count
         c.limit = limit or 0
         c.newest_first = range.reverse
@@ -67,13 +78,9 @@ class Events(Iterator[Event]):
     """
 
     def __init__(self, log: Log, range: Range) -> None:
-        if range.first is not None and range.last is not None and range.first > range.last:
-            raise InvalidError(f"a range from {range.first} to {range.last}")
-        first_kept, head = log.bounds()
         self._log = log
         self._range = range
-        self._first = max(range.first or 1, first_kept, 1)
-        self._last = min(range.last or head, head)
+        self._first, self._last = range.within(log)
         self._left = range.limit
         self._raw = b""
         self._spans: Iterator[tuple[int, int]] = iter(())  # of the events in `_raw`

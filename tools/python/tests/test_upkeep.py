@@ -1,0 +1,59 @@
+"""Trimming."""
+
+import signal
+
+import pytest
+from conftest import TYPE
+
+import evlog
+
+
+def fill(log, count):
+    log.send_many([(TYPE, {"i": i}) for i in range(1, count + 1)])
+
+
+def test_trimming_drops_the_oldest(log):
+    fill(log, 10)
+    assert log.trim(6, preview=True) == evlog.Trimmed(1, 5, 0, 0, None)
+    assert len(log) == 10
+    assert log.trim(6) == evlog.Trimmed(1, 5, 5, 0, None)
+    assert log.info().first_seq == 6
+    assert [event.seq for event in log] == [6, 7, 8, 9, 10]
+    assert len(log) == 6, "that it was trimmed is an event of the log's own"
+    with pytest.raises(evlog.NotFoundError):
+        log[5]
+    assert log.trim(6) == evlog.Trimmed(0, 0, 0, 0, None)
+    assert log.verify().is_whole
+
+
+def test_what_a_consumer_needs_is_kept(log):
+    fill(log, 10)
+    with log.consumer("mailer") as consumer:
+        consumer.done([consumer.next(0) for _ in range(3)][-1])
+    for preview in (True, False):
+        with pytest.raises(evlog.ConflictError, match="mailer still needs event 4"):
+            log.trim(6, preview=preview)
+    assert len(log) == 10
+    assert log.trim(4).last_seq == 3
+    assert log.trim(6, force=True, preview=True) == evlog.Trimmed(4, 5, 0, 4, "mailer")
+    assert log[4].data == {"i": 4}
+    assert log.trim(6, force=True) == evlog.Trimmed(4, 5, 2, 4, "mailer")
+    with log.consumer("mailer", timeout=0) as consumer:
+        assert [event.seq for event in consumer] == [6, 7, 8, 9, 10]
+        [lost] = consumer.parked()
+    assert (lost.seq, lost.last_seq, lost.is_lost) == (4, 5, True)
+
+
+def test_an_interrupt_ends_a_trimming(log, monkeypatch):
+    fill(log, 10_000)
+
+    def interrupt(visit, deleted_count):
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(evlog.inspecting.Visit, "call", interrupt)
+        log.trim(9000)
+    assert [event.seq for event in log.events(limit=1)] == [9000]
+    assert log.trim(9000).deleted_count > 0
+    assert log.verify().is_whole
