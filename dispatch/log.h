@@ -14,6 +14,7 @@
 enum log_state {
     LOG_OPENING, /* a thread opens its store */
     LOG_OPEN,
+    LOG_ALONE,   /* open for one caller only */
     LOG_CLOSING, /* a thread closes its store */
 };
 
@@ -51,6 +52,13 @@ void log_leave(evlog *log);
 
 /* The same checks without counting a call, inside one that is counted already. */
 int log_check(const evlog *log);
+
+/*
+ * evlog_open; with `use` (or NULL) for a caller that needs the directory alone. EVLOG_BUSY, beyond that: this process
+ * or another one has it open.
+ */
+int log_open(const char *path, const evlog_options *options, const struct store_use *use,
+             evlog **log);
 
 /* How many forks lead to this process; log_count_fork is called in each child. */
 unsigned log_fork_count(void);

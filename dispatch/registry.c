@@ -16,6 +16,9 @@
  *       +---------------------+------ LOG_CLOSING <-----+
  *              it could not be opened; it is closed
  *
+ * A log that must have the directory for itself (log_open with `use`) is LOG_ALONE in place of LOG_OPEN, and is not
+ * opened again.
+ *
  * 1. A directory is in the registry once for each process.
  * 2. A log that is opened before its directory exists has no identity yet. Until it has one it
  *    may be any that is asked for, so every other evlog_open of a directory that is not open waits.
@@ -235,7 +238,7 @@ static int find_open(const char *path, struct stat *status, evlog **log)
 {
     int result;
     while ((result = look(path, status)) == EVLOG_OK && (*log = find(status)) &&
-           (*log)->state != LOG_OPEN)
+           ((*log)->state == LOG_OPENING || (*log)->state == LOG_CLOSING))
         pthread_cond_wait(&registry_changed, &registry_lock);
     return result;
 }
@@ -266,8 +269,11 @@ static const char *find_difference(const evlog *log, const evlog_options *asked)
     return NULL;
 }
 
-static int open_again(evlog *log, const evlog_options *options)
+static int open_again(evlog *log, const evlog_options *options, const struct store_use *use)
 {
+    if (use || log->state == LOG_ALONE)
+        return error_set(EVLOG_BUSY, "%s: this process has it open, and %s needs it alone",
+                         log->store->path, use ? "this" : "that");
     if (options->durability && options->durability != log->store->format.durability)
         return error_set(
             EVLOG_CONFLICT, "%s: its durability is %s, and is not changed by opening it",
@@ -305,10 +311,11 @@ static void remove_from_registry(evlog *log)
 }
 
 /* Opens the store of a log that is in the registry; when that fails, the log is freed. */
-static int finish_opening(evlog *log, const char *path, const evlog_options *options)
+static int finish_opening(evlog *log, const char *path, const evlog_options *options,
+                          const struct store_use *use)
 {
     struct stat status;
-    int result = store_open(path, options, &log->store);
+    int result = store_open(path, options, use, &log->store);
     if (result == EVLOG_OK && stat(path, &status)) {
         result = error_errno(errno, "opening", path);
         store_close(log->store);
@@ -319,7 +326,7 @@ static int finish_opening(evlog *log, const char *path, const evlog_options *opt
     } else {
         log->device = status.st_dev;
         log->inode = status.st_ino;
-        log->state = LOG_OPEN;
+        log->state = use ? LOG_ALONE : LOG_OPEN;
     }
     pthread_cond_broadcast(&registry_changed);
     unlock_registry();
@@ -328,18 +335,13 @@ static int finish_opening(evlog *log, const char *path, const evlog_options *opt
     return result;
 }
 
-int evlog_open_sized(const char *path, const evlog_options *given, size_t options_size,
-                     evlog **opened)
+int log_open(const char *path, const evlog_options *options, const struct store_use *use,
+             evlog **opened)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    evlog_options options;
     struct stat status;
     evlog *log = NULL;
-    int result = sized_in(&options, sizeof options, given, options_size);
-    if (result == EVLOG_OK)
-        result = check_options(path, &options);
-    if (result == EVLOG_OK && !opened)
-        result = error_set(EVLOG_INVALID, "no place for the log is given");
+    int result = check_options(path, options);
     if (result)
         return result;
     pthread_once(&once, watch_forks);
@@ -347,13 +349,23 @@ int evlog_open_sized(const char *path, const evlog_options *given, size_t option
     result = find_open(path, &status, &log);
     bool is_new = result == EVLOG_OK && !log;
     if (result == EVLOG_OK)
-        result = is_new ? begin_opening(&options, &status, &log) : open_again(log, &options);
+        result = is_new ? begin_opening(options, &status, &log) : open_again(log, options, use);
     unlock_registry();
     if (result == EVLOG_OK && is_new)
-        result = finish_opening(log, path, &options);
+        result = finish_opening(log, path, options, use);
     if (result == EVLOG_OK)
         *opened = log;
     return result;
+}
+
+int evlog_open_sized(const char *path, const evlog_options *given, size_t options_size,
+                     evlog **opened)
+{
+    evlog_options options;
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK && !opened)
+        result = error_set(EVLOG_INVALID, "no place for the log is given");
+    return result ? result : log_open(path, &options, NULL, opened);
 }
 
 /* ------------------------------------------------------------- closing ---- */

@@ -182,6 +182,31 @@ void entry_walk_end(struct entry_walk *walk)
     walk->count = walk->at = 0;
 }
 
+int entries_each(const struct page_snapshot *snapshot, uint64_t seed,
+                 int (*visit)(const struct entry *entry, void *ctx), void *ctx)
+{
+    static const struct entry_key all = {.size = 0};
+    struct page_cursor cursor = {.snapshot = snapshot};
+    struct page_node node;
+    struct entry_walk walk; /* for the order of the keys */
+    entry_walk_begin(&walk, NULL, ENV_NEWEST, &all, NULL);
+    int result = page_seek(&cursor, "", 0);
+    while (result == EVLOG_OK && (result = page_cursor_node(&cursor, &node)) == EVLOG_OK) {
+        struct entry entry;
+        result = check_next(&walk, snapshot, &node);
+        if (result == EVLOG_OK)
+            result = take(snapshot, node, seed, &entry);
+        if (result)
+            break;
+        go_past(&walk, entry.key, entry.key_size);
+        result = visit(&entry, ctx);
+        free(entry.value);
+        page_cursor_step(&cursor);
+    }
+    page_cursor_free(&cursor);
+    return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+}
+
 /* ------------------------------------------------------------- the kinds ---- */
 
 static bool is_known(unsigned kind)

@@ -61,6 +61,13 @@ struct entry {
 int entry_read(struct env *env, enum env_state state, const void *key, size_t key_size,
                struct entry *entry);
 
+/*
+ * Calls `visit` with each entry of a snapshot, in order of the keys, until it returns other than 0, and returns that.
+ * EVLOG_DAMAGED: a page is not sound, or keys are not in order. EVLOG_IO, EVLOG_NOMEM.
+ */
+int entries_each(const struct page_snapshot *snapshot, uint64_t seed,
+                 int (*visit)(const struct entry *entry, void *ctx), void *ctx);
+
 #define ENTRY_WALK_PIECE_MAX 64
 
 /*

@@ -138,6 +138,7 @@ int making_begin(struct store *store, const evlog_options *options)
         .created_us = clock_wall_us(),
     };
     uuid_make(store->format.uuid);
-    memcpy(store->format.origin, store->format.uuid, sizeof store->format.origin);
+    const uint8_t *origin = store->use.copied ? store->use.copied->origin : store->format.uuid;
+    memcpy(store->format.origin, origin, sizeof store->format.origin);
     return EVLOG_OK;
 }

@@ -23,6 +23,9 @@
  * holder writes its word there, and a process that finds the byte locked looks up the pid there. A log that
  * a process has open twice is one descriptor, so its claims do not exclude each other.
  *
+ * Who only reads locks a byte of the readers, together with all others. A process that is to be alone (compact.c, copy.c)
+ * locks both, alone.
+ *
  * The bytes, from ANY_AT on: 1 that all lock, 1,024 of processes, 1,024 of consumers' slots.
  *
  * 1. A waiter sleeps for CHECK_EVERY_US at most before it asks whether the holder lives.
@@ -48,8 +51,10 @@
 #include "clock.h"
 #include "error.h"
 #include "held.h"
+#include "opener.h"
 
 #define ANY_AT (INT64_C(1) << 60) /* the byte that all lock */
+#define READERS_AT (ANY_AT - 2)   /* ... that only read */
 #define SLOTS_AT (ANY_AT + 1)
 #define CLAIMS_AT (SLOTS_AT + SHARED_PROCESSES)
 #define WAITING 0x80000000u
@@ -79,6 +84,23 @@ static void enter(struct presence *presence, unsigned slot)
     atomic_store(&process->pid, getpid());
 }
 
+/* A process that has the log open for writing. */
+static struct presence_process any_writer(struct shared *shared, int fd)
+{
+    for (unsigned i = 0; shared && i < SHARED_PROCESSES; i++)
+        if (held_by_other(fd, SLOTS_AT + i))
+            return presence_process(
+                shared, word_of(i, atomic_load(&shared_process(shared, i)->generation)));
+    return (struct presence_process){.is_there = true};
+}
+
+static int fail_kept_out(struct shared *shared, int fd)
+{
+    char text[PRESENCE_TEXT_SIZE];
+    return error_set(EVLOG_BUSY, "%s has the log for itself, to compact it or to copy to it",
+                     presence_text(any_writer(shared, fd), text));
+}
+
 int presence_begin(struct presence *presence, struct shared *shared, int fd, uint32_t wait_ms,
                    bool *is_first)
 {
@@ -87,6 +109,8 @@ int presence_begin(struct presence *presence, struct shared *shared, int fd, uin
     *is_first = errnum == 0;
     if (errnum == EAGAIN)
         errnum = held_lock(fd, ANY_AT, HELD_SHARED);
+    if (errnum == EAGAIN)
+        return fail_kept_out(shared, fd);
     for (unsigned i = 0; errnum == 0 && i < SHARED_PROCESSES; i++) {
         errnum = held_lock(fd, SLOTS_AT + i, HELD_ALONE);
         if (errnum == 0) {
@@ -102,6 +126,28 @@ int presence_begin(struct presence *presence, struct shared *shared, int fd, uin
     return error_set(EVLOG_LIMIT,
                      "%d processes have the log open for writing, the most there can be",
                      SHARED_PROCESSES);
+}
+
+int presence_read(struct shared *shared, int fd)
+{
+    return held_lock(fd, READERS_AT, HELD_SHARED) == EAGAIN ? fail_kept_out(shared, fd)
+                                                            : EVLOG_OK;
+}
+
+int presence_alone(struct presence *presence)
+{
+    char text[PRESENCE_TEXT_SIZE];
+    int fd = presence->fd;
+    struct presence_process other = {.is_there = true};
+    int errnum = held_lock(fd, ANY_AT, HELD_ALONE);
+    if (errnum == EAGAIN)
+        other = any_writer(presence->shared, fd);
+    else if (!errnum && (errnum = held_lock(fd, READERS_AT, HELD_ALONE)) == EAGAIN)
+        other.pid = opener_pid(fd);
+    if (errnum == EAGAIN)
+        return error_set(EVLOG_BUSY, "%s has the log open, and this needs it alone: end it first",
+                         presence_text(other, text));
+    return errnum ? error_errno(errnum, "locking a byte of it", "events.mdb") : EVLOG_OK;
 }
 
 bool presence_is_any(int fd)
@@ -121,6 +167,7 @@ void presence_end(struct presence *presence)
     presence->is_there = false;
     held_unlock(presence->fd, SLOTS_AT + presence->slot);
     held_unlock(presence->fd, ANY_AT);
+    held_unlock(presence->fd, READERS_AT);
 }
 
 /* ------------------------------------------------------- other processes ---- */

@@ -29,6 +29,18 @@ int presence_begin(struct presence *presence, struct shared *shared, int fd, uin
 /* Whether a process has the log open for writing; `fd` is events.mdb, opened by the caller. */
 bool presence_is_any(int fd);
 
+/*
+ * Keeps all others out, also those that only read, until presence_end. EVLOG_BUSY: one has the log open; the
+ * sentence names it. EVLOG_IO.
+ */
+int presence_alone(struct presence *presence);
+
+/*
+ * This process reads the log, for as long as `fd`, events.mdb, is open. `shared` may be NULL. EVLOG_BUSY: another process
+ * keeps all others out.
+ */
+int presence_read(struct shared *shared, int fd);
+
 /* Other processes may be there too. */
 void presence_share(struct presence *presence);
 void presence_end(struct presence *presence);

@@ -308,13 +308,21 @@ static int open_held(struct store *store, bool is_new)
 static int open_events(struct store *store, bool is_new)
 {
     bool is_first;
-    if (store->read_only)
-        return recover_view(store->directory, store->events_fd, store->edge, store->journal,
-                            &store->view);
-    int result = presence_begin(&store->presence, store->shared, store->events_fd, store->wait_ms,
-                                &is_first);
-    if (result || !is_first)
-        return result;
+    int result = EVLOG_OK;
+    if (store->read_only) {
+        result = presence_read(store->shared, store->events_fd);
+        return result ? error_prefix(result, "%s", store->path)
+                      : recover_view(store->directory, store->events_fd, store->edge,
+                                     store->journal, &store->view);
+    }
+    result = presence_begin(&store->presence, store->shared, store->events_fd, store->wait_ms,
+                            &is_first);
+    if (result == EVLOG_OK && store->use.is_alone)
+        result = presence_alone(&store->presence);
+    if (result)
+        return error_prefix(result, "%s", store->path);
+    if (!is_first)
+        return EVLOG_OK;
     result = is_new ? EVLOG_OK : prove_state(store); /* before events.mdb is changed */
     return result ? result
                   : recover_begin(&store->recovery, store->directory, store->events_fd,
@@ -366,7 +374,7 @@ static int open_locked(struct store *store, const evlog_options *options)
     if (result == EVLOG_OK && !store->read_only) /* else nothing is acknowledged */
         result = watch_begin(&store->watch, store->path, store->directory, making_files,
                              making_file_count);
-    if (result == EVLOG_OK && !store->read_only)
+    if (result == EVLOG_OK && !store->read_only && !store->use.is_alone)
         presence_share(&store->presence);
     return result;
 }
@@ -450,9 +458,13 @@ static void note_checksums(struct store *store)
     env_read(store->state, ENV_NEWEST, note, &state);
 }
 
+int store_lock(struct store *store)
+{
+    return lock_directory(store, !store->read_only, &store->lock);
+}
+
 int store_close(struct store *store)
 {
-    int fd = -1;
     int result = shared_check(store->shared, false); /* what follows touches it */
     int flushed = flusher_close(store->flusher);
     note_checksums(store);
@@ -460,8 +472,9 @@ int store_close(struct store *store)
     types_close(store->types);
     sources_close(store->sources);
     floor_close(store->floor);
-    if (store->events && lock_directory(store, !store->read_only, &fd))
-        fd = -1; /* the races it guards against are rarer than a log that cannot be closed */
+    if (store->events && store->lock == HELD_NONE)
+        store_lock(
+            store); /* the races it guards against are rarer than a log that cannot be closed */
     env_close(store->events);
     env_close(store->state);
     journal_close(store->journal);
@@ -469,7 +482,7 @@ int store_close(struct store *store)
     presence_end(&store->presence);
     shared_close(store->shared);
     held_close(store->events_fd);
-    unlock_directory(fd);
+    unlock_directory(store->lock);
     recover_free(&store->recovery);
     recover_view_free(&store->view);
     watch_end(&store->watch);
@@ -506,7 +519,8 @@ static int give_up(struct store *store, int result)
     return error_set(result, "%s", why);
 }
 
-int store_open(const char *path, const evlog_options *options, struct store **opened)
+int store_open(const char *path, const evlog_options *options, const struct store_use *use,
+               struct store **opened)
 {
     if (strlen(path) + sizeof STATE_FILE + sizeof "/-lock" > PATH_MAX)
         return error_set(EVLOG_INVALID, "a path of %zu bytes is too long", strlen(path));
@@ -521,7 +535,9 @@ int store_open(const char *path, const evlog_options *options, struct store **op
     strcpy(store->path, path);
     store->read_only = options->read_only;
     store->wait_ms = options->wait_ms ? options->wait_ms : EVLOG_WAIT_MS_DEFAULT;
-    store->events_fd = HELD_NONE;
+    store->events_fd = store->lock = HELD_NONE;
+    if (use)
+        store->use = *use;
     store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->directory < 0)
         result = error_errno(errno, "opening", path);

@@ -17,6 +17,13 @@
 #include "sources.h"
 #include "types.h"
 
+/* How a log is opened, beyond evlog_options. */
+struct store_use {
+    bool is_alone; /* no other process may have it open, not even to read */
+    const struct format
+        *copied; /* a log that is made is a copy of this one; NULL: it begins anew */
+};
+
 /* The fields may be read, but not changed, by the folders to the right. */
 struct store {
     struct format format;
@@ -32,20 +39,29 @@ struct store {
     struct shared *shared;    /* NULL: a reader that may not write to it */
     int events_fd;            /* events.mdb, whose locks say that this process has the log open */
     struct presence presence; /* not there: read only */
-    struct edge *edge;        /* NULL: read only, and there is none */
-    struct journal *journal;  /* NULL: fast, or read only, and there is none */
-    struct flusher *flusher;  /* NULL: read only */
+    struct store_use use;
+    int lock;                  /* of the directory, held by compact.c; else HELD_NONE */
+    struct edge *edge;         /* NULL: read only, and there is none */
+    struct journal *journal;   /* NULL: fast, or read only, and there is none */
+    struct flusher *flusher;   /* NULL: read only */
     struct appender *appender; /* NULL: read only */
     struct recovery recovery;  /* what opening has found */
     struct recovery_view view; /* of a reader */
     char path[];
 };
 
-/* See evlog_open. One at a time in a process and directory: the caller keeps count. */
-int store_open(const char *path, const evlog_options *options, struct store **store);
+/*
+ * See evlog_open. One at a time in a process and directory: the caller keeps count. `use` may be NULL.
+ * EVLOG_BUSY, beyond that: a process has it open for itself; or, with use->is_alone, has it open.
+ */
+int store_open(const char *path, const evlog_options *options, const struct store_use *use,
+               struct store **store);
 
 /* See evlog_close. */
 int store_close(struct store *store);
+
+/* Takes the lock under which logs are opened and closed; store_close releases it. Errors of store_open. */
+int store_lock(struct store *store);
 
 /* -------------------------------------------------------------- bounds.c ---- */
 
