@@ -1,6 +1,9 @@
 /* The calls of evlog/upkeep.h: the store does the work. */
 #include "evlog/upkeep.h"
 
+#include <stdio.h>
+
+#include "copy.h"
 #include "error.h"
 #include "log.h"
 #include "sized.h"
@@ -21,6 +24,58 @@ int evlog_trim_sized(evlog *log, uint64_t before_seq, const evlog_trim_options *
     else
         result = trim_events(log->store, before_seq, &options, &done);
     sized_out(trimmed, trimmed_size, &done, sizeof done);
+    log_leave(log);
+    return result;
+}
+
+/* ------------------------------------------------------------- copying ---- */
+
+/* Closes a log; the result, and its sentence, is the first failure. */
+static int close_after(evlog *log, int result)
+{
+    char why[ERROR_SIZE];
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    int closed = evlog_close(log);
+    return result ? error_set(result, "%s", why) : closed;
+}
+
+/* NULL: there is none, and a preview makes none. */
+static int open_copy(const evlog *log, const char *path, bool is_preview, evlog **to)
+{
+    const struct store *store = log->store;
+    const struct store_use use = {.is_alone = true, .copied = &store->format};
+    evlog_options options = {
+        .durability = store->format.durability, .read_only = is_preview, .no_create = is_preview};
+    int result = log_open(path, &options, is_preview ? NULL : &use, to);
+    if (result != EVLOG_NOTFOUND || !is_preview)
+        return result;
+    *to = NULL;
+    return EVLOG_OK;
+}
+
+static int copy_to(evlog *log, const char *path, const evlog_copy_options *options,
+                   evlog_copied *copied)
+{
+    evlog *to;
+    int result = open_copy(log, path, options->preview, &to);
+    if (result)
+        return result;
+    result = copy_events(log->store, to ? to->store : NULL, options, copied);
+    return close_after(to, result);
+}
+
+int evlog_copy_sized(evlog *log, const char *path, const evlog_copy_options *given,
+                     size_t options_size, evlog_copied *copied, size_t copied_size)
+{
+    evlog_copy_options options;
+    evlog_copied done = {.first_seq = 0};
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
+    if (result)
+        return result;
+    result = copy_to(log, path, &options, &done);
+    sized_out(copied, copied_size, &done, sizeof done);
     log_leave(log);
     return result;
 }

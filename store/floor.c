@@ -60,12 +60,15 @@ static int unpack(const struct entry *entry, struct floor_place *place)
     return EVLOG_OK;
 }
 
+bool floor_is_key(const unsigned char *bytes, size_t size)
+{
+    return size == sizeof key && memcmp(bytes, key, size) == 0;
+}
+
 int floor_check(const struct entry *entry)
 {
     struct floor_place place;
-    if (entry->key_size != sizeof key || memcmp(entry->key, key, sizeof key) != 0)
-        return EVLOG_OK;
-    return unpack(entry, &place);
+    return floor_is_key(entry->key, entry->key_size) ? unpack(entry, &place) : EVLOG_OK;
 }
 
 /* EVLOG_NOTFOUND: there is none. */

@@ -388,7 +388,8 @@ static int note_recovery(struct store *store)
     const struct recovery *recovery = &store->recovery;
     unsigned char map[] = "\x82\xa6mended\xc2\xa7kept_to\xcf\0\0\0\0\0\0\0";
     bool is_lossy = store->format.durability == EVLOG_FAST || recovery->is_mending;
-    if (!recovery->was_restored || !is_lossy)
+    if (!recovery->was_restored || !is_lossy ||
+        store->use.copied) /* nothing is added to a copy */
         return EVLOG_OK;
     map[8] = recovery->is_mending ? 0xc3 : 0xc2;
     be64_store(map + sizeof map - 8, recovery->base.seq + recovery->replayed_count);

@@ -321,4 +321,21 @@ try 0 "" trim old --before now --yes --force
 try 0 "" trim old --max-size 1T --force -o short; has "nothing to trim" # the log's own events are there, too
 try 3 "no log there" trim none --keep 1
 
+# -------------------------------------------------------------------------- copy ----
+
+seq -f '{"n": %.0f}' 10 | "$evlog" send kept t.v1 - >/dev/null 2>&1
+try 0 "" copy kept kept-copy --preview -o short; has "events 1 to 10 would be copied"
+is "a preview of a copy" "$(ls -d kept-copy 2>/dev/null)" ""
+try 0 "" copy kept kept-copy; has '"first_seq": 1, "last_seq": 10, "events": 10, "done": true'
+is "a copy" "$("$evlog" show kept-copy)" "$("$evlog" show kept)"
+"$evlog" send kept t.v1 '{}' >/dev/null
+try 2 "there would be a gap" copy kept kept-copy --since 12
+try 0 "" copy kept kept-copy --since 11 -o short; has "event 11 to 11 copied"
+try 0 "" copy kept kept-copy -o short; has "no event was to be copied"
+"$evlog" send kept-copy t.v1 '{}' >/dev/null
+try 2 "something was appended to the copy" copy kept kept-copy
+try 2 "another log" copy kept old
+try 3 "this process has it open" copy kept kept
+try 2 "usage" copy many
+
 end_cases

@@ -73,6 +73,13 @@ static const struct verb verbs[] = {
      "is used by events to come; the file does not get smaller. An event evlog.trimmed.v1 says what was dropped.\n"
      "Senders, readers and consumers may go on meanwhile. Refused where a consumer has not done, or has parked,\n"
      "what would go. Tells what it would do, and does it only with --yes.\n"},
+    {"copy", "LOG NEW", "copy a log that may be in use, or add to a copy what came later", "12o",
+     2, 2, copy_run,
+     "NEW is a directory: it is made, or it is an earlier copy, to which is added what came later. Senders,\n"
+     "readers and consumers of LOG may go on meanwhile; nobody can open NEW. The copy has the events up to some\n"
+     "moment meanwhile, and the consumers and their state as they were not after that. It is a log of its own:\n"
+     "once something else is appended to it, nothing can be added to it any more.\n"
+     "When it is interrupted, the same command goes on where it was.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},

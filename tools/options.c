@@ -46,6 +46,9 @@ static const struct {
     {'z', "max-size", "SIZE", "a number of bytes, or with K, M, G or T",
      "keep the newest events of about SIZE bytes: 500M, 20G"},
     {'Q', "force", NULL, NULL, "also events that a consumer has not done yet"},
+    {'1', "since", "SEQ", "a seq: 1, 2, 3 ...",
+     "a new copy begins with this event; an earlier one must reach up to it"},
+    {'2', "preview", NULL, NULL, "only say what would be done"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
     {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
@@ -290,7 +293,7 @@ static int range_option_read(struct options *options, int letter, const char *te
     }
 }
 
-/* What is to be kept. 0, -1 when it is wrong, 1 when it is another option. */
+/* What is to be kept, or copied. 0, -1 when it is wrong, 1 when it is another option. */
 static int keep_option_read(struct options *options, int letter, const char *text)
 {
     switch (letter) {
@@ -303,6 +306,8 @@ static int keep_option_read(struct options *options, int letter, const char *tex
         return read_age(text, &options->start);
     case 'z':
         return read_size(text, &options->keep_size);
+    case '1':
+        return whole_number(text, 1, UINT64_MAX, &options->since_seq);
     default:
         return 1;
     }
@@ -370,6 +375,7 @@ static void option_set(struct options *options, int letter)
     options->skip_bad |= letter == 'b';
     options->known |= letter == 'K';
     options->follow |= letter == 'f';
+    options->preview |= letter == '2';
     options->yes |= letter == 'y';
     options->all |= letter == 'a';
     options->ack_lines |= letter == 'A';

@@ -49,7 +49,9 @@ struct options {
     evlog_reset_options
         start;          /* of a consumer, or the first event to be kept; zero: none was given */
     uint64_t keep_size; /* 0: not given */
+    uint64_t since_seq; /* of a copy; 0: not given */
     int follow;
+    int preview;
     int yes;
     int all;
     int ack_lines;
@@ -82,6 +84,7 @@ int schema_add_run(struct options *options);
 int info_run(struct options *options);
 int verify_run(struct options *options);
 int trim_run(struct options *options);
+int copy_run(struct options *options);
 int tail_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);

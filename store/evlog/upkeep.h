@@ -60,6 +60,51 @@ EVLOG_INLINE int evlog_trim(evlog *log, uint64_t before_seq, const evlog_trim_op
                             sizeof(evlog_trimmed));
 }
 
+/* ------------------------------------------------------------- copying ---- */
+
+typedef struct evlog_copy_options {
+    /* A new copy begins with this event; 0: with the log's first. One that is added to must reach up to it. */
+    uint64_t since_seq;
+    bool preview; /* nothing is changed, or made: what would be done is the result */
+    /* Or NULL: called now and then with the last seq copied. Other than 0 ends the call and is
+       returned; the next one goes on there. */
+    int (*visit)(uint64_t seq, void *ctx);
+    void *ctx;
+} evlog_copy_options;
+
+typedef struct evlog_copied {
+    uint64_t first_seq; /* what was added; 0: nothing */
+    uint64_t last_seq;
+    uint64_t event_count;
+} evlog_copied;
+
+/*
+ * Copies the log to the directory `path`, which is made; or, where it is an earlier copy, adds what came later. Beside
+ * senders, readers and consumers: the copy has the events up to some moment during the call, and the consumers, with
+ * their state, as they were not after that. It has the log's origin, and a uuid of its own. What was trimmed in the
+ * log since stays in an earlier copy. `copied` may be NULL.
+ *
+ * It can be interrupted anywhere, and done again: it goes on where it was. No other process can open the copy
+ * meanwhile.
+ *
+ * EVLOG_CONFLICT: the directory is another log, or something was appended to the copy, or what comes next was trimmed in
+ * the log, or since_seq would leave a gap. EVLOG_DAMAGED: an event or entry is not as it was written, see evlog_salvage; what
+ * is before it was copied. EVLOG_BUSY: a process has the copy open. EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM, and those of
+ * evlog_open.
+ */
+EVLOG_INLINE int evlog_copy(evlog *log, const char *path, const evlog_copy_options *options,
+                            evlog_copied *copied);
+
+EVLOG_API int evlog_copy_sized(evlog *log, const char *path, const evlog_copy_options *options,
+                               size_t options_size, evlog_copied *copied, size_t copied_size);
+
+EVLOG_INLINE int evlog_copy(evlog *log, const char *path, const evlog_copy_options *options,
+                            evlog_copied *copied)
+{
+    return evlog_copy_sized(log, path, options, sizeof(evlog_copy_options), copied,
+                            sizeof(evlog_copied));
+}
+
 #ifdef __cplusplus
 }
 #endif

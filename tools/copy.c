@@ -1,0 +1,55 @@
+/* evlog copy: a copy of a log, or what came later added to one. */
+#include <evlog/upkeep.h>
+
+#include "print.h"
+#include "progress.h"
+#include "text.h"
+
+static int visit(uint64_t seq, void *ctx)
+{
+    (void)ctx;
+    progress_at(seq);
+    return 0;
+}
+
+static int put_json(const evlog_copied *copied, const struct options *options)
+{
+    json_t *json = json_pack("{s:I, s:I, s:I, s:b}", "first_seq", (json_int_t)copied->first_seq,
+                             "last_seq", (json_int_t)copied->last_seq, "events",
+                             (json_int_t)copied->event_count, "done", !options->preview);
+    int failed = !json || json_put(stdout, json, options->output);
+    json_decref(json);
+    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+}
+
+static void put_short(const evlog_copied *copied, const struct options *options)
+{
+    if (!copied->event_count)
+        puts(options->preview ? "there is no event to copy" : "no event was to be copied");
+    else
+        printf("event%s %" PRIu64 " to %" PRIu64 " %s\n", plural(copied->event_count),
+               copied->first_seq, copied->last_seq,
+               options->preview ? "would be copied" : "copied");
+}
+
+int copy_run(struct options *options)
+{
+    evlog *log;
+    evlog_info info;
+    evlog_copied copied;
+    evlog_copy_options how = {
+        .since_seq = options->since_seq, .preview = options->preview, .visit = visit};
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    progress_begin("copied up to event", evlog_inspect(log, &info) ? 0 : info.last_seq);
+    int code = evlog_copy(log, options->operands[0], &how, &copied);
+    progress_end();
+    int status = code ? library_status(code) : EXIT_DONE;
+    evlog_close(log);
+    if (code)
+        return status;
+    if (options->output != OUTPUT_SHORT)
+        return put_json(&copied, options);
+    put_short(&copied, options);
+    return EXIT_DONE;
+}
