@@ -127,6 +127,17 @@ is "metrics of what was relayed" "$(grep '^evlog_relay_relayed_total' out.prom)"
     'evlog_relay_relayed_total{direction="out",log="a",topic="p-one"} 2621'
 is "metrics of the lag" "$(grep -c '^evlog_relay_lag_events{.*} 0$' out.prom)" 1
 is "metrics' names and kinds" "$(grep -c '^# HELP ' out.prom) $(grep -c '^# TYPE ' out.prom)" "$(grep -vc '^#' out.prom) $(grep -vc '^#' out.prom)"
+
+# Redis has a put of one topic, and not that of the other, when the relay is killed: each goes on where it is.
+make_log y
+send y 1 1
+try 0 "" relay out y $url --config config.json --name far --prefix q
+send y 2 1200
+ahead=$(redis keys 'evlog:*{q-one}')
+redis set "$ahead" "$(redis get "$ahead" | sed "s/^[0-9]*/$(last_seq y)/")" >/dev/null
+try 0 "" relay out y $url --config config.json --name far --prefix q
+is "topics of which one is ahead" "$(redis xlen q-one) $(redis xlen q-both)" "1 1200"
+
 printf '{"%s": []}' $TYPE >config.json
 try 2 "topics of a type are not an object" relay out a $url --config config.json --name many
 
