@@ -22,14 +22,6 @@ trap 'kill -9 $pids $(cat "$dir"/run/*.pid 2>/dev/null) 2>/dev/null; chmod -R u+
 
 trap 'exit 1' INT TERM
 skip() { echo "SKIPPING: $*"; skipped=1; }
-until_true() { # until_true COMMAND...: waits at most two minutes for it
-    waited=0
-    until "$@" >/dev/null 2>&1; do
-        sleep 0.1
-        waited=$((waited + 1))
-        [ $waited -lt 1200 ] || { bad "waited in vain: $*"; return 1; }
-    done
-}
 send() { # send LOG FIRST LAST: events whose users have these ids
     seq "$2" "$3" | sed 's/.*/{"enrollment": {"user": {"id": &, "is_active": true, "pii": {"username": "u&", "email": "e", "name": "Grüße"}}, "course": {"course_key": "course-v1:edX+D+2026", "display_name": "D", "start": null, "end": null}, "mode": "audit", "is_active": true, "creation_date": "2026-01-02T03:04:05+00:00", "created_by": null}}/' |
         "$evlog" send "$1" $TYPE - >/dev/null 2>&1 || bad "send $1 $2 $3"

@@ -127,6 +127,17 @@ is "metrics of what was relayed" "$(grep '^evlog_relay_relayed_total' out.prom)"
     'evlog_relay_relayed_total{direction="out",log="a",topic="p-one"} 2621'
 is "metrics of the lag" "$(grep -c '^evlog_relay_lag_events{.*} 0$' out.prom)" 1
 is "metrics' names and kinds" "$(grep -c '^# HELP ' out.prom) $(grep -c '^# TYPE ' out.prom)" "$(grep -vc '^#' out.prom) $(grep -vc '^#' out.prom)"
+
+# Redis has a put of one topic, and not that of the other, when the relay is killed: each goes on where it is.
+make_log y
+send y 1 1
+try 0 "" relay out y $url --config config.json --name far --prefix q
+send y 2 1200
+ahead=$(redis keys 'evlog:*{q-one}')
+redis set "$ahead" "$(redis get "$ahead" | sed "s/^[0-9]*/$(last_seq y)/")" >/dev/null
+try 0 "" relay out y $url --config config.json --name far --prefix q
+is "topics of which one is ahead" "$(redis xlen q-one) $(redis xlen q-both)" "1 1200"
+
 printf '{"%s": []}' $TYPE >config.json
 try 2 "topics of a type are not an object" relay out a $url --config config.json --name many
 
@@ -140,7 +151,8 @@ redis xgroup create short dead 0 >/dev/null
 redis xreadgroup group dead someone count 50 streams short '>' >/dev/null
 try 0 "" relay in d $url short --group dead --consumer other
 is "messages in another one's hand" "$(last_seq d)" "$(($(redis xlen short) - 50))"
-until [ "$(redis xpending short dead - + 1 someone | sed -n 3p)" -gt 1000 ]; do :; done
+is_idle() { [ "$(redis xpending short dead - + 1 someone | sed -n 3p)" -gt 1000 ]; }
+until_true is_idle
 redis xtrim short maxlen $(($(redis xlen short) - 20)) >/dev/null
 "$evlog" relay in d $url short --group dead --consumer other --claim-after 1 --metrics in.prom >/dev/null 2>&1
 is "messages that were taken over" "$(last_seq d)" "$(redis xlen short)"
@@ -246,6 +258,7 @@ fi
 # ------------------------------------------------------- kills ----
 
 make_log k
+has_more() { [ "$(redis xlen kills)" -gt "$at" ]; }
 "$evlog" send l org.evlog.nothing.v1 '{}' >/dev/null
 i=1
 while [ $i -le $rounds ]; do
@@ -253,7 +266,7 @@ while [ $i -le $rounds ]; do
     at=$(redis xlen kills)
     "$evlog" relay out -f k $url kills --metrics metrics >/dev/null 2>&1 & out_pid=$!
     "$evlog" relay in -f l $url kills --group g >/dev/null 2>&1 & in_pid=$!
-    until [ "$(redis xlen kills)" -gt "$at" ]; do :; done # in the middle
+    until_true has_more # in the middle
     case $((i % 3)) in
     0) stop_redis KILL; start_redis ;; # what it had written is there: it was not the machine that died
     1) kill -STOP $server; kill -9 $out_pid; kill -CONT $server ;;
@@ -273,10 +286,10 @@ try 0 "" verify l
 
 stop_redis KILL
 "$evlog" relay out -f k $url kills >out 2>err & pid=$!
-until grep -q "is away" err; do :; done
+until_true grep -q "is away" err
 begun=$(date +%s)
 start_redis
-until grep -q "is back" err; do :; done
+until_true grep -q "is back" err
 kill -STOP $server
 send k 90001 90010
 kill -TERM $pid

@@ -20,14 +20,6 @@ registry= mock=
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 trap 'kill -9 $registry $mock 2>/dev/null; chmod -R u+rwx "$home"; rm -rf "$home"' EXIT
 
-until_true() { # until_true COMMAND...: waits at most a minute for it
-    waited=0
-    until "$@" >/dev/null 2>&1; do
-        sleep 0.05
-        waited=$((waited + 1))
-        [ $waited -lt 1200 ] || { bad "waited in vain: $*"; return 1; }
-    done
-}
 start_registry() { # with what it had, on the same port
     rm -f registry.out
     python3 "$tests/kafka_registry.py" "${port:-0}" "$home/schemas" ${captured:+"$captured"} >registry.out 2>>registry.log &

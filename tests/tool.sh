@@ -40,6 +40,14 @@ has() { # has WORDS: the last run printed them
     grep -qF -e "$1" out || bad "printed nothing of \"$1\""
 }
 
+until_true() { # until_true COMMAND...: waits at most two minutes for it
+    deadline=$(($(date +%s) + 120))
+    until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s)" -lt $deadline ] || { bad "waited in vain: $*"; return 1; }
+        sleep 0.01
+    done
+}
+
 end_cases() { # end_cases: the last line, and 0 when all was well
     if [ $failed = 0 ]; then echo "$cases cases hold for $evlog"
     else echo "$failed of $cases cases failed"; fi

@@ -1,7 +1,7 @@
 /*
  * evlog relay in: the messages of a broker into a log.
  *
- *   read a batch -> make events of it -> one conditional send -> flush -> the broker hears that it was taken
+ *   read a batch -> make events of it -> one conditional send -> flush -> acknowledge the messages
  *
  * 1. Nothing is acknowledged that is not in the log and flushed.
  * 2. The send has `unless_id` after a seq that the source gives (struct batch): what was in the log before a
@@ -282,7 +282,7 @@ static int take_part(struct in *in, struct batch *part)
     return status;
 }
 
-/* Into the log, and then the broker hears it. -1: go on. */
+/* Into the log; then the messages are acknowledged. -1: go on. */
 static int take(struct in *in, const struct batch *batch, enum outcome *outcome)
 {
     int status = -1;

@@ -1,4 +1,4 @@
-/* --metrics FILE: Prometheus' text, for the node exporter's textfile collector or whoever reads it. */
+/* --metrics FILE: Prometheus' text, for the node exporter's textfile collector and its like. */
 #include "tool.h"
 
 #include <stdlib.h>

@@ -105,12 +105,10 @@ static bool put_is_full(const struct out *out)
 }
 
 /* The route by which a topic gets an event; NULL: it does not. */
-static const struct route *route_to(const struct out *out, const evlog_event *event, size_t topic,
-                                    bool is_retry)
+static const struct route *route_to(const struct out *out, const evlog_event *event, size_t topic)
 {
     const struct relay_options *options = out->options;
-    bool is_known = out->positions[topic] != NO_POSITION && event->seq <= out->positions[topic];
-    for (size_t i = 0; i < options->route_count && (is_retry || !is_known); i++) {
+    for (size_t i = 0; i < options->route_count; i++) {
         const struct route *route = &options->routes[i];
         if (route->topic == topic &&
             (!route->type || evlog_type_matches(&route->type, 1, event->event_type)))
@@ -144,7 +142,7 @@ static int add_item(struct out *out, const evlog_event *event, const struct mess
 }
 
 /* Adds an event to the put, if a topic gets it. EVLOG_INVALID: it cannot be a message. */
-static int put_add(struct out *out, const evlog_event *event, bool is_retry)
+static int put_add(struct out *out, const evlog_event *event)
 {
     struct put *put = &out->put;
     struct message *message = &put->messages[put->message_count];
@@ -155,7 +153,7 @@ static int put_add(struct out *out, const evlog_event *event, bool is_retry)
     }
     int result = EVLOG_OK;
     for (size_t topic = 0; result == EVLOG_OK && topic < out->options->topic_count; topic++) {
-        const struct route *route = route_to(out, event, topic, is_retry);
+        const struct route *route = route_to(out, event, topic);
         if (route)
             result = add_item(out, event, message, route);
     }
@@ -210,17 +208,34 @@ static void cut_put(struct out *out, struct put *put, uint64_t unfit_seq)
     snprintf(put->why, sizeof put->why, "%s", broker_why());
     while (count < put->item_count && put->items[count].message->seq != unfit_seq)
         count++;
-    if (put->retry_seq == unfit_seq)
-        put->retry_seq = 0;
-    else if (count < put->item_count)
+    if (put->retry_seq != unfit_seq && count < put->item_count)
         put->last_seq = put->items[count].message->before_seq;
+    put->retry_seq = 0; /* it is refused, or taken back with what follows */
     cut_items(put, count);
     out->is_connected = false; /* the client may have failed with it */
 }
 
-static enum outcome put_begin(struct out *out, const struct put *put, uint64_t last_seq)
+/*
+ * Takes from the put what the broker has already: what was put before the connection was lost, or by a relay that
+ * was killed. Only here, when it begins: the positions may have changed since it was gathered.
+ */
+static void drop_known(const struct out *out, struct put *put)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < put->item_count; i++) {
+        struct outgoing *item = &put->items[i];
+        if (item->is_retry || item->message->seq > out->positions[item->topic])
+            put->items[count++] = *item;
+        else
+            evlog_buffer_free(&item->key);
+    }
+    put->item_count = count;
+}
+
+static enum outcome put_begin(struct out *out, struct put *put, uint64_t last_seq)
 {
     out->sent_position = last_seq;
+    drop_known(out, put);
     if (evlog_sync(out->log))
         return broker_fail(BROKER_REFUSES, "%s", evlog_errmsg());
     return out->sink->put(out->sink->self, put->items, put->item_count, last_seq);
@@ -232,7 +247,8 @@ static enum outcome put_end(struct out *out, struct put *put)
     enum outcome outcome = out->sink->put_ends(out->sink->self, &unfit_seq);
     if (outcome == BROKER_OK)
         for (size_t i = 0; i < out->options->topic_count; i++)
-            out->positions[i] = out->sent_position;
+            if (out->positions[i] < out->sent_position)
+                out->positions[i] = out->sent_position;
     if (outcome == BROKER_UNFIT)
         cut_put(out, put, unfit_seq);
     return outcome;
@@ -256,7 +272,7 @@ static enum outcome put_cursor(struct out *out, evlog_cursor *cursor)
         if (result)
             return broker_fail(BROKER_REFUSES, "%s", evlog_errmsg());
         if (event && !is_parked(out, event->seq))
-            put_add(out, event, false); /* what cannot be a message was parked, or dropped */
+            put_add(out, event); /* what cannot be a message was parked, or dropped */
         if (event)
             out->put.last_seq = event->seq;
         if (out->put.last_seq && (!event || put_is_full(out))) {
@@ -323,24 +339,7 @@ static enum outcome check_positions(struct out *out, uint64_t *least)
     return BROKER_OK;
 }
 
-/* Takes from the put what the broker has already, since it was put before the connection was lost. */
-static void drop_known(const struct out *out, struct put *put)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < put->item_count; i++) {
-        const struct outgoing *item = &put->items[i];
-        bool is_known = item->message->seq <= out->positions[item->topic] &&
-                        item->message->seq != put->retry_seq;
-        if (is_known)
-            evlog_buffer_free(&put->items[i].key);
-        else
-            put->items[count++] = *item;
-    }
-    put->item_count = count;
-}
-
-/* `put` goes on there. */
-static enum outcome connect_sink(struct out *out, struct put *put)
+static enum outcome connect_sink(struct out *out)
 {
     uint64_t least = 0;
     enum outcome outcome = out->sink->open(out->sink->self, out->epoch, out->positions);
@@ -356,21 +355,16 @@ static enum outcome connect_sink(struct out *out, struct put *put)
         put_close(&out->put);
         out->put = waiting;
     }
-    drop_known(out, put);
     out->is_connected = outcome == BROKER_OK;
     return outcome;
 }
 
 /* --------------------------------------------------------------- one round ---- */
 
-/* The position that a put makes: it never goes back. */
+/* The position that a put makes, also of a parked event alone. */
 static uint64_t position_after(const struct out *out, const struct put *put)
 {
-    uint64_t most = put->last_seq > out->done_seq ? put->last_seq : out->done_seq;
-    for (size_t i = 0; i < out->options->topic_count; i++)
-        if (out->positions[i] != NO_POSITION && out->positions[i] > most)
-            most = out->positions[i];
-    return most;
+    return put->last_seq > out->done_seq ? put->last_seq : out->done_seq;
 }
 
 static bool has_something(const struct put *put)
@@ -382,7 +376,7 @@ static bool has_something(const struct put *put)
 static int deliver(struct out *out, struct put *put)
 {
     for (;;) {
-        enum outcome outcome = out->is_connected ? BROKER_OK : connect_sink(out, put);
+        enum outcome outcome = out->is_connected ? BROKER_OK : connect_sink(out);
         if (outcome == BROKER_OK && out->is_on_its_way)
             outcome = put_end(out, put);
         else if (outcome == BROKER_OK && has_something(put))
@@ -431,7 +425,7 @@ static int acknowledge(struct out *out, struct put *put)
 static void take(struct out *out, const evlog_event *event)
 {
     struct put *put = &out->put;
-    if (put_add(out, event, event->is_retry)) {
+    if (put_add(out, event)) {
         put->bad_seq = event->seq;
         snprintf(put->why, sizeof put->why, "%s", evlog_errmsg());
     } else if (event->is_retry) {
@@ -492,17 +486,6 @@ static void put_begins(struct out *out)
             put_begin(out, &out->sent, position_after(out, &out->sent)) == BROKER_OK;
 }
 
-/* An event was parked: what was gathered after it is taken back, and comes again. */
-static int give_back(struct out *out)
-{
-    int result = EVLOG_OK;
-    if (out->put.retry_seq)
-        result = evlog_consumer_fail(out->consumer, out->put.retry_seq,
-                                     "not tried again yet: an event before it was refused");
-    put_clear(&out->put);
-    return result == EVLOG_INVALID ? EVLOG_OK : result; /* taken back, too */
-}
-
 /* -1: go on, else the exit status. */
 static int put_ends(struct out *out)
 {
@@ -512,8 +495,8 @@ static int put_ends(struct out *out)
     out->has_sent = false;
     bool is_cut = out->sent.bad_seq != 0;
     int result = acknowledge(out, &out->sent);
-    if (result == EVLOG_OK && is_cut)
-        result = give_back(out);
+    if (is_cut)
+        put_clear(&out->put); /* the consumer hands out again what came after the parked event */
     return result ? log_failed(result) : -1;
 }
 

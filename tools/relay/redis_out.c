@@ -29,6 +29,7 @@ struct redis_sink {
     const struct relay_options *options;
     char *keys[TOPICS_MAX];
     char epoch[64];
+    uint64_t positions[TOPICS_MAX];    /* NO_POSITION: none of this epoch */
     size_t command_counts[TOPICS_MAX]; /* of the put that is on its way */
 };
 
@@ -77,7 +78,7 @@ static enum outcome sink_open(void *ctx, const char *epoch, uint64_t *positions)
             outcome = redis_good_reply(&self->redis, &reply);
         if (outcome)
             break;
-        positions[i] = read_position(reply, epoch);
+        positions[i] = self->positions[i] = read_position(reply, epoch);
         freeReplyObject(reply);
     }
     return outcome;
@@ -128,7 +129,10 @@ static enum outcome add_message(struct redis_sink *self, const struct message *m
 static enum outcome add_position(struct redis_sink *self, size_t topic, uint64_t last_seq)
 {
     char value[96];
-    snprintf(value, sizeof value, "%" PRIu64 " %s", last_seq, self->epoch);
+    uint64_t *position = &self->positions[topic];
+    if (*position == NO_POSITION || *position < last_seq)
+        *position = last_seq;
+    snprintf(value, sizeof value, "%" PRIu64 " %s", *position, self->epoch);
     return redis_words(&self->redis, "SET", self->keys[topic], value, NULL);
 }
 

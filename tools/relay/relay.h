@@ -250,8 +250,8 @@ struct sink {
     /* Connects anew, and gives the position of each topic that counts for `epoch`, or NO_POSITION. */
     enum outcome (*open)(void *self, const char *epoch, uint64_t *positions);
     /*
-     * Puts messages, in order, and makes last_seq the position of all topics; all or none of a topic. They are
-     * on their way when it returns, and on the broker when put_ends does; then the next put may begin. What
+     * Puts messages, in order, and makes last_seq the position of all topics that have not a later one; all or none
+     * of a topic. They are on their way when it returns, and on the broker when put_ends does; then the next put may begin. What
      * the items point to is not used after `put`. After BROKER_AWAY and BROKER_AGAIN it is called again, after
      * `open`, with the same messages, less those up to the positions.
      */

@@ -208,6 +208,64 @@ def test_notices(log):
         consumer.next(0)
 
 
+def test_an_event_is_not_lost_with_a_notice_that_fails(log):
+    fill(log, 5)
+    with log.consumer("c"):
+        pass
+    log.trim(3, force=True)
+
+    def fails(notice):
+        if notice.kind == "lost":
+            raise ArithmeticError
+
+    with log.consumer("c", notice=fails, timeout=0) as consumer:
+        with pytest.raises(ArithmeticError):
+            next(consumer)
+        assert [event.seq for event in consumer] == [3, 4, 5]
+
+
+def test_a_consumer_is_not_closed_in_its_notice(log):
+    fill(log, 1)
+    failures = []
+
+    def close(notice):
+        for what in (consumer, log):
+            try:
+                what.close()
+            except evlog.BusyError as failure:
+                failures.append(failure)
+
+    consumer = log.consumer("c", notice=close)
+    consumer.done(consumer.next(0))
+    assert consumer.next(0) is None
+    assert len(failures) == 2
+    consumer.close()
+    assert log.consumer_info("c").checkpoint == 1
+
+
+def test_stopping_while_it_is_closed(log):
+    stop = threading.Event()
+
+    def stop_again_and_again():
+        while not stop.is_set():
+            consumer.stop()
+
+    consumer = log.consumer("c")
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=stop_again_and_again)
+    thread.start()
+    try:
+        for _ in range(300):
+            consumer.close()
+            consumer = log.consumer("c")
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    consumer.close()
+
+
 def test_stop_from_another_thread(log):
     with log.consumer("c") as consumer:
         timer = threading.Timer(0.05, consumer.stop)

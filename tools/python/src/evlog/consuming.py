@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
@@ -177,9 +178,11 @@ class Consumer(Iterator[ConsumedEvent]):
         self._log = log
         self._handle: Handle = log._live()
         self._out: Optional[ConsumedEvent] = None
+        self._held: Optional[ConsumedEvent] = None  # handed out, and then a notice failed
         self._pointer: Any = None
         self._found = ffi.new("const evlog_event **")
-        self._is_waiting = False
+        self._in_call = threading.RLock()
+        self._stopping = threading.RLock()  # while `stop` or `close` uses the pointer
         self._notices = None if notice is None else _Notices(notice)
         self._options = _Options(options, self._notices)
         self._open(wait)
@@ -234,15 +237,19 @@ class Consumer(Iterator[ConsumedEvent]):
                 return event
 
     def _next(self, timeout_ms: int) -> Optional[ConsumedEvent]:
-        found = self._found
-        self._is_waiting = True
-        try:
-            self._call(lib.evlog_consumer_next, timeout_ms, found)
-        finally:
-            self._is_waiting = False
+        held, self._held = self._held, None
+        if held is not None:
+            return held
+        with self._in_call:
+            self._call(lib.evlog_consumer_next, timeout_ms, self._found)
+            event = self._copied(self._found[0])
         if self._notices is not None:
+            self._held = event
             self._raise_notice()
-        c_event = found[0]
+            self._held = None
+        return event
+
+    def _copied(self, c_event: Any) -> Optional[ConsumedEvent]:
         if not c_event:
             return None
         event = ConsumedEvent(flat(c_event), self._handle)
@@ -281,8 +288,9 @@ class Consumer(Iterator[ConsumedEvent]):
 
     def stop(self) -> None:
         """Ends the loop after its present event. From any thread, and from a signal handler."""
-        if self._pointer is not None and self._handle.is_open:
-            lib.evlog_consumer_stop(self._pointer)
+        with self._stopping:
+            if self._pointer is not None and self._handle.is_open:
+                lib.evlog_consumer_stop(self._pointer)
 
     def __iter__(self) -> Consumer:
         return self
@@ -323,16 +331,28 @@ class Consumer(Iterator[ConsumedEvent]):
     # ----------------------------------------------------------- closing ----
 
     def close(self) -> None:
-        """Writes the checkpoint, and gives the consumer up for other processes."""
-        pointer, self._pointer = self._pointer, None
-        if pointer is not None and self._handle.is_open:
-            self._out = None
-            check(lib.evlog_consumer_close(pointer))
+        """Writes the checkpoint, and gives the consumer up for other processes.
+
+        Raises BusyError, and it stays open, in `notice`, and while another thread waits with it.
+        """
+        with self._stopping:
+            pointer, self._pointer = self._pointer, None
+            if pointer is None or not self._handle.is_open:
+                return
+            try:
+                check(lib.evlog_consumer_close(pointer))
+            except BusyError:
+                self._pointer = pointer
+                raise
+        self._out = self._held = None
 
     def _close_with_log(self) -> None:
         """Before its log is closed. One that another thread waits with keeps the log open."""
-        if not self._is_waiting:
-            self.close()
+        if self._in_call.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._in_call.release()
 
     def __enter__(self) -> Consumer:
         return self
