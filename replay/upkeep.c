@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "compact.h"
 #include "copy.h"
 #include "error.h"
 #include "log.h"
@@ -77,5 +78,60 @@ int evlog_copy_sized(evlog *log, const char *path, const evlog_copy_options *giv
     result = copy_to(log, path, &options, &done);
     sized_out(copied, copied_size, &done, sizeof done);
     log_leave(log);
+    return result;
+}
+
+/* ----------------------------------------------------------- compacting ---- */
+
+static int open_alone(const char *path, const evlog_compact_options *options, evlog **log)
+{
+    const struct store_use use = {.is_alone = true};
+    return log_open(path, &(evlog_options){.no_create = true, .wait_ms = options->wait_ms}, &use,
+                    log);
+}
+
+static int preview_compacting(const char *path, const evlog_compact_options *options,
+                              evlog_compacted *compacted)
+{
+    evlog *log;
+    int result = log_open(path, &(evlog_options){.read_only = true, .wait_ms = options->wait_ms},
+                          NULL, &log);
+    if (result)
+        return result;
+    return close_after(log, compact_preview(log->store, compacted));
+}
+
+/* What an earlier one has left is overwritten first. */
+static int compact(const char *path, const evlog_compact_options *options,
+                   evlog_compacted *compacted)
+{
+    evlog *log;
+    int result = open_alone(path, options, &log);
+    if (result)
+        return result;
+    result = compact_scrub(log->store);
+    if (result == EVLOG_OK)
+        result = compact_files(log->store, options, compacted);
+    result = close_after(log, result);
+    if (result == EVLOG_OK)
+        result = open_alone(path, options, &log);
+    if (result)
+        return result;
+    result = compact_scrub(log->store);
+    if (result == EVLOG_OK)
+        result = compact_note(log->store, compacted);
+    return close_after(log, result);
+}
+
+int evlog_compact_sized(const char *path, const evlog_compact_options *given, size_t options_size,
+                        evlog_compacted *compacted, size_t compacted_size)
+{
+    evlog_compact_options options;
+    evlog_compacted done = {.before_size = 0};
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = options.preview ? preview_compacting(path, &options, &done)
+                                 : compact(path, &options, &done);
+    sized_out(compacted, compacted_size, &done, sizeof done);
     return result;
 }

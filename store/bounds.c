@@ -7,13 +7,13 @@
  *
  * Cost: O(depth), at any length.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "be64.h"
 #include "clock.h"
 #include "error.h"
 #include "page.h"
-#include "reader.h"
 #include "store.h"
 
 /* --------------------------------------------------------------- bounds ---- */
@@ -141,15 +141,33 @@ int store_bounds(struct store *store, uint64_t *first, uint64_t *last)
 
 /* -------------------------------------------------------- the whole log ---- */
 
-/* The record of a seq, without its headers and data; all zero when there is none that can be read. */
+struct lookup {
+    uint64_t seq;
+    struct record *record;
+};
+
+static int look_up(const struct page_snapshot *snapshot, void *ctx)
+{
+    const struct lookup *lookup = ctx;
+    int result =
+        snapshot->depth ? record_load(snapshot, lookup->seq, lookup->record) : EVLOG_NOTFOUND;
+    if (result == EVLOG_NOTFOUND || (result == EVLOG_OK && lookup->record->seq != lookup->seq))
+        return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": missing", lookup->seq);
+    return result;
+}
+
+int store_record(struct store *store, uint64_t seq, struct record *record)
+{
+    struct lookup lookup = {.seq = seq, .record = record};
+    return env_read(store->events, ENV_CHECKED, look_up, &lookup);
+}
+
+/* All zero when there is none that can be read. */
 static struct record look_at(struct store *store, uint64_t seq)
 {
-    struct reader reader = {.events = NULL};
     struct record record = {.seq = 0};
-    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        record = reader.events[0].record;
-    reader_free(&reader);
-    record.headers = record.data = record.erasure = NULL;
+    if (seq && store_record(store, seq, &record))
+        record = (struct record){.seq = 0};
     return record;
 }
 

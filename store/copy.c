@@ -42,31 +42,6 @@ struct copying {
 
 /* ---------------------------------------------------------- what to copy ---- */
 
-struct lookup {
-    uint64_t seq;
-    struct record record;
-};
-
-static int look_up(const struct page_snapshot *snapshot, void *ctx)
-{
-    struct lookup *lookup = ctx;
-    int result = record_load(snapshot, lookup->seq, &lookup->record);
-    if (result == EVLOG_OK && lookup->record.seq != lookup->seq)
-        result = EVLOG_NOTFOUND;
-    return result;
-}
-
-/* A record without its headers and data. */
-static int load(struct store *store, uint64_t seq, struct record *record)
-{
-    struct lookup lookup = {.seq = seq};
-    int result = env_read(store->events, ENV_CHECKED, look_up, &lookup);
-    if (result == EVLOG_NOTFOUND || result == EVLOG_DAMAGED)
-        return error_set(EVLOG_DAMAGED, "%s: event %" PRIu64 " cannot be read", store->path, seq);
-    *record = lookup.record;
-    return result;
-}
-
 static int check_same(const struct copying *copying)
 {
     const struct format *from = &copying->from->format, *to = &copying->to->format;
@@ -99,14 +74,14 @@ static int check_follows(struct copying *copying, uint64_t first_from, uint64_t 
                          "%s: ends with event %" PRIu64 ", and %s begins with %" PRIu64
                          ": what is between them was trimmed; copy to another directory",
                          to, last_to, from, first_from);
-    bool is_same = last_to == last_from;
-    int result = load(copying->to, last_to, &theirs);
+    bool has_it = last_to >= first_from;
+    int result = store_record(copying->to, last_to, &theirs);
     if (result == EVLOG_OK)
-        result = load(copying->from, is_same ? last_to : last_to + 1, &ours);
+        result = store_record(copying->from, has_it ? last_to : last_to + 1, &ours);
     if (result)
         return result;
     copying->chain = theirs.chain;
-    if ((is_same ? ours.chain : ours.prev) != theirs.chain)
+    if ((has_it ? ours.chain : ours.prev) != theirs.chain)
         return error_set(EVLOG_CONFLICT,
                          "%s: its event %" PRIu64
                          " is not that of %s: something was appended to the copy",
@@ -125,7 +100,7 @@ static int begin_anew(struct copying *copying, uint64_t first_from, uint64_t las
         copying->first = last_from + 1;
         return EVLOG_OK;
     }
-    int result = load(copying->from, copying->first, &record);
+    int result = store_record(copying->from, copying->first, &record);
     copying->chain = record.prev;
     return result;
 }
@@ -167,7 +142,7 @@ static int set_floor(struct store *to)
     int result = store_range(to, &first, &last);
     if (result || first <= floor_get(to->floor).first_seq)
         return result;
-    result = load(to, first, &record);
+    result = store_record(to, first, &record);
     return result ? result : floor_set(to->floor, &(struct floor_place){first, record.prev});
 }
 
@@ -241,7 +216,8 @@ static int copy_all(struct copying *copying, evlog_copied *copied)
         result = add_events(copying);
     copied->event_count = copying->rewrite.written_count;
     copied->first_seq = copied->event_count ? first : 0;
-    copied->last_seq = copied->event_count ? first + copied->event_count - 1 : 0;
+    copied->missing_count = copying->rewrite.missing_count;
+    copied->last_seq = copied->event_count ? copying->next - 1 : 0;
     return result;
 }
 

@@ -324,6 +324,24 @@ static int read_newest(struct edge *edge, unsigned *slot, struct edge_state *sta
     return result;
 }
 
+int edge_clear(struct edge *edge)
+{
+    struct edge_state state = {.txnid = 0};
+    unsigned newest;
+    int result = read_newest(edge, &newest, &state);
+    edge_state_free(&state);
+    if (result && result != EVLOG_NOTFOUND)
+        return result;
+    int errnum = 0;
+    for (unsigned i = 0; i < 2 && !errnum; i++) {
+        uint64_t at = slot_at(i == 0 ? !newest : newest);
+        errnum = file_write_zeros(edge->fd, at, at + ROOM_SIZE);
+        if (!errnum)
+            errnum = file_flush(edge->fd);
+    }
+    return errnum ? error_errno(errnum, "clearing", edge->path) : EVLOG_OK;
+}
+
 int edge_read(struct edge *edge, struct edge_state *state)
 {
     unsigned slot;

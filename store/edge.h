@@ -55,6 +55,12 @@ int edge_write(struct edge *edge, const struct edge_state *state);
 /* Reads the newest state. EVLOG_NOTFOUND: none is sound. EVLOG_IO, EVLOG_NOMEM. */
 int edge_read(struct edge *edge, struct edge_state *state);
 
+/*
+ * Takes both states away, the older one first, so that what a power cut leaves of it is the newest one or none.
+ * EVLOG_IO, EVLOG_NOMEM.
+ */
+int edge_clear(struct edge *edge);
+
 /* Has the states that are written from now on say that so many pages are lost. */
 void edge_set_lost(struct edge *edge, uint64_t lost_count);
 

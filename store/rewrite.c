@@ -6,7 +6,7 @@
  *   3. the batch is appended to the other events.mdb, in one commit, which is not flushed
  *
  * A record is copied byte for byte, so it keeps its seq, id, times, salt and chain. It is checked on the way: its
- * checksum, its seq, and that it follows the one before it. Types and sources are named by their content, and their
+ * checksum, its seq, and that it follows the one before it. What is missing in the one log is missing in the other. Types and sources are named by their content, and their
  * entries sealed with the log's origin, which a copy shares: these too are copied as they are.
  *
  * What else state.mdb has is of consumers, for the most part, whose entries belong together: so it is read in one
@@ -82,7 +82,9 @@ int raw_add(struct raw_batch *batch, const struct record *record, const void *by
 
 struct reading {
     struct raw_batch *batch;
-    uint64_t first, last, chain;
+    uint64_t next, last; /* the seq that is expected, and the last one */
+    uint64_t chain;      /* of the record before `next`; if it is there */
+    uint64_t missing_count;
     unsigned char *value; /* of a record on overflow pages */
 };
 
@@ -102,50 +104,82 @@ static int find_value(struct reading *reading, const struct page_cursor *cursor,
     return page_read_overflow(cursor->snapshot, node, reading->value);
 }
 
+/* The seq of a node. EVLOG_DAMAGED: it is none, or out of order. */
+static int find_seq(const struct reading *reading, const struct page_node *node, uint64_t *seq)
+{
+    *seq = node->key_size == sizeof *seq ? be64_load(node->key) : 0;
+    if (*seq < reading->next)
+        return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": its key is not as it was written",
+                         reading->next);
+    return EVLOG_OK;
+}
+
 static int take_record(struct reading *reading, const struct page_cursor *cursor,
                        const struct page_node *node, uint64_t seq, bool *is_full)
 {
     struct record record;
     const void *bytes;
-    if (node->key_size != sizeof seq || be64_load(node->key) != seq)
-        return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": missing", seq);
     int result = find_value(reading, cursor, node, &bytes);
     if (result)
         return result == EVLOG_DAMAGED ? error_prefix(result, "event %" PRIu64, seq) : result;
     result = record_decode(seq, bytes, node->data_size, &record);
-    if (result == EVLOG_OK && record.prev != reading->chain)
+    if (result == EVLOG_OK && seq == reading->next && record.prev != reading->chain)
         result = error_set(EVLOG_DAMAGED,
                            "event %" PRIu64 ": it does not follow the one before it", seq);
     if (result == EVLOG_OK)
         result = raw_add(reading->batch, &record, bytes, node->data_size, is_full);
-    if (result == EVLOG_OK && !*is_full)
-        reading->chain = record.chain;
-    return result;
+    if (result || *is_full)
+        return result;
+    reading->missing_count += seq - reading->next;
+    reading->next = seq + 1;
+    reading->chain = record.chain;
+    return EVLOG_OK;
+}
+
+/* There is no record behind those that were read. */
+static int miss_rest(struct reading *reading)
+{
+    reading->missing_count += reading->last - reading->next + 1;
+    reading->next = reading->last + 1;
+    return EVLOG_OK;
+}
+
+static int read_node(struct reading *reading, struct page_cursor *cursor, bool *is_end)
+{
+    struct page_node node;
+    uint64_t seq;
+    int result = page_cursor_node(cursor, &node);
+    if (result == EVLOG_OK)
+        result = find_seq(reading, &node, &seq);
+    if (result == EVLOG_OK && seq > reading->last)
+        result = EVLOG_NOTFOUND;
+    if (result == EVLOG_OK)
+        result = take_record(reading, cursor, &node, seq, is_end);
+    page_cursor_step(cursor);
+    if (result != EVLOG_NOTFOUND)
+        return result;
+    *is_end = true;
+    return miss_rest(reading);
 }
 
 static int read_batch(const struct page_snapshot *snapshot, void *ctx)
 {
-    struct reading again = *(struct reading *)ctx, *reading = &again;
+    struct reading again = *(struct reading *)ctx;
     struct page_cursor cursor = {.snapshot = snapshot};
-    struct page_node node;
     unsigned char key[sizeof(uint64_t)];
-    bool is_full = false;
-    reading->batch->count = reading->batch->size = 0;
-    be64_store(key, reading->first);
+    bool is_end = false;
+    again.batch->count = again.batch->size = 0;
+    be64_store(key, again.next);
     int result = page_seek(&cursor, key, sizeof key);
-    for (uint64_t seq = reading->first; result == EVLOG_OK && !is_full && seq <= reading->last;
-         seq++) {
-        result = page_cursor_node(&cursor, &node);
-        if (result == EVLOG_NOTFOUND)
-            result = error_set(EVLOG_DAMAGED, "event %" PRIu64 ": missing", seq);
-        if (result == EVLOG_OK)
-            result = take_record(reading, &cursor, &node, seq, &is_full);
-        page_cursor_step(&cursor);
-    }
+    if (result == EVLOG_NOTFOUND)
+        result = miss_rest(&again);
+    while (result == EVLOG_OK && !is_end && again.next <= again.last)
+        result = read_node(&again, &cursor, &is_end);
     page_cursor_free(&cursor);
-    free(reading->value);
+    free(again.value);
+    again.value = NULL;
     if (result == EVLOG_OK)
-        ((struct reading *)ctx)->chain = reading->chain;
+        *(struct reading *)ctx = again;
     return result;
 }
 
@@ -238,18 +272,17 @@ int rewrite_batch(struct rewrite *rewrite, bool must_be_known)
 
 int rewrite_records(struct rewrite *rewrite, uint64_t first, uint64_t last)
 {
-    struct raw_batch *batch = &rewrite->batch;
+    struct reading reading = {
+        .batch = &rewrite->batch, .next = first, .last = last, .chain = rewrite->chain};
     int result = EVLOG_OK;
-    for (uint64_t seq = first; result == EVLOG_OK && seq <= last;) {
-        struct reading reading = {
-            .batch = batch, .first = seq, .last = last, .chain = rewrite->chain};
+    while (result == EVLOG_OK && reading.next <= last) {
         result = env_read(rewrite->events, ENV_CHECKED, read_batch, &reading);
         if (result)
             return result;
-        seq += batch->count;
         rewrite->chain = reading.chain;
-        result = rewrite_batch(rewrite, true);
+        result = rewrite->batch.count ? rewrite_batch(rewrite, true) : EVLOG_OK;
     }
+    rewrite->missing_count += reading.missing_count;
     return result;
 }
 

@@ -47,14 +47,15 @@ struct rewrite {
 
     uint64_t chain;         /* of the record before the next one; set it for the first one */
     uint64_t written_count; /* records */
+    uint64_t missing_count; /* seqs of which there is no record */
     uint64_t recent[REWRITE_RECENT_SLOTS]; /* numbers of types and sources that are there */
     struct raw_batch batch;
 };
 
 /*
- * Copies the records `first` to `last`, which are in the log, with the types and sources that they name; these are
- * durable before. The records are not flushed. EVLOG_DAMAGED: one is missing, or is not as it was written, or does not follow
- * the one before it; those before it were copied. EVLOG_FULL, EVLOG_IO, EVLOG_BUSY, EVLOG_NOMEM.
+ * Copies the records `first` to `last` with the types and sources that they name; these are durable before. The records
+ * are not flushed. What is missing in the one log is missing in the other, and counted. EVLOG_DAMAGED: one is not as it was
+ * written, or does not follow the one before it; those before it were copied. EVLOG_FULL, EVLOG_IO, EVLOG_BUSY, EVLOG_NOMEM.
  */
 int rewrite_records(struct rewrite *rewrite, uint64_t first, uint64_t last);
 

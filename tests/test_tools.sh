@@ -321,12 +321,25 @@ try 0 "" trim old --before now --yes --force
 try 0 "" trim old --max-size 1T --force -o short; has "nothing to trim" # the log's own events are there, too
 try 3 "no log there" trim none --keep 1
 
+# ----------------------------------------------------------------------- compact ----
+
+seq -f '{"n": %.0f}' 3000 | "$evlog" send loose t.v1 - >/dev/null 2>&1
+try 0 "" trim loose --keep 10 --yes
+"$evlog" show loose >kept.json
+try 0 "" compact loose -o short; has "on disk would become about"; has "do it with --yes"
+try 0 "" compact loose; has '"done": false'
+try 0 "" compact loose --yes; has '"done": true'
+is "what is kept" "$("$evlog" show loose)" "$(cat kept.json)"
+try 0 "" compact loose --yes -o short; has "on disk are now"
+try 0 "" verify loose
+try 3 "no log there" compact none --yes
+
 # -------------------------------------------------------------------------- copy ----
 
 seq -f '{"n": %.0f}' 10 | "$evlog" send kept t.v1 - >/dev/null 2>&1
 try 0 "" copy kept kept-copy --preview -o short; has "events 1 to 10 would be copied"
 is "a preview of a copy" "$(ls -d kept-copy 2>/dev/null)" ""
-try 0 "" copy kept kept-copy; has '"first_seq": 1, "last_seq": 10, "events": 10, "done": true'
+try 0 "" copy kept kept-copy; has '"first_seq": 1, "last_seq": 10, "events": 10, "missing": 0, "done": true'
 is "a copy" "$("$evlog" show kept-copy)" "$("$evlog" show kept)"
 "$evlog" send kept t.v1 '{}' >/dev/null
 try 2 "there would be a gap" copy kept kept-copy --since 12

@@ -14,9 +14,10 @@ static int visit(uint64_t seq, void *ctx)
 
 static int put_json(const evlog_copied *copied, const struct options *options)
 {
-    json_t *json = json_pack("{s:I, s:I, s:I, s:b}", "first_seq", (json_int_t)copied->first_seq,
-                             "last_seq", (json_int_t)copied->last_seq, "events",
-                             (json_int_t)copied->event_count, "done", !options->preview);
+    json_t *json = json_pack(
+        "{s:I, s:I, s:I, s:I, s:b}", "first_seq", (json_int_t)copied->first_seq, "last_seq",
+        (json_int_t)copied->last_seq, "events", (json_int_t)copied->event_count, "missing",
+        (json_int_t)copied->missing_count, "done", !options->preview);
     int failed = !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
@@ -51,5 +52,9 @@ int copy_run(struct options *options)
     if (options->output != OUTPUT_SHORT)
         return put_json(&copied, options);
     put_short(&copied, options);
+    if (copied.missing_count)
+        return complain(
+            EXIT_DAMAGED, "%" PRIu64 " event%s among them missing; see: evlog verify %s",
+            copied.missing_count, copied.missing_count == 1 ? " is" : "s are", options->path);
     return EXIT_DONE;
 }

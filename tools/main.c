@@ -80,6 +80,12 @@ static const struct verb verbs[] = {
      "moment meanwhile, and the consumers and their state as they were not after that. It is a log of its own:\n"
      "once something else is appended to it, nothing can be added to it any more.\n"
      "When it is interrupted, the same command goes on where it was.\n"},
+    {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
+     compact_run,
+     "The log's files are written anew beside the old ones, which they then replace: events, seqs and consumers stay\n"
+     "as they are. Nobody else may have the log open meanwhile, also not to read; and there must be room on the disk for what\n"
+     "the log has. Interrupted, it has done nothing, or is finished by the next one. Says what it would do, and does it\n"
+     "only with --yes.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},

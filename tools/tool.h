@@ -85,6 +85,7 @@ int info_run(struct options *options);
 int verify_run(struct options *options);
 int trim_run(struct options *options);
 int copy_run(struct options *options);
+int compact_run(struct options *options);
 int tail_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);

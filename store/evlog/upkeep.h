@@ -76,6 +76,8 @@ typedef struct evlog_copied {
     uint64_t first_seq; /* what was added; 0: nothing */
     uint64_t last_seq;
     uint64_t event_count;
+    uint64_t
+        missing_count; /* seqs among them that the log lacks, and so the copy; evlog_verify names them */
 } evlog_copied;
 
 /*
@@ -103,6 +105,49 @@ EVLOG_INLINE int evlog_copy(evlog *log, const char *path, const evlog_copy_optio
 {
     return evlog_copy_sized(log, path, options, sizeof(evlog_copy_options), copied,
                             sizeof(evlog_copied));
+}
+
+/* ------------------------------------------------------------ compacting ---- */
+
+typedef struct evlog_compact_options {
+    uint32_t wait_ms; /* for another process that opens or closes the log; 0: 10 seconds */
+    bool preview;     /* nothing is changed: what would be done is the result */
+    /* Or NULL: called now and then with the last seq copied. Other than 0 ends the call and is returned:
+       the log is as it was. */
+    int (*visit)(uint64_t seq, void *ctx);
+    void *ctx;
+} evlog_compact_options;
+
+typedef struct evlog_compacted {
+    uint64_t before_size; /* what events.mdb and state.mdb take on the disk, in bytes */
+    uint64_t after_size;  /* with `preview`: about */
+} evlog_compacted;
+
+/*
+ * Gives the space that trimming has freed back to the disk: the data files are written anew beside the old ones,
+ * which they then replace. Events, seqs, ids and consumers stay as they are; event types and sources that no event
+ * names go. The old events.mdb is overwritten with zeros before it is removed, so nothing that was erased is left in
+ * it. An event "evlog.compacted.v1" says that it was done: {"before_size", "after_size"}. `compacted` may be NULL.
+ *
+ * Nobody else can have the log open meanwhile, also not to read. It needs room on the disk for what the log has. Interrupted at
+ * any point it has done nothing, or all but the overwriting, which the next call does.
+ *
+ * EVLOG_BUSY: this process or another one, which the sentence names, has the log open. EVLOG_DAMAGED: an event or entry is not as it was
+ * written; nothing was changed. EVLOG_FULL: there is no room for the new files; nothing was changed. EVLOG_NOTFOUND: there
+ * is no log. EVLOG_IO, EVLOG_NOMEM, and those of evlog_open.
+ */
+EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *options,
+                               evlog_compacted *compacted);
+
+EVLOG_API int evlog_compact_sized(const char *path, const evlog_compact_options *options,
+                                  size_t options_size, evlog_compacted *compacted,
+                                  size_t compacted_size);
+
+EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *options,
+                               evlog_compacted *compacted)
+{
+    return evlog_compact_sized(path, options, sizeof(evlog_compact_options), compacted,
+                               sizeof(evlog_compacted));
 }
 
 #ifdef __cplusplus

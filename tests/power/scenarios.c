@@ -601,6 +601,24 @@ static void play_trim(struct run *run)
     close_log(run);
 }
 
+/* The files are written anew and change their names, with events before and after. */
+static void play_compact(struct run *run)
+{
+    uint64_t firsts[40];
+    for (unsigned i = 0; i < 40; i++) {
+        if (i % 10 == 0)
+            open_log(run);
+        send_many(run, i % 3 ? EVENT_SMALL : EVENT_LARGE, 4);
+        firsts[i] = run->seq - 3;
+        sync_sometimes(run);
+        if (i % 10 != 9)
+            continue;
+        trim(run, firsts, i + 1);
+        close_log(run);
+        must(evlog_compact(run->path, NULL, NULL), "compacting");
+    }
+}
+
 /* In a directory that a cut has left: what begins again, and goes on. */
 static void play_again(struct run *run)
 {
@@ -645,6 +663,7 @@ const struct scenario scenarios[] = {
     BOTH(consumers, play_consumers, 1000, 100, NULL),
     BOTH(readers, play_readers, 200, 100, NULL),
     BOTH(trim, play_trim, 0, 100, NULL),
+    BOTH(compact, play_compact, 0, 100, NULL),
     BOTH(recovery, play_batches, 0, 100, "again"),
     BOTH(again, play_again, 0, 0, NULL),
     BOTH(filled, play_filled, 0, 0, NULL),
