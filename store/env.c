@@ -84,6 +84,8 @@ struct env {
     bool has_base;
     struct page_snapshot base; /* the state it began with, once that is asked for */
     struct page_cursor path_to_key;
+    uint64_t
+        deletable_leaf; /* the leaf of that state that was checked last for deleting; 0: none */
     char path[];
 };
 
@@ -490,6 +492,7 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
     if (env->has_base)
         page_cursor_free(&env->path_to_key);
     env->has_base = false;
+    env->deletable_leaf = 0;
     if (result) {
         mdb_txn_abort(env->txn);
         return result;
@@ -612,20 +615,20 @@ int env_base(struct env *env, const struct page_snapshot **snapshot)
  * its own memory.)
  */
 static int check_path(struct env *env, const void *key, size_t key_size,
-                      int (*check)(const struct page_cursor *))
+                      int (*check)(struct env *, const struct page_cursor *))
 {
     const struct page_snapshot *base;
     int result = env_base(env, &base);
     if (result == EVLOG_OK)
-        result = page_seek(&env->path_to_key, key, key_size);
+        result = page_seek_near(&env->path_to_key, key, key_size);
     if (result == EVLOG_OK)
-        result = check(&env->path_to_key);
+        result = check(env, &env->path_to_key);
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result; /* it is empty */
 }
 
 /* Goes to a key; MDB_NOTFOUND is not a failure. */
 static int find(struct env *env, const void *key, size_t key_size,
-                int (*check)(const struct page_cursor *))
+                int (*check)(struct env *, const struct page_cursor *))
 {
     MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
     int result = check_path(env, key, key_size, check);
@@ -637,11 +640,28 @@ static int find(struct env *env, const void *key, size_t key_size,
     return fail(env, env->rc, "looking for a key");
 }
 
+static int check_writable(struct env *env, const struct page_cursor *place)
+{
+    (void)env;
+    return page_check_writable(place);
+}
+
+/* All but the node itself is the same for each place in a leaf. */
+static int check_deletable(struct env *env, const struct page_cursor *place)
+{
+    uint64_t leaf = page_number(place->leaf);
+    if (leaf == env->deletable_leaf)
+        return page_check_node(place);
+    int result = page_check_deletable(place);
+    env->deletable_leaf = result ? 0 : leaf;
+    return result;
+}
+
 int env_put(struct env *env, const void *key, size_t key_size, const void *bytes, size_t size,
             bool *is_new)
 {
     MDB_val data = {.mv_size = size, .mv_data = (void *)bytes};
-    int result = find(env, key, key_size, page_check_writable);
+    int result = find(env, key, key_size, check_writable);
     if (result)
         return result;
     if (is_new)
@@ -651,7 +671,7 @@ int env_put(struct env *env, const void *key, size_t key_size, const void *bytes
 
 int env_delete(struct env *env, const void *key, size_t key_size)
 {
-    int result = find(env, key, key_size, page_check_deletable);
+    int result = find(env, key, key_size, check_deletable);
     if (result)
         return result;
     if (env->rc == MDB_NOTFOUND) {

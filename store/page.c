@@ -520,6 +520,17 @@ int page_seek(struct page_cursor *cursor, const void *key, size_t key_size)
     return descend(cursor, key, key_size);
 }
 
+int page_seek_near(struct page_cursor *cursor, const void *key, size_t key_size)
+{
+    unsigned leaf_level = cursor->snapshot->depth - 1;
+    unsigned count = cursor->level_count > leaf_level ? page_node_count(cursor->leaf) : 0;
+    if (count == 0 || node_compare(node_start(cursor->leaf, 0), key, key_size) > 0 ||
+        node_compare(node_start(cursor->leaf, count - 1), key, key_size) < 0)
+        return page_seek(cursor, key, key_size);
+    cursor->level[leaf_level].index = choose_node(cursor->leaf, true, key, key_size);
+    return EVLOG_OK;
+}
+
 /* The lowest level of branches that has a child to the right; -1: none. */
 static int level_with_next(const struct page_cursor *cursor)
 {
@@ -641,12 +652,20 @@ static int check_nodes(const struct page_snapshot *snapshot, const unsigned char
                      snapshot->name, get64(page));
 }
 
+int page_check_node(const struct page_cursor *cursor)
+{
+    unsigned char head[PAGE_HEADER_SIZE];
+    struct page_node node;
+    if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
+        return EVLOG_OK;
+    page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
+    return node.data ? EVLOG_OK : read_overflow(cursor->snapshot, &node, true, head, sizeof head);
+}
+
 int page_check_writable(const struct page_cursor *cursor)
 {
     const struct page_snapshot *snapshot = cursor->snapshot;
     struct bounds bounds = {NULL, NULL};
-    unsigned char head[PAGE_HEADER_SIZE];
-    struct page_node node;
     for (unsigned level = 0; level < snapshot->depth; level++) {
         int result = check_nodes(snapshot, page_at(cursor, level), bounds);
         if (result)
@@ -654,10 +673,7 @@ int page_check_writable(const struct page_cursor *cursor)
         if (level + 1 < snapshot->depth)
             bounds = bounds_below(cursor, level, bounds);
     }
-    if (page_cursor_index(cursor) == page_node_count(cursor->leaf))
-        return EVLOG_OK;
-    page_node_at(cursor->leaf, page_cursor_index(cursor), &node);
-    return node.data ? EVLOG_OK : read_overflow(snapshot, &node, true, head, sizeof head);
+    return page_check_node(cursor);
 }
 
 enum side { BEFORE, BEHIND };

@@ -100,6 +100,9 @@ const unsigned char *page_on_path(const struct page_cursor *cursor, unsigned lev
  */
 int page_seek(struct page_cursor *cursor, const void *key, size_t key_size);
 
+/* The same; reads nothing when the key lies inside the leaf where the cursor is. The pages must have stayed as they were. */
+int page_seek_near(struct page_cursor *cursor, const void *key, size_t key_size);
+
 /* Goes to the next leaf. EVLOG_NOTFOUND: that was the last. EVLOG_DAMAGED, EVLOG_IO. */
 int page_next_leaf(struct page_cursor *cursor);
 
@@ -143,6 +146,9 @@ void page_cursor_step(struct page_cursor *cursor);
  * the number and the count in the first of them. EVLOG_DAMAGED, EVLOG_IO.
  */
 int page_check_writable(const struct page_cursor *cursor);
+
+/* The part of it that is about the node at that place alone. */
+int page_check_node(const struct page_cursor *cursor);
 
 /*
  * The same for deleting there: liblmdb may then merge each page on the path with the one before or
