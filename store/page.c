@@ -585,6 +585,12 @@ void page_cursor_step(struct page_cursor *cursor)
     cursor->level[cursor->snapshot->depth - 1].index++;
 }
 
+void page_clear_unused(unsigned char *page)
+{
+    size_t lower = get16(page + 12), upper = get16(page + 14);
+    memset(page + lower, 0, upper - lower);
+}
+
 /* Whether the nodes fill the page from `upper` to its end, as liblmdb assumes. */
 static bool is_packed(const unsigned char *page, uint32_t page_size)
 {
@@ -748,6 +754,7 @@ struct each {
     void *ctx;
 };
 
+/* The first of the pages has a header; of the last, what is behind the data is cleared. */
 static int each_overflow(const struct each *each, const struct page_node *node)
 {
     const struct page_snapshot *tree = each->tree;
@@ -758,6 +765,8 @@ static int each_overflow(const struct each *each, const struct page_node *node)
     for (uint64_t i = 0; result == EVLOG_OK && i < count; i++) {
         if (each->with_content)
             result = read_pages(tree, node->overflow + i, page, tree->page_size);
+        if (each->with_content && i + 1 == count)
+            memset(page + (used - i * tree->page_size), 0, count * tree->page_size - used);
         if (result == EVLOG_OK)
             result = each->visit(node->overflow + i, each->with_content ? page : NULL, each->ctx);
     }
@@ -784,8 +793,10 @@ static int each_below(const struct each *each, uint64_t pgno, unsigned level)
     if (is_leaf && !each->with_content && tree->overflow_count == 0)
         return each->visit(pgno, NULL, each->ctx);
     int result = load(tree, pgno, is_leaf ? LEAF : BRANCH, page);
-    if (result == EVLOG_OK && each->with_content)
+    if (result == EVLOG_OK && each->with_content) {
+        page_clear_unused(page);
         result = check_packed(tree, page);
+    }
     if (result == EVLOG_OK)
         result = each->visit(pgno, is_leaf && !each->with_content ? NULL : page, each->ctx);
     if (is_leaf)

@@ -68,7 +68,7 @@ struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
  * Calls `visit` with each page of a tree, in no order: branches, leaves, and overflow pages one by
  * one. What it returns other than 0 ends the walk and is returned. Without `with_content`, `page` is
  * NULL but for branches, and leaves are read only when the tree has overflow pages, whose numbers
- * are there; with it, their nodes must be as page_check_writable requires. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. Of a forged tree it may visit a page many times:
+ * are there; with it, their nodes must be as page_check_writable requires, and what they do not use is zeros. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. Of a forged tree it may visit a page many times:
  * the caller must end that.
  */
 int page_each(const struct page_snapshot *tree, bool with_content,
@@ -123,6 +123,12 @@ struct page_node {
 
 uint64_t page_number(const unsigned char *page);
 unsigned page_node_count(const unsigned char *page);
+
+/*
+ * Clears what is between the nodes of a branch or leaf and their offsets, which liblmdb never reads: it may have
+ * anything that was in the page before.
+ */
+void page_clear_unused(unsigned char *page);
 void page_node_at(const unsigned char *leaf, unsigned index, struct page_node *node);
 
 /* The order of keys: less than 0, 0 or greater than 0, as of memcmp. */
