@@ -22,7 +22,8 @@
  * 1. Every seq of the range is given, or passed over for its type, or reported as damaged, in the
  *    log's order or its reverse; damage at its place in that order.
  * 2. Every call but the last makes progress: after damage the next call goes on behind it.
- * 3. Nothing is held between calls but memory: no transaction, no lock.
+ * 3. Nothing is held between calls but memory: no transaction, no lock. Where an event was erased since a batch was
+ *    read, the rest of it is read again.
  *
  * Cost: a batch's reading, and for each event a look at its type's number (filter.c). A limit
  * bounds the first batch too, so that the newest event alone is one small read.
@@ -284,6 +285,16 @@ static const struct reader_event *next_of_batch(evlog_cursor *cursor)
     return &reader->events[cursor->range.newest_first ? reader->count - 1 - i : i];
 }
 
+/* The rest of the batch, from the event `seq` on, is not read yet. */
+static void go_back(evlog_cursor *cursor, uint64_t seq)
+{
+    if (cursor->range.newest_first)
+        cursor->last = seq;
+    else
+        cursor->first = seq;
+    cursor->reader.count = cursor->used_count = 0;
+}
+
 /* ------------------------------------------------------------ the next ---- */
 
 static void sleep_until(int64_t due_us)
@@ -306,15 +317,14 @@ static int64_t latest_us(const evlog_cursor *cursor)
 static void wait_for(evlog_cursor *cursor, const struct record *record)
 {
     struct pace *pace = &cursor->pace;
-    if (pace_is_none(pace))
-        return;
-    sleep_until(pace_due_us(pace, record->era, record->log_time_us, latest_us(cursor)));
-    pace_handed(pace);
+    if (!pace_is_none(pace))
+        sleep_until(pace_due_us(pace, record->era, record->log_time_us, latest_us(cursor)));
 }
 
 static const evlog_event *give(evlog_cursor *cursor, const struct reader_event *read)
 {
-    wait_for(cursor, &read->record);
+    if (!pace_is_none(&cursor->pace))
+        pace_handed(&cursor->pace);
     cursor->given_count++;
     evlog_signal *signal = signal_find(cursor->log, read->type->text.name);
     cursor->event = event_of(&read->record, read->type, read->source, signal, 1);
@@ -326,10 +336,15 @@ int cursor_next(evlog_cursor *cursor, const evlog_event **event)
     const evlog_range *range = &cursor->range;
     while (!range->limit || cursor->given_count < range->limit) {
         const struct reader_event *read = next_of_batch(cursor);
-        if (read && filter_wants(&cursor->filter, read->type)) {
+        bool is_wanted = read && filter_wants(&cursor->filter, read->type);
+        if (is_wanted)
+            wait_for(cursor, &read->record);
+        if (is_wanted && !reader_is_stale(&cursor->reader, cursor->log->store)) {
             *event = give(cursor, read);
             return EVLOG_OK;
         }
+        if (is_wanted)
+            go_back(cursor, read->record.seq);
         if (read)
             continue;
         if (cursor->first > cursor->last && !take_span(cursor))

@@ -317,7 +317,8 @@ static int take_step(evlog_consumer *consumer, enum step *step)
     }
     if (consumer->may_retry)
         return retry_next(consumer, step);
-    if (consumer->at < consumer->reader.count)
+    if (consumer->at < consumer->reader.count &&
+        !reader_is_stale(&consumer->reader, consumer->log->store))
         return deal_with(consumer, step);
     return read_more(consumer, step);
 }

@@ -5,6 +5,7 @@
 
 #include "compact.h"
 #include "copy.h"
+#include "erase.h"
 #include "error.h"
 #include "log.h"
 #include "sized.h"
@@ -133,5 +134,36 @@ int evlog_compact_sized(const char *path, const evlog_compact_options *given, si
         result = options.preview ? preview_compacting(path, &options, &done)
                                  : compact(path, &options, &done);
     sized_out(compacted, compacted_size, &done, sizeof done);
+    return result;
+}
+
+/* ------------------------------------------------------------- erasing ---- */
+
+int evlog_erase_sized(evlog *log, uint64_t seq, const unsigned char digest[32],
+                      const evlog_erase_options *given, size_t options_size)
+{
+    evlog_erase_options options;
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK)
+        result = log_enter(log);
+    if (result)
+        return result;
+    if (log->store->read_only && !options.preview)
+        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
+    else
+        result = erase_event(log->store, seq, digest, &options);
+    log_leave(log);
+    return result;
+}
+
+int evlog_erase_contents(evlog *log, uint64_t seq, evlog_buffer *contents)
+{
+    if (!contents)
+        return error_set(EVLOG_INVALID, "no place for the contents is given");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = erase_contents(log->store, seq, contents);
+    log_leave(log);
     return result;
 }

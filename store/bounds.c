@@ -12,6 +12,7 @@
 
 #include "be64.h"
 #include "clock.h"
+#include "erased.h"
 #include "error.h"
 #include "page.h"
 #include "store.h"
@@ -174,7 +175,7 @@ static struct record look_at(struct store *store, uint64_t seq)
 int store_inspect(struct store *store, evlog_info *info)
 {
     struct page_snapshot snapshot;
-    uint64_t first, last, source_count = 0, unknown_count = 0;
+    uint64_t first, last, source_count = 0, unknown_count = 0, waiting_count = 0;
     int result = store_bounds(store, &first, &last);
     if (result == EVLOG_OK)
         result = types_refresh(store->types);
@@ -182,6 +183,8 @@ int store_inspect(struct store *store, evlog_info *info)
         result = sources_count(store->sources, &source_count);
     if (result == EVLOG_OK)
         result = entries_count_unknown(store->state, &unknown_count);
+    if (result == EVLOG_OK)
+        result = erased_count(store->state, &waiting_count);
     if (result == EVLOG_OK)
         result = env_snapshot(store->events, &snapshot);
     if (result)
@@ -207,6 +210,7 @@ int store_inspect(struct store *store, evlog_info *info)
         .type_count = types_count(store->types),
         .source_count = source_count,
         .unknown_entry_count = unknown_count,
+        .erased_waiting_count = waiting_count,
     };
     memcpy(info->uuid, store->format.uuid, sizeof info->uuid);
     memcpy(info->origin, store->format.origin, sizeof info->origin);

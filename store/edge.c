@@ -382,6 +382,29 @@ int edge_write(struct edge *edge, const struct edge_state *state)
     return errnum ? error_errno(errnum, "writing", edge->path) : EVLOG_OK;
 }
 
+/* Clears what is behind the images of a slot, as many as the state has. */
+static int clear_rest(struct edge *edge, unsigned slot, const struct edge_state *state,
+                      bool is_again)
+{
+    uint64_t from = slot_at(slot) + HEAD_SIZE + state->images.count * state->images.page_size;
+    return file_clear(edge->fd, from, slot_at(slot + 1), is_again);
+}
+
+int edge_scrub(struct edge *edge, const struct edge_state *state, bool is_again)
+{
+    int result = edge_write(edge, state);
+    if (result == EVLOG_OK)
+        result = edge_write(edge, state); /* the other one, which is the older now */
+    if (result)
+        return result;
+    int errnum = clear_rest(edge, 0, state, is_again);
+    if (!errnum)
+        errnum = clear_rest(edge, 1, state, is_again);
+    if (!errnum)
+        errnum = file_flush(edge->fd);
+    return errnum ? error_errno(errnum, "clearing", edge->path) : EVLOG_OK;
+}
+
 /* ------------------------------------------------------------- recovery ---- */
 
 static const unsigned char *image(const struct edge_state *state, size_t i)

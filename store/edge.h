@@ -52,6 +52,12 @@ int edge_checksum(const struct page_snapshot *snapshot, uint64_t *checksum);
  */
 int edge_write(struct edge *edge, const struct edge_state *state);
 
+/*
+ * The same over both of the two, with zeros behind their images, so that nothing of an older state is left. A
+ * power cut meanwhile leaves one of the two, or the newest there was. `is_again`: see file_clear.
+ */
+int edge_scrub(struct edge *edge, const struct edge_state *state, bool is_again);
+
 /* Reads the newest state. EVLOG_NOTFOUND: none is sound. EVLOG_IO, EVLOG_NOMEM. */
 int edge_read(struct edge *edge, struct edge_state *state);
 

@@ -697,6 +697,9 @@ typedef struct evlog_info {
     bool is_unrecovered; /* of a read-only handle: the newest state isn't whole, by a power cut or
                                damage; it reads what the last flush left, until a writer opens the log */
     uint64_t waiting_count; /* ... events that only the journal has until then */
+    /* Erased events whose bytes may be in unused parts of the file until it is compacted (evlog/upkeep.h); counted
+       one by one. */
+    uint64_t erased_waiting_count;
 } evlog_info;
 
 /* What there is to know of a log without reading it through. */

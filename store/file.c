@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +87,27 @@ int file_write_zeros(int fd, uint64_t from, uint64_t to)
     for (size_t size; from < to && !errnum; from += size) {
         size = to - from < sizeof zeros ? to - from : sizeof zeros;
         errnum = file_write(fd, zeros, size, from);
+    }
+    return errnum;
+}
+
+static bool is_zero(const char *bytes, size_t size)
+{
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+int file_clear(int fd, uint64_t from, uint64_t to, bool is_again)
+{
+    char piece[16 << 10];
+    size_t size, count;
+    int errnum = 0;
+    for (; from < to && !errnum; from += count) {
+        size = to - from < sizeof piece ? to - from : sizeof piece;
+        errnum = file_read(fd, piece, size, from, &count);
+        if (!errnum && count == 0)
+            break;
+        if (!errnum && (is_again || !is_zero(piece, count)))
+            errnum = file_write_zeros(fd, from, from + count);
     }
     return errnum;
 }

@@ -2,6 +2,7 @@
 #ifndef STORE_FILE_H
 #define STORE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,12 @@ uint64_t file_size_limit(void);
 /* Each returns 0 or an errno; EFBIG, and nothing is written, past that size. */
 int file_write(int fd, const void *bytes, size_t size, uint64_t at);
 int file_write_zeros(int fd, uint64_t from, uint64_t to);
+
+/*
+ * Overwrites with zeros what the file has in [from, to), and nothing past its end. Without `is_again`, only those
+ * pieces that are not zeros: after a flush that failed, what is read need not be what is on the disk.
+ */
+int file_clear(int fd, uint64_t from, uint64_t to, bool is_again);
 int file_flush(int fd);
 
 /* Reads up to `size` bytes; `*count` is less than that where the file ends. */

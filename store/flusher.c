@@ -39,6 +39,13 @@
     ((INT64_C(1) << 60) - 1) /* the byte that is locked, before those of presence.c */
 #define POLL_NS 1000000
 
+enum kind {
+    FLUSH,
+    RESTART, /* by the holder of the lock of events.mdb: the journal is begun anew behind this state */
+    SCRUB,       /* ... and no older state is left in `edge` */
+    SCRUB_AGAIN, /* ... also where a flush has failed, perhaps */
+};
+
 struct flusher {
     struct flusher_parts parts;
     uint32_t every_ms;
@@ -123,37 +130,39 @@ static int copy_state(const struct page_snapshot *snapshot, void *ctx)
 
 /*
  * Step 1. With nothing excluded: the reading may take the writer's lock (env_read), whose holder may be
- * about to flush. `restart`: the journal is to be begun anew behind this state, which is that of the
- * holder of the lock. `*has_end` is false when the journal's end is not known.
+ * about to flush. `*has_end` is false when the journal's end is not known.
  */
-static int capture(struct flusher *flusher, bool restart, struct edge_state *state, bool *has_end)
+static int capture(struct flusher *flusher, enum kind kind, struct edge_state *state,
+                   bool *has_end)
 {
     struct shared *shared = flusher->parts.presence->shared;
     struct capture captured = {.origin = flusher->parts.origin};
     struct shared_end journal = {.place = 0};
-    *has_end = restart || shared_end_get(shared, &journal);
+    *has_end = kind != FLUSH || shared_end_get(shared, &journal);
     if (!*has_end)
         return EVLOG_OK; /* its writer died: the next one finds the end and sets it */
-    int result =
-        env_read(flusher->parts.events, restart ? ENV_LOCKED : ENV_NEWEST, copy_state, &captured);
+    int result = env_read(flusher->parts.events, kind == FLUSH ? ENV_NEWEST : ENV_LOCKED,
+                          copy_state, &captured);
     if (result)
         return result;
     *state = captured.state;
-    if (restart)
+    if (kind != FLUSH)
         journal = (struct shared_end){.place = 0, .seq = state->seq, .chain = state->chain};
     state->journal = journal;
     return EVLOG_OK;
 }
 
 /* Steps 2 to 4. */
-static int write_state(struct flusher *flusher, const struct edge_state *state)
+static int write_state(struct flusher *flusher, const struct edge_state *state, enum kind kind)
 {
+    struct edge *edge = flusher->parts.edge;
     struct shared *shared = flusher->parts.presence->shared;
     struct shared_flushed *flushed = shared_flushed(shared);
     int result = env_flush(flusher->parts.events);
     if (result)
         return result;
-    result = edge_write(flusher->parts.edge, state);
+    result = kind == FLUSH || kind == RESTART ? edge_write(edge, state)
+                                              : edge_scrub(edge, state, kind == SCRUB_AGAIN);
     if (result && result != EVLOG_FULL)
         shared_fail(shared);
     if (result)
@@ -164,44 +173,61 @@ static int write_state(struct flusher *flusher, const struct edge_state *state)
     return EVLOG_OK;
 }
 
-static int flush_state(struct flusher *flusher, const struct edge_state *state, bool restart)
+static int flush_state(struct flusher *flusher, const struct edge_state *state, enum kind kind)
 {
     bool is_done;
-    int result = begin(flusher, restart ? 0 : state->txnid, &is_done);
+    int result = begin(flusher, kind == FLUSH ? state->txnid : 0, &is_done);
     if (result || is_done)
         return result;
-    result = write_state(flusher, state);
-    if (restart && result == EVLOG_OK)
+    result = write_state(flusher, state, kind);
+    if (kind != FLUSH && result == EVLOG_OK)
         shared_end_set(flusher->parts.presence->shared, state->journal);
     end(flusher);
     return result;
 }
 
-static int flush(struct flusher *flusher, bool restart)
+static int flush(struct flusher *flusher, enum kind kind)
 {
     struct edge_state state;
     bool has_end;
     int result = shared_check(flusher->parts.presence->shared, false);
     if (result)
         return result;
-    if (!restart && is_flushed(flusher, newest_txnid(flusher)))
+    if (kind == FLUSH && is_flushed(flusher, newest_txnid(flusher)))
         return EVLOG_OK;
-    result = capture(flusher, restart, &state, &has_end);
+    result = capture(flusher, kind, &state, &has_end);
     if (result || !has_end)
         return result;
-    result = flush_state(flusher, &state, restart);
+    result = flush_state(flusher, &state, kind);
     edge_state_free(&state);
     return result;
 }
 
 int flusher_flush(struct flusher *flusher)
 {
-    return flush(flusher, false);
+    return flush(flusher, FLUSH);
 }
 
 int flusher_restart(struct flusher *flusher)
 {
-    return flush(flusher, true);
+    return flush(flusher, RESTART);
+}
+
+/*
+ * A process that has copied an older state and waits for this one finds it flushed, and writes nothing: it has
+ * copied no state of the holder of the lock, so it asks (begin).
+ */
+int flusher_scrub(struct flusher *flusher, bool is_again)
+{
+    return flush(flusher, is_again ? SCRUB_AGAIN : SCRUB);
+}
+
+void flusher_need(struct flusher *flusher, uint64_t txnid)
+{
+    struct shared_flushed *flushed = shared_flushed(flusher->parts.presence->shared);
+    if (atomic_load(&flushed->needed_txnid) <=
+        atomic_load(&flushed->txnid)) /* else the earlier one counts */
+        atomic_store(&flushed->needed_txnid, txnid);
 }
 
 int flusher_settle(struct flusher *flusher)

@@ -2,6 +2,7 @@
 #ifndef STORE_FLUSHER_H
 #define STORE_FLUSHER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "edge.h"
@@ -46,7 +47,17 @@ int flusher_flush_upto(struct flusher *flusher, uint64_t seq);
 /* The same, by the holder of the lock of events.mdb, or alone; the journal is then begun at 0. */
 int flusher_restart(struct flusher *flusher);
 
-/* The same, if a commit must be flushed before the one that the holder of the lock is about to make (trim.c). */
+/*
+ * The same; and neither `edge` has anything of an older state then, nor does any process write such a one later.
+ * `is_again`: see file_clear.
+ */
+int flusher_scrub(struct flusher *flusher, bool is_again);
+
+/*
+ * For commits that free pages of the flushed state by more than appending (trim.c): in the `fill` of one, flusher_need
+ * with its number; before each commit, by the holder of the lock, flusher_settle flushes if such a one is overdue.
+ */
+void flusher_need(struct flusher *flusher, uint64_t txnid);
 int flusher_settle(struct flusher *flusher);
 
 #endif

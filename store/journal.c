@@ -32,6 +32,9 @@
  *    used for the first time, so that a flush need not write the file's inode. A group of LARGE or more
  *    extends the file: writing its bytes twice costs more than the inode.
  *
+ * Erasing an event overwrites all of the file with zeros (erase.c), once nothing in it is needed. What was behind the
+ * halves and was cut off is not in the file any more, and so not overwritten.
+ *
  * Cost: a copy of the record, a hash of 16 bytes. Absent: any reading beside recovery.
  */
 #include "journal.h"
@@ -292,6 +295,19 @@ int journal_retract(struct journal *journal)
     if (!errnum)
         errnum = file_flush(journal->fd);
     return errnum ? fail(journal, errnum, "taking back what was written") : EVLOG_OK;
+}
+
+int journal_clear(struct journal *journal, bool is_again)
+{
+    struct stat status;
+    int errnum = fstat(journal->fd, &status) ? errno : 0;
+    if (!errnum)
+        errnum = file_clear(journal->fd, 0, (uint64_t)status.st_size, is_again);
+    if (!errnum)
+        errnum = file_flush(journal->fd);
+    if (!errnum && (uint64_t)status.st_size > BEHIND && ftruncate(journal->fd, (off_t)BEHIND))
+        errnum = errno;
+    return errnum ? fail(journal, errnum, "clearing it") : EVLOG_OK;
 }
 
 /* ------------------------------------------------------------- reading ---- */

@@ -57,6 +57,12 @@ int journal_flush(struct journal *journal, uint64_t *end);
  */
 int journal_retract(struct journal *journal);
 
+/*
+ * Overwrites all there is with zeros, and flushes: when the log is flushed and the journal is begun anew
+ * (flusher_scrub). `is_again`: see file_clear. EVLOG_IO.
+ */
+int journal_clear(struct journal *journal, bool is_again);
+
 /* ------------------------------------------------------------ reading ---- */
 
 /*

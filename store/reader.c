@@ -5,7 +5,9 @@
  * into it. The snapshot is held (env_read) while the buffer is filled and released before a
  * receiver gets an event: so a slow receiver holds nothing, and the file does not grow because of
  * it. The next batch reads the newest snapshot; events before the head are the same in all of
- * them.
+ * them, but for those that are erased. Erasing is counted (shared.h) once it is committed, and a batch that was
+ * begun before is stale: what is left of it is read again. So nothing is handed out after it was erased. A process that
+ * cannot read `shared` does not notice.
  *
  * Every seq that is asked for is answered, in order: by a record, or by EVLOG_DAMAGED and the
  * range that cannot be read. A batch ends before damage, and the next one consists of it alone,
@@ -385,5 +387,11 @@ int reader_read(struct reader *reader, struct store *store, uint64_t first, uint
                           .last_seq = reader->last_seq,
                           .last_chain = reader->last_chain};
     int result = make_buffers(reader, batch.count_max);
+    reader->erasure_count = shared_erasures(store->shared);
     return result ? result : env_read(store->events, ENV_CHECKED, read_batch, &batch);
+}
+
+bool reader_is_stale(const struct reader *reader, const struct store *store)
+{
+    return reader->erasure_count != shared_erasures(store->shared);
 }

@@ -2,6 +2,7 @@
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,8 @@ struct reader_event {
 struct reader {
     struct reader_event *events; /* of the last reader_read, in order */
     size_t count;
-    uint64_t next; /* the first seq after what it dealt with */
+    uint64_t next;          /* the first seq after what it dealt with */
+    uint64_t erasure_count; /* of the log, before they were read */
 
     unsigned char *buffer; /* the pages that `events` point into */
     size_t buffer_size, used, count_max;
@@ -47,5 +49,11 @@ void reader_free(struct reader *reader);
  */
 int reader_read(struct reader *reader, struct store *store, uint64_t first, uint64_t last,
                 size_t count_max);
+
+/*
+ * Whether an event was erased since the last reader_read: it may be one of those, which then are to be read again
+ * before another is handed out.
+ */
+bool reader_is_stale(const struct reader *reader, const struct store *store);
 
 #endif

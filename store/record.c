@@ -70,7 +70,11 @@ enum {
 };
 
 /* Of an erased record, from AT_SALT on. */
-enum { ERASURE_SIZE = 32, AT_NILS = AT_SALT + 2 + ERASURE_SIZE, ERASED_SIZE = AT_NILS + 2 };
+enum { ERASURE_SIZE = 32, AT_NILS = AT_SALT + 2 + ERASURE_SIZE };
+
+_Static_assert(RECORD_HEAD_SIZE - RECORD_SALT_SIZE == AT_SALT &&
+                   RECORD_ERASED_SIZE == AT_NILS + 2,
+               "as record.h has it");
 
 uint64_t record_origin(const uint8_t uuid[16])
 {
@@ -80,7 +84,7 @@ uint64_t record_origin(const uint8_t uuid[16])
 size_t record_size(const struct record *record)
 {
     if (record->flags & RECORD_ERASED)
-        return ERASED_SIZE;
+        return RECORD_ERASED_SIZE;
     return RECORD_HEAD_SIZE + (record->headers ? record->headers_size : 1) + record->data_size;
 }
 
@@ -171,8 +175,8 @@ static bool has_contents_form(const unsigned char *value, size_t size, bool eras
         return false;
     if (!erased)
         return value[AT_SALT + 1] == 16;
-    return size == ERASED_SIZE && value[AT_SALT + 1] == ERASURE_SIZE && value[AT_NILS] == 0xc0 &&
-           value[AT_NILS + 1] == 0xc0;
+    return size == RECORD_ERASED_SIZE && value[AT_SALT + 1] == ERASURE_SIZE &&
+           value[AT_NILS] == 0xc0 && value[AT_NILS + 1] == 0xc0;
 }
 
 static int damaged(uint64_t seq, const char *why)

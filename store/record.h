@@ -9,7 +9,9 @@
 #include "evlog.h"
 #include "page.h"
 
-#define RECORD_HEAD_SIZE 119 /* bytes before the headers */
+#define RECORD_HEAD_SIZE 119 /* bytes before the headers, */
+#define RECORD_SALT_SIZE 18  /* ... of which the last are the salt */
+#define RECORD_ERASED_SIZE 137
 #define RECORD_SIZE_MAX \
     (RECORD_HEAD_SIZE + (size_t)EVLOG_HEADERS_SIZE_MAX + (size_t)EVLOG_DATA_SIZE_MAX)
 

@@ -93,9 +93,13 @@ struct shared_flushed {
     _Atomic uint64_t needed_txnid;
     _Atomic uint32_t
         process; /* the word of the last one that has begun to flush, see presence.c */
+    _Atomic uint64_t erasure_count; /* since the file was made: see reader.c */
 };
 
 struct shared_flushed *shared_flushed(struct shared *shared);
+
+/* The count of erasures; 0 for a reader without the file. */
+uint64_t shared_erasures(struct shared *shared);
 
 /*
  * A checksum over those pages of the newest state that liblmdb will believe, and the number of its

@@ -111,7 +111,6 @@ static int add_note(const struct trimming *trimming)
 static int delete_batch(struct env *events, void *ctx)
 {
     struct trimming *trimming = ctx;
-    struct shared_flushed *flushed = shared_flushed(trimming->store->shared);
     const struct page_snapshot *base;
     unsigned char key[sizeof(uint64_t)] = {0};
     struct page_node node;
@@ -120,9 +119,7 @@ static int delete_batch(struct env *events, void *ctx)
     int result = env_base(events, &base);
     if (result)
         return result;
-    if (atomic_load(&flushed->needed_txnid) <=
-        atomic_load(&flushed->txnid)) /* else the earlier one counts */
-        atomic_store(&flushed->needed_txnid, env_txnid(events));
+    flusher_need(trimming->store->flusher, env_txnid(events));
     struct page_cursor cursor = {.snapshot = base};
     result = page_seek(&cursor, key, sizeof key);
     while (result == EVLOG_OK && trimming->batch_count < BATCH_COUNT && size < BATCH_SIZE) {

@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "consumers.h"
 #include "edge.h"
+#include "erased.h"
 #include "error.h"
 #include "proof.h"
 #include "reader.h"
@@ -290,6 +291,28 @@ static int check_consumer_entry(struct verification *verification, const struct 
     return report_damage(verification, damage);
 }
 
+/* An event that was to be erased, and is not: a process died, or the power was cut. */
+static int check_erased(struct verification *verification, const struct entry *entry)
+{
+    struct reader reader = {.events = NULL};
+    char text[128];
+    uint64_t seq, first, last;
+    int result = erased_check(entry, &seq);
+    if (result)
+        return report_damage(verification, result);
+    result = store_bounds(verification->store, &first, &last);
+    if (result || seq < first || seq > last)
+        return result; /* it was trimmed */
+    result = reader_read(&reader, verification->store, seq, seq, 1);
+    bool is_whole = result == EVLOG_OK && !(reader.events[0].record.flags & RECORD_ERASED);
+    reader_free(&reader);
+    if (!is_whole)
+        return result == EVLOG_DAMAGED ? EVLOG_OK : result; /* that is found below */
+    snprintf(text, sizeof text,
+             "event %" PRIu64 ": erasing it was begun and not completed; erase it again", seq);
+    return remark(verification, seq, text);
+}
+
 static int check_entry(struct verification *verification, const struct entry *entry)
 {
     if (entry->key[0] == ENTRY_TYPE)
@@ -298,6 +321,8 @@ static int check_entry(struct verification *verification, const struct entry *en
         return report_damage(verification, sources_check(entry));
     if (entry->key[0] == ENTRY_LOG)
         return report_damage(verification, floor_check(entry));
+    if (entry->key[0] == ENTRY_ERASED)
+        return check_erased(verification, entry);
     return check_consumer_entry(verification, entry);
 }
 
@@ -361,9 +386,9 @@ static int check_recovered(struct verification *verification)
 
 static int check_files(struct verification *verification)
 {
-    static const enum entry_kind kinds[] = {ENTRY_TYPE,     ENTRY_SOURCE, ENTRY_LOG,
-                                            ENTRY_CONSUMER, ENTRY_FILTER, ENTRY_PARKED,
-                                            ENTRY_RETRY,    ENTRY_STATE};
+    static const enum entry_kind kinds[] = {ENTRY_TYPE,   ENTRY_SOURCE,   ENTRY_LOG,
+                                            ENTRY_ERASED, ENTRY_CONSUMER, ENTRY_FILTER,
+                                            ENTRY_PARKED, ENTRY_RETRY,    ENTRY_STATE};
     struct store *store = verification->store;
     int result = check_recovered(verification);
     if (result == 0)

@@ -150,6 +150,62 @@ EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *op
                                sizeof(evlog_compacted));
 }
 
+/* -------------------------------------------------------------- erasing ---- */
+
+#define EVLOG_ERASE_REASON_SIZE_MAX 1024
+
+typedef struct evlog_erase_options {
+    bool preview; /* nothing is changed: whether it can be erased is the result */
+    /* Must be given: why, 1 to EVLOG_ERASE_REASON_SIZE_MAX bytes. It stays on record, so it must not name the person. */
+    const char *reason;
+} evlog_erase_options;
+
+/*
+ * Erases one event's data, its headers and its salt, for a person who has a right to that. Its metadata stay, and
+ * the log verifies as before. From then on receivers, replays, consumers and cursors, of all processes, get
+ * the event with `data` and `headers` NULL, also those that had read it before and not handed it out yet, and those
+ * that have it parked. (Not a process that has the log open for reading only and cannot write to its directory: it may
+ * give what it has read before.) An event "evlog.erased.v1", which is in the log before, says what was erased:
+ * {"seq", "id", "type", "reason"}. Erasing what is erased is EVLOG_OK and changes nothing.
+ *
+ * `digest` (or NULL: zeros) is 32 bytes that are kept in place of the data: the SHA-256 of what evlog_erase_contents gives,
+ * by which what was sealed stays proved. Since the salt is erased with the data, nobody can confirm a guess at them by any
+ * of the digests that are left.
+ *
+ * When it returns, in a log of either durability, a power cut does not bring the data back, and of the log's
+ * files only unused parts of events.mdb have their bytes. They leave it when the log is compacted;
+ * evlog_info.erased_waiting_count says for how many events that is waited. Out of reach are what receivers have made
+ * of the event, copies and snapshots of the files, a program that reads them by liblmdb at the moment, and blocks that the
+ * file system or the disk has given up.
+ *
+ * Beside senders, readers and consumers; senders wait for its flushes, some 10 ms. It can be interrupted
+ * anywhere, and done again, which completes it; evlog_verify remarks on what was begun and not completed. Its event
+ * may then be there twice.
+ *
+ * EVLOG_NOTFOUND: no such event, or it was trimmed. EVLOG_INVALID: it is of one of the log's own types, or `reason` is
+ * missing or is not UTF-8. EVLOG_LIMIT: `reason` is too long. EVLOG_DAMAGED: it cannot be read. EVLOG_FULL: there is no room for
+ * the event that says so. EVLOG_READONLY, EVLOG_BUSY.
+ */
+EVLOG_INLINE int evlog_erase(evlog *log, uint64_t seq, const unsigned char digest[32],
+                             const evlog_erase_options *options);
+
+EVLOG_API int evlog_erase_sized(evlog *log, uint64_t seq, const unsigned char digest[32],
+                                const evlog_erase_options *options, size_t options_size);
+
+EVLOG_INLINE int evlog_erase(evlog *log, uint64_t seq, const unsigned char digest[32],
+                             const evlog_erase_options *options)
+{
+    return evlog_erase_sized(log, seq, digest, options, sizeof(evlog_erase_options));
+}
+
+/*
+ * Gives what erasing an event would take away, as it is stored (store/README.md): its salt, headers and data, for the
+ * caller to free with evlog_buffer_free. The library has no SHA-256: this is what the digest for
+ * evlog_erase is made of. It is as secret as the data, and is given nowhere else. EVLOG_NOTFOUND: no
+ * such event, or it was erased. EVLOG_DAMAGED: it cannot be read. EVLOG_BUSY.
+ */
+EVLOG_API int evlog_erase_contents(evlog *log, uint64_t seq, evlog_buffer *contents);
+
 #ifdef __cplusplus
 }
 #endif
