@@ -57,13 +57,28 @@ static const struct play {
     const char *name;
     enum log_kind log_kind;
 } plays[] = {
-    {"one", LOG_KEPT},          {"threads", LOG_KEPT},    {"batches", LOG_KEPT},
-    {"types", LOG_KEPT},        {"creation", LOG_NEW},    {"short", LOG_KEPT},
-    {"big", LOG_NEW},           {"consumer", LOG_KEPT},   {"grown", LOG_GROWN},
-    {"again", LOG_KEPT},        {"fast-one", LOG_KEPT},   {"fast-threads", LOG_KEPT},
-    {"fast-batches", LOG_KEPT}, {"fast-types", LOG_KEPT}, {"fast-creation", LOG_NEW},
-    {"fast-short", LOG_KEPT},   {"fast-big", LOG_NEW},    {"fast-consumer", LOG_KEPT},
-    {"fast-grown", LOG_GROWN},  {"fast-again", LOG_KEPT},
+    {"one", LOG_KEPT},
+    {"threads", LOG_KEPT},
+    {"batches", LOG_KEPT},
+    {"types", LOG_KEPT},
+    {"creation", LOG_NEW},
+    {"short", LOG_KEPT},
+    {"big", LOG_NEW},
+    {"consumer", LOG_KEPT},
+    {"grown", LOG_GROWN},
+    {"again", LOG_KEPT},
+    {"erase", LOG_KEPT},
+    {"fast-one", LOG_KEPT},
+    {"fast-threads", LOG_KEPT},
+    {"fast-batches", LOG_KEPT},
+    {"fast-types", LOG_KEPT},
+    {"fast-creation", LOG_NEW},
+    {"fast-short", LOG_KEPT},
+    {"fast-big", LOG_NEW},
+    {"fast-consumer", LOG_KEPT},
+    {"fast-grown", LOG_GROWN},
+    {"fast-again", LOG_KEPT},
+    {"fast-erase", LOG_KEPT},
 };
 
 #define PLAYS (sizeof plays / sizeof *plays)

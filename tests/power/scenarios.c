@@ -134,9 +134,11 @@ static void read_new(struct run *run, uint64_t *seq)
         evlog_event *event;
         struct event_name name;
         must(evlog_read(run->log, ++*seq, &event), "reading");
-        if (!event_known(event, &name))
+        bool is_erased = !event->data;
+        if (!is_erased && !event_known(event, &name))
             must(EVLOG_DAMAGED, "reading");
-        give_seen(*seq, name);
+        if (!is_erased)
+            give_seen(*seq, name);
         evlog_event_free(event);
     }
 }
@@ -619,6 +621,58 @@ static void play_compact(struct run *run)
     }
 }
 
+#define ERASED_AMONG 16 /* sends: some are in the flushed state and some are not */
+
+/* The first event of a send. */
+struct send {
+    uint64_t seq, number;
+    uint32_t count;
+};
+
+/* Any event of the last sends. */
+static void erase_one(struct run *run, const struct send *sends, unsigned count)
+{
+    evlog_erase_options options = {.reason = "the power is cut"};
+    uint64_t back = event_random(&run->random, count < ERASED_AMONG ? count : ERASED_AMONG);
+    const struct send *send = &sends[count - 1 - back];
+    uint32_t index = (uint32_t)event_random(&run->random, send->count);
+    struct promise promise = {.kind = PROMISE_ERASING,
+                              .seq = send->seq + index,
+                              .number = send->number,
+                              .index = index,
+                              .count = send->count};
+    promise_give(promise);
+    must(evlog_erase(run->log, promise.seq, NULL, &options), "erasing");
+    promise.kind = PROMISE_ERASED;
+    promise_give(promise);
+}
+
+/* What is erased is in the flushed state, or in the journal, or in both, and sends go on. */
+static void play_erase(struct run *run)
+{
+    struct send sends[60];
+    open_log(run);
+    for (unsigned i = 0; i < 60; i++) {
+        enum event_class class = i % 3 ? EVENT_SMALL : EVENT_LARGE;
+        uint32_t count = 1 + (uint32_t)event_random(&run->random, 4);
+        uint64_t number = event_number(class, run->process, run->thread, run->next);
+        send_many(run, class, count);
+        sends[i] = (struct send){run->seq - count + 1, number, count};
+        sync_sometimes(run);
+        if (event_random(&run->random, 3) == 0)
+            erase_one(run, sends, i + 1);
+    }
+    close_log(run);
+}
+
+/* Another process sends and flushes meanwhile. */
+static void play_erase_beside(struct run *run)
+{
+    start_process(run, 1, play_erase);
+    start_process(run, 2, send_some);
+    wait_for_processes(2);
+}
+
 /* In a directory that a cut has left: what begins again, and goes on. */
 static void play_again(struct run *run)
 {
@@ -664,6 +718,9 @@ const struct scenario scenarios[] = {
     BOTH(readers, play_readers, 200, 100, NULL),
     BOTH(trim, play_trim, 0, 100, NULL),
     BOTH(compact, play_compact, 0, 100, NULL),
+    BOTH(erase, play_erase, 200, 100, NULL),
+    {"erase-beside", EVLOG_DURABLE, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
+    {"fast-erase-beside", EVLOG_FAST, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
     BOTH(recovery, play_batches, 0, 100, "again"),
     BOTH(again, play_again, 0, 0, NULL),
     BOTH(filled, play_filled, 0, 0, NULL),

@@ -296,7 +296,7 @@ void session_judge(const struct session *session, struct disk *disk, const struc
     snprintf(outcome->why, WHY_SIZE, "the process that opened it died");
     enum verdict verdict = VERDICT_SURVIVED;
     if (cut->seed % READ_FIRST_EVERY == 0)
-        verdict = verdict_of_reading(log, promises.count > 0, outcome->why);
+        verdict = verdict_of_reading(log, &promises, outcome->why);
     if (verdict == VERDICT_SURVIVED)
         verdict =
             verdict_of(log, session->scenario->durability, LOSS_POWER, &promises, outcome->why);

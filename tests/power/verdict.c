@@ -22,6 +22,7 @@ const char *const verdict_names[VERDICT_COUNT] = {"survived", "lost", "not measu
 struct look {
     enum loss loss;
     bool is_durable; /* all that was promised is there */
+    bool is_reading; /* before recovery: nothing that was promised needs to be there */
     const struct promises *promises;
     char *why;
     evlog *log;
@@ -59,13 +60,14 @@ void promises_add(struct promises *promises, const struct promise *promise)
     promises->list[promises->count++] = *promise;
 }
 
-/* The last seq that must have survived also in a fast log. */
+/* The last seq that must have survived also in a fast log: erasing flushes. */
 static uint64_t covered_seq(const struct promises *promises)
 {
     uint64_t seq = 0;
     for (size_t i = 0; i < promises->count; i++) {
         const struct promise *promise = &promises->list[i];
-        bool covers = promise->kind == PROMISE_SYNCED || promise->kind == PROMISE_CHECKPOINT;
+        bool covers = promise->kind == PROMISE_SYNCED || promise->kind == PROMISE_CHECKPOINT ||
+                      promise->kind == PROMISE_ERASED;
         if (covers && promise->seq > seq)
             seq = promise->seq;
     }
@@ -94,6 +96,16 @@ static bool has_promise(const struct look *look, enum promise_kind kind)
     return false;
 }
 
+/* The promise of a kind about an event; NULL: there is none. */
+static const struct promise *promise_of(const struct look *look, enum promise_kind kind,
+                                        uint64_t seq)
+{
+    for (size_t i = 0; i < look->promises->count; i++)
+        if (look->promises->list[i].kind == kind && look->promises->list[i].seq == seq)
+            return &look->promises->list[i];
+    return NULL;
+}
+
 /* --------------------------------------------------------- the events ---- */
 
 #define OWN UINT64_MAX /* less its seq: the number of an event of the log's own */
@@ -113,6 +125,21 @@ static int read_all(struct look *look, uint64_t first)
     return evlog_replay(look->log, &range, take, look, NULL);
 }
 
+/* Which event it is, by its data; of one that was erased, by what was promised. */
+static int know(const struct look *look, const evlog_event *event, struct event_name *name)
+{
+    const struct promise *erasing = promise_of(look, PROMISE_ERASING, event->seq);
+    if (!event->data && !erasing)
+        return evlog_fail("it was erased, and nobody has asked for that");
+    if (!event->data) {
+        *name = (struct event_name){erasing->number, erasing->index, erasing->count};
+        return 0;
+    }
+    if (!look->is_reading && promise_of(look, PROMISE_ERASED, event->seq))
+        return evlog_fail("it was erased, and is whole");
+    return event_known(event, name) ? 0 : evlog_fail("nobody has sent it so");
+}
+
 static int take(const evlog_event *event, void *ctx)
 {
     struct look *look = ctx;
@@ -127,8 +154,8 @@ static int take(const evlog_event *event, void *ctx)
     struct event_name *name = &look->events[look->event_count];
     if (strncmp(event->event_type, "evlog.", 6) == 0)
         *name = (struct event_name){.number = OWN - event->seq, .count = 1};
-    else if (!event_known(event, name))
-        return evlog_fail("nobody has sent it so");
+    else if (know(look, event, name))
+        return 1;
     look->event_count++;
     return 0;
 }
@@ -140,7 +167,7 @@ static bool begin_reading(struct look *look)
     uint64_t least = 0, most = 0;
     if (!well(look, evlog_inspect(look->log, &info), "inspecting"))
         return false;
-    for (size_t i = 0; look->promises && i < look->promises->count; i++) {
+    for (size_t i = 0; !look->is_reading && i < look->promises->count; i++) {
         const struct promise *promise = &look->promises->list[i];
         bool is_done = promise->kind == PROMISE_TRIMMED;
         if (is_done && promise->seq > least)
@@ -148,7 +175,7 @@ static bool begin_reading(struct look *look)
         if ((is_done || promise->kind == PROMISE_TRIMMING) && promise->seq > most)
             most = promise->seq;
     }
-    if (look->promises && info.first_seq > 1 && info.first_seq > most)
+    if (!look->is_reading && info.first_seq > 1 && info.first_seq > most)
         return wrong(look, "it begins with event %" PRIu64, info.first_seq);
     if (info.first_seq < least)
         return wrong(look, "it begins with event %" PRIu64 ", and was trimmed before %" PRIu64,
@@ -167,9 +194,12 @@ static int note_finding(const evlog_finding *finding, uint64_t seq, void *ctx)
 {
     struct look *look = ctx;
     (void)seq;
-    if (finding)
-        wrong(look, "verify, event %" PRIu64 ": %s", finding->first_seq, finding->text);
-    return finding ? 1 : 0;
+    bool is_cut_off =
+        finding && finding->is_remark && promise_of(look, PROMISE_ERASING, finding->first_seq);
+    if (!finding || is_cut_off)
+        return 0;
+    wrong(look, "verify, event %" PRIu64 ": %s", finding->first_seq, finding->text);
+    return 1;
 }
 
 /* Verifies the log and reads what was not read yet. */
@@ -373,6 +403,51 @@ static bool judge_open(struct look *look)
            read_events(look) && check_sends(look) && check_consumers(look);
 }
 
+/* -------------------------------------------------- what was erased ---- */
+
+/* All of a file; NULL: there is none. */
+static char *read_file(const char *log, const char *name, size_t *size)
+{
+    char path[4352], *bytes = NULL;
+    snprintf(path, sizeof path, "%s/%s", log, name);
+    FILE *file = fopen(path, "r");
+    FILE *out = file ? open_memstream(&bytes, size) : NULL;
+    for (int c; out && (c = getc_unlocked(file)) != EOF;)
+        putc_unlocked(c, out);
+    if (out)
+        fclose(out);
+    if (file)
+        fclose(file);
+    return bytes;
+}
+
+/* Whether a file has the 16 bytes by which an erased event would be known. */
+static bool check_file(struct look *look, const char *log, const char *name)
+{
+    size_t size = 0;
+    bool is_clean = true;
+    char *bytes = read_file(log, name, &size);
+    for (size_t i = 0; bytes && is_clean && i < look->promises->count; i++) {
+        const struct promise *promise = &look->promises->list[i];
+        unsigned char words[16];
+        memcpy(words, &promise->number, 8);
+        memcpy(words + 8, &promise->index, 4);
+        memcpy(words + 12, &promise->count, 4);
+        if (promise->kind == PROMISE_ERASED && memmem(bytes, size, words, sizeof words))
+            is_clean =
+                wrong(look, "event %" PRIu64 " was erased, and %s has it", promise->seq, name);
+    }
+    free(bytes);
+    return is_clean;
+}
+
+/* An erasure that was acknowledged has left nothing beside events.mdb, also on the disk. */
+static bool check_beside(struct look *look, const char *log)
+{
+    return !has_promise(look, PROMISE_ERASED) ||
+           (check_file(look, log, "journal") && check_file(look, log, "edge"));
+}
+
 enum verdict verdict_of(const char *path, evlog_durability durability, enum loss loss,
                         const struct promises *promises, char why[WHY_SIZE])
 {
@@ -382,7 +457,8 @@ enum verdict verdict_of(const char *path, evlog_durability durability, enum loss
                         .why = why};
     evlog_options options = {.durability = durability,
                              .no_create = has_promise(&look, PROMISE_OPENED)};
-    if (!well(&look, evlog_open(path, &options, &look.log), "opening"))
+    if (!check_beside(&look, path) ||
+        !well(&look, evlog_open(path, &options, &look.log), "opening"))
         return VERDICT_LOST;
     bool is_good = judge_open(&look);
     free(look.events);
@@ -392,12 +468,13 @@ enum verdict verdict_of(const char *path, evlog_durability durability, enum loss
     return is_good ? VERDICT_SURVIVED : VERDICT_LOST;
 }
 
-enum verdict verdict_of_reading(const char *path, bool is_opened, char why[WHY_SIZE])
+enum verdict verdict_of_reading(const char *path, const struct promises *promises,
+                                char why[WHY_SIZE])
 {
-    struct look look = {.why = why};
+    struct look look = {.why = why, .is_reading = true, .promises = promises};
     evlog_options options = {.read_only = true};
     int result = evlog_open(path, &options, &look.log);
-    if (result == EVLOG_NOTFOUND && !is_opened)
+    if (result == EVLOG_NOTFOUND && promises->count == 0)
         return VERDICT_SURVIVED;
     if (!well(&look, result, "opening for reading only"))
         return VERDICT_LOST;

@@ -43,8 +43,9 @@ enum verdict verdict_of(const char *path, evlog_durability durability, enum loss
 
 /*
  * The same for one that only reads, before anybody has opened the log for writing: what it gets is sound and whole,
- * however much that is. `is_opened`: the log was promised to be there.
+ * however much that is. If there are promises, the log was promised to be there.
  */
-enum verdict verdict_of_reading(const char *path, bool is_opened, char why[WHY_SIZE]);
+enum verdict verdict_of_reading(const char *path, const struct promises *promises,
+                                char why[WHY_SIZE]);
 
 #endif
