@@ -67,7 +67,7 @@ static const struct play {
     {"consumer", LOG_KEPT},
     {"grown", LOG_GROWN},
     {"again", LOG_KEPT},
-    {"erase", LOG_KEPT},
+    {"erase", LOG_NEW},
     {"fast-one", LOG_KEPT},
     {"fast-threads", LOG_KEPT},
     {"fast-batches", LOG_KEPT},
@@ -78,7 +78,7 @@ static const struct play {
     {"fast-consumer", LOG_KEPT},
     {"fast-grown", LOG_GROWN},
     {"fast-again", LOG_KEPT},
-    {"fast-erase", LOG_KEPT},
+    {"fast-erase", LOG_NEW},
 };
 
 #define PLAYS (sizeof plays / sizeof *plays)

@@ -134,10 +134,10 @@ static void read_new(struct run *run, uint64_t *seq)
         evlog_event *event;
         struct event_name name;
         must(evlog_read(run->log, ++*seq, &event), "reading");
-        bool is_erased = !event->data;
-        if (!is_erased && !event_known(event, &name))
+        bool is_sent = strcmp(event->event_type, EVENT_TYPE) == 0;
+        if (is_sent && event->data && !event_known(event, &name))
             must(EVLOG_DAMAGED, "reading");
-        if (!is_erased)
+        if (is_sent && event->data)
             give_seen(*seq, name);
         evlog_event_free(event);
     }
