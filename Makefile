@@ -27,6 +27,7 @@ say = $(if $(Q),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-5s
 PKG_CONFIG ?= pkg-config
 MSGPACK  := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 LIB_PKGS  = lmdb $(MSGPACK) libxxhash
+TOOL_PKGS = jansson libsodium
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
        -Wwrite-strings $(if $(WERROR),-Werror)
@@ -72,10 +73,10 @@ all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(B)/evlog-relay
 DEPS = PKG_CONFIG="$(PKG_CONFIG)" sh tools/packaging/deps.sh
 
 deps-present:
-	@$(DEPS) check lmdb msgpack libxxhash jansson
+	@$(DEPS) check lmdb msgpack libxxhash $(TOOL_PKGS)
 
 deps:
-	@$(DEPS) install lmdb msgpack libxxhash jansson cmocka hiredis openssl rdkafka libcurl redis-server
+	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS) cmocka hiredis openssl rdkafka libcurl redis-server
 
 # ------------------------------------------------------------- building ----
 
@@ -109,7 +110,7 @@ $(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
 
 $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(TOOL_PKGS)) -o $@
 
 RELAY_OBJ = $(RELAY_SRC:%.c=$(B)/obj/%.o) $(patsubst %,$(B)/obj/tools/%.o,tool progress text)
 
@@ -131,7 +132,7 @@ $(B)/demo: $(B)/obj/tools/demo.o $(B)/libevlog.a
 
 demo:
 	@sh tools/demo.sh --plan
-	@$(DEPS) install lmdb msgpack libxxhash jansson
+	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS)
 	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so $(B)/evlog-relay
 	@sh tools/demo.sh $(B)
 

@@ -428,6 +428,34 @@ static void a_consumer_gives_nothing_that_was_erased(void **state)
     OK(evlog_close(log));
 }
 
+/* A copy that is made later has nothing of it, and nothing that waits; it says what was erased. */
+static void a_copy_has_nothing_of_it(void **state)
+{
+    char copy[2048];
+    evlog_signal *signal;
+    evlog_event *before;
+    evlog_info info;
+    struct secret secret = secret_new(1, 1000);
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    uint64_t seq = send_secret(signal, &secret);
+    send_many(signal, 3);
+    OK(evlog_read(log, seq, &before));
+    OK(evlog_erase(log, seq, NULL, &because));
+    snprintf(copy, sizeof copy, "%s", in(*state, "copy"));
+    OK(evlog_copy(log, copy, NULL, NULL));
+    OK(evlog_close(log));
+    expect_nowhere_beside(copy, secret.data, secret.size);
+    assert_false(has_bytes(in(copy, "events.mdb"), secret.data, secret.size));
+    OK(evlog_open(copy, &(evlog_options){.read_only = true}, &log));
+    expect_erased(log, seq, before);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.erased_waiting_count, 0);
+    OK(evlog_close(log));
+    evlog_event_free(before);
+    free(secret.data);
+}
+
 /* ---------------------------------------------------------- journal and edge ---- */
 
 /* The journal has events in both halves and behind them, of rounds before, and pieces of those. */
@@ -727,6 +755,7 @@ int main(void)
         TEST_AT_HOME(a_cursor_gives_nothing_that_was_erased),
         TEST_AT_HOME(an_event_that_is_waited_for_can_be_erased),
         TEST_AT_HOME(a_consumer_gives_nothing_that_was_erased),
+        TEST_AT_HOME(a_copy_has_nothing_of_it),
         TEST_AT_HOME(no_part_of_the_journal_has_it),
         TEST_AT_HOME(what_was_left_beside_is_scrubbed),
         TEST_AT_HOME(no_rest_of_a_slot_has_it),

@@ -334,6 +334,33 @@ try 0 "" compact loose --yes -o short; has "on disk are now"
 try 0 "" verify loose
 try 3 "no log there" compact none --yes
 
+# ------------------------------------------------------------------------- erase ----
+
+seq -f '{"name": "learner%.0f"}' 20 | "$evlog" send people t.v1 - >/dev/null 2>&1
+id=$("$evlog" get people 7 -o json | sed 's/.*"id": "\([^"]*\)".*/\1/')
+place_of() { LC_ALL=C grep -obUa "$1" people/events.mdb | head -n 1 | cut -d: -f1; }
+# Salt and headers are 19 bytes before the data, and the data begin 6 bytes before the name.
+digest=$(tail -c +$(($(place_of learner13) - 7 - 19 + 1)) people/events.mdb | head -c $((19 + 7 + 9)) | sha256sum | cut -c 1-64)
+try 2 "why?" erase people 3 --yes
+try 2 "needs a reason" erase people 3 --yes --reason ""
+try 2 "neither a seq" erase people 3 x --yes --reason r
+try 1 "no event 99" erase people 3 99 --yes --reason r
+try 0 "" erase people 3 "$id" --reason r -o short; has "would be erased"; has '{"name": "learner7"}'
+try 0 "" erase people 3 "$id" --reason r --preview --yes; has '"was_erased": false, "done": false}'
+is "nothing is erased yet" "$("$evlog" show people | grep -c '"data": null')" 0
+try 0 "" erase people 3 "$id" 13 --reason "on request" --yes; has '"was_erased": false, "done": true}'
+is "three are" "$("$evlog" show people | grep -c '"data": null')" 3
+try 0 "" show people --from 7 --to 7 -o short; has "t.v1  (erased)"
+try 0 "" show people --type 'evlog.*' -n 1; has '"seq": 3, "id": "'; has '"type": "t.v1", "reason": "on request"}'
+is "the digest" "$(od -An -v -tx1 people/events.mdb | tr -d ' \n' | grep -c "$digest")" 1
+is "journal and edge" "$(cat people/journal people/edge | LC_ALL=C grep -ca -e learner3 -e learner7 -e learner13)" 0
+try 0 "" erase people 3 --reason r --yes -o short; has "event 3 was erased before"
+try 2 "the log's own" erase people 21 --reason r --yes
+try 0 "" info people; has '"erased_waiting": 3'
+try 0 "" info people -o short; has "erased      3 events whose bytes"
+try 0 "" verify people
+try 3 "no log there" erase none 1 --reason r
+
 # -------------------------------------------------------------------------- copy ----
 
 seq -f '{"n": %.0f}' 10 | "$evlog" send kept t.v1 - >/dev/null 2>&1

@@ -46,7 +46,7 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson) -o $@
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(TOOL_PKGS)) -o $@
 
 $(B)/asan/evlog-relay: $(RELAY_SRC:%.c=$(B)/asan/%.o) $(patsubst %,$(B)/asan/tools/%.o,tool progress text) $(ASAN_LIB)
 	$(call say,LINK,$@)

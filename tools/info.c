@@ -49,7 +49,7 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
     int code = readers ? evlog_each_reader(log, add_reader, readers) : -1;
     char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:o, s:b, s:I}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:o, s:b, s:I, s:I}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
@@ -62,7 +62,8 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
         "file_size", (json_int_t)info->file_size, "used_size", (json_int_t)info->used_size,
         "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count, "readers",
         readers, "is_unrecovered", (int)info->is_unrecovered, "waiting",
-        (json_int_t)info->waiting_count);
+        (json_int_t)info->waiting_count, "erased_waiting",
+        (json_int_t)info->erased_waiting_count);
     int failed = code || !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed;
@@ -96,6 +97,10 @@ static void put_short(const evlog_info *info, const struct options *options)
             "waiting     %" PRIu64
             " event%s in the journal; the next program that opens the log for writing brings them back\n",
             info->waiting_count, plural(info->waiting_count));
+    if (info->erased_waiting_count)
+        printf("erased      %" PRIu64
+               " event%s whose bytes may be in unused parts of the file until it is compacted\n",
+               info->erased_waiting_count, plural(info->erased_waiting_count));
     if (info->clock_step_count)
         printf("clock       stepped back %" PRIu32 " time%s; evlog verify names the places\n",
                info->clock_step_count, plural(info->clock_step_count));

@@ -49,6 +49,7 @@ static const struct {
     {'1', "since", "SEQ", "a seq: 1, 2, 3 ...",
      "a new copy begins with this event; an earlier one must reach up to it"},
     {'2', "preview", NULL, NULL, "only say what would be done"},
+    {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
     {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
@@ -357,6 +358,9 @@ static int option_read(struct options *options, int letter, char *text)
     case 'x':
         options->exec = text;
         return 0;
+    case 'v':
+        options->reason = text;
+        return 0;
     case 'p':
         if (options->plugin_count == PLUGINS_MAX)
             return -1;
@@ -423,8 +427,8 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
                                                           : "too many arguments",
                         verb->name, verb->arguments);
     options->path = argv[optind++];
-    for (int i = 0; optind < argc; i++)
-        options->operands[i] = argv[optind++];
+    while (optind < argc)
+        options->operands[options->operand_count++] = argv[optind++];
     if (options->output == OUTPUT_AUTO)
         options->output = !isatty(STDOUT_FILENO) ? OUTPUT_JSON
                           : verb->run == get_run ? OUTPUT_PRETTY

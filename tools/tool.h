@@ -31,10 +31,12 @@ enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
 #define PLUGINS_MAX 64
 #define FORMS_MAX 256
 #define HEADERS_MAX 64
+#define OPERANDS_MAX 1000
 
 struct options {
-    const char *path; /* the log */
-    const char *operands[3];
+    const char *path;                   /* the log */
+    const char *operands[OPERANDS_MAX]; /* those that are not given are NULL */
+    size_t operand_count;
     evlog_range range; /* its types are in `types` */
     const char *types[EVLOG_PATTERNS_MAX];
     enum output output; /* never OUTPUT_AUTO once read */
@@ -44,6 +46,7 @@ struct options {
     evlog_header headers[HEADERS_MAX];
     size_t header_count;
     const char *exec;
+    const char *reason;
     int known;
     int skip_bad;
     evlog_reset_options
@@ -84,6 +87,7 @@ int schema_add_run(struct options *options);
 int info_run(struct options *options);
 int verify_run(struct options *options);
 int trim_run(struct options *options);
+int erase_run(struct options *options);
 int copy_run(struct options *options);
 int compact_run(struct options *options);
 int tail_run(struct options *options);

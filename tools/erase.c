@@ -1,0 +1,126 @@
+/*
+ * evlog erase: the data of single events go, for good.
+ *
+ * All events that are named are looked for first, so that nothing is erased when one of them is wrong. The digest that stays in the log is
+ * made here, by libsodium: the library has no SHA-256.
+ */
+#include <evlog/upkeep.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "print.h"
+
+static bool is_erasing(const struct options *options)
+{
+    return options->yes && !options->preview;
+}
+
+/* The event that an argument names. EXIT_DONE, or the exit status, reported. */
+static int find_event(evlog *log, const char *text, evlog_event **event)
+{
+    uint8_t id[16];
+    bool is_seq = *text && strlen(text) <= 20 && text[strspn(text, "0123456789")] == 0;
+    if (is_seq) /* one past the largest becomes UINT64_MAX, which no event has */
+        return library_status(evlog_read(log, strtoull(text, NULL, 10), event));
+    if (evlog_uuid_parse(text, id) != EVLOG_OK)
+        return complain(EXIT_MISUSE, "neither a seq (1, 2, 3 ...) nor a UUID: %s", text);
+    return library_status(evlog_find(log, id, NULL, event));
+}
+
+/* The SHA-256 of what is erased. EVLOG_NOTFOUND: it is erased already. */
+static int make_digest(evlog *log, uint64_t seq, unsigned char digest[crypto_hash_sha256_BYTES])
+{
+    evlog_buffer contents;
+    int code = evlog_erase_contents(log, seq, &contents);
+    if (code)
+        return code;
+    crypto_hash_sha256(digest, contents.data, contents.size);
+    sodium_memzero(contents.data, contents.size);
+    evlog_buffer_free(&contents);
+    return EVLOG_OK;
+}
+
+static int erase_one(evlog *log, const evlog_event *event, const struct options *options)
+{
+    evlog_erase_options how = {.reason = options->reason};
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    int code = event->data ? make_digest(log, event->seq, digest) : EVLOG_NOTFOUND;
+    if (code && code != EVLOG_NOTFOUND)
+        return code;
+    return evlog_erase(log, event->seq, code ? NULL : digest, &how);
+}
+
+/* What was, or would be, done with an event. */
+static int put_json(const evlog_event *event, const struct options *options)
+{
+    char id[EVLOG_UUID_TEXT_SIZE];
+    json_t *json = json_pack("{s:I, s:s, s:s, s:b, s:b}", "seq", (json_int_t)event->seq, "id",
+                             evlog_uuid_text(event->id, id), "type", event->event_type,
+                             "was_erased", !event->data, "done", is_erasing(options));
+    int failed = !json || json_put(stdout, json, options->output);
+    json_decref(json);
+    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+}
+
+/* A preview shows the data too, for whoever is to decide. */
+static int put_one(const evlog_event *event, const struct options *options)
+{
+    if (options->output != OUTPUT_SHORT)
+        return put_json(event, options);
+    if (!is_erasing(options))
+        return event_put(stdout, event, OUTPUT_SHORT) ? complain(EXIT_LOG, "out of memory")
+                                                      : EXIT_DONE;
+    printf("event %" PRIu64 " %s\n", event->seq, event->data ? "is erased" : "was erased before");
+    return EXIT_DONE;
+}
+
+/* One event, of which it is known that it can be erased. */
+static int deal_with(evlog *log, const evlog_event *event, const struct options *options)
+{
+    int code = is_erasing(options) ? erase_one(log, event, options) : EVLOG_OK;
+    return code ? library_status(code) : put_one(event, options);
+}
+
+/* Looks for all of them. */
+static int find_all(evlog *log, evlog_event **events, const struct options *options)
+{
+    const evlog_erase_options preview = {.preview = true, .reason = options->reason};
+    for (size_t i = 0; i < options->operand_count; i++) {
+        int status = find_event(log, options->operands[i], &events[i]);
+        if (status == EXIT_DONE)
+            status = library_status(evlog_erase(log, events[i]->seq, NULL, &preview));
+        if (status != EXIT_DONE)
+            return status;
+    }
+    return EXIT_DONE;
+}
+
+static int erase(evlog *log, evlog_event **events, const struct options *options)
+{
+    int status = find_all(log, events, options);
+    for (size_t i = 0; status == EXIT_DONE && i < options->operand_count; i++)
+        status = deal_with(log, events[i], options);
+    if (status != EXIT_DONE || options->output != OUTPUT_SHORT)
+        return status;
+    puts(is_erasing(options)
+             ? "unused parts of the file may have their bytes until the log is compacted"
+             : "would be erased; do it with --yes");
+    return EXIT_DONE;
+}
+
+int erase_run(struct options *options)
+{
+    evlog *log;
+    if (!options->reason)
+        return complain(EXIT_MISUSE, "why? --reason TEXT goes on record; see: evlog help erase");
+    if (is_erasing(options) ? open_to_write(options, &log) : open_to_read(options, &log))
+        return EXIT_LOG;
+    evlog_event **events = calloc(options->operand_count, sizeof *events);
+    int status = events ? erase(log, events, options) : complain(EXIT_LOG, "out of memory");
+    for (size_t i = 0; events && i < options->operand_count; i++)
+        evlog_event_free(events[i]);
+    free(events);
+    evlog_close(log);
+    return status;
+}
