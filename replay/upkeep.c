@@ -120,6 +120,8 @@ static int compact(const char *path, const evlog_compact_options *options,
         return result;
     result = compact_scrub(log->store);
     if (result == EVLOG_OK)
+        result = erase_end_waiting(log->store);
+    if (result == EVLOG_OK)
         result = compact_note(log->store, compacted);
     return close_after(log, result);
 }

@@ -17,7 +17,7 @@
  * death at any point leaves a log that opens, and files that the next compacting removes.
  *
  * What was erased is in no record, but the old file has it in free pages and in the slack of others: that is why it is
- * overwritten. On file systems that do not write in place, and on disks that move blocks, this reaches only what they let it.
+ * overwritten, and only after that no erased event waits any more (erase.c). On file systems that do not write in place, and on disks that move blocks, this reaches only what they let it.
  */
 #include "compact.h"
 

@@ -215,6 +215,26 @@ int erase_event(struct store *store, uint64_t seq, const unsigned char *digest,
     return result;
 }
 
+/* Whether the new file has nothing of an event: it was erased, or trimmed. */
+static int is_gone(uint64_t seq, bool *is_gone, void *ctx)
+{
+    struct store *store = ctx;
+    struct record record;
+    uint64_t first, last;
+    *is_gone = true;
+    int result = store_bounds(store, &first, &last);
+    if (result || seq < first || seq > last)
+        return result;
+    result = store_record(store, seq, &record);
+    *is_gone = result == EVLOG_OK && record.flags & RECORD_ERASED;
+    return result == EVLOG_DAMAGED || result == EVLOG_NOTFOUND ? EVLOG_OK : result;
+}
+
+int erase_end_waiting(struct store *store)
+{
+    return erased_clear(store->state, is_gone, store);
+}
+
 /* -------------------------------------------------------- what is erased ---- */
 
 /* Of a record that was read, salt, headers and data are side by side as they are stored. */

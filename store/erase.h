@@ -10,6 +10,12 @@ struct store;
 int erase_event(struct store *store, uint64_t seq, const unsigned char *digest,
                 const evlog_erase_options *options);
 
+/*
+ * When the records were copied into a new events.mdb, and the old one is gone: no erased event waits for that any more. What was
+ * begun and not completed stays noted. Errors of env_write and of reading.
+ */
+int erase_end_waiting(struct store *store);
+
 /* As evlog_erase_contents. */
 int erase_contents(struct store *store, uint64_t seq, evlog_buffer *contents);
 

@@ -78,16 +78,31 @@ int erased_count(struct env *env, uint64_t *count)
     return result;
 }
 
+struct clearing {
+    int (*is_gone)(uint64_t seq, bool *is_gone, void *ctx);
+    void *ctx;
+};
+
+/* One that is not sound goes, too. */
+static int clear_one(struct env *env, const struct entry *entry, const struct clearing *clearing)
+{
+    uint64_t seq;
+    bool is_gone = true;
+    int result = EVLOG_OK;
+    if (erased_check(entry, &seq) == EVLOG_OK)
+        result = clearing->is_gone(seq, &is_gone, clearing->ctx);
+    return result || !is_gone ? result : env_delete(env, entry->key, entry->key_size);
+}
+
 /* In the write transaction. */
-static int delete_all(struct env *env, void *ctx)
+static int clear(struct env *env, void *ctx)
 {
     struct entry_walk walk;
     const struct entry *entry;
     int result;
-    (void)ctx;
     begin_walk(&walk, env, ENV_BASE);
     while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
-        result = env_delete(env, entry->key, entry->key_size);
+        result = clear_one(env, entry, ctx);
         if (result)
             break;
     }
@@ -95,9 +110,11 @@ static int delete_all(struct env *env, void *ctx)
     return result;
 }
 
-int erased_clear(struct env *env)
+int erased_clear(struct env *env, int (*is_gone)(uint64_t seq, bool *is_gone, void *ctx),
+                 void *ctx)
 {
-    return env_write(env, ENV_FLUSH_ALL, 0, delete_all, NULL);
+    struct clearing clearing = {.is_gone = is_gone, .ctx = ctx};
+    return env_write(env, ENV_FLUSH_ALL, 0, clear, &clearing);
 }
 
 int erased_check(const struct entry *entry, uint64_t *seq)

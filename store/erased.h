@@ -16,10 +16,11 @@ int erased_find(struct env *env, uint64_t seq, bool *is_there);
 int erased_count(struct env *env, uint64_t *count);
 
 /*
- * For a new events.mdb, into which the records were copied: it has nothing of them, so none is noted from then on.
- * Errors of env_write.
+ * For a new events.mdb, into which the records were copied: takes away the notes of those that `is_gone` from it.
+ * Errors of env_write, and what `is_gone` returns other than 0.
  */
-int erased_clear(struct env *env);
+int erased_clear(struct env *env, int (*is_gone)(uint64_t seq, bool *is_gone, void *ctx),
+                 void *ctx);
 
 /* EVLOG_DAMAGED: an entry of this kind is not as it was written. `*seq`: which event it is about. */
 int erased_check(const struct entry *entry, uint64_t *seq);

@@ -2,9 +2,11 @@
  * Erasing: what is gone and what stays, for readers that come later and for those that have it queued; that no file but
  * events.mdb has the bytes; that it can be cut off anywhere. What a power cut does to it: tests/power, "erase".
  */
+#include <dirent.h>
 #include <sys/file.h>
 
 #include "damage.h"
+#include "erase.h"
 #include "erased.h"
 #include "evlog/upkeep.h"
 #include "evlog/value.h"
@@ -265,7 +267,7 @@ static void a_second_time_changes_nothing(void **state)
     send_many(signal, 3);
     for (unsigned i = 0; i < 3; i++)
         OK(evlog_erase(log, 2, NULL, &(evlog_erase_options){.reason = "again"}));
-    OK(erased_clear(log->store->state)); /* as when it is compacted */
+    OK(erase_end_waiting(log->store)); /* as when it is compacted */
     OK(evlog_erase(log, 2, NULL, &because));
     OK(evlog_inspect(log, &info));
     assert_int_equal(info.last_seq, 4);
@@ -456,6 +458,66 @@ static void a_copy_has_nothing_of_it(void **state)
     free(secret.data);
 }
 
+static int note_remark(const evlog_finding *finding, uint64_t seq, void *ctx)
+{
+    (void)seq;
+    if (finding && finding->is_remark && strstr(finding->text, "erase it again"))
+        *(uint64_t *)ctx = finding->first_seq;
+    return 0;
+}
+
+/* Every file of the log; one that is not there has nothing. */
+static void expect_nowhere(const char *path, const struct secret *secret)
+{
+    DIR *directory = opendir(path);
+    char file[4200];
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        if (*entry->d_name != '.' && has_bytes(file, secret->data, secret->size))
+            fail_msg("%s has what was erased", entry->d_name);
+    }
+    closedir(directory);
+}
+
+/*
+ * Compacted, no file of the log has any of it: not in unused parts of pages, of which there are many, nor in what is beside
+ * them. What was begun and is not erased is still known then.
+ */
+static void compacted_it_is_in_no_file(void **state)
+{
+    char path[2048];
+    for (unsigned i = 0; i < 2; i++) {
+        evlog_signal *signal;
+        evlog_info info;
+        uint64_t begun = 0;
+        struct secret secrets[8];
+        snprintf(path, sizeof path, "%s", in(*state, i ? "fast" : "durable"));
+        evlog *log = open_with(path, durabilities[i], &signal);
+        for (unsigned n = 0; n < 8; n++) {
+            secrets[n] = secret_new(n, n % 2 ? 300 + n : 9000 * n + 60);
+            send_many(signal, 20);
+            uint64_t seq = send_secret(signal, &secrets[n]);
+            send_many(signal, n);
+            OK(evlog_erase(log, seq, NULL, &because));
+        }
+        OK(erased_put(log->store->state, 1));
+        OK(evlog_close(log));
+        assert_true(has_bytes(in(path, "events.mdb"), secrets[7].data, secrets[7].size));
+        OK(evlog_compact(path, NULL, NULL));
+        for (unsigned n = 0; n < 8; n++) {
+            expect_nowhere(path, &secrets[n]);
+            free(secrets[n].data);
+        }
+        log = open_with(path, durabilities[i], &signal);
+        OK(evlog_verify(log, note_remark, &begun, NULL));
+        assert_int_equal(begun, 1);
+        OK(evlog_inspect(log, &info));
+        assert_int_equal(info.erased_waiting_count, 1);
+        OK(evlog_close(log));
+    }
+}
+
 /* ---------------------------------------------------------- journal and edge ---- */
 
 /* The journal has events in both halves and behind them, of rounds before, and pieces of those. */
@@ -536,14 +598,6 @@ static void no_rest_of_a_slot_has_it(void **state)
 }
 
 /* ------------------------------------------------------------- in the middle ---- */
-
-static int note_remark(const evlog_finding *finding, uint64_t seq, void *ctx)
-{
-    (void)seq;
-    if (finding && finding->is_remark && strstr(finding->text, "erase it again"))
-        *(uint64_t *)ctx = finding->first_seq;
-    return 0;
-}
 
 /* It was on record when its process died: erasing again completes it, and there is no second event about it. */
 static void what_was_begun_is_completed(void **state)
@@ -756,6 +810,7 @@ int main(void)
         TEST_AT_HOME(an_event_that_is_waited_for_can_be_erased),
         TEST_AT_HOME(a_consumer_gives_nothing_that_was_erased),
         TEST_AT_HOME(a_copy_has_nothing_of_it),
+        TEST_AT_HOME(compacted_it_is_in_no_file),
         TEST_AT_HOME(no_part_of_the_journal_has_it),
         TEST_AT_HOME(what_was_left_beside_is_scrubbed),
         TEST_AT_HOME(no_rest_of_a_slot_has_it),

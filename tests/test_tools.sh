@@ -359,6 +359,10 @@ try 2 "the log's own" erase people 21 --reason r --yes
 try 0 "" info people; has '"erased_waiting": 3'
 try 0 "" info people -o short; has "erased      3 events whose bytes"
 try 0 "" verify people
+try 0 "" erase people 5 --reason r --yes --now
+is "every file" "$(cat people/* | LC_ALL=C grep -ca -e learner3 -e learner5 -e learner7 -e learner13)" 0
+try 0 "" info people; has '"erased_waiting": 0'
+try 0 "" verify people
 try 3 "no log there" erase none 1 --reason r
 
 # -------------------------------------------------------------------------- copy ----

@@ -103,10 +103,21 @@ static int erase(evlog *log, evlog_event **events, const struct options *options
         status = deal_with(log, events[i], options);
     if (status != EXIT_DONE || options->output != OUTPUT_SHORT)
         return status;
-    puts(is_erasing(options)
-             ? "unused parts of the file may have their bytes until the log is compacted"
-             : "would be erased; do it with --yes");
+    if (!is_erasing(options))
+        puts("would be erased; do it with --yes");
+    else if (!options->now)
+        puts("unused parts of the file may have their bytes until the log is compacted");
     return EXIT_DONE;
+}
+
+/* The new file has nothing of them, and the old one is overwritten. */
+static int compact(const struct options *options)
+{
+    evlog_compact_options how = {.wait_ms = options->open.wait_ms};
+    if (evlog_compact(options->path, &how, NULL) == EVLOG_OK)
+        return EXIT_DONE;
+    return complain(EXIT_LOG, "erased, but unused parts of the file may have the bytes: %s",
+                    evlog_errmsg());
 }
 
 int erase_run(struct options *options)
@@ -122,5 +133,5 @@ int erase_run(struct options *options)
         evlog_event_free(events[i]);
     free(events);
     evlog_close(log);
-    return status;
+    return status == EXIT_DONE && is_erasing(options) && options->now ? compact(options) : status;
 }

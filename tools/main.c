@@ -73,13 +73,14 @@ static const struct verb verbs[] = {
      "is used by events to come; the file does not get smaller. An event evlog.trimmed.v1 says what was dropped.\n"
      "Senders, readers and consumers may go on meanwhile. Refused where a consumer has not done, or has parked,\n"
      "what would go. Tells what it would do, and does it only with --yes.\n"},
-    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "vy2o",
+    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "vXy2o",
      2, 1 + OPERANDS_MAX, erase_run,
      "Their data, headers and salts are gone then, for every reader and consumer, those that are behind\n"
      "included; seq, id, type, times and source stay, and the log verifies as before. An event evlog.erased.v1 says\n"
      "what was erased, and why. What is kept in place of the data is a SHA-256 of them and their salt, by which nobody\n"
      "can confirm a guess at them. Senders and readers may go on meanwhile. The log's own events cannot be erased.\n"
-     "Unused parts of the file may have the bytes until the log is compacted; evlog info says for how many events.\n"
+     "Unused parts of the file may have the bytes until the log is compacted, which --now does at once; evlog info\n"
+     "says for how many events.\n"
      "What receivers, copies and backups have of an event is not reached.\n"
      "Shows the events, and erases them only with --yes; none, when one of them is not there.\n"},
     {"copy", "LOG NEW", "copy a log that may be in use, or add to a copy what came later", "12o",

@@ -49,6 +49,7 @@ static const struct {
     {'1', "since", "SEQ", "a seq: 1, 2, 3 ...",
      "a new copy begins with this event; an earlier one must reach up to it"},
     {'2', "preview", NULL, NULL, "only say what would be done"},
+    {'X', "now", NULL, NULL, "then compact the log, which no other process may have open"},
     {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
@@ -380,6 +381,7 @@ static void option_set(struct options *options, int letter)
     options->known |= letter == 'K';
     options->follow |= letter == 'f';
     options->preview |= letter == '2';
+    options->now |= letter == 'X';
     options->yes |= letter == 'y';
     options->all |= letter == 'a';
     options->ack_lines |= letter == 'A';

@@ -55,6 +55,7 @@ struct options {
     uint64_t since_seq; /* of a copy; 0: not given */
     int follow;
     int preview;
+    int now;
     int yes;
     int all;
     int ack_lines;
