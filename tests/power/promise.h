@@ -15,9 +15,10 @@ enum promise_kind {
     PROMISE_CHECKPOINT,   /* of `consumer`, at seq, is committed */
     PROMISE_TRIMMING,     /* the events before seq are about to be trimmed */
     PROMISE_TRIMMED,      /* they are */
-    PROMISE_ERASING, /* event seq, which is one of the send `number`, is about to be erased */
-    PROMISE_ERASED,  /* it is */
-    PROMISE_SYNCED,  /* evlog_sync has returned; seq was acknowledged before it was called */
+    PROMISE_ERASING,   /* event seq, which is one of the send `number`, is about to be erased */
+    PROMISE_ERASED,    /* it is */
+    PROMISE_COMPACTED, /* the log is */
+    PROMISE_SYNCED,    /* evlog_sync has returned; seq was acknowledged before it was called */
 };
 
 struct promise {

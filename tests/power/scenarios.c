@@ -648,11 +648,11 @@ static void erase_one(struct run *run, const struct send *sends, unsigned count)
 }
 
 /* What is erased is in the flushed state, or in the journal, or in both, and sends go on. */
-static void play_erase(struct run *run)
+static void send_and_erase(struct run *run, unsigned send_count)
 {
     struct send sends[60];
     open_log(run);
-    for (unsigned i = 0; i < 60; i++) {
+    for (unsigned i = 0; i < send_count; i++) {
         enum event_class class = i % 3 ? EVENT_SMALL : EVENT_LARGE;
         uint32_t count = 1 + (uint32_t)event_random(&run->random, 4);
         uint64_t number = event_number(class, run->process, run->thread, run->next);
@@ -663,6 +663,21 @@ static void play_erase(struct run *run)
             erase_one(run, sends, i + 1);
     }
     close_log(run);
+}
+
+static void play_erase(struct run *run)
+{
+    send_and_erase(run, 60);
+}
+
+/* Then there is nothing of it in any file. */
+static void play_erase_now(struct run *run)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        send_and_erase(run, 16);
+        must(evlog_compact(run->path, NULL, NULL), "compacting");
+        promise_give((struct promise){.kind = PROMISE_COMPACTED});
+    }
 }
 
 /* Another process sends and flushes meanwhile. */
@@ -719,6 +734,8 @@ const struct scenario scenarios[] = {
     BOTH(trim, play_trim, 0, 100, NULL),
     BOTH(compact, play_compact, 0, 100, NULL),
     BOTH(erase, play_erase, 200, 100, NULL),
+    {"erase-now", EVLOG_DURABLE, play_erase_now, 0, 100, NULL, NULL, 0, 0},
+    {"fast-erase-now", EVLOG_FAST, play_erase_now, 0, 100, NULL, NULL, 0, 0},
     {"erase-beside", EVLOG_DURABLE, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
     {"fast-erase-beside", EVLOG_FAST, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
     BOTH(recovery, play_batches, 0, 100, "again"),

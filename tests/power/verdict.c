@@ -421,13 +421,16 @@ static char *read_file(const char *log, const char *name, size_t *size)
     return bytes;
 }
 
-/* Whether a file has the 16 bytes by which an erased event would be known. */
-static bool check_file(struct look *look, const char *log, const char *name)
+/*
+ * Whether a file has none of the 16 bytes by which the events that were erased, by the first `count` promises, would be
+ * known.
+ */
+static bool check_file(struct look *look, const char *log, const char *name, size_t count)
 {
     size_t size = 0;
     bool is_clean = true;
     char *bytes = read_file(log, name, &size);
-    for (size_t i = 0; bytes && is_clean && i < look->promises->count; i++) {
+    for (size_t i = 0; bytes && is_clean && i < count; i++) {
         const struct promise *promise = &look->promises->list[i];
         unsigned char words[16];
         memcpy(words, &promise->number, 8);
@@ -441,11 +444,21 @@ static bool check_file(struct look *look, const char *log, const char *name)
     return is_clean;
 }
 
-/* An erasure that was acknowledged has left nothing beside events.mdb, also on the disk. */
-static bool check_beside(struct look *look, const char *log)
+/*
+ * An erasure that was acknowledged has left nothing on the disk beside events.mdb, and nothing there once the log was
+ * compacted after it.
+ */
+static bool check_files(struct look *look, const char *log)
 {
-    return !has_promise(look, PROMISE_ERASED) ||
-           (check_file(look, log, "journal") && check_file(look, log, "edge"));
+    static const char *const names[] = {"events.mdb", "events.mdb.old", "events.mdb.new"};
+    size_t count = look->promises->count, compacted = count;
+    while (compacted > 0 && look->promises->list[compacted - 1].kind != PROMISE_COMPACTED)
+        compacted--;
+    bool is_clean =
+        check_file(look, log, "journal", count) && check_file(look, log, "edge", count);
+    for (size_t i = 0; is_clean && i < sizeof names / sizeof *names; i++)
+        is_clean = check_file(look, log, names[i], compacted);
+    return is_clean;
 }
 
 enum verdict verdict_of(const char *path, evlog_durability durability, enum loss loss,
@@ -457,7 +470,7 @@ enum verdict verdict_of(const char *path, evlog_durability durability, enum loss
                         .why = why};
     evlog_options options = {.durability = durability,
                              .no_create = has_promise(&look, PROMISE_OPENED)};
-    if (!check_beside(&look, path) ||
+    if ((has_promise(&look, PROMISE_ERASED) && !check_files(&look, path)) ||
         !well(&look, evlog_open(path, &options, &look.log), "opening"))
         return VERDICT_LOST;
     bool is_good = judge_open(&look);
