@@ -12,9 +12,8 @@
  * A copy has the log's origin, by which chain and entries are checked, and a uuid of its own. That it is a copy of this
  * log, and nothing else was appended to it, is shown by its last event: the next one of the log must follow it.
  *
- * What is trimmed in the log stays in an earlier copy.
- *
- * Absent: taking from a copy what was erased in the log meanwhile.
+ * What is trimmed in the log stays in an earlier copy. What is erased does not: before the event that says so is added, the
+ * copy's is erased, too.
  */
 #include "copy.h"
 
@@ -23,8 +22,11 @@
 #include <string.h>
 
 #include "entries.h"
+#include "erase.h"
 #include "error.h"
 #include "flusher.h"
+#include "pack.h"
+#include "reader.h"
 #include "rewrite.h"
 #include "store.h"
 
@@ -146,6 +148,92 @@ static int set_floor(struct store *to)
     return result ? result : floor_set(to->floor, &(struct floor_place){first, record.prev});
 }
 
+/* ------------------------------------------------------ what was erased ---- */
+
+/* The seq in the data of an evlog.erased event, {"seq": ...} (erase.c); 0: they are not so. */
+static uint64_t erased_seq(const struct record *record)
+{
+    const unsigned char *at = record->data;
+    struct pack_item map, key, value = {.kind = PACK_NIL};
+    if (!at)
+        return 0;
+    pack_next(&at, &map);
+    if (map.kind == PACK_MAP && map.size > 0) {
+        pack_next(&at, &key);
+        pack_next(&at, &value);
+    }
+    return value.kind == PACK_INT && value.as_int > 0 ? (uint64_t)value.as_int : 0;
+}
+
+static int fail_erasing(const struct copying *copying, uint64_t seq)
+{
+    return error_set(EVLOG_BUSY,
+                     "%s: event %" PRIu64 " is being erased, or that was not completed; erase it "
+                     "again, and copy then",
+                     copying->from->path, seq);
+}
+
+/* Erases in the copy what was erased in the log; what was trimmed since likewise. */
+static int erase_one(const struct copying *copying, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    const unsigned char *digest = NULL;
+    struct floor_place floor = floor_get(copying->from->floor);
+    int result = EVLOG_OK;
+    if (seq >= floor.first_seq) {
+        result = reader_read(&reader, copying->from, seq, seq, 1);
+        const struct record *record = result == EVLOG_OK ? &reader.events[0].record : NULL;
+        if (record && !(record->flags & RECORD_ERASED))
+            result = fail_erasing(copying, seq);
+        else if (record)
+            digest = record->erasure;
+        if (result == EVLOG_DAMAGED)
+            result = EVLOG_OK;
+    }
+    if (result == EVLOG_OK)
+        result = erase_in_copy(copying->to, seq, digest);
+    reader_free(&reader);
+    return result;
+}
+
+/* An event of the batch itself must be erased in it. */
+static int check_in_batch(const struct copying *copying, const struct raw_batch *batch,
+                          uint64_t seq)
+{
+    struct record record;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct raw_record *raw = &batch->records[i];
+        if (raw->seq != seq)
+            continue;
+        int result = record_decode(seq, batch->bytes + raw->at, raw->size, &record);
+        return result || record.flags & RECORD_ERASED ? result : fail_erasing(copying, seq);
+    }
+    return EVLOG_OK;
+}
+
+static int before_batch(const struct raw_batch *batch, void *ctx)
+{
+    const struct copying *copying = ctx;
+    struct record record;
+    int result = EVLOG_OK;
+    for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++) {
+        const struct raw_record *raw = &batch->records[i];
+        const struct type *type;
+        if (types_find(copying->from->types, raw->type, &type) ||
+            strcmp(type->text.name, "evlog.erased.v1") != 0)
+            continue;
+        result = record_decode(raw->seq, batch->bytes + raw->at, raw->size, &record);
+        uint64_t seq = result == EVLOG_OK ? erased_seq(&record) : 0;
+        if (seq && seq < batch->records[0].seq)
+            result = erase_one(copying, seq);
+        else if (seq)
+            result = check_in_batch(copying, batch, seq);
+    }
+    return result;
+}
+
+/* ------------------------------------------------------------- batches ---- */
+
 static int after_batch(const struct raw_batch *batch, void *ctx)
 {
     struct copying *copying = ctx;
@@ -240,6 +328,7 @@ int copy_events(struct store *from, struct store *to, const evlog_copy_options *
                                        .state = from->state,
                                        .to_events = to->events,
                                        .to_state = to->state,
+                                       .before = before_batch,
                                        .visit = after_batch,
                                        .ctx = &copying};
     result = copy_all(&copying, copied);

@@ -215,6 +215,22 @@ int erase_event(struct store *store, uint64_t seq, const unsigned char *digest,
     return result;
 }
 
+int erase_in_copy(struct store *copy, uint64_t seq, const unsigned char *digest)
+{
+    struct erasing erasing = {.store = copy, .seq = seq, .digest = digest};
+    struct record record;
+    int result = store_record(copy, seq, &record);
+    if (result == EVLOG_DAMAGED)
+        return EVLOG_OK;
+    if (result == EVLOG_OK)
+        result = erased_find(copy->state, seq, &erasing.is_begun);
+    if (result || (record.flags & RECORD_ERASED && !erasing.is_begun))
+        return result;
+    if (!erasing.is_begun)
+        result = erased_put(copy->state, seq);
+    return result ? result : overwrite_and_scrub(&erasing);
+}
+
 /* Whether the new file has nothing of an event: it was erased, or trimmed. */
 static int is_gone(uint64_t seq, bool *is_gone, void *ctx)
 {

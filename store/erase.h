@@ -16,6 +16,12 @@ int erase_event(struct store *store, uint64_t seq, const unsigned char *digest,
  */
 int erase_end_waiting(struct store *store);
 
+/*
+ * Erases an event of a copy, open alone, that was erased in the log: what says so is copied with the other events. Nothing is done
+ * where it is erased already, or not there. Errors of evlog_erase.
+ */
+int erase_in_copy(struct store *copy, uint64_t seq, const unsigned char *digest);
+
 /* As evlog_erase_contents. */
 int erase_contents(struct store *store, uint64_t seq, evlog_buffer *contents);
 

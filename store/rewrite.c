@@ -259,6 +259,8 @@ int rewrite_batch(struct rewrite *rewrite, bool must_be_known)
     int result = EVLOG_OK;
     for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++)
         result = copy_names(rewrite, &batch->records[i], must_be_known);
+    if (result == EVLOG_OK && rewrite->before)
+        result = rewrite->before(batch, rewrite->ctx);
     if (result == EVLOG_OK)
         result = env_write(rewrite->to_events, ENV_FLUSH_ALL, batch->size, append_batch, batch);
     if (result)

@@ -41,7 +41,8 @@ int raw_add(struct raw_batch *batch, const struct record *record, const void *by
 struct rewrite {
     struct env *events, *state;       /* from which; state: types and sources */
     struct env *to_events, *to_state; /* into which; nobody else writes to them */
-    /* Or NULL: called after each batch; other than 0 ends it, and is returned. */
+    /* Or NULL: called before each batch is appended, and after it; other than 0 ends it, and is returned. */
+    int (*before)(const struct raw_batch *batch, void *ctx);
     int (*visit)(const struct raw_batch *batch, void *ctx);
     void *ctx;
 

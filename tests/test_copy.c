@@ -236,6 +236,60 @@ static void a_copy_may_begin_later(void **state)
     OK(evlog_close(log));
 }
 
+/* What was erased in the log is erased in the copy, before the event that says so is in it. */
+static void what_was_erased_goes_from_the_copy(void **state)
+{
+    char path[4200], copy[4200];
+    unsigned char digest[32] = {7};
+    evlog_signal *signal;
+    evlog_event *event;
+    evlog_info info;
+    strcpy(path, in(*state, "log"));
+    strcpy(copy, in(*state, "copy"));
+    evlog *log = open_with(path, EVLOG_DURABLE, &signal);
+    send_many(signal, 5);
+    OK(evlog_send_event(signal, "\x81\xa1n\xa6secret", 10, NULL, NULL));
+    send_many(signal, 5);
+    OK(evlog_copy(log, copy, NULL, NULL));
+    OK(evlog_erase(log, 6, digest, &(evlog_erase_options){.reason = "asked for"}));
+    send_many(signal, 5);
+    OK(evlog_erase(log, 8, digest, &(evlog_erase_options){.reason = "asked for"}));
+    OK(evlog_trim(log, 9, NULL, NULL)); /* and then both are trimmed in the log */
+    OK(evlog_copy(log, copy, NULL, NULL));
+    OK(evlog_inspect(log, &info));
+    OK(evlog_close(log));
+    expect_bounds(copy, 1, info.last_seq);
+    log = open_copy(copy);
+    for (uint64_t seq = 6; seq <= 8; seq += 2) {
+        OK(evlog_read(log, seq, &event));
+        assert_null(event->data);
+        evlog_event_free(event);
+    }
+    OK(evlog_inspect(log, &info));
+    assert_int_equal(info.erased_waiting_count, 2);
+    OK(evlog_close(log));
+    OK(evlog_compact(copy, NULL, NULL));
+}
+
+static void erasures_are_copied_alike(void **state)
+{
+    char path[4200], copy[4200];
+    unsigned char digest[32] = {7};
+    evlog_signal *signal;
+    strcpy(path, in(*state, "log"));
+    strcpy(copy, in(*state, "copy"));
+    evlog *log = open_with(path, EVLOG_FAST, &signal);
+    send_many(signal, 10);
+    OK(evlog_copy(log, copy, NULL, NULL));
+    OK(evlog_erase(log, 6, digest, &(evlog_erase_options){.reason = "asked for"}));
+    send_many(signal, 5);
+    OK(evlog_erase(log, 14, digest, &(evlog_erase_options){.reason = "asked for"}));
+    OK(evlog_copy(log, copy, NULL, NULL));
+    OK(evlog_close(log));
+    expect_bounds(copy, 1, 17);
+    expect_same_records(path, copy, 1, 17);
+}
+
 static void another_log_is_no_copy(void **state)
 {
     char other[4200], command[9000];
@@ -545,6 +599,8 @@ int main(void)
         TEST_AT_HOME(an_empty_log_is_copied),
         TEST_AT_HOME(what_came_later_is_added),
         TEST_AT_HOME(a_copy_may_begin_later),
+        TEST_AT_HOME(what_was_erased_goes_from_the_copy),
+        TEST_AT_HOME(erasures_are_copied_alike),
         TEST_AT_HOME(another_log_is_no_copy),
         TEST_AT_HOME(a_preview_makes_nothing),
         TEST_AT_HOME(damage_ends_it),

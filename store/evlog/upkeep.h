@@ -84,7 +84,8 @@ typedef struct evlog_copied {
  * Copies the log to the directory `path`, which is made; or, where it is an earlier copy, adds what came later. Beside
  * senders, readers and consumers: the copy has the events up to some moment during the call, and the consumers, with
  * their state, as they were not after that. It has the log's origin, and a uuid of its own. What was trimmed in the
- * log since stays in an earlier copy. `copied` may be NULL.
+ * log since stays in an earlier copy; what was erased is erased in the copy, before the event that says so is in
+ * it. `copied` may be NULL.
  *
  * It can be interrupted anywhere, and done again: it goes on where it was. No other process can open the copy
  * meanwhile.
