@@ -4,7 +4,7 @@
 #ifndef EVLOG_UPKEEP_H
 #define EVLOG_UPKEEP_H
 
-#include <evlog.h>
+#include <evlog/class.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -148,6 +148,94 @@ EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *op
 {
     return evlog_compact_sized(path, options, sizeof(evlog_compact_options), compacted,
                                sizeof(evlog_compacted));
+}
+
+/* ------------------------------------------------------------ importing ---- */
+
+#define EVLOG_IMPORTED_TYPE "evlog.imported.v1"
+
+/*
+ * Events that were elsewhere are put at the end of the log, in batches. How far an import has come in its input is
+ * appended with each batch, in the same commit: an event of EVLOG_IMPORTED_TYPE, {"input": bytes, "position",
+ * "digest", "events"}. So an import that ended anywhere, by kill -9 too, goes on exactly behind what is in the log:
+ *
+ *     evlog_import import = {.input = ...};
+ *     result = evlog_import_find(log, &import);
+ *     go to import.position in the input;
+ *     for each batch {
+ *         import.position = ...;  where the input is behind this batch
+ *         result = evlog_import_events(log, sends, count, &import);
+ *     }
+ */
+typedef struct evlog_import {
+    uint8_t input
+        [16]; /* which input it is, by the caller's choice: for example a hash of its beginning */
+    uint64_t
+        position; /* in the input, in the caller's unit: for example lines; 0: its beginning */
+    uint64_t
+        digest; /* the caller's: for example a hash of the input up to there, to be compared */
+    uint64_t event_count; /* events of the input up to there */
+    uint64_t seen_seq;    /* the library's: up to where the log was searched for imports */
+    bool unless_id;       /* an event whose id the log has is left out; each needs an id */
+    uint64_t known_count; /* how many the last evlog_import_events left out */
+} evlog_import;
+
+/*
+ * Finds how far this input was imported: `position`, `digest`, `event_count`, or 0, and `seen_seq`. It reads back from the end of the log
+ * to the last such event, so to its beginning if there is none. EVLOG_DAMAGED: an event on the way cannot be
+ * read, and may be what is looked for.
+ */
+EVLOG_INLINE int evlog_import_find(evlog *log, evlog_import *import);
+
+/*
+ * Appends a batch, all or none: ids, times, minor versions, sources, headers and from_event_bus are as given, log time is
+ * now. Each needs `metadata`, in which 0 is a value, but an id of zeros is made. What is left out of them (NULL) is
+ * this process's. The signals may be of evlog_import_define or any others. Receivers do not run; consumers, and those
+ * who connect late, get the events as they get all that is in the log.
+ *
+ * `import` is as the last call, or evlog_import_find, left it, with `position` and `digest` set to where the input is behind this
+ * batch. seen_seq becomes the seq of the event that notes it; the batch is before it.
+ *
+ * With unless_id each batch costs a reading of the whole log: it should be large.
+ *
+ * EVLOG_CONFLICT: another process has imported from this input since. EVLOG_INVALID, EVLOG_LIMIT: evlog_errmsg names the
+ * event, counted from 0. Else as evlog_send_events. After all of these nothing was appended.
+ */
+EVLOG_INLINE int evlog_import_events(evlog *log, const evlog_sending *sends, size_t count,
+                                     evlog_import *import);
+
+/*
+ * A signal to import events of a type under the very schema of `definition`; without one, untyped. Unlike evlog_define it
+ * may be called for many schemas of one type, and evlog_signal_by_type does not find the signal. A schema that the log does not
+ * have is recorded in it, and is then the newest of its type. minor_version is not used. Errors of
+ * evlog_define_class.
+ */
+EVLOG_INLINE int evlog_import_define(evlog *log, const evlog_definition *definition,
+                                     evlog_signal **signal);
+
+EVLOG_API int evlog_import_find_sized(evlog *log, evlog_import *import, size_t import_size);
+EVLOG_API int evlog_import_events_sized(evlog *log, const evlog_sending *sends,
+                                        size_t sending_size, size_t metadata_size, size_t count,
+                                        evlog_import *import, size_t import_size);
+EVLOG_API int evlog_import_define_sized(evlog *log, const evlog_definition *definition,
+                                        size_t definition_size, evlog_signal **signal);
+
+EVLOG_INLINE int evlog_import_find(evlog *log, evlog_import *import)
+{
+    return evlog_import_find_sized(log, import, sizeof(evlog_import));
+}
+
+EVLOG_INLINE int evlog_import_events(evlog *log, const evlog_sending *sends, size_t count,
+                                     evlog_import *import)
+{
+    return evlog_import_events_sized(log, sends, sizeof(evlog_sending), sizeof(evlog_metadata),
+                                     count, import, sizeof(evlog_import));
+}
+
+EVLOG_INLINE int evlog_import_define(evlog *log, const evlog_definition *definition,
+                                     evlog_signal **signal)
+{
+    return evlog_import_define_sized(log, definition, sizeof(evlog_definition), signal);
 }
 
 #ifdef __cplusplus
