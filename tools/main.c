@@ -86,6 +86,24 @@ static const struct verb verbs[] = {
      "as they are. Nobody else may have the log open meanwhile, also not to read; and there must be room on the disk for what\n"
      "the log has. Interrupted, it has done nothing, or is finished by the next one. Says what it would do, and does it\n"
      "only with --yes.\n"},
+    {"export", "LOG", "write events, and the types they were sent under, for evlog import",
+     "FtsuTnrX", 1, 1, export_run,
+     "One JSON object a line: first a line for each event type and schema of the log, then the events, as\n"
+     "evlog show -o json prints them; a short line before an event says that its type goes on under another\n"
+     "schema. The log's own events are left out.\n"
+     "With --redact the fields that their types mark as personal are masked: texts become \"redacted\",\n"
+     "numbers 0, lists empty; those of Open edX are in evlog's catalogue. What is left fits the schema.\n"},
+    {"import", "LOG [FILE|-]", "append events that were elsewhere, with their ids and times",
+     "I2bOcdo", 1, 2, import_run,
+     "Takes what evlog export wrote, and events as lines of JSON with the keys that evlog show prints: type\n"
+     "and data, and as far as there are any id, time, source, sourcehost, sourcelib, minorversion, headers\n"
+     "and from_event_bus, all of which are kept. Log time is now, and the order is the input's. A line that\n"
+     "is wrong is treated as by evlog send. Consumers get the events as they get any others.\n"
+     "\n"
+     "It can be interrupted in any way, also by kill -9: the same command goes on behind what is in the\n"
+     "log, and doubles nothing. The log keeps how far each input has come in events evlog.imported.v1. An\n"
+     "input is known by its first event, and may have got more at its end; one that has another beginning,\n"
+     "since its log was trimmed, is another one. Events that the log has anyway are left out with --skip-known.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
