@@ -406,11 +406,14 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
     return end_failures(&failures);
 }
 
-/* The events, and the note behind them. */
-static int append_import(evlog *log, struct given *given, struct record *records, size_t count)
+/* The events, and behind them the note of an import. */
+static int append(evlog *log, struct given *given, struct record *records, size_t count)
 {
+    struct appender *appender = log->store->appender;
+    if (!given->note)
+        return count ? append_records(appender, &given->condition, records, count) : EVLOG_OK;
     records[count] = *given->note;
-    int result = append_records(log->store->appender, &given->condition, records, count + 1);
+    int result = append_records(appender, &given->condition, records, count + 1);
     if (result)
         return result;
     *given->note = records[count];
@@ -438,13 +441,11 @@ static int send_given(evlog *log, struct given *given, evlog_dispatch how, struc
 {
     size_t record_count = 0;
     int result = prepare_all(log, given, parcels, records, &record_count);
-    if (result == EVLOG_OK && given->note)
-        result = append_import(log, given, records, record_count);
-    else if (result == EVLOG_OK && record_count > 0)
-        result = append_records(log->store->appender, &given->condition, records, record_count);
+    if (result == EVLOG_OK)
+        result = append(log, given, records, record_count);
     if (result == EVLOG_OK && !given->note)
         result = dispatch_all(parcels, given->count, how);
-    else if (result)
+    else
         for (size_t i = 0; i < given->count; i++)
             evlog_sent_free(&parcels[i].sent);
     give_back(given, parcels);
