@@ -17,8 +17,8 @@
  *    all later seqs.
  * 4. Nothing is held while a receiver runs but its list, which is never changed.
  *
- * An import (replay/import.c) is a send in which the metadata are taken as they are, of which no receiver hears, and
- * which ends with a note of the log's own.
+ * An import (replay/import.c) is a send whose metadata are taken as they are, that runs no receiver, and that ends with
+ * a note of the log's own.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
  * added to, at their head. Its definition (define.c) may be replaced by a fuller
  * one; the one before is kept, since a send may be reading it.
  *
- * A signal for importing (evlog_import_define) stands for one schema of an event type, of which there may be several, and
- * is not looked up by name: it is in a list of its own.
+ * A signal for importing (evlog_import_define) is for one schema of an event type, which can have several. It is not
+ * found by name: these signals are in a list of their own.
  *
  * Absent: undefining a signal.
  */

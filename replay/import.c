@@ -1,23 +1,24 @@
 /*
  * Importing: events that were elsewhere, and how far an import has come.
  *
- * A batch is one send (dispatch/send.c) with an event evlog.imported.v1 as its last, which names the input and the place in
- * it behind the batch. The log is the only record of that:
+ * A batch is one send (dispatch/send.c) whose last event is a note, evlog.imported.v1, which names the input and the
+ * position in it after the batch. The log is the only record of that:
  *
- *     ... e e e e N  ...  e e e e N  . . .  s s e e e e N        e: imported, s: sent by others
+ *     ... e e e e N  ...  e e e e N  . . .  s s e e e e N        e: imported, N: note, s: sent by others
  *                                 |         |
- *                                 seen_seq  what others append meanwhile is looked at for notes
+ *                                 seen_seq  the next batch looks for notes among these
  *
- * 1. Whatever dies, the batch and its note are both there or both not. So an import that finds the last note of its input
- *    goes on exactly behind what is in the log.
- * 2. A batch is appended only if no import's note is after seen_seq, which is looked at in the transaction that appends
- *    (store/condition.c). One of another input is passed over and it is tried again; one of the same input is EVLOG_CONFLICT:
- *    two processes that import one input at once do not double anything.
+ * 1. A batch and its note are both in the log or neither is. So an import that finds the last note of its input
+ *    continues exactly after what is in the log.
+ * 2. A batch is appended only if there is no note after seen_seq, which is checked in the transaction that appends
+ *    (store/condition.c). If there is one of another input only, it is tried again from there; one of the same input
+ *    is EVLOG_CONFLICT. So two processes that import one input at once double nothing.
  * 3. With unless_id, ids decide instead, in the same transaction.
  *
- * Cost: of a batch, the events that others sent since the last one are read. Of the first look, the log back to the last note.
+ * Cost: a batch reads the events that others sent since the last one. The first search reads the log from its end
+ * back to the last note.
  *
- * Absent: an index of notes. A trimmed note is not found: what is trimmed was imported long ago, as a rule.
+ * Absent: an index of notes. A note that was trimmed is not found.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -275,6 +275,33 @@ static void ids_that_are_there_are_left_out(void **state)
     OK(evlog_close(log));
 }
 
+/* As many as a send can have, and none: the note is there, too. */
+static void batches_have_the_size_of_sends(void **state)
+{
+    evlog_signal *signal;
+    evlog_sending *sends = calloc(EVLOG_SEND_COUNT_MAX, sizeof *sends);
+    evlog_metadata *metadata = calloc(EVLOG_SEND_COUNT_MAX, sizeof *metadata);
+    evlog_import import = first_input, found = first_input;
+    evlog *log = open_log(*state, &signal);
+    for (size_t i = 0; i < EVLOG_SEND_COUNT_MAX; i++) {
+        metadata[i] = metadata_of(i + 1);
+        sends[i] = (evlog_sending){
+            .signal = signal, .data = "\x80", .data_size = 1, .metadata = &metadata[i]};
+    }
+    import.position = 1;
+    OK(evlog_import_events(log, sends, EVLOG_SEND_COUNT_MAX, &import));
+    assert_int_equal(import.seen_seq, EVLOG_SEND_COUNT_MAX + 1);
+    assert_int_equal(check_numbers(log), EVLOG_SEND_COUNT_MAX);
+    import.position = 2;
+    OK(evlog_import_events(log, NULL, 0, &import));
+    OK(evlog_import_find(log, &found));
+    assert_int_equal(found.position, 2);
+    assert_int_equal(found.event_count, EVLOG_SEND_COUNT_MAX);
+    OK(evlog_close(log));
+    free(sends);
+    free(metadata);
+}
+
 /* ------------------------------------------------------------------ kills ---- */
 
 /* In a child: imports from where it is on, until it is killed. */
@@ -398,6 +425,7 @@ int main(void)
         TEST_AT_HOME(a_log_that_went_back_is_refused),
         TEST_AT_HOME(a_trimmed_log_is_imported_to),
         TEST_AT_HOME(ids_that_are_there_are_left_out),
+        TEST_AT_HOME(batches_have_the_size_of_sends),
         TEST_AT_HOME(after_kills_each_event_is_there_once),
         TEST_AT_HOME(a_type_has_a_signal_for_each_schema),
         TEST_AT_HOME(events_name_the_entry_of_their_type),

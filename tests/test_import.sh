@@ -188,7 +188,7 @@ kill -TERM $pid
 wait $pid
 is "status after SIGTERM" $? 143
 exec 4>&-
-grep -q "interrupted: 10 events imported; the same command goes on behind them" err || bad "nothing of an interruption"
+grep -q "interrupted: 10 events imported; the same command continues after them" err || bad "nothing of an interruption"
 made 1 20 | "$evlog" import s -o short >out 2>err
 is "after SIGTERM" "$(cat out)" "10 events imported, seq 12 to 21; 10 were imported before"
 

@@ -1,12 +1,12 @@
 /*
- * evlog export: events as evlog show prints them, and what a log needs besides: the types (history.c has the form).
+ * evlog export: events as evlog show prints them, and before them the types of the log (history.c has the form).
  *
- * First come all types of the log, in the order of their definition, so that they are defined in the same order where they are
- * imported, and the newest one is the newest there. An event that was sent under an earlier schema of its type than
- * the last line about the type says has a short line before it.
+ * The types come first, in the order of their definition, so that they are defined in the same order where they are
+ * imported, and the newest schema of a type is the newest there too. An event that was sent under another schema than
+ * the last line about its type says is preceded by a short line that names the schema.
  *
- * With --redact headers are left out, and personal fields masked (redact.c). Of an untyped event it is not known what in it is
- * personal: each such type is named, once.
+ * With --redact headers are left out and personal fields masked (redact.c). What is personal in an untyped event is
+ * not known: each such type is reported, once.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,15 +1,16 @@
 /*
  * History as lines of JSON: what evlog export writes and evlog import reads.
  *
- *   {"define": "org.example.sold.v1", "number": "83c1...", "schema": "{...}", "forms": {PATH: FORM}, "personal": [PATH, ...]}
- *   {"define": "org.example.sold.v1", "number": "83c1..."}
- *   {"seq": 1, "log_time": ..., "id": ..., "type": "org.example.sold.v1", ..., "data": {...}}
+ *   {"define": TYPE, "number": "83c1...", "schema": "{...}", "forms": {PATH: FORM}, "personal": [PATH, ...]}
+ *   {"define": TYPE, "number": "83c1..."}
+ *   {"seq": 1, "log_time": ..., "id": ..., "type": TYPE, ..., "data": {...}}
  *
- * A line that begins with "define" says under which schema the events of a type that follow it were sent, up to the next such line
- * of that type; a short one names one that came before by its number. The schema is text, so that it is kept to the byte; null:
- * the type is untyped. The others are events as evlog show prints them. Of these type and data are needed, and the rest may be
- * left out: id and source are then made as for an event that is sent, the time is now. seq and log_time are not
- * used, nor are keys that are not known here.
+ * A line whose first key is "define" says under which schema the events of the type that follow were sent, until the
+ * next such line of that type; a short one refers to an earlier line by its number. The schema is text, so that
+ * it is kept to the byte; null: the type is untyped.
+ *
+ * The others are events as evlog show prints them. `type` and `data` are needed. What else is left out is made as for
+ * an event that is sent. seq, log_time and unknown keys are ignored.
  */
 #include "history.h"
 

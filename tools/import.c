@@ -1,22 +1,24 @@
 /*
- * evlog import: what evlog export wrote, or history of elsewhere as lines of JSON (history.c), into a log.
+ * evlog import: what evlog export wrote, or other history as lines of JSON (history.c), into a log.
  *
- * Exactly once. The library notes with each batch how far the input has come (evlog/upkeep.h): how many lines that are
- * events, and a hash of these lines. An input is known by a hash of the first of them. So the same command goes on where
- * it was, also when the input has got more events at its end, and types that were not defined when it was written first:
+ * Exactly once. The library records with each batch how far the input has come (evlog/upkeep.h): the number of lines
+ * that are events, and a hash of these lines. An input is identified by a hash of the first of them. So the same
+ * command continues where it was, also when the input has got more events at its end, and definitions of new
+ * types at its beginning:
  *
  *     1   first event            position                          end
- *       |      passed over         |            imported            |
+ *       |       passed over        |            imported            |
  *       |-input-|                  |
- *       |--------- digest ---------|  compared with the note's
+ *       |--------- digest ---------|  compared with the recorded one
  *
- * Lines that define types count for nothing here, and are read always. An input that begins as one that was
- * imported, and differs before the position, is refused: it is not known which of its events are in the log. Then, and when the
- * log has events of this input from elsewhere, --skip-known decides by ids instead, and takes no notice of the position.
+ * Lines that define types are not counted and not hashed, and are always read. An input that has the first event of one
+ * that was imported, and differs from it before the position, is refused, because it is not known which of its
+ * events are in the log. --skip-known decides by ids instead, and ignores the position.
  *
- * Each line is under the type as the last line that defined it says; without one, as evlog send has it.
+ * An event is imported under the type as the last line that defined it says; without one, as evlog send does.
  *
- * --preview reads all, and checks what can be checked without the log: the form of lines, and data against the schema.
+ * --preview reads everything and checks what can be checked without writing: the form of the lines, and data
+ * against the schema.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -410,7 +412,7 @@ static int end(struct importer *importer)
     if (importer->intake.is_stopped)
         return complain(EXIT_NOTHING,
                         "interrupted: %" PRIu64
-                        " event%s imported; the same command goes on behind them",
+                        " event%s imported; the same command continues after them",
                         importer->intake.appended_count, plural(importer->intake.appended_count));
     if (importer->position < importer->before_position)
         return complain(EXIT_MISUSE,

@@ -1,14 +1,15 @@
 /*
  * Masking personal fields.
  *
- * Which fields are personal is recorded with their type (evlog_type.personal); for a type of Open edX that was recorded without, and for
- * untyped events of one, the catalogue says it. A field that is marked is masked with all that is in it, so that
- * what remains still fits the schema: texts become "redacted", or where they have a form a constant of that form, numbers 0, lists and maps
- * empty; a record keeps its fields, each masked; null stays null.
+ * Which fields are personal is recorded with their type (evlog_type.personal). For a type of Open edX that was
+ * recorded without marks, or untyped, the catalogue's marks are used. A field that is marked is masked with all that is
+ * in it, so that the result still fits the schema: texts become "redacted", or a constant of their form; numbers 0;
+ * lists and maps empty; a record keeps its fields, each masked; null stays null.
  *
- * A record that a schema uses in several places is one, so a field of it that is marked in one place is masked in all.
+ * A record that a schema uses in several places is one class: a field of it that is marked in one place is masked in
+ * all of them.
  *
- * Data are walked together with the schema, since only it says whether a map's keys are names of fields or data.
+ * Data are walked together with the schema, which alone says whether the keys of a map are field names or data.
  */
 #include "redact.h"
 

@@ -2,8 +2,8 @@
  * The definitions of the events of Open edX, made from the list in evlog/openedx.h, with the fields that are about a
  * person.
  *
- * These are UserPersonalData wherever it is, and what else names a person, or is text of theirs or about them, by the
- * docstrings upstream. Ids of users are not, as upstream has them in UserNonPersonalData.
+ * These are UserPersonalData wherever it occurs, and other fields that name a person or hold text written by or about
+ * one. Ids of users are not among them: upstream they belong to UserNonPersonalData.
  */
 #include "evlog/openedx.h"
 

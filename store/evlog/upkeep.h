@@ -155,59 +155,59 @@ EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *op
 #define EVLOG_IMPORTED_TYPE "evlog.imported.v1"
 
 /*
- * Events that were elsewhere are put at the end of the log, in batches. How far an import has come in its input is
- * appended with each batch, in the same commit: an event of EVLOG_IMPORTED_TYPE, {"input": bytes, "position",
- * "digest", "events"}. So an import that ended anywhere, by kill -9 too, goes on exactly behind what is in the log:
+ * Appends events that were elsewhere, in batches. Each batch ends with an event of EVLOG_IMPORTED_TYPE, in the
+ * same commit, which records how far the import has come: {"input": bytes, "position", "digest", "events"}. So
+ * an import that ended at any point, by kill -9 too, continues exactly after what is in the log:
  *
  *     evlog_import import = {.input = ...};
  *     result = evlog_import_find(log, &import);
- *     go to import.position in the input;
+ *     pass over the input up to import.position
  *     for each batch {
- *         import.position = ...;  where the input is behind this batch
+ *         import.position = ...;  the position in the input after the batch
  *         result = evlog_import_events(log, sends, count, &import);
  *     }
  */
 typedef struct evlog_import {
-    uint8_t input
-        [16]; /* which input it is, by the caller's choice: for example a hash of its beginning */
-    uint64_t
-        position; /* in the input, in the caller's unit: for example lines; 0: its beginning */
-    uint64_t
-        digest; /* the caller's: for example a hash of the input up to there, to be compared */
-    uint64_t event_count; /* events of the input up to there */
-    uint64_t seen_seq;    /* the library's: up to where the log was searched for imports */
+    /* Identifies the input. The caller chooses it: a hash of the input's beginning, for example. */
+    uint8_t input[16];
+    /* The position in the input, in the caller's unit (lines, for example); 0: its beginning. */
+    uint64_t position;
+    /* The caller's: a hash of the input up to the position, for example, to be compared. */
+    uint64_t digest;
+    uint64_t event_count; /* events of the input up to the position */
+    uint64_t seen_seq;    /* the library's: the log was searched for imports up to here */
     bool unless_id;       /* an event whose id the log has is left out; each needs an id */
     uint64_t known_count; /* how many the last evlog_import_events left out */
 } evlog_import;
 
 /*
- * Finds how far this input was imported: `position`, `digest`, `event_count`, or 0, and `seen_seq`. It reads back from the end of the log
- * to the last such event, so to its beginning if there is none. EVLOG_DAMAGED: an event on the way cannot be
- * read, and may be what is looked for.
+ * Finds how far this input was imported, and sets position, digest and event_count (0: not at all) and seen_seq.
+ * It reads from the end of the log back to the last such event, or to the beginning if there is none.
+ * EVLOG_DAMAGED: an event on the way cannot be read, which may be the one.
  */
 EVLOG_INLINE int evlog_import_find(evlog *log, evlog_import *import);
 
 /*
- * Appends a batch, all or none: ids, times, minor versions, sources, headers and from_event_bus are as given, log time is
- * now. Each needs `metadata`, in which 0 is a value, but an id of zeros is made. What is left out of them (NULL) is
- * this process's. The signals may be of evlog_import_define or any others. Receivers do not run; consumers, and those
- * who connect late, get the events as they get all that is in the log.
+ * Appends a batch, all or none. Ids, times, minor versions, sources, headers and from_event_bus are as given; log
+ * time is now. Each event needs `metadata`; in it 0 is a time and a minor version like any other, an id of zeros is
+ * replaced by a new one, and a source of NULL is this process's. The signals may come from evlog_import_define or
+ * from any other definition. No receiver runs; consumers and late receivers get the events from the log.
  *
- * `import` is as the last call, or evlog_import_find, left it, with `position` and `digest` set to where the input is behind this
- * batch. seen_seq becomes the seq of the event that notes it; the batch is before it.
+ * `import` is as evlog_import_find or the last call left it, with position and digest set to those after this
+ * batch. seen_seq becomes the seq of the event that records it, which follows the batch.
  *
- * With unless_id each batch costs a reading of the whole log: it should be large.
+ * With unless_id each call reads the whole log, so batches should be large.
  *
- * EVLOG_CONFLICT: another process has imported from this input since. EVLOG_INVALID, EVLOG_LIMIT: evlog_errmsg names the
- * event, counted from 0. Else as evlog_send_events. After all of these nothing was appended.
+ * EVLOG_CONFLICT: another process has imported from this input since. EVLOG_INVALID, EVLOG_LIMIT: evlog_errmsg
+ * names the event, counted from 0. Else as evlog_send_events. After each of these nothing was appended.
  */
 EVLOG_INLINE int evlog_import_events(evlog *log, const evlog_sending *sends, size_t count,
                                      evlog_import *import);
 
 /*
- * A signal to import events of a type under the very schema of `definition`; without one, untyped. Unlike evlog_define it
- * may be called for many schemas of one type, and evlog_signal_by_type does not find the signal. A schema that the log does not
- * have is recorded in it, and is then the newest of its type. minor_version is not used. Errors of
+ * A signal to import events of a type under exactly the schema of `definition`; without a schema, untyped. A type
+ * can have many such signals, one for each schema, and evlog_signal_by_type does not find them. A schema that the
+ * log does not have is recorded, and is then the newest of its type. minor_version is not used. Errors of
  * evlog_define_class.
  */
 EVLOG_INLINE int evlog_import_define(evlog *log, const evlog_definition *definition,
