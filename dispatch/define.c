@@ -21,6 +21,7 @@
 #include "error.h"
 #include "evlog/openedx.h"
 #include "evlog/relay.h"
+#include "evlog/upkeep.h"
 #include "forms.h"
 #include "name.h"
 #include "resolve.h"
@@ -36,6 +37,7 @@ struct request {
     int32_t minor_version;
     evlog_schema *schema; /* NULL: as the type is defined here or in the log */
     bool accept_incompatible;
+    bool is_exact; /* without a schema it is untyped */
 };
 
 static bool is_same_bytes(evlog_bytes a, evlog_bytes b)
@@ -126,11 +128,18 @@ static bool is_same_schema(const struct type *type, const evlog_schema *asked)
            is_same_bytes(type->text.personal, asked->personal);
 }
 
-/* The entry with the request's schema; without one, the newest. NULL: there is none. */
+static bool is_wanted(const struct request *request, const struct type *type)
+{
+    if (request->schema)
+        return is_same_schema(type, request->schema);
+    return !request->is_exact || !type->text.schema;
+}
+
+/* The entry with the request's schema; without one, the newest, or the untyped one. NULL: there is none. */
 static const struct type *find_wanted(const struct request *request, const struct known *known)
 {
     for (size_t i = known->type_count; i-- > 0;)
-        if (!request->schema || is_same_schema(known->types[i], request->schema))
+        if (is_wanted(request, known->types[i]))
             return known->types[i];
     return NULL;
 }
@@ -191,9 +200,10 @@ static int find_or_make(const struct request *request, const struct known *known
     }
     if (!store->read_only)
         return types_define(store->types, &text, &known->count, type);
-    if (known->type_count == 0)
-        return error_set(EVLOG_READONLY, "%s: is read only and has no event type %s", store->path,
-                         request->event_type);
+    if (known->type_count == 0 || request->is_exact)
+        return error_set(EVLOG_READONLY, "%s: is read only and has no event type %s%s",
+                         store->path, request->event_type,
+                         request->is_exact ? " of this schema" : "");
     *type = known->types[known->type_count - 1];
     return EVLOG_OK;
 }
@@ -231,9 +241,18 @@ static int make_definition(struct request *request, struct definition **made)
     return EVLOG_OK;
 }
 
+static int define_import(struct request *request, evlog_signal **signal)
+{
+    struct definition *definition = NULL;
+    int result = make_definition(request, &definition);
+    return result ? result : signal_new_import(request->log, definition, signal);
+}
+
 /* With the lock over definitions held, so that what is found here stays as it is. */
 static int define_locked(struct request *request, evlog_signal **signal)
 {
+    if (request->is_exact)
+        return define_import(request, signal);
     evlog_signal *known = signal_find(request->log, request->event_type);
     struct definition *definition = NULL;
     int result = known ? check_known(known, request) : EVLOG_OK;
@@ -278,12 +297,14 @@ static int check(const evlog_definition *definition, evlog_signal **signal)
     return EVLOG_OK;
 }
 
-static int define_checked(evlog *log, const evlog_definition *definition, evlog_signal **signal)
+static int define_checked(evlog *log, const evlog_definition *definition, bool is_exact,
+                          evlog_signal **signal)
 {
     struct request request = {.log = log,
                               .event_type = definition->event_type,
                               .minor_version = definition->minor_version,
-                              .accept_incompatible = definition->accept_incompatible};
+                              .accept_incompatible = definition->accept_incompatible,
+                              .is_exact = is_exact};
     int result = EVLOG_OK;
     if (definition->of)
         result = evlog_schema_make(definition, &request.schema);
@@ -303,8 +324,8 @@ static int define_checked(evlog *log, const evlog_definition *definition, evlog_
     return result;
 }
 
-int evlog_define_class_sized(evlog *log, const evlog_definition *given, size_t definition_size,
-                             evlog_signal **signal)
+static int define_given(evlog *log, const evlog_definition *given, size_t definition_size,
+                        bool is_exact, evlog_signal **signal)
 {
     evlog_definition definition;
     int result = sized_in(&definition, sizeof definition, given, definition_size);
@@ -314,9 +335,21 @@ int evlog_define_class_sized(evlog *log, const evlog_definition *given, size_t d
         return result;
     result = check(&definition, signal);
     if (result == EVLOG_OK)
-        result = define_checked(log, &definition, signal);
+        result = define_checked(log, &definition, is_exact, signal);
     log_leave(log);
     return result;
+}
+
+int evlog_define_class_sized(evlog *log, const evlog_definition *definition,
+                             size_t definition_size, evlog_signal **signal)
+{
+    return define_given(log, definition, definition_size, false, signal);
+}
+
+int evlog_import_define_sized(evlog *log, const evlog_definition *definition,
+                              size_t definition_size, evlog_signal **signal)
+{
+    return define_given(log, definition, definition_size, true, signal);
 }
 
 int evlog_define(evlog *log, const char *event_type, int32_t minor_version, const char *schema,
@@ -335,7 +368,7 @@ int evlog_define_refused(evlog *log, evlog_signal **signal)
     int result = log_enter(log);
     if (result)
         return result;
-    result = define_checked(log, &definition, signal);
+    result = define_checked(log, &definition, false, signal);
     log_leave(log);
     return result;
 }

@@ -29,6 +29,7 @@ static inline evlog_event event_of(const struct record *record, const struct typ
         .schema = schemas_get(type),
         .headers = record->headers,
         .headers_size = record->headers_size,
+        .type_number = type->number,
     };
     for (int i = 0; i < 16; i++)
         event.id[i] = record->id[i];

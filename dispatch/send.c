@@ -16,6 +16,9 @@
  *    when its send began: so a thread that connects one and then reads the log's head gets
  *    all later seqs.
  * 4. Nothing is held while a receiver runs but its list, which is never changed.
+ *
+ * An import (replay/import.c) is a send whose metadata are taken as they are, that runs no receiver, and that ends with
+ * a note of the log's own.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,6 +35,7 @@
 #include "pack.h"
 #include "receivers.h"
 #include "schema.h"
+#include "send.h"
 #include "sized.h"
 #include "uuid.h"
 
@@ -45,6 +49,7 @@ struct parcel {
     bool holds_source;     /* it is not the log's own, and is to be released */
     void *headers;         /* packed, to be freed; NULL: none */
     struct record *record; /* NULL: its signal is disabled */
+    bool is_import;
 };
 
 /* ------------------------------------------------------------ metadata ---- */
@@ -97,10 +102,11 @@ static bool has_id(const evlog_metadata *metadata)
 
 /* `given` is the sender's, or all zero. */
 static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
-                         const struct definition *definition, struct record *record)
+                         const struct parcel *parcel, struct record *record)
 {
     int64_t time_us = given->time_us ? given->time_us : send->time_us;
-    bool is_given = time_us != 0;
+    bool is_given = time_us != 0 || parcel->is_import;
+    bool has_minor_version = given->minorversion || parcel->is_import;
     if (!is_given)
         time_us = clock_wall_us();
     int result = check_time(time_us, is_given);
@@ -110,8 +116,8 @@ static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
         return result;
     *record = (struct record){
         .time_us = time_us,
-        .type = definition->type->number,
-        .minorversion = given->minorversion ? given->minorversion : send->signal->minor_version,
+        .type = parcel->definition->type->number,
+        .minorversion = has_minor_version ? given->minorversion : send->signal->minor_version,
         .flags = send->from_event_bus ? RECORD_FROM_EVENT_BUS : 0,
         .data = send->data,
         .data_size = send->data_size,
@@ -294,6 +300,8 @@ struct given {
     evlog_sent *sent; /* or NULL */
     size_t sent_size;
     struct condition condition;
+    struct record *note; /* of an import; else NULL */
+    size_t known_count;  /* of an import: events that were in the log */
 };
 
 /* The checks, and what the record gets from them. */
@@ -330,7 +338,7 @@ static int prepare(evlog *log, const evlog_sending *send, const evlog_metadata *
                          send->signal->type->text.name);
     parcel->signal = send->signal;
     parcel->definition = atomic_load(&send->signal->definition);
-    int result = make_metadata(send, metadata, parcel->definition, record);
+    int result = make_metadata(send, metadata, parcel, record);
     if (result || !evlog_signal_is_enabled(send->signal))
         return result;
     return prepare_record(log, send, metadata, parcel, record);
@@ -349,6 +357,9 @@ static int prepare_given(evlog *log, const struct given *given, size_t i, struct
                                                        send->metadata, given->metadata_size)
                                           : NULL;
     parcel->wants_sent = given->sent != NULL;
+    parcel->is_import = given->note != NULL;
+    if (send && parcel->is_import && !send->metadata)
+        return error_set(EVLOG_INVALID, "an event that is imported has no metadata");
     if (metadata && given->condition.unless_id && !has_id(metadata))
         return error_set(EVLOG_INVALID, "unless_id is set, but no id is given");
     return metadata ? prepare(log, send, metadata, parcel, record) : EVLOG_UNSUPPORTED;
@@ -395,6 +406,22 @@ static int dispatch_all(struct parcel *parcels, size_t count, evlog_dispatch how
     return end_failures(&failures);
 }
 
+/* The events, and behind them the note of an import. */
+static int append(evlog *log, struct given *given, struct record *records, size_t count)
+{
+    struct appender *appender = log->store->appender;
+    if (!given->note)
+        return count ? append_records(appender, &given->condition, records, count) : EVLOG_OK;
+    records[count] = *given->note;
+    int result = append_records(appender, &given->condition, records, count + 1);
+    if (result)
+        return result;
+    *given->note = records[count];
+    for (size_t i = 0; i < count; i++)
+        given->known_count += records[i].was_there;
+    return EVLOG_OK;
+}
+
 static void give_back(const struct given *given, const struct parcel *parcels)
 {
     for (size_t i = 0; i < given->count; i++)
@@ -409,14 +436,14 @@ static void give_back(const struct given *given, const struct parcel *parcels)
  * `parcels`, all zero, and `records` are room for as many as are given. `sent` is written after a
  * failure too, as all zero: a caller frees it without looking.
  */
-static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
-                      struct parcel *parcels, struct record *records)
+static int send_given(evlog *log, struct given *given, evlog_dispatch how, struct parcel *parcels,
+                      struct record *records)
 {
     size_t record_count = 0;
     int result = prepare_all(log, given, parcels, records, &record_count);
-    if (result == EVLOG_OK && record_count > 0)
-        result = append_records(log->store->appender, &given->condition, records, record_count);
     if (result == EVLOG_OK)
+        result = append(log, given, records, record_count);
+    if (result == EVLOG_OK && !given->note)
         result = dispatch_all(parcels, given->count, how);
     else
         for (size_t i = 0; i < given->count; i++)
@@ -428,36 +455,62 @@ static int send_given(evlog *log, const struct given *given, evlog_dispatch how,
 }
 
 /* One event, the usual case, needs no memory but the stack's. */
-static int send_in_log(evlog *log, const struct given *given, evlog_dispatch how)
+static int send_in_log(evlog *log, struct given *given, evlog_dispatch how)
 {
     struct parcel one = {.record = NULL}, *parcels = &one;
-    struct record one_record, *records = &one_record;
+    struct record one_and_note[2], *records = one_and_note;
     int result = receivers_check_nesting();
     if (result)
         return result;
     if (given->count == 1)
         return send_given(log, given, how, parcels, records);
-    parcels = calloc(given->count, sizeof *parcels);
-    records = malloc(given->count * sizeof *records);
+    parcels = calloc(given->count + 1, sizeof *parcels);
+    records = malloc((given->count + 1) * sizeof *records);
     result = parcels && records ? send_given(log, given, how, parcels, records) : error_nomem();
     free(parcels);
     free(records);
     return result;
 }
 
-static int send_all(const struct given *given, evlog_dispatch how)
+static int check_count(size_t count)
+{
+    if (count > EVLOG_SEND_COUNT_MAX)
+        return error_set(EVLOG_LIMIT, "%zu events at once is over %d", count,
+                         EVLOG_SEND_COUNT_MAX);
+    return EVLOG_OK;
+}
+
+int send_import(evlog *log, const evlog_sending *sends, size_t sending_size, size_t metadata_size,
+                size_t count, const struct condition *condition, struct record *note,
+                size_t *known_count)
+{
+    struct given given = {.sends = sends,
+                          .sending_size = sending_size,
+                          .metadata_size = metadata_size,
+                          .count = count,
+                          .condition = *condition,
+                          .note = note};
+    int result = check_count(count);
+    if (result == EVLOG_OK)
+        result = send_in_log(log, &given, EVLOG_DISPATCH_ROBUST);
+    if (result == EVLOG_OK)
+        *known_count = given.known_count;
+    return result;
+}
+
+static int send_all(struct given *given, evlog_dispatch how)
 {
     if (given->count == 0)
         return EVLOG_OK;
-    if (given->count > EVLOG_SEND_COUNT_MAX)
-        return error_set(EVLOG_LIMIT, "%zu events at once is over %d", given->count,
-                         EVLOG_SEND_COUNT_MAX);
+    int result = check_count(given->count);
+    if (result)
+        return result;
     if (!given->sends || !given->sends->signal)
         return error_set(EVLOG_INVALID, "no signal is given");
     if (how > EVLOG_DISPATCH_STRICT)
         return error_set(EVLOG_INVALID, "dispatch %d is not an EVLOG_DISPATCH_...", how);
     evlog *log = given->sends->signal->log;
-    int result = log_enter(log);
+    result = log_enter(log);
     if (result)
         return result;
     result = send_in_log(log, given, how ? how : log->options.dispatch);
@@ -498,7 +551,13 @@ int evlog_send_event_sized(evlog_signal *signal, const void *data, size_t data_s
                           .from_event_bus = options.from_event_bus,
                           .headers = options.headers,
                           .header_count = options.header_count};
-    struct given given = {&send, sizeof send, metadata_size, 1, sent, sent_size, condition};
+    struct given given = {.sends = &send,
+                          .sending_size = sizeof send,
+                          .metadata_size = metadata_size,
+                          .count = 1,
+                          .sent = sent,
+                          .sent_size = sent_size,
+                          .condition = condition};
     return send_all(&given, options.dispatch);
 }
 
@@ -509,6 +568,12 @@ int evlog_send_events_sized(const evlog_sending *sends, size_t sending_size, siz
     evlog_send_options options;
     struct condition condition;
     int result = read_options(&options, given_options, options_size, &condition);
-    struct given given = {sends, sending_size, metadata_size, count, sent, sent_size, condition};
+    struct given given = {.sends = sends,
+                          .sending_size = sending_size,
+                          .metadata_size = metadata_size,
+                          .count = count,
+                          .sent = sent,
+                          .sent_size = sent_size,
+                          .condition = condition};
     return result ? result : send_all(&given, options.dispatch);
 }

@@ -6,6 +6,9 @@
  * added to, at their head. Its definition (define.c) may be replaced by a fuller
  * one; the one before is kept, since a send may be reading it.
  *
+ * A signal for importing (evlog_import_define) is for one schema of an event type, which can have several. It is not
+ * found by name: these signals are in a list of their own.
+ *
  * Absent: undefining a signal.
  */
 #include "signals.h"
@@ -41,28 +44,60 @@ static void definition_free(struct definition *definition)
     }
 }
 
-void signals_free(evlog *log)
+static void free_list(evlog_signal *signal)
 {
-    for (evlog_signal *signal = log->first_signal, *next; signal; signal = next) {
+    for (evlog_signal *next; signal; signal = next) {
         next = signal->next;
         definition_free(atomic_load(&signal->definition));
         free(signal);
     }
 }
 
-int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
-               evlog_signal **made)
+void signals_free(evlog *log)
+{
+    free_list(log->first_signal);
+    free_list(log->first_import);
+}
+
+/* NULL: no memory; then the definition is freed. */
+static evlog_signal *make(evlog *log, struct definition *definition, int32_t minor_version)
 {
     evlog_signal *signal = calloc(1, sizeof *signal);
     if (!signal) {
         definition_free(definition);
-        return error_nomem();
+        return NULL;
     }
     signal->log = log;
     signal->type = definition->type;
     atomic_store(&signal->definition, definition);
     signal->minor_version = minor_version;
     atomic_store(&signal->is_enabled, true);
+    return signal;
+}
+
+int signal_new_import(evlog *log, struct definition *definition, evlog_signal **made)
+{
+    evlog_signal *signal = log->first_import;
+    while (signal && signal->type != definition->type)
+        signal = signal->next;
+    if (signal)
+        definition_free(definition);
+    else if (!(signal = make(log, definition, 0)))
+        return error_nomem();
+    else {
+        signal->next = log->first_import;
+        log->first_import = signal;
+    }
+    *made = signal;
+    return EVLOG_OK;
+}
+
+int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
+               evlog_signal **made)
+{
+    evlog_signal *signal = make(log, definition, minor_version);
+    if (!signal)
+        return error_nomem();
     _Atomic(evlog_signal *) *bucket = &log->buckets[bucket_of(signal->type->text.name)];
     signal->in_bucket = atomic_load(bucket);
     atomic_store(bucket, signal);

@@ -32,6 +32,9 @@ evlog_signal *signal_find(const evlog *log, const char *event_type);
 int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
                evlog_signal **signal);
 
+/* The same of a signal for importing, or the one that there is of the definition's type. */
+int signal_new_import(evlog *log, struct definition *definition, evlog_signal **signal);
+
 void signals_free(evlog *log);
 
 #endif

@@ -330,6 +330,7 @@ typedef struct evlog_event {
     const evlog_schema *schema; /* it was written under; NULL: untyped; as long as the log */
     const void *headers;        /* a MessagePack map of texts; NULL when the event was erased */
     size_t headers_size;
+    uint64_t type_number; /* of the evlog_type that it was sent under */
 } evlog_event;
 
 /*

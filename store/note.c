@@ -27,23 +27,33 @@ static int find_source(struct store *store, const struct source **source)
     return sources_define(store->sources, text, source);
 }
 
-int note_append(struct store *store, const char *name, const void *data, size_t size)
+int note_make(struct store *store, const char *name, const void *data, size_t size,
+              struct record *record, const struct source **source)
 {
     const struct type_text text = {.name = name};
     const struct type *type;
-    const struct source *source;
     assert(name_is_reserved(name) && pack_check_map(data, size) == EVLOG_OK);
     int result = types_define(store->types, &text, NULL, &type);
     if (result == EVLOG_OK)
-        result = find_source(store, &source);
+        result = find_source(store, source);
     if (result)
         return result;
-    struct record record = {.time_us = clock_wall_us(),
-                            .type = type->number,
-                            .source = source->number,
-                            .data = data,
-                            .data_size = size};
-    uuid_make(record.id);
+    *record = (struct record){.time_us = clock_wall_us(),
+                              .type = type->number,
+                              .source = (*source)->number,
+                              .data = data,
+                              .data_size = size};
+    uuid_make(record->id);
+    return EVLOG_OK;
+}
+
+int note_append(struct store *store, const char *name, const void *data, size_t size)
+{
+    struct record record;
+    const struct source *source;
+    int result = note_make(store, name, data, size, &record, &source);
+    if (result)
+        return result;
     result = append_records(store->appender, NULL, &record, 1);
     source_release(source);
     return result;

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+struct record;
+struct source;
 struct store;
 
 /*
@@ -12,5 +14,12 @@ struct store;
  * sources_define and append_records.
  */
 int note_append(struct store *store, const char *type, const void *data, size_t size);
+
+/*
+ * The record of such an event, for a caller who appends it together with others. It points to `data`. `*source` is
+ * to be released when it has been appended. Errors of types_define and sources_define.
+ */
+int note_make(struct store *store, const char *type, const void *data, size_t size,
+              struct record *record, const struct source **source);
 
 #endif

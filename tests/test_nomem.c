@@ -1,7 +1,8 @@
 /*
- * Typed events without memory: each allocation in turn fails, and the call says so and leaves
+ * Typed events, and imports, without memory: each allocation in turn fails, and the call says so and leaves
  * nothing.
  */
+#include "evlog/upkeep.h"
 #include "shop.h"
 
 void *__real_malloc(size_t size);
@@ -11,7 +12,8 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 
-static unsigned long failing; /* this allocation from now fails; 0: none */
+/* This allocation of this thread from now fails, not one of the flusher's; 0: none. */
+static _Thread_local unsigned long failing;
 
 static int fails_now(void)
 {
@@ -110,9 +112,37 @@ static int send(void)
     return result;
 }
 
+static evlog_signal *import_signal;
+static evlog_import an_import;
+
+static int import_define(void)
+{
+    const evlog_definition definition = {.event_type = "org.example.free.v1"};
+    return evlog_import_define(a_log, &definition, &import_signal);
+}
+
+static int import(void)
+{
+    const evlog_header header = {"a", "b"};
+    evlog_metadata metadata = {.source = "elsewhere"};
+    evlog_sending send = {.signal = import_signal,
+                          .data = SMALL_MAP("\x01"),
+                          .data_size = 4,
+                          .metadata = &metadata,
+                          .headers = &header,
+                          .header_count = 1};
+    evlog_sending sends[2] = {send, send};
+    return evlog_import_events(a_log, sends, 2, &an_import);
+}
+
+static int import_find(void)
+{
+    return evlog_import_find(a_log, &an_import);
+}
+
 /*
  * Lets the first, second, third ... allocation fail until the call gets through; it may get
- * through also where it tries again (evlog_define, of a type that the log has got by then).
+ * through also where it tries again (of a type that the log has got by then).
  */
 static void each_failing(const char *what, int (*call)(void))
 {
@@ -127,7 +157,8 @@ static void each_failing(const char *what, int (*call)(void))
             printf("%s: %lu allocations\n", what, n - 1);
             return;
         }
-        if (result != EVLOG_NOMEM && !(result == EVLOG_OK && call == define))
+        bool tries_again = call == define || call == import_define || call == import;
+        if (result != EVLOG_NOMEM && !(result == EVLOG_OK && tries_again))
             fail_msg("%s: %d when allocation %lu fails: %s", what, result, n, evlog_errmsg());
     }
 }
@@ -151,6 +182,12 @@ static void says_when_there_is_no_memory(void **state)
     each_failing("send", send);
     OK(evlog_inspect(a_log, &info));
     assert_int_equal(info.last_seq, 1);
+    each_failing("import_define", import_define);
+    each_failing("import", import);
+    each_failing("import_find", import_find);
+    OK(evlog_inspect(
+        a_log, &info)); /* the batches that were reported, each with its note, and no others */
+    assert_int_equal(info.last_seq, 1 + an_import.event_count / 2 * 3);
     OK(evlog_close(a_log));
     evlog_buffer_free(&packed);
     evlog_buffer_free(&avro);

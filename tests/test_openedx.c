@@ -132,6 +132,47 @@ static void defines_them_all(void **state)
     }
 }
 
+static bool is_marked(const evlog_definition *definition, const char *path)
+{
+    for (size_t i = 0; i < definition->personal_count; i++)
+        if (strcmp(definition->personal[i], path) == 0)
+            return true;
+    return false;
+}
+
+/* Each place of UserPersonalData under `path` is marked, and counted. */
+static unsigned check_marks(const evlog_definition *definition, const evlog_class *of,
+                            const char *path)
+{
+    char below[300];
+    size_t field_count;
+    unsigned count = 0;
+    const evlog_field *fields = of->describe(&field_count);
+    for (size_t i = 0; i < field_count; i++) {
+        size_t size = (size_t)snprintf(below, sizeof below, "%s.%s", path, fields[i].name);
+        for (uint64_t shape = fields[i].shape; shape > 0xff && size < sizeof below; shape >>= 8)
+            size += (size_t)snprintf(below + size, sizeof below - size, ".*");
+        if (fields[i].of && strcmp(fields[i].of->name, "UserPersonalData") != 0)
+            count += check_marks(definition, fields[i].of, below);
+        else if (fields[i].of && !is_marked(definition, below))
+            fail_msg("%s: %s is not marked as personal", definition->event_type, below);
+        else
+            count += fields[i].of != NULL;
+    }
+    return count;
+}
+
+/* What is about a person is marked: UserPersonalData wherever it is, and what else is listed. */
+static void marks_personal_fields(void **state)
+{
+    const evlog_definition *definition;
+    unsigned count = 0;
+    (void)state;
+    for (size_t i = 0; (definition = evlog_openedx_definition(i)); i++)
+        count += check_marks(definition, definition->of, definition->argument);
+    assert_int_equal(count, 38);
+}
+
 /* A signatory's image, which upstream cannot send, is sent and comes back as bytes. */
 static void sends_what_upstream_cannot(void **state)
 {
@@ -357,6 +398,7 @@ int main(void)
         cmocka_unit_test(schemas_are_read_back),
         cmocka_unit_test(has_the_classes_of_openedx_events),
         TEST_AT_HOME(defines_them_all),
+        cmocka_unit_test(marks_personal_fields),
         TEST_AT_HOME(sends_what_upstream_cannot),
         cmocka_unit_test(encodes_the_vectors),
         cmocka_unit_test(encodes_the_golden_data),

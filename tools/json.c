@@ -236,7 +236,7 @@ int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t wh
     return pack(&packing, json);
 }
 
-int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why, size_t why_size)
+json_t *json_of_text(const char *text, size_t size, char *why, size_t why_size)
 {
     json_error_t error;
     json_t *json =
@@ -245,11 +245,32 @@ int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why
         int is_large = strncmp(error.text, "too big integer", 15) == 0;
         snprintf(why, why_size, "not JSON: %s, at byte %d%s", error.text, error.position,
                  is_large ? " (above 2^63 - 1: write {\"$uint\": \"...\"})" : "");
-        return -1;
     }
+    return json;
+}
+
+/* Whether it has the keys of an event as it is shown. */
+static bool is_event(const json_t *json)
+{
+    static const char *const keys[] = {"id", "type", "minorversion", "time", "sourcelib", "data"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_object_get(json, keys[i]))
+            return false;
+    return true;
+}
+
+int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why, size_t why_size)
+{
     int result = -1;
+    json_t *json = json_of_text(text, size, why, why_size);
+    if (!json)
+        return -1;
     if (!json_is_object(json))
         snprintf(why, why_size, "an event's data is a JSON object: {\"key\": value, ...}");
+    else if (is_event(json))
+        snprintf(why, why_size,
+                 "a whole event, as evlog show prints it, and not an event's data: evlog import "
+                 "takes it");
     else
         result = data_of_json(json, data, why, why_size);
     json_decref(json);

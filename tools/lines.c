@@ -47,6 +47,14 @@ int lines_next(struct lines *lines, const char **line, size_t *size)
     return LINES_TOO_LONG;
 }
 
+int lines_is_blank(const char *line, size_t size)
+{
+    size_t i = 0;
+    while (i < size && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r'))
+        i++;
+    return i == size;
+}
+
 int lines_ready(const struct lines *lines)
 {
     struct pollfd wait = {.fd = lines->fd, .events = POLLIN};

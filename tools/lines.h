@@ -26,6 +26,9 @@ void lines_free(struct lines *lines);
  */
 int lines_next(struct lines *lines, const char **line, size_t *size);
 
+/* Whether there is nothing in a line but blanks. */
+int lines_is_blank(const char *line, size_t size);
+
 /* Whether lines_fill would return at once. */
 int lines_ready(const struct lines *lines);
 

@@ -96,6 +96,25 @@ static const struct verb verbs[] = {
      "as they are. Nobody else may have the log open meanwhile, also not to read; and there must be room on the disk for what\n"
      "the log has. Interrupted, it has done nothing, or is finished by the next one. Says what it would do, and does it\n"
      "only with --yes.\n"},
+    {"export", "LOG", "write events, and the types they were sent under, for evlog import",
+     "FtsuTnrX", 1, 1, export_run,
+     "One JSON object a line: a line for each event type and schema of the log, then the events, as evlog show\n"
+     "-o json prints them. An event that was sent under another schema than the last line of its type says has a\n"
+     "short line before it. The log's own events are left out.\n"
+     "With --redact the fields that their types mark as personal are masked: texts become \"redacted\", numbers 0,\n"
+     "lists empty. The fields of the Open edX types are marked. The result still fits the schemas.\n"},
+    {"import", "LOG [FILE|-]", "append events that were elsewhere, with their ids and times",
+     "I2bOcdo", 1, 2, import_run,
+     "Takes what evlog export wrote, and events as lines of JSON with the keys that evlog show prints: type and\n"
+     "data, and where there are any id, time, source, sourcehost, sourcelib, minorversion, headers and\n"
+     "from_event_bus. All of these are kept. Log time is now, and the order is that of the input. A line that is\n"
+     "wrong ends the import as it ends evlog send. Consumers get the events like any others.\n"
+     "\n"
+     "The import may be interrupted at any time, also by kill -9: the same command continues after what is in the\n"
+     "log, and doubles nothing. The log records in events evlog.imported.v1 how far each input was imported. An input\n"
+     "is identified by its first event. It may have got more events at its end; one that begins with another event,\n"
+     "as the export of a log that was trimmed since does, is another input. --skip-known leaves out all events whose\n"
+     "ids the log has, wherever they came from.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},

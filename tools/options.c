@@ -59,6 +59,10 @@ static const struct {
     {'R', "rate", "N", "a number above 0", "at most that many events a second"},
     {'k', "keep-going", NULL, NULL, "count failures and damaged events, and pass on"},
     {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
+    {'I', "skip-known", NULL, NULL,
+     "pass over events whose ids the log has, and count them; this reads the\n"
+     "log for each 65,536 events"},
+    {'X', "redact", NULL, NULL, "mask personal fields, and leave headers out"},
     {'K', "known", NULL, NULL, "refuse an event type that is not in the log"},
     {'c', "no-create", NULL, NULL, "refuse to make a new log"},
     {'C', "no-create", NULL, NULL, "refuse to make a new consumer"},
@@ -378,6 +382,8 @@ static void option_set(struct options *options, int letter)
     options->range.newest_first |= letter == 'r';
     options->range.keep_going |= letter == 'k';
     options->skip_bad |= letter == 'b';
+    options->skip_known |= letter == 'I';
+    options->redact |= letter == 'X';
     options->known |= letter == 'K';
     options->follow |= letter == 'f';
     options->preview |= letter == '2';

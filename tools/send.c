@@ -1,37 +1,25 @@
-/*
- * evlog send: one event from the arguments, or one for each line of standard input.
- *
- * Lines gather in a batch, which is one evlog_send_events: it goes out when it is large, when
- * the input has nothing more for now, and at the end. When the library refuses a batch because of
- * one event in it (too deep, too large, no map), the batch is halved until that event is
- * found, so its line can be named and the others still go out in their order. Which events
- * are right is decided in one place only, the library.
- */
-#include <errno.h>
+/* evlog send: one event from the arguments, or one for each line of standard input (intake.c). */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "evlog/schema.h"
+#include "intake.h"
 #include "json.h"
-#include "lines.h"
 #include "print.h"
 #include "progress.h"
 
 #define BATCH_COUNT_MAX 4096
 #define BATCH_SIZE_MAX ((size_t)4 << 20)
-#define LINE_SIZE_MAX ((size_t)4 * EVLOG_DATA_SIZE_MAX) /* JSON of the largest data, and more */
 
 struct sender {
     const struct options *options;
     evlog_signal *signal;
-    struct lines lines;
-    uint64_t line; /* the number of the last one read */
-    uint64_t sent_count, skipped_count, failed_count, first_seq, last_seq;
+    struct intake intake;
+    uint64_t failed_count, first_seq, last_seq;
     msgpack_sbuffer data; /* the batch: all its data, one after another */
     size_t count;
     struct {
-        uint64_t line;
         size_t at, size; /* in data */
     } batch[BATCH_COUNT_MAX];
 };
@@ -87,23 +75,9 @@ static int send_one(const struct options *options, evlog_signal *signal,
 
 /* -------------------------------------------------------------- many events ---- */
 
-/* A line that is wrong: counted (-1: go on), or reported, and the end (the exit status). */
-static int bad_line(struct sender *sender, uint64_t line, const char *why)
+static int append(void *ctx, size_t first, size_t count)
 {
-    if (sender->options->skip_bad) {
-        sender->skipped_count++;
-        complain(EXIT_MISUSE, "line %" PRIu64 " is skipped: %s", line, why);
-        return -1;
-    }
-    return complain(EXIT_MISUSE,
-                    "line %" PRIu64 ": %s\nThe lines before it are in the log (%" PRIu64
-                    " event%s), it and those after it are not.",
-                    line, why, sender->sent_count, plural(sender->sent_count));
-}
-
-/* Appends some of the batch at once. Returns the library's code. */
-static int append(struct sender *sender, size_t first, size_t count)
-{
+    struct sender *sender = ctx;
     evlog_sent *sent = calloc(count, sizeof *sent);
     evlog_sending *sends = calloc(count, sizeof *sends);
     int code = sent && sends ? EVLOG_OK : EVLOG_NOMEM;
@@ -119,7 +93,6 @@ static int append(struct sender *sender, size_t first, size_t count)
     if (code == EVLOG_RECEIVER)
         code = EVLOG_OK; /* they are in the log; report_failures names the receivers */
     if (!code) {
-        sender->sent_count += count;
         sender->first_seq = sender->first_seq ? sender->first_seq : sent[0].seq;
         sender->last_seq = sent[count - 1].seq;
         for (size_t i = 0; i < count; i++) {
@@ -132,92 +105,48 @@ static int append(struct sender *sender, size_t first, size_t count)
     return code;
 }
 
-/* Appends some of the batch, looking for the wrong one if there is one. -1: go on. */
-static int append_or_halve(struct sender *sender, size_t first, size_t count)
+static void clear(void *ctx)
 {
-    int code = append(sender, first, count);
-    if (!code)
-        return -1;
-    if (code != EVLOG_INVALID && code != EVLOG_LIMIT) {
-        int status = complain_library(code);
-        return complain(status,
-                        "stopped before line %" PRIu64 "; %" PRIu64
-                        " event%s of the lines before "
-                        "it in the log",
-                        sender->batch[first].line, sender->sent_count,
-                        sender->sent_count == 1 ? " is" : "s are");
-    }
-    if (count == 1)
-        return bad_line(sender, sender->batch[first].line, evlog_errmsg());
-    int status = append_or_halve(sender, first, count / 2);
-    return status >= 0 ? status : append_or_halve(sender, first + count / 2, count - count / 2);
-}
-
-/* Sends the batch out. -1: go on, else the exit status. */
-static int flush(struct sender *sender)
-{
-    int status = sender->count ? append_or_halve(sender, 0, sender->count) : -1;
+    struct sender *sender = ctx;
     sender->count = 0;
     msgpack_sbuffer_clear(&sender->data);
-    progress_at(sender->sent_count);
-    return status;
 }
 
-/* Takes one line into the batch. -1: go on. */
-static int take_line(struct sender *sender, const char *line, size_t size)
+static int take(void *ctx, const char *line, size_t size, char why[INTAKE_WHY_SIZE])
 {
-    char why[256];
-    size_t at = sender->data.size, blank = 0;
-    while (blank < size && strchr(" \t\r", line[blank]) && line[blank])
-        blank++;
-    if (blank == size)
-        return -1;
-    if (data_of_text(line, size, &sender->data, why, sizeof why)) {
+    struct sender *sender = ctx;
+    size_t at = sender->data.size;
+    if (!line)
+        return INTAKE_BAD;
+    if (lines_is_blank(line, size))
+        return INTAKE_PASSED;
+    if (data_of_text(line, size, &sender->data, why, INTAKE_WHY_SIZE)) {
         sender->data.size = at;
-        int status = flush(sender);
-        return status >= 0 ? status : bad_line(sender, sender->line, why);
+        return INTAKE_BAD;
     }
-    sender->batch[sender->count].line = sender->line;
     sender->batch[sender->count].at = at;
     sender->batch[sender->count++].size = sender->data.size - at;
-    int is_large = sender->count == BATCH_COUNT_MAX || sender->data.size >= BATCH_SIZE_MAX;
-    return is_large ? flush(sender) : -1;
-}
-
-static int too_long(struct sender *sender)
-{
-    int status = flush(sender);
-    return status >= 0 ? status : bad_line(sender, sender->line, "longer than 256 MiB");
-}
-
-/* Reads what there is, after sending what was held when that would mean waiting. -1: go on. */
-static int read_more(struct sender *sender)
-{
-    int status = lines_ready(&sender->lines) ? -1 : flush(sender);
-    if (status >= 0 || lines_fill(&sender->lines) == 0)
-        return status;
-    int error = errno;
-    status = flush(sender);
-    return status >= 0 ? status
-                       : complain(EXIT_LOG, "cannot read standard input: %s", strerror(error));
+    bool is_large = sender->count == BATCH_COUNT_MAX || sender->data.size >= BATCH_SIZE_MAX;
+    return is_large ? INTAKE_FULL : INTAKE_TAKEN;
 }
 
 static int put_summary(const struct sender *sender)
 {
+    const struct intake *intake = &sender->intake;
     if (sender->options->output == OUTPUT_SHORT) {
-        printf("%" PRIu64 " event%s in the log", sender->sent_count,
-               sender->sent_count == 1 ? " is" : "s are");
-        if (sender->sent_count)
+        printf("%" PRIu64 " event%s in the log", intake->appended_count,
+               intake->appended_count == 1 ? " is" : "s are");
+        if (intake->appended_count)
             printf(", from seq %" PRIu64 " to %" PRIu64, sender->first_seq, sender->last_seq);
-        if (sender->skipped_count)
-            printf("; %" PRIu64 " line%s skipped", sender->skipped_count,
-                   sender->skipped_count == 1 ? " was" : "s were");
+        if (intake->skipped_count)
+            printf("; %" PRIu64 " line%s skipped", intake->skipped_count,
+                   intake->skipped_count == 1 ? " was" : "s were");
         putchar('\n');
         return EXIT_DONE;
     }
     json_t *json =
-        json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)sender->sent_count, "skipped",
-                  (json_int_t)sender->skipped_count, "first_seq", (json_int_t)sender->first_seq,
+        json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)intake->appended_count, "skipped",
+                  (json_int_t)intake->skipped_count, "first_seq", (json_int_t)sender->first_seq,
                   "last_seq", (json_int_t)sender->last_seq);
     int failed = !json || json_put(stdout, json, sender->options->output);
     json_decref(json);
@@ -227,31 +156,26 @@ static int put_summary(const struct sender *sender)
 static int send_lines(const struct options *options, evlog_signal *signal)
 {
     struct sender *sender = calloc(1, sizeof *sender);
-    const char *line;
-    size_t size;
-    int found = LINES_MORE, status = -1;
     if (!sender)
         return complain(EXIT_LOG, "out of memory");
     sender->options = options;
     sender->signal = signal;
-    lines_begin(&sender->lines, STDIN_FILENO, LINE_SIZE_MAX);
+    sender->intake = (struct intake){.ctx = sender,
+                                     .take = take,
+                                     .append = append,
+                                     .clear = clear,
+                                     .batch_max = BATCH_COUNT_MAX,
+                                     .skip_bad = options->skip_bad,
+                                     .stop_fd = -1};
     msgpack_sbuffer_init(&sender->data);
     if (!isatty(STDIN_FILENO)) /* where somebody is typing */
         progress_begin("events sent", 0);
-    while (status < 0 && found != LINES_END) {
-        found = lines_next(&sender->lines, &line, &size);
-        sender->line += found == LINES_LINE || found == LINES_TOO_LONG;
-        status = found == LINES_LINE       ? take_line(sender, line, size)
-                 : found == LINES_TOO_LONG ? too_long(sender)
-                 : found == LINES_MORE     ? read_more(sender)
-                                           : flush(sender);
-    }
+    int status = intake_run(&sender->intake, STDIN_FILENO, "standard input");
     progress_end();
     if (status < 0)
         status = put_summary(sender);
     if (status == EXIT_DONE && sender->failed_count)
         status = EXIT_NOTHING;
-    lines_free(&sender->lines);
     msgpack_sbuffer_destroy(&sender->data);
     free(sender);
     return status;

@@ -49,6 +49,8 @@ struct options {
     const char *reason;
     int known;
     int skip_bad;
+    int skip_known;
+    int redact;
     evlog_reset_options
         start;          /* of a consumer, or the first event to be kept; zero: none was given */
     uint64_t keep_size; /* 0: not given */
@@ -91,6 +93,8 @@ int trim_run(struct options *options);
 int erase_run(struct options *options);
 int copy_run(struct options *options);
 int compact_run(struct options *options);
+int export_run(struct options *options);
+int import_run(struct options *options);
 int tail_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);

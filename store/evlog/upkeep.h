@@ -4,7 +4,7 @@
 #ifndef EVLOG_UPKEEP_H
 #define EVLOG_UPKEEP_H
 
-#include <evlog.h>
+#include <evlog/class.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -206,6 +206,94 @@ EVLOG_INLINE int evlog_erase(evlog *log, uint64_t seq, const unsigned char diges
  * such event, or it was erased. EVLOG_DAMAGED: it cannot be read. EVLOG_BUSY.
  */
 EVLOG_API int evlog_erase_contents(evlog *log, uint64_t seq, evlog_buffer *contents);
+
+/* ------------------------------------------------------------ importing ---- */
+
+#define EVLOG_IMPORTED_TYPE "evlog.imported.v1"
+
+/*
+ * Appends events that were elsewhere, in batches. Each batch ends with an event of EVLOG_IMPORTED_TYPE, in the
+ * same commit, which records how far the import has come: {"input": bytes, "position", "digest", "events"}. So
+ * an import that ended at any point, by kill -9 too, continues exactly after what is in the log:
+ *
+ *     evlog_import import = {.input = ...};
+ *     result = evlog_import_find(log, &import);
+ *     pass over the input up to import.position
+ *     for each batch {
+ *         import.position = ...;  the position in the input after the batch
+ *         result = evlog_import_events(log, sends, count, &import);
+ *     }
+ */
+typedef struct evlog_import {
+    /* Identifies the input. The caller chooses it: a hash of the input's beginning, for example. */
+    uint8_t input[16];
+    /* The position in the input, in the caller's unit (lines, for example); 0: its beginning. */
+    uint64_t position;
+    /* The caller's: a hash of the input up to the position, for example, to be compared. */
+    uint64_t digest;
+    uint64_t event_count; /* events of the input up to the position */
+    uint64_t seen_seq;    /* the library's: the log was searched for imports up to here */
+    bool unless_id;       /* an event whose id the log has is left out; each needs an id */
+    uint64_t known_count; /* how many the last evlog_import_events left out */
+} evlog_import;
+
+/*
+ * Finds how far this input was imported, and sets position, digest and event_count (0: not at all) and seen_seq.
+ * It reads from the end of the log back to the last such event, or to the beginning if there is none.
+ * EVLOG_DAMAGED: an event on the way cannot be read, which may be the one.
+ */
+EVLOG_INLINE int evlog_import_find(evlog *log, evlog_import *import);
+
+/*
+ * Appends a batch, all or none. Ids, times, minor versions, sources, headers and from_event_bus are as given; log
+ * time is now. Each event needs `metadata`; in it 0 is a time and a minor version like any other, an id of zeros is
+ * replaced by a new one, and a source of NULL is this process's. The signals may come from evlog_import_define or
+ * from any other definition. No receiver runs; consumers and late receivers get the events from the log.
+ *
+ * `import` is as evlog_import_find or the last call left it, with position and digest set to those after this
+ * batch. seen_seq becomes the seq of the event that records it, which follows the batch.
+ *
+ * With unless_id each call reads the whole log, so batches should be large.
+ *
+ * EVLOG_CONFLICT: another process has imported from this input since. EVLOG_INVALID, EVLOG_LIMIT: evlog_errmsg
+ * names the event, counted from 0. Else as evlog_send_events. After each of these nothing was appended.
+ */
+EVLOG_INLINE int evlog_import_events(evlog *log, const evlog_sending *sends, size_t count,
+                                     evlog_import *import);
+
+/*
+ * A signal to import events of a type under exactly the schema of `definition`; without a schema, untyped. A type
+ * can have many such signals, one for each schema, and evlog_signal_by_type does not find them. A schema that the
+ * log does not have is recorded, and is then the newest of its type. minor_version is not used. Errors of
+ * evlog_define_class.
+ */
+EVLOG_INLINE int evlog_import_define(evlog *log, const evlog_definition *definition,
+                                     evlog_signal **signal);
+
+EVLOG_API int evlog_import_find_sized(evlog *log, evlog_import *import, size_t import_size);
+EVLOG_API int evlog_import_events_sized(evlog *log, const evlog_sending *sends,
+                                        size_t sending_size, size_t metadata_size, size_t count,
+                                        evlog_import *import, size_t import_size);
+EVLOG_API int evlog_import_define_sized(evlog *log, const evlog_definition *definition,
+                                        size_t definition_size, evlog_signal **signal);
+
+EVLOG_INLINE int evlog_import_find(evlog *log, evlog_import *import)
+{
+    return evlog_import_find_sized(log, import, sizeof(evlog_import));
+}
+
+EVLOG_INLINE int evlog_import_events(evlog *log, const evlog_sending *sends, size_t count,
+                                     evlog_import *import)
+{
+    return evlog_import_events_sized(log, sends, sizeof(evlog_sending), sizeof(evlog_metadata),
+                                     count, import, sizeof(evlog_import));
+}
+
+EVLOG_INLINE int evlog_import_define(evlog *log, const evlog_definition *definition,
+                                     evlog_signal **signal)
+{
+    return evlog_import_define_sized(log, definition, sizeof(evlog_definition), signal);
+}
 
 #ifdef __cplusplus
 }
