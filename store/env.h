@@ -42,11 +42,17 @@ enum env_flush {
     ENV_FLUSH_BUT_LAST, /* a power cut may undo this commit, whole, if none came after it; faster */
 };
 
+/* What a transaction will put. */
+struct env_size {
+    size_t sum;       /* about how many bytes; 0: as size_hint of env_write */
+    size_t value_max; /* of them, in the longest value; 0: not known */
+};
+
 /*
  * Runs `fill` in a write transaction and commits. When the map is full it is grown and `fill` runs
  * again, so it must allow being called more than once. An error of `fill` ends the transaction
- * and is the result. `size_hint`: about how many bytes will be put; 0: by what gives room, and may use the reserve of
- * 64 KiB that all others leave. Callers wait for each other.
+ * and is the result. `size_hint`: about how many bytes will be put; 0: by what gives room, or must be
+ * done, and may use the reserve of 64 KiB that all others leave, of the disk and of file_size_max. Callers wait for each other.
  *
  * EVLOG_FULL: the disk or file_size_max; nothing has changed, and a later call may succeed.
  * EVLOG_IO: a flush failed; nothing has changed as far as any process can see, and this env
@@ -63,7 +69,7 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
  */
 int env_lock(struct env *env);
 void env_unlock(struct env *env);
-int env_write_locked(struct env *env, enum env_flush flush, size_t size_hint,
+int env_write_locked(struct env *env, enum env_flush flush, struct env_size size,
                      int (*fill)(struct env *env, void *ctx), void *ctx);
 
 /* For use in `fill` only. */

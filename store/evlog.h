@@ -195,11 +195,12 @@ typedef struct evlog_options {
     bool no_create; /* EVLOG_NOTFOUND instead of a new log */
     /* Where events sent here come from. NULL or "": "openedx/<service>/web" */
     const char *source;
-    const char *service;     /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
-    const char *sourcehost;  /* NULL: gethostname(2) */
-    uint32_t data_size_max;  /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
-    uint32_t readers_max;    /* 0: EVLOG_READERS_DEFAULT; used by the first opener only */
-    uint64_t log_size_max;   /* of the events file; 0: until the disk is full */
+    const char *service;    /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
+    const char *sourcehost; /* NULL: gethostname(2) */
+    uint32_t data_size_max; /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
+    uint32_t readers_max;   /* 0: EVLOG_READERS_DEFAULT; used by the first opener only */
+    /* Of the events file, less 64 KiB that is kept for trimming; 0: until the disk is full. */
+    uint64_t log_size_max;
     uint32_t flush_every_ms; /* EVLOG_FAST only; 0: 100 */
     /*
      * Of sends that do not set it. DEFAULT: the environment variable EVLOG_DISPATCH, "robust" or

@@ -17,11 +17,11 @@
  * A sender waits for a batch, and for its flush if it is the second one after it. A batch has at most BATCH_COUNT events
  * of BATCH_SIZE bytes together, or one.
  *
- * On a full disk there is still room for 2 and 3: all other writes leave a reserve (env.c), and what a batch frees
- * serves the next one.
+ * On a full disk, and at log_size_max, there is still room for 2 and 3: all other writes leave a reserve (env.c), and
+ * what a batch frees serves the next one. What the last one frees can be used once there was another commit: so
+ * the last event is deleted in one of its own.
  *
- * Absent: giving space back to the disk; it is used again by appends. A reserve within log_size_max. And an append asks
- * for room behind the last page, also when there are free pages before it.
+ * Absent: giving space back to the disk; it is used again by appends.
  */
 #include "trim.h"
 
@@ -107,7 +107,7 @@ static int add_note(const struct trimming *trimming)
 
 /* ------------------------------------------------------------- deleting ---- */
 
-/* In the write transaction, perhaps more than once. */
+/* In the write transaction, perhaps more than once. The last event is a batch of its own. */
 static int delete_batch(struct env *events, void *ctx)
 {
     struct trimming *trimming = ctx;
@@ -124,7 +124,9 @@ static int delete_batch(struct env *events, void *ctx)
     result = page_seek(&cursor, key, sizeof key);
     while (result == EVLOG_OK && trimming->batch_count < BATCH_COUNT && size < BATCH_SIZE) {
         result = page_cursor_node(&cursor, &node);
-        if (result || node.key_size != sizeof key || be64_load(node.key) >= trimming->before_seq)
+        uint64_t end =
+            trimming->before_seq - (trimming->batch_count > 0); /* the last goes alone */
+        if (result || node.key_size != sizeof key || be64_load(node.key) >= end)
             break;
         memcpy(key, node.key, sizeof key);
         result = env_delete(events, key, sizeof key);
@@ -145,7 +147,8 @@ static int trim_batch(struct trimming *trimming)
         return result;
     result = flusher_settle(store->flusher);
     if (result == EVLOG_OK)
-        result = env_write_locked(store->events, ENV_FLUSH_ALL, 0, delete_batch, trimming);
+        result = env_write_locked(store->events, ENV_FLUSH_ALL, (struct env_size){0, 0},
+                                  delete_batch, trimming);
     env_unlock(store->events);
     return result ? result : flusher_flush(store->flusher);
 }

@@ -35,17 +35,16 @@ typedef struct evlog_trimmed {
  * Drops the events before `before_seq`, but never the newest one. From then on the log begins there: no reader, no
  * consumer and no replay gets what came before, in any process, and no seq is used again. The space is used for
  * events to come; the file does not get smaller. An event "evlog.trimmed.v1" says what was dropped: {"first_seq",
- * "last_seq", "forced"}; on a disk that is full it may be missing. `trimmed` may be NULL.
+ * "last_seq", "forced"}; where there is no room for it, it may be missing. `trimmed` may be NULL.
  *
  * Beside senders, readers and consumers; a sender may wait for a batch of some thousand deletions and its flush. It
- * can be interrupted anywhere, and done again. It works on a full disk: all that appends leaves 64 KiB for it; but a
- * send wants some room behind the last page all the same, also when there are free pages before it.
+ * can be interrupted anywhere, and done again. It works on a full disk, and at log_size_max: all that appends leaves
+ * 64 KiB for it, and goes on in the space that it gives up.
  *
  * A consumer that loses events by it, with `force`, parks them as lost (EVLOG_NOTICE_LOST) when it gets there.
  *
  * EVLOG_CONFLICT: a consumer needs them, see `trimmed`; nothing was changed. EVLOG_DAMAGED: the first event to be kept
- * cannot be read. EVLOG_FULL: log_size_max is reached, which counts the file, not what is free in it.
- * EVLOG_READONLY, EVLOG_BUSY.
+ * cannot be read. EVLOG_FULL: also that reserve is used up. EVLOG_READONLY, EVLOG_BUSY.
  */
 EVLOG_INLINE int evlog_trim(evlog *log, uint64_t before_seq, const evlog_trim_options *options,
                             evlog_trimmed *trimmed);
