@@ -461,8 +461,11 @@ static int commit(struct group *group)
     if (result == EVLOG_OK && group->count > 0)
         note_end(group);
     env_unlock(parts->events);
+    if (result == EVLOG_FULL)
+        flusher_committed(parts->flusher, INT64_MAX);
     if (result || group->count == 0)
         return result;
+    flusher_committed(parts->flusher, group->last.log_time_us);
     shared_wake(parts->shared);
     if (parts->journal)
         flush_as_needed(group);
