@@ -701,6 +701,7 @@ typedef struct evlog_info {
     /* Erased events whose bytes may be in unused parts of the file until it is compacted (evlog/upkeep.h); counted
        one by one. */
     uint64_t erased_waiting_count;
+    uint64_t free_size; /* of used_size: in pages that trimming has freed, for events to come */
 } evlog_info;
 
 /* What there is to know of a log without reading it through. */
