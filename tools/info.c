@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "print.h"
-#include "retain.h"
+#include "retention.h"
 #include "text.h"
 #include "times.h"
 

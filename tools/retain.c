@@ -1,5 +1,5 @@
 /* evlog retain: what a log keeps, as a policy of its own. */
-#include "retain.h"
+#include "retention.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* A log's retention policy, shown. */
-#ifndef RETAIN_H
-#define RETAIN_H
+#ifndef RETENTION_H
+#define RETENTION_H
 
 #include <evlog/upkeep.h>
 
