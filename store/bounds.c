@@ -183,7 +183,7 @@ static int count_pages(const struct page_snapshot *snapshot, void *ctx)
 {
     struct pages *pages = ctx;
     pages->snapshot = *snapshot;
-    int result = freelist_count(snapshot, &pages->free_count);
+    int result = freelist_count(snapshot, 0, &pages->free_count);
     if (result == EVLOG_DAMAGED || pages->free_count > snapshot->last_page)
         pages->free_count = 0;
     return result == EVLOG_DAMAGED ? EVLOG_OK : result;

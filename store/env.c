@@ -974,9 +974,9 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
 }
 
 struct reader_list {
-    int (*visit)(int32_t pid, uint64_t behind_count, void *ctx);
+    int (*visit)(const struct env_reader_info *reader, void *ctx);
     void *ctx;
-    uint64_t newest;
+    const struct page_snapshot *newest;
     int result;
 };
 
@@ -984,16 +984,19 @@ struct reader_list {
 static int visit_reader(const char *line, void *ctx)
 {
     struct reader_list *list = ctx;
-    int32_t pid;
-    uint64_t txnid;
-    if (sscanf(line, "%" SCNd32 " %*x %" SCNu64, &pid, &txnid) != 2)
+    struct env_reader_info reader = {.pid = 0};
+    uint64_t txnid, held_count = 0;
+    if (sscanf(line, "%" SCNd32 " %*x %" SCNu64, &reader.pid, &txnid) != 2)
         return 0;
-    list->result = list->visit(pid, list->newest > txnid ? list->newest - txnid : 0, list->ctx);
+    reader.behind_count = less_by(list->newest->txnid, txnid);
+    if (reader.behind_count > 0 && freelist_count(list->newest, txnid, &held_count) == EVLOG_OK)
+        reader.held_size = held_count * list->newest->page_size;
+    list->result = list->visit(&reader, list->ctx);
     return list->result ? -1 : 0;
 }
 
-int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_count, void *ctx),
-                    void *ctx)
+int env_each_reader(struct env *env,
+                    int (*visit)(const struct env_reader_info *reader, void *ctx), void *ctx)
 {
     struct page_snapshot newest;
     int dead;
@@ -1003,7 +1006,7 @@ int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_c
     int result = page_snapshot_read(env->fd, env->path, &newest);
     if (result)
         return result;
-    struct reader_list list = {.visit = visit, .ctx = ctx, .newest = newest.txnid};
+    struct reader_list list = {.visit = visit, .ctx = ctx, .newest = &newest};
     mdb_reader_list(env->lmdb, visit_reader, &list);
     return list.result;
 }

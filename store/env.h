@@ -120,11 +120,15 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
 
 /*
  * Calls `visit` for each process that holds a snapshot, in liblmdb's table of readers, until it returns other
- * than 0, and returns that: its pid, and how many commits there were since. None where there is no lock
- * file. EVLOG_IO, EVLOG_DAMAGED.
+ * than 0, and returns that. None where there is no lock file. EVLOG_IO, EVLOG_DAMAGED.
  */
-int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_count, void *ctx),
-                    void *ctx);
+struct env_reader_info {
+    int32_t pid;
+    uint64_t behind_count; /* commits since it began */
+    uint64_t held_size; /* of pages that were freed since; 0 also where their list is not sound */
+};
+int env_each_reader(struct env *env,
+                    int (*visit)(const struct env_reader_info *reader, void *ctx), void *ctx);
 
 /* What seeds the checksums of the values kept here, see entries.c. */
 uint64_t env_seed(const struct env *env);

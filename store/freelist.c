@@ -247,14 +247,22 @@ int freelist_capacity(const struct page_snapshot *snapshot, const struct freelis
     return result == ENOUGH ? EVLOG_OK : result;
 }
 
+struct summing {
+    uint64_t since_txnid, page_count;
+};
+
 static int add_count(const struct freelist_entry *entry, void *ctx)
 {
-    *(uint64_t *)ctx += entry->count;
+    struct summing *summing = ctx;
+    summing->page_count += entry->txnid >= summing->since_txnid ? entry->count : 0;
     return 0;
 }
 
-int freelist_count(const struct page_snapshot *snapshot, uint64_t *page_count)
+int freelist_count(const struct page_snapshot *snapshot, uint64_t since_txnid,
+                   uint64_t *page_count)
 {
-    *page_count = 0;
-    return freelist_each(snapshot, add_count, page_count);
+    struct summing summing = {.since_txnid = since_txnid};
+    int result = freelist_each(snapshot, add_count, &summing);
+    *page_count = summing.page_count;
+    return result;
 }

@@ -123,7 +123,7 @@ static void delete_some(struct world *world)
 
 static int count_in(const struct page_snapshot *snapshot, void *ctx)
 {
-    return freelist_count(snapshot, ctx);
+    return freelist_count(snapshot, 0, ctx);
 }
 
 static int do_some(const struct page_snapshot *snapshot, void *ctx);

@@ -224,6 +224,40 @@ static void what_is_trimmed_is_room_on_a_full_disk(void **state)
     }
 }
 
+#define TRIES_MAX 10000 /* a millisecond apart */
+
+/* The policy is applied when a send has found no room: the sends that follow it find some. */
+static void retain_on_a_full_disk(void *ctx)
+{
+    static struct world world;
+    const evlog_retention policy = {.count = 300};
+    world.filling = *(struct filling *)ctx;
+    const char *disk = strdup(world.filling.path), *log = strdup(in(disk, "log"));
+    mount_disk(disk, "size=4m");
+    open_log(&world, log);
+    fill(&world);
+    take_the_rest(in(disk, "rest"));
+    uint64_t before = world.number;
+    CHECK(evlog_retain(world.log, &policy) == EVLOG_OK);
+    for (unsigned tries = 0; world.number < before + 5000; tries++) {
+        int result = send_some(&world);
+        CHECK(result == EVLOG_OK || (result == EVLOG_FULL && tries < TRIES_MAX + 5000));
+        if (result)
+            usleep(1000);
+    }
+    CHECK(evlog_verify(world.log, NULL, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_close(world.log) == EVLOG_OK);
+}
+
+static void a_policy_makes_room_on_a_full_disk(void **state)
+{
+    static const int durabilities[] = {EVLOG_DURABLE, EVLOG_FAST};
+    for (unsigned i = 0; i < 2; i++) {
+        struct filling filling = {in(*state, i ? "disk1" : "disk0"), durabilities[i], 1};
+        in_child(retain_on_a_full_disk, &filling);
+    }
+}
+
 static void a_full_disk_can_be_trimmed(void **state)
 {
     static const int durabilities[] = {EVLOG_DURABLE, EVLOG_FAST};
@@ -357,6 +391,7 @@ int main(void)
         TEST_AT_HOME(fast_batches_fill_the_disk),
         TEST_AT_HOME(a_full_disk_can_be_trimmed),
         TEST_AT_HOME(what_is_trimmed_is_room_on_a_full_disk),
+        TEST_AT_HOME(a_policy_makes_room_on_a_full_disk),
         TEST_AT_HOME(no_room_for_a_new_log_is_said),
         TEST_AT_HOME(a_limit_to_files_is_a_full_disk),
     };

@@ -29,18 +29,21 @@ static int add_reader(const evlog_reader *reader, void *ctx)
 {
     if (reader->behind_count < BEHIND_MIN)
         return 0;
-    return json_array_append_new(ctx, json_pack("{s:i, s:s, s:I}", "pid", (int)reader->pid,
+    return json_array_append_new(ctx, json_pack("{s:i, s:s, s:I, s:I}", "pid", (int)reader->pid,
                                                 "file", reader->file, "commits_behind",
-                                                (json_int_t)reader->behind_count));
+                                                (json_int_t)reader->behind_count, "held_size",
+                                                (json_int_t)reader->held_size));
 }
 
 static int put_reader(const evlog_reader *reader, void *ctx)
 {
+    char size[16];
     (void)ctx;
     if (reader->behind_count >= BEHIND_MIN)
         printf("reader      process %" PRId32 " has read %s for %" PRIu64
-               " commits: until it ends, the file grows\n",
-               reader->pid, reader->file, reader->behind_count);
+               " commits and holds %s: until it ends, the file grows\n",
+               reader->pid, reader->file, reader->behind_count,
+               size_text(reader->held_size, size));
     return 0;
 }
 

@@ -117,7 +117,10 @@ EVLOG_INLINE int evlog_retention_look(evlog *log, const evlog_retention *retenti
 EVLOG_API int evlog_retention_get(evlog *log, evlog_retention **retention);
 EVLOG_API void evlog_retention_free(evlog_retention *retention);
 
-/* Applies the log's policy to the limits, and returns when that is done. Errors of evlog_trim but EVLOG_CONFLICT. */
+/*
+ * Applies the log's policy down to the limits, and returns when that is done; what another process is trimming at the
+ * moment is left to it. Errors of evlog_trim but EVLOG_CONFLICT.
+ */
 EVLOG_API int evlog_retention_apply(evlog *log);
 
 EVLOG_API int evlog_retain_sized(evlog *log, const evlog_retention *retention,
