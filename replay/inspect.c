@@ -229,10 +229,13 @@ struct each_reader {
     const char *file;
 };
 
-static int visit_reader(int32_t pid, uint64_t behind_count, void *ctx)
+static int visit_reader(const struct env_reader_info *found, void *ctx)
 {
     const struct each_reader *each = ctx;
-    evlog_reader reader = {.pid = pid, .file = each->file, .behind_count = behind_count};
+    evlog_reader reader = {.pid = found->pid,
+                           .file = each->file,
+                           .behind_count = found->behind_count,
+                           .held_size = found->held_size};
     return each->visit(&reader, each->ctx);
 }
 

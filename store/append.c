@@ -64,7 +64,7 @@
 
 struct request {
     struct record *records;
-    size_t count, size;
+    size_t count, size, record_size_max;
     struct judgement *judgement; /* NULL: it has no condition */
     int refusal;                 /* of its condition */
     bool is_done;
@@ -421,6 +421,34 @@ static void note_end(const struct group *group)
         shared_end_set(parts->shared, (struct shared_end){group->end, last->seq, last->chain});
 }
 
+static struct env_size size_of(const struct group *group)
+{
+    struct env_size size = {.sum = group->size};
+    for (const struct request *request = group->first; request; request = request->next)
+        if (request->record_size_max > size.value_max)
+            size.value_max = request->record_size_max;
+    return size;
+}
+
+/* With the writer's lock. */
+static int write_group(struct group *group)
+{
+    struct env *events = group->appender->parts.events;
+    group->is_in_journal = false;
+    int result = env_write_locked(events, ENV_FLUSH_ALL, size_of(group), fill, group);
+    return result ? take_back(group, result) : EVLOG_OK;
+}
+
+/* The same, and where the journal has no room to grow, it begins anew, behind a flush of the log. */
+static int write_or_restart(struct group *group)
+{
+    int result = write_group(group);
+    if (result != EVLOG_FULL || !group->is_in_journal || group->start == 0)
+        return result;
+    result = flusher_restart(group->appender->parts.flusher);
+    return result ? result : write_group(group);
+}
+
 static int commit(struct group *group)
 {
     const struct appender_parts *parts = &group->appender->parts;
@@ -429,14 +457,15 @@ static int commit(struct group *group)
         return result;
     result = flusher_settle(parts->flusher);
     if (result == EVLOG_OK)
-        result = env_write_locked(parts->events, ENV_FLUSH_ALL, group->size, fill, group);
-    if (result)
-        result = take_back(group, result);
-    else if (group->count > 0)
+        result = write_or_restart(group);
+    if (result == EVLOG_OK && group->count > 0)
         note_end(group);
     env_unlock(parts->events);
+    if (result == EVLOG_FULL)
+        flusher_committed(parts->flusher, INT64_MAX);
     if (result || group->count == 0)
         return result;
+    flusher_committed(parts->flusher, group->last.log_time_us);
     shared_wake(parts->shared);
     if (parts->journal)
         flush_as_needed(group);
@@ -557,7 +586,10 @@ int append_records(struct appender *appender, const struct condition *condition,
             return result;
         if (i + 1 < count)
             records[i].flags |= RECORD_MORE;
-        request.size += record_size(&records[i]);
+        size_t size = record_size(&records[i]);
+        request.size += size;
+        if (size > request.record_size_max)
+            request.record_size_max = size;
     }
     if (condition && condition_is_set(condition)) {
         int result = look_before(appender, &judgement, condition, &request);

@@ -5,7 +5,7 @@
  * makes them differ, the range is guessed from what is sound, and rather too long than too short: an event too many
  * is reported as missing, one too few would not be.
  *
- * Cost: O(depth), at any length.
+ * Cost: O(depth), at any length; evlog_inspect reads the list of free pages, too.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "erased.h"
 #include "error.h"
+#include "freelist.h"
 #include "page.h"
 #include "store.h"
 
@@ -172,9 +173,26 @@ static struct record look_at(struct store *store, uint64_t seq)
     return record;
 }
 
+/* The pages of the newest state, and its free ones; where their list is not sound, none are free. */
+struct pages {
+    struct page_snapshot snapshot;
+    uint64_t free_count;
+};
+
+static int count_pages(const struct page_snapshot *snapshot, void *ctx)
+{
+    struct pages *pages = ctx;
+    pages->snapshot = *snapshot;
+    int result = freelist_count(snapshot, 0, &pages->free_count);
+    if (result == EVLOG_DAMAGED || pages->free_count > snapshot->last_page)
+        pages->free_count = 0;
+    return result == EVLOG_DAMAGED ? EVLOG_OK : result;
+}
+
 int store_inspect(struct store *store, evlog_info *info)
 {
-    struct page_snapshot snapshot;
+    struct pages pages;
+    const struct page_snapshot *snapshot = &pages.snapshot;
     uint64_t first, last, source_count = 0, unknown_count = 0, waiting_count = 0;
     int result = store_bounds(store, &first, &last);
     if (result == EVLOG_OK)
@@ -186,7 +204,7 @@ int store_inspect(struct store *store, evlog_info *info)
     if (result == EVLOG_OK)
         result = erased_count(store->state, &waiting_count);
     if (result == EVLOG_OK)
-        result = env_snapshot(store->events, &snapshot);
+        result = env_read(store->events, ENV_NEWEST, count_pages, &pages);
     if (result)
         return result;
     struct record oldest = look_at(store, first), newest = look_at(store, last);
@@ -203,14 +221,15 @@ int store_inspect(struct store *store, evlog_info *info)
         .is_ahead = newest.log_time_us - clock_wall_us() > CLOCK_STEP_US,
         .is_unrecovered = *store->view.damage != '\0',
         .waiting_count = store->view.waiting_count,
-        .file_size = snapshot.file_size,
-        .used_size = (snapshot.last_page + 1) * snapshot.page_size,
-        .page_count = snapshot.last_page + 1,
-        .page_size = snapshot.page_size,
+        .file_size = snapshot->file_size,
+        .used_size = (snapshot->last_page + 1) * snapshot->page_size,
+        .page_count = snapshot->last_page + 1,
+        .page_size = snapshot->page_size,
         .type_count = types_count(store->types),
         .source_count = source_count,
         .unknown_entry_count = unknown_count,
         .erased_waiting_count = waiting_count,
+        .free_size = pages.free_count * snapshot->page_size,
     };
     memcpy(info->uuid, store->format.uuid, sizeof info->uuid);
     memcpy(info->origin, store->format.origin, sizeof info->origin);

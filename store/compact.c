@@ -212,14 +212,13 @@ static int make_files(struct compacting *compacting)
 /* ------------------------------------------------------- changing the names ---- */
 
 /* Liblmdb's readers of other programs, which hold no lock of ours. */
-static int check_reader(int32_t pid, uint64_t behind_count, void *ctx)
+static int check_reader(const struct env_reader_info *reader, void *ctx)
 {
     const struct store *store = ctx;
-    (void)behind_count;
-    if (pid == (int32_t)getpid())
+    if (reader->pid == (int32_t)getpid())
         return EVLOG_OK;
     return error_set(EVLOG_BUSY, "%s: process %d reads its files: end it first", store->path,
-                     (int)pid);
+                     (int)reader->pid);
 }
 
 static int change_names(struct store *store)

@@ -43,18 +43,27 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
 #include "file.h"
+#include "freelist.h"
 #include "lmdb_lock.h"
 #include "room.h"
 
 #define FULL_BELOW ((uint64_t)64 << 10)
 #define READER_CHECK_EVERY 1024 /* commits */
 #define RESERVE_PAGES 16
-#define UNHELD_TRIES 3        /* of reading a snapshot that nothing holds, before it is locked */
+#define PATH_PAGES 12 /* beside the values': the way to them, and where it is split */
+#define LIST_PAGES 20 /* of the list of free pages */
+#define NODE_ROOM 64  /* of a value in a leaf: its key, and what is around it */
+#define POLL_NS 1000000
+#define READERS_WAIT_US \
+    100000             /* for those that hold free pages; a call reads for some milliseconds */
+#define COUNTED_MAX 64 /* free pages are counted for so many commits at once */
+#define UNHELD_TRIES 3 /* of reading a snapshot that nothing holds, before it is locked */
 #define UNHELD_TRIES_MAX 1000 /* ... by a process that cannot lock it */
 
 /*
@@ -63,6 +72,13 @@
  * lmdb.h forbids: ours are only slots, and never look through the map; and page.c reads the file.
  */
 _Static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9, "liblmdb is 0.9");
+
+/* Free pages that are there for the transaction `txnid`, if it is the next one. */
+struct counted {
+    uint64_t txnid;
+    uint64_t run_max;
+    struct freelist_capacity capacity;
+};
 
 struct env {
     MDB_env *lmdb; /* NULL: read only, and without locks */
@@ -75,6 +91,7 @@ struct env {
     uint64_t commit_count;
     uint64_t inode;
     struct room room;
+    struct counted counted;
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
@@ -389,20 +406,153 @@ void env_close(struct env *env)
 
 /* ------------------------------------------------------------ writing ---- */
 
+/* What a write transaction may need. */
+struct need {
+    uint64_t used;      /* where the pages in use end */
+    uint64_t pages;     /* in all */
+    uint64_t run_max;   /* side by side, for one value */
+    uint64_t run_pages; /* for all values, and what is taken before */
+    uint64_t
+        merged_pages; /* the same, with what is left of runs that are merged, see freelist.c */
+    uint64_t kept;    /* pages that it leaves, for those that give room */
+    uint32_t page_size;
+};
+
+/* Side by side, in pages; a value that is short is in a leaf. */
+static uint64_t run_of(size_t value_size, uint32_t page_size)
+{
+    bool is_long = 2 * value_size + NODE_ROOM > page_size;
+    return is_long ? (PAGE_HEADER_SIZE + value_size) / page_size + 1 : 1;
+}
+
 /*
- * Makes the file long enough for `size` more bytes of records, in a write transaction. A record of just over
- * half a page takes a page of its own; the rest is for the way to it, the list of free pages, and a reserve, which is all
- * that is asked for when nothing is put.
+ * A record of just over half a page takes a page of its own. The rest is for the way to it and then for the list of
+ * free pages. What gives room puts nothing. `is_strict`: also pages side by side must be there for certain.
  */
-static int make_room(struct env *env, size_t size)
+static struct need need_of(uint64_t used, uint32_t page_size, struct env_size size,
+                           bool is_strict)
+{
+    struct need need = {.used = used, .page_size = page_size, .run_max = 1};
+    if (size.sum == 0) {
+        need.pages = RESERVE_PAGES;
+        return need;
+    }
+    need.kept = RESERVE_PAGES;
+    need.run_max = run_of(size.value_max ? size.value_max : size.sum, page_size);
+    bool is_single = size.value_max == size.sum;
+    uint64_t pages = is_single ? need.run_max : size.sum / page_size * 17 / 8;
+    need.pages = pages + PATH_PAGES + LIST_PAGES;
+    if (need.run_max == 1 || !is_strict)
+        return need;
+    uint64_t piece_count = is_single ? 1 : pages; /* at most, of each kind */
+    uint64_t single_count = PATH_PAGES + (is_single ? 0 : pages);
+    need.run_pages = pages + PATH_PAGES;
+    need.merged_pages =
+        single_count * need.run_max + (piece_count - 1) * (2 * need.run_max - 1) + 1;
+    return need;
+}
+
+/* A line of mdb_reader_list: pid, thread, and transaction, which is - when it reads nothing now. */
+static int look_for_oldest(const char *line, void *ctx)
+{
+    uint64_t *oldest = ctx, txnid;
+    if (sscanf(line, "%*d %*x %" SCNu64, &txnid) == 1 && txnid < *oldest)
+        *oldest = txnid;
+    return 0;
+}
+
+static uint64_t less_by(uint64_t count, uint64_t less)
+{
+    return count > less ? count - less : 0;
+}
+
+static bool is_enough(const struct freelist_capacity *capacity, uint64_t behind,
+                      const struct need *need)
+{
+    return capacity->page_count + behind >= need->pages &&
+           capacity->run_page_count + behind >= need->run_pages;
+}
+
+/* Takes what a transaction may need from what was counted, and notes the next one. */
+static void take_counted(struct counted *counted, const struct need *need)
+{
+    struct freelist_capacity *left = &counted->capacity;
+    left->page_count = less_by(left->page_count, need->pages);
+    left->run_page_count = less_by(left->run_page_count, need->pages);
+    counted->txnid++;
+}
+
+/* Whether free pages that were counted for the transaction before, which was ours too, are enough. */
+static bool has_counted(struct env *env, const struct need *need)
+{
+    struct counted *counted = &env->counted;
+    bool is_known = counted->txnid == env_txnid(env) && counted->run_max >= need->run_max;
+    if (!is_known || !is_enough(&counted->capacity, 0, need))
+        return false;
+    take_counted(counted, need);
+    return true;
+}
+
+/* Counts the free pages that a transaction may use; `*oldest_txnid`: up to those that this one has freed. */
+static int count_free_pages(struct env *env, const struct need *need, uint64_t *oldest_txnid,
+                            struct freelist_capacity *capacity)
+{
+    const struct page_snapshot *base;
+    *oldest_txnid = env_txnid(env) - 1;
+    mdb_reader_list(env->lmdb, look_for_oldest, oldest_txnid);
+    struct freelist_need wanted = {.oldest_txnid = *oldest_txnid,
+                                   .page_count = COUNTED_MAX * need->pages,
+                                   .run_max = need->run_max,
+                                   .run_page_count = need->run_pages,
+                                   .merged_page_count = need->merged_pages};
+    int result = env_base(env, &base);
+    return result ? result : freelist_capacity(base, &wanted, capacity);
+}
+
+/*
+ * Whether free pages, with what room there is behind the last page in use, are enough; see room.c. Those that
+ * readers hold at this moment are waited for. `full` is the failure to make room, and the result when they are not.
+ */
+static int use_free_pages(struct env *env, const struct need *need, int full)
+{
+    uint64_t behind, oldest_txnid;
+    struct counted counted = {.txnid = env_txnid(env), .run_max = need->run_max};
+    int64_t until_us = clock_monotonic_us() + READERS_WAIT_US;
+    char why[ERROR_SIZE];
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    int result = room_behind(&env->room, need->used, &behind);
+    if (result)
+        return result;
+    behind = less_by(behind / need->page_size, need->kept);
+    for (;;) {
+        result = count_free_pages(env, need, &oldest_txnid, &counted.capacity);
+        if (result)
+            return result;
+        if (is_enough(&counted.capacity, behind, need))
+            break;
+        if (oldest_txnid + 1 == env_txnid(env) || clock_monotonic_us() >= until_us)
+            return error_set(full, "%s", why);
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    }
+    take_counted(&counted, need);
+    env->counted = counted;
+    return EVLOG_OK;
+}
+
+/* Sees to it that there is room for what a write transaction will put. */
+static int make_room(struct env *env, struct env_size size)
 {
     MDB_envinfo info;
     MDB_stat stat;
     mdb_env_info(env->lmdb, &info);
     mdb_env_stat(env->lmdb, &stat);
-    uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
-    uint64_t pages = size ? (uint64_t)size / stat.ms_psize * 17 / 8 + 32 : 0;
-    return room_make(&env->room, info.me_mapsize, used, (pages + RESERVE_PAGES) * stat.ms_psize);
+    struct need need =
+        need_of((info.me_last_pgno + 1) * stat.ms_psize, stat.ms_psize, size, is_mapped(env));
+    if (has_counted(env, &need))
+        return EVLOG_OK;
+    int result = room_make(&env->room, info.me_mapsize, need.used,
+                           (need.pages + need.kept) * need.page_size, need.kept == 0);
+    return result == EVLOG_FULL ? use_free_pages(env, &need, result) : result;
 }
 
 /*
@@ -477,7 +627,7 @@ static void note_commit(struct env *env)
 }
 
 /* One attempt. `env->rc` is MDB_MAP_FULL when the map must grow first. */
-static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
+static int write_once(struct env *env, enum env_flush flush, struct env_size size,
                       int (*fill)(struct env *, void *), void *ctx)
 {
     env->rc = MDB_SUCCESS;
@@ -485,7 +635,7 @@ static int write_once(struct env *env, enum env_flush flush, size_t size_hint,
     int result = begin(env, flush);
     if (result)
         return result;
-    result = make_room(env, size_hint);
+    result = make_room(env, size);
     if (result == EVLOG_OK)
         result = fill(env, ctx);
     mdb_cursor_close(env->cursor);
@@ -549,13 +699,13 @@ void env_unlock(struct env *env)
     pthread_mutex_unlock(&env->write_lock);
 }
 
-int env_write_locked(struct env *env, enum env_flush flush, size_t size_hint,
+int env_write_locked(struct env *env, enum env_flush flush, struct env_size size,
                      int (*fill)(struct env *, void *), void *ctx)
 {
     int dead;
-    int result = write_once(env, flush, size_hint, fill, ctx);
+    int result = write_once(env, flush, size, fill, ctx);
     while (env->rc == MDB_MAP_FULL && (result = resize_map(env, true)) == EVLOG_OK)
-        result = write_once(env, flush, size_hint, fill, ctx);
+        result = write_once(env, flush, size, fill, ctx);
     if (++env->commit_count % READER_CHECK_EVERY == 0)
         mdb_reader_check(env->lmdb, &dead);
     return result;
@@ -567,7 +717,7 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
     int result = env_lock(env);
     if (result)
         return result;
-    result = env_write_locked(env, flush, size_hint, fill, ctx);
+    result = env_write_locked(env, flush, (struct env_size){.sum = size_hint}, fill, ctx);
     env_unlock(env);
     return result;
 }
@@ -824,9 +974,9 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
 }
 
 struct reader_list {
-    int (*visit)(int32_t pid, uint64_t behind_count, void *ctx);
+    int (*visit)(const struct env_reader_info *reader, void *ctx);
     void *ctx;
-    uint64_t newest;
+    const struct page_snapshot *newest;
     int result;
 };
 
@@ -834,16 +984,19 @@ struct reader_list {
 static int visit_reader(const char *line, void *ctx)
 {
     struct reader_list *list = ctx;
-    int32_t pid;
-    uint64_t txnid;
-    if (sscanf(line, "%" SCNd32 " %*x %" SCNu64, &pid, &txnid) != 2)
+    struct env_reader_info reader = {.pid = 0};
+    uint64_t txnid, held_count = 0;
+    if (sscanf(line, "%" SCNd32 " %*x %" SCNu64, &reader.pid, &txnid) != 2)
         return 0;
-    list->result = list->visit(pid, list->newest > txnid ? list->newest - txnid : 0, list->ctx);
+    reader.behind_count = less_by(list->newest->txnid, txnid);
+    if (reader.behind_count > 0 && freelist_count(list->newest, txnid, &held_count) == EVLOG_OK)
+        reader.held_size = held_count * list->newest->page_size;
+    list->result = list->visit(&reader, list->ctx);
     return list->result ? -1 : 0;
 }
 
-int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_count, void *ctx),
-                    void *ctx)
+int env_each_reader(struct env *env,
+                    int (*visit)(const struct env_reader_info *reader, void *ctx), void *ctx)
 {
     struct page_snapshot newest;
     int dead;
@@ -853,7 +1006,7 @@ int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_c
     int result = page_snapshot_read(env->fd, env->path, &newest);
     if (result)
         return result;
-    struct reader_list list = {.visit = visit, .ctx = ctx, .newest = newest.txnid};
+    struct reader_list list = {.visit = visit, .ctx = ctx, .newest = &newest};
     mdb_reader_list(env->lmdb, visit_reader, &list);
     return list.result;
 }

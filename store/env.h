@@ -42,11 +42,17 @@ enum env_flush {
     ENV_FLUSH_BUT_LAST, /* a power cut may undo this commit, whole, if none came after it; faster */
 };
 
+/* What a transaction will put. */
+struct env_size {
+    size_t sum;       /* about how many bytes; 0: as size_hint of env_write */
+    size_t value_max; /* of them, in the longest value; 0: not known */
+};
+
 /*
  * Runs `fill` in a write transaction and commits. When the map is full it is grown and `fill` runs
  * again, so it must allow being called more than once. An error of `fill` ends the transaction
- * and is the result. `size_hint`: about how many bytes will be put; 0: by what gives room, and may use the reserve of
- * 64 KiB that all others leave. Callers wait for each other.
+ * and is the result. `size_hint`: about how many bytes will be put; 0: by what gives room, or must be
+ * done, and may use the reserve of 64 KiB that all others leave, of the disk and of file_size_max. Callers wait for each other.
  *
  * EVLOG_FULL: the disk or file_size_max; nothing has changed, and a later call may succeed.
  * EVLOG_IO: a flush failed; nothing has changed as far as any process can see, and this env
@@ -63,7 +69,7 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
  */
 int env_lock(struct env *env);
 void env_unlock(struct env *env);
-int env_write_locked(struct env *env, enum env_flush flush, size_t size_hint,
+int env_write_locked(struct env *env, enum env_flush flush, struct env_size size,
                      int (*fill)(struct env *env, void *ctx), void *ctx);
 
 /* For use in `fill` only. */
@@ -114,11 +120,15 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
 
 /*
  * Calls `visit` for each process that holds a snapshot, in liblmdb's table of readers, until it returns other
- * than 0, and returns that: its pid, and how many commits there were since. None where there is no lock
- * file. EVLOG_IO, EVLOG_DAMAGED.
+ * than 0, and returns that. None where there is no lock file. EVLOG_IO, EVLOG_DAMAGED.
  */
-int env_each_reader(struct env *env, int (*visit)(int32_t pid, uint64_t behind_count, void *ctx),
-                    void *ctx);
+struct env_reader_info {
+    int32_t pid;
+    uint64_t behind_count; /* commits since it began */
+    uint64_t held_size; /* of pages that were freed since; 0 also where their list is not sound */
+};
+int env_each_reader(struct env *env,
+                    int (*visit)(const struct env_reader_info *reader, void *ctx), void *ctx);
 
 /* What seeds the checksums of the values kept here, see entries.c. */
 uint64_t env_seed(const struct env *env);

@@ -195,11 +195,12 @@ typedef struct evlog_options {
     bool no_create; /* EVLOG_NOTFOUND instead of a new log */
     /* Where events sent here come from. NULL or "": "openedx/<service>/web" */
     const char *source;
-    const char *service;     /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
-    const char *sourcehost;  /* NULL: gethostname(2) */
-    uint32_t data_size_max;  /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
-    uint32_t readers_max;    /* 0: EVLOG_READERS_DEFAULT; used by the first opener only */
-    uint64_t log_size_max;   /* of the events file; 0: until the disk is full */
+    const char *service;    /* NULL or "": SERVICE_NAME_UNSET; not together with `source` */
+    const char *sourcehost; /* NULL: gethostname(2) */
+    uint32_t data_size_max; /* of one event; 0: EVLOG_DATA_SIZE_DEFAULT */
+    uint32_t readers_max;   /* 0: EVLOG_READERS_DEFAULT; used by the first opener only */
+    /* Of the events file, less 64 KiB that is kept for trimming; 0: until the disk is full. */
+    uint64_t log_size_max;
     uint32_t flush_every_ms; /* EVLOG_FAST only; 0: 100 */
     /*
      * Of sends that do not set it. DEFAULT: the environment variable EVLOG_DISPATCH, "robust" or
@@ -701,6 +702,7 @@ typedef struct evlog_info {
     /* Erased events whose bytes may be in unused parts of the file until it is compacted (evlog/upkeep.h); counted
        one by one. */
     uint64_t erased_waiting_count;
+    uint64_t free_size; /* of used_size: in pages that trimming has freed, for events to come */
 } evlog_info;
 
 /* What there is to know of a log without reading it through. */
@@ -714,7 +716,8 @@ EVLOG_INLINE int evlog_inspect(evlog *log, evlog_info *info);
 typedef struct evlog_reader {
     int32_t pid;      /* as the process itself knows it: in another pid namespace, another one */
     const char *file; /* events.mdb or state.mdb */
-    uint64_t behind_count; /* commits to that file since it began */
+    uint64_t behind_count; /* commits to that file since it began; when that was is not known */
+    uint64_t held_size;    /* of pages freed since then, which cannot be used until it ends */
 } evlog_reader;
 
 /*

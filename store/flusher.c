@@ -17,6 +17,9 @@
  * back). A fast log is flushed every flush_every_ms when there was a commit; a durable one when its
  * journal has gone on to another part.
  *
+ * The thread does other work, too, a piece at a time between its flushes: applying the retention policy (retain.c), which
+ * is set before the first commit. After each commit it costs two loads to see whether it is due.
+ *
  * A flush that fails is final: the kernel may have dropped what it could not write, and report the next
  * one as good. All processes see it (shared_fail). All signals are blocked in this thread: they are
  * for the program's own threads.
@@ -53,7 +56,12 @@ struct flusher {
     pthread_t thread;
     pthread_mutex_t lock; /* over what follows */
     pthread_cond_t wake;
-    bool has_thread, is_wanted, is_stopping;
+    bool has_thread, is_wanted, is_stopping, is_work_wanted;
+
+    flusher_work *work; /* or NULL */
+    void *work_ctx;
+    _Atomic int64_t work_at_us;      /* the log time of the commit after which it is due */
+    _Atomic uint32_t work_retention; /* the policy's number when it was last done */
 };
 
 /* ------------------------------------------------------------- a flush ---- */
@@ -271,15 +279,36 @@ static void wait_for_work(struct flusher *flusher)
             return;
 }
 
+static uint32_t retention_of(const struct flusher *flusher)
+{
+    return atomic_load(&shared_flushed(flusher->parts.presence->shared)->retention);
+}
+
+/* A piece of the other work; with the lock held, except during it. */
+static void do_work(struct flusher *flusher)
+{
+    flusher->is_work_wanted = false;
+    pthread_mutex_unlock(&flusher->lock);
+    atomic_store(&flusher->work_retention, retention_of(flusher));
+    int64_t at_us = flusher->work(flusher->work_ctx);
+    atomic_store(&flusher->work_at_us, at_us);
+    pthread_mutex_lock(&flusher->lock);
+    if (at_us == FLUSHER_WORK_GOES_ON)
+        flusher->is_wanted = flusher->is_work_wanted = true;
+}
+
+/* When it is to stop, one piece of the work is done if it is due: a process may be there for one send only. */
 static void *run(void *ctx)
 {
     struct flusher *flusher = ctx;
     pthread_mutex_lock(&flusher->lock);
     for (;;) {
         wait_for_work(flusher);
+        if (flusher->is_work_wanted)
+            do_work(flusher);
         if (flusher->is_stopping)
             break;
-        flusher->is_wanted = false;
+        flusher->is_wanted = flusher->is_work_wanted;
         pthread_mutex_unlock(&flusher->lock);
         flusher_flush(flusher); /* a failure is noted for the next send */
         pthread_mutex_lock(&flusher->lock);
@@ -300,14 +329,53 @@ static int start(struct flusher *flusher)
     return errnum;
 }
 
-void flusher_wake(struct flusher *flusher)
+static void wake(struct flusher *flusher, bool is_work)
 {
     pthread_mutex_lock(&flusher->lock);
     flusher->is_wanted = true;
+    flusher->is_work_wanted |= is_work;
     if (!flusher->has_thread)
         start(flusher); /* if it cannot be: the sender that needs the flush makes it */
     pthread_cond_signal(&flusher->wake);
     pthread_mutex_unlock(&flusher->lock);
+}
+
+void flusher_wake(struct flusher *flusher)
+{
+    wake(flusher, false);
+}
+
+void flusher_set_work(struct flusher *flusher, flusher_work *work, void *ctx)
+{
+    flusher->work = work;
+    flusher->work_ctx = ctx;
+    atomic_store(&flusher->work_at_us, FLUSHER_WORK_IS_DONE);
+    atomic_store(&flusher->work_retention, retention_of(flusher));
+}
+
+void flusher_work_is_due(struct flusher *flusher)
+{
+    atomic_store(&flusher->work_at_us, FLUSHER_WORK_GOES_ON);
+}
+
+/* A commit whose log time has stepped back far is not waited for. */
+static bool is_due(const struct flusher *flusher, int64_t log_time_us)
+{
+    int64_t at_us = atomic_load(&flusher->work_at_us);
+    if (atomic_load(&flusher->work_retention) != retention_of(flusher))
+        return true;
+    return at_us != FLUSHER_WORK_IS_DONE &&
+           (log_time_us >= at_us || log_time_us < at_us - CLOCK_STEP_US);
+}
+
+void flusher_committed(struct flusher *flusher, int64_t log_time_us)
+{
+    if (flusher->work && is_due(flusher, log_time_us)) {
+        atomic_store(&flusher->work_at_us,
+                     FLUSHER_WORK_IS_DONE); /* until the thread has set it */
+        atomic_store(&flusher->work_retention, retention_of(flusher));
+        wake(flusher, true);
+    }
 }
 
 int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct flusher **opened)

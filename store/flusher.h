@@ -26,6 +26,20 @@ struct flusher_parts {
 #define FLUSH_EVERY_MS 100
 int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct flusher **flusher);
 
+/*
+ * Other work that follows commits, done by the same thread, one piece a call. It returns when to be called again, by the log
+ * time of a commit: FLUSHER_WORK_GOES_ON, at once, FLUSHER_WORK_IS_DONE, not before the retention policy is set. So it
+ * is at first; flusher_work_is_due: it is due after the first commit.
+ */
+#define FLUSHER_WORK_GOES_ON INT64_MIN
+#define FLUSHER_WORK_IS_DONE INT64_MAX
+typedef int64_t flusher_work(void *ctx);
+void flusher_set_work(struct flusher *flusher, flusher_work *work, void *ctx);
+void flusher_work_is_due(struct flusher *flusher);
+
+/* After a commit at a log time; INT64_MAX: there was no room for it. Has the work done that is due. */
+void flusher_committed(struct flusher *flusher, int64_t log_time_us);
+
 /* Starts the thread of an interval. EVLOG_IO. */
 int flusher_start(struct flusher *flusher);
 

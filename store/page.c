@@ -59,6 +59,8 @@ enum { META_TXNID = 144, META_END = PAGE_META_SIZE };
 enum {
     TABLE_FLAGS = 4,
     TABLE_DEPTH = 6,
+    TABLE_BRANCH = 8,
+    TABLE_LEAF = 16,
     TABLE_OVERFLOW = 24,
     TABLE_ENTRIES = 32,
     TABLE_ROOT = 40
@@ -143,6 +145,8 @@ static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
     snapshot->last_page = last_page;
     snapshot->entries = get64(main + TABLE_ENTRIES);
     snapshot->overflow_count = get64(main + TABLE_OVERFLOW);
+    snapshot->tree_page_count =
+        get64(main + TABLE_BRANCH) + get64(main + TABLE_LEAF) + snapshot->overflow_count;
     snapshot->txnid = get64(page + META_TXNID);
     memcpy(snapshot->meta, page, sizeof snapshot->meta);
     return root == NO_PAGE || root <= last_page ? SOUND : TAKEN_BACK;

@@ -29,7 +29,8 @@ struct page_snapshot {
     uint64_t root, free_root;
     uint64_t last_page;
     uint64_t entries;
-    uint64_t overflow_count; /* overflow pages, of the tree */
+    uint64_t overflow_count;  /* overflow pages, of the tree */
+    uint64_t tree_page_count; /* all its pages, as the meta page counts them */
     uint64_t file_size;
     bool one_meta;  /* the other meta page is not sound, or not of the commit before */
     bool has_other; /* the other meta page is sound */

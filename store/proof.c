@@ -36,6 +36,7 @@
 
 #include "edge.h"
 #include "error.h"
+#include "freelist.h"
 
 struct proof {
     const struct page_snapshot *snapshot;
@@ -66,62 +67,21 @@ static int meet_used(uint64_t pgno, const unsigned char *page, void *ctx)
     return meet(ctx, pgno, "in use");
 }
 
-/* An entry: a count, and that many numbers, of 8 bytes. */
-static int meet_entry(struct proof *proof, const unsigned char *value, size_t size)
+static int meet_entry(const struct freelist_entry *entry, void *ctx)
 {
-    const char *name = proof->snapshot->name;
-    uint64_t count = 0, last = UINT64_MAX;
-    if (size >= sizeof count)
-        memcpy(&count, value, sizeof count);
-    if (size < sizeof count || size % 8 || count != size / 8 - 1)
-        return error_set(EVLOG_DAMAGED, "%s: an entry of its list of free pages has a wrong size",
-                         name);
-    for (uint64_t i = 1; i <= count; i++) {
-        uint64_t pgno;
-        memcpy(&pgno, value + 8 * i, sizeof pgno);
+    struct proof *proof = ctx;
+    uint64_t last = UINT64_MAX;
+    for (uint64_t i = 0; i < entry->count; i++) {
+        uint64_t pgno = freelist_pgno(entry, i);
         if (pgno >= last)
-            return error_set(EVLOG_DAMAGED, "%s: its list of free pages is not in order", name);
+            return error_set(EVLOG_DAMAGED, "%s: its list of free pages is not in order",
+                             proof->snapshot->name);
         last = pgno;
         int result = meet(proof, pgno, "free");
         if (result)
             return result;
     }
     return EVLOG_OK;
-}
-
-/* The key is the number of the transaction that has freed them; they ascend. */
-static int check_key(const struct proof *proof, const struct page_node *node, uint64_t *last)
-{
-    uint64_t txnid = 0;
-    if (node->key_size == sizeof txnid)
-        memcpy(&txnid, node->key, sizeof txnid);
-    if (txnid <= *last || txnid > proof->snapshot->txnid)
-        return error_set(EVLOG_DAMAGED, "%s: its list of free pages has a wrong key",
-                         proof->snapshot->name);
-    *last = txnid;
-    return EVLOG_OK;
-}
-
-static int meet_list(struct proof *proof, const struct page_snapshot *list)
-{
-    struct page_cursor cursor = {.snapshot = list};
-    struct page_node node;
-    uint64_t last = 0;
-    size_t size_max = (list->last_page + 2) * 8;
-    int result = list->depth ? page_seek(&cursor, "", 0) : EVLOG_NOTFOUND;
-    while (result == EVLOG_OK && (result = page_cursor_node(&cursor, &node)) == EVLOG_OK) {
-        unsigned char *value;
-        result = check_key(proof, &node, &last);
-        if (result == EVLOG_OK)
-            result = page_copy(list, &node, size_max, &value, NULL);
-        if (result)
-            break;
-        result = meet_entry(proof, value, node.data_size);
-        free(value);
-        page_cursor_step(&cursor);
-    }
-    page_cursor_free(&cursor);
-    return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
 int proof_count_lost(const struct page_snapshot *snapshot, uint64_t *lost_count)
@@ -137,7 +97,7 @@ int proof_count_lost(const struct page_snapshot *snapshot, uint64_t *lost_count)
     if (result == EVLOG_OK)
         result = page_each(snapshot, false, meet_used, &proof);
     if (result == EVLOG_OK)
-        result = meet_list(&proof, &list);
+        result = freelist_each(snapshot, meet_entry, &proof);
     *lost_count = snapshot->last_page - 1 - proof.count;
     free(proof.met);
     return result;

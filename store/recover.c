@@ -179,19 +179,14 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
 
 /* ---------------------------------------------------------- the journal ---- */
 
-/* What the journal has to give. */
-struct whole {
-    uint64_t last_seq; /* the last event that ends a send */
-    size_t size;
-};
-
+/* Notes the last event that ends a send. */
 static int note_whole(const struct record *record, const void *bytes, size_t size, void *ctx)
 {
-    struct whole *whole = ctx;
+    uint64_t *last_seq = ctx;
     (void)bytes;
-    whole->size += size;
+    (void)size;
     if (!(record->flags & RECORD_MORE))
-        whole->last_seq = record->seq;
+        *last_seq = record->seq;
     return 0;
 }
 
@@ -267,19 +262,17 @@ static int replay_journal(struct recovery *recovery, struct env *env, struct jou
 {
     struct replay replay = {.journal = journal, .env = env};
     struct tail tail = {.chain = origin};
-    struct whole whole = {.size = 0};
     int result = env_read(env, ENV_NEWEST, read_tail, &tail);
     if (result == EVLOG_OK)
         result = place_of(journal, &recovery->base, tail, &replay.from);
     struct shared_end from = replay.from;
-    whole.last_seq = tail.seq;
+    replay.last_seq = tail.seq;
     if (result == EVLOG_OK)
-        result = journal_follow(journal, &from, note_whole, &whole);
-    if (result || whole.last_seq == tail.seq)
+        result = journal_follow(journal, &from, note_whole, &replay.last_seq);
+    if (result || replay.last_seq == tail.seq)
         return result;
-    recovery->replayed_count = whole.last_seq - tail.seq;
-    replay.last_seq = whole.last_seq;
-    return env_write(env, ENV_FLUSH_ALL, whole.size, fill, &replay);
+    recovery->replayed_count = replay.last_seq - tail.seq;
+    return env_write(env, ENV_FLUSH_ALL, 0, fill, &replay); /* these had room once */
 }
 
 int recover_finish(struct recovery *recovery, int events, struct env *env,
@@ -398,11 +391,11 @@ static int count_waiting(struct journal *journal, const struct edge_state *flush
                          struct tail tail, uint64_t *waiting_count)
 {
     struct shared_end from;
-    struct whole whole = {.last_seq = tail.seq};
+    uint64_t last_seq = tail.seq;
     int result = place_of(journal, flushed, tail, &from);
     if (result == EVLOG_OK)
-        result = journal_follow(journal, &from, note_whole, &whole);
-    *waiting_count = whole.last_seq - tail.seq;
+        result = journal_follow(journal, &from, note_whole, &last_seq);
+    *waiting_count = last_seq - tail.seq;
     return result;
 }
 

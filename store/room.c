@@ -17,6 +17,23 @@
  * since liblmdb sets the file's length to it; so it must never be shorter than the file, which another
  * process may have made longer. It doubles, or grows by MAPPED_STRIDE_MAX.
  *
+ * Where no room can be had behind the last page in use, since the disk or log_size_max is full, the pages that trimming has
+ * freed must do. liblmdb takes them first by itself; here they are counted (freelist.c), so that a commit is begun
+ * only when they are enough with what is left behind, less a reserve for trimming:
+ *
+ *   pages that may be used   those freed by transactions older than the oldest reader; those that a reader holds at this
+ *                            moment are waited for, for a tenth of a second
+ *   side by side             a long record needs a run of pages. Without one, liblmdb goes behind the last page: in an
+ *                            ordinary file a write fails there, and the commit with it, whole (env.c). In a mapped
+ *                            one it is SIGBUS: so there the runs are counted, too, and rather too few than too many.
+ *   blocks                   a page before the last one in use has some in any case: in an ordinary file liblmdb wrote it,
+ *                            and a mapped one is first filled up to there
+ *   the list itself          is written anew, in pages of its own: they are part of what is needed
+ *   log_size_max             the map ends there, or the commit is refused: liblmdb reports that it is full, and
+ *                            its transaction is ended
+ *
+ * This costs some reads of the list, and only when room cannot be had; one count serves for some commits.
+ *
  * Invariants: zeros are written only past the last page in use, as it is now: another process may have
  * used what was room. The file shrinks only when it could not be lengthened whole. A mapped one is not
  * lengthened here, but by liblmdb.
@@ -122,10 +139,11 @@ static int file_size_of(const struct room *room, uint64_t *size)
     return EVLOG_OK;
 }
 
-int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size)
+int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size, bool is_reserve)
 {
     uint64_t file_size, size_max = limit_of(room);
-    if (map_size > size_max && used + size > size_max) /* liblmdb would go on to its map's end */
+    bool is_bounded = is_reserve && map_size <= size_max; /* else liblmdb would go on behind it */
+    if (used + size > size_max && !is_bounded)
         return fail_at_limit(room);
     uint64_t needed = less(used + size, size_max);
     if (is_past_limit(room, needed))
@@ -138,6 +156,21 @@ int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size)
     int errnum = room->kind == ROOM_MAPPED ? make_mapped(room, used, needed, file_size)
                                            : make_unmapped(room, needed, size, file_size);
     return errnum ? error_errno(errnum, "growing the file", room->name) : EVLOG_OK;
+}
+
+int room_behind(struct room *room, uint64_t used, uint64_t *size)
+{
+    uint64_t end = less(room->end, limit_of(room));
+    if (is_past_limit(room, used))
+        return error_errno(EFBIG, "growing the file", room->name);
+    int errnum = room->kind == ROOM_MAPPED && used > room->end ? fill_holes(room, used, used) : 0;
+    if (errnum)
+        return error_errno(errnum, "growing the file", room->name);
+    if (used > room->end)
+        room->end = used;
+    end = less(end, room->kind == ROOM_MAPPED ? UINT64_MAX : file_size_limit());
+    *size = end > used ? end - used : 0;
+    return EVLOG_OK;
 }
 
 /* ------------------------------------------------------------- the map ---- */

@@ -2,6 +2,7 @@
 #ifndef STORE_ROOM_H
 #define STORE_ROOM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,16 @@ struct room {
 
 /*
  * Makes room for `size` more bytes in a file whose pages in use end at `used`, and of which liblmdb has a map
- * of map_size. With its writer's lock held. EVLOG_FULL, EVLOG_IO: the file is as long as it was.
+ * of map_size. With its writer's lock held. EVLOG_FULL, EVLOG_IO: the file is as long as it was. `is_reserve`: it may use
+ * all that there is up to size_max; what others need must be there whole.
  */
-int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size);
+int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size, bool is_reserve);
+
+/*
+ * For a commit that takes free pages, when room_make has failed: how many bytes behind `used` it may use besides.
+ * EVLOG_FULL: none may be written to, since pages that are in use have no blocks, or are past the process's limit.
+ */
+int room_behind(struct room *room, uint64_t used, uint64_t *size);
 
 /* The length of a map: the first one. EVLOG_IO. */
 int room_first_map(const struct room *room, size_t *size);

@@ -4,7 +4,7 @@
  *      0     4  word      counts wakes in steps of 2; its lowest bit: a reader waits
  *     64    64  boot      boot id 16 | device, inode, when it was made 8 each | a flush has failed 4
  *    128    64  journal   version 4 | place, seq, chain 8 each
- *    192    64  flushed   seq, txnid, place, needed txnid 8 each | process 4, at 40 erasures 8
+ *    192    64  flushed   seq, txnid, place, needed txnid 8 each | process 4 | retention 4 | erasures 8
  *    256    64  lock 0    of events.mdb, 4 | noted txnid 8, checksum 8 | last commit: inode 8, txnid 8
  *    320    64  lock 1    of state.mdb, likewise
  *    384 16384  processes 1024 of 16: pid 4 | generation 4 | pid namespace 8

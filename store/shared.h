@@ -93,6 +93,7 @@ struct shared_flushed {
     _Atomic uint64_t needed_txnid;
     _Atomic uint32_t
         process; /* the word of the last one that has begun to flush, see presence.c */
+    _Atomic uint32_t retention;     /* one more each time that the policy is set, see retain.c */
     _Atomic uint64_t erasure_count; /* since the file was made: see reader.c */
 };
 

@@ -46,6 +46,7 @@
 #include "making.h"
 #include "note.h"
 #include "proof.h"
+#include "retain.h"
 
 #define POLL_NS 1000000
 
@@ -428,6 +429,8 @@ static int open_parts(struct store *store)
     if (result == EVLOG_OK && !store->read_only)
         result = open_appender(store);
     if (result == EVLOG_OK && !store->read_only)
+        retain_begin(store);
+    if (result == EVLOG_OK && !store->read_only)
         result = note_recovery(store);
     if (result == EVLOG_OK && store->flusher && (result = flusher_start(store->flusher)))
         result = error_prefix(result, "%s", store->path);
@@ -489,6 +492,7 @@ int store_close(struct store *store)
     watch_end(&store->watch);
     if (store->directory >= 0)
         close(store->directory);
+    pthread_mutex_destroy(&store->retaining);
     free(store);
     return result ? result : flushed;
 }

@@ -2,6 +2,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -45,6 +46,8 @@ struct store {
     struct journal *journal;   /* NULL: fast, or read only, and there is none */
     struct flusher *flusher;   /* NULL: read only */
     struct appender *appender; /* NULL: read only */
+    pthread_mutex_t retaining; /* one thread applies the policy, see retain.c */
+    bool is_retaining;         /* that of the flusher is at it */
     struct recovery recovery;  /* what opening has found */
     struct recovery_view view; /* of a reader */
     char path[];

@@ -17,11 +17,11 @@
  * A sender waits for a batch, and for its flush if it is the second one after it. A batch has at most BATCH_COUNT events
  * of BATCH_SIZE bytes together, or one.
  *
- * On a full disk there is still room for 2 and 3: all other writes leave a reserve (env.c), and what a batch frees
- * serves the next one.
+ * On a full disk, and at log_size_max, there is still room for 2 and 3: all other writes leave a reserve (env.c), and
+ * what a batch frees serves the next one. What the last one frees can be used once there was another commit: so
+ * the last event is deleted in one of its own.
  *
- * Absent: giving space back to the disk; it is used again by appends. A reserve within log_size_max. And an append asks
- * for room behind the last page, also when there are free pages before it.
+ * Absent: giving space back to the disk; it is used again by appends.
  */
 #include "trim.h"
 
@@ -33,6 +33,7 @@
 #include "consumers.h"
 #include "error.h"
 #include "flusher.h"
+#include "held.h"
 #include "note.h"
 #include "page.h"
 #include "reader.h"
@@ -61,28 +62,59 @@ static int first_needed(struct store *store, const char *name, const struct cons
     return result;
 }
 
+struct holding {
+    struct store *store;
+    const struct trim_holders *holders;
+    uint64_t *seq;
+    char *held_by;
+};
+
+static bool is_holder(const struct trim_holders *holders, const char *name)
+{
+    for (size_t i = 0; i < holders->count; i++)
+        if (strcmp(holders->names[i], name) == 0)
+            return true;
+    return holders->held_by == EVLOG_HELD_BY_ALL;
+}
+
 static int check_consumer(const char *name, const struct consumer_entry *entry,
                           const char *const *types, size_t type_count, void *ctx)
 {
-    struct trimming *trimming = ctx;
-    evlog_trimmed *trimmed = trimming->trimmed;
+    const struct holding *holding = ctx;
     uint64_t seq;
     (void)types;
     (void)type_count;
-    int result = first_needed(trimming->store, name, entry, &seq);
-    if (result == EVLOG_OK && seq < trimming->before_seq &&
-        (!trimmed->held_seq || seq < trimmed->held_seq)) {
-        trimmed->held_seq = seq;
-        snprintf(trimmed->held_by, sizeof trimmed->held_by, "%s", name);
+    if (!is_holder(holding->holders, name))
+        return EVLOG_OK;
+    int result = first_needed(holding->store, name, entry, &seq);
+    if (result == EVLOG_OK && seq < *holding->seq) {
+        *holding->seq = seq;
+        snprintf(holding->held_by, 256, "%s", name);
     }
+    return result;
+}
+
+int trim_find_hold(struct store *store, const struct trim_holders *holders, uint64_t before_seq,
+                   uint64_t *seq, char held_by[256])
+{
+    struct holding holding = {store, holders, seq, held_by};
+    *seq = before_seq;
+    *held_by = '\0';
+    int result = holders->held_by == EVLOG_HELD_BY_NONE
+                     ? EVLOG_OK
+                     : consumers_each(store, check_consumer, &holding);
+    if (*seq == before_seq)
+        *seq = 0;
     return result;
 }
 
 /* Whether no consumer is in the way, if that counts. */
 static int check_consumers(struct trimming *trimming)
 {
-    const evlog_trimmed *trimmed = trimming->trimmed;
-    int result = consumers_each(trimming->store, check_consumer, trimming);
+    static const struct trim_holders all = {.held_by = EVLOG_HELD_BY_ALL};
+    evlog_trimmed *trimmed = trimming->trimmed;
+    int result = trim_find_hold(trimming->store, &all, trimming->before_seq, &trimmed->held_seq,
+                                trimmed->held_by);
     if (result || !trimmed->held_seq || trimming->options->force)
         return result;
     return error_set(EVLOG_CONFLICT,
@@ -93,21 +125,35 @@ static int check_consumers(struct trimming *trimming)
 
 /* ------------------------------------------------------------- the note ---- */
 
+int trim_note(struct store *store, const struct trim_note *note)
+{
+    unsigned char map[] = "\x84\xa9"
+                          "first_seq\xcf\0\0\0\0\0\0\0\0\xa8last_seq\xcf\0\0\0\0\0\0\0\0\xa6"
+                          "forced\xc2\xa9"
+                          "by_policy\xc3";
+    size_t policy_size = sizeof "\xa9"
+                                "by_policy\xc3" -
+                         1;
+    size_t size = sizeof map - 1 - (note->is_by_policy ? 0 : policy_size);
+    map[0] = note->is_by_policy ? 0x84 : 0x83;
+    be64_store(map + 12, note->first_seq);
+    be64_store(map + 30, note->last_seq);
+    map[45] = note->is_forced ? 0xc3 : 0xc2;
+    return note_append(store, "evlog.trimmed.v1", map, size);
+}
+
 static int add_note(const struct trimming *trimming)
 {
-    unsigned char map[] = "\x83\xa9"
-                          "first_seq\xcf\0\0\0\0\0\0\0\0\xa8last_seq\xcf\0\0\0\0\0\0\0\0\xa6"
-                          "forced\xc2";
-    size_t size = sizeof map - 1;
-    be64_store(map + 12, trimming->trimmed->first_seq);
-    be64_store(map + 30, trimming->trimmed->last_seq);
-    map[size - 1] = trimming->trimmed->held_seq ? 0xc3 : 0xc2;
-    return note_append(trimming->store, "evlog.trimmed.v1", map, size);
+    const evlog_trimmed *trimmed = trimming->trimmed;
+    const struct trim_note note = {.first_seq = trimmed->first_seq,
+                                   .last_seq = trimmed->last_seq,
+                                   .is_forced = trimmed->held_seq != 0};
+    return trim_note(trimming->store, &note);
 }
 
 /* ------------------------------------------------------------- deleting ---- */
 
-/* In the write transaction, perhaps more than once. */
+/* In the write transaction, perhaps more than once. The last event is a batch of its own. */
 static int delete_batch(struct env *events, void *ctx)
 {
     struct trimming *trimming = ctx;
@@ -124,7 +170,9 @@ static int delete_batch(struct env *events, void *ctx)
     result = page_seek(&cursor, key, sizeof key);
     while (result == EVLOG_OK && trimming->batch_count < BATCH_COUNT && size < BATCH_SIZE) {
         result = page_cursor_node(&cursor, &node);
-        if (result || node.key_size != sizeof key || be64_load(node.key) >= trimming->before_seq)
+        uint64_t end =
+            trimming->before_seq - (trimming->batch_count > 0); /* the last goes alone */
+        if (result || node.key_size != sizeof key || be64_load(node.key) >= end)
             break;
         memcpy(key, node.key, sizeof key);
         result = env_delete(events, key, sizeof key);
@@ -145,7 +193,8 @@ static int trim_batch(struct trimming *trimming)
         return result;
     result = flusher_settle(store->flusher);
     if (result == EVLOG_OK)
-        result = env_write_locked(store->events, ENV_FLUSH_ALL, 0, delete_batch, trimming);
+        result = env_write_locked(store->events, ENV_FLUSH_ALL, (struct env_size){0, 0},
+                                  delete_batch, trimming);
     env_unlock(store->events);
     return result ? result : flusher_flush(store->flusher);
 }
@@ -201,8 +250,19 @@ static int prepare(struct trimming *trimming)
     return check_consumers(trimming);
 }
 
-int trim_events(struct store *store, uint64_t before_seq, const evlog_trim_options *options,
-                evlog_trimmed *trimmed)
+int trim_step(struct store *store, uint64_t before_seq)
+{
+    evlog_trimmed trimmed = {.first_seq = 0};
+    struct trimming trimming = {.store = store,
+                                .options = &(evlog_trim_options){.preview = false},
+                                .trimmed = &trimmed,
+                                .before_seq = before_seq};
+    int result = raise_floor(&trimming);
+    return result ? result : trim_batches(&trimming);
+}
+
+static int trim_all(struct store *store, uint64_t before_seq, const evlog_trim_options *options,
+                    evlog_trimmed *trimmed)
 {
     struct trimming trimming = {
         .store = store, .options = options, .trimmed = trimmed, .before_seq = before_seq};
@@ -220,4 +280,16 @@ int trim_events(struct store *store, uint64_t before_seq, const evlog_trim_optio
     if (noted == EVLOG_FULL && trimmed->deleted_count)
         noted = add_note(&trimming);
     return result || noted == EVLOG_FULL ? result : noted;
+}
+
+/* Another process that trims does no harm: this only keeps it from applying the policy beside. */
+int trim_events(struct store *store, uint64_t before_seq, const evlog_trim_options *options,
+                evlog_trimmed *trimmed)
+{
+    bool is_locked =
+        !options->preview && held_lock(store->events_fd, TRIMMING_AT, HELD_ALONE) == 0;
+    int result = trim_all(store, before_seq, options, trimmed);
+    if (is_locked)
+        held_unlock(store->events_fd, TRIMMING_AT);
+    return result;
 }

@@ -29,6 +29,7 @@
 #include "error.h"
 #include "proof.h"
 #include "reader.h"
+#include "retain.h"
 #include "store.h"
 
 #define BATCH 4096
@@ -313,6 +314,12 @@ static int check_erased(struct verification *verification, const struct entry *e
     return remark(verification, seq, text);
 }
 
+static int check_log_entry(const struct entry *entry)
+{
+    int result = floor_check(entry);
+    return result ? result : retain_check(entry);
+}
+
 static int check_entry(struct verification *verification, const struct entry *entry)
 {
     if (entry->key[0] == ENTRY_TYPE)
@@ -320,7 +327,7 @@ static int check_entry(struct verification *verification, const struct entry *en
     if (entry->key[0] == ENTRY_SOURCE)
         return report_damage(verification, sources_check(entry));
     if (entry->key[0] == ENTRY_LOG)
-        return report_damage(verification, floor_check(entry));
+        return report_damage(verification, check_log_entry(entry));
     if (entry->key[0] == ENTRY_ERASED)
         return check_erased(verification, entry);
     return check_consumer_entry(verification, entry);

@@ -17,7 +17,7 @@
 #define THREADS 8
 #define SENDS 40
 #define COMMIT_US 2000
-#define SIZE_MAX_SMALL ((uint64_t)1 << 20)
+#define SIZE_MAX_SMALL ((uint64_t)1280 << 10)
 #define LARGE ((size_t)900 << 10)
 
 /* ------------------------------------------------------ wrapped calls ---- */

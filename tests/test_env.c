@@ -235,7 +235,7 @@ static void no_slot_is_busy(void **state)
 struct seen {
     pid_t pid;
     unsigned count;
-    uint64_t behind_count;
+    uint64_t behind_count, held_size;
 };
 
 static int see_reader(const evlog_reader *reader, void *ctx)
@@ -244,6 +244,7 @@ static int see_reader(const evlog_reader *reader, void *ctx)
     assert_string_equal(reader->file, "events.mdb");
     assert_int_equal(reader->pid, seen->pid);
     seen->behind_count = reader->behind_count;
+    seen->held_size = reader->held_size;
     return ++seen->count == SLOTS ? 7 : 0;
 }
 
@@ -258,6 +259,7 @@ static void a_reader_that_is_held_up_is_named(void **state)
         OK(send_number(signal, i));
     assert_int_equal(evlog_each_reader(log, see_reader, &seen), 7);
     assert_int_equal(seen.behind_count, 49);
+    assert_in_range(seen.held_size, 49 * 4096, 49 * 6 * 4096); /* some pages for each commit */
     assert_int_equal(kill(seen.pid, SIGKILL), 0);
     assert_int_equal(child_wait(seen.pid), 128 + SIGKILL);
     end_hoarder(&hoarder);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "child.h"
 
@@ -71,18 +72,19 @@ static void check_log(struct world *world)
     CHECK(world->replayed == world->number);
 }
 
-/* Sends until there is no room, and then a few times more. */
+/* Sends until there is no room a few times one after the other: a reader that ends gives back pages. */
 static void fill(struct world *world)
 {
-    int result;
-    while ((result = send_some(world)) == EVLOG_OK)
-        ;
-    for (int i = 0; i < 3; i++) {
+    for (int refused = 0; refused < 3;) {
+        int result = send_some(world);
+        if (result == EVLOG_OK) {
+            refused = 0;
+            continue;
+        }
         CHECK(result == EVLOG_FULL && strstr(evlog_errmsg(), "free some space"));
         check_log(world);
-        result = send_some(world);
+        refused++;
     }
-    CHECK(result == EVLOG_FULL);
 }
 
 static void open_log(struct world *world, const char *path)
@@ -111,12 +113,17 @@ static void take_the_rest(const char *path)
     CHECK(errno == ENOSPC && close(fd) == 0);
 }
 
-static void mount_small(const char *path)
+static void mount_disk(const char *path, const char *size)
 {
     leave_mounts();
     CHECK(mkdir(path, 0700) == 0);
-    if (mount("none", path, "tmpfs", 0, "size=2m"))
+    if (mount("none", path, "tmpfs", 0, size))
         _exit(CHILD_CANNOT);
+}
+
+static void mount_small(const char *path)
+{
+    mount_disk(path, "size=2m");
 }
 
 /* ------------------------------------------------------------ a full disk ---- */
@@ -168,6 +175,87 @@ static void trim_on_a_full_disk(void *ctx)
     CHECK(evlog_inspect(world.log, &info) == EVLOG_OK);
     CHECK(info.first_seq == before_seq && info.last_seq >= world.number);
     CHECK(evlog_close(world.log) == EVLOG_OK);
+}
+
+#define CYCLES 50
+
+/* Trims all but some, and sends much more than one such trimming frees: what is on the disk stays as it is. */
+static void go_on_by_trimming(struct world *world)
+{
+    evlog_info info;
+    for (unsigned cycle = 0; cycle < CYCLES; cycle++) {
+        CHECK(evlog_inspect(world->log, &info) == EVLOG_OK);
+        CHECK(evlog_trim(world->log, info.last_seq - 100, NULL, NULL) == EVLOG_OK);
+        for (unsigned i = 0; i < 400 / world->filling.count; i++)
+            CHECK(send_some(world) == EVLOG_OK);
+    }
+    CHECK(evlog_inspect(world->log, &info) == EVLOG_OK);
+    CHECK(info.last_seq - info.first_seq >= 400);
+    CHECK(evlog_verify(world->log, NULL, NULL, NULL) == EVLOG_OK);
+}
+
+static void send_on_a_full_disk(void *ctx)
+{
+    static struct world world;
+    struct statvfs left;
+    world.filling = *(struct filling *)ctx;
+    const char *disk = strdup(world.filling.path), *log = strdup(in(disk, "log"));
+    mount_disk(disk, "size=4m");
+    open_log(&world, log);
+    fill(&world);
+    take_the_rest(in(disk, "rest"));
+    go_on_by_trimming(&world);
+    CHECK(statvfs(disk, &left) == 0 && left.f_bfree == 0);
+    CHECK(evlog_close(world.log) == EVLOG_OK);
+    open_log(&world, log); /* a process that has not yet written knows of no room */
+    go_on_by_trimming(&world);
+    CHECK(evlog_close(world.log) == EVLOG_OK);
+}
+
+/* Sends take the pages that trimming has freed, on a disk without a free block. */
+static void what_is_trimmed_is_room_on_a_full_disk(void **state)
+{
+    static const int durabilities[] = {EVLOG_DURABLE, EVLOG_FAST};
+    for (unsigned i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "disk%u", i);
+        struct filling filling = {in(*state, name), durabilities[i % 2], i < 2 ? 1 : BATCH};
+        in_child(send_on_a_full_disk, &filling);
+    }
+}
+
+#define TRIES_MAX 10000 /* a millisecond apart */
+
+/* The policy is applied when a send has found no room: the sends that follow it find some. */
+static void retain_on_a_full_disk(void *ctx)
+{
+    static struct world world;
+    const evlog_retention policy = {.count = 300};
+    world.filling = *(struct filling *)ctx;
+    const char *disk = strdup(world.filling.path), *log = strdup(in(disk, "log"));
+    mount_disk(disk, "size=4m");
+    open_log(&world, log);
+    fill(&world);
+    take_the_rest(in(disk, "rest"));
+    uint64_t before = world.number;
+    CHECK(evlog_retain(world.log, &policy) == EVLOG_OK);
+    for (unsigned tries = 0; world.number < before + 5000; tries++) {
+        int result = send_some(&world);
+        CHECK(result == EVLOG_OK || (result == EVLOG_FULL && tries < TRIES_MAX + 5000));
+        if (result)
+            usleep(1000);
+    }
+    CHECK(evlog_verify(world.log, NULL, NULL, NULL) == EVLOG_OK);
+    CHECK(evlog_close(world.log) == EVLOG_OK);
+}
+
+static void a_policy_makes_room_on_a_full_disk(void **state)
+{
+    static const int durabilities[] = {EVLOG_DURABLE, EVLOG_FAST};
+    for (unsigned i = 0; i < 2; i++) {
+        struct filling filling = {in(*state, i ? "disk1" : "disk0"), durabilities[i], 1};
+        in_child(retain_on_a_full_disk, &filling);
+    }
 }
 
 static void a_full_disk_can_be_trimmed(void **state)
@@ -302,6 +390,8 @@ int main(void)
         TEST_AT_HOME(batches_fill_the_disk),
         TEST_AT_HOME(fast_batches_fill_the_disk),
         TEST_AT_HOME(a_full_disk_can_be_trimmed),
+        TEST_AT_HOME(what_is_trimmed_is_room_on_a_full_disk),
+        TEST_AT_HOME(a_policy_makes_room_on_a_full_disk),
         TEST_AT_HOME(no_room_for_a_new_log_is_said),
         TEST_AT_HOME(a_limit_to_files_is_a_full_disk),
     };

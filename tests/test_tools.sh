@@ -365,6 +365,42 @@ try 0 "" info people; has '"erased_waiting": 0'
 try 0 "" verify people
 try 3 "no log there" erase none 1 --reason r
 
+# ------------------------------------------------------------------------ retain ----
+
+seq -f '{"n": %.0f}' 100 | "$evlog" send kept100 t.v1 - >/dev/null 2>&1
+try 0 "" retain kept100 -o short; has "keeps       all"
+try 0 "" retain kept100; has '{"max_age_seconds": 0.0, "keep": 0, "max_size": 0'
+try 2 "--held-by goes with" retain kept100 --held-by none
+try 2 "goes with no limit" retain kept100 --off --keep 3
+try 2 "--max-age takes a number and s, m, h, d or w" retain kept100 --max-age 0d
+try 2 "consumer's name" retain kept100 --keep 3 --held-by 'a b' --yes
+try 0 "" retain kept100 --keep 20 -o short; has "to go       events 1 to 80"; has "make it that with --yes"
+try 0 "" retain kept100 -o short; has "keeps       all"
+try 0 "" consumer add kept100 lazy
+try 0 "" retain kept100 --keep 20 --max-age 90d --max-size 1M --yes -o short
+has "keeps       the last 90d, 20 events, 1.0 MB, at most"; has "held by     all consumers"
+has "held back   80 events from 1 on, by the consumer lazy"
+try 0 "" info kept100 -o short; has "by the consumer lazy"
+try 0 "" info kept100; has '"retention": {"max_age_seconds": 7776000.0, "keep": 20, "max_size": 1048576, "held_by": "all"'
+has '"held_seq": 1, "held": 80, "in_the_way": "lazy"}'
+try 0 "" retain kept100 --keep 20 --held-by busy,other --yes; has '"held_by": ["busy", "other"]'
+"$evlog" send kept100 t.v1 '{}' >/dev/null # applies it
+is "what is kept" "$("$evlog" show kept100 | wc -l)" 20
+try 0 "" verify kept100
+try 0 "" retain kept100 --off --yes -o short; has "keeps       all"
+try 0 "" info kept100 -o short; has "free for events to come"
+
+# ----------------------------------------------------------------- idle consumers ----
+
+try 0 "" consumer rm kept100 --idle 1h; is "nobody is idle" "$(cat out)" "no consumer is idle for that long"
+try 2 "which one?" consumer rm kept100
+try 2 "which one?" consumer rm kept100 lazy --idle 1h
+sleep 1.1 # idle for that long
+try 0 "" consumer add kept100 new
+try 0 "" consumer rm kept100 --idle 1s; has "would remove consumer lazy"
+try 0 "" consumer rm kept100 --idle 1s --yes; is "who was idle" "$(cat out)" "removed consumer lazy"
+is "who was not" "$("$evlog" consumer ls kept100 -o json | grep -c '"name": "new"')" 1
+
 # -------------------------------------------------------------------------- copy ----
 
 seq -f '{"n": %.0f}' 10 | "$evlog" send kept t.v1 - >/dev/null 2>&1

@@ -20,13 +20,18 @@ static evlog *open_with(const char *path, evlog_durability durability, evlog_sig
     return log;
 }
 
-static void send_many(evlog_signal *signal, size_t count)
+static int send_hundred(evlog_signal *signal)
 {
     evlog_sending sends[100];
     for (size_t i = 0; i < 100; i++)
         sends[i] = (evlog_sending){.signal = signal, .data = "\x80", .data_size = 1};
+    return evlog_send_events(sends, 100, NULL, NULL);
+}
+
+static void send_many(evlog_signal *signal, size_t count)
+{
     for (; count >= 100; count -= 100)
-        OK(evlog_send_events(sends, 100, NULL, NULL));
+        OK(send_hundred(signal));
     for (; count > 0; count--)
         OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
 }
@@ -246,6 +251,48 @@ static void space_is_used_again(void **state)
     OK(evlog_close(log));
 }
 
+#define LOG_SIZE ((uint64_t)1 << 20)
+#define CYCLES 50
+
+/* Until there is no room. */
+static void send_until_full(evlog_signal *signal)
+{
+    int result;
+    while ((result = send_hundred(signal)) == EVLOG_OK)
+        ;
+    assert_int_equal(result, EVLOG_FULL);
+    assert_non_null(strstr(evlog_errmsg(), "log_size_max"));
+}
+
+static void go_on_at_the_limit(const char *path, evlog_durability durability)
+{
+    evlog_options options = {.durability = durability, .log_size_max = LOG_SIZE};
+    evlog_signal *signal;
+    evlog_info info;
+    evlog *log;
+    OK(evlog_open(path, &options, &log));
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    send_until_full(signal);
+    for (unsigned cycle = 0; cycle < CYCLES; cycle++) {
+        OK(evlog_inspect(log, &info));
+        OK(evlog_trim(log, info.last_seq - 500, NULL, NULL));
+        send_many(signal, 2000);
+        OK(evlog_inspect(log, &info));
+        assert_true(info.file_size <= LOG_SIZE);
+    }
+    assert_true(info.last_seq > (uint64_t)CYCLES * 2000);
+    send_until_full(signal);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+}
+
+/* A log that has reached log_size_max can be trimmed, and then goes on in what became free. */
+static void what_is_trimmed_is_room_at_the_limit(void **state)
+{
+    go_on_at_the_limit(in(*state, "durable"), EVLOG_DURABLE);
+    go_on_at_the_limit(in(*state, "fast"), EVLOG_FAST);
+}
+
 /* -------------------------------------------------- beside others, and kills ---- */
 
 #define SENDERS 3
@@ -357,10 +404,15 @@ static void senders_and_readers_go_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_AT_HOME(what_is_trimmed_is_gone),   TEST_AT_HOME(the_newest_event_stays),
-        TEST_AT_HOME(a_preview_changes_nothing), TEST_AT_HOME(a_consumer_holds_what_it_needs),
-        TEST_AT_HOME(a_parked_event_is_held),    TEST_AT_HOME(what_is_left_goes_the_next_time),
-        TEST_AT_HOME(space_is_used_again),       TEST_AT_HOME(senders_and_readers_go_on),
+        TEST_AT_HOME(what_is_trimmed_is_gone),
+        TEST_AT_HOME(the_newest_event_stays),
+        TEST_AT_HOME(a_preview_changes_nothing),
+        TEST_AT_HOME(a_consumer_holds_what_it_needs),
+        TEST_AT_HOME(a_parked_event_is_held),
+        TEST_AT_HOME(what_is_left_goes_the_next_time),
+        TEST_AT_HOME(space_is_used_again),
+        TEST_AT_HOME(senders_and_readers_go_on),
+        TEST_AT_HOME(what_is_trimmed_is_room_at_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

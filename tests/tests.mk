@@ -61,6 +61,8 @@ KAFKA_PEER = $(if $(RELAY_KAFKA),$(B)/tests/kafka_peer)
 
 $(B)/tests/test_clock: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_room: LDEXTRA = -Wl,--wrap=fallocate
+$(B)/tests/test_retain: LDEXTRA = -Wl,--wrap=clock_gettime
+$(B)/tests/test_freelist: LDEXTRA = -Wl,--wrap=mdb_cursor_put,--wrap=mdb_txn_commit
 $(B)/tests/test_proof: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_watch: LDEXTRA = -Wl,--wrap=fstat
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime

@@ -203,13 +203,69 @@ static int report_loss(const evlog_consumer_info *info, void *ctx)
     return 0;
 }
 
+/* Consumers that did nothing for a time. */
+struct idle {
+    int64_t since_us;
+    char (*names)[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    size_t count;
+    bool is_failed; /* out of memory */
+};
+
+/* One that a process has is not idle, though it waits. */
+static int find_idle(const evlog_consumer_info *info, void *ctx)
+{
+    struct idle *idle = ctx;
+    if (info->pid || info->updated_us > idle->since_us)
+        return 0;
+    void *names = realloc(idle->names, (idle->count + 1) * sizeof *idle->names);
+    idle->is_failed = !names;
+    if (!names)
+        return -1;
+    idle->names = names;
+    snprintf(idle->names[idle->count++], sizeof *idle->names, "%s", info->name);
+    return 0;
+}
+
+static int remove_or_look(evlog *log, const char *name, int yes)
+{
+    if (!yes)
+        return look_at(log, name, report_loss, NULL);
+    int code = evlog_consumer_remove(log, name);
+    if (code)
+        return code;
+    fputs("removed consumer ", stdout);
+    text_put(stdout, name, strlen(name), 0, 0);
+    putchar('\n');
+    return 0;
+}
+
+static int remove_idle(evlog *log, const struct options *options)
+{
+    struct idle idle = {.since_us = evlog_now_us() - options->idle_us};
+    int code = evlog_each_consumer(log, find_idle, &idle);
+    int status = idle.is_failed ? complain(EXIT_LOG, "out of memory") : library_status(code);
+    for (size_t i = 0; i < idle.count && !status; i++)
+        status = library_status(remove_or_look(log, idle.names[i], options->yes));
+    free(idle.names);
+    if (!status && !idle.count)
+        puts("no consumer is idle for that long");
+    return status;
+}
+
 int consumer_rm_run(struct options *options)
 {
     evlog *log;
     const char *name = options->operands[0];
+    if (!name == !options->idle_us)
+        return complain(EXIT_MISUSE, "which one? evlog consumer rm %s NAME, or --idle AGE",
+                        options->path);
     if (open_to_write(options, &log))
         return EXIT_LOG;
-    int status = library_status(options->yes ? evlog_consumer_remove(log, name)
+    int status;
+    if (!name)
+        status = remove_idle(log, options);
+    else
+        status = library_status(options->yes ? evlog_consumer_remove(log, name)
                                              : look_at(log, name, report_loss, NULL));
     evlog_close(log);
     return status;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "print.h"
+#include "retention.h"
 #include "text.h"
 #include "times.h"
 
@@ -28,18 +29,46 @@ static int add_reader(const evlog_reader *reader, void *ctx)
 {
     if (reader->behind_count < BEHIND_MIN)
         return 0;
-    return json_array_append_new(ctx, json_pack("{s:i, s:s, s:I}", "pid", (int)reader->pid,
+    return json_array_append_new(ctx, json_pack("{s:i, s:s, s:I, s:I}", "pid", (int)reader->pid,
                                                 "file", reader->file, "commits_behind",
-                                                (json_int_t)reader->behind_count));
+                                                (json_int_t)reader->behind_count, "held_size",
+                                                (json_int_t)reader->held_size));
 }
 
 static int put_reader(const evlog_reader *reader, void *ctx)
 {
+    char size[16];
     (void)ctx;
     if (reader->behind_count >= BEHIND_MIN)
         printf("reader      process %" PRId32 " has read %s for %" PRIu64
-               " commits: until it ends, the file grows\n",
-               reader->pid, reader->file, reader->behind_count);
+               " commits and holds %s: until it ends, the file grows\n",
+               reader->pid, reader->file, reader->behind_count,
+               size_text(reader->held_size, size));
+    return 0;
+}
+
+/* A policy that cannot be read is null; evlog verify says why. */
+static json_t *kept_json(evlog *log)
+{
+    evlog_retention *retention;
+    evlog_retained retained;
+    if (retention_read(log, &retention, &retained))
+        return json_null();
+    json_t *json = retention_json(retention, &retained);
+    evlog_retention_free(retention);
+    return json;
+}
+
+static int put_kept(evlog *log)
+{
+    evlog_retention *retention;
+    evlog_retained retained;
+    int code = retention_read(log, &retention, &retained);
+    if (code)
+        return code;
+    if (retention)
+        retention_put(retention, &retained);
+    evlog_retention_free(retention);
     return 0;
 }
 
@@ -49,7 +78,7 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
     int code = readers ? evlog_each_reader(log, add_reader, readers) : -1;
     char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:o, s:b, s:I, s:I}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:o, s:b, s:I, s:I, s:o}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
@@ -60,10 +89,10 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
         "is_ahead", (int)info->is_ahead, "types", (int)info->type_count, "sources",
         (json_int_t)info->source_count, "unknown_entries", (json_int_t)info->unknown_entry_count,
         "file_size", (json_int_t)info->file_size, "used_size", (json_int_t)info->used_size,
-        "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count, "readers",
-        readers, "is_unrecovered", (int)info->is_unrecovered, "waiting",
-        (json_int_t)info->waiting_count, "erased_waiting",
-        (json_int_t)info->erased_waiting_count);
+        "free_size", (json_int_t)info->free_size, "page_size", (int)info->page_size, "page_count",
+        (json_int_t)info->page_count, "readers", readers, "is_unrecovered",
+        (int)info->is_unrecovered, "waiting", (json_int_t)info->waiting_count, "erased_waiting",
+        (json_int_t)info->erased_waiting_count, "retention", kept_json(log));
     int failed = code || !json || json_put(stdout, json, options->output);
     json_decref(json);
     return failed;
@@ -111,7 +140,9 @@ static void put_short(const evlog_info *info, const struct options *options)
     if (info->unknown_entry_count)
         printf("unknown     %" PRIu64 " entries that a newer evlog has made\n",
                info->unknown_entry_count);
-    printf("size        %s in use, ", size_text(info->used_size, text));
+    printf("size        %s in use, ", size_text(info->used_size - info->free_size, text));
+    if (info->free_size)
+        printf("%s free for events to come, ", size_text(info->free_size, text));
     printf("%s on disk\n", size_text(info->file_size, text));
     printf("format      %" PRIu32 "\n", info->format);
 }
@@ -119,7 +150,8 @@ static void put_short(const evlog_info *info, const struct options *options)
 static int put_all_short(evlog *log, const evlog_info *info, const struct options *options)
 {
     put_short(info, options);
-    return library_status(evlog_each_reader(log, put_reader, NULL));
+    int code = put_kept(log);
+    return library_status(code ? code : evlog_each_reader(log, put_reader, NULL));
 }
 
 int info_run(struct options *options)

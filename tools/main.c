@@ -90,6 +90,12 @@ static const struct verb verbs[] = {
      "moment meanwhile, and the consumers and their state as they were not after that. It is a log of its own:\n"
      "once something else is appended to it, nothing can be added to it any more.\n"
      "When it is interrupted, the same command goes on where it was.\n"},
+    {"retain", "LOG [--max-age AGE] [--keep N] [--max-size SIZE] [--held-by WHICH] | --off",
+     "show or set what the log keeps", "NGz78yo", 1, 1, retain_run,
+     "The policy is kept in the log, and whoever sends applies it, in the background: no limit is exceeded by\n"
+     "more than a tenth for long. The newest event is kept in any case, and what a consumer has not done yet, unless\n"
+     "--held-by says otherwise. Without options it shows the policy, what it has go now, and which consumer is in\n"
+     "the way. Else it tells what the new policy would drop now, and sets it only with --yes.\n"},
     {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
      compact_run,
      "The log's files are written anew beside the old ones, which they then replace: events, seqs and consumers stay\n"
@@ -150,8 +156,10 @@ static const struct verb verbs[] = {
      "and retried. Those up to replay_last_seq are replays to it.\n"},
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
-    {"consumer rm", "LOG NAME", "take a consumer away, its parked events and its state", "y", 2,
-     2, consumer_rm_run, "Tells what it would do, and does it only with --yes.\n"},
+    {"consumer rm", "LOG NAME | LOG --idle AGE",
+     "take a consumer away, its parked events and its state", "9y", 1, 2, consumer_rm_run,
+     "With --idle, all that have committed nothing for so long and that no process has: they may keep a retention\n"
+     "policy from dropping events. Tells what it would do, and does it only with --yes.\n"},
     {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
      2, consumer_reset_run,
      "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"

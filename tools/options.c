@@ -48,6 +48,11 @@ static const struct {
     {'Q', "force", NULL, NULL, "also events that a consumer has not done yet"},
     {'1', "since", "SEQ", "a seq: 1, 2, 3 ...",
      "a new copy begins with this event; an earlier one must reach up to it"},
+    {'7', "held-by", "WHICH", "all, none, or names of consumers with commas between them",
+     "the consumers that keep back what they have not done: all (default), none, or NAME,NAME..."},
+    {'8', "off", NULL, NULL, "keep all: no policy any more"},
+    {'9', "idle", "AGE", "a number and s, m, h, d or w",
+     "those that have done nothing for so long: 30d, 12h"},
     {'2', "preview", NULL, NULL, "only say what would be done"},
     {'X', "now", NULL, NULL, "then compact the log, which no other process may have open"},
     {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
@@ -210,14 +215,26 @@ static int read_start(const char *text, evlog_reset_options *start)
     return start->start == EVLOG_START_TIME ? read_time(text, 0, &start->start_time_us) : 0;
 }
 
-/* 90d: what was logged since then is kept. */
-static int read_age(const char *age, evlog_reset_options *start)
+/* 90d. */
+static int read_age(const char *age, int64_t *age_us)
 {
     char text[40];
-    *start = (evlog_reset_options){.start = EVLOG_START_TIME};
-    if (*age < '0' || *age > '9' || snprintf(text, sizeof text, "-%s", age) >= (int)sizeof text)
+    int64_t time_us, now_us = evlog_now_us();
+    if (*age < '0' || *age > '9' || snprintf(text, sizeof text, "-%s", age) >= (int)sizeof text ||
+        time_read(text, 0, now_us, &time_us) || time_us == now_us)
         return -1;
-    return read_time(text, 0, &start->start_time_us);
+    *age_us = now_us - time_us;
+    return 0;
+}
+
+/* What was logged since then is kept. */
+static int read_max_age(const char *age, struct options *options)
+{
+    if (read_age(age, &options->keep_age_us))
+        return -1;
+    options->start = (evlog_reset_options){
+        .start = EVLOG_START_TIME, .start_time_us = evlog_now_us() - options->keep_age_us};
+    return 0;
 }
 
 /* The first event to be kept. */
@@ -300,18 +317,26 @@ static int range_option_read(struct options *options, int letter, const char *te
 }
 
 /* What is to be kept, or copied. 0, -1 when it is wrong, 1 when it is another option. */
-static int keep_option_read(struct options *options, int letter, const char *text)
+static int keep_option_read(struct options *options, int letter, char *text)
 {
     switch (letter) {
     case 'B':
         return read_before(text, &options->start);
     case 'N':
-        options->start.start = EVLOG_START_LAST;
-        return whole_number(text, 1, UINT64_MAX, &options->start.start_count);
+        options->start = (evlog_reset_options){.start = EVLOG_START_LAST};
+        if (whole_number(text, 1, INT64_MAX, &options->keep_count))
+            return -1;
+        options->start.start_count = options->keep_count;
+        return 0;
     case 'G':
-        return read_age(text, &options->start);
+        return read_max_age(text, options);
     case 'z':
         return read_size(text, &options->keep_size);
+    case '7':
+        options->held_by = text;
+        return *text ? 0 : -1;
+    case '9':
+        return read_age(text, &options->idle_us);
     case '1':
         return whole_number(text, 1, UINT64_MAX, &options->since_seq);
     default:
@@ -388,6 +413,7 @@ static void option_set(struct options *options, int letter)
     options->follow |= letter == 'f';
     options->preview |= letter == '2';
     options->now |= letter == 'X';
+    options->off |= letter == '8';
     options->yes |= letter == 'y';
     options->all |= letter == 'a';
     options->ack_lines |= letter == 'A';

@@ -52,8 +52,13 @@ struct options {
     int skip_known;
     int redact;
     evlog_reset_options
-        start;          /* of a consumer, or the first event to be kept; zero: none was given */
-    uint64_t keep_size; /* 0: not given */
+        start;           /* of a consumer, or the first event to be kept; zero: none was given */
+    uint64_t keep_size;  /* 0: not given */
+    uint64_t keep_count; /* likewise */
+    int64_t keep_age_us;
+    char *held_by; /* NULL: not given */
+    int off;
+    int64_t idle_us;    /* 0: not given */
     uint64_t since_seq; /* of a copy; 0: not given */
     int follow;
     int preview;
@@ -91,6 +96,7 @@ int info_run(struct options *options);
 int verify_run(struct options *options);
 int trim_run(struct options *options);
 int erase_run(struct options *options);
+int retain_run(struct options *options);
 int copy_run(struct options *options);
 int compact_run(struct options *options);
 int export_run(struct options *options);

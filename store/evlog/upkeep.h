@@ -35,17 +35,16 @@ typedef struct evlog_trimmed {
  * Drops the events before `before_seq`, but never the newest one. From then on the log begins there: no reader, no
  * consumer and no replay gets what came before, in any process, and no seq is used again. The space is used for
  * events to come; the file does not get smaller. An event "evlog.trimmed.v1" says what was dropped: {"first_seq",
- * "last_seq", "forced"}; on a disk that is full it may be missing. `trimmed` may be NULL.
+ * "last_seq", "forced"}; where there is no room for it, it may be missing. `trimmed` may be NULL.
  *
  * Beside senders, readers and consumers; a sender may wait for a batch of some thousand deletions and its flush. It
- * can be interrupted anywhere, and done again. It works on a full disk: all that appends leaves 64 KiB for it; but a
- * send wants some room behind the last page all the same, also when there are free pages before it.
+ * can be interrupted anywhere, and done again. It works on a full disk, and at log_size_max: all that appends leaves
+ * 64 KiB for it, and goes on in the space that it gives up.
  *
  * A consumer that loses events by it, with `force`, parks them as lost (EVLOG_NOTICE_LOST) when it gets there.
  *
  * EVLOG_CONFLICT: a consumer needs them, see `trimmed`; nothing was changed. EVLOG_DAMAGED: the first event to be kept
- * cannot be read. EVLOG_FULL: log_size_max is reached, which counts the file, not what is free in it.
- * EVLOG_READONLY, EVLOG_BUSY.
+ * cannot be read. EVLOG_FULL: also that reserve is used up. EVLOG_READONLY, EVLOG_BUSY.
  */
 EVLOG_INLINE int evlog_trim(evlog *log, uint64_t before_seq, const evlog_trim_options *options,
                             evlog_trimmed *trimmed);
@@ -58,6 +57,88 @@ EVLOG_INLINE int evlog_trim(evlog *log, uint64_t before_seq, const evlog_trim_op
 {
     return evlog_trim_sized(log, before_seq, options, sizeof(evlog_trim_options), trimmed,
                             sizeof(evlog_trimmed));
+}
+
+/* ------------------------------------------------------------ retention ---- */
+
+/* Which consumers keep a policy from dropping what they have not done, or have parked. */
+typedef enum evlog_held_by {
+    EVLOG_HELD_BY_ALL,
+    EVLOG_HELD_BY_NONE,
+    EVLOG_HELD_BY_NAMED, /* those of `holders` */
+} evlog_held_by;
+
+#define EVLOG_HOLDERS_MAX 64
+
+/*
+ * What a log keeps: a policy that is part of it. Each limit that is set counts, the newest event is kept in any case. What
+ * consumers hold is kept over all limits; a consumer that loses events parks them as lost, see evlog_trim. All zero: no
+ * policy, all is kept.
+ *
+ * Senders apply it, in the background, some thousand events at a time, as evlog_trim would: a send waits for one such
+ * batch at most. So a log to which nothing is sent stays as it is, but for evlog_retention_apply. To be worth it, it
+ * begins when a limit is exceeded by a tenth (or by 2048 events, 2 MiB, an hour, where that is less), and then
+ * goes down to the limit. An event "evlog.trimmed.v1", with "by_policy", says what was dropped: one for 2048 events or for an
+ * hour.
+ *
+ * Age is by log time and the clock of a sender: one that is ahead of the time makes events old.
+ */
+typedef struct evlog_retention {
+    int64_t age_us; /* keep what was logged in this time; 0: no limit */
+    uint64_t count; /* keep the newest so many events; 0: no limit */
+    uint64_t size;  /* keep so many bytes of pages of events.mdb in use, about; 0: no limit */
+    evlog_held_by held_by;
+    const char *const *holders; /* names of consumers, which need not exist */
+    size_t holder_count;        /* at most EVLOG_HOLDERS_MAX */
+} evlog_retention;
+
+/* What a policy would drop now. */
+typedef struct evlog_retained {
+    uint64_t first_seq; /* 0: nothing */
+    uint64_t last_seq;
+    uint64_t
+        held_seq; /* what a consumer holds of what exceeds the limits begins here; 0: nothing */
+    uint64_t held_count; /* so many events */
+    char held_by[256];   /* that consumer; else empty */
+} evlog_retained;
+
+/*
+ * Makes a policy that of the log, durably; NULL: none. Senders in all processes go by it from then on. EVLOG_INVALID: a
+ * number is negative, or `holders` does not go with held_by. EVLOG_LIMIT: too many holders. EVLOG_READONLY, EVLOG_FULL,
+ * EVLOG_IO, EVLOG_BUSY, EVLOG_NOMEM.
+ */
+EVLOG_INLINE int evlog_retain(evlog *log, const evlog_retention *retention);
+
+/* What a policy would drop now, if it were the log's; nothing is changed. The same errors, and EVLOG_DAMAGED. */
+EVLOG_INLINE int evlog_retention_look(evlog *log, const evlog_retention *retention,
+                                      evlog_retained *retained);
+
+/* The log's policy, to be freed by evlog_retention_free; NULL: it has none. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. */
+EVLOG_API int evlog_retention_get(evlog *log, evlog_retention **retention);
+EVLOG_API void evlog_retention_free(evlog_retention *retention);
+
+/*
+ * Applies the log's policy down to the limits, and returns when that is done; what another process is trimming at the
+ * moment is left to it. Errors of evlog_trim but EVLOG_CONFLICT.
+ */
+EVLOG_API int evlog_retention_apply(evlog *log);
+
+EVLOG_API int evlog_retain_sized(evlog *log, const evlog_retention *retention,
+                                 size_t retention_size);
+EVLOG_API int evlog_retention_look_sized(evlog *log, const evlog_retention *retention,
+                                         size_t retention_size, evlog_retained *retained,
+                                         size_t retained_size);
+
+EVLOG_INLINE int evlog_retain(evlog *log, const evlog_retention *retention)
+{
+    return evlog_retain_sized(log, retention, sizeof(evlog_retention));
+}
+
+EVLOG_INLINE int evlog_retention_look(evlog *log, const evlog_retention *retention,
+                                      evlog_retained *retained)
+{
+    return evlog_retention_look_sized(log, retention, sizeof(evlog_retention), retained,
+                                      sizeof(evlog_retained));
 }
 
 /* ------------------------------------------------------------- copying ---- */
