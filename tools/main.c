@@ -158,8 +158,9 @@ static const struct verb verbs[] = {
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",
      "take a consumer away, its parked events and its state", "9y", 1, 2, consumer_rm_run,
-     "With --idle, all that have committed nothing for so long and that no process has: they may keep a retention\n"
-     "policy from dropping events. Tells what it would do, and does it only with --yes.\n"},
+     "With --idle, all that have committed nothing for so long and that no process has: they may\n"
+     "keep a retention policy from dropping events. Tells what it would do, and does it only with\n"
+     "--yes.\n"},
     {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
      2, consumer_reset_run,
      "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"
