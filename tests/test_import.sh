@@ -85,6 +85,9 @@ grep -q "With --force" err || bad "nothing of --force"
 try 0 "" import b breaking --force
 printf '{"define": "org.example.sale.v1", "number": "0123456789abcdef"}\n' >short
 try 2 "line 1: no line before it defines org.example.sale.v1" import b short
+{ made 1 2; cat short; } >two-and-short
+try 2 "line 3: no line before it defines" import before two-and-short
+is "events before a wrong type" "$(numbers before | xargs)" "1 2"
 printf '{"define": "evlog.own.v1", "schema": null}\n' >own
 try 2 "are the log's own" import b own
 
@@ -149,6 +152,7 @@ is "a preview of what is new" "$(cat out)" "2 events would be imported; 6 were i
 is "events after a preview" "$(count w)" 6
 printf '{"define": "org.example.sale.v1", "schema": "%s"}\n{"type": "org.example.sale.v1", "data": {"n": "x"}}\n' "$(sed 's/"/\\"/g' one.json)" >unfit
 try 2 "line 2: n: expected integer" import nothing unfit --preview
+is "what a preview says of a wrong line" "$(wc -l <err)" 1
 echo '{"type": "org.example.sale.v1", "data": {"n": "x"}}' >unfit
 try 2 "line 1: " import a unfit --preview
 
