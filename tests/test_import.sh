@@ -76,6 +76,11 @@ is "types of a range" "$("$evlog" export a --type org.example.later.v1 | grep -c
 try 1 "no event matches" export a --type org.example.none.v1
 try 3 "no log there" export nothing
 
+"$evlog" export a | "$evlog" import e - >/dev/null 2>&1 || bad "import e"
+try 0 "" erase e 2 --reason test --yes
+"$evlog" export e | "$evlog" import e2 -o short >out 2>err || bad "import of what was erased"
+has "4 events imported, seq 1 to 4; 1 is erased, and left out"
+
 # A type's line that does not go with what the log has.
 record '{"name": "other", "type": "string"}' >other.json
 printf '{"define": "org.example.sale.v1", "schema": "%s"}\n{"type": "org.example.sale.v1", "data": {"other": "x"}}\n' \
@@ -189,7 +194,7 @@ made 1 10 >&4
 arrived() { [ "$(count s)" = 10 ]; }
 until_true arrived
 kill -TERM $pid
-wait $pid
+wait $pid 2>/dev/null
 is "status after SIGTERM" $? 143
 exec 4>&-
 grep -q "interrupted: 10 events imported; the same command continues after them" err || bad "nothing of an interruption"
