@@ -76,6 +76,11 @@ is "types of a range" "$("$evlog" export a --type org.example.later.v1 | grep -c
 try 1 "no event matches" export a --type org.example.none.v1
 try 3 "no log there" export nothing
 
+"$evlog" export a | "$evlog" import e - >/dev/null 2>&1 || bad "import e"
+try 0 "" erase e 2 --reason test --yes
+"$evlog" export e | "$evlog" import e2 -o short >out 2>err || bad "import of what was erased"
+has "4 events imported, seq 1 to 4; 1 is erased, and left out"
+
 # A type's line that does not go with what the log has.
 record '{"name": "other", "type": "string"}' >other.json
 printf '{"define": "org.example.sale.v1", "schema": "%s"}\n{"type": "org.example.sale.v1", "data": {"other": "x"}}\n' \
@@ -85,6 +90,9 @@ grep -q "With --force" err || bad "nothing of --force"
 try 0 "" import b breaking --force
 printf '{"define": "org.example.sale.v1", "number": "0123456789abcdef"}\n' >short
 try 2 "line 1: no line before it defines org.example.sale.v1" import b short
+{ made 1 2; cat short; } >two-and-short
+try 2 "line 3: no line before it defines" import before two-and-short
+is "events before a wrong type" "$(numbers before | xargs)" "1 2"
 printf '{"define": "evlog.own.v1", "schema": null}\n' >own
 try 2 "are the log's own" import b own
 
@@ -149,6 +157,7 @@ is "a preview of what is new" "$(cat out)" "2 events would be imported; 6 were i
 is "events after a preview" "$(count w)" 6
 printf '{"define": "org.example.sale.v1", "schema": "%s"}\n{"type": "org.example.sale.v1", "data": {"n": "x"}}\n' "$(sed 's/"/\\"/g' one.json)" >unfit
 try 2 "line 2: n: expected integer" import nothing unfit --preview
+is "what a preview says of a wrong line" "$(wc -l <err)" 1
 echo '{"type": "org.example.sale.v1", "data": {"n": "x"}}' >unfit
 try 2 "line 1: " import a unfit --preview
 
@@ -185,7 +194,7 @@ made 1 10 >&4
 arrived() { [ "$(count s)" = 10 ]; }
 until_true arrived
 kill -TERM $pid
-wait $pid
+wait $pid 2>/dev/null
 is "status after SIGTERM" $? 143
 exec 4>&-
 grep -q "interrupted: 10 events imported; the same command continues after them" err || bad "nothing of an interruption"

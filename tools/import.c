@@ -38,8 +38,9 @@
 
 #define BATCH_COUNT_MAX 4096
 #define BATCH_SIZE_MAX ((size_t)4 << 20)
-#define KNOWN_COUNT_MAX \
-    EVLOG_SEND_COUNT_MAX /* with --skip-known: a batch costs a reading of the log */
+
+/* With --skip-known each batch costs a reading of the log. */
+#define KNOWN_COUNT_MAX EVLOG_SEND_COUNT_MAX
 #define KNOWN_SIZE_MAX ((size_t)64 << 20)
 
 /* An event type under one schema. */
@@ -457,6 +458,7 @@ static int import_from(struct importer *importer, int fd)
                                        .clear = clear,
                                        .batch_max = count_max,
                                        .skip_bad = options->skip_bad,
+                                       .preview = options->preview,
                                        .stop_fd = stop_pipe[0]};
     if (!isatty(fd))
         progress_begin(options->preview ? "events checked" : "events imported", 0);

@@ -26,6 +26,8 @@ static int bad_line(struct intake *intake, uint64_t line, const char *why)
         complain(EXIT_MISUSE, "line %" PRIu64 " is skipped: %s", line, why);
         return -1;
     }
+    if (intake->preview)
+        return complain(EXIT_MISUSE, "line %" PRIu64 ": %s", line, why);
     return complain(EXIT_MISUSE,
                     "line %" PRIu64 ": %s\nThe lines before it are in the log (%" PRIu64
                     " event%s), it and those after it are not.",
@@ -77,8 +79,10 @@ static int take_line(struct intake *intake, const char *line, size_t size)
 {
     char why[INTAKE_WHY_SIZE] = "longer than 256 MiB";
     int taken = intake->take(intake->ctx, line, size, why);
-    if (taken >= 0)
+    if (taken >= 0) {
+        flush(intake);
         return taken;
+    }
     if (taken == INTAKE_BAD) {
         int status = flush(intake);
         return status >= 0 ? status : bad_line(intake, intake->line, why);

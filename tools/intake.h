@@ -24,6 +24,7 @@ struct intake {
     void (*clear)(void *ctx); /* empties the batch */
     size_t batch_max;         /* lines in a batch: then it is to be INTAKE_FULL */
     int skip_bad;
+    int preview; /* nothing is appended: the sentence on a wrong line does not say what is in the log */
     int stop_fd; /* readable when it is to end between two batches; -1: none */
 
     /* What has come of it: */
