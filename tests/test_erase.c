@@ -3,6 +3,7 @@
  * events.mdb has the bytes; that it can be cut off anywhere. What a power cut does to it: tests/power, "erase".
  */
 #include <dirent.h>
+#include <errno.h>
 #include <sys/file.h>
 
 #include "damage.h"
@@ -82,6 +83,13 @@ static bool has_bytes(const char *path, const unsigned char *bytes, size_t size)
         is_there = memmem(file.at, file.size, bytes + i, 16) != NULL;
     free(file.at);
     return is_there;
+}
+
+static uint64_t file_size(const char *path)
+{
+    struct stat status;
+    OK(stat(path, &status));
+    return (uint64_t)status.st_size;
 }
 
 static bool is_zeros(const char *path)
@@ -652,6 +660,96 @@ static void a_stopped_flush_is_waited_for(void **state)
     free(secret.data);
 }
 
+/* -------------------------------------------------------------- failing calls ---- */
+
+enum call { NO_CALL, FLUSH, WRITE };
+static enum call failing;
+static unsigned calls_left; /* before the one that fails */
+static uint64_t journal_written;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+ssize_t __real_pwrite(int fd, const void *bytes, size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t size, off_t at);
+
+static bool fails(enum call kind)
+{
+    if (failing != kind || calls_left-- > 0)
+        return false;
+    failing = NO_CALL;
+    errno = EIO;
+    return true;
+}
+
+int __wrap_fdatasync(int fd)
+{
+    return fails(FLUSH) ? -1 : __real_fdatasync(fd);
+}
+
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t size, off_t at)
+{
+    char link[64], path[4096] = "";
+    if (fails(WRITE))
+        return -1;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (readlink(link, path, sizeof path - 1) > 8 && strstr(path, "/journal"))
+        journal_written += size;
+    return __real_pwrite(fd, bytes, size, at);
+}
+
+/*
+ * The n-th flush or write of an erasure fails. False: it has not so many. Erased again, by whoever opens the log, all
+ * is as it should be; what a failed flush may have left on the disk is overwritten whatever the kernel shows.
+ */
+static bool fail_one_call(const char *path, evlog_durability durability, enum call kind,
+                          unsigned n)
+{
+    evlog_options options = {.durability = durability, .flush_every_ms = 1000000};
+    struct secret secret = secret_new(n, 700);
+    evlog_signal *signal;
+    evlog_event *before;
+    evlog *log;
+    OK(evlog_open(path, &options, &log));
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    send_many(signal, 3);
+    uint64_t seq = send_secret(signal, &secret);
+    OK(evlog_read(log, seq, &before));
+    OK(evlog_sync(log)); /* a failed flush of a fast log loses what was sent since the last one */
+    calls_left = n;
+    failing = kind;
+    int result = evlog_erase(log, seq, NULL, &because);
+    bool has_failed = failing == NO_CALL;
+    failing = NO_CALL;
+    assert_int_equal(result != EVLOG_OK, has_failed);
+    evlog_close(log); /* which reports the failure too, perhaps */
+    OK(evlog_open(path, &options, &log));
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    journal_written = 0;
+    OK(evlog_erase(log, seq, NULL, &because));
+    expect_erased(log, seq, before);
+    expect_nowhere_beside(path, secret.data, secret.size);
+    if (durability == EVLOG_DURABLE && n > 3) /* the entry was there */
+        assert_true(journal_written >= file_size(in(path, "journal")));
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+    evlog_event_free(before);
+    free(secret.data);
+    return has_failed;
+}
+
+static void each_failing_call_leaves_it_to_be_done_again(void **state)
+{
+    char path[2048];
+    for (unsigned i = 0; i < 2; i++)
+        for (enum call kind = FLUSH; kind <= WRITE; kind++) {
+            unsigned n = 0;
+            do
+                snprintf(path, sizeof path, "%s/%u-%d-%u", (char *)*state, i, kind, n);
+            while (fail_one_call(path, durabilities[i], kind, n++));
+            assert_true(n > (kind == FLUSH ? 5 : 4));
+        }
+}
+
 /* ------------------------------------------------------------ beside others ---- */
 
 #define SENDERS 2
@@ -816,6 +914,7 @@ int main(void)
         TEST_AT_HOME(no_rest_of_a_slot_has_it),
         TEST_AT_HOME(what_was_begun_is_completed),
         TEST_AT_HOME(a_stopped_flush_is_waited_for),
+        TEST_AT_HOME(each_failing_call_leaves_it_to_be_done_again),
         TEST_AT_HOME(senders_and_readers_go_on),
         TEST_AT_HOME(no_flush_of_others_brings_it_back),
     };

@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "child.h"
 #include "file.h"
@@ -40,6 +41,27 @@ static void write_up_to_the_limit(void *ctx)
 static void nothing_is_written_past_the_limit(void **state)
 {
     in_child(write_up_to_the_limit, *state);
+}
+
+/* Zeros are written where there are none, or everywhere; nothing outside, and nothing past the end. */
+static void what_is_cleared_is_zeros(void **state)
+{
+    static unsigned char bytes[100000];
+    struct stat status;
+    size_t count;
+    int fd = open(in(*state, "file"), O_RDWR | O_CREAT, 0600);
+    for (unsigned is_again = 0; is_again < 2; is_again++) {
+        memset(bytes, 7, sizeof bytes);
+        OK(file_write(fd, bytes, sizeof bytes, 0));
+        OK(file_clear(fd, 10, 50001, is_again));
+        OK(file_clear(fd, 99990, 200000, is_again));
+        OK(file_read(fd, bytes, sizeof bytes, 0, &count));
+        for (size_t i = 0; i < sizeof bytes; i++)
+            assert_int_equal(bytes[i], i < 10 || (i >= 50001 && i < 99990) ? 7 : 0);
+        OK(fstat(fd, &status));
+        assert_int_equal(status.st_size, sizeof bytes);
+    }
+    close(fd);
 }
 
 /* --------------------------------------------------------------- whole logs ---- */
@@ -130,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(nothing_is_written_past_the_limit),
+        TEST_AT_HOME(what_is_cleared_is_zeros),
         TEST_AT_HOME(a_limit_of_the_process_is_full),
         TEST_AT_HOME(a_limit_of_the_process_fills_a_fast_log),
         TEST_AT_HOME(closing_meets_the_limit),

@@ -11,7 +11,8 @@
 ssize_t __real_pread(int fd, void *bytes, size_t size, off_t offset);
 ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset);
 
-static size_t read_size; /* bytes read from the log's files */
+static _Thread_local size_t
+    read_size; /* bytes read from the log's files, not by the thread that flushes */
 
 ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t offset)
 {
