@@ -68,11 +68,12 @@ static const struct verb verbs[] = {
      "nothing inside the log that shows it.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
      "drop the oldest events", "BNGzQyo", 1, 1, trim_run,
-     "From then on the log begins with the first event that is kept, for every reader and consumer; no seq\n"
-     "is used again, and what is kept is verified as before. The newest event is never dropped. The space\n"
-     "is used by events to come; the file does not get smaller. An event evlog.trimmed.v1 says what was dropped.\n"
-     "Senders, readers and consumers may go on meanwhile. Refused where a consumer has not done, or has parked,\n"
-     "what would go. Tells what it would do, and does it only with --yes.\n"},
+     "From then on the log begins with the first event that is kept, for every reader and consumer;\n"
+     "no seq is used again, and what is kept is verified as before. The newest event is never\n"
+     "dropped. The space is used by events to come; the file does not get smaller. An event\n"
+     "evlog.trimmed.v1 says what was dropped. Senders, readers and consumers may go on meanwhile.\n"
+     "Refused where a consumer has not done, or has parked, what would go. Tells what it would do,\n"
+     "and does it only with --yes.\n"},
     {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "vXy2o",
      2, 1 + OPERANDS_MAX, erase_run,
      "Their data, headers and salts are gone then, for every reader and consumer, those that are behind\n"
@@ -85,11 +86,11 @@ static const struct verb verbs[] = {
      "Shows the events, and erases them only with --yes; none, when one of them is not there.\n"},
     {"copy", "LOG NEW", "copy a log that may be in use, or add to a copy what came later", "12o",
      2, 2, copy_run,
-     "NEW is a directory: it is made, or it is an earlier copy, to which is added what came later. Senders,\n"
-     "readers and consumers of LOG may go on meanwhile; nobody can open NEW. The copy has the events up to some\n"
-     "moment meanwhile, and the consumers and their state as they were not after that. It is a log of its own:\n"
-     "once something else is appended to it, nothing can be added to it any more.\n"
-     "When it is interrupted, the same command goes on where it was.\n"},
+     "NEW is a directory: it is made, or it is an earlier copy, to which is added what came later.\n"
+     "Senders, readers and consumers of LOG may go on meanwhile; no process can open NEW. The copy has\n"
+     "the events up to some moment meanwhile, and the consumers and their state as they were not\n"
+     "after that. It is a log of its own: once something else is appended to it, nothing can be\n"
+     "added to it any more. When it is interrupted, the same command goes on where it was.\n"},
     {"retain", "LOG [--max-age AGE] [--keep N] [--max-size SIZE] [--held-by WHICH] | --off",
      "show or set what the log keeps", "NGz78yo", 1, 1, retain_run,
      "The policy is kept in the log, and whoever sends applies it, in the background: no limit is exceeded by\n"
@@ -98,10 +99,10 @@ static const struct verb verbs[] = {
      "the way. Else it tells what the new policy would drop now, and sets it only with --yes.\n"},
     {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
      compact_run,
-     "The log's files are written anew beside the old ones, which they then replace: events, seqs and consumers stay\n"
-     "as they are. Nobody else may have the log open meanwhile, also not to read; and there must be room on the disk for what\n"
-     "the log has. Interrupted, it has done nothing, or is finished by the next one. Says what it would do, and does it\n"
-     "only with --yes.\n"},
+     "The log's files are written anew beside the old ones, which they then replace: events, seqs\n"
+     "and consumers stay as they are. No other process may have the log open meanwhile, not even to read;\n"
+     "and there must be room on the disk for what the log has. Interrupted, it has done nothing, or\n"
+     "is finished by the next one. Says what it would do, and does it only with --yes.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
      "FtsuTnrX", 1, 1, export_run,
      "One JSON object a line: a line for each event type and schema of the log, then the events, as evlog show\n"

@@ -211,7 +211,7 @@ typedef struct evlog_compacted {
  * names go. The old events.mdb is overwritten with zeros before it is removed, so nothing that was erased is left in
  * it. An event "evlog.compacted.v1" says that it was done: {"before_size", "after_size"}. `compacted` may be NULL.
  *
- * Nobody else can have the log open meanwhile, also not to read. It needs room on the disk for what the log has. Interrupted at
+ * No other process can have the log open meanwhile, not even to read. It needs room on the disk for what the log has. Interrupted at
  * any point it has done nothing, or all but the overwriting, which the next call does.
  *
  * EVLOG_BUSY: this process or another one, which the sentence names, has the log open. EVLOG_DAMAGED: an event or entry is not as it was
