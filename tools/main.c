@@ -96,6 +96,18 @@ static const struct verb verbs[] = {
      "as they are. Nobody else may have the log open meanwhile, also not to read; and there must be room on the disk for what\n"
      "the log has. Interrupted, it has done nothing, or is finished by the next one. Says what it would do, and does it\n"
      "only with --yes.\n"},
+    {"salvage", "LOG NEW", "make a new log of what can be had of a damaged one", "yo", 2, 2,
+     salvage_run,
+     "Every event whose checksum fits is had, in order, also where nothing leads to it any more; types, sources and\n"
+     "consumers likewise, a consumer only with all of its state. LOG is not changed, and may be too damaged to be opened.\n"
+     "What is missing is reported, with exit status 4; in NEW it stays missing, and an event evlog.salvaged.v1 says so.\n"
+     "Of a log that is not damaged NEW has the same events and consumers. NEW must not be there yet.\n"
+     "Tells what it would do, and does it only with --yes.\n"},
+    {"repair", "LOG", "cut off what is damaged at the end of a log", "yo", 1, 1, repair_run,
+     "A log whose newest event is damaged cannot be written to. What comes after its last sound event is cut off, and kept\n"
+     "aside in the file LOG/cut-FIRST-LAST; an event evlog.repaired.v1 says so. No seq is used again: what was cut off\n"
+     "stays missing, and evlog verify reports it. evlog salvage says whether it can be had from another file.\n"
+     "Tells what it would do, and does it only with --yes.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
      "FtsuTnrX", 1, 1, export_run,
      "One JSON object a line: a line for each event type and schema of the log, then the events, as evlog show\n"

@@ -93,6 +93,8 @@ int trim_run(struct options *options);
 int erase_run(struct options *options);
 int copy_run(struct options *options);
 int compact_run(struct options *options);
+int salvage_run(struct options *options);
+int repair_run(struct options *options);
 int export_run(struct options *options);
 int import_run(struct options *options);
 int tail_run(struct options *options);
