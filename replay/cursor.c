@@ -61,6 +61,11 @@ struct evlog_cursor {
     uint64_t given_count; /* events, for the limit */
     uint64_t damaged_first, damaged_last;
     evlog_event event;
+
+    /* In place of the type and source of an event whose names are not known. */
+    char nameless[1 + 16 + 1];
+    void *_Atomic no_schema;
+    struct type no_type;
 };
 
 /* ------------------------------------------------------------- opening ---- */
@@ -157,6 +162,7 @@ int cursor_open(evlog *log, const evlog_range *range, evlog_cursor **opened)
     cursor->log = log;
     if (range)
         cursor->range = *range;
+    cursor->reader.with_nameless = cursor->range.with_nameless;
     int result = begin(cursor);
     if (result) {
         cursor_free(cursor);
@@ -321,13 +327,33 @@ static void wait_for(evlog_cursor *cursor, const struct record *record)
         sleep_until(pace_due_us(pace, record->era, record->log_time_us, latest_us(cursor)));
 }
 
+/* Whether an event is wanted whose type is not known: if all are, since it may be any. */
+static bool wants(evlog_cursor *cursor, const struct type *type)
+{
+    return type ? filter_wants(&cursor->filter, type) : cursor->range.type_count == 0;
+}
+
+/* The type of an event, or what stands in its place. */
+static const struct type *type_of(evlog_cursor *cursor, const struct reader_event *read)
+{
+    if (read->type)
+        return read->type;
+    snprintf(cursor->nameless, sizeof cursor->nameless, "?%016" PRIx64, read->record.type);
+    cursor->no_type =
+        (struct type){.text = {.name = cursor->nameless}, .derived = &cursor->no_schema};
+    return &cursor->no_type;
+}
+
 static const evlog_event *give(evlog_cursor *cursor, const struct reader_event *read)
 {
+    static const struct source no_source = {.text = {"", "", ""}};
+    const struct type *type = type_of(cursor, read);
+    const struct source *source = read->source ? read->source : &no_source;
     if (!pace_is_none(&cursor->pace))
         pace_handed(&cursor->pace);
     cursor->given_count++;
-    evlog_signal *signal = signal_find(cursor->log, read->type->text.name);
-    cursor->event = event_of(&read->record, read->type, read->source, signal, 1);
+    evlog_signal *signal = signal_find(cursor->log, type->text.name);
+    cursor->event = event_of(&read->record, type, source, signal, 1);
     return &cursor->event;
 }
 
@@ -336,7 +362,7 @@ int cursor_next(evlog_cursor *cursor, const evlog_event **event)
     const evlog_range *range = &cursor->range;
     while (!range->limit || cursor->given_count < range->limit) {
         const struct reader_event *read = next_of_batch(cursor);
-        bool is_wanted = read && filter_wants(&cursor->filter, read->type);
+        bool is_wanted = read && wants(cursor, read->type);
         if (is_wanted)
             wait_for(cursor, &read->record);
         if (is_wanted && !reader_is_stale(&cursor->reader, cursor->log->store)) {

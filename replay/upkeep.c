@@ -8,6 +8,8 @@
 #include "erase.h"
 #include "error.h"
 #include "log.h"
+#include "repair.h"
+#include "salvage.h"
 #include "sized.h"
 #include "trim.h"
 
@@ -167,5 +169,46 @@ int evlog_erase_contents(evlog *log, uint64_t seq, evlog_buffer *contents)
         return result;
     result = erase_contents(log->store, seq, contents);
     log_leave(log);
+    return result;
+}
+
+/* ----------------------------------------------------------- salvaging ---- */
+
+int evlog_salvage_sized(const char *path, const char *new_path,
+                        const evlog_salvage_options *given, size_t options_size,
+                        evlog_salvaged *salvaged, size_t salvaged_size)
+{
+    evlog_salvage_options options;
+    evlog_salvaged done = {.event_count = 0};
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result == EVLOG_OK && (!path || !new_path || !*path || !*new_path))
+        result = error_set(EVLOG_INVALID, "no path is given");
+    if (result)
+        return result;
+    result = salvage_log(path, new_path, &options, &done);
+    sized_out(salvaged, salvaged_size, &done, sizeof done);
+    return result;
+}
+
+/* ----------------------------------------------------------- repairing ---- */
+
+int evlog_repair_sized(const char *path, const evlog_repair_options *given, size_t options_size,
+                       evlog_repaired *repaired, size_t repaired_size)
+{
+    const struct store_use use = {.is_alone = true};
+    evlog_repair_options options;
+    evlog_repaired done = {.first_seq = 0};
+    evlog *log;
+    int result = sized_in(&options, sizeof options, given, options_size);
+    if (result)
+        return result;
+    evlog_options open = {
+        .no_create = true, .read_only = options.preview, .wait_ms = options.wait_ms};
+    result = log_open(path, &open, options.preview ? NULL : &use, &log);
+    if (result == EVLOG_OK)
+        result = close_after(log, repair_end(log->store, options.preview, &done));
+    if (result == EVLOG_DAMAGED)
+        error_set(result, "%s; it cannot be repaired: salvage it", evlog_errmsg());
+    sized_out(repaired, repaired_size, &done, sizeof done);
     return result;
 }

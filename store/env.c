@@ -92,6 +92,7 @@ struct env {
     uint64_t inode;
     struct room room;
     struct counted counted;
+    char gone[256]; /* see env_gone; empty: it is not */
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
@@ -380,7 +381,11 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     int result = open_file(env);
     if (result == EVLOG_OK && !options->images)
         result = check_file(env, &for_liblmdb);
-    if (result == EVLOG_OK && for_liblmdb) {
+    if (result == EVLOG_DAMAGED && options->may_be_gone && options->read_only) {
+        snprintf(env->gone, sizeof env->gone, "%s", evlog_errmsg());
+        result = EVLOG_OK;
+    }
+    if (result == EVLOG_OK && for_liblmdb && !*env->gone) {
         result = open_lmdb(env);
         if (result && options->read_only)
             result = EVLOG_OK; /* it reads without liblmdb, also where no lock can be taken */
@@ -892,6 +897,8 @@ static int take_slot(struct env *env, MDB_txn **txn)
 static bool is_whole(struct env *env, const struct page_snapshot *snapshot)
 {
     struct page_snapshot now;
+    if (*env->gone)
+        return true;
     return page_snapshot_read(env->fd, env->path, &now) == EVLOG_OK &&
            now.txnid <= snapshot->txnid + 1;
 }
@@ -900,6 +907,11 @@ static bool is_whole(struct env *env, const struct page_snapshot *snapshot)
 static int read_snapshot(struct env *env, struct page_snapshot *snapshot)
 {
     const struct page_images *images = env->options.images;
+    if (*env->gone) {
+        *snapshot = (struct page_snapshot){
+            .fd = env->fd, .name = env->path, .page_size = 4096, .one_meta = true};
+        return EVLOG_OK;
+    }
     return images ? page_snapshot_of_images(env->fd, env->path, images, snapshot)
                   : page_snapshot_read(env->fd, env->path, snapshot);
 }
@@ -1009,6 +1021,11 @@ int env_each_reader(struct env *env,
     struct reader_list list = {.visit = visit, .ctx = ctx, .newest = &newest};
     mdb_reader_list(env->lmdb, visit_reader, &list);
     return list.result;
+}
+
+const char *env_gone(const struct env *env)
+{
+    return *env->gone ? env->gone : NULL;
 }
 
 uint64_t env_seed(const struct env *env)

@@ -24,6 +24,8 @@ struct env_options {
     struct watch *watch;       /* looked at before a commit is reported as done */
     struct presence *presence; /* NULL: no other process writes */
     enum shared_lock lock;     /* the one that writing takes */
+    bool
+        may_be_gone; /* one that is only read may be gone or damaged as a whole: then it is empty */
     const struct page_images *images; /* read in place of the file's newest state; or NULL */
     uint64_t seed;                    /* see env_seed */
 };
@@ -129,6 +131,9 @@ struct env_reader_info {
 };
 int env_each_reader(struct env *env,
                     int (*visit)(const struct env_reader_info *reader, void *ctx), void *ctx);
+
+/* Why it is empty, see may_be_gone; NULL: it is not. */
+const char *env_gone(const struct env *env);
 
 /* What seeds the checksums of the values kept here, see entries.c. */
 uint64_t env_seed(const struct env *env);

@@ -575,6 +575,9 @@ typedef struct evlog_range {
     double speed; /* times that of the log: 1, as it was; 10, ten times; 0: no waiting. A step of
                      the clock is not waited for */
     double per_second; /* the most events a second; 0: no limit */
+    /* Also events whose type or source the log does not know any more: event_type is then "?" and the 16 hex digits by which
+       the record names it, and the source is empty. Else these are EVLOG_DAMAGED. */
+    bool with_nameless;
 } evlog_range;
 
 /*

@@ -71,6 +71,11 @@ int floor_check(const struct entry *entry)
     return floor_is_key(entry->key, entry->key_size) ? unpack(entry, &place) : EVLOG_OK;
 }
 
+int floor_unpack(const struct entry *entry, struct floor_place *place)
+{
+    return unpack(entry, place);
+}
+
 /* EVLOG_NOTFOUND: there is none. */
 static int read_place(struct env *env, enum env_state state, struct floor_place *place)
 {

@@ -35,6 +35,9 @@ int floor_set(struct floor *floor, const struct floor_place *place);
 /* Whether a key is that of its entry. */
 bool floor_is_key(const unsigned char *bytes, size_t size);
 
+/* What its entry says. EVLOG_DAMAGED: it is not as it was written. */
+int floor_unpack(const struct entry *entry, struct floor_place *place);
+
 /* EVLOG_DAMAGED: an entry of kind `l` that is the floor's is not as it was written. */
 int floor_check(const struct entry *entry);
 

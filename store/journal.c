@@ -246,12 +246,25 @@ static int write_piece(struct journal *journal)
     return EVLOG_OK;
 }
 
-static uint64_t check_of(const struct journal *journal, const unsigned char *head, uint64_t chain)
+/* `head`: the size, in 8 bytes. */
+static uint64_t checksum(uint64_t seed, const unsigned char *head, uint64_t chain)
 {
     unsigned char covered[16];
     memcpy(covered, head, 8);
     be64_store(covered + 8, chain);
-    return XXH3_64bits_withSeed(covered, sizeof covered, journal->seed);
+    return XXH3_64bits_withSeed(covered, sizeof covered, seed);
+}
+
+static uint64_t check_of(const struct journal *journal, const unsigned char *head, uint64_t chain)
+{
+    return checksum(journal->seed, head, chain);
+}
+
+bool journal_is_frame(const uint8_t uuid[16], const unsigned char head[JOURNAL_FRAME_HEAD],
+                      size_t size, uint64_t chain)
+{
+    return be64_load(head) == size &&
+           be64_load(head + 8) == checksum(XXH3_64bits(uuid, 16), head, chain);
 }
 
 int journal_add(struct journal *journal, const void *record, size_t size, uint64_t chain)

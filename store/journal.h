@@ -81,6 +81,10 @@ int journal_follow(struct journal *journal, struct shared_end *from,
  */
 int journal_search(struct journal *journal, struct shared_end *from);
 
+/* Whether the bytes before a record of that size and chain are a frame's head of the directory `uuid`. */
+bool journal_is_frame(const uint8_t uuid[16], const unsigned char head[JOURNAL_FRAME_HEAD],
+                      size_t size, uint64_t chain);
+
 /* Moves `from` to the place after the event `seq`. EVLOG_NOTFOUND: it isn't in the journal. */
 int journal_find(struct journal *journal, struct shared_end *from, uint64_t seq, uint64_t chain);
 

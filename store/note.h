@@ -3,7 +3,9 @@
 #define STORE_NOTE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
+struct env;
 struct record;
 struct source;
 struct store;
@@ -16,10 +18,20 @@ struct store;
 int note_append(struct store *store, const char *type, const void *data, size_t size);
 
 /*
- * The record of such an event, for a caller who appends it together with others. It points to `data`. `*source` is
- * to be released when it has been appended. Errors of types_define and sources_define.
+ * Puts such an event behind the last one, `before`, as event `seq`, which may leave a gap; its `prev` is the chain of
+ * `before`. Flushed. By a process that has the log alone. Errors of types_define, sources_define, env_write and
+ * flusher_restart.
+ */
+int note_append_at(struct store *store, const struct record *before, uint64_t seq,
+                   const char *type, const void *data, size_t size);
+
+/*
+ * The parts of that, for a commit that does more: a record with all but its place, whose source is to be released; its
+ * place; and in the `fill` of env_write, its bytes.
  */
 int note_make(struct store *store, const char *type, const void *data, size_t size,
               struct record *record, const struct source **source);
+int note_place(struct record *record, const struct record *before, uint64_t seq);
+int note_put(struct env *events, struct record *record);
 
 #endif

@@ -157,23 +157,38 @@ static int step(struct walk *walk)
     return EVLOG_OK;
 }
 
+/* Moves past one value. */
+static int pass_value(struct walk *walk)
+{
+    int more = 1;
+    while (more) {
+        int result = step(walk);
+        if (result)
+            return result;
+        while (walk->depth > 0 && walk->open[walk->depth - 1] == 0)
+            walk->depth--;
+        more = walk->depth > 0;
+        if (more)
+            walk->open[walk->depth - 1]--;
+    }
+    return EVLOG_OK;
+}
+
 int pack_check(const void *data, size_t size)
 {
     struct walk walk = {.start = data, .at = data, .end = (const unsigned char *)data + size};
-    int more = 1;
-    while (more) {
-        int result = step(&walk);
-        if (result)
-            return result;
-        while (walk.depth > 0 && walk.open[walk.depth - 1] == 0)
-            walk.depth--;
-        more = walk.depth > 0;
-        if (more)
-            walk.open[walk.depth - 1]--;
-    }
-    if (walk.at != walk.end)
-        return invalid(&walk, "something follows the value");
-    return EVLOG_OK;
+    int result = pass_value(&walk);
+    if (result == EVLOG_OK && walk.at != walk.end)
+        result = invalid(&walk, "something follows the value");
+    return result;
+}
+
+int pack_measure(const void *data, size_t left, size_t *size)
+{
+    struct walk walk = {.start = data, .at = data, .end = (const unsigned char *)data + left};
+    int result = pass_value(&walk);
+    *size = (size_t)(walk.at - walk.start);
+    return result;
 }
 
 int pack_check_map(const void *data, size_t size)

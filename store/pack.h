@@ -14,6 +14,9 @@ int pack_check_map(const void *data, size_t size);
 /* The same for a value of any kind. */
 int pack_check(const void *data, size_t size);
 
+/* The size of the value that begins at `data`, where `left` bytes are; the same errors. */
+int pack_measure(const void *data, size_t left, size_t *size);
+
 /* 1 when `text` is UTF-8 (RFC 3629: no surrogates, nothing overlong, to U+10FFFF). */
 int pack_is_utf8(const void *text, size_t size);
 

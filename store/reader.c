@@ -173,6 +173,16 @@ static int find_source(struct batch *batch, uint64_t number, const struct source
     return EVLOG_OK;
 }
 
+/* What was not found, or is damaged, is NULL where that will do. */
+static int find_or_not(const struct batch *batch, int result, const void **found)
+{
+    bool is_unknown = result == EVLOG_NOTFOUND || result == EVLOG_DAMAGED;
+    if (!is_unknown || !batch->reader->with_nameless)
+        return result;
+    *found = NULL;
+    return EVLOG_OK;
+}
+
 /* Looks up the type and source of a record. Nothing else than one that is not there is damage. */
 static int find_names(struct batch *batch, struct reader_event *event)
 {
@@ -180,10 +190,12 @@ static int find_names(struct batch *batch, struct reader_event *event)
     const char *what = "event type";
     uint64_t number = record->type;
     int result = types_find(batch->store->types, number, &event->type);
+    result = find_or_not(batch, result, (const void **)&event->type);
     if (result == EVLOG_OK) {
         what = "source";
         number = record->source;
         result = find_source(batch, number, &event->source);
+        result = find_or_not(batch, result, (const void **)&event->source);
     }
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_DAMAGED,

@@ -18,15 +18,17 @@ struct source;
 /* A record that was read and found good, with its type and source looked up. */
 struct reader_event {
     struct record record;
-    const struct type *type;
-    const struct source *source;
+    const struct type *type;     /* NULL: the log does not know it, see with_nameless */
+    const struct source *source; /* likewise */
 };
 
 /* Zeroed, it is ready to read; reader_free takes it so too. */
 struct reader {
     struct reader_event *events; /* of the last reader_read, in order */
     size_t count;
-    uint64_t next;          /* the first seq after what it dealt with */
+    uint64_t next; /* the first seq after what it dealt with */
+    bool
+        with_nameless; /* also events whose type or source the log does not know; else they are damaged */
     uint64_t erasure_count; /* of the log, before they were read */
 
     unsigned char *buffer; /* the pages that `events` point into */

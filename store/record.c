@@ -254,6 +254,40 @@ int record_decode(uint64_t seq, const void *bytes, size_t size, struct record *r
     return EVLOG_OK;
 }
 
+bool record_has_head(const void *bytes, size_t size)
+{
+    const unsigned char *value = bytes;
+    return has_form(value, size) && value[AT_SALT] == 0xc4 &&
+           chain_of(value) == be64_load(value + AT_CHAIN + 1);
+}
+
+uint64_t record_head_seq(const void *bytes)
+{
+    return be64_load((const unsigned char *)bytes + AT_SEQ + 1);
+}
+
+uint64_t record_head_chain(const void *bytes)
+{
+    return be64_load((const unsigned char *)bytes + AT_CHAIN + 1);
+}
+
+bool record_measure(const void *bytes, size_t left, size_t *size)
+{
+    const unsigned char *value = bytes, *headers = value + RECORD_HEAD_SIZE;
+    size_t headers_size, data_size;
+    if (!record_has_head(bytes, left))
+        return false;
+    *size = RECORD_ERASED_SIZE;
+    if (value[AT_FLAGS + 1] & RECORD_ERASED)
+        return left >= RECORD_ERASED_SIZE;
+    left -= RECORD_HEAD_SIZE;
+    if (!headers_measure(headers, left, &headers_size) ||
+        pack_measure(headers + headers_size, left - headers_size, &data_size))
+        return false;
+    *size = RECORD_HEAD_SIZE + headers_size + data_size;
+    return true;
+}
+
 int record_load(const struct page_snapshot *snapshot, uint64_t seq, struct record *record)
 {
     unsigned char key[sizeof seq];

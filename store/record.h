@@ -73,6 +73,19 @@ void record_encode(struct record *record, unsigned char *out);
  */
 int record_decode(uint64_t seq, const void *value, size_t size, struct record *record);
 
+/* Whether a record begins at `bytes`, by its head: form and `chain`. */
+bool record_has_head(const void *bytes, size_t size);
+
+/* Of such a head. */
+uint64_t record_head_seq(const void *bytes);
+uint64_t record_head_chain(const void *bytes);
+
+/*
+ * The size of the record that begins at `bytes`, where `left` bytes are. Its digest is not looked at. false:
+ * there is none, or its contents are malformed or longer than that.
+ */
+bool record_measure(const void *bytes, size_t left, size_t *size);
+
 /*
  * Reads, without its headers and data, the first record whose seq is not less than `seq` or, 0, the last one.
  * EVLOG_NOTFOUND, EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.

@@ -213,6 +213,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
     env_options.file_size_max = 0;
     env_options.lock = SHARED_LOCK_STATE;
     env_options.images = NULL;
+    env_options.may_be_gone = true; /* its events can still be read */
     path_of(store, STATE_FILE, path);
     return env_open(path, &env_options, &store->state);
 }

@@ -397,10 +397,13 @@ static int check_files(struct verification *verification)
                                             ENTRY_ERASED, ENTRY_CONSUMER, ENTRY_FILTER,
                                             ENTRY_PARKED, ENTRY_RETRY,    ENTRY_STATE};
     struct store *store = verification->store;
+    const char *gone = env_gone(store->state);
     int result = check_recovered(verification);
+    if (result == 0 && gone)
+        result = report_damage(verification, error_set(EVLOG_DAMAGED, "%s", gone));
     if (result == 0)
         result = check_pages(verification, store->events, SHARED_LOCK_EVENTS, prove_events);
-    if (result == 0)
+    if (result == 0 && !gone)
         result = check_pages(verification, store->state, SHARED_LOCK_STATE, prove_state);
     if (result == 0)
         result = report_damage(verification, belongs_check_state(store));

@@ -93,16 +93,31 @@ static const struct verb verbs[] = {
      "added to it any more. When it is interrupted, the same command goes on where it was.\n"},
     {"retain", "LOG [--max-age AGE] [--keep N] [--max-size SIZE] [--held-by WHICH] | --off",
      "show or set what the log keeps", "NGz78yo", 1, 1, retain_run,
-     "The policy is kept in the log, and whoever sends applies it, in the background: no limit is exceeded by\n"
-     "more than a tenth for long. The newest event is kept in any case, and what a consumer has not done yet, unless\n"
-     "--held-by says otherwise. Without options it shows the policy, what it has go now, and which consumer is in\n"
-     "the way. Else it tells what the new policy would drop now, and sets it only with --yes.\n"},
+     "The policy is kept in the log, and whoever sends applies it, in the background: no limit is\n"
+     "exceeded by more than a tenth for long. The newest event is kept in any case, and what a\n"
+     "consumer has not done yet, unless --held-by says otherwise. Without options it shows the\n"
+     "policy, what it has go now, and which consumer is in the way. Else it tells what the new\n"
+     "policy would drop now, and sets it only with --yes.\n"},
     {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
      compact_run,
      "The log's files are written anew beside the old ones, which they then replace: events, seqs\n"
      "and consumers stay as they are. No other process may have the log open meanwhile, not even to read;\n"
      "and there must be room on the disk for what the log has. Interrupted, it has done nothing, or\n"
      "is finished by the next one. Says what it would do, and does it only with --yes.\n"},
+    {"salvage", "LOG NEW", "make a new log of what can be had of a damaged one", "yo", 2, 2,
+     salvage_run,
+     "Every event whose checksum fits is had, in order, also where nothing leads to it any more;\n"
+     "types, sources and consumers likewise, a consumer only with all of its state. LOG is not\n"
+     "changed, and may be too damaged to be opened. What is missing is reported, with exit status 4;\n"
+     "in NEW it stays missing, and an event evlog.salvaged.v1 says so. Of a log that is not damaged\n"
+     "NEW has the same events and consumers. NEW must not be there yet. Tells what it would do, and\n"
+     "does it only with --yes.\n"},
+    {"repair", "LOG", "cut off what is damaged at the end of a log", "yo", 1, 1, repair_run,
+     "A log whose newest event is damaged cannot be written to. What comes after its last sound\n"
+     "event is cut off, and kept aside in the file LOG/cut-FIRST-LAST; an event evlog.repaired.v1\n"
+     "says so. No seq is used again: what was cut off stays missing, and evlog verify reports it.\n"
+     "evlog salvage says whether it can be had from another file. Tells what it would do, and does\n"
+     "it only with --yes.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
      "FtsuTnrX", 1, 1, export_run,
      "One JSON object a line: a line for each event type and schema of the log, then the events, as evlog show\n"

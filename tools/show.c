@@ -5,11 +5,17 @@
 #include "print.h"
 #include "progress.h"
 
+struct show {
+    const struct options *options;
+    uint64_t nameless_count;
+};
+
 /* Ends the program when nobody reads on or the disk is full, and not after the whole log. */
 static int show_one(const evlog_event *event, void *ctx)
 {
-    const struct options *options = ctx;
-    if (event_put(stdout, event, options->output))
+    struct show *show = ctx;
+    show->nameless_count += event->event_type[0] == '?';
+    if (event_put(stdout, event, show->options->output))
         return evlog_fail("out of memory");
     if (ferror(stdout))
         exit(output_flushed(EXIT_DONE));
@@ -20,17 +26,24 @@ int show_run(struct options *options)
 {
     evlog *log;
     evlog_outcome outcome = {0};
+    struct show show = {.options = options};
     int status = EXIT_DONE;
     if (open_to_read(options, &log))
         return EXIT_LOG;
     options->range.keep_going = 1;
-    int code = evlog_replay(log, &options->range, show_one, options, &outcome);
+    options->range.with_nameless = 1;
+    int code = evlog_replay(log, &options->range, show_one, &show, &outcome);
     if (code)
         status = complain_library(code);
     else if (outcome.failed)
         status = complain(EXIT_LOG, "out of memory at event %" PRIu64, outcome.first_failed_seq);
     else if (!outcome.delivered && !outcome.damaged)
         status = nothing_matched(log, options);
+    if (show.nameless_count)
+        status = complain(
+            EXIT_DAMAGED,
+            "%s: of %" PRIu64 " event%s the type or source is not known; run: evlog verify %s",
+            options->path, show.nameless_count, plural(show.nameless_count), options->path);
     status = report_damage(options, &outcome, status);
     evlog_close(log);
     return status;

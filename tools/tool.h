@@ -99,6 +99,8 @@ int erase_run(struct options *options);
 int retain_run(struct options *options);
 int copy_run(struct options *options);
 int compact_run(struct options *options);
+int salvage_run(struct options *options);
+int repair_run(struct options *options);
 int export_run(struct options *options);
 int import_run(struct options *options);
 int tail_run(struct options *options);

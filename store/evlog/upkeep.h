@@ -157,8 +157,7 @@ typedef struct evlog_copied {
     uint64_t first_seq; /* what was added; 0: nothing */
     uint64_t last_seq;
     uint64_t event_count;
-    uint64_t
-        missing_count; /* seqs among them that the log lacks, and so the copy; evlog_verify names them */
+    uint64_t missing_count; /* that the log is known to have had, and did not trim */
 } evlog_copied;
 
 /*
@@ -287,6 +286,104 @@ EVLOG_INLINE int evlog_erase(evlog *log, uint64_t seq, const unsigned char diges
  * such event, or it was erased. EVLOG_DAMAGED: it cannot be read. EVLOG_BUSY.
  */
 EVLOG_API int evlog_erase_contents(evlog *log, uint64_t seq, evlog_buffer *contents);
+
+/* ------------------------------------------------------------ salvaging ---- */
+
+typedef struct evlog_salvage_options {
+    bool preview; /* nothing is made: what would be done is the result */
+    /* Or NULL: called for each range of events, each consumer, and each file that could not be had whole. Other than 0
+       ends the call and is returned. */
+    int (*report)(const evlog_finding *finding, void *ctx);
+    /* Or NULL: called now and then with how much of the work is done. Likewise. */
+    int (*visit)(uint64_t done, uint64_t total, void *ctx);
+    void *ctx;
+} evlog_salvage_options;
+
+typedef struct evlog_salvaged {
+    uint64_t event_count; /* that were had */
+    uint64_t first_seq;   /* of them; 0: none */
+    uint64_t last_seq;
+    uint64_t missing_count;  /* that the log is known to have had, and did not trim */
+    uint64_t nameless_count; /* events whose type or source could not be had */
+    uint64_t consumer_count; /* that were had, with all of their state */
+    uint64_t missing_consumer_count;
+    uint64_t unreadable_size; /* bytes that the disk did not give */
+    uint64_t noted_seq;       /* of the event that says so; 0: nothing is missing */
+    bool is_floor_unknown;    /* events that were trimmed may be back */
+} evlog_salvaged;
+
+/*
+ * Makes a new log of all that can be had of the log at `path`, however damaged its files are; of them nothing is changed.
+ * The new log has the same origin, and a uuid of its own. All that is had is as it was written: events with their seq, id
+ * and chain. What is missing is reported, and stays missing: verify reports it in the new log, too, and its seqs are not
+ * used again. If something is missing, an event "evlog.salvaged.v1" comes after it. Of a log that is not damaged the new
+ * one has the same events and consumers, and no others.
+ *
+ * Each record is found by its bytes, in events.mdb and in the files beside it, also where no tree leads to it. Of several
+ * that claim one seq the one is taken that the tree, the chain and the other files speak for; one that was erased stays
+ * so, as far as that can be had. A consumer is taken only with all of its state. Types and sources that could not be had
+ * leave their events without names: `evlog show` shows them by their numbers.
+ *
+ * `new_path` must not exist, or be an empty directory. It is made under the name new_path.unfinished, which an
+ * interrupted call leaves behind, and the next one removes. `salvaged` may be NULL.
+ *
+ * EVLOG_NOTFOUND: there is no log. EVLOG_DAMAGED: its file `format` is gone or damaged: put back one of the same log, or of a
+ * copy. EVLOG_CONFLICT: new_path is something else. EVLOG_BUSY: a process has the log open for writing: copy it.
+ * EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM.
+ */
+EVLOG_INLINE int evlog_salvage(const char *path, const char *new_path,
+                               const evlog_salvage_options *options, evlog_salvaged *salvaged);
+
+EVLOG_API int evlog_salvage_sized(const char *path, const char *new_path,
+                                  const evlog_salvage_options *options, size_t options_size,
+                                  evlog_salvaged *salvaged, size_t salvaged_size);
+
+EVLOG_INLINE int evlog_salvage(const char *path, const char *new_path,
+                               const evlog_salvage_options *options, evlog_salvaged *salvaged)
+{
+    return evlog_salvage_sized(path, new_path, options, sizeof(evlog_salvage_options), salvaged,
+                               sizeof(evlog_salvaged));
+}
+
+/* ------------------------------------------------------------ repairing ---- */
+
+typedef struct evlog_repair_options {
+    bool preview;     /* nothing is changed: what would be done is the result */
+    uint32_t wait_ms; /* as in evlog_options */
+} evlog_repair_options;
+
+typedef struct evlog_repaired {
+    uint64_t first_seq; /* what is cut off; 0: nothing, the newest event is sound */
+    uint64_t last_seq;
+    uint64_t noted_seq; /* of the event that says so; 0: of a preview */
+    char file[64];      /* in the log's directory, with what is cut off; else empty */
+} evlog_repaired;
+
+/*
+ * Makes a log whose newest events are damaged one that can be written to again: what comes after the last sound event is
+ * cut off, and kept aside in a file of the log's directory (cut-FIRST-LAST, see store/README.md). An event
+ * "evlog.repaired.v1" comes after it, so that no seq is used again. The events that are cut off stay missing, and are
+ * reported as missing by verify, cursors and consumers, as before: only they are not in the way any more.
+ * `repaired` may be NULL.
+ *
+ * By a process that has the log alone. Before it, evlog_salvage with `preview` says whether one of them can still be had
+ * from another file. EVLOG_DAMAGED: the file cannot be written to (its meta pages, its list of free pages, or the pages
+ * themselves are not sound), or no event is sound: salvage it; nothing was changed. EVLOG_BUSY: a process has the log
+ * open. EVLOG_NOTFOUND, EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM.
+ */
+EVLOG_INLINE int evlog_repair(const char *path, const evlog_repair_options *options,
+                              evlog_repaired *repaired);
+
+EVLOG_API int evlog_repair_sized(const char *path, const evlog_repair_options *options,
+                                 size_t options_size, evlog_repaired *repaired,
+                                 size_t repaired_size);
+
+EVLOG_INLINE int evlog_repair(const char *path, const evlog_repair_options *options,
+                              evlog_repaired *repaired)
+{
+    return evlog_repair_sized(path, options, sizeof(evlog_repair_options), repaired,
+                              sizeof(evlog_repaired));
+}
 
 /* ------------------------------------------------------------ importing ---- */
 
