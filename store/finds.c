@@ -35,7 +35,8 @@
 
 #define GROUP_MAX 200 /* fits in `back` */
 #define ROOM_FIRST 4096
-#define ROUNDS_MAX 1000 /* of a hostile file */
+#define ROUNDS_MAX 200 /* of a hostile file */
+#define PAIRS_MAX 32   /* of which it is counted how many others contradict them, in a round */
 #define SUSPECTS_MAX 64
 #define PAGE_SIZE 4096 /* or a part of a page */
 
@@ -313,6 +314,18 @@ static bool is_contradicted(const struct row *before, const struct row *row)
             (first->era == last->era && first->log_time_us < last->log_time_us));
 }
 
+/* How many records are in rows that contradict a row. */
+static size_t opposed_count(const struct finds *finds, const struct row *row)
+{
+    struct row other;
+    size_t count = 0;
+    for (size_t at = 0; next_row(finds, at, &other); at = other.end)
+        if (other.from < row->from ? is_contradicted(&other, row)
+                                   : other.from > row->from && is_contradicted(row, &other))
+            count += other.count;
+    return count;
+}
+
 enum by { BY_RANK, BY_PAGE, BY_COUNT };
 
 /* The one of two rows that is to be dropped; NULL: neither, by that. */
@@ -327,6 +340,9 @@ static struct row *worse(const struct finds *finds, enum by by, struct row *befo
     bool is_bad = is_suspect(finds, row), was_bad = is_suspect(finds, before);
     if (by == BY_PAGE)
         return is_bad == was_bad ? NULL : is_bad ? row : before;
+    size_t opposed = opposed_count(finds, row), was_opposed = opposed_count(finds, before);
+    if (opposed != was_opposed)
+        return opposed > was_opposed ? row : before;
     return row->count <= before->count ? row : before;
 }
 
@@ -335,18 +351,20 @@ static struct row *worse(const struct finds *finds, enum by by, struct row *befo
  */
 static bool drop_contradicted(struct finds *finds, enum by by)
 {
-    struct row row, before = {.count = 0}, worst = {.count = 0};
-    size_t count_max = 0;
+    struct row row, before = {.count = 0}, timed = before, worst = before;
+    size_t count_max = 0, pair_count = 0;
     for (size_t at = 0; next_row(finds, at, &row); at = row.end) {
-        struct row *bad = NULL;
-        if (is_contradicted(&before, &row))
-            bad = worse(finds, by, &before, &row);
-        size_t count = bad == &row ? before.count : row.count;
+        struct row *bad = NULL, *other = is_contradicted(&before, &row) ? &before : &timed;
+        if (is_contradicted(other, &row) && (by != BY_COUNT || pair_count++ < PAIRS_MAX))
+            bad = worse(finds, by, other, &row);
+        size_t count = bad == &row ? other->count : row.count;
         if (bad && count > count_max) {
             count_max = count;
             worst = *bad;
         }
         before = row;
+        if (row.last) /* what is only known of has no time */
+            timed = row;
     }
     if (!count_max)
         return false;

