@@ -93,10 +93,11 @@ static const struct verb verbs[] = {
      "added to it any more. When it is interrupted, the same command goes on where it was.\n"},
     {"retain", "LOG [--max-age AGE] [--keep N] [--max-size SIZE] [--held-by WHICH] | --off",
      "show or set what the log keeps", "NGz78yo", 1, 1, retain_run,
-     "The policy is kept in the log, and whoever sends applies it, in the background: no limit is exceeded by\n"
-     "more than a tenth for long. The newest event is kept in any case, and what a consumer has not done yet, unless\n"
-     "--held-by says otherwise. Without options it shows the policy, what it has go now, and which consumer is in\n"
-     "the way. Else it tells what the new policy would drop now, and sets it only with --yes.\n"},
+     "The policy is kept in the log, and whoever sends applies it, in the background: no limit is\n"
+     "exceeded by more than a tenth for long. The newest event is kept in any case, and what a\n"
+     "consumer has not done yet, unless --held-by says otherwise. Without options it shows the policy,\n"
+     "what it has go now, and which consumer is in the way. Else it tells what the new policy would\n"
+     "drop now, and sets it only with --yes.\n"},
     {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
      compact_run,
      "The log's files are written anew beside the old ones, which they then replace: events, seqs\n"
