@@ -49,7 +49,7 @@ static const struct {
     {'1', "since", "SEQ", "a seq: 1, 2, 3 ...",
      "a new copy begins with this event; an earlier one must reach up to it"},
     {'7', "held-by", "WHICH", "all, none, or names of consumers with commas between them",
-     "the consumers that keep back what they have not done: all (default), none, or NAME,NAME..."},
+     "the consumers that keep back what they have not done:\nall (default), none, or NAME,NAME..."},
     {'8', "off", NULL, NULL, "keep all: no policy any more"},
     {'9', "idle", "AGE", "a number and s, m, h, d or w",
      "those that have done nothing for so long: 30d, 12h"},
