@@ -186,11 +186,19 @@ static int make_file(int directory, const char *path, const char *text, size_t s
 static int flush_parent(int directory)
 {
     int fd = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
+    if (fd < 0) /* one that may not be read cannot be flushed by this process */
+        return errno == EACCES ? 0 : errno;
     int errnum = flush(fd);
     close(fd);
     return errnum;
+}
+
+int format_settle(int directory, const char *path)
+{
+    int errnum = flush(directory);
+    if (!errnum)
+        errnum = flush_parent(directory);
+    return errnum ? error_errno(errnum, "flushing the directory", path) : EVLOG_OK;
 }
 
 int format_write(int directory, const char *path, const struct format *format)
@@ -211,8 +219,5 @@ int format_write(int directory, const char *path, const struct format *format)
     int result = make_file(directory, path, text, (size_t)size);
     if (result)
         return result;
-    errnum = flush(directory);
-    if (!errnum)
-        errnum = flush_parent(directory);
-    return errnum ? error_errno(errnum, "flushing the directory", path) : EVLOG_OK;
+    return format_settle(directory, path);
 }

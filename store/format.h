@@ -31,4 +31,10 @@ int format_read(int directory, const char *path, struct format *format);
  */
 int format_write(int directory, const char *path, const struct format *format);
 
+/*
+ * Flushes the directory and its parent, for a process that has found the file and is about to promise something: the one
+ * that made it may have died before it did. EVLOG_IO.
+ */
+int format_settle(int directory, const char *path);
+
 #endif

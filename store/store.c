@@ -325,7 +325,10 @@ static int open_events(struct store *store, bool is_new)
         return error_prefix(result, "%s", store->path);
     if (!is_first)
         return EVLOG_OK;
-    result = is_new ? EVLOG_OK : prove_state(store); /* before events.mdb is changed */
+    if (!is_new)
+        result = format_settle(store->directory, store->path);
+    if (result == EVLOG_OK && !is_new)
+        result = prove_state(store); /* before events.mdb is changed */
     return result ? result
                   : recover_begin(&store->recovery, store->directory, store->events_fd,
                                   store->shared, store->edge);
