@@ -86,7 +86,7 @@ struct clearing {
 /* One that is not sound goes, too. */
 static int clear_one(struct env *env, const struct entry *entry, const struct clearing *clearing)
 {
-    uint64_t seq;
+    uint64_t seq = 0;
     bool is_gone = true;
     int result = EVLOG_OK;
     if (erased_check(entry, &seq) == EVLOG_OK)
