@@ -219,6 +219,7 @@ struct row {
     size_t count;
     uint64_t first_seq, last_seq;
     const struct find *first, *last; /* with bytes; NULL: there is none */
+    bool has_prev;                   /* it is known what it must follow */
     unsigned marks;
     bool is_denied; /* another file knows of another record of one of its seqs */
 };
@@ -237,6 +238,7 @@ static bool next_row(const struct finds *finds, size_t at, struct row *row)
         if (!last) {
             row->from = at;
             row->first_seq = find->seq;
+            row->has_prev = find->marks & FIND_HAS_BYTES;
         } else if (!follows(find, last)) {
             break;
         }
@@ -306,7 +308,7 @@ static bool is_contradicted(const struct row *before, const struct row *row)
 {
     if (before->count == 0)
         return false;
-    if (before->last_seq + 1 == row->first_seq)
+    if (before->last_seq + 1 == row->first_seq && row->has_prev)
         return true;
     const struct find *last = before->last, *first = row->first;
     return last && first &&
