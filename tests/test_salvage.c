@@ -279,6 +279,30 @@ static bool is_unknowable(struct raw *raw, uint64_t seq, uint64_t noted_seq)
 static bool has_stranger;
 static uint64_t displaced_count;
 
+/* Compares what was had of an event (NULL: nothing) with what it was. */
+static void compare(const struct original *original, const struct bytes *file, uint64_t seq,
+                    const unsigned char *found)
+{
+    const struct bytes *record = &original->records[seq];
+    bool is_intact = file && file->at && original->places[seq] + record->size <= file->size &&
+                     memcmp(file->at + original->places[seq], record->at, record->size) == 0;
+    if (!is_intact || found)
+        return;
+    if (!has_stranger)
+        fail_msg("event %" PRIu64 " is intact, and was not found", seq);
+    displaced_count++;
+}
+
+static void expect_none_behind(struct raw *raw, const struct original *original,
+                               uint64_t noted_seq)
+{
+    for (uint64_t seq = original->last + 1; seq < original->last + 50; seq++) {
+        size_t size = 0;
+        if (find_record(raw, seq, &size) && seq != noted_seq)
+            fail_msg("event %" PRIu64 " never was", seq);
+    }
+}
+
 /*
  * Salvages a log and compares with what it was: all that is intact is there, by `file`, the damaged events.mdb (at NULL:
  * not asked), and nothing else. Returns how many of its events were had.
@@ -296,26 +320,17 @@ static uint64_t salvage(const struct original *original, const char *new_path,
     struct raw raw = raw_look(in(new_path, "events.mdb"));
     for (uint64_t seq = original->first; seq <= original->last; seq++) {
         size_t size = 0;
-        const struct bytes *record = &original->records[seq];
         const unsigned char *found = find_record(&raw, seq, &size);
-        bool is_intact = file && file->at && original->places[seq] + record->size <= file->size &&
-                         memcmp(file->at + original->places[seq], record->at, record->size) == 0;
-        if (is_intact && !found && has_stranger)
-            displaced_count++;
-        else if (is_intact && !found)
-            fail_msg("event %" PRIu64 " is intact, and was not found", seq);
-        if (found && seq != salvaged->noted_seq && !is_record(found, size, record) &&
+        compare(original, file, seq, found);
+        if (found && seq != salvaged->noted_seq &&
+            !is_record(found, size, &original->records[seq]) &&
             !is_unknowable(&raw, seq, salvaged->noted_seq))
             fail_msg("event %" PRIu64 " is not as it was", seq);
         if (!found && !is_in_gap(reported, seq) && seq <= salvaged->last_seq)
             fail_msg("event %" PRIu64 " is missing, and nothing says so", seq);
         count += found != NULL && seq != salvaged->noted_seq;
     }
-    for (uint64_t seq = original->last + 1; seq < original->last + 50; seq++) {
-        size_t size = 0;
-        if (find_record(&raw, seq, &size) && seq != salvaged->noted_seq)
-            fail_msg("event %" PRIu64 " never was", seq);
-    }
+    expect_none_behind(&raw, original, salvaged->noted_seq);
     raw_end(&raw);
     assert_int_equal(count, salvaged->event_count);
     return count;
