@@ -432,7 +432,7 @@ static int open_parts(struct store *store)
         result = belongs_check_events(store);
     if (result == EVLOG_OK && !store->read_only)
         result = open_appender(store);
-    if (result == EVLOG_OK && !store->read_only)
+    if (result == EVLOG_OK && !store->read_only && !store->use.copied)
         retain_begin(store);
     if (result == EVLOG_OK && !store->read_only)
         result = note_recovery(store);

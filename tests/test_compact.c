@@ -313,6 +313,43 @@ static void damage_changes_nothing(void **state)
     expect_no_leftovers(path);
 }
 
+static int count_findings(const evlog_finding *finding, uint64_t seq, void *ctx)
+{
+    (void)seq;
+    if (finding && !finding->is_remark && finding->first_seq == KEPT + 20 &&
+        finding->last_seq == KEPT + 20)
+        ++*(unsigned *)ctx;
+    return 0;
+}
+
+/* What is missing stays missing, and is reported as before: in a copy, too. */
+static void a_gap_stays_a_gap(void **state)
+{
+    char path[4200], copy[4200], file[4400];
+    unsigned char key[8];
+    unsigned findings = 0;
+    evlog *log;
+    evlog_copied copied;
+    strcpy(path, in(*state, "log"));
+    strcpy(copy, in(*state, "copy"));
+    fill(path, EVLOG_DURABLE);
+    snprintf(file, sizeof file, "%s/events.mdb", path);
+    put_big(key, KEPT + 20, sizeof key);
+    struct raw raw = raw_open(file);
+    raw_del(&raw, key, sizeof key);
+    raw_close(&raw);
+    OK(evlog_compact(path, NULL, NULL));
+    OK(evlog_open(path, NULL, &log));
+    FAILS(EVLOG_DAMAGED, "", evlog_verify(log, count_findings, &findings, NULL));
+    OK(evlog_copy(log, copy, NULL, &copied));
+    assert_int_equal(copied.missing_count, 1);
+    OK(evlog_close(log));
+    OK(evlog_open(copy, NULL, &log));
+    FAILS(EVLOG_DAMAGED, "", evlog_verify(log, count_findings, &findings, NULL));
+    OK(evlog_close(log));
+    assert_int_equal(findings, 2);
+}
+
 static int stop(uint64_t seq, void *ctx)
 {
     (void)seq;
@@ -382,6 +419,7 @@ int main(void)
         TEST_AT_HOME(others_are_named),
         TEST_AT_HOME(nobody_comes_in_meanwhile),
         TEST_AT_HOME(damage_changes_nothing),
+        TEST_AT_HOME(a_gap_stays_a_gap),
         TEST_AT_HOME(without_room_it_stays_as_it_was),
         TEST_AT_HOME(one_that_is_killed),
     };

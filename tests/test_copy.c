@@ -290,6 +290,35 @@ static void erasures_are_copied_alike(void **state)
     expect_same_records(path, copy, 1, 17);
 }
 
+/* A log's policy is copied, and applied to the copy by those who send to it, not by adding to it. */
+static void a_policy_does_not_trim_a_copy(void **state)
+{
+    char path[4200], copy[4200];
+    evlog_signal *signal;
+    evlog_retention *kept, retention = {.count = 10, .held_by = EVLOG_HELD_BY_NONE};
+    for (unsigned i = 0; i < 2; i++) {
+        strcpy(path, in(*state, i ? "fast" : "durable"));
+        strcpy(copy, in(*state, i ? "fast-copy" : "durable-copy"));
+        evlog *log = open_with(path, i ? EVLOG_FAST : EVLOG_DURABLE, &signal);
+        send_many(signal, 3000);
+        OK(evlog_copy(log, copy, NULL, NULL));
+        OK(evlog_retain(log, &retention));
+        for (unsigned round = 0; round < 3; round++) {
+            OK(evlog_copy(log, copy, NULL, NULL)); /* from now on with the policy */
+            send_many(signal, 5);
+        }
+        OK(evlog_close(log));
+        log = open_copy(copy);
+        evlog_event *event;
+        OK(evlog_read(log, 1, &event));
+        evlog_event_free(event);
+        OK(evlog_retention_get(log, &kept));
+        assert_int_equal(kept->count, 10);
+        evlog_retention_free(kept);
+        OK(evlog_close(log));
+    }
+}
+
 static void another_log_is_no_copy(void **state)
 {
     char other[4200], command[9000];
@@ -601,6 +630,7 @@ int main(void)
         TEST_AT_HOME(a_copy_may_begin_later),
         TEST_AT_HOME(what_was_erased_goes_from_the_copy),
         TEST_AT_HOME(erasures_are_copied_alike),
+        TEST_AT_HOME(a_policy_does_not_trim_a_copy),
         TEST_AT_HOME(another_log_is_no_copy),
         TEST_AT_HOME(a_preview_makes_nothing),
         TEST_AT_HOME(damage_ends_it),
