@@ -28,7 +28,7 @@ $(B)/bench-trim: $(B)/obj/bench/trim.o $(B)/libevlog.a
 
 bench: deps
 	@$(DEPS) install sqlite3 hiredis redis-server
-	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-peers $(B)/bench-consumers $(B)/bench-typed $(B)/bench-upkeep $(B)/bench-trim
+	@$(MAKE) --no-print-directory -s $(B)/bench $(B)/bench-peers $(B)/bench-consumers $(B)/bench-typed $(B)/bench-upkeep $(B)/bench-trim $(B)/evlog
 	@$(B)/bench $(BENCH_ROUNDS)
 	@$(B)/bench-peers $(BENCH_ROUNDS)
 	@$(B)/bench-consumers $(BENCH_ROUNDS)

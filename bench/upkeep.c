@@ -5,7 +5,8 @@
  *
  * Copying and compacting a log of EVENTS events beside cp(1) of its events.mdb, which reads and writes as much and checks
  * nothing; both end with the copy flushed. Trimming half of it beside raw LMDB, which deletes as many in transactions
- * of as many and flushes after each. Each round begins with a log of its own. Quotients of times: above 1, evlog takes longer.
+ * of as many and flushes after each. Salvaging a log that is not damaged beside the same cp; and the command that imports
+ * lines beside the one that sends their data. Each round begins with a log of its own. Quotients of times: above 1, evlog takes longer.
  */
 #include <evlog/upkeep.h>
 #include <lmdb.h>
@@ -53,6 +54,15 @@ static double compact_log(void)
     return bench_now() - began;
 }
 
+static double salvage_log(void)
+{
+    char path[4200];
+    bench_fresh(home, "salvaged", path);
+    double began = bench_now();
+    CHECK(evlog_salvage(log_path, path, NULL, NULL));
+    return bench_now() - began;
+}
+
 static double copy_file(void)
 {
     char command[13000];
@@ -74,7 +84,38 @@ static double trim_log(void)
     return took;
 }
 
-/* One transaction; the events before `before` go. */
+#define LINES 200000
+
+/* The input of the command's verbs: the data alone, or with its type and a time. */
+static void make_lines(const char *name, const char *before, const char *after)
+{
+    char path[4200];
+    bench_fresh(home, name, path);
+    FILE *file = fopen(path, "w");
+    CHECK(file == NULL);
+    for (unsigned i = 0; i < LINES; i++)
+        fprintf(file, "%s{\"n\": %u, \"text\": \"%0200u\"}%s\n", before, i, i, after);
+    CHECK(fclose(file));
+}
+
+/* `evlog VERB LOG ... <INPUT`, with the command beside this program. */
+static double run_verb(const char *program, const char *verb, const char *input)
+{
+    char command[20000], path[4200];
+    const char *slash = strrchr(program, '/');
+    int size = slash ? (int)(slash - program) : 1;
+    bench_fresh(home, "lines-log", path);
+    snprintf(command, sizeof command, "'%.*s/evlog' %s <'%s/%s' >'%s/out'", size,
+             slash ? program : ".", verb, home, input, home);
+    char *place = strstr(command, "LOG");
+    char whole[26000];
+    snprintf(whole, sizeof whole, "%.*s%s%s", (int)(place - command), command, path, place + 3);
+    double began = bench_now();
+    CHECK(system(whole));
+    return bench_now() - began;
+}
+
+/* One transaction; the first `count` events go. */
 static void delete_some(MDB_env *env, unsigned count)
 {
     MDB_txn *txn;
@@ -132,19 +173,27 @@ int main(int argc, char **argv)
 {
     unsigned rounds = bench_begin(argc, argv, home);
     double copy[BENCH_ROUNDS_MAX], compact[BENCH_ROUNDS_MAX], file[BENCH_ROUNDS_MAX];
-    double trim[BENCH_ROUNDS_MAX], raw[BENCH_ROUNDS_MAX];
+    double trim[BENCH_ROUNDS_MAX], raw[BENCH_ROUNDS_MAX], salvage[BENCH_ROUNDS_MAX];
+    double import[BENCH_ROUNDS_MAX], send[BENCH_ROUNDS_MAX];
     printf("\nupkeep of %d events of %d bytes, medians of %u rounds\n\n", EVENTS, EVENT_SIZE,
            rounds);
+    make_lines("data", "", "");
+    make_lines("events", "{\"type\": \"org.example.bench.v1\", \"data\": ", "}");
     for (unsigned i = 0; i < rounds; i++) {
         make_log();
         file[i] = copy_file();
         copy[i] = copy_log();
+        salvage[i] = salvage_log();
+        send[i] = run_verb(argv[0], "send LOG org.example.bench.v1 -", "data");
+        import[i] = run_verb(argv[0], "import LOG -", "events");
         compact[i] = compact_log();
         raw[i] = trim_raw();
         trim[i] = trim_log();
     }
     print_row("copy", copy, "cp, and sync of the file", file, rounds);
     print_row("compact", compact, "the same", file, rounds);
+    print_row("salvage", salvage, "the same", file, rounds);
     print_row("trim the first half", trim, "LMDB, a flush for each of as many", raw, rounds);
+    print_row("evlog import, 200,000", import, "evlog send, as many lines", send, rounds);
     return bench_end(home);
 }
