@@ -342,6 +342,8 @@ int log_open(const char *path, const evlog_options *options, const struct store_
     struct stat status;
     evlog *log = NULL;
     int result = check_options(path, options);
+    if (result == EVLOG_OK && !opened)
+        result = error_set(EVLOG_INVALID, "no place for the log is given");
     if (result)
         return result;
     pthread_once(&once, watch_forks);
@@ -363,8 +365,6 @@ int evlog_open_sized(const char *path, const evlog_options *given, size_t option
 {
     evlog_options options;
     int result = sized_in(&options, sizeof options, given, options_size);
-    if (result == EVLOG_OK && !opened)
-        result = error_set(EVLOG_INVALID, "no place for the log is given");
     return result ? result : log_open(path, &options, NULL, opened);
 }
 

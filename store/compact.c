@@ -3,7 +3,8 @@
  *
  * With the log open alone (store_use):
  *
- *   1. it is flushed: nothing in the journal is needed any more
+ *   1. it is flushed, and the journal is cleared: what is there of an event that was not committed could name a type
+ *      that goes
  *   2. events.mdb.new and state.mdb.new are made: the records and the names they need (rewrite.c), and all else that
  *      state.mdb has; both are flushed
  *   3. `edge` is cleared, whose images are of the old events.mdb
@@ -33,6 +34,7 @@
 #include "error.h"
 #include "file.h"
 #include "flusher.h"
+#include "journal.h"
 #include "making.h"
 #include "note.h"
 #include "rewrite.h"
@@ -246,6 +248,8 @@ int compact_files(struct store *store, const evlog_compact_options *options,
     int result = env_each_reader(store->events, check_reader, store);
     if (result == EVLOG_OK)
         result = flusher_restart(store->flusher);
+    if (result == EVLOG_OK && store->journal)
+        result = journal_clear(store->journal, false);
     if (result == EVLOG_OK)
         result = measure(store, EVENTS_FILE, STATE_FILE, &compacted->before_size);
     if (result == EVLOG_OK)

@@ -16,6 +16,8 @@
  *
  * A fast log has no journal: it loses the events since its last flush.
  *
+ * Where `edge` has no sound state, 3 and 4 are done also when nothing else is to do: the next power cut finds one.
+ *
  * So what was damaged on the way, by a flipped bit of the list of free pages, say, is mended; a durable
  * log loses nothing by it. Without a sound `edge` the file is taken as it is, if that is proved.
  *
@@ -164,6 +166,7 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
     if (shared_is_same_boot(directory, SHARED_FILE, events)) {
         result = prove(events, shared, &recovery->base,
                        shared_committed(shared, SHARED_LOCK_EVENTS, status.st_ino));
+        recovery->is_needed = result == EVLOG_OK && !recovery->has_base; /* it gets a state */
         if (result != EVLOG_DAMAGED)
             return result;
         recovery->is_mending = true;

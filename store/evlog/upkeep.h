@@ -392,15 +392,9 @@ EVLOG_INLINE int evlog_repair(const char *path, const evlog_repair_options *opti
 /*
  * Appends events that were elsewhere, in batches. Each batch ends with an event of EVLOG_IMPORTED_TYPE, in the
  * same commit, which records how far the import has come: {"input": bytes, "position", "digest", "events"}. So
- * an import that ended at any point, by kill -9 too, continues exactly after what is in the log:
- *
- *     evlog_import import = {.input = ...};
- *     result = evlog_import_find(log, &import);
- *     pass over the input up to import.position
- *     for each batch {
- *         import.position = ...;  the position in the input after the batch
- *         result = evlog_import_events(log, sends, count, &import);
- *     }
+ * an import that ended at any point, by kill -9 too, continues exactly after what is in the log: evlog_import_find gives
+ * the position up to which it has the input; the caller passes over that much, and calls evlog_import_events for
+ * each batch, with the position behind it in `position`.
  */
 typedef struct evlog_import {
     /* Identifies the input. The caller chooses it: a hash of the input's beginning, for example. */
