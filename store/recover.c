@@ -16,7 +16,7 @@
  *
  * A fast log has no journal: it loses the events since its last flush.
  *
- * Where `edge` has no sound state, 3 and 4 are done also when nothing else is to do: the next power cut finds one.
+ * Where `edge` has no sound state, the log is flushed also when nothing else is to do: the next power cut finds one.
  *
  * So what was damaged on the way, by a flipped bit of the list of free pages, say, is mended; a durable
  * log loses nothing by it. Without a sound `edge` the file is taken as it is, if that is proved.
@@ -166,7 +166,7 @@ int recover_begin(struct recovery *recovery, int directory, int events, struct s
     if (shared_is_same_boot(directory, SHARED_FILE, events)) {
         result = prove(events, shared, &recovery->base,
                        shared_committed(shared, SHARED_LOCK_EVENTS, status.st_ino));
-        recovery->is_needed = result == EVLOG_OK && !recovery->has_base; /* it gets a state */
+        recovery->is_stateless = result == EVLOG_OK && !recovery->has_base;
         if (result != EVLOG_DAMAGED)
             return result;
         recovery->is_mending = true;
@@ -283,6 +283,11 @@ int recover_finish(struct recovery *recovery, int events, struct env *env,
                    uint64_t origin)
 {
     int result = EVLOG_OK;
+    if (recovery->is_stateless) {
+        result = flusher_restart(flusher);
+        return result == EVLOG_DAMAGED ? EVLOG_OK
+                                       : result; /* the newest event: sends are refused */
+    }
     if (!recovery->is_needed)
         return EVLOG_OK;
     if (journal)

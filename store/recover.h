@@ -14,6 +14,7 @@ struct shared;
 
 struct recovery {
     bool is_needed;
+    bool is_stateless;      /* `edge` has no state, and nothing else is to be done */
     bool is_mending;        /* ... since the file is not as it was left */
     bool was_restored;      /* pages were put back */
     struct edge_state base; /* the last flushed state, if has_base */
