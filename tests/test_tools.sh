@@ -410,7 +410,7 @@ try 0 "" copy kept kept-copy; has '"first_seq": 1, "last_seq": 10, "events": 10,
 is "a copy" "$("$evlog" show kept-copy)" "$("$evlog" show kept)"
 "$evlog" send kept t.v1 '{}' >/dev/null
 try 2 "there would be a gap" copy kept kept-copy --since 12
-try 0 "" copy kept kept-copy --since 11 -o short; has "event 11 to 11 copied"
+try 0 "" copy kept kept-copy --since 11 -o short; has "event 11 copied"
 try 0 "" copy kept kept-copy -o short; has "no event was to be copied"
 "$evlog" send kept-copy t.v1 '{}' >/dev/null
 try 2 "something was appended to the copy" copy kept kept-copy

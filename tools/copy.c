@@ -25,12 +25,14 @@ static int put_json(const evlog_copied *copied, const struct options *options)
 
 static void put_short(const evlog_copied *copied, const struct options *options)
 {
+    const char *done = options->preview ? "would be copied" : "copied";
     if (!copied->event_count)
         puts(options->preview ? "there is no event to copy" : "no event was to be copied");
+    else if (copied->first_seq == copied->last_seq)
+        printf("event %" PRIu64 " %s\n", copied->first_seq, done);
     else
-        printf("event%s %" PRIu64 " to %" PRIu64 " %s\n", plural(copied->event_count),
-               copied->first_seq, copied->last_seq,
-               options->preview ? "would be copied" : "copied");
+        printf("events %" PRIu64 " to %" PRIu64 " %s\n", copied->first_seq, copied->last_seq,
+               done);
 }
 
 int copy_run(struct options *options)
