@@ -7,7 +7,7 @@ if [ "$build" = --plan ]; then # said before anything is done
     cat <<'TEXT'
 make demo builds the library and the command into build/, and shows them at work on a log in a temporary directory,
 which it removes: it sends events, runs a plugin's receivers, replays to receivers that come late, kills and continues a
-consumer, reads the log with the command, and finds damage; where Redis and Python are installed, it also relays events to
+consumer, reads the log with the command, finds damage, copies the log and erases in the copy; where Redis and Python are installed, it also relays events to
 a Redis that was away, and reads the log from Python. Packages that the build needs and that are not installed are named
 first, and installed with apt if that is allowed. Nothing else is changed.
 TEXT
@@ -44,9 +44,19 @@ if run verify "$home/damaged" -o short; then
     echo 'It was not found!'
     exit 1
 fi
-printf '\nThe journal has these events, too: whoever opens the copy for writing mends it.\n'
+printf '\nThe journal has these events, too: a process that opens the copy for writing mends it.\n'
 "$build/evlog" send "$home/damaged" org.evlog.demo.opened.v1 '{}' >/dev/null
 run verify "$home/damaged" -o short
+
+printf '\nThe log is copied, and in the copy the data of carol are erased: no byte of them is left in any file.\n'
+run copy "$log" "$home/copy" -o short
+run erase "$home/copy" 5 6 --reason 'ticket 4711' --yes --now -o short
+run get "$home/copy" 6 -o short
+run verify "$home/copy" -o short
+if grep -rqa 'carol@example.com' "$home/copy"; then
+    echo 'They are still there!'
+    exit 1
+fi
 
 # ------------------------------------------------------------- a broker that is away ----
 
