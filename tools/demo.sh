@@ -6,10 +6,11 @@ build=$1
 if [ "$build" = --plan ]; then # said before anything is done
     cat <<'TEXT'
 make demo builds the library and the command into build/, and shows them at work on a log in a temporary directory,
-which it removes: it sends events, runs a plugin's receivers, replays to receivers that come late, kills and continues a
-consumer, reads the log with the command, finds damage, copies the log and erases in the copy; where Redis and Python are installed, it also relays events to
-a Redis that was away, and reads the log from Python. Packages that the build needs and that are not installed are named
-first, and installed with apt if that is allowed. Nothing else is changed.
+which it removes: it sends events, runs a plugin's receivers, replays to receivers that come late, kills and continues
+a consumer, reads the log with the command, finds damage, copies the log and erases in the copy; where Redis and
+Python are installed, it also relays events to a Redis that was away, and reads the log from Python. Packages that the
+build needs and that are not installed are named first, and installed with apt if that is allowed. Nothing else is
+changed.
 TEXT
     exit
 fi
