@@ -89,18 +89,20 @@ struct journal {
     _Atomic uint64_t place, seq, chain;
 };
 
+#define OWN_LINE _Alignas(64)
+
 /* What different processes write is in different cache lines. */
 struct page {
-    _Alignas(64) _Atomic uint32_t word;
-    _Alignas(64) struct boot boot;
-    _Alignas(64) struct journal journal;
-    _Alignas(64) struct shared_flushed flushed;
+    OWN_LINE _Atomic uint32_t word;
+    OWN_LINE struct boot boot;
+    OWN_LINE struct journal journal;
+    OWN_LINE struct shared_flushed flushed;
     struct {
-        _Alignas(64) _Atomic uint32_t word;
+        OWN_LINE _Atomic uint32_t word;
         _Atomic uint64_t noted_txnid, noted_checksum;
         _Atomic uint64_t inode, committed_txnid;
     } locks[2];
-    _Alignas(64) struct shared_process processes[SHARED_PROCESSES];
+    OWN_LINE struct shared_process processes[SHARED_PROCESSES];
     struct slot slots[SHARED_SLOTS];
     _Atomic uint32_t claimers[SHARED_SLOTS];
 };
