@@ -482,7 +482,8 @@ static void an_open_copy_is_not_added_to(void **state)
     }
 }
 
-#define SENDERS 2
+#define SENDERS 8
+#define CONSUMERS 8
 #define COPIES 12
 
 static void send_for_ever(const char *path, evlog_durability durability)
@@ -494,30 +495,35 @@ static void send_for_ever(const char *path, evlog_durability durability)
             die("sending", 0);
 }
 
+/* A consumer's state: how many events it has done, and the last of them. */
+struct counted {
+    uint64_t count, seq;
+};
+
 static int count_state(evlog_consumer *consumer, const evlog_event *event)
 {
     const void *value;
     size_t size;
-    uint64_t count = 0;
+    struct counted counted = {.count = 0};
     int result = evlog_state_get(consumer, "n", 1, &value, &size);
     if (result == EVLOG_OK)
-        memcpy(&count, value, sizeof count);
+        memcpy(&counted, value, sizeof counted);
     else if (result != EVLOG_NOTFOUND)
         return result;
-    count++;
-    result = evlog_state_put(consumer, "n", 1, &count, sizeof count);
+    counted.count++;
+    counted.seq = event->seq;
+    result = evlog_state_put(consumer, "n", 1, &counted, sizeof counted);
     return result ? result : acknowledge(consumer, event->seq);
 }
 
-/* Its state is how many events it has done: with its checkpoint, in every copy. */
-static void consume_for_ever(const char *path, evlog_durability durability)
+/* Its state goes with its checkpoint, in every copy. */
+static void consume_for_ever(const char *path, evlog_durability durability, const char *name)
 {
     evlog_signal *signal;
     evlog_consumer *consumer;
     const evlog_event *event;
     evlog *log = open_with(path, durability, &signal);
-    if (evlog_consumer_open(log, "counter", &(evlog_consumer_options){.ack_by_hand = true},
-                            &consumer))
+    if (evlog_consumer_open(log, name, &(evlog_consumer_options){.ack_by_hand = true}, &consumer))
         die("opening the consumer", 0);
     for (;;)
         if (evlog_consumer_next(consumer, 1000, &event) ||
@@ -525,64 +531,116 @@ static void consume_for_ever(const char *path, evlog_durability durability)
             die("consuming", event ? event->seq : 0);
 }
 
-static void expect_consistent(const char *copy)
+static const char *counter(unsigned i)
 {
-    evlog_info info;
-    evlog_consumer_info counter;
+    static char name[16];
+    snprintf(name, sizeof name, "counter-%u", i);
+    return name;
+}
+
+static unsigned trim_count; /* each is one event of the log's own, which consumers pass over */
+
+static bool is_own(evlog *log, uint64_t seq)
+{
+    evlog_event *event;
+    int result = evlog_read(log, seq, &event);
+    if (result == EVLOG_NOTFOUND)
+        return true; /* trimmed */
+    OK(result);
+    bool is = strncmp(event->event_type, "evlog.", 6) == 0;
+    evlog_event_free(event);
+    return is;
+}
+
+/* What it has counted are the events up to its checkpoint, which is not behind the copy's end. */
+static void expect_counter(evlog *log, const char *name, uint64_t last_seq)
+{
+    evlog_consumer_info info;
     evlog_consumer *consumer;
     const void *value;
     size_t size;
-    uint64_t count;
+    struct counted counted;
+    int result = inspect_into(log, name, &info);
+    if (result == EVLOG_NOTFOUND || info.checkpoint == 0)
+        return; /* its process has not come so far */
+    OK(result);
+    assert_true(info.checkpoint <= last_seq);
+    OK(evlog_consumer_open(log, name, NULL, &consumer));
+    OK(evlog_state_get(consumer, "n", 1, &value, &size));
+    memcpy(&counted, value, sizeof counted);
+    OK(evlog_consumer_close(consumer));
+    assert_true(counted.count <= info.checkpoint &&
+                counted.count + trim_count >= info.checkpoint);
+    assert_true(counted.seq <= info.checkpoint);
+    for (uint64_t seq = counted.seq + 1; seq <= info.checkpoint; seq++)
+        assert_true(is_own(log, seq));
+}
+
+static void expect_consistent(const char *copy)
+{
+    evlog_info info;
     evlog *log;
     OK(evlog_open(copy, NULL, &log));
     OK(evlog_inspect(log, &info));
     OK(evlog_verify(log, NULL, NULL, NULL));
-    int result = inspect_into(log, "counter", &counter);
-    if (result == EVLOG_OK && counter.checkpoint > 0) {
-        assert_true(counter.checkpoint <= info.last_seq);
-        OK(evlog_consumer_open(log, "counter", NULL, &consumer));
-        OK(evlog_state_get(consumer, "n", 1, &value, &size));
-        memcpy(&count, value, sizeof count);
-        assert_int_equal(count, counter.checkpoint);
-        OK(evlog_consumer_close(consumer));
-    }
+    for (unsigned i = 0; i < CONSUMERS; i++)
+        expect_counter(log, counter(i), info.last_seq);
     OK(evlog_close(log));
+}
+
+/* Trims what all consumers have done. */
+static void trim_done(evlog *log)
+{
+    uint64_t least = UINT64_MAX;
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        evlog_consumer_info info;
+        if (inspect_into(log, counter(i), &info))
+            return; /* one is not there yet, and will want all */
+        least = info.checkpoint < least ? info.checkpoint : least;
+    }
+    OK(evlog_trim(log, least, NULL, NULL));
+    trim_count++;
+}
+
+static pid_t start(unsigned i, const char *path, evlog_durability durability)
+{
+    pid_t pid = start_process();
+    if (pid == 0 && i < SENDERS)
+        send_for_ever(path, durability);
+    else if (pid == 0)
+        consume_for_ever(path, durability, counter(i - SENDERS));
+    return pid;
 }
 
 static void copy_beside_others(void **state, evlog_durability durability)
 {
     char path[4200], copy[4300];
     evlog_signal *signal;
-    pid_t pids[SENDERS + 1];
+    pid_t pids[SENDERS + CONSUMERS];
+    trim_count = 0;
     strcpy(path, in(*state, durability == EVLOG_FAST ? "fast" : "durable"));
     evlog *log = open_with(path, durability, &signal);
     OK(evlog_close(log));
-    for (unsigned i = 0; i <= SENDERS; i++) {
-        pids[i] = start_process();
-        if (pids[i] == 0 && i < SENDERS)
-            send_for_ever(path, durability);
-        else if (pids[i] == 0)
-            consume_for_ever(path, durability);
-    }
+    for (unsigned i = 0; i < SENDERS + CONSUMERS; i++)
+        pids[i] = start(i, path, durability);
     for (unsigned i = 0; i < COPIES; i++) {
-        if (i % 3 == 0)
-            snprintf(copy, sizeof copy, "%s-%u", path, i);
         OK(evlog_open(path, NULL, &log));
+        if (i % 3 == 0) {
+            snprintf(copy, sizeof copy, "%s-%u", path, i);
+            trim_done(log);
+        }
         OK(evlog_copy(log, copy, NULL, NULL));
         OK(evlog_close(log));
         expect_consistent(copy);
-        if (i % 4 == 3) { /* one is killed, and another takes its place */
-            kill_process(pids[0]);
-            pids[0] = start_process();
-            if (pids[0] == 0)
-                send_for_ever(path, durability);
-        }
+        unsigned killed = i * 5 % (SENDERS + CONSUMERS); /* and another takes its place */
+        kill_process(pids[killed]);
+        pids[killed] = start(killed, path, durability);
     }
-    for (unsigned i = 0; i <= SENDERS; i++)
+    for (unsigned i = 0; i < SENDERS + CONSUMERS; i++)
         kill_process(pids[i]);
 }
 
-static void copying_beside_senders_and_a_consumer(void **state)
+static void copying_beside_senders_and_consumers(void **state)
 {
     copy_beside_others(state, EVLOG_DURABLE);
     copy_beside_others(state, EVLOG_FAST);
@@ -637,7 +695,7 @@ int main(void)
         TEST_AT_HOME(what_was_interrupted_goes_on),
         TEST_AT_HOME(nobody_opens_a_copy_that_is_made),
         TEST_AT_HOME(an_open_copy_is_not_added_to),
-        TEST_AT_HOME(copying_beside_senders_and_a_consumer),
+        TEST_AT_HOME(copying_beside_senders_and_consumers),
         TEST_AT_HOME(a_copier_that_is_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
