@@ -25,7 +25,6 @@
 #include "erase.h"
 #include "error.h"
 #include "flusher.h"
-#include "pack.h"
 #include "reader.h"
 #include "rewrite.h"
 #include "store.h"
@@ -150,21 +149,6 @@ static int set_floor(struct store *to)
 
 /* ------------------------------------------------------ what was erased ---- */
 
-/* The seq in the data of an evlog.erased event, {"seq": ...} (erase.c); 0: they are not so. */
-static uint64_t erased_seq(const struct record *record)
-{
-    const unsigned char *at = record->data;
-    struct pack_item map, key, value = {.kind = PACK_NIL};
-    if (!at)
-        return 0;
-    pack_next(&at, &map);
-    if (map.kind == PACK_MAP && map.size > 0) {
-        pack_next(&at, &key);
-        pack_next(&at, &value);
-    }
-    return value.kind == PACK_INT && value.as_int > 0 ? (uint64_t)value.as_int : 0;
-}
-
 static int fail_erasing(const struct copying *copying, uint64_t seq)
 {
     return error_set(EVLOG_BUSY,
@@ -220,10 +204,10 @@ static int before_batch(const struct raw_batch *batch, void *ctx)
         const struct raw_record *raw = &batch->records[i];
         const struct type *type;
         if (types_find(copying->from->types, raw->type, &type) ||
-            strcmp(type->text.name, "evlog.erased.v1") != 0)
+            strcmp(type->text.name, ERASED_TYPE) != 0)
             continue;
         result = record_decode(raw->seq, batch->bytes + raw->at, raw->size, &record);
-        uint64_t seq = result == EVLOG_OK ? erased_seq(&record) : 0;
+        uint64_t seq = result == EVLOG_OK ? erase_noted_seq(&record) : 0;
         if (seq && seq < batch->records[0].seq)
             result = erase_one(copying, seq);
         else if (seq)

@@ -76,10 +76,25 @@ static int add_note(const struct erasing *erasing, const struct reader_event *ev
     pack_text(&packer, event->type->text.name);
     pack_text(&packer, "reason");
     int failed = msgpack_pack_str_with_body(&packer, erasing->reason, strlen(erasing->reason));
-    int result = failed ? error_nomem()
-                        : note_append(erasing->store, "evlog.erased.v1", data.data, data.size);
+    int result =
+        failed ? error_nomem() : note_append(erasing->store, ERASED_TYPE, data.data, data.size);
     msgpack_sbuffer_destroy(&data);
     return result;
+}
+
+/* Its data begin with the seq, see add_note. */
+uint64_t erase_noted_seq(const struct record *record)
+{
+    const unsigned char *at = record->data;
+    struct pack_item map, key, value = {.kind = PACK_NIL};
+    if (!at)
+        return 0;
+    pack_next(&at, &map);
+    if (map.kind == PACK_MAP && map.size > 0) {
+        pack_next(&at, &key);
+        pack_next(&at, &value);
+    }
+    return value.kind == PACK_INT && value.as_int > 0 ? (uint64_t)value.as_int : 0;
 }
 
 /* The entry must not outlast the note: of a fast log this is flushed first. */

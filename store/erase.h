@@ -4,6 +4,7 @@
 
 #include "evlog/upkeep.h"
 
+struct record;
 struct store;
 
 /* As evlog_erase, of a store that is open for writing, or of any for a preview. */
@@ -21,6 +22,11 @@ int erase_end_waiting(struct store *store);
  * where it is erased already, or not there. Errors of evlog_erase.
  */
 int erase_in_copy(struct store *copy, uint64_t seq, const unsigned char *digest);
+
+#define ERASED_TYPE "evlog.erased.v1"
+
+/* The event that a record of this type says was erased; 0: its data are not so. */
+uint64_t erase_noted_seq(const struct record *record);
 
 /* As evlog_erase_contents. */
 int erase_contents(struct store *store, uint64_t seq, evlog_buffer *contents);

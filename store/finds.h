@@ -14,7 +14,8 @@ enum find_mark {
     FIND_LIVE = 8,       /* it is in the tree, in the newest state that can be read */
     FIND_ERASED = 16,    /* it was found erased */
     FIND_MORE = 32,      /* more of its send follow */
-    FIND_HAS_BYTES = 64  /* it was found; else it is only known of */
+    FIND_HAS_BYTES = 64, /* it was found; else it is only known of */
+    FIND_ERASES = 128    /* it says that another event was erased */
 };
 
 /* A record that was found, or that is only known of. */

@@ -27,6 +27,7 @@
 #include <xxhash.h>
 
 #include "be64.h"
+#include "erased.h"
 #include "error.h"
 #include "page.h"
 #include "scan.h"
@@ -59,6 +60,7 @@ static uint64_t owner_of(const struct entry *entry)
 /* Whether it is as a writer of its kind writes it, beyond its checksum. */
 static bool has_form(const struct entry *entry, struct consumer_entry *place)
 {
+    uint64_t seq;
     char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
     switch (entry->key[0]) {
     case ENTRY_TYPE:
@@ -67,6 +69,8 @@ static bool has_form(const struct entry *entry, struct consumer_entry *place)
         return sources_check(entry) == EVLOG_OK;
     case ENTRY_LOG:
         return floor_check(entry) == EVLOG_OK;
+    case ENTRY_ERASED:
+        return erased_check(entry, &seq) == EVLOG_OK;
     case ENTRY_CONSUMER:
         return consumer_entry_name(entry, name) == EVLOG_OK &&
                consumer_unpack(name, entry, place) == EVLOG_OK;

@@ -9,6 +9,9 @@
  *                 only the other two files have
  *   what is known of: the origin, the floor, the last event that `edge` has flushed: where the chain must go through
  *
+ * What was erased does not come back: where an event that was had says so, or an entry of state.mdb, a whole record of that
+ * seq, from a stale page, is left out. So is one of which erasing was begun and not completed.
+ *
  * Nothing is written, and nothing is locked: a log that can be opened and is in use is copied, not rescued.
  *
  * What was committed is in events.mdb, as long as the machine runs; then what the journal has after it was never
@@ -27,6 +30,7 @@
 #include <unistd.h>
 
 #include "be64.h"
+#include "erase.h"
 #include "error.h"
 #include "file.h"
 #include "journal.h"
@@ -36,6 +40,7 @@
 #include "record.h"
 #include "scan.h"
 #include "shared.h"
+#include "types.h"
 
 static const char *const names[RESCUE_FILES] = {EVENTS_FILE, EDGE_FILE, JOURNAL_FILE};
 
@@ -57,7 +62,8 @@ static int open_files(struct rescue *rescue)
 
 int rescue_open(struct rescue *rescue, const char *path)
 {
-    *rescue = (struct rescue){.path = path, .fds = {-1, -1, -1}};
+    *rescue = (struct rescue){
+        .path = path, .fds = {-1, -1, -1}, .erased_type = types_number(ERASED_TYPE)};
     rescue->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (rescue->directory < 0)
         return error_errno(errno, "opening", path);
@@ -84,6 +90,7 @@ void rescue_close(struct rescue *rescue)
     if (rescue->directory >= 0)
         close(rescue->directory);
     finds_free(&rescue->finds);
+    free(rescue->erased);
     free(rescue->bytes);
 }
 
@@ -113,7 +120,8 @@ static int add(struct rescue *rescue, const struct record *record, uint64_t plac
         .era = record->era,
         .file = (uint8_t)rescue->file,
         .marks = (uint8_t)(marks | FIND_HAS_BYTES | (is_erased ? FIND_ERASED : 0) |
-                           (has_more ? FIND_MORE : 0)),
+                           (has_more ? FIND_MORE : 0) |
+                           (record->type == rescue->erased_type ? FIND_ERASES : 0)),
     };
     return finds_add(&rescue->finds, &find);
 }
@@ -266,6 +274,77 @@ static int find_in_bytes(struct rescue *rescue)
     return EVLOG_OK;
 }
 
+/* ----------------------------------------------------- what was decided ---- */
+
+/* Reads a record that was found; rescue->bytes has it then. EVLOG_DAMAGED: it is not there any more. EVLOG_NOMEM. */
+static int read_find(struct rescue *rescue, const struct find *find, struct record *record)
+{
+    size_t count;
+    if (find->size > rescue->room) {
+        unsigned char *larger = realloc(rescue->bytes, find->size);
+        if (!larger)
+            return error_nomem();
+        rescue->bytes = larger;
+        rescue->room = find->size;
+    }
+    scan_read(rescue->fds[find->file], rescue->bytes, find->size, find->place, &count,
+              &rescue->unreadable_count);
+    int result = count < find->size ? error_set(EVLOG_DAMAGED, "the file was cut short")
+                                    : record_decode(find->seq, rescue->bytes, count, record);
+    return result ? error_prefix(result, "%s/%s: changes while it is read", rescue->path,
+                                 names[find->file])
+                  : EVLOG_OK;
+}
+
+int rescue_erased(struct rescue *rescue, uint64_t seq)
+{
+    if (rescue->erased_count == rescue->erased_room) {
+        size_t room = rescue->erased_room ? 2 * rescue->erased_room : 64;
+        uint64_t *larger = realloc(rescue->erased, room * sizeof *larger);
+        if (!larger)
+            return error_nomem();
+        rescue->erased = larger;
+        rescue->erased_room = room;
+    }
+    rescue->erased[rescue->erased_count++] = seq;
+    return EVLOG_OK;
+}
+
+static int compare_seqs(const void *a, const void *b)
+{
+    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+    return (first > second) - (first < second);
+}
+
+/* Leaves out whole records of events that were erased. */
+static int drop_erased(struct rescue *rescue)
+{
+    struct finds *finds = &rescue->finds;
+    struct record record;
+    size_t count = 0;
+    for (size_t i = 0; i < finds->count; i++) {
+        int result = EVLOG_OK;
+        if (finds->all[i].marks & FIND_ERASES)
+            result = read_find(rescue, &finds->all[i], &record);
+        if (result == EVLOG_OK && finds->all[i].marks & FIND_ERASES)
+            result = rescue_erased(rescue, erase_noted_seq(&record));
+        if (result)
+            return result;
+    }
+    if (rescue->erased_count == 0)
+        return EVLOG_OK;
+    qsort(rescue->erased, rescue->erased_count, sizeof *rescue->erased, compare_seqs);
+    for (size_t i = 0; i < finds->count; i++) {
+        const struct find *find = &finds->all[i];
+        if (find->marks & FIND_ERASED ||
+            !bsearch(&find->seq, rescue->erased, rescue->erased_count, sizeof *rescue->erased,
+                     compare_seqs))
+            finds->all[count++] = *find;
+    }
+    finds->count = count;
+    return EVLOG_OK;
+}
+
 int rescue_find(struct rescue *rescue, const struct floor_place *floor)
 {
     struct finds_limits limits = {.first_seq = floor->first_seq};
@@ -278,31 +357,20 @@ int rescue_find(struct rescue *rescue, const struct floor_place *floor)
         return result;
     limits.end_seq = rescue->end_seq;
     limits.known_seq = rescue->known_seq;
-    return finds_choose(&rescue->finds, &limits, &rescue->last_seq);
+    result = finds_choose(&rescue->finds, &limits, &rescue->last_seq);
+    return result ? result : drop_erased(rescue);
 }
 
 int rescue_next(struct rescue *rescue, struct record *record, const unsigned char **bytes,
                 size_t *size)
 {
-    size_t count;
     *bytes = NULL;
     if (rescue->at == rescue->finds.count)
         return EVLOG_OK;
     const struct find *find = &rescue->finds.all[rescue->at++];
-    if (find->size > rescue->room) {
-        unsigned char *larger = realloc(rescue->bytes, find->size);
-        if (!larger)
-            return error_nomem();
-        rescue->bytes = larger;
-        rescue->room = find->size;
-    }
-    scan_read(rescue->fds[find->file], rescue->bytes, find->size, find->place, &count,
-              &rescue->unreadable_count);
-    int result = count < find->size ? error_set(EVLOG_DAMAGED, "the file was cut short")
-                                    : record_decode(find->seq, rescue->bytes, count, record);
+    int result = read_find(rescue, find, record);
     if (result)
-        return error_prefix(result, "%s/%s: changes while it is read", rescue->path,
-                            names[find->file]);
+        return result;
     *bytes = rescue->bytes;
     *size = find->size;
     return EVLOG_OK;

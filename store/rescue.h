@@ -28,6 +28,10 @@ struct rescue {
     uint64_t last_seq;         /* the last that the log is known to have had; 0: none */
     uint64_t unreadable_count; /* bytes that the disk did not give */
 
+    uint64_t *erased; /* seqs of events that were erased; sorted in the end */
+    size_t erased_count, erased_room;
+    uint64_t erased_type; /* of the events that say so */
+
     size_t at; /* of rescue_next */
     unsigned char *bytes;
     size_t room;
@@ -49,6 +53,9 @@ void rescue_close(struct rescue *rescue);
 
 /* Before rescue_find: the log is known to have had an event with this chain, or, 0, with any. EVLOG_NOMEM. */
 int rescue_know(struct rescue *rescue, uint64_t seq, uint64_t chain);
+
+/* Before rescue_find: an event was erased, or was about to be. EVLOG_NOMEM. */
+int rescue_erased(struct rescue *rescue, uint64_t seq);
 
 /*
  * Finds the records, and decides which are the log's. `floor`: the first event that is kept. What `visit` returns other

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "be64.h"
+#include "erased.h"
 #include "error.h"
 #include "file.h"
 #include "flusher.h"
@@ -148,6 +149,26 @@ static int know_consumer(const char *name, const struct consumer_entry *place, b
     return place ? rescue_know(&salvage->rescue, place->checkpoint, place->chain) : EVLOG_OK;
 }
 
+/* Also an entry of an older state: what was erased once stays so. */
+static int know_erased(struct salvage *salvage)
+{
+    struct remains *remains = &salvage->remains;
+    int result = EVLOG_OK;
+    for (size_t i = 0; result == EVLOG_OK && i < remains->count; i++) {
+        struct entry entry;
+        uint64_t seq;
+        if (remains->all[i].kind != ENTRY_ERASED)
+            continue;
+        result = remains_read(remains, &remains->all[i], &entry);
+        if (result)
+            break;
+        if (erased_check(&entry, &seq) == EVLOG_OK)
+            result = rescue_erased(&salvage->rescue, seq);
+        free(entry.value);
+    }
+    return result;
+}
+
 static int find_all(struct salvage *salvage)
 {
     struct rescue *rescue = &salvage->rescue;
@@ -160,6 +181,8 @@ static int find_all(struct salvage *salvage)
     result = remains_find(remains, fd, origin);
     if (result == EVLOG_OK)
         result = remains_each_consumer(remains, know_consumer, salvage);
+    if (result == EVLOG_OK)
+        result = know_erased(salvage);
     if (remains->has_floor)
         floor = remains->floor;
     salvage->before.chain = floor.chain;
@@ -201,7 +224,7 @@ static int put_entries(struct env *state, void *ctx)
         result = remains_read(&salvage->remains, &remains->all[at], &entry);
         if (result)
             break;
-        if (!floor_is_key(entry.key, entry.key_size))
+        if (!floor_is_key(entry.key, entry.key_size) && entry.key[0] != ENTRY_ERASED)
             result =
                 env_put(state, entry.key, entry.key_size, entry.value, entry.value_size, NULL);
         size += entry.value_size;

@@ -28,6 +28,7 @@
  */
 #include "types.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -547,4 +548,15 @@ int types_define(struct types *types, const struct type_text *text, const uint32
     if (result == EVLOG_OK)
         *type = found;
     return result;
+}
+
+uint64_t types_number(const char *name)
+{
+    unsigned char text[1 + 31 + 3];
+    size_t size = strlen(name);
+    assert(size < 32);
+    text[0] = (unsigned char)(0xa0 | size);
+    memcpy(text + 1, name, size);
+    memset(text + 1 + size, 0xc0, 3); /* schema, forms, personal fields: nil */
+    return entry_digest(text, 1 + size + 3);
 }

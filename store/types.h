@@ -53,6 +53,9 @@ int types_find(struct types *types, uint64_t number, const struct type **type);
 int types_define(struct types *types, const struct type_text *text, const uint32_t *count,
                  const struct type **type);
 
+/* The number of a type without a schema, whose name has less than 32 bytes, as those of the log's own have. */
+uint64_t types_number(const char *name);
+
 /* Reads what other processes have added. Errors of types_open. */
 int types_refresh(struct types *types);
 

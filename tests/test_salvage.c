@@ -577,6 +577,53 @@ static void what_was_erased_stays_erased(void **state)
     }
 }
 
+/* Changes a byte of the head of each erased record with this digest. Returns how many there are. */
+static unsigned destroy_erased(const char *file, const unsigned char digest[32])
+{
+    struct bytes bytes = file_read(file);
+    unsigned count = 0;
+    for (unsigned char *at = bytes.at;
+         (at = memmem(at, bytes.size - (size_t)(at - bytes.at), digest, 32)); at += 32, count++)
+        at[-90] ^= 1;
+    file_write(file, bytes.at, bytes.size);
+    free(bytes.at);
+    return count;
+}
+
+/*
+ * The erased record is lost, and a stale page has the event as it was: it does not come back, whether an event says that it
+ * was erased or an entry of state.mdb does.
+ */
+static void a_stale_record_of_an_erased_event_is_not_taken(void **state)
+{
+    static const unsigned char digest[32] = "the digest of what was erased ..";
+    struct reported reported;
+    evlog_salvaged salvaged;
+    size_t size = 0;
+    evlog *log;
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    send_some(log, 1, 20);
+    OK(evlog_erase(log, 10, digest, &(evlog_erase_options){.reason = "asked for"}));
+    OK(evlog_close(log));
+    assert_true(destroy_erased(in(*state, "log/events.mdb"), digest) > 0);
+    destroy_erased(in(*state, "log/edge"), digest);
+    destroy_erased(in(*state, "log/journal"), digest);
+    for (int i = 0; i < 2; i++) {
+        reported = (struct reported){.gap_count = 0};
+        OK(evlog_salvage(in(*state, "log"), in(*state, "new"),
+                         &(evlog_salvage_options){.report = note_finding, .ctx = &reported},
+                         &salvaged));
+        struct raw raw = raw_look(in(*state, "new/events.mdb"));
+        assert_null(find_record(&raw, 10, &size));
+        assert_non_null(find_record(&raw, 11, &size));
+        raw_end(&raw);
+        assert_true(is_in_gap(&reported, 10));
+        remove_log(in(*state, "new"));
+        if (i == 0) /* then only the event is left to say so */
+            assert_int_equal(unlink(in(*state, "log/state.mdb")), 0);
+    }
+}
+
 /*
  * A commit that was cut off has left records, whole ones, of events that never were: here those whose meta page is put back.
  * With the files of a machine that was started again, they are in the journal, and so they are.
@@ -744,6 +791,7 @@ int main(int argc, char **argv)
         TEST_AT_HOME(an_undamaged_log_is_copied_as_it_is),
         TEST_AT_HOME(what_was_trimmed_stays_trimmed),
         TEST_AT_HOME(what_was_erased_stays_erased),
+        TEST_AT_HOME(a_stale_record_of_an_erased_event_is_not_taken),
         TEST_AT_HOME(what_was_not_committed_is_not_taken),
         TEST_AT_HOME(each_file_gives_what_it_has),
         TEST_AT_HOME(a_consumer_is_taken_whole_or_not_at_all),
