@@ -418,4 +418,15 @@ try 2 "another log" copy kept old
 try 3 "this process has it open" copy kept kept
 try 2 "usage" copy many
 
+# ------------------------------------------------------------ salvage and repair ----
+
+try 0 "" salvage kept kept-new -o short; has "11 events and 0 consumers would be in kept-new; do it with --yes"
+is "a preview of a salvage" "$(ls -d kept-new 2>/dev/null)" ""
+try 0 "" salvage kept kept-new --yes; has '"events": 11, "first_seq": 1, "last_seq": 11, "missing": 0'; has '"done": true}'
+is "what was salvaged" "$("$evlog" show kept-new)" "$("$evlog" show kept)"
+LC_ALL=C sed -i 's/\xa1n\x05/\xa1n\x06/' kept/events.mdb kept/journal kept/edge # wherever event 5 is
+try 4 "" salvage kept kept-less --yes; has '{"first_seq": 5, "last_seq": 5, "text": "'; has '"missing": 1'
+try 4 "event 5: missing" get kept-less 5
+try 0 "" repair kept -o short; has "the newest event is sound: there is nothing to repair"
+
 end_cases

@@ -55,12 +55,10 @@ static int erase_one(evlog *log, const evlog_event *event, const struct options 
 static int put_json(const evlog_event *event, const struct options *options)
 {
     char id[EVLOG_UUID_TEXT_SIZE];
-    json_t *json = json_pack("{s:I, s:s, s:s, s:b, s:b}", "seq", (json_int_t)event->seq, "id",
-                             evlog_uuid_text(event->id, id), "type", event->event_type,
-                             "was_erased", !event->data, "done", is_erasing(options));
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(json_pack("{s:I, s:s, s:s, s:b, s:b}", "seq", (json_int_t)event->seq, "id",
+                                evlog_uuid_text(event->id, id), "type", event->event_type,
+                                "was_erased", !event->data, "done", is_erasing(options)),
+                      options->output);
 }
 
 /* A preview shows the data too, for whoever is to decide. */

@@ -395,16 +395,15 @@ static int put_summary(const struct importer *importer)
         put_short(importer);
         return EXIT_DONE;
     }
-    json_t *json = json_pack(
-        "{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "done", !importer->options->preview,
-        "imported", (json_int_t)(importer->intake.appended_count - importer->known_count),
-        "before", (json_int_t)importer->before_count, "known", (json_int_t)importer->known_count,
-        "erased", (json_int_t)importer->erased_count, "skipped",
-        (json_int_t)importer->intake.skipped_count, "first_seq", (json_int_t)importer->first_seq,
-        "last_seq", (json_int_t)importer->last_seq);
-    int failed = !json || json_put(stdout, json, importer->options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(
+        json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "done", !importer->options->preview,
+                  "imported",
+                  (json_int_t)(importer->intake.appended_count - importer->known_count), "before",
+                  (json_int_t)importer->before_count, "known", (json_int_t)importer->known_count,
+                  "erased", (json_int_t)importer->erased_count, "skipped",
+                  (json_int_t)importer->intake.skipped_count, "first_seq",
+                  (json_int_t)importer->first_seq, "last_seq", (json_int_t)importer->last_seq),
+        importer->options->output);
 }
 
 /* After all was read, or it was interrupted. */

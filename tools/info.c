@@ -93,9 +93,11 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
         (json_int_t)info->page_count, "readers", readers, "is_unrecovered",
         (int)info->is_unrecovered, "waiting", (json_int_t)info->waiting_count, "erased_waiting",
         (json_int_t)info->erased_waiting_count, "retention", kept_json(log));
-    int failed = code || !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed;
+    if (code) {
+        json_decref(json);
+        return code;
+    }
+    return json_put(json, options->output);
 }
 
 static void put_short(const evlog_info *info, const struct options *options)

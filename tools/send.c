@@ -34,10 +34,8 @@ static int put_sent(const struct options *options, const evlog_sent *sent)
         printf("event %" PRIu64 " is in the log, id %s\n", sent->seq, id);
         return EXIT_DONE;
     }
-    json_t *json = json_pack("{s:I, s:s}", "seq", (json_int_t)sent->seq, "id", id);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(json_pack("{s:I, s:s}", "seq", (json_int_t)sent->seq, "id", id),
+                      options->output);
 }
 
 /* Reports a plugin's receivers that failed, and returns how many; the event is in the log all the same. */
@@ -144,13 +142,11 @@ static int put_summary(const struct sender *sender)
         putchar('\n');
         return EXIT_DONE;
     }
-    json_t *json =
+    return result_put(
         json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)intake->appended_count, "skipped",
                   (json_int_t)intake->skipped_count, "first_seq", (json_int_t)sender->first_seq,
-                  "last_seq", (json_int_t)sender->last_seq);
-    int failed = !json || json_put(stdout, json, sender->options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+                  "last_seq", (json_int_t)sender->last_seq),
+        sender->options->output);
 }
 
 static int send_lines(const struct options *options, evlog_signal *signal)
