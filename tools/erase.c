@@ -1,8 +1,8 @@
 /*
  * evlog erase: the data of single events go, for good.
  *
- * All events that are named are looked for first, so that nothing is erased when one of them is wrong. The digest that stays in the log is
- * made here, by libsodium: the library has no SHA-256.
+ * All events that are named are looked for first, so that nothing is erased when one of them is wrong. The digest
+ * that stays in the log is made here, by libsodium: the library has no SHA-256.
  */
 #include <evlog/upkeep.h>
 #include <sodium.h>
@@ -61,7 +61,7 @@ static int put_json(const evlog_event *event, const struct options *options)
                       options->output);
 }
 
-/* A preview shows the data too, for whoever is to decide. */
+/* A preview shows the data too, so that it can be seen whether these are the events that are meant. */
 static int put_one(const evlog_event *event, const struct options *options)
 {
     if (options->output != OUTPUT_SHORT)
@@ -73,14 +73,14 @@ static int put_one(const evlog_event *event, const struct options *options)
     return EXIT_DONE;
 }
 
-/* One event, of which it is known that it can be erased. */
-static int deal_with(evlog *log, const evlog_event *event, const struct options *options)
+/* Erases one event, which find_all has checked, or shows it. */
+static int erase_or_show(evlog *log, const evlog_event *event, const struct options *options)
 {
     int code = is_erasing(options) ? erase_one(log, event, options) : EVLOG_OK;
     return code ? library_status(code) : put_one(event, options);
 }
 
-/* Looks for all of them. */
+/* Finds all events, and checks that each can be erased. The exit status, reported. */
 static int find_all(evlog *log, evlog_event **events, const struct options *options)
 {
     const evlog_erase_options preview = {.preview = true, .reason = options->reason};
@@ -98,7 +98,7 @@ static int erase(evlog *log, evlog_event **events, const struct options *options
 {
     int status = find_all(log, events, options);
     for (size_t i = 0; status == EXIT_DONE && i < options->operand_count; i++)
-        status = deal_with(log, events[i], options);
+        status = erase_or_show(log, events[i], options);
     if (status != EXIT_DONE || options->output != OUTPUT_SHORT)
         return status;
     if (!is_erasing(options))
@@ -108,7 +108,7 @@ static int erase(evlog *log, evlog_event **events, const struct options *options
     return EXIT_DONE;
 }
 
-/* The new file has nothing of them, and the old one is overwritten. */
+/* The new file has no bytes of the erased data, and the old file is overwritten. */
 static int compact(const struct options *options)
 {
     evlog_compact_options how = {.wait_ms = options->open.wait_ms};

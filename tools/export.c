@@ -160,7 +160,7 @@ static int put_redacted(struct exporter *exporter, const evlog_event *event, str
     return event_put(stdout, &masked, OUTPUT_JSON);
 }
 
-/* Ends the program when nobody reads on or the disk is full, and not after the whole log. */
+/* Ends the program when standard output cannot be written (closed pipe, full disk), not only after the whole log. */
 static int put_event(const evlog_event *event, void *ctx)
 {
     struct exporter *exporter = ctx;

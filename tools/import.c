@@ -11,11 +11,12 @@
  *       |-input-|                  |
  *       |--------- digest ---------|  compared with the recorded one
  *
- * Lines that define types are not counted and not hashed, and are always read. An input that has the first event of one
- * that was imported, and differs from it before the position, is refused, because it is not known which of its
- * events are in the log. --skip-known decides by ids instead, and ignores the position.
+ * Lines that define types are not counted and not hashed, and are always read. An input is refused when it has the
+ * first event of an imported one and differs from that one before the position: it is not known which of its events
+ * are in the log. --skip-known decides by ids instead, and ignores the position.
  *
- * An event is imported under the type as the last line that defined it says; without one, as evlog send does.
+ * An event is imported under the schema that the last line defining its type gives; without such a line, as evlog
+ * send does.
  *
  * --preview reads everything and checks what can be checked without writing: the form of the lines, and data
  * against the schema.

@@ -1,8 +1,8 @@
 /*
- * Events on standard output: as JSON, whose keys are a promise (seq log_time id type
- * minorversion time source sourcehost sourcelib from_event_bus headers (where there are some) data; of a consumer's event
- * attempt is_replay; others may be added), or as one line a person reads (seq, log time to the
- * second, event type, data), cut to the terminal's width.
+ * Events on standard output: as JSON, whose keys are a promise (seq log_time id type minorversion time source
+ * sourcehost sourcelib from_event_bus headers (where there are some) data; of a consumer's event attempt is_replay;
+ * others may be added), or as one line a person reads (seq, log time to the second, event type, data), cut to the
+ * terminal's width.
  */
 #include "print.h"
 

@@ -164,7 +164,7 @@ static int send_lines(const struct options *options, evlog_signal *signal)
                                      .skip_bad = options->skip_bad,
                                      .stop_fd = -1};
     msgpack_sbuffer_init(&sender->data);
-    if (!isatty(STDIN_FILENO)) /* where somebody is typing */
+    if (!isatty(STDIN_FILENO)) /* else the terminal shows what is typed */
         progress_begin("events sent", 0);
     int status = intake_run(&sender->intake, STDIN_FILENO, "standard input");
     progress_end();

@@ -10,7 +10,7 @@ struct show {
     uint64_t nameless_count;
 };
 
-/* Ends the program when nobody reads on or the disk is full, and not after the whole log. */
+/* Ends the program when standard output cannot be written (closed pipe, full disk), not only after the whole log. */
 static int show_one(const evlog_event *event, void *ctx)
 {
     struct show *show = ctx;

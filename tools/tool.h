@@ -125,7 +125,7 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
 /* Help on a verb. */
 void verb_help(FILE *out, const struct verb *verb);
 
-/* Tells a failure on standard error, "evlog: " before it, and returns `status`. */
+/* Reports a failure on standard error, "evlog: " before it, and returns `status`. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same with the library's sentence and the status that fits its code. */
