@@ -23,7 +23,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +35,7 @@
 #include "intake.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 
 #define BATCH_COUNT_MAX 4096
 #define BATCH_SIZE_MAX ((size_t)4 << 20)
@@ -77,9 +77,6 @@ struct importer {
     struct item *batch;
     size_t count, size_max;
 };
-
-static int stop_pipe[2] = {-1, -1};
-static volatile sig_atomic_t stop_signal;
 
 static int out_of_memory(void)
 {
@@ -425,21 +422,6 @@ static int end(struct importer *importer)
 
 /* -------------------------------------------------------------- the verb ---- */
 
-static void ask_to_stop(int signal_number)
-{
-    stop_signal = signal_number;
-    (void)!write(stop_pipe[1], "", 1);
-}
-
-static void watch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
-    if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK))
-        return; /* then a signal ends the process, which is as good */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 static int import_from(struct importer *importer, int fd)
 {
     const struct options *options = importer->options;
@@ -459,7 +441,7 @@ static int import_from(struct importer *importer, int fd)
                                        .batch_max = count_max,
                                        .skip_bad = options->skip_bad,
                                        .preview = options->preview,
-                                       .stop_fd = stop_pipe[0]};
+                                       .stop_fd = stop_fd()};
     if (!isatty(fd))
         progress_begin(options->preview ? "events checked" : "events imported", 0);
     int status = intake_run(&importer->intake, fd, options->operands[0]);
@@ -502,7 +484,7 @@ static int import_file(struct options *options, int fd)
     int status = open_log(&importer, options);
     if (status >= 0)
         return status;
-    watch_signals();
+    stop_watch();
     status = import_from(&importer, fd);
     int code = importer.log ? evlog_close(importer.log) : EVLOG_OK;
     free_all(&importer);
@@ -520,9 +502,7 @@ int import_run(struct options *options)
     int status = import_file(options, fd);
     if (!is_input)
         close(fd);
-    if (stop_signal && status != EXIT_DONE) { /* as it would have ended without a handler */
-        fflush(stdout);
-        raise(stop_signal);
-    }
+    if (status != EXIT_DONE)
+        stop_by_signal();
     return status;
 }

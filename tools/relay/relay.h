@@ -5,7 +5,6 @@
  *   options.c    arguments, secrets from the environment or files, --config
  *   url.c        redis://, rediss://, unix://, kafka://
  *   broker.c     which brokers this program was built with
- *   stop.c       SIGINT and SIGTERM, and waiting so that they end it
  *   message.c    an event as a message, and a message as an event: the text of each field
  *   out.c        the consumer `relay.NAME` and what it has put on the broker
  *   in.c         messages into the log; refused.c: those that cannot be used; known.c: those it may have
@@ -40,6 +39,8 @@
 #include <stdint.h>
 
 #include <evlog.h>
+
+#include "stop.h"
 
 enum {
     RELAY_STATUS_DONE = 0,
@@ -110,24 +111,6 @@ int options_read_retry(int argc, char **argv, struct relay_options *options);
 int out_run(const struct relay_options *options);
 int in_run(const struct relay_options *options);
 int retry_run(const struct relay_options *options);
-
-/* ------------------------------------------------------------- stopping ---- */
-
-/* From now on SIGINT and SIGTERM ask to stop; a second one ends the process. */
-void stop_watch(void);
-
-/* A consumer that a signal stops, too; NULL: none any more. */
-void stop_consumer(evlog_consumer *consumer);
-
-bool stop_is_asked(void);
-
-/* A descriptor that can be read when stopping is asked. */
-int stop_fd(void);
-
-/* Waits, at most until stopping is asked; whether it is. */
-bool stop_wait_ms(int64_t ms);
-
-int64_t now_ms(void); /* of a clock that only goes forward */
 
 /* ------------------------------------------------------------- messages ---- */
 
