@@ -7,7 +7,6 @@
 #include <evlog/upkeep.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "print.h"
 
@@ -20,9 +19,9 @@ static bool is_erasing(const struct options *options)
 static int find_event(evlog *log, const char *text, evlog_event **event)
 {
     uint8_t id[16];
-    bool is_seq = *text && strlen(text) <= 20 && text[strspn(text, "0123456789")] == 0;
-    if (is_seq) /* one past the largest becomes UINT64_MAX, which no event has */
-        return library_status(evlog_read(log, strtoull(text, NULL, 10), event));
+    uint64_t seq;
+    if (seq_read(text, &seq))
+        return library_status(evlog_read(log, seq, event));
     if (evlog_uuid_parse(text, id) != EVLOG_OK)
         return complain(EXIT_MISUSE, "neither a seq (1, 2, 3 ...) nor a UUID: %s", text);
     return library_status(evlog_find(log, id, NULL, event));

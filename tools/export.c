@@ -35,12 +35,6 @@ struct exporter {
     msgpack_sbuffer data;
 };
 
-static int out_of_memory(void)
-{
-    evlog_fail("out of memory");
-    return EVLOG_NOMEM;
-}
-
 /* ----------------------------------------------------------------- types ---- */
 
 /* Writes a line about a type, which is freed. The library's code. */

@@ -78,12 +78,6 @@ struct importer {
     size_t count, size_max;
 };
 
-static int out_of_memory(void)
-{
-    evlog_fail("out of memory");
-    return EVLOG_NOMEM;
-}
-
 /* ---------------------------------------------------------------- kinds ---- */
 
 static struct kind *current_kind(struct importer *importer, const char *name)
@@ -463,32 +457,28 @@ static void free_all(struct importer *importer)
     msgpack_sbuffer_destroy(&importer->data);
 }
 
-/* Opens the log; with --preview for reading only, and it need not be there. -1: go on. */
+/* Opens the log; with --preview for reading only, and it need not be there. EXIT_DONE, or the exit status, reported. */
 static int open_log(struct importer *importer, struct options *options)
 {
     evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
-    options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
-    int code =
-        evlog_open(options->path, options->preview ? &open : &options->open, &importer->log);
-    if (code == EVLOG_NOTFOUND && options->preview)
-        return -1;
-    if (code)
-        return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
-                        "%s", evlog_errmsg());
-    return -1;
+    if (!options->preview)
+        return open_to_append(options, &importer->log);
+    int code = evlog_open(options->path, &open, &importer->log);
+    return code && code != EVLOG_NOTFOUND ? complain(EXIT_LOG, "%s", evlog_errmsg()) : EXIT_DONE;
 }
 
 static int import_file(struct options *options, int fd)
 {
     struct importer importer = {.options = options};
     int status = open_log(&importer, options);
-    if (status >= 0)
+    if (status)
         return status;
     stop_watch();
     status = import_from(&importer, fd);
-    int code = importer.log ? evlog_close(importer.log) : EVLOG_OK;
+    if (importer.log)
+        status = close_appended(importer.log, status);
     free_all(&importer);
-    return code && status == EXIT_DONE ? complain_library(code) : status;
+    return status;
 }
 
 int import_run(struct options *options)

@@ -187,8 +187,7 @@ int schema_add_run(struct options *options)
         return complain_library(code);
     int status =
         options->operands[1] ? add_from_file(log, options) : add_from_catalogue(log, options);
-    code = evlog_close(log);
-    return code && status == EXIT_DONE ? complain_library(code) : status;
+    return close_appended(log, status);
 }
 
 int schema_check_run(struct options *options)

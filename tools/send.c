@@ -78,7 +78,7 @@ static int append(void *ctx, size_t first, size_t count)
     struct sender *sender = ctx;
     evlog_sent *sent = calloc(count, sizeof *sent);
     evlog_sending *sends = calloc(count, sizeof *sends);
-    int code = sent && sends ? EVLOG_OK : EVLOG_NOMEM;
+    int code = sent && sends ? EVLOG_OK : out_of_memory();
     for (size_t i = 0; !code && i < count; i++)
         sends[i] = (evlog_sending){.signal = sender->signal,
                                    .data = sender->data.data + sender->batch[first + i].at,
@@ -211,14 +211,8 @@ static int send_to(evlog *log, const struct options *options, const msgpack_sbuf
 static int open_and_send(struct options *options, const msgpack_sbuffer *data)
 {
     evlog *log;
-    options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
-    int code = evlog_open(options->path, &options->open, &log);
-    if (code)
-        return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
-                        "%s", evlog_errmsg());
-    int status = send_to(log, options, data);
-    code = evlog_close(log);
-    return code && status == EXIT_DONE ? complain_library(code) : status;
+    int status = open_to_append(options, &log);
+    return status ? status : close_appended(log, send_to(log, options, data));
 }
 
 /* Data that are no JSON are refused before a log or an event type is made for them. */
