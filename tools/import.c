@@ -57,12 +57,12 @@ struct kind {
 struct item {
     struct history_event event;
     evlog_signal *signal;
-    uint64_t position, digest; /* of the input behind this line */
+    uint64_t position, digest; /* of the input after this line */
 };
 
 struct importer {
     const struct options *options;
-    evlog *log; /* with --preview perhaps NULL: there is none */
+    evlog *log; /* NULL: there is none, with --preview */
     evlog_import import;
     struct intake intake;
     XXH3_state_t *hash;       /* of the lines of events that were read */
@@ -72,7 +72,7 @@ struct importer {
     uint64_t known_count, erased_count, first_seq, last_seq;
     struct kind *kinds;
     size_t kind_count, kind_max;
-    size_t last_kind; /* of the last event: as a rule of the next, too */
+    size_t last_kind; /* the one found last: as a rule the next event has the same */
     msgpack_sbuffer data;
     struct item *batch;
     size_t count, size_max;
@@ -80,17 +80,22 @@ struct importer {
 
 /* ---------------------------------------------------------------- kinds ---- */
 
+static bool is_current(const struct importer *importer, size_t at, const char *name)
+{
+    return at < importer->kind_count && importer->kinds[at].is_current &&
+           strcmp(importer->kinds[at].name, name) == 0;
+}
+
 static struct kind *current_kind(struct importer *importer, const char *name)
 {
-    for (size_t i = 0; i <= importer->kind_count; i++) {
-        size_t at = i ? i - 1 : importer->last_kind;
-        struct kind *kind = at < importer->kind_count ? &importer->kinds[at] : NULL;
-        if (kind && kind->is_current && strcmp(kind->name, name) == 0) {
-            importer->last_kind = at;
-            return kind;
-        }
-    }
-    return NULL;
+    size_t at = importer->last_kind;
+    if (!is_current(importer, at, name))
+        for (at = 0; at < importer->kind_count && !is_current(importer, at, name);)
+            at++;
+    if (at == importer->kind_count)
+        return NULL;
+    importer->last_kind = at;
+    return &importer->kinds[at];
 }
 
 static void make_current(struct importer *importer, struct kind *kind)
@@ -153,7 +158,7 @@ static int definition_failed(struct importer *importer, int code)
     return status;
 }
 
-/* A line that defines a type. What follows would be under another one, so it is not skipped. */
+/* A line that defines a type. A wrong one is not skipped: the events after it would get another schema. */
 static int take_type(struct importer *importer, struct history_type *type)
 {
     struct kind *kind = numbered_kind(importer, type);
