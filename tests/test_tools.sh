@@ -369,6 +369,8 @@ is "every file" "$(cat people/* | LC_ALL=C grep -ca -e learner3 -e learner5 -e l
 try 0 "" info people; has '"erased_waiting": 0'
 try 0 "" verify people
 try 3 "no log there" erase none 1 --reason r
+try 2 "evlog erase has no option --redact" erase people 6 --reason r --redact
+try 2 "evlog export has no option --now" export people --now
 
 # ------------------------------------------------------------------------ retain ----
 

@@ -116,7 +116,7 @@ static const struct verb verbs[] = {
      "how far each input was imported. An input is identified by its first event. It may have new events\n"
      "at its end. One that begins with another event is another input, for example a new export of a log\n"
      "that was trimmed. --skip-known passes over all events whose ids the log has, from any input.\n"},
-    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "vXy2o",
+    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "v3y2o",
      2, 1 + OPERANDS_MAX, erase_run,
      "No reader or consumer gets the data, headers and salts of these events any more, whatever its\n"
      "position. seq, id, type, times and source stay, and evlog verify reports no damage. An event\n"
