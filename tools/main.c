@@ -19,14 +19,14 @@ static const struct verb verbs[] = {
      "Data of a type that has a schema in the log, or from a plugin, are checked against it; for the\n"
      "Open edX types evlog schema add puts it there. Their data are under the argument's name,\n"
      "{\"tracking_log\": {...}}, as evlog/openedx.h lists it. With --plugin the receivers that it\n"
-     "connects hear the events; one that fails is reported, with exit status 1.\n"
+     "connects get the events; one that fails is reported, with exit status 1.\n"
      "\n"
      "Data that JSON has no word for is written as\n"
      "  {\"$bin\": \"AAEC\"}                    binary, in base64\n"
      "  {\"$ext\": [5, \"AAEC\"]}               a MessagePack extension type and its bytes\n"
      "  {\"$uint\": \"18446744073709551615\"}   an integer above 2^63 - 1\n"
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
-     "  {\"$map\": [[1, \"a\"]]}                a map with keys that are no plain strings\n"
+     "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
     {"show", "LOG", "print events, oldest first", "FtsuTnro", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
@@ -161,8 +161,8 @@ static const struct verb verbs[] = {
      "With --plugin the events go to the receivers that the plugins connect. An event whose\n"
      "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
      "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
-     "with the consumer: what it was not asked for then is not given later. Receivers of all events hear\n"
-     "those of the types that the log had when evlog consume was started.\n"
+     "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
+     "get those of the types that the log had when evlog consume was started.\n"
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},
