@@ -112,7 +112,7 @@ $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(TOOL_PKGS)) -o $@
 
-RELAY_OBJ = $(RELAY_SRC:%.c=$(B)/obj/%.o) $(patsubst %,$(B)/obj/tools/%.o,tool progress text)
+RELAY_OBJ = $(RELAY_SRC:%.c=$(B)/obj/%.o) $(patsubst %,$(B)/obj/tools/%.o,tool progress stop text)
 
 $(B)/evlog-relay: $(RELAY_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)

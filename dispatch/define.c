@@ -4,10 +4,11 @@
  * The log's table of types (types.h) has an entry for each pair of event type and schema
  * text. A record names its entry, so each event keeps the very schema it was written under.
  * Defining a type with a schema finds the entry that says the same (by the canonical text, the
- * forms of texts and the personal fields), or makes one, and that only if it goes with all that are there: it must be able to read
- * what they wrote and they what it writes. Two processes that define at the same time are
- * kept apart by the count of entries: the second one looks again. In a process one definition is
- * made at a time, under a lock of its own, since a new entry is flushed to the disk.
+ * forms of texts and the personal fields), or makes one, if it goes with all that are there: it
+ * must be able to read what they wrote and they what it writes. Two processes that define at the
+ * same time are kept apart by the count of entries: the second one looks again. In a process one
+ * definition is made at a time, under a lock of its own, since a new entry is flushed to the disk.
+ * For an import (evlog_import_define) a definition without a schema is exactly that: untyped.
  *
  * 1. A schema that does not go with an earlier one gets into the table under the same event type only
  *    by accept_incompatible. A later one need not go with an entry from before such a break.

@@ -17,8 +17,8 @@
  *    all later seqs.
  * 4. Nothing is held while a receiver runs but its list, which is never changed.
  *
- * An import (replay/import.c) is a send whose metadata are taken as they are, that runs no receiver, and that ends with
- * a note of the log's own.
+ * An import (replay/import.c) is a send whose metadata are taken as they are, that runs no receiver, and that ends
+ * with an event of the log's own, the note.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -24,7 +24,6 @@ for verb in send show get replay types info verify; do
     try 2 "an argument is missing; usage: evlog $verb LOG" $verb
     try 2 "unrecognized option '--nonsense'" $verb log --nonsense
     try 2 "too many arguments; usage: evlog $verb" $verb 1 2 3 4
-    is "lines of help over 100 columns" "$("$evlog" help $verb | grep -c '.\{101\}')" 0
     [ $verb = send ] && continue
     rest=; [ $verb = get ] && rest=1
     [ $verb = replay ] && rest="--exec true"
@@ -33,6 +32,12 @@ for verb in send show get replay types info verify; do
     mkdir -p foreign; echo >foreign/notes; try 3 "foreign: not an evlog log" $verb foreign $rest
 done
 is "nothing was made" "$(ls -d none foreign/* 2>&1 | tail -1)" foreign/notes
+"$evlog" help | sed -n 's/^  \([a-z][a-z ]\{14\}\) .*/\1/p' | grep -v '^relay ' >verbs
+while read -r verb; do
+    try 0 "" help $verb; has "usage: evlog $verb"
+    is "lines of help $verb over 100 columns" "$(grep -c '.\{101\}' out)" 0
+done <verbs
+is "verbs that help lists" "$(grep -c . verbs)" 30
 try 2 "no such verb: shwo; see: evlog help" shwo log
 try 2 "no such verb: nothing" help nothing
 
@@ -364,6 +369,8 @@ is "every file" "$(cat people/* | LC_ALL=C grep -ca -e learner3 -e learner5 -e l
 try 0 "" info people; has '"erased_waiting": 0'
 try 0 "" verify people
 try 3 "no log there" erase none 1 --reason r
+try 2 "evlog erase has no option --redact" erase people 6 --reason r --redact
+try 2 "evlog export has no option --now" export people --now
 
 # ------------------------------------------------------------------------ retain ----
 
@@ -417,5 +424,16 @@ try 2 "something was appended to the copy" copy kept kept-copy
 try 2 "another log" copy kept old
 try 3 "this process has it open" copy kept kept
 try 2 "usage" copy many
+
+# ------------------------------------------------------------ salvage and repair ----
+
+try 0 "" salvage kept kept-new -o short; has "11 events and 0 consumers would be in kept-new; do it with --yes"
+is "a preview of a salvage" "$(ls -d kept-new 2>/dev/null)" ""
+try 0 "" salvage kept kept-new --yes; has '"events": 11, "first_seq": 1, "last_seq": 11, "missing": 0'; has '"done": true}'
+is "what was salvaged" "$("$evlog" show kept-new)" "$("$evlog" show kept)"
+LC_ALL=C sed -i 's/\xa1n\x05/\xa1n\x06/' kept/events.mdb kept/journal kept/edge # wherever event 5 is
+try 4 "" salvage kept kept-less --yes; has '{"first_seq": 5, "last_seq": 5, "text": "'; has '"missing": 1'
+try 4 "event 5: missing" get kept-less 5
+try 0 "" repair kept -o short; has "the newest event is sound: there is nothing to repair"
 
 end_cases

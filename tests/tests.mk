@@ -49,7 +49,7 @@ $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(TOOL_PKGS)) -o $@
 
-$(B)/asan/evlog-relay: $(RELAY_SRC:%.c=$(B)/asan/%.o) $(patsubst %,$(B)/asan/tools/%.o,tool progress text) $(ASAN_LIB)
+$(B)/asan/evlog-relay: $(RELAY_SRC:%.c=$(B)/asan/%.o) $(patsubst %,$(B)/asan/tools/%.o,tool progress stop text) $(ASAN_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson $(RELAY_PKGS)) -o $@
 

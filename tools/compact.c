@@ -5,21 +5,12 @@
 #include "progress.h"
 #include "text.h"
 
-static int visit(uint64_t seq, void *ctx)
-{
-    (void)ctx;
-    progress_at(seq);
-    return 0;
-}
-
 static int put_json(const evlog_compacted *compacted, const struct options *options)
 {
-    json_t *json =
-        json_pack("{s:I, s:I, s:b}", "before_size", (json_int_t)compacted->before_size,
-                  "after_size", (json_int_t)compacted->after_size, "done", options->yes);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(json_pack("{s:I, s:I, s:b}", "before_size",
+                                (json_int_t)compacted->before_size, "after_size",
+                                (json_int_t)compacted->after_size, "done", options->yes),
+                      options->output);
 }
 
 static void put_short(const evlog_compacted *compacted, const struct options *options)
@@ -33,7 +24,7 @@ static void put_short(const evlog_compacted *compacted, const struct options *op
 int compact_run(struct options *options)
 {
     evlog_compact_options how = {
-        .wait_ms = options->open.wait_ms, .preview = !options->yes, .visit = visit};
+        .wait_ms = options->open.wait_ms, .preview = !options->yes, .visit = progress_visit};
     evlog_compacted compacted;
     progress_begin("rewritten up to event", 0);
     int code = evlog_compact(options->path, &how, &compacted);

@@ -32,19 +32,19 @@ static json_t *json_of_types(const evlog_consumer_info *info)
 static int put_json(const evlog_consumer_info *info, enum output output)
 {
     char created[TIME_TEXT_SIZE], updated[TIME_TEXT_SIZE];
-    json_t *json = json_pack(
-        "{s:s, s:I, s:I, s:f, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:o}", /**/
-        "name", info->name, "checkpoint", (json_int_t)info->checkpoint, "lag_events",
-        (json_int_t)info->lag_count, "lag_seconds", (double)info->lag_us / 1e6, "replay_last_seq",
-        (json_int_t)info->replay_last_seq, "created", evlog_time_text(info->created_us, created),
-        "updated", evlog_time_text(info->updated_us, updated), "done",
-        (json_int_t)info->done_count, "refused", (json_int_t)info->refused_count, "skipped",
-        (json_int_t)info->skipped_count, "parked", (json_int_t)info->parked_count, "to_retry",
-        (json_int_t)info->retry_count, "state_keys", (json_int_t)info->state_count, "paused",
-        info->is_paused, "pid", (int)info->pid, "types", json_of_types(info));
-    int failed = !json || json_put(stdout, json, output);
-    json_decref(json);
-    return failed;
+    return json_put(
+        json_pack(
+            "{s:s, s:I, s:I, s:f, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:o}", /**/
+            "name", info->name, "checkpoint", (json_int_t)info->checkpoint, "lag_events",
+            (json_int_t)info->lag_count, "lag_seconds", (double)info->lag_us / 1e6,
+            "replay_last_seq", (json_int_t)info->replay_last_seq, "created",
+            evlog_time_text(info->created_us, created), "updated",
+            evlog_time_text(info->updated_us, updated), "done", (json_int_t)info->done_count,
+            "refused", (json_int_t)info->refused_count, "skipped",
+            (json_int_t)info->skipped_count, "parked", (json_int_t)info->parked_count, "to_retry",
+            (json_int_t)info->retry_count, "state_keys", (json_int_t)info->state_count, "paused",
+            info->is_paused, "pid", (int)info->pid, "types", json_of_types(info)),
+        output);
 }
 
 /* One of a list. */

@@ -3,24 +3,15 @@
 
 #include "print.h"
 #include "progress.h"
-#include "text.h"
-
-static int visit(uint64_t seq, void *ctx)
-{
-    (void)ctx;
-    progress_at(seq);
-    return 0;
-}
 
 static int put_json(const evlog_copied *copied, const struct options *options)
 {
-    json_t *json = json_pack(
-        "{s:I, s:I, s:I, s:I, s:b}", "first_seq", (json_int_t)copied->first_seq, "last_seq",
-        (json_int_t)copied->last_seq, "events", (json_int_t)copied->event_count, "missing",
-        (json_int_t)copied->missing_count, "done", !options->preview);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(json_pack("{s:I, s:I, s:I, s:I, s:b}", "first_seq",
+                                (json_int_t)copied->first_seq, "last_seq",
+                                (json_int_t)copied->last_seq, "events",
+                                (json_int_t)copied->event_count, "missing",
+                                (json_int_t)copied->missing_count, "done", !options->preview),
+                      options->output);
 }
 
 static void put_short(const evlog_copied *copied, const struct options *options)
@@ -41,7 +32,7 @@ int copy_run(struct options *options)
     evlog_info info;
     evlog_copied copied;
     evlog_copy_options how = {
-        .since_seq = options->since_seq, .preview = options->preview, .visit = visit};
+        .since_seq = options->since_seq, .preview = options->preview, .visit = progress_visit};
     if (open_to_read(options, &log))
         return EXIT_LOG;
     progress_begin("copied up to event", evlog_inspect(log, &info) ? 0 : info.last_seq);

@@ -1,13 +1,12 @@
 /*
  * evlog erase: the data of single events go, for good.
  *
- * All events that are named are looked for first, so that nothing is erased when one of them is wrong. The digest that stays in the log is
- * made here, by libsodium: the library has no SHA-256.
+ * All events that are named are looked for first, so that nothing is erased when one of them is wrong. The digest
+ * that stays in the log is made here, by libsodium: the library has no SHA-256.
  */
 #include <evlog/upkeep.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "print.h"
 
@@ -20,9 +19,9 @@ static bool is_erasing(const struct options *options)
 static int find_event(evlog *log, const char *text, evlog_event **event)
 {
     uint8_t id[16];
-    bool is_seq = *text && strlen(text) <= 20 && text[strspn(text, "0123456789")] == 0;
-    if (is_seq) /* one past the largest becomes UINT64_MAX, which no event has */
-        return library_status(evlog_read(log, strtoull(text, NULL, 10), event));
+    uint64_t seq;
+    if (seq_read(text, &seq))
+        return library_status(evlog_read(log, seq, event));
     if (evlog_uuid_parse(text, id) != EVLOG_OK)
         return complain(EXIT_MISUSE, "neither a seq (1, 2, 3 ...) nor a UUID: %s", text);
     return library_status(evlog_find(log, id, NULL, event));
@@ -55,15 +54,13 @@ static int erase_one(evlog *log, const evlog_event *event, const struct options 
 static int put_json(const evlog_event *event, const struct options *options)
 {
     char id[EVLOG_UUID_TEXT_SIZE];
-    json_t *json = json_pack("{s:I, s:s, s:s, s:b, s:b}", "seq", (json_int_t)event->seq, "id",
-                             evlog_uuid_text(event->id, id), "type", event->event_type,
-                             "was_erased", !event->data, "done", is_erasing(options));
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(json_pack("{s:I, s:s, s:s, s:b, s:b}", "seq", (json_int_t)event->seq, "id",
+                                evlog_uuid_text(event->id, id), "type", event->event_type,
+                                "was_erased", !event->data, "done", is_erasing(options)),
+                      options->output);
 }
 
-/* A preview shows the data too, for whoever is to decide. */
+/* A preview shows the data too, so that it can be seen whether these are the events that are meant. */
 static int put_one(const evlog_event *event, const struct options *options)
 {
     if (options->output != OUTPUT_SHORT)
@@ -75,14 +72,14 @@ static int put_one(const evlog_event *event, const struct options *options)
     return EXIT_DONE;
 }
 
-/* One event, of which it is known that it can be erased. */
-static int deal_with(evlog *log, const evlog_event *event, const struct options *options)
+/* Erases one event, which find_all has checked, or shows it. */
+static int erase_or_show(evlog *log, const evlog_event *event, const struct options *options)
 {
     int code = is_erasing(options) ? erase_one(log, event, options) : EVLOG_OK;
     return code ? library_status(code) : put_one(event, options);
 }
 
-/* Looks for all of them. */
+/* Finds all events, and checks that each can be erased. The exit status, reported. */
 static int find_all(evlog *log, evlog_event **events, const struct options *options)
 {
     const evlog_erase_options preview = {.preview = true, .reason = options->reason};
@@ -100,7 +97,7 @@ static int erase(evlog *log, evlog_event **events, const struct options *options
 {
     int status = find_all(log, events, options);
     for (size_t i = 0; status == EXIT_DONE && i < options->operand_count; i++)
-        status = deal_with(log, events[i], options);
+        status = erase_or_show(log, events[i], options);
     if (status != EXIT_DONE || options->output != OUTPUT_SHORT)
         return status;
     if (!is_erasing(options))
@@ -110,7 +107,7 @@ static int erase(evlog *log, evlog_event **events, const struct options *options
     return EXIT_DONE;
 }
 
-/* The new file has nothing of them, and the old one is overwritten. */
+/* The new file has no bytes of the erased data, and the old file is overwritten. */
 static int compact(const struct options *options)
 {
     evlog_compact_options how = {.wait_ms = options->open.wait_ms};

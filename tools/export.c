@@ -35,38 +35,18 @@ struct exporter {
     msgpack_sbuffer data;
 };
 
-static int out_of_memory(void)
-{
-    evlog_fail("out of memory");
-    return EVLOG_NOMEM;
-}
-
 /* ----------------------------------------------------------------- types ---- */
 
-/* The line about a type. NULL: no memory. */
-static json_t *json_of_type(const evlog_type *type)
+/* Writes a line about a type, which is freed. The library's code. */
+static int put_json(json_t *json)
 {
-    char number[17];
-    json_t *forms = json_object(), *personal = json_array();
-    int failed = !forms || !personal;
-    snprintf(number, sizeof number, "%016" PRIx64, type->number);
-    for (size_t i = 0; !failed && i < type->form_count; i++)
-        failed =
-            json_object_set_new(forms, type->forms[i].path, json_string(type->forms[i].form));
-    for (size_t i = 0; !failed && i < type->personal_count; i++)
-        failed = json_array_append_new(personal, json_string(type->personal[i]));
-    json_t *json =
-        failed ? NULL
-               : json_pack("{s:s, s:s, s:s?, s:O, s:O}", "define", type->name, "number", number,
-                           "schema", type->schema, "forms", forms, "personal", personal);
-    json_decref(forms);
-    json_decref(personal);
-    return json;
+    return json_put(json, OUTPUT_JSON) ? out_of_memory() : EVLOG_OK;
 }
 
-static int put_json(const json_t *json)
+static const char *number_text(uint64_t number, char text[17])
 {
-    return !json || json_put(stdout, json, OUTPUT_JSON) ? out_of_memory() : EVLOG_OK;
+    snprintf(text, 17, "%016" PRIx64, number);
+    return text;
 }
 
 static struct kind *kind_numbered(struct exporter *exporter, uint64_t number)
@@ -115,13 +95,15 @@ static int add_kind(struct exporter *exporter, const evlog_type *type)
 static int put_type(const evlog_type *type, void *ctx)
 {
     struct exporter *exporter = ctx;
+    char number[17];
     const evlog_range *range = &exporter->options->range;
     if (!evlog_type_matches(range->types, range->type_count, type->name) ||
         kind_numbered(exporter, type->number))
         return EVLOG_OK;
-    json_t *json = json_of_type(type);
-    int code = put_json(json);
-    json_decref(json);
+    int code =
+        put_json(json_pack("{s:s, s:s, s:s?, s:o, s:o}", "define", type->name, "number",
+                           number_text(type->number, number), "schema", type->schema, "forms",
+                           json_of_forms(type), "personal", json_of_personal(type)));
     return code ? code : add_kind(exporter, type);
 }
 
@@ -129,11 +111,8 @@ static int put_type(const evlog_type *type, void *ctx)
 static int put_turn(const evlog_event *event)
 {
     char number[17];
-    snprintf(number, sizeof number, "%016" PRIx64, event->type_number);
-    json_t *json = json_pack("{s:s, s:s}", "define", event->event_type, "number", number);
-    int code = put_json(json);
-    json_decref(json);
-    return code;
+    return put_json(json_pack("{s:s, s:s}", "define", event->event_type, "number",
+                              number_text(event->type_number, number)));
 }
 
 /* The type of an event, after a line that says that it is the one, if need be. The library's code. */
@@ -175,7 +154,7 @@ static int put_redacted(struct exporter *exporter, const evlog_event *event, str
     return event_put(stdout, &masked, OUTPUT_JSON);
 }
 
-/* Ends the program when nobody reads on or the disk is full, and not after the whole log. */
+/* Ends the program when standard output cannot be written (closed pipe, full disk), not only after the whole log. */
 static int put_event(const evlog_event *event, void *ctx)
 {
     struct exporter *exporter = ctx;

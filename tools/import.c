@@ -11,18 +11,18 @@
  *       |-input-|                  |
  *       |--------- digest ---------|  compared with the recorded one
  *
- * Lines that define types are not counted and not hashed, and are always read. An input that has the first event of one
- * that was imported, and differs from it before the position, is refused, because it is not known which of its
- * events are in the log. --skip-known decides by ids instead, and ignores the position.
+ * Lines that define types are not counted and not hashed, and are always read. An input is refused when it has the
+ * first event of an imported one and differs from that one before the position: it is not known which of its events
+ * are in the log. --skip-known decides by ids instead, and ignores the position.
  *
- * An event is imported under the type as the last line that defined it says; without one, as evlog send does.
+ * An event is imported under the schema that the last line defining its type gives; without such a line, as evlog
+ * send does.
  *
  * --preview reads everything and checks what can be checked without writing: the form of the lines, and data
  * against the schema.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +35,7 @@
 #include "intake.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 
 #define BATCH_COUNT_MAX 4096
 #define BATCH_SIZE_MAX ((size_t)4 << 20)
@@ -56,12 +57,12 @@ struct kind {
 struct item {
     struct history_event event;
     evlog_signal *signal;
-    uint64_t position, digest; /* of the input behind this line */
+    uint64_t position, digest; /* of the input after this line */
 };
 
 struct importer {
     const struct options *options;
-    evlog *log; /* with --preview perhaps NULL: there is none */
+    evlog *log; /* NULL: there is none, with --preview */
     evlog_import import;
     struct intake intake;
     XXH3_state_t *hash;       /* of the lines of events that were read */
@@ -71,34 +72,30 @@ struct importer {
     uint64_t known_count, erased_count, first_seq, last_seq;
     struct kind *kinds;
     size_t kind_count, kind_max;
-    size_t last_kind; /* of the last event: as a rule of the next, too */
+    size_t last_kind; /* the one found last: as a rule the next event has the same */
     msgpack_sbuffer data;
     struct item *batch;
     size_t count, size_max;
 };
 
-static int stop_pipe[2] = {-1, -1};
-static volatile sig_atomic_t stop_signal;
-
-static int out_of_memory(void)
-{
-    evlog_fail("out of memory");
-    return EVLOG_NOMEM;
-}
-
 /* ---------------------------------------------------------------- kinds ---- */
+
+static bool is_current(const struct importer *importer, size_t at, const char *name)
+{
+    return at < importer->kind_count && importer->kinds[at].is_current &&
+           strcmp(importer->kinds[at].name, name) == 0;
+}
 
 static struct kind *current_kind(struct importer *importer, const char *name)
 {
-    for (size_t i = 0; i <= importer->kind_count; i++) {
-        size_t at = i ? i - 1 : importer->last_kind;
-        struct kind *kind = at < importer->kind_count ? &importer->kinds[at] : NULL;
-        if (kind && kind->is_current && strcmp(kind->name, name) == 0) {
-            importer->last_kind = at;
-            return kind;
-        }
-    }
-    return NULL;
+    size_t at = importer->last_kind;
+    if (!is_current(importer, at, name))
+        for (at = 0; at < importer->kind_count && !is_current(importer, at, name);)
+            at++;
+    if (at == importer->kind_count)
+        return NULL;
+    importer->last_kind = at;
+    return &importer->kinds[at];
 }
 
 static void make_current(struct importer *importer, struct kind *kind)
@@ -161,7 +158,7 @@ static int definition_failed(struct importer *importer, int code)
     return status;
 }
 
-/* A line that defines a type. What follows would be under another one, so it is not skipped. */
+/* A line that defines a type. A wrong one is not skipped: the events after it would get another schema. */
 static int take_type(struct importer *importer, struct history_type *type)
 {
     struct kind *kind = numbered_kind(importer, type);
@@ -395,16 +392,15 @@ static int put_summary(const struct importer *importer)
         put_short(importer);
         return EXIT_DONE;
     }
-    json_t *json = json_pack(
-        "{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "done", !importer->options->preview,
-        "imported", (json_int_t)(importer->intake.appended_count - importer->known_count),
-        "before", (json_int_t)importer->before_count, "known", (json_int_t)importer->known_count,
-        "erased", (json_int_t)importer->erased_count, "skipped",
-        (json_int_t)importer->intake.skipped_count, "first_seq", (json_int_t)importer->first_seq,
-        "last_seq", (json_int_t)importer->last_seq);
-    int failed = !json || json_put(stdout, json, importer->options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(
+        json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "done", !importer->options->preview,
+                  "imported",
+                  (json_int_t)(importer->intake.appended_count - importer->known_count), "before",
+                  (json_int_t)importer->before_count, "known", (json_int_t)importer->known_count,
+                  "erased", (json_int_t)importer->erased_count, "skipped",
+                  (json_int_t)importer->intake.skipped_count, "first_seq",
+                  (json_int_t)importer->first_seq, "last_seq", (json_int_t)importer->last_seq),
+        importer->options->output);
 }
 
 /* After all was read, or it was interrupted. */
@@ -425,21 +421,6 @@ static int end(struct importer *importer)
 
 /* -------------------------------------------------------------- the verb ---- */
 
-static void ask_to_stop(int signal_number)
-{
-    stop_signal = signal_number;
-    (void)!write(stop_pipe[1], "", 1);
-}
-
-static void watch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
-    if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK))
-        return; /* then a signal ends the process, which is as good */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 static int import_from(struct importer *importer, int fd)
 {
     const struct options *options = importer->options;
@@ -459,7 +440,7 @@ static int import_from(struct importer *importer, int fd)
                                        .batch_max = count_max,
                                        .skip_bad = options->skip_bad,
                                        .preview = options->preview,
-                                       .stop_fd = stop_pipe[0]};
+                                       .stop_fd = stop_fd()};
     if (!isatty(fd))
         progress_begin(options->preview ? "events checked" : "events imported", 0);
     int status = intake_run(&importer->intake, fd, options->operands[0]);
@@ -481,32 +462,28 @@ static void free_all(struct importer *importer)
     msgpack_sbuffer_destroy(&importer->data);
 }
 
-/* Opens the log; with --preview for reading only, and it need not be there. -1: go on. */
+/* Opens the log; with --preview for reading only, and it need not be there. EXIT_DONE, or the exit status, reported. */
 static int open_log(struct importer *importer, struct options *options)
 {
     evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
-    options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
-    int code =
-        evlog_open(options->path, options->preview ? &open : &options->open, &importer->log);
-    if (code == EVLOG_NOTFOUND && options->preview)
-        return -1;
-    if (code)
-        return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
-                        "%s", evlog_errmsg());
-    return -1;
+    if (!options->preview)
+        return open_to_append(options, &importer->log);
+    int code = evlog_open(options->path, &open, &importer->log);
+    return code && code != EVLOG_NOTFOUND ? complain(EXIT_LOG, "%s", evlog_errmsg()) : EXIT_DONE;
 }
 
 static int import_file(struct options *options, int fd)
 {
     struct importer importer = {.options = options};
     int status = open_log(&importer, options);
-    if (status >= 0)
+    if (status)
         return status;
-    watch_signals();
+    stop_watch();
     status = import_from(&importer, fd);
-    int code = importer.log ? evlog_close(importer.log) : EVLOG_OK;
+    if (importer.log)
+        status = close_appended(importer.log, status);
     free_all(&importer);
-    return code && status == EXIT_DONE ? complain_library(code) : status;
+    return status;
 }
 
 int import_run(struct options *options)
@@ -520,9 +497,7 @@ int import_run(struct options *options)
     int status = import_file(options, fd);
     if (!is_input)
         close(fd);
-    if (stop_signal && status != EXIT_DONE) { /* as it would have ended without a handler */
-        fflush(stdout);
-        raise(stop_signal);
-    }
+    if (status != EXIT_DONE)
+        stop_by_signal();
     return status;
 }

@@ -93,9 +93,32 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
         (json_int_t)info->page_count, "readers", readers, "is_unrecovered",
         (int)info->is_unrecovered, "waiting", (json_int_t)info->waiting_count, "erased_waiting",
         (json_int_t)info->erased_waiting_count, "retention", kept_json(log));
-    int failed = code || !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed;
+    if (code) {
+        json_decref(json);
+        return code;
+    }
+    return json_put(json, options->output);
+}
+
+/* Lines that are there only when there is something to say. */
+static void put_remarks(const evlog_info *info)
+{
+    if (info->is_unrecovered)
+        puts("recovery    needed: this is what the last flush left; evlog verify says why");
+    if (info->waiting_count)
+        printf(
+            "waiting     %" PRIu64
+            " event%s in the journal; the next program that opens the log for writing brings them back\n",
+            info->waiting_count, plural(info->waiting_count));
+    if (info->erased_waiting_count)
+        printf("erased      %" PRIu64
+               " event%s whose bytes may be in unused parts of the file until it is compacted\n",
+               info->erased_waiting_count, plural(info->erased_waiting_count));
+    if (info->clock_step_count)
+        printf("clock       stepped back %" PRIu32 " time%s; evlog verify names the places\n",
+               info->clock_step_count, plural(info->clock_step_count));
+    if (info->is_ahead)
+        puts("clock       behind the log: the clock of a sender was ahead, or this one is wrong");
 }
 
 static void put_short(const evlog_info *info, const struct options *options)
@@ -119,22 +142,7 @@ static void put_short(const evlog_info *info, const struct options *options)
                info->first_log_time_us ? time_short_text(info->first_log_time_us, first) : "?",
                info->last_log_time_us ? time_short_text(info->last_log_time_us, last) : "?");
     }
-    if (info->is_unrecovered)
-        puts("recovery    needed: this is what the last flush left; evlog verify says why");
-    if (info->waiting_count)
-        printf(
-            "waiting     %" PRIu64
-            " event%s in the journal; the next program that opens the log for writing brings them back\n",
-            info->waiting_count, plural(info->waiting_count));
-    if (info->erased_waiting_count)
-        printf("erased      %" PRIu64
-               " event%s whose bytes may be in unused parts of the file until it is compacted\n",
-               info->erased_waiting_count, plural(info->erased_waiting_count));
-    if (info->clock_step_count)
-        printf("clock       stepped back %" PRIu32 " time%s; evlog verify names the places\n",
-               info->clock_step_count, plural(info->clock_step_count));
-    if (info->is_ahead)
-        puts("clock       behind the log: the clock of a sender was ahead, or this one is wrong");
+    put_remarks(info);
     printf("types       %" PRIu32 "\n", info->type_count);
     printf("sources     %" PRIu64 "\n", info->source_count);
     if (info->unknown_entry_count)

@@ -9,7 +9,7 @@
 
 /* What becomes of a line; an exit status (0 or more) ends the intake. */
 enum {
-    INTAKE_PASSED = -1, /* it is no event */
+    INTAKE_PASSED = -1, /* it is not an event */
     INTAKE_TAKEN = -2,  /* it is in the batch */
     INTAKE_FULL = -3,   /* likewise, and the batch is to be appended now */
     INTAKE_BAD = -4,    /* it is wrong: `why` */
@@ -22,10 +22,10 @@ struct intake {
     /* Appends some of the batch, all or none. The library's code. */
     int (*append)(void *ctx, size_t first, size_t count);
     void (*clear)(void *ctx); /* empties the batch */
-    size_t batch_max;         /* lines in a batch: then it is to be INTAKE_FULL */
+    size_t batch_max;         /* lines in a batch: then `take` returns INTAKE_FULL */
     int skip_bad;
     int preview; /* nothing is appended: the sentence on a wrong line does not say what is in the log */
-    int stop_fd; /* readable when it is to end between two batches; -1: none */
+    int stop_fd; /* readable when the intake is to end after the present batch; -1: none */
 
     /* What has come of it: */
     uint64_t line; /* the number of the last one read */

@@ -8,12 +8,12 @@
 /* Packs a JSON value. 0, or -1 with a sentence in `why`. */
 int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t why_size);
 
-/* Parses JSON text; NULL, with a sentence in `why`. Duplicate keys are refused, since one of the two values would be lost. */
+/* Parses JSON text; NULL, with a sentence in `why`. Duplicate keys are refused: one of the values would be lost. */
 json_t *json_of_text(const char *text, size_t size, char *why, size_t why_size);
 
 /*
- * Parses JSON text and packs it: what `evlog send` takes. 0, or -1 with a sentence. An event as a whole, as `evlog show` prints
- * it, is refused: it would be an event in an event.
+ * Parses JSON text and packs it: what `evlog send` takes. 0, or -1 with a sentence. An event as a whole, as `evlog
+ * show` prints it, is refused: it would be an event in an event.
  */
 int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why,
                  size_t why_size);

@@ -19,14 +19,14 @@ static const struct verb verbs[] = {
      "Data of a type that has a schema in the log, or from a plugin, are checked against it; for the\n"
      "Open edX types evlog schema add puts it there. Their data are under the argument's name,\n"
      "{\"tracking_log\": {...}}, as evlog/openedx.h lists it. With --plugin the receivers that it\n"
-     "connects hear the events; one that fails is reported, with exit status 1.\n"
+     "connects get the events; one that fails is reported, with exit status 1.\n"
      "\n"
      "Data that JSON has no word for is written as\n"
      "  {\"$bin\": \"AAEC\"}                    binary, in base64\n"
      "  {\"$ext\": [5, \"AAEC\"]}               a MessagePack extension type and its bytes\n"
      "  {\"$uint\": \"18446744073709551615\"}   an integer above 2^63 - 1\n"
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
-     "  {\"$map\": [[1, \"a\"]]}                a map with keys that are no plain strings\n"
+     "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
     {"show", "LOG", "print events, oldest first", "FtsuTnro", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
@@ -67,76 +67,80 @@ static const struct verb verbs[] = {
      "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
      "nothing inside the log that shows it.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
-     "drop the oldest events", "BNGzQyo", 1, 1, trim_run,
-     "From then on the log begins with the first event that is kept, for every reader and consumer;\n"
-     "no seq is used again, and what is kept is verified as before. The newest event is never\n"
-     "dropped. The space is used by events to come; the file does not get smaller. An event\n"
-     "evlog.trimmed.v1 says what was dropped. Senders, readers and consumers may go on meanwhile.\n"
-     "Refused where a consumer has not done, or has parked, what would go. Tells what it would do,\n"
-     "and does it only with --yes.\n"},
-    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "vXy2o",
-     2, 1 + OPERANDS_MAX, erase_run,
-     "Their data, headers and salts are gone then, for every reader and consumer, those that are behind\n"
-     "included; seq, id, type, times and source stay, and the log verifies as before. An event evlog.erased.v1 says\n"
-     "what was erased, and why. What is kept in place of the data is a SHA-256 of them and their salt, by which nobody\n"
-     "can confirm a guess at them. Senders and readers may go on meanwhile. The log's own events cannot be erased.\n"
-     "Unused parts of the file may have the bytes until the log is compacted, which --now does at once; evlog info\n"
-     "says for how many events.\n"
-     "What receivers, copies and backups have of an event is not reached.\n"
-     "Shows the events, and erases them only with --yes; none, when one of them is not there.\n"},
-    {"copy", "LOG NEW", "copy a log that may be in use, or add to a copy what came later", "12o",
-     2, 2, copy_run,
-     "NEW is a directory: it is made, or it is an earlier copy, to which is added what came later.\n"
-     "Senders, readers and consumers of LOG may go on meanwhile; no process can open NEW. The copy has\n"
-     "the events up to some moment meanwhile, and the consumers and their state as they were not\n"
-     "after that. It is a log of its own: once something else is appended to it, nothing can be\n"
-     "added to it any more. When it is interrupted, the same command goes on where it was.\n"},
-    {"retain", "LOG [--max-age AGE] [--keep N] [--max-size SIZE] [--held-by WHICH] | --off",
-     "show or set what the log keeps", "NGz78yo", 1, 1, retain_run,
-     "The policy is kept in the log, and whoever sends applies it, in the background: no limit is\n"
-     "exceeded by more than a tenth for long. The newest event is kept in any case, and what a\n"
-     "consumer has not done yet, unless --held-by says otherwise. Without options it shows the\n"
-     "policy, what it has go now, and which consumer is in the way. Else it tells what the new\n"
-     "policy would drop now, and sets it only with --yes.\n"},
+     "delete the oldest events", "BNGzQyo", 1, 1, trim_run,
+     "The log then begins with the first event that is kept, for every reader and consumer. No seq is\n"
+     "used again, and evlog verify checks what is kept as before. The newest event is never deleted.\n"
+     "The space is used by events to come; the file does not get smaller. An event evlog.trimmed.v1\n"
+     "records what was deleted. Other processes may send, read and consume meanwhile.\n"
+     "It is refused when a consumer has not done, or has parked, some of the events. Without --yes it\n"
+     "only reports what would be deleted.\n"},
+    {"retain", "LOG [--max-age AGE] [--keep N] [--max-size SIZE] | LOG --off",
+     "show or set how much the log keeps", "NGz78yo", 1, 1, retain_run,
+     "The policy is kept in the log, and every process that sends applies it in the background: no limit\n"
+     "is exceeded by more than a tenth for long. The newest event is always kept, and so are events that\n"
+     "a consumer has not done, unless --held-by says otherwise. Without options it shows the policy, the\n"
+     "events that it would delete now, and which consumer holds events back. With options it reports\n"
+     "what the new policy would delete now, and sets the policy only with --yes.\n"},
+    {"copy", "LOG NEW", "copy a log that may be in use, or add newer events to a copy", "12o", 2,
+     2, copy_run,
+     "NEW is a directory: either it is made, or it is an earlier copy, to which the newer events are\n"
+     "added. Other processes may send, read and consume meanwhile; none can open NEW. The copy has all\n"
+     "events up to a moment during the copying, and the consumers and their state as of that moment or\n"
+     "earlier. The copy is a log of its own: after something else was appended to it, nothing can be\n"
+     "added from LOG. After an interruption the same command continues where it was.\n"},
     {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
      compact_run,
-     "The log's files are written anew beside the old ones, which they then replace: events, seqs\n"
-     "and consumers stay as they are. No other process may have the log open meanwhile, not even to read;\n"
-     "and there must be room on the disk for what the log has. Interrupted, it has done nothing, or\n"
-     "is finished by the next one. Says what it would do, and does it only with --yes.\n"},
-    {"salvage", "LOG NEW", "make a new log of what can be had of a damaged one", "yo", 2, 2,
-     salvage_run,
-     "Every event whose checksum fits is had, in order, also where nothing leads to it any more;\n"
-     "types, sources and consumers likewise, a consumer only with all of its state. LOG is not\n"
-     "changed, and may be too damaged to be opened. What is missing is reported, with exit status 4;\n"
-     "in NEW it stays missing, and an event evlog.salvaged.v1 says so. Of a log that is not damaged\n"
-     "NEW has the same events and consumers. NEW must not be there yet. Tells what it would do, and\n"
-     "does it only with --yes.\n"},
-    {"repair", "LOG", "cut off what is damaged at the end of a log", "yo", 1, 1, repair_run,
-     "A log whose newest event is damaged cannot be written to. What comes after its last sound\n"
-     "event is cut off, and kept aside in the file LOG/cut-FIRST-LAST; an event evlog.repaired.v1\n"
-     "says so. No seq is used again: what was cut off stays missing, and evlog verify reports it.\n"
-     "evlog salvage says whether it can be had from another file. Tells what it would do, and does\n"
-     "it only with --yes.\n"},
+     "The log's files are written anew and then replace the old ones; events, seqs and consumers stay as\n"
+     "they are. No other process may have the log open meanwhile, not even to read, and the disk must\n"
+     "have room for a second copy of the log's contents. When it is interrupted, either nothing was\n"
+     "done, or the next evlog compact finishes it. Without --yes it only reports what would be done.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
      "FtsuTnrX", 1, 1, export_run,
-     "One JSON object a line: a line for each event type and schema of the log, then the events, as evlog show\n"
-     "-o json prints them. An event that was sent under another schema than the last line of its type says has a\n"
-     "short line before it. The log's own events are left out.\n"
-     "With --redact the fields that their types mark as personal are masked: texts become \"redacted\", numbers 0,\n"
-     "lists empty. The fields of the Open edX types are marked. The result still fits the schemas.\n"},
+     "One JSON object a line: first one for each event type and schema of the log, then the events, as\n"
+     "evlog show -o json prints them. An event that was sent under another schema than the last line\n"
+     "about its type says is preceded by a short line that names the schema. The log's own events are\n"
+     "left out.\n"
+     "With --redact the fields that their types mark as personal are masked: texts become \"redacted\",\n"
+     "numbers 0, lists empty. The fields of the Open edX types are marked. The result still fits the\n"
+     "schemas.\n"},
     {"import", "LOG [FILE|-]", "append events that were elsewhere, with their ids and times",
      "I2bOcdo", 1, 2, import_run,
-     "Takes what evlog export wrote, and events as lines of JSON with the keys that evlog show prints: type and\n"
-     "data, and where there are any id, time, source, sourcehost, sourcelib, minorversion, headers and\n"
-     "from_event_bus. All of these are kept. Log time is now, and the order is that of the input. A line that is\n"
-     "wrong ends the import as it ends evlog send. Consumers get the events like any others.\n"
+     "Reads what evlog export wrote, and events as lines of JSON with the keys that evlog show prints.\n"
+     "type and data are needed; id, time, source, sourcehost, sourcelib, minorversion, headers and\n"
+     "from_event_bus are kept where they are given. Log time is the time of the import, and the order is\n"
+     "that of the input. A wrong line ends the import as it ends evlog send. Consumers get the events\n"
+     "like any others.\n"
      "\n"
-     "The import may be interrupted at any time, also by kill -9: the same command continues after what is in the\n"
-     "log, and doubles nothing. The log records in events evlog.imported.v1 how far each input was imported. An input\n"
-     "is identified by its first event. It may have got more events at its end; one that begins with another event,\n"
-     "as the export of a log that was trimmed since does, is another input. --skip-known leaves out all events whose\n"
-     "ids the log has, wherever they came from.\n"},
+     "The import may be interrupted at any time, also by kill -9: the same command continues after the\n"
+     "last event that is in the log, and appends none twice. Events evlog.imported.v1 in the log record\n"
+     "how far each input was imported. An input is identified by its first event. It may have new events\n"
+     "at its end. One that begins with another event is another input, for example a new export of a log\n"
+     "that was trimmed. --skip-known passes over all events whose ids the log has, from any input.\n"},
+    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "v3y2o",
+     2, 1 + OPERANDS_MAX, erase_run,
+     "No reader or consumer gets the data, headers and salts of these events any more, whatever its\n"
+     "position. seq, id, type, times and source stay, and evlog verify reports no damage. An event\n"
+     "evlog.erased.v1 records what was erased, and why. In place of the data the log keeps a SHA-256 of\n"
+     "salt and data; nobody can use it to confirm a guess at them. Other processes may send and read\n"
+     "meanwhile. The log's own events cannot be erased.\n"
+     "Unused parts of the file may still have the bytes until the log is compacted, which --now does at\n"
+     "once; evlog info shows for how many events. Receivers, copies and backups may have the data too:\n"
+     "evlog erase does not reach them.\n"
+     "Without --yes it only shows the events. When one of them does not exist, none is erased.\n"},
+    {"salvage", "LOG NEW", "make a new log of all that can be read of a damaged one", "yo", 2, 2,
+     salvage_run,
+     "NEW gets every event whose checksum holds, in order, also those that the index of the file no\n"
+     "longer leads to; and types, sources and consumers, each consumer only with all of its state. LOG\n"
+     "is not changed, and may be too damaged to be opened. Missing events are reported, with exit status\n"
+     "4; they stay missing in NEW, where an event evlog.salvaged.v1 records them. Of an undamaged log\n"
+     "NEW has the same events and consumers. NEW must not exist. Without --yes it only reports what\n"
+     "would be done.\n"},
+    {"repair", "LOG", "cut off what is damaged at the end of a log", "yo", 1, 1, repair_run,
+     "A log whose newest event is damaged cannot be written to. Everything after its last undamaged\n"
+     "event is cut off and kept in the file LOG/cut-FIRST-LAST, and an event evlog.repaired.v1 records\n"
+     "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
+     "reports whether they can be read from another file. Without --yes it only reports what would be\n"
+     "done.\n"},
     {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
@@ -157,8 +161,8 @@ static const struct verb verbs[] = {
      "With --plugin the events go to the receivers that the plugins connect. An event whose\n"
      "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
      "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
-     "with the consumer: what it was not asked for then is not given later. Receivers of all events hear\n"
-     "those of the types that the log had when evlog consume was started.\n"
+     "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
+     "get those of the types that the log had when evlog consume was started.\n"
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},
@@ -173,15 +177,15 @@ static const struct verb verbs[] = {
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",
-     "take a consumer away, its parked events and its state", "9y", 1, 2, consumer_rm_run,
+     "remove a consumer, its parked events and its state", "9y", 1, 2, consumer_rm_run,
      "With --idle, all that have committed nothing for so long and that no process has: they may\n"
-     "keep a retention policy from dropping events. Tells what it would do, and does it only with\n"
-     "--yes.\n"},
+     "keep a retention policy from deleting events. Without --yes it only reports what would be\n"
+     "removed.\n"},
     {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
      2, consumer_reset_run,
      "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"
-     "that is in the log now is a replay to it. Tells what it would do, and does it only with\n"
-     "--yes.\n"},
+     "events that are in the log now are replays to it. Without --yes it only reports what would be\n"
+     "done.\n"},
     {"consumer pause", "LOG NAME", "let a consumer get nothing until it is resumed", "", 2, 2,
      consumer_pause_run, "In whichever process it is at work.\n"},
     {"consumer resume", "LOG NAME", "let a paused consumer go on", "", 2, 2, consumer_resume_run,

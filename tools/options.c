@@ -54,7 +54,7 @@ static const struct {
     {'9', "idle", "AGE", "a number and s, m, h, d or w",
      "those that have done nothing for so long: 30d, 12h"},
     {'2', "preview", NULL, NULL, "only say what would be done"},
-    {'X', "now", NULL, NULL, "then compact the log, which no other process may have open"},
+    {'3', "now", NULL, NULL, "then compact the log, which no other process may have open"},
     {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
@@ -412,7 +412,7 @@ static void option_set(struct options *options, int letter)
     options->known |= letter == 'K';
     options->follow |= letter == 'f';
     options->preview |= letter == '2';
-    options->now |= letter == 'X';
+    options->now |= letter == '3';
     options->off |= letter == '8';
     options->yes |= letter == 'y';
     options->all |= letter == 'a';

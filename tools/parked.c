@@ -29,14 +29,13 @@ static json_t *json_of_error(const char *error)
 static int put_json(const evlog_parked *parked, enum output output)
 {
     char time[TIME_TEXT_SIZE];
-    json_t *json = json_pack("{s:I, s:I, s:i, s:s, s:b, s:b, s:o}", "seq",
-                             (json_int_t)parked->seq, "last_seq", (json_int_t)parked->last_seq,
-                             "attempts", (int)parked->attempt_count, "time",
-                             evlog_time_text(parked->time_us, time), "lost", parked->is_lost,
-                             "to_retry", parked->is_retry, "error", json_of_error(parked->error));
-    int failed = !json || json_put(stdout, json, output);
-    json_decref(json);
-    return failed;
+    return json_put(json_pack("{s:I, s:I, s:i, s:s, s:b, s:b, s:o}", "seq",
+                              (json_int_t)parked->seq, "last_seq", (json_int_t)parked->last_seq,
+                              "attempts", (int)parked->attempt_count, "time",
+                              evlog_time_text(parked->time_us, time), "lost", parked->is_lost,
+                              "to_retry", parked->is_retry, "error",
+                              json_of_error(parked->error)),
+                    output);
 }
 
 static int list_one(const evlog_parked *parked, void *ctx)

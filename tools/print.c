@@ -1,8 +1,8 @@
 /*
- * Events on standard output: as JSON, whose keys are a promise (seq log_time id type
- * minorversion time source sourcehost sourcelib from_event_bus headers (where there are some) data; of a consumer's event
- * attempt is_replay; others may be added), or as one line a person reads (seq, log time to the
- * second, event type, data), cut to the terminal's width.
+ * Events on standard output: as JSON, whose keys are a promise (seq log_time id type minorversion time source
+ * sourcehost sourcelib from_event_bus headers (where there are some) data; of a consumer's event attempt is_replay;
+ * others may be added), or as one line a person reads (seq, log time to the second, event type, data), cut to the
+ * terminal's width.
  */
 #include "print.h"
 
@@ -26,14 +26,57 @@ const char *size_text(uint64_t size, char text[16])
     return text;
 }
 
-int json_put(FILE *out, const json_t *json, enum output output)
+int json_put(json_t *json, enum output output)
 {
-    char *text = json_dumps(json, output == OUTPUT_PRETTY ? JSON_INDENT(2) : 0);
+    char *text = json ? json_dumps(json, output == OUTPUT_PRETTY ? JSON_INDENT(2) : 0) : NULL;
+    json_decref(json);
     if (!text)
         return -1;
-    text_put(out, text, strlen(text), 1, 0);
-    fputc('\n', out);
+    text_put(stdout, text, strlen(text), 1, 0);
+    putchar('\n');
     free(text);
+    return 0;
+}
+
+int result_put(json_t *json, enum output output)
+{
+    return json_put(json, output) ? complain(EXIT_LOG, "out of memory, or a name is not UTF-8")
+                                  : EXIT_DONE;
+}
+
+json_t *json_of_forms(const evlog_type *type)
+{
+    json_t *forms = json_object();
+    for (size_t i = 0; i < type->form_count; i++)
+        if (json_object_set_new(forms, type->forms[i].path, json_string(type->forms[i].form))) {
+            json_decref(forms);
+            return NULL;
+        }
+    return forms;
+}
+
+json_t *json_of_personal(const evlog_type *type)
+{
+    json_t *personal = json_array();
+    for (size_t i = 0; i < type->personal_count; i++)
+        if (json_array_append_new(personal, json_string(type->personal[i]))) {
+            json_decref(personal);
+            return NULL;
+        }
+    return personal;
+}
+
+int finding_put(const evlog_finding *finding, enum output output)
+{
+    if (output != OUTPUT_SHORT)
+        return json_put(json_pack("{s:I, s:I, s:s, s:b}", "first_seq",
+                                  (json_int_t)finding->first_seq, "last_seq",
+                                  (json_int_t)finding->last_seq, "text", finding->text, "remark",
+                                  (int)finding->is_remark),
+                        output);
+    fputs(finding->is_remark ? "remark: " : "", stdout);
+    text_put(stdout, finding->text, strlen(finding->text), 0, 0);
+    putchar('\n');
     return 0;
 }
 

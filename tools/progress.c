@@ -42,6 +42,13 @@ void progress_at(uint64_t done)
     fflush(stderr);
 }
 
+int progress_visit(uint64_t done, void *ctx)
+{
+    (void)ctx;
+    progress_at(done);
+    return 0;
+}
+
 void progress_clear(void)
 {
     if (progress.shown)

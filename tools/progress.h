@@ -10,6 +10,9 @@ void progress_begin(const char *what, uint64_t total);
 /* How far it is. Cheap: a look at the clock. Before progress_begin it does nothing. */
 void progress_at(uint64_t done);
 
+/* progress_at as the `visit` of an evlog_..._options; 0. */
+int progress_visit(uint64_t done, void *ctx);
+
 /* Takes the line away, until the next call of progress_at. */
 void progress_clear(void);
 

@@ -2,9 +2,9 @@
  * Masking personal fields.
  *
  * Which fields are personal is recorded with their type (evlog_type.personal). For a type of Open edX that was
- * recorded without marks, or untyped, the catalogue's marks are used. A field that is marked is masked with all that is
- * in it, so that the result still fits the schema: texts become "redacted", or a constant of their form; numbers 0;
- * lists and maps empty; a record keeps its fields, each masked; null stays null.
+ * recorded without marks, or untyped, the catalogue's marks are used. A marked field is masked with all that is in
+ * it, so that the result still fits the schema: texts become "redacted", or a constant of their form; numbers 0; lists
+ * and maps empty; a record keeps its fields, each masked; null stays null.
  *
  * A record that a schema uses in several places is one class: a field of it that is marked in one place is masked in
  * all of them.

@@ -5,13 +5,11 @@
 
 static int put_json(const evlog_repaired *repaired, const struct options *options)
 {
-    json_t *json =
+    return result_put(
         json_pack("{s:I, s:I, s:I, s:s, s:b}", "first_seq", (json_int_t)repaired->first_seq,
                   "last_seq", (json_int_t)repaired->last_seq, "noted_seq",
-                  (json_int_t)repaired->noted_seq, "file", repaired->file, "done", options->yes);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+                  (json_int_t)repaired->noted_seq, "file", repaired->file, "done", options->yes),
+        options->output);
 }
 
 static void put_short(const evlog_repaired *repaired, const struct options *options)

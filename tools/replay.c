@@ -22,7 +22,7 @@ struct replay {
     uint64_t done;
 };
 
-/* Tells how the command ended, unless well. 0 or -1. */
+/* Reports how the command ended, unless with 0. 0 or -1. */
 static int ended(const evlog_event *event, int state)
 {
     if (WIFEXITED(state) && WEXITSTATUS(state) == 0)

@@ -116,11 +116,7 @@ static int put(const evlog_retention *retention, const evlog_retained *retained,
         return EXIT_DONE;
     }
     static const evlog_retention all = {.age_us = 0};
-    json_t *json = retention_json(retention ? retention : &all, retained);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory, or a consumer's name is not UTF-8")
-                  : EXIT_DONE;
+    return result_put(retention_json(retention ? retention : &all, retained), options->output);
 }
 
 /* ------------------------------------------------------------- setting it ---- */

@@ -1,35 +1,19 @@
 /* evlog salvage: a new log of what can be had of a damaged one. */
 #include <evlog/upkeep.h>
-#include <string.h>
 
 #include "print.h"
 #include "progress.h"
-#include "text.h"
 
 struct salvage {
     const struct options *options;
     bool is_out_of_memory;
 };
 
-static int put_finding(const evlog_finding *finding, enum output output)
-{
-    if (output == OUTPUT_SHORT) {
-        text_put(stdout, finding->text, strlen(finding->text), 0, 0);
-        putchar('\n');
-        return 0;
-    }
-    json_t *json = json_pack("{s:I, s:I, s:s}", "first_seq", (json_int_t)finding->first_seq,
-                             "last_seq", (json_int_t)finding->last_seq, "text", finding->text);
-    int failed = !json || json_put(stdout, json, output);
-    json_decref(json);
-    return failed;
-}
-
 static int report(const evlog_finding *finding, void *ctx)
 {
     struct salvage *salvage = ctx;
     progress_clear();
-    salvage->is_out_of_memory |= put_finding(finding, salvage->options->output);
+    salvage->is_out_of_memory = finding_put(finding, salvage->options->output) != 0;
     return salvage->is_out_of_memory;
 }
 
@@ -42,18 +26,17 @@ static int visit(uint64_t done, uint64_t total, void *ctx)
 
 static int put_json(const evlog_salvaged *salvaged, const struct options *options)
 {
-    json_t *json = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "events",
-        (json_int_t)salvaged->event_count, "first_seq", (json_int_t)salvaged->first_seq,
-        "last_seq", (json_int_t)salvaged->last_seq, "missing",
-        (json_int_t)salvaged->missing_count, "nameless", (json_int_t)salvaged->nameless_count,
-        "consumers", (json_int_t)salvaged->consumer_count, "missing_consumers",
-        (json_int_t)salvaged->missing_consumer_count, "unreadable_size",
-        (json_int_t)salvaged->unreadable_size, "noted_seq", (json_int_t)salvaged->noted_seq,
-        "floor_unknown", (int)salvaged->is_floor_unknown, "done", options->yes);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(
+        json_pack(
+            "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "events",
+            (json_int_t)salvaged->event_count, "first_seq", (json_int_t)salvaged->first_seq,
+            "last_seq", (json_int_t)salvaged->last_seq, "missing",
+            (json_int_t)salvaged->missing_count, "nameless", (json_int_t)salvaged->nameless_count,
+            "consumers", (json_int_t)salvaged->consumer_count, "missing_consumers",
+            (json_int_t)salvaged->missing_consumer_count, "unreadable_size",
+            (json_int_t)salvaged->unreadable_size, "noted_seq", (json_int_t)salvaged->noted_seq,
+            "floor_unknown", (int)salvaged->is_floor_unknown, "done", options->yes),
+        options->output);
 }
 
 static void put_short(const evlog_salvaged *salvaged, const struct options *options)

@@ -30,11 +30,9 @@ static int put_finding(const struct options *options, const evlog_event *event, 
         putchar('\n');
         return 0;
     }
-    json_t *json = json_pack("{s:I, s:s, s:s}", "seq", (json_int_t)event->seq, "type",
-                             event->event_type, "text", text);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed;
+    return json_put(json_pack("{s:I, s:s, s:s}", "seq", (json_int_t)event->seq, "type",
+                              event->event_type, "text", text),
+                    options->output);
 }
 
 static int check_event(const evlog_event *event, void *ctx)
@@ -95,17 +93,13 @@ static int is_type(const evlog_type *type, void *ctx)
 
 static int put_verdict(const struct options *options, int fits, const char *text)
 {
+    int status = EXIT_DONE;
     if (options->output == OUTPUT_SHORT) {
         text_put(stdout, text, strlen(text), 0, 0);
         putchar('\n');
-    } else {
-        json_t *json = json_pack("{s:b, s:s}", "fits", fits, "text", text);
-        int failed = !json || json_put(stdout, json, options->output);
-        json_decref(json);
-        if (failed)
-            return complain(EXIT_LOG, "out of memory");
-    }
-    return fits ? EXIT_DONE : EXIT_NOTHING;
+    } else
+        status = result_put(json_pack("{s:b, s:s}", "fits", fits, "text", text), options->output);
+    return status || fits ? status : EXIT_NOTHING;
 }
 
 static int check_schema(evlog *log, const struct options *options, const char *text)
@@ -193,8 +187,7 @@ int schema_add_run(struct options *options)
         return complain_library(code);
     int status =
         options->operands[1] ? add_from_file(log, options) : add_from_catalogue(log, options);
-    code = evlog_close(log);
-    return code && status == EXIT_DONE ? complain_library(code) : status;
+    return close_appended(log, status);
 }
 
 int schema_check_run(struct options *options)

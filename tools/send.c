@@ -34,10 +34,8 @@ static int put_sent(const struct options *options, const evlog_sent *sent)
         printf("event %" PRIu64 " is in the log, id %s\n", sent->seq, id);
         return EXIT_DONE;
     }
-    json_t *json = json_pack("{s:I, s:s}", "seq", (json_int_t)sent->seq, "id", id);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+    return result_put(json_pack("{s:I, s:s}", "seq", (json_int_t)sent->seq, "id", id),
+                      options->output);
 }
 
 /* Reports a plugin's receivers that failed, and returns how many; the event is in the log all the same. */
@@ -80,7 +78,7 @@ static int append(void *ctx, size_t first, size_t count)
     struct sender *sender = ctx;
     evlog_sent *sent = calloc(count, sizeof *sent);
     evlog_sending *sends = calloc(count, sizeof *sends);
-    int code = sent && sends ? EVLOG_OK : EVLOG_NOMEM;
+    int code = sent && sends ? EVLOG_OK : out_of_memory();
     for (size_t i = 0; !code && i < count; i++)
         sends[i] = (evlog_sending){.signal = sender->signal,
                                    .data = sender->data.data + sender->batch[first + i].at,
@@ -144,13 +142,11 @@ static int put_summary(const struct sender *sender)
         putchar('\n');
         return EXIT_DONE;
     }
-    json_t *json =
+    return result_put(
         json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)intake->appended_count, "skipped",
                   (json_int_t)intake->skipped_count, "first_seq", (json_int_t)sender->first_seq,
-                  "last_seq", (json_int_t)sender->last_seq);
-    int failed = !json || json_put(stdout, json, sender->options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
+                  "last_seq", (json_int_t)sender->last_seq),
+        sender->options->output);
 }
 
 static int send_lines(const struct options *options, evlog_signal *signal)
@@ -168,7 +164,7 @@ static int send_lines(const struct options *options, evlog_signal *signal)
                                      .skip_bad = options->skip_bad,
                                      .stop_fd = -1};
     msgpack_sbuffer_init(&sender->data);
-    if (!isatty(STDIN_FILENO)) /* where somebody is typing */
+    if (!isatty(STDIN_FILENO)) /* else the terminal shows what is typed */
         progress_begin("events sent", 0);
     int status = intake_run(&sender->intake, STDIN_FILENO, "standard input");
     progress_end();
@@ -215,14 +211,8 @@ static int send_to(evlog *log, const struct options *options, const msgpack_sbuf
 static int open_and_send(struct options *options, const msgpack_sbuffer *data)
 {
     evlog *log;
-    options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
-    int code = evlog_open(options->path, &options->open, &log);
-    if (code)
-        return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
-                        "%s", evlog_errmsg());
-    int status = send_to(log, options, data);
-    code = evlog_close(log);
-    return code && status == EXIT_DONE ? complain_library(code) : status;
+    int status = open_to_append(options, &log);
+    return status ? status : close_appended(log, send_to(log, options, data));
 }
 
 /* Data that are no JSON are refused before a log or an event type is made for them. */

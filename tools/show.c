@@ -10,7 +10,7 @@ struct show {
     uint64_t nameless_count;
 };
 
-/* Ends the program when nobody reads on or the disk is full, and not after the whole log. */
+/* Ends the program when standard output cannot be written (closed pipe, full disk), not only after the whole log. */
 static int show_one(const evlog_event *event, void *ctx)
 {
     struct show *show = ctx;
@@ -119,10 +119,8 @@ static int get_by_seq(evlog *log, const struct options *options, uint64_t seq)
 {
     evlog_event *event;
     int code = evlog_read(log, seq, &event);
-    if (code == EVLOG_NOTFOUND)
-        return complain(EXIT_NOTHING, "%s", evlog_errmsg());
     if (code)
-        return complain_library(code);
+        return library_status(code);
     int status = put_one(event, options);
     evlog_event_free(event);
     return status;
@@ -132,12 +130,10 @@ int get_run(struct options *options)
 {
     evlog *log;
     const char *text = options->operands[0];
+    uint64_t seq;
     if (open_to_read(options, &log))
         return EXIT_LOG;
-    bool is_seq = *text && strlen(text) <= 20 && text[strspn(text, "0123456789")] == 0;
-    int status = is_seq /* one past the largest becomes UINT64_MAX, which no event has */
-                     ? get_by_seq(log, options, strtoull(text, NULL, 10))
-                     : get_by_id(log, options);
+    int status = seq_read(text, &seq) ? get_by_seq(log, options, seq) : get_by_id(log, options);
     evlog_close(log);
     return status;
 }

@@ -23,7 +23,7 @@ struct tail {
     int status;
 };
 
-/* Ends the program when nobody reads on or the disk is full. */
+/* Ends the program when standard output cannot be written (closed pipe, full disk). */
 static void flush_output(void)
 {
     if (fflush(stdout) || ferror(stdout))

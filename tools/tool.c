@@ -30,6 +30,12 @@ int complain(int status, const char *format, ...)
     return status;
 }
 
+int out_of_memory(void)
+{
+    evlog_fail("out of memory");
+    return EVLOG_NOMEM;
+}
+
 int complain_library(int code)
 {
     int status = code == EVLOG_INVALID || code == EVLOG_LIMIT || code == EVLOG_CONFLICT
@@ -76,6 +82,28 @@ int open_to_write(const struct options *options, evlog **log)
     if (code)
         complain(EXIT_LOG, "%s", evlog_errmsg());
     return code;
+}
+
+int open_to_append(struct options *options, evlog **log)
+{
+    options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
+    int code = evlog_open(options->path, &options->open, log);
+    if (code)
+        return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
+                        "%s", evlog_errmsg());
+    return EXIT_DONE;
+}
+
+int close_appended(evlog *log, int status)
+{
+    int code = evlog_close(log);
+    return code && status == EXIT_DONE ? complain_library(code) : status;
+}
+
+bool seq_read(const char *text, uint64_t *seq)
+{
+    *seq = strtoull(text, NULL, 10);
+    return *text && strlen(text) <= 20 && text[strspn(text, "0123456789")] == 0;
 }
 
 int nothing_matched(evlog *log, const struct options *options)

@@ -125,11 +125,14 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
 /* Help on a verb. */
 void verb_help(FILE *out, const struct verb *verb);
 
-/* Tells a failure on standard error, "evlog: " before it, and returns `status`. */
+/* Reports a failure on standard error, "evlog: " before it, and returns `status`. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same with the library's sentence and the status that fits its code. */
 int complain_library(int code);
+
+/* EVLOG_NOMEM, for a callback of the library, with the sentence. */
+int out_of_memory(void);
 
 /* The status of a call: EXIT_DONE, or the failure's, reported; what is not there is EXIT_NOTHING. */
 int library_status(int code);
@@ -142,6 +145,15 @@ int open_as_it_is(const struct options *options, evlog **log);
 
 /* Opens the log to change it; it is not made. A failure is reported. */
 int open_to_write(const struct options *options, evlog **log);
+
+/* Opens the log to append to it, with options->open. EXIT_DONE, or the exit status, reported. */
+int open_to_append(struct options *options, evlog **log);
+
+/* Closes a log that was appended to. `status`; where that is EXIT_DONE, a failure's, reported. */
+int close_appended(evlog *log, int status);
+
+/* Whether an argument is a seq, and not an ID. One past the largest becomes UINT64_MAX, which no event has. */
+bool seq_read(const char *text, uint64_t *seq);
 
 /* The definition of an event type of Open edX; NULL: it is none. */
 const evlog_definition *openedx_definition(const char *event_type);

@@ -77,24 +77,15 @@ static int find_before(evlog *log, const struct options *options, uint64_t *befo
     }
 }
 
-static int visit(uint64_t deleted_count, void *ctx)
-{
-    (void)ctx;
-    progress_at(deleted_count);
-    return 0;
-}
-
 static int put_json(const evlog_trimmed *trimmed, const struct options *options)
 {
-    json_t *json = json_pack(
-        "{s:I, s:I, s:I, s:b, s:I, s:s*}", "first_seq", (json_int_t)trimmed->first_seq,
-        "last_seq", (json_int_t)trimmed->last_seq, "deleted", (json_int_t)trimmed->deleted_count,
-        "done", options->yes, "held_seq", (json_int_t)trimmed->held_seq, "held_by",
-        *trimmed->held_by ? trimmed->held_by : NULL);
-    int failed = !json || json_put(stdout, json, options->output);
-    json_decref(json);
-    return failed ? complain(EXIT_LOG, "out of memory, or a consumer's name is not UTF-8")
-                  : EXIT_DONE;
+    return result_put(json_pack("{s:I, s:I, s:I, s:b, s:I, s:s*}", "first_seq",
+                                (json_int_t)trimmed->first_seq, "last_seq",
+                                (json_int_t)trimmed->last_seq, "deleted",
+                                (json_int_t)trimmed->deleted_count, "done", options->yes,
+                                "held_seq", (json_int_t)trimmed->held_seq, "held_by",
+                                *trimmed->held_by ? trimmed->held_by : NULL),
+                      options->output);
 }
 
 static void put_short(const evlog_trimmed *trimmed, const struct options *options)
@@ -120,7 +111,8 @@ static void put_short(const evlog_trimmed *trimmed, const struct options *option
 
 static int trim(evlog *log, const struct options *options)
 {
-    evlog_trim_options how = {.preview = !options->yes, .force = options->force, .visit = visit};
+    evlog_trim_options how = {
+        .preview = !options->yes, .force = options->force, .visit = progress_visit};
     evlog_trimmed trimmed;
     uint64_t before_seq;
     int code = find_before(log, options, &before_seq);

@@ -111,9 +111,11 @@ static int put_json(const struct count *item, enum output output)
                                 json_string(evlog_time_text(item->first_us, first))) ||
             json_object_set_new(json, "last_log_time",
                                 json_string(evlog_time_text(item->last_us, last)));
-    failed = failed || json_put(stdout, json, output);
-    json_decref(json);
-    return failed ? -1 : 0;
+    if (failed) {
+        json_decref(json);
+        return -1;
+    }
+    return json_put(json, output);
 }
 
 static int is_unbounded(const evlog_range *range)
@@ -205,33 +207,15 @@ static int put_schema_short(const evlog_type *type)
     return 0;
 }
 
-static json_t *json_of_forms(const evlog_type *type)
-{
-    json_t *forms = json_object();
-    for (size_t i = 0; i < type->form_count; i++)
-        json_object_set_new(forms, type->forms[i].path, json_string(type->forms[i].form));
-    return forms;
-}
-
-static json_t *json_of_personal(const evlog_type *type)
-{
-    json_t *personal = json_array();
-    for (size_t i = 0; i < type->personal_count; i++)
-        json_array_append_new(personal, json_string(type->personal[i]));
-    return personal;
-}
-
 static int put_schema_json(const evlog_type *type, enum output output)
 {
     json_t *schema = type->schema ? json_loads(type->schema, 0, NULL) : json_null();
     char number[17]; /* hexadecimal: it is above what programs that read JSON can count to */
     snprintf(number, sizeof number, "%016" PRIx64, type->number);
-    json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:o}", "number", number, "type", type->name,
-                             "forms", json_of_forms(type), "personal", json_of_personal(type),
-                             "schema", schema ? schema : json_null());
-    int failed = !json || json_put(stdout, json, output);
-    json_decref(json);
-    return failed ? -1 : 0;
+    return json_put(json_pack("{s:s, s:s, s:o, s:o, s:o}", "number", number, "type", type->name,
+                              "forms", json_of_forms(type), "personal", json_of_personal(type),
+                              "schema", schema ? schema : json_null()),
+                    output);
 }
 
 static int put_schema(const evlog_type *type, void *ctx)

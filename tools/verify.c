@@ -1,25 +1,13 @@
 /* evlog verify: what is wrong with a log, finding by finding. */
-#include <string.h>
 
 #include "print.h"
 #include "progress.h"
-#include "text.h"
 
 struct verify {
     const struct options *options;
     uint64_t findings;
-    int is_out_of_memory;
+    bool is_out_of_memory;
 };
-
-static int put_json(const evlog_finding *finding, enum output output)
-{
-    json_t *json = json_pack("{s:I, s:I, s:s, s:b}", "first_seq", (json_int_t)finding->first_seq,
-                             "last_seq", (json_int_t)finding->last_seq, "text", finding->text,
-                             "remark", (int)finding->is_remark);
-    int failed = !json || json_put(stdout, json, output);
-    json_decref(json);
-    return failed;
-}
 
 static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
 {
@@ -29,12 +17,7 @@ static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
         return 0;
     progress_end();
     verify->findings += !finding->is_remark;
-    if (verify->options->output == OUTPUT_SHORT) {
-        fputs(finding->is_remark ? "remark: " : "", stdout);
-        text_put(stdout, finding->text, strlen(finding->text), 0, 0);
-        putchar('\n');
-    } else
-        verify->is_out_of_memory |= put_json(finding, verify->options->output);
+    verify->is_out_of_memory = finding_put(finding, verify->options->output) != 0;
     return verify->is_out_of_memory;
 }
 

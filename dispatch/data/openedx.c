@@ -10,7 +10,7 @@
 #define PERSONAL(tag, name, ...) \
     static const char *const tag##_##name##_personal[] = {__VA_ARGS__};
 
-/* For each argument and class in the list; NULL ends it. */
+/* For each argument and class in the list. NULL is not counted: without it there would be empty arrays. */
 PERSONAL(openedx_tracking_log_data, tracking_log, "tracking_log.data", "tracking_log.context",
          NULL)
 PERSONAL(openedx_role_assignment_data, role_assignment, "role_assignment.subject", NULL)

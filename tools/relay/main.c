@@ -1,6 +1,7 @@
 /* evlog-relay: found and run by `evlog relay`. Its verbs and its help. */
 #include "tool.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
         return output_flushed(RELAY_STATUS_DONE);
     }
     stop_watch();
+    signal(SIGPIPE, SIG_IGN);
     int status;
     if (strcmp(verb, "out") == 0)
         status = options_read_out(argc - 1, argv + 1, options);

@@ -200,7 +200,7 @@ static bool is_parked(const struct out *out, uint64_t seq)
            bsearch(&seq, out->parked, out->parked_count, sizeof seq, compare) != NULL;
 }
 
-/* An event is refused by the broker: only those before it have been put. It is parked, and what follows comes again. */
+/* The broker refuses an event: only those before it have been put. It is parked, and what follows comes again. */
 static void cut_put(struct out *out, struct put *put, uint64_t unfit_seq)
 {
     size_t count = 0;

@@ -5,7 +5,6 @@
  *   options.c    arguments, secrets from the environment or files, --config
  *   url.c        redis://, rediss://, unix://, kafka://
  *   broker.c     which brokers this program was built with
- *   stop.c       SIGINT and SIGTERM, and waiting so that they end it
  *   message.c    an event as a message, and a message as an event: the text of each field
  *   out.c        the consumer `relay.NAME` and what it has put on the broker
  *   in.c         messages into the log; refused.c: those that cannot be used; known.c: those it may have
@@ -14,8 +13,8 @@
  *   registry.c   the schema registry; key.c: Kafka's key of an event
  *   metrics.c    --metrics FILE
  *
- * out.c and in.c know nothing of Redis or Kafka, and redis_*.c and kafka_*.c nothing of a log: between them are `struct sink` and
- * `struct source` below, so that another broker is another file.
+ * out.c and in.c know nothing of Redis or Kafka, and redis_*.c and kafka_*.c nothing of a log: between them are
+ * `struct sink` and `struct source` below, so that another broker is another file.
  *
  * What is guaranteed:
  * 1. Out: an event is done when the broker has acknowledged it. A broker that is away is waited for
@@ -23,7 +22,7 @@
  *    good (too large, its schema), is parked, and the rest goes on. Order is the log's, on Kafka in each
  *    partition. On Redis each event is there once: its XADD and the relay's position are in one MULTI; on Kafka
  *    with --exactly-once, to readers of committed records: both are in one transaction.
- * 2. In: an event is in the log, and flushed, before the broker hears that it was taken; a redelivery is
+ * 2. In: an event is in the log, and flushed, before its message is acknowledged; a redelivery is
  *    not a second event, by a conditional send after a seq that was noted on the broker before the message
  *    was first read; on Kafka the note is with the committed offset. What cannot be used is in the log as
  *    evlog.refused.v1.
@@ -40,6 +39,8 @@
 #include <stdint.h>
 
 #include <evlog.h>
+
+#include "stop.h"
 
 enum {
     RELAY_STATUS_DONE = 0,
@@ -110,24 +111,6 @@ int options_read_retry(int argc, char **argv, struct relay_options *options);
 int out_run(const struct relay_options *options);
 int in_run(const struct relay_options *options);
 int retry_run(const struct relay_options *options);
-
-/* ------------------------------------------------------------- stopping ---- */
-
-/* From now on SIGINT and SIGTERM ask to stop; a second one ends the process. */
-void stop_watch(void);
-
-/* A consumer that a signal stops, too; NULL: none any more. */
-void stop_consumer(evlog_consumer *consumer);
-
-bool stop_is_asked(void);
-
-/* A descriptor that can be read when stopping is asked. */
-int stop_fd(void);
-
-/* Waits, at most until stopping is asked; whether it is. */
-bool stop_wait_ms(int64_t ms);
-
-int64_t now_ms(void); /* of a clock that only goes forward */
 
 /* ------------------------------------------------------------- messages ---- */
 
@@ -251,9 +234,9 @@ struct sink {
     enum outcome (*open)(void *self, const char *epoch, uint64_t *positions);
     /*
      * Puts messages, in order, and makes last_seq the position of all topics that have not a later one; all or none
-     * of a topic. They are on their way when it returns, and on the broker when put_ends does; then the next put may begin. What
-     * the items point to is not used after `put`. After BROKER_AWAY and BROKER_AGAIN it is called again, after
-     * `open`, with the same messages, less those up to the positions.
+     * of a topic. They are on their way when it returns, and on the broker when put_ends does; then the next put may
+     * begin. What the items point to is not used after `put`. After BROKER_AWAY and BROKER_AGAIN it is called again,
+     * after `open`, with the same messages, less those up to the positions.
      */
     enum outcome (*put)(void *self, const struct outgoing *items, size_t count,
                         uint64_t last_seq);

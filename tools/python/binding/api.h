@@ -171,7 +171,7 @@ typedef struct {
     uint32_t type_count;
     uint64_t source_count, unknown_entry_count;
     bool is_unrecovered;
-    uint64_t waiting_count;
+    uint64_t waiting_count, erased_waiting_count, free_size;
     ...;
 } evlog_info;
 int evlog_inspect(evlog *log, evlog_info *info);

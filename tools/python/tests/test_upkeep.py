@@ -1,4 +1,4 @@
-"""Trimming."""
+"""Trimming, and what is known of space."""
 
 import signal
 
@@ -57,3 +57,14 @@ def test_an_interrupt_ends_a_trimming(log, monkeypatch):
     assert [event.seq for event in log.events(limit=1)] == [9000]
     assert log.trim(9000).deleted_count > 0
     assert log.verify().is_whole
+
+
+def test_info_says_what_waits_for_compacting(log, path, command):
+    fill(log, 5000)
+    info = log.info()
+    assert (info.free_size, info.erased_waiting_count, info.unknown_entry_count) == (0, 0, 0)
+    command("erase", path, 4999, 5000, "--reason", "on request", "--yes")
+    log.trim(4000)
+    info = log.info()
+    assert info.erased_waiting_count == 2
+    assert 0 < info.free_size < info.used_size <= info.file_size

@@ -39,13 +39,19 @@ class Info:
     """The last log time is more than a minute after the clock here."""
     file_size: int
     used_size: int
+    free_size: int
+    """Of used_size: in pages that trimming has freed, for events to come."""
     type_count: int
     source_count: int
+    unknown_entry_count: int
+    """Entries of state.mdb that a newer evlog has made."""
     is_unrecovered: bool
     """Open for reading only, and its newest state is not whole, by a power cut or damage: what is read is
     what the last flush left, until a writer opens the log."""
     waiting_count: int
     """Events that only the journal has until then: they are in none of the numbers above."""
+    erased_waiting_count: int
+    """Erased events whose bytes may be in unused parts of the file until the log is compacted."""
 
 
 @dataclass(frozen=True)
@@ -165,10 +171,13 @@ def info(handle: Handle) -> Info:
         is_ahead=c.is_ahead,
         file_size=c.file_size,
         used_size=c.used_size,
+        free_size=c.free_size,
         type_count=c.type_count,
         source_count=c.source_count,
+        unknown_entry_count=c.unknown_entry_count,
         is_unrecovered=c.is_unrecovered,
         waiting_count=c.waiting_count,
+        erased_waiting_count=c.erased_waiting_count,
     )
 
 

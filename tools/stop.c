@@ -1,21 +1,24 @@
-/* SIGINT and SIGTERM. Whatever waits, polls a pipe beside what it waits for, so a signal is never missed. */
+/*
+ * SIGINT and SIGTERM, for the relays and evlog import. What waits polls a pipe beside what it waits for, so that a
+ * signal is never missed.
+ */
+#include "stop.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "relay.h"
-
-static volatile sig_atomic_t is_asked;
+static volatile sig_atomic_t asked_signal; /* 0: none */
 static evlog_consumer *volatile consumer_to_stop;
 static int pipe_fds[2] = {-1, -1};
 
 static void ask(int signal_number)
 {
     evlog_consumer *consumer = consumer_to_stop;
-    (void)signal_number;
-    is_asked = 1;
+    asked_signal = signal_number;
     (void)!write(pipe_fds[1], "", 1);
     if (consumer)
         evlog_consumer_stop(consumer);
@@ -28,7 +31,6 @@ void stop_watch(void)
         pipe_fds[0] = pipe_fds[1] = -1; /* then waiting takes as long as it was meant to */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 void stop_consumer(evlog_consumer *consumer)
@@ -38,7 +40,15 @@ void stop_consumer(evlog_consumer *consumer)
 
 bool stop_is_asked(void)
 {
-    return is_asked;
+    return asked_signal != 0;
+}
+
+void stop_by_signal(void)
+{
+    if (!asked_signal)
+        return;
+    fflush(stdout);
+    raise(asked_signal);
 }
 
 int stop_fd(void)
@@ -56,7 +66,8 @@ int64_t now_ms(void)
 bool stop_wait_ms(int64_t ms)
 {
     struct pollfd poll_fd = {.fd = pipe_fds[0], .events = POLLIN};
-    for (int64_t until = now_ms() + ms, left = ms; !is_asked && left > 0; left = until - now_ms())
+    for (int64_t until = now_ms() + ms, left = ms; !asked_signal && left > 0;
+         left = until - now_ms())
         poll(&poll_fd, 1, (int)left);
-    return is_asked;
+    return stop_is_asked();
 }
