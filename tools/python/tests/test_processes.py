@@ -52,8 +52,8 @@ def test_a_signal_ends_a_wait_within_a_second(log, path, wait):
             time.sleep(0.1)
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
-            # Python drops an exception that comes while it runs a finalizer, and the loop makes and drops iterators
-            # all the time. So there the signal is sent again, as a person would; the limit is the same.
+            # Python drops an exception that comes while it runs a finalizer, and this loop makes and
+            # drops iterators all the time. So there the signal is sent again; the limit is the same.
             while wait == "iteration" and time.monotonic() - began < LIMIT_S:
                 try:
                     process.wait(0.5)
