@@ -230,6 +230,7 @@ int store_inspect(struct store *store, evlog_info *info)
         .unknown_entry_count = unknown_count,
         .erased_waiting_count = waiting_count,
         .free_size = pages.free_count * snapshot->page_size,
+        .last_chain = newest.chain,
     };
     memcpy(info->uuid, store->format.uuid, sizeof info->uuid);
     memcpy(info->origin, store->format.origin, sizeof info->origin);

@@ -706,6 +706,9 @@ typedef struct evlog_info {
        one by one. */
     uint64_t erased_waiting_count;
     uint64_t free_size; /* of used_size: in pages that trimming has freed, for events to come */
+    /* The chain of the event last_seq, which covers all events before it: "last_seq:last_chain" names what the log holds
+       (by xxHash: against mistakes, not attackers). 0 when empty or unreadable. */
+    uint64_t last_chain;
 } evlog_info;
 
 /* What there is to know of a log without reading it through. */

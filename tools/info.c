@@ -1,6 +1,7 @@
 /* evlog info: what a log is, without reading it through. */
 #include <string.h>
 
+#include "head.h"
 #include "print.h"
 #include "retention.h"
 #include "text.h"
@@ -76,9 +77,9 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
 {
     json_t *readers = json_array();
     int code = readers ? evlog_each_reader(log, add_reader, readers) : -1;
-    char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE];
+    char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE], head[HEAD_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:o, s:b, s:I, s:I, s:o}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:o, s:b, s:I, s:I, s:o, s:s}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
@@ -92,7 +93,8 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
         "free_size", (json_int_t)info->free_size, "page_size", (int)info->page_size, "page_count",
         (json_int_t)info->page_count, "readers", readers, "is_unrecovered",
         (int)info->is_unrecovered, "waiting", (json_int_t)info->waiting_count, "erased_waiting",
-        (json_int_t)info->erased_waiting_count, "retention", kept_json(log));
+        (json_int_t)info->erased_waiting_count, "retention", kept_json(log), "head",
+        head_text(info, head));
     if (code) {
         json_decref(json);
         return code;
@@ -124,6 +126,7 @@ static void put_remarks(const evlog_info *info)
 static void put_short(const evlog_info *info, const struct options *options)
 {
     char text[EVLOG_UUID_TEXT_SIZE], first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
+    char head[HEAD_TEXT_SIZE];
     fputs("log         ", stdout);
     text_put(stdout, options->path, strlen(options->path), 0, 0);
     printf("\nuuid        %s\n", evlog_uuid_text(info->uuid, text));
@@ -136,6 +139,7 @@ static void put_short(const evlog_info *info, const struct options *options)
     if (!info->last_seq)
         puts("events      none");
     else {
+        printf("head        %s\n", head_text(info, head));
         printf("events      %" PRIu64 ", seq %" PRIu64 " to %" PRIu64 "\n",
                info->last_seq - info->first_seq + 1, info->first_seq, info->last_seq);
         printf("logged      %s to %s UTC\n",

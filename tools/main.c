@@ -61,11 +61,14 @@ static const struct verb verbs[] = {
      "is written under it, unless --force is given. evlog send then checks data against it.\n"},
     {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
-    {"verify", "LOG", "check every event and page, and report what is wrong", "o", 1, 1,
+    {"verify", "LOG", "check every event and page, and report what is wrong", "o4", 1, 1,
      verify_run,
      "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
      "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
-     "nothing inside the log that shows it.\n"},
+     "nothing inside the log that shows it: with --expect SEQ:CHAIN, the head that this verb or evlog\n"
+     "info printed earlier and that was kept elsewhere, it reports whether all events up to it are\n"
+     "there, the same ones. That finds a cut and an older copy; it does not find an attacker, who can\n"
+     "make events with the same checksums.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
      "delete the oldest events", "BNGzQyo", 1, 1, trim_run,
      "The log then begins with the first event that is kept, for every reader and consumer. No seq is\n"

@@ -56,6 +56,8 @@ static const struct {
     {'2', "preview", NULL, NULL, "only say what would be done"},
     {'3', "now", NULL, NULL, "then compact the log, which no other process may have open"},
     {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
+    {'4', "expect", "SEQ:CHAIN", NULL,
+     "the head that was noted earlier: what the log held is as it was"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
     {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
@@ -390,6 +392,9 @@ static int option_read(struct options *options, int letter, char *text)
         return 0;
     case 'v':
         options->reason = text;
+        return 0;
+    case '4':
+        options->expect = text;
         return 0;
     case 'p':
         if (options->plugin_count == PLUGINS_MAX)

@@ -47,6 +47,7 @@ struct options {
     size_t header_count;
     const char *exec;
     const char *reason;
+    const char *expect; /* NULL: not given */
     int known;
     int skip_bad;
     int skip_known;
