@@ -28,6 +28,7 @@ PKG_CONFIG ?= pkg-config
 MSGPACK  := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 LIB_PKGS  = lmdb $(MSGPACK) libxxhash
 TOOL_PKGS = jansson libsodium
+TOOL_LIBS = $$($(PKG_CONFIG) --libs $(TOOL_PKGS) $(SQLITE))
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
        -Wwrite-strings $(if $(WERROR),-Werror)
@@ -46,10 +47,13 @@ RELAY_KAFKA := $(shell $(PKG_CONFIG) --exists rdkafka libcurl 2>/dev/null && ech
 RELAY_PKGS = $(RELAY_REDIS) $(RELAY_KAFKA)
 RELAY_SRC := $(filter-out $(if $(RELAY_REDIS),,tools/relay/redis%.c) \
   $(if $(RELAY_KAFKA),,tools/relay/kafka%.c tools/relay/registry.c),$(wildcard tools/relay/*.c))
-TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c,$(wildcard tools/*.c))
+# evlog sql and the extension of SQLite are built when it is there; without it the verb names the package.
+SQLITE   := $(shell $(PKG_CONFIG) --exists sqlite3 2>/dev/null && echo sqlite3)
+SQL_SRC  := $(if $(SQLITE),$(wildcard tools/sql/*.c))
+TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c $(if $(SQLITE),tools/sql_none.c,tools/sql.c),$(wildcard tools/*.c)) $(SQL_SRC)
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools tools/relay tests tests/power tests/prove bench,$(dir)/*.[ch]))
+SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools/sql tools tools/relay tests tests/power tests/prove bench,$(dir)/*.[ch]))
 PUBLIC   := $(patsubst store/%,%,$(wildcard store/evlog.h store/evlog/*.h))
 
 # Each folder sees its own headers and those to its left: store <- dispatch <- replay <- tools.
@@ -58,6 +62,7 @@ INC_dispatch = -Istore -Idispatch/data -Idispatch
 INC_dispatch_data = -Istore -Idispatch/data
 INC_replay   = $(INC_dispatch) -Ireplay
 INC_tools    = -I$(B)/include -Itools
+INC_tools_sql = -I$(B)/include -Itools/sql
 INC_tools_relay = $(INC_tools) -Itools/relay $(if $(RELAY_REDIS),-DRELAY_REDIS) $(if $(RELAY_KAFKA),-DRELAY_KAFKA)
 INC_bench    = -I$(B)/include -Ibench
 INC_tests    = $(INC_replay) -Itools -Itests
@@ -65,7 +70,9 @@ INC_tests    = $(INC_replay) -Itools -Itests
 LIB_OBJ  = $(LIB_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
 
-all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(B)/evlog-relay
+EXTENSION = $(if $(SQLITE),$(B)/sqlite/evlog_sqlite.so)
+
+all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(B)/evlog-relay $(EXTENSION)
 
 # ------------------------------------------------------------- packages ----
 
@@ -76,7 +83,7 @@ deps-present:
 	@$(DEPS) check lmdb msgpack libxxhash $(TOOL_PKGS)
 
 deps:
-	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS) cmocka hiredis openssl rdkafka libcurl redis-server
+	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS) cmocka hiredis openssl rdkafka libcurl redis-server sqlite3
 
 # ------------------------------------------------------------- building ----
 
@@ -110,7 +117,13 @@ $(B)/libevlog.so: $(B)/libevlog.so.$(VERSION)
 
 $(B)/evlog: $(TOOL_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(TOOL_PKGS)) -o $@
+	$(Q)$(CC) $(LDFLAGS) $(TOOL_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $(TOOL_LIBS) -o $@
+
+# Linked with the library, which is one directory above, here and where they are installed: a program that has it open shares it.
+$(B)/sqlite/evlog_sqlite.so: $(SQL_SRC:%.c=$(B)/obj/%.o) $(B)/libevlog.so
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -Wl,--no-undefined $(LDFLAGS) $(filter %.o,$^) -L$(B) -levlog -Wl,-rpath,'$$ORIGIN/..' -o $@
 
 RELAY_OBJ = $(RELAY_SRC:%.c=$(B)/obj/%.o) $(patsubst %,$(B)/obj/tools/%.o,tool progress stop text)
 
@@ -166,6 +179,8 @@ install: all
 	$(INSTALL) -m 755 $(B)/evlog "$(DESTDIR)$(bindir)/evlog"
 	$(INSTALL) -m 755 $(B)/evlog-relay "$(DESTDIR)$(bindir)/evlog-relay"
 	$(INSTALL) -m 644 store/evlog.h "$(DESTDIR)$(includedir)/evlog.h"
+	[ -z "$(EXTENSION)" ] || { $(INSTALL) -d -m 755 "$(DESTDIR)$(libdir)/evlog" && \
+	  $(INSTALL) -m 644 $(EXTENSION) "$(DESTDIR)$(libdir)/evlog/evlog_sqlite.so"; }
 	$(INSTALL) -m 644 store/evlog/*.h "$(DESTDIR)$(includedir)/evlog"
 	$(INSTALL) -m 644 tools/plugin_preferences.c "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
 	$(INSTALL) -m 644 $(B)/libevlog.a $(B)/$(SHARED) "$(DESTDIR)$(libdir)"
@@ -180,10 +195,10 @@ install: all
 # Directories that others use too (bin, lib, include, share) stay.
 uninstall:
 	cd "$(DESTDIR)$(includedir)" && rm -f $(PUBLIC)
-	cd "$(DESTDIR)$(libdir)" && rm -f libevlog.a libevlog.so libevlog.so.$(ABI) $(SHARED)
+	cd "$(DESTDIR)$(libdir)" && rm -f evlog/evlog_sqlite.so libevlog.a libevlog.so libevlog.so.$(ABI) $(SHARED)
 	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(bindir)/evlog-relay" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
 	rm -f "$(DESTDIR)$(cmakedir)/evlogConfig.cmake" "$(DESTDIR)$(cmakedir)/evlogConfigVersion.cmake"
-	for dir in "$(includedir)/evlog" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(pkgconfigdir)"; do \
+	for dir in "$(includedir)/evlog" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(libdir)/evlog" "$(pkgconfigdir)"; do \
 	  [ ! -d "$(DESTDIR)$$dir" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; done
 	$(LDCONFIG)
 

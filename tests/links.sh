@@ -23,7 +23,7 @@ uses() {
         }' | sort -u
 }
 
-all="store dispatch/data dispatch replay tools"
+all="store dispatch/data dispatch replay tools/sql tools"
 case $what in
 folders)
     uses $all | awk -v all="$all" '

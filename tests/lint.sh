@@ -12,7 +12,7 @@ unchecked() { # unchecked WHAT: a check that could not be made here
     echo "($1)"
 }
 library="store/*.[ch] store/evlog/*.h dispatch/data/*.[ch] dispatch/*.[ch] replay/*.[ch]"
-code="$library tools/*.[ch] tools/relay/*.[ch] tests/*.[ch] tests/power/*.[ch] tests/prove/*.[ch] bench/*.[ch]"
+code="$library tools/sql/*.[ch] tools/*.[ch] tools/relay/*.[ch] tests/*.[ch] tests/power/*.[ch] tests/prove/*.[ch] bench/*.[ch]"
 public=$(cd store && echo evlog.h evlog/*.h)
 
 # What is known and not mended yet; these lists only get shorter.
@@ -34,16 +34,17 @@ bad "Includes against the line store <- dispatch/data <- dispatch <- replay <- t
     includes store "dispatch/data dispatch replay tools tests"
     includes dispatch/data "dispatch replay tools tests"
     includes dispatch "replay tools tests"
-    includes replay "tools tests")"
+    includes replay "tools/sql tools tests"
+    includes tools/sql "tools tests")"
 bad "Links against the line store <- dispatch/data <- dispatch <- replay <- tools:" "$(sh tests/links.sh folders "$build/obj")"
-for folder in tools bench; do
+for folder in tools/sql tools bench; do
     bad "$folder includes more than the public headers:" "$(
         for header in $(sed -n 's/^#include "\(.*\)"/\1/p' $folder/*.[ch] | sort -u); do
             known "$public" "$header" || [ -e "$folder/$header" ] || echo "$header"; done)"
 done
 bad "tools links more than the public headers declare:" "$(sh tests/links.sh private "$build/obj")"
 bad "lmdb.h outside store/env.c:" "$(grep -ln '<lmdb.h>' $library tools/*.[ch] | grep -v '^store/env\.c$')"
-for folder in store dispatch/data dispatch replay tools; do
+for folder in store dispatch/data dispatch replay tools/sql tools; do
     circles=$(sh tests/links.sh circles "$build/obj" $folder)
     if ! known "$folders_with_circles" $folder; then bad "Files of $folder/ that need each other in a circle:" "$circles"
     elif [ -z "$circles" ]; then echo "(take $folder from folders_with_circles: it has none)"; fi

@@ -109,6 +109,14 @@ fi
      "creation_date": "2021-06-09T14:12:45+00:00"}}' | grep -q 'preference of alice'
 [ "$("$root/bin/evlog" show "$home/log" -o json | wc -l)" = 1 ]
 
+# ------------------------------------------------------------ the extension ----
+# It finds the library where both are installed.
+if [ -e "$build/sqlite/evlog_sqlite.so" ]; then
+    ldd "$lib/evlog/evlog_sqlite.so" | grep -qF "libevlog.so.0 => $lib/evlog/../libevlog.so.0" || fail "evlog_sqlite.so does not find libevlog.so.0"
+else
+    echo "SKIPPED: the installed extension of SQLite: it was built without libsqlite3-dev"
+fi
+
 # ----------------------------------------------------------- uninstalling ----
 mv "$root" "$stage/opt/evlog"
 make --no-print-directory -s uninstall $places DESTDIR="$stage"

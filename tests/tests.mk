@@ -47,7 +47,7 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(TOOL_PKGS)) -o $@
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $(TOOL_LIBS) -o $@
 
 $(B)/asan/evlog-relay: $(RELAY_SRC:%.c=$(B)/asan/%.o) $(patsubst %,$(B)/asan/tools/%.o,tool progress stop text) $(ASAN_LIB)
 	$(call say,LINK,$@)
@@ -85,6 +85,11 @@ $(B)/tests/test_typed: LDEXTRA = -Wl,--wrap=evlog_signal_is_enabled
 $(B)/tests/test_define $(B)/tests-tsan/test_define: LDEXTRA = -Wl,--wrap=pthread_mutex_unlock
 $(B)/tests/test_openedx: $(B)/asan/tools/json.o
 
+# The extension of SQLite, in the test itself, so that the sanitizers see it.
+SQL_TESTS = $(B)/tests/test_sql $(B)/tests/fuzz_sql
+$(SQL_TESTS): $(SQL_SRC:%.c=$(B)/asan/%.o)
+$(SQL_TESTS): LDEXTRA = $$($(PKG_CONFIG) --libs sqlite3)
+
 $(B)/tests/test_nomem: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 # Plugins: the example, and tests/plugin.c in each of its kinds.
@@ -99,9 +104,10 @@ $(B)/tests/test_plugin: $(PLUGINS)
 $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 
 # Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record.
-FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state
+FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state fuzz_sql
 FUZZ_ROUNDS = 4000
-run-fuzz_events run-fuzz_state: FUZZ_ROUNDS = 400
+run-fuzz_events run-fuzz_state run-fuzz_sql: FUZZ_ROUNDS = 400
+fuzz-sql: FUZZ_MORE = -Itools/sql $(SQL_SRC) -lsqlite3
 
 $(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o
 
@@ -110,7 +116,7 @@ FUZZ_CFLAGS = $(filter-out -MMD -MP,$(STD)) $(INC_tests) $(LIB_CFLAGS) $(TEST_CF
 
 fuzz-%: tests/fuzz_%.c
 	@mkdir -p $(B)/fuzz/$*
-	$(CLANG) -fsanitize=fuzzer,address,undefined $(FUZZ_CFLAGS) $< $(LIB_SRC) $(LIB_LIBS) -lcmocka -o $(B)/fuzz/fuzz_$*
+	$(CLANG) -fsanitize=fuzzer,address,undefined $(FUZZ_CFLAGS) $< $(LIB_SRC) $(FUZZ_MORE) $(LIB_LIBS) -lcmocka -o $(B)/fuzz/fuzz_$*
 	$(B)/fuzz/fuzz_$* $(FUZZ_FLAGS) $(B)/fuzz/$* tests/corpus/$*
 
 # The log of this format that is kept; prints what test_format.c has of it.

@@ -59,6 +59,16 @@ static const struct verb verbs[] = {
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
      "has could not be read under it, or programs that have an earlier schema could not read what\n"
      "is written under it, unless --force is given. evlog send then checks data against it.\n"},
+    {"sql", "LOG... QUERY", "query logs in SQL: SELECT ... FROM e", "JY", 2, 100, sql_run,
+     "The first log is the table e, the others are e2, e3 ... Their columns are seq, log_time, time, id,\n"
+     "type, source, host, lib, headers, data (these two in JSON), damage, and one for each --column.\n"
+     "QUERY is one statement of SQLite's SQL, which can only read these logs. A value in the data is\n"
+     "data->>'$.enrollment.user.id'; --column is faster. Times are text in UTC as evlog show -o json\n"
+     "prints them. They can be compared with others ('2026-01-31'), and SQLite's date functions read\n"
+     "them. Conditions on seq, and on log_time with < <= > >=, bound what is read. The log's own\n"
+     "events, evlog.*, are rows too..\n"
+     "A query that meets a damaged event fails, with exit status 4. When it asks for the column damage,\n"
+     "it gets a row for the event instead, in which damage is what is wrong.\n"},
     {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
     {"verify", "LOG", "check every event and page, and report what is wrong", "o4", 1, 1,

@@ -33,6 +33,11 @@ static const struct {
     {'o', "output", "FORM", "short, json or pretty",
      "short, json (one object a line) or pretty; default: short\n"
      "(get: pretty) on a terminal, json in a pipe"},
+    {'J', "output", "FORM", "table, csv or json",
+     "table, csv (with a line of names) or json (one object a line); default:\n"
+     "table on a terminal, json in a pipe"},
+    {'Y', "column", "NAME=PATH", "NAME=PATH, and no more than 100",
+     "a column of the value at PATH in the data (user=enrollment.user.id); may be repeated"},
     {'x', "exec", "COMMAND", NULL, "the command to run for the events"},
     {'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
@@ -180,6 +185,24 @@ static int read_output(const char *text, enum output *output)
             return 0;
         }
     return -1;
+}
+
+static int read_form_of_rows(const char *text, enum output *output)
+{
+    *output = strcmp(text, "table") == 0  ? OUTPUT_SHORT
+              : strcmp(text, "json") == 0 ? OUTPUT_JSON
+              : strcmp(text, "csv") == 0  ? OUTPUT_CSV
+                                          : OUTPUT_AUTO;
+    return *output ? 0 : -1;
+}
+
+static int add_column(struct options *options, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || options->column_count == COLUMNS_MAX)
+        return -1;
+    options->columns[options->column_count++] = text;
+    return 0;
 }
 
 static int read_durability(const char *text, evlog_durability *durability)
@@ -357,6 +380,21 @@ static int read_form(char *text, struct options *options)
     return 0;
 }
 
+/* How results are written. 0, -1 when it is wrong, 1 when it is another option. */
+static int output_option_read(struct options *options, int letter, const char *text)
+{
+    switch (letter) {
+    case 'o':
+        return read_output(text, &options->output);
+    case 'J':
+        return read_form_of_rows(text, &options->output);
+    case 'Y':
+        return add_column(options, text);
+    default:
+        return 1;
+    }
+}
+
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
 static int option_read(struct options *options, int letter, char *text)
 {
@@ -364,11 +402,11 @@ static int option_read(struct options *options, int letter, char *text)
     int result = range_option_read(options, letter, text);
     if (result > 0)
         result = keep_option_read(options, letter, text);
+    if (result > 0)
+        result = output_option_read(options, letter, text);
     if (result <= 0)
         return result;
     switch (letter) {
-    case 'o':
-        return read_output(text, &options->output);
     case 'd':
         return read_durability(text, &options->open.durability);
     case 'i':
@@ -438,6 +476,8 @@ static size_t option_index(int letter)
 /* Takes one option as getopt gives it. -1: go on, else the exit status. */
 static int option_take(const struct verb *verb, struct options *options, int letter)
 {
+    if (letter == 'o' && strchr(verb->options, 'J'))
+        letter = 'J';
     size_t i = option_index(letter);
     if (letter == 'h') {
         verb_help(stdout, verb);

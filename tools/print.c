@@ -80,8 +80,7 @@ int finding_put(const evlog_finding *finding, enum output output)
     return 0;
 }
 
-/* How many characters a line on `out` may have; 0: any. */
-static size_t line_width(FILE *out)
+size_t line_width(FILE *out)
 {
     struct winsize size;
     return isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;

@@ -66,6 +66,21 @@ static size_t escape(unsigned char byte, uint32_t code, int keep_newlines,
     return (size_t)sprintf(escape, "\\u%04x", (unsigned)code);
 }
 
+size_t text_width(const char *text, size_t size)
+{
+    const unsigned char *at = (const unsigned char *)text, *end = at + size;
+    size_t width = 0;
+    while (at < end) {
+        uint32_t code;
+        char escaped[ESCAPE_SIZE];
+        size_t length = decode(at, (size_t)(end - at), &code),
+               shown = escape(*at, code, 0, escaped);
+        width += shown;
+        at += length;
+    }
+    return width;
+}
+
 /* Where to cut so that the text and an ellipsis fit; the end when all of it does. */
 static const unsigned char *cut(const unsigned char *text, size_t size, size_t width_max)
 {

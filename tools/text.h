@@ -14,4 +14,7 @@
  */
 void text_put(FILE *out, const char *text, size_t size, int keep_newlines, size_t width_max);
 
+/* The columns that a terminal gives to a text that is written so, without newlines. */
+size_t text_width(const char *text, size_t size);
+
 #endif

@@ -26,11 +26,12 @@ enum {
     EXIT_DAMAGED = 4, /* an event that was asked for is damaged */
 };
 
-enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY };
+enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY, OUTPUT_CSV };
 
 #define PLUGINS_MAX 64
 #define FORMS_MAX 256
 #define HEADERS_MAX 64
+#define COLUMNS_MAX 100
 #define OPERANDS_MAX 1000
 
 struct options {
@@ -45,6 +46,8 @@ struct options {
     int32_t minorversion;
     evlog_header headers[HEADERS_MAX];
     size_t header_count;
+    const char *columns[COLUMNS_MAX]; /* NAME=PATH */
+    size_t column_count;
     const char *exec;
     const char *reason;
     const char *expect; /* NULL: not given */
@@ -105,6 +108,7 @@ int repair_run(struct options *options);
 int export_run(struct options *options);
 int import_run(struct options *options);
 int tail_run(struct options *options);
+int sql_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);
 int consumer_info_run(struct options *options);
