@@ -71,6 +71,13 @@ static const struct verb verbs[] = {
      "it gets a row for the event instead, in which damage is what is wrong.\n"},
     {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,
      1, info_run, "Takes the same time whatever the log's length.\n"},
+    {"metrics", "LOG...", "print metrics of logs and their consumers as Prometheus' text", "", 1,
+     1 + OPERANDS_MAX, metrics_run,
+     "For node_exporter's textfile collector and its like, from cron or a timer. What reads the file must\n"
+     "not see half of it, so write another one and rename it, or use sponge (Debian: moreutils):\n"
+     "  evlog metrics LOG >/var/lib/node/evlog.prom.new; mv /var/lib/node/evlog.prom.new \\\n"
+     "    /var/lib/node/evlog.prom\n"
+     "A log that cannot be read has evlog_up 0, and the exit status is 3; the others are printed.\n"},
     {"verify", "LOG", "check every event and page, and report what is wrong", "o4", 1, 1,
      verify_run,
      "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
