@@ -110,6 +110,7 @@ int import_run(struct options *options);
 int tail_run(struct options *options);
 int sql_run(struct options *options);
 int metrics_run(struct options *options);
+int diff_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);
 int consumer_info_run(struct options *options);
