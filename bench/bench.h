@@ -5,10 +5,14 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,20 +84,82 @@ static inline double bench_quantile(double *values, size_t count, double part)
     return values[at < count ? at : count - 1];
 }
 
-/* What the rounds of a row gave; `quotient` above 1 means that evlog is faster. */
-struct bench_row {
-    double ours[BENCH_ROUNDS_MAX], theirs[BENCH_ROUNDS_MAX], quotient[BENCH_ROUNDS_MAX];
+/* Of this process with all its threads, and of its children that have ended. Seconds. */
+static inline double bench_cpu(void)
+{
+    double seconds = 0;
+    for (int who = 0; who < 2; who++) {
+        struct rusage usage;
+        getrusage(who ? RUSAGE_CHILDREN : RUSAGE_SELF, &usage);
+        seconds += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+    }
+    return seconds;
+}
+
+/* ------------------------------------------------------- the one table ---- */
+
+#define BENCH_SUBJECTS_MAX 7
+#define BENCH_SENDERS_MAX 256
+#define BENCH_DATA_MAX 65536
+
+/* What a job does; zero means one. */
+struct shape {
+    unsigned size;  /* bytes of data of an event */
+    unsigned batch; /* events of a call */
+    unsigned threads, processes;
+    unsigned calls; /* of all senders together; events of a job that reads */
+    bool on_slow_disk;
 };
 
-static inline void bench_print(const char *name, const char *yardstick, struct bench_row *row,
-                               unsigned rounds)
-{
-    double ratio = bench_quantile(row->quotient, rounds, 0.5);
-    printf("%-38s %12.0f  %-34s %12.0f  %6.2f  (%.2f to %.2f)\n", name,
-           bench_quantile(row->ours, rounds, 0.5), yardstick,
-           bench_quantile(row->theirs, rounds, 0.5), ratio, row->quotient[0],
-           row->quotient[rounds - 1]);
-    fflush(stdout);
-}
+/*
+ * Who does jobs: evlog, or a yardstick. `open` makes what the senders of one process use; `send` makes one call; `run` does a
+ * whole round, returns how many events, and notes how long each took if `times` is not NULL. A subject has `send` or `run`.
+ */
+struct subject {
+    const char *name;
+    const char *missing; /* why it is not measured; NULL: it is */
+    void *(*start)(
+        const char *path); /* once, before any process opens it; NULL: nothing to start */
+    void *(*open)(const char *path, const struct shape *shape);
+    void (*send)(void *ctx, unsigned thread, const struct shape *shape);
+    unsigned (*run)(void *ctx, const struct shape *shape, double *times);
+    void (*close)(void *ctx);
+    void (*stop)(void *started);
+};
+
+/* The subjects, by file. */
+extern const struct subject ours_durable, ours_fast, append_flush, lmdb_flushed,
+    lmdb_mapped; /* senders.c */
+extern struct subject sqlite_full, sqlite_normal, redis_always, redis_everysec, redis_wait,
+    tephra; /* peers.c */
+extern const struct subject ours_replay_all, ours_consume, ours_consume_state,
+    ours_show; /* reads.c */
+extern const struct subject lmdb_cursor, lmdb_cursor_xxh3, lmdb_get_put;
+extern struct subject jq_all;
+extern struct subject sqlite_scan;
+extern const struct subject ours_wait, ours_wait_thread, futex_wait,
+    futex_wait_thread; /* waits.c */
+extern const struct subject ours_pack, ours_check, ours_unpack, ours_typed,
+    by_hand_pack; /* typed.c */
+extern const struct subject msgpack_tree, msgpack_tree_values, ours_untyped;
+
+/* A MessagePack map of the size that bench_fill was given. */
+extern unsigned char bench_data[BENCH_DATA_MAX];
+void bench_fill(unsigned size);
+
+extern atomic_bool bench_is_slow; /* each of evlog's flushes takes 50 ms longer */
+
+#define BENCH_TYPE "org.openedx.learning.course.enrollment.created.v1"
+#define BENCH_RECORD_OVERHEAD \
+    121 /* what evlog's record has beside the data: others get as many bytes */
+
+extern const char *bench_beside; /* the directory of this program, where the command is, too */
+
+/* Finds the peers that are loaded or started: `program` is this one, beside which the others are built. */
+void peers_find(const char *program);
+
+/* growth.c: the same calls at several lengths; as rows of a JSON array on `json`, if it is not NULL. */
+void growth_measure(const char *home, bool is_short, FILE *text, FILE *json);
 
 #endif

@@ -1,16 +1,11 @@
 /*
- * What typed events cost: packing, checking and unpacking a CourseEnrollmentData.
- *
- *   bench-typed [ROUNDS] [DIRECTORY]
- *
- * As in bench.c each row measures evlog and its yardstick in turns and gives the median of the
- * quotients (above 1: evlog is faster). The yardsticks:
+ * What typed events cost: packing, checking and unpacking a CourseEnrollmentData. The yardsticks:
  *
  *   pack     a packer for this very struct written by hand with msgpack-c, as short as can be; its
  *            time is text already, evlog makes it from microseconds
  *   check    msgpack_unpack_next: the object tree of msgpack-c, before anyone has looked at it
  *   unpack   the same, and each of the 14 values read from the tree by its known place
- *   send     what it costs to have a schema: the same bytes sent to an untyped signal
+ *   send     what it costs to have a schema: the same bytes sent to an untyped signal of a fast log
  */
 #include <msgpack.h>
 
@@ -26,8 +21,7 @@ static const evlog_definition definition = {
     .event_type = TYPE, .argument = "enrollment", .of = &openedx_course_enrollment_data_class};
 static evlog_schema *schema;
 static evlog_buffer packed;
-static uint64_t sink;                       /* what is read ends here, so that it is read */
-static evlog_signal *typed[2], *untyped[2]; /* of a fast and of a durable log */
+static uint64_t sink; /* what is read ends here, so that it is read */
 
 /* ------------------------------------------------------- a packer by hand ---- */
 
@@ -176,105 +170,18 @@ static void unpack_ours(unsigned count)
     }
 }
 
-static void send_raw(evlog_signal *signal, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        CHECK(evlog_send_event(signal, packed.data, packed.size, NULL, NULL));
-}
+/* ---------------------------------------------------------------- sending ---- */
 
-static void send_structs(evlog_signal *signal, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        CHECK(evlog_send_class(signal, &enrollment, &openedx_course_enrollment_data_class, NULL,
-                               NULL));
-}
-
-static void send_typed_fast(unsigned count)
-{
-    send_raw(typed[0], count);
-}
-
-static void send_untyped_fast(unsigned count)
-{
-    send_raw(untyped[0], count);
-}
-
-static void send_struct_fast(unsigned count)
-{
-    send_structs(typed[0], count);
-}
-
-static void send_by_hand_fast(unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        msgpack_sbuffer buffer;
-        msgpack_sbuffer_init(&buffer);
-        pack_by_hand(&buffer);
-        CHECK(evlog_send_event(untyped[0], buffer.data, buffer.size, NULL, NULL));
-        msgpack_sbuffer_destroy(&buffer);
-    }
-}
-
-static void send_struct_durable(unsigned count)
-{
-    send_structs(typed[1], count);
-}
-
-static void send_untyped_durable(unsigned count)
-{
-    send_raw(untyped[1], count);
-}
-
-/* --------------------------------------------------------------- the table ---- */
-
-static const struct row {
-    const char *name, *yardstick;
-    unsigned count;
-    void (*ours)(unsigned), (*theirs)(unsigned);
-} rows[] = {
-    {"pack a struct", "by hand, with msgpack-c", 200000, pack_ours, pack_theirs},
-    {"check", "msgpack-c's object tree", 200000, check_ours, tree},
-    {"unpack into a struct, checked", "the tree, and values by place", 200000, unpack_ours,
-     tree_and_values},
-    {"send bytes, checked, fast", "untyped", 50000, send_typed_fast, send_untyped_fast},
-    {"send a struct, checked, fast", "by hand, untyped", 50000, send_struct_fast,
-     send_by_hand_fast},
-    {"send a struct, checked, durable", "bytes, untyped", 1000, send_struct_durable,
-     send_untyped_durable},
+struct sending {
+    evlog *log;
+    evlog_signal *signal;
 };
-
-static double nanoseconds(void (*run)(unsigned), unsigned count)
-{
-    double start = bench_now();
-    run(count);
-    return (bench_now() - start) / count * 1e9;
-}
-
-static void measure(const struct row *row, unsigned rounds)
-{
-    struct bench_row result;
-    for (unsigned i = 0; i < rounds; i++) {
-        result.ours[i] = nanoseconds(row->ours, row->count);
-        result.theirs[i] = nanoseconds(row->theirs, row->count);
-        result.quotient[i] = result.theirs[i] / result.ours[i];
-    }
-    bench_print(row->name, row->yardstick, &result, rounds);
-}
-
-static void open_logs(const char *home, evlog *logs[2])
-{
-    for (int i = 0; i < 2; i++) {
-        char path[4200];
-        snprintf(path, sizeof path, "%s/%d", home, i);
-        CHECK(evlog_open(path, &(evlog_options){.durability = i ? EVLOG_DURABLE : EVLOG_FAST},
-                         &logs[i]));
-        CHECK(evlog_define_class(logs[i], &definition, &typed[i]));
-        CHECK(evlog_define(logs[i], "org.example.untyped.v1", 0, NULL, &untyped[i]));
-    }
-}
 
 static void fill_enrollment(void)
 {
+    msgpack_sbuffer buffer;
+    if (schema)
+        return;
     enrollment = (struct openedx_course_enrollment_data){
         .user = {.id = 42,
                  .is_active = true,
@@ -286,7 +193,6 @@ static void fill_enrollment(void)
         .mode = evlog_str("honor"),
         .is_active = true,
         .creation_date = INT64_C(1623247965320819)};
-    msgpack_sbuffer buffer;
     CHECK(evlog_schema_make(&definition, &schema));
     CHECK(evlog_class_pack(&definition, &enrollment, &packed));
     msgpack_sbuffer_init(&buffer);
@@ -295,19 +201,88 @@ static void fill_enrollment(void)
     msgpack_sbuffer_destroy(&buffer);
 }
 
-int main(int argc, char **argv)
+static void *open_nothing(const char *path, const struct shape *shape)
 {
-    char home[4096];
-    evlog *logs[2];
-    unsigned rounds = bench_begin(argc, argv, home);
+    (void)path;
+    (void)shape;
     fill_enrollment();
-    open_logs(home, logs);
-    printf("\n%u rounds; a CourseEnrollmentData, %zu bytes packed; nanoseconds, medians; the "
-           "yardstick's by evlog's\n\n",
-           rounds, packed.size);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        measure(&rows[i], rounds);
-    CHECK(evlog_close(logs[0]));
-    CHECK(evlog_close(logs[1]));
-    return bench_end(home);
+    return NULL;
 }
+
+static void close_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static struct sending *open_log(const char *path)
+{
+    struct sending *sending = calloc(1, sizeof *sending);
+    fill_enrollment();
+    CHECK(evlog_open(path, &(evlog_options){.durability = EVLOG_FAST}, &sending->log));
+    return sending;
+}
+
+static void *open_typed(const char *path, const struct shape *shape)
+{
+    struct sending *sending = open_log(path);
+    (void)shape;
+    CHECK(evlog_define_class(sending->log, &definition, &sending->signal));
+    return sending;
+}
+
+static void *open_untyped(const char *path, const struct shape *shape)
+{
+    struct sending *sending = open_log(path);
+    (void)shape;
+    CHECK(evlog_define(sending->log, "org.example.untyped.v1", 0, NULL, &sending->signal));
+    return sending;
+}
+
+static void send_packed(void *ctx, unsigned thread, const struct shape *shape)
+{
+    (void)thread;
+    (void)shape;
+    CHECK(
+        evlog_send_event(((struct sending *)ctx)->signal, packed.data, packed.size, NULL, NULL));
+}
+
+static void close_sending(void *ctx)
+{
+    CHECK(evlog_close(((struct sending *)ctx)->log));
+    free(ctx);
+}
+
+/* --------------------------------------------------------------- subjects ---- */
+
+/* A function that does something so many times, as a subject's. */
+#define RUN(function)                                                                   \
+    static unsigned run_##function(void *ctx, const struct shape *shape, double *times) \
+    {                                                                                   \
+        (void)ctx;                                                                      \
+        (void)times;                                                                    \
+        function(shape->calls);                                                         \
+        return shape->calls;                                                            \
+    }
+
+RUN(pack_ours)
+RUN(pack_theirs)
+RUN(check_ours)
+RUN(tree)
+RUN(unpack_ours)
+RUN(tree_and_values)
+
+#define OF_RUN(function) .open = open_nothing, .run = run_##function, .close = close_nothing
+
+const struct subject ours_pack = {.name = "evlog", OF_RUN(pack_ours)};
+const struct subject by_hand_pack = {.name = "by hand, msgpack-c", OF_RUN(pack_theirs)};
+const struct subject ours_check = {.name = "evlog", OF_RUN(check_ours)};
+const struct subject msgpack_tree = {.name = "msgpack-c's tree", OF_RUN(tree)};
+const struct subject ours_unpack = {.name = "evlog", OF_RUN(unpack_ours)};
+const struct subject msgpack_tree_values = {.name = "the tree, and values",
+                                            OF_RUN(tree_and_values)};
+const struct subject ours_typed = {.name = "evlog, with a schema",
+                                   .open = open_typed,
+                                   .send = send_packed,
+                                   .close = close_sending};
+const struct subject ours_untyped = {
+    .name = "evlog, untyped", .open = open_untyped, .send = send_packed, .close = close_sending};
