@@ -2,17 +2,19 @@
 #ifndef DISPATCH_EVENT_H
 #define DISPATCH_EVENT_H
 
+#include <string.h>
+
 #include "record.h"
 #include "schemas.h"
 #include "signals.h"
 #include "sources.h"
 
-/* Points into the record, the type and the source, and lives as long as they do. */
-static inline evlog_event event_of(const struct record *record, const struct type *type,
-                                   const struct source *source, evlog_signal *signal,
-                                   bool is_replay)
+/* `*event` then points into the record, the type and the source, and lives as long as they do. */
+static inline void event_fill(evlog_event *event, const struct record *record,
+                              const struct type *type, const struct source *source,
+                              evlog_signal *signal, bool is_replay)
 {
-    evlog_event event = {
+    *event = (evlog_event){
         .seq = record->seq,
         .log_time_us = record->log_time_us,
         .event_type = type->text.name,
@@ -31,9 +33,7 @@ static inline evlog_event event_of(const struct record *record, const struct typ
         .headers_size = record->headers_size,
         .type_number = type->number,
     };
-    for (int i = 0; i < 16; i++)
-        event.id[i] = record->id[i];
-    return event;
+    memcpy(event->id, record->id, sizeof event->id);
 }
 
 /* A copy with all that it points to, to be freed; NULL: no memory. */

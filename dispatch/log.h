@@ -37,6 +37,7 @@ struct evlog {
     _Atomic(evlog_signal *) buckets[SIGNAL_BUCKETS]; /* signals by name; read without the lock */
     _Atomic(evlog_signal *) first_signal; /* in the order of definition; read without it too */
     _Atomic(evlog_signal *) *end_of_signals;
+    atomic_uint signal_count;   /* of those by name, after they can be found */
     evlog_signal *first_import; /* signals for importing; with define_lock held */
 
     pthread_mutex_t lock;        /* over what follows; never held while a receiver runs */

@@ -44,14 +44,14 @@ static evlog_schema *read_schema(const struct type_text *text)
 
 const evlog_schema *schemas_get(const struct type *type)
 {
-    evlog_schema *schema = atomic_load(type->derived);
+    evlog_schema *schema = atomic_load_explicit(&type->derived->schema, memory_order_acquire);
     if (schema || !type->text.schema)
         return schema;
     void *none = NULL;
     schema = read_schema(&type->text);
     if (!schema)
         return &unreadable;
-    if (!atomic_compare_exchange_strong(type->derived, &none, schema)) {
+    if (!atomic_compare_exchange_strong(&type->derived->schema, &none, schema)) {
         evlog_schema_free(schema);
         schema = none; /* another thread was first */
     }
@@ -61,5 +61,5 @@ const evlog_schema *schemas_get(const struct type *type)
 void schemas_free(struct types *types)
 {
     for (uint32_t i = 0; i < types_count(types); i++)
-        evlog_schema_free(atomic_load(types_at(types, i)->derived));
+        evlog_schema_free(atomic_load(&types_at(types, i)->derived->schema));
 }

@@ -258,8 +258,8 @@ static int end_failures(const struct failures *failures)
 static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct failures *failures)
 {
     evlog_signal *signal = parcel->signal;
-    evlog_event event =
-        event_of(parcel->record, parcel->definition->type, parcel->source, signal, 0);
+    evlog_event event;
+    event_fill(&event, parcel->record, parcel->definition->type, parcel->source, signal, false);
     struct receivers *receivers = receivers_hold(signal->log);
     struct connection *connection;
     /* Others than before the append. Without memory for them they run, but unrecorded. */

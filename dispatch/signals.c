@@ -101,6 +101,7 @@ int signal_new(evlog *log, struct definition *definition, int32_t minor_version,
     _Atomic(evlog_signal *) *bucket = &log->buckets[bucket_of(signal->type->text.name)];
     signal->in_bucket = atomic_load(bucket);
     atomic_store(bucket, signal);
+    atomic_fetch_add(&log->signal_count, 1);
     atomic_store(log->end_of_signals, signal);
     log->end_of_signals = &signal->next;
     *made = signal;

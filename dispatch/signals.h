@@ -25,6 +25,21 @@ struct evlog_signal {
 /* The signal of an event type, NULL when it is not defined here. No lock. */
 evlog_signal *signal_find(const evlog *log, const char *event_type);
 
+/* The same, of a type's name; it is looked up once, and where there is none again when another is defined. */
+static inline evlog_signal *signal_of(const evlog *log, const struct type *type)
+{
+    struct type_derived *derived = type->derived;
+    evlog_signal *signal = atomic_load_explicit(&derived->signal, memory_order_acquire);
+    unsigned count = atomic_load_explicit(&log->signal_count, memory_order_acquire) + 1;
+    if (signal || atomic_load_explicit(&derived->looked_at, memory_order_relaxed) == count)
+        return signal;
+    signal = signal_find(log, type->text.name);
+    if (signal)
+        atomic_store(&derived->signal, signal);
+    atomic_store(&derived->looked_at, count);
+    return signal;
+}
+
 /*
  * A new signal, which takes over the definition; on failure that is freed. With the log's
  * define_lock held. EVLOG_NOMEM.

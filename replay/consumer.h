@@ -71,7 +71,8 @@ struct evlog_consumer {
     uint64_t uncommitted_count; /* turns passed since the last commit */
     bool must_commit;           /* without waiting for more */
     int64_t uncommitted_since_us, committed_us, refreshed_us;
-    int64_t now_us; /* monotonic: when this call began, or the last receiver returned */
+    int64_t checked_us; /* `now_us` when `shared` was looked at last */
+    int64_t now_us;     /* monotonic: when this call began, or the last receiver returned */
 
     void *value; /* the last one that evlog_state_get read from the file */
     atomic_bool is_polling;

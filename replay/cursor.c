@@ -64,7 +64,7 @@ struct evlog_cursor {
 
     /* In place of the type and source of an event whose names are not known. */
     char nameless[1 + 16 + 1];
-    void *_Atomic no_schema;
+    struct type_derived nothing;
     struct type no_type;
 };
 
@@ -340,7 +340,7 @@ static const struct type *type_of(evlog_cursor *cursor, const struct reader_even
         return read->type;
     snprintf(cursor->nameless, sizeof cursor->nameless, "?%016" PRIx64, read->record.type);
     cursor->no_type =
-        (struct type){.text = {.name = cursor->nameless}, .derived = &cursor->no_schema};
+        (struct type){.text = {.name = cursor->nameless}, .derived = &cursor->nothing};
     return &cursor->no_type;
 }
 
@@ -352,8 +352,7 @@ static const evlog_event *give(evlog_cursor *cursor, const struct reader_event *
     if (!pace_is_none(&cursor->pace))
         pace_handed(&cursor->pace);
     cursor->given_count++;
-    evlog_signal *signal = signal_find(cursor->log, type->text.name);
-    cursor->event = event_of(&read->record, type, source, signal, 1);
+    event_fill(&cursor->event, &read->record, type, source, signal_of(cursor->log, type), true);
     return &cursor->event;
 }
 

@@ -44,8 +44,9 @@ static int read_event(evlog *log, uint64_t seq, evlog_event **event)
     result = reader_read(&reader, log->store, seq, seq, 1);
     if (result == EVLOG_OK) {
         const struct reader_event *read = &reader.events[0];
-        evlog_signal *signal = signal_find(log, read->type->text.name);
-        evlog_event found = event_of(&read->record, read->type, read->source, signal, 1);
+        evlog_event found;
+        event_fill(&found, &read->record, read->type, read->source, signal_of(log, read->type),
+                   true);
         result = copy_out(&found, event);
     }
     reader_free(&reader);

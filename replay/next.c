@@ -48,9 +48,9 @@ static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
     const struct record *record = &read->record;
     const struct turn *turn = turn_at(consumer, consumer->turn_count - 1);
     bool is_replay = record->seq <= consumer->entry.replay_last_seq;
-    consumer->event = event_of(record, read->type, read->source,
-                               signal_find(consumer->log, read->type->text.name),
-                               is_replay && consumer->options.replay != EVLOG_REPLAY_SILENT);
+    event_fill(&consumer->event, record, read->type, read->source,
+               signal_of(consumer->log, read->type),
+               is_replay && consumer->options.replay != EVLOG_REPLAY_SILENT);
     consumer->event.attempt = turn->attempt;
     consumer->event.is_retry = turn->is_retry;
     if (record->seq > consumer->mark.most)
@@ -68,7 +68,7 @@ void consumer_leave_event(evlog_consumer *consumer)
     if (consumer->is_inside)
         shared_mark_leave(consumer->log->store->shared, consumer->claim.slot);
     consumer->is_inside = false;
-    consumer->now_us = clock_monotonic_us();
+    consumer->now_us = clock_coarse_us();
 }
 
 /*
@@ -303,8 +303,11 @@ static int refresh(evlog_consumer *consumer)
 
 static int take_step(evlog_consumer *consumer, enum step *step)
 {
-    int result = shared_check(consumer->log->store->shared, true);
+    int result = EVLOG_OK;
     *step = STEP_DONE;
+    if (consumer->now_us != consumer->checked_us)
+        result = shared_check(consumer->log->store->shared, true);
+    consumer->checked_us = result ? 0 : consumer->now_us;
     if (result == EVLOG_OK && consumer->must_commit)
         result = consumer_commit(consumer);
     if (result == EVLOG_OK && consumer->now_us - consumer->refreshed_us > REFRESH_US)

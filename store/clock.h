@@ -27,4 +27,10 @@ static inline int64_t clock_monotonic_us(void)
     return clock_read_us(CLOCK_MONOTONIC);
 }
 
+/* The same, up to 4 ms old: for less. */
+static inline int64_t clock_coarse_us(void)
+{
+    return clock_read_us(CLOCK_MONOTONIC_COARSE);
+}
+
 #endif

@@ -20,7 +20,7 @@
 
 struct walk {
     const unsigned char *start, *at, *end;
-    uint64_t open[EVLOG_DATA_DEPTH_MAX]; /* elements still to come, innermost last */
+    uint64_t open[EVLOG_DATA_DEPTH_MAX]; /* elements still to come, around the innermost */
     unsigned depth;
 };
 
@@ -80,10 +80,14 @@ int pack_is_utf8(const void *text, size_t size)
 
 static int is_ascii(const unsigned char *at, size_t size)
 {
-    unsigned char all = 0;
-    for (size_t i = 0; i < size; i++)
-        all |= at[i];
-    return all < 0x80;
+    uint64_t all = 0, word;
+    for (; size >= sizeof word; size -= sizeof word, at += sizeof word) {
+        memcpy(&word, at, sizeof word);
+        all |= word;
+    }
+    for (; size > 0; size--)
+        all |= *at++;
+    return (all & UINT64_C(0x8080808080808080)) == 0;
 }
 
 static uint64_t load(const unsigned char *bytes, unsigned count)
@@ -120,25 +124,39 @@ static int invalid(const struct walk *walk, const char *why)
     return error_set(EVLOG_INVALID, "data, byte %zu: %s", (size_t)(walk->at - walk->start), why);
 }
 
-static int push(struct walk *walk, uint64_t count)
+/* Inside the container that begins here; `*left` are the elements still to come of the one around it, then of it. */
+static int push(struct walk *walk, uint64_t count, uint64_t *left)
 {
     if (walk->depth == EVLOG_DATA_DEPTH_MAX)
         return error_set(EVLOG_LIMIT, "data, byte %zu: more than %d maps and arrays deep",
                          (size_t)(walk->at - walk->start), EVLOG_DATA_DEPTH_MAX);
-    walk->open[walk->depth++] = count;
+    walk->open[walk->depth++] = *left;
+    *left = count;
     return EVLOG_OK;
 }
 
-static int step(struct walk *walk)
+/* Small whole numbers, most keys and many values. */
+static inline bool step_short(struct walk *walk)
+{
+    unsigned char first = *walk->at;
+    if (first <= 0x7f || first >= 0xe0) {
+        walk->at++;
+        return true;
+    }
+    size_t size = (size_t)(first & 0x1f);
+    if ((first & 0xe0) != 0xa0 || size >= (size_t)(walk->end - walk->at) ||
+        !is_ascii(walk->at + 1, size))
+        return false;
+    walk->at += 1 + size;
+    return true;
+}
+
+static int step(struct walk *walk, uint64_t *left)
 {
     if (walk->at == walk->end)
         return invalid(walk, "ends in the middle of a value");
-    size_t short_size = (size_t)(*walk->at & 0x1f);
-    if ((*walk->at & 0xe0) == 0xa0 && short_size < (size_t)(walk->end - walk->at) &&
-        is_ascii(walk->at + 1, short_size)) { /* most keys and many values */
-        walk->at += 1 + short_size;
+    if (step_short(walk))
         return EVLOG_OK;
-    }
     struct head head = head_of(*walk->at);
     if (head.kind == NEVER)
         return invalid(walk, "0xc1 is not MessagePack");
@@ -148,7 +166,7 @@ static int step(struct walk *walk)
     uint64_t length = head.length + load(walk->at, head.wide);
     walk->at += head.wide;
     if (head.kind == ARRAY || head.kind == MAP)
-        return push(walk, head.kind == MAP ? 2 * length : length);
+        return push(walk, head.kind == MAP ? 2 * length : length, left);
     if (length > (size_t)(walk->end - walk->at))
         return invalid(walk, "a length goes past the end");
     if (head.kind == STRING && !pack_is_utf8(walk->at, length))
@@ -160,23 +178,30 @@ static int step(struct walk *walk)
 /* Moves past one value. */
 static int pass_value(struct walk *walk)
 {
-    int more = 1;
-    while (more) {
-        int result = step(walk);
+    uint64_t left = 1;
+    for (;;) {
+        while (left == 0 && walk->depth > 0)
+            left = walk->open[--walk->depth];
+        if (left-- == 0)
+            return EVLOG_OK;
+        int result = step(walk, &left);
         if (result)
             return result;
-        while (walk->depth > 0 && walk->open[walk->depth - 1] == 0)
-            walk->depth--;
-        more = walk->depth > 0;
-        if (more)
-            walk->open[walk->depth - 1]--;
     }
-    return EVLOG_OK;
+}
+
+/* What is open is not cleared: it takes as long as a small value. */
+static void begin(struct walk *walk, const void *data, size_t size)
+{
+    walk->start = walk->at = data;
+    walk->end = walk->start + size;
+    walk->depth = 0;
 }
 
 int pack_check(const void *data, size_t size)
 {
-    struct walk walk = {.start = data, .at = data, .end = (const unsigned char *)data + size};
+    struct walk walk;
+    begin(&walk, data, size);
     int result = pass_value(&walk);
     if (result == EVLOG_OK && walk.at != walk.end)
         result = invalid(&walk, "something follows the value");
@@ -185,7 +210,8 @@ int pack_check(const void *data, size_t size)
 
 int pack_measure(const void *data, size_t left, size_t *size)
 {
-    struct walk walk = {.start = data, .at = data, .end = (const unsigned char *)data + left};
+    struct walk walk;
+    begin(&walk, data, left);
     int result = pass_value(&walk);
     *size = (size_t)(walk.at - walk.start);
     return result;

@@ -208,49 +208,61 @@ static void read_head(const unsigned char *value, struct record *record)
     memcpy(record->id, value + AT_ID + 2, sizeof record->id);
 }
 
+/* Whether a record whose checksum fits has what no evlog writes. */
+static bool is_forged(const unsigned char *value)
+{
+    return !has_date((int64_t)be64_load(value + AT_LOG_TIME + 1)) ||
+           !has_date((int64_t)be64_load(value + AT_TIME + 1)) ||
+           be32_load(value + AT_MINOR + 1) > INT32_MAX || (value[AT_FLAGS + 1] & ~RECORD_FLAGS);
+}
+
 /* Salt, headers and data of a record that is not erased. */
-static int read_contents(const unsigned char *value, size_t size, struct record *record)
+static int check_contents(uint64_t seq, const unsigned char *value, size_t size,
+                          size_t *headers_size)
 {
     const unsigned char *headers = value + RECORD_HEAD_SIZE;
-    size_t left = size - RECORD_HEAD_SIZE, headers_size;
-    if (XXH3_64bits(value + AT_SALT, size - AT_SALT) != record->digest)
-        return damaged(record->seq, "its checksum does not fit");
-    if (!headers_measure(headers, left, &headers_size))
-        return damaged(record->seq, "its headers are not a well-formed map of texts");
-    record->headers = headers;
-    record->headers_size = headers_size;
-    record->data = headers + headers_size;
-    record->data_size = left - headers_size;
-    memcpy(record->salt, value + AT_SALT + 2, sizeof record->salt);
-    if (record->data_size > EVLOG_DATA_SIZE_MAX ||
-        pack_check_map(record->data, record->data_size))
-        return damaged(record->seq, "its data is not a well-formed MessagePack map");
+    size_t left = size - RECORD_HEAD_SIZE;
+    if (XXH3_64bits(value + AT_SALT, size - AT_SALT) != be64_load(value + AT_DIGEST + 1))
+        return damaged(seq, "its checksum does not fit");
+    if (!headers_measure(headers, left, headers_size))
+        return damaged(seq, "its headers are not a well-formed map of texts");
+    left -= *headers_size;
+    if (left > EVLOG_DATA_SIZE_MAX || pack_check_map(headers + *headers_size, left))
+        return damaged(seq, "its data is not a well-formed MessagePack map");
     return EVLOG_OK;
+}
+
+static void read_contents(const unsigned char *value, size_t size, size_t headers_size,
+                          struct record *record)
+{
+    record->headers = value + RECORD_HEAD_SIZE;
+    record->headers_size = headers_size;
+    record->data = value + RECORD_HEAD_SIZE + headers_size;
+    record->data_size = size - RECORD_HEAD_SIZE - headers_size;
+    memcpy(record->salt, value + AT_SALT + 2, sizeof record->salt);
 }
 
 int record_decode(uint64_t seq, const void *bytes, size_t size, struct record *record)
 {
     const unsigned char *value = bytes;
-    struct record read;
-    if (!has_form(value, size))
+    size_t headers_size = 0;
+    bool erased = size > RECORD_HEAD_SIZE && (value[AT_FLAGS + 1] & RECORD_ERASED);
+    if (!has_form(value, size) || !has_contents_form(value, size, erased))
         return damaged(seq, "its record is malformed");
-    read_head(value, &read);
-    bool erased = read.flags & RECORD_ERASED;
-    if (!has_contents_form(value, size, erased))
-        return damaged(seq, "its record is malformed");
-    if (chain_of(value) != read.chain)
+    if (chain_of(value) != be64_load(value + AT_CHAIN + 1))
         return damaged(seq, "its checksum does not fit");
-    if (read.seq != seq)
+    if (be64_load(value + AT_SEQ + 1) != seq)
         return error_set(EVLOG_DAMAGED, "event %" PRIu64 ": its record is that of event %" PRIu64,
-                         seq, read.seq);
-    if (!has_date(read.log_time_us) || !has_date(read.time_us) || read.minorversion < 0 ||
-        read.flags & ~RECORD_FLAGS)
+                         seq, be64_load(value + AT_SEQ + 1));
+    if (is_forged(value))
         return damaged(seq, "its metadata is forged");
-    if (erased)
-        read.erasure = value + AT_SALT + 2;
-    else if (read_contents(value, size, &read))
+    if (!erased && check_contents(seq, value, size, &headers_size))
         return EVLOG_DAMAGED;
-    *record = read;
+    read_head(value, record);
+    if (erased)
+        record->erasure = value + AT_SALT + 2;
+    else
+        read_contents(value, size, headers_size, record);
     return EVLOG_OK;
 }
 

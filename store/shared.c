@@ -52,6 +52,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 #include "file.h"
 #include "uuid.h"
@@ -179,9 +180,7 @@ int shared_open(const char *path, bool read_only, struct shared **opened)
 /* Whether it is time to look again. */
 static bool is_due(struct shared *shared)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    int64_t now_us = clock_coarse_us();
     if (now_us - atomic_load_explicit(&shared->checked_us, memory_order_relaxed) < CHECK_EVERY_US)
         return false;
     atomic_store_explicit(&shared->checked_us, now_us, memory_order_relaxed);

@@ -134,11 +134,11 @@ static struct type *type_new(const struct type_text *text, size_t name_size, siz
 {
     size_t size =
         name_size + schema_size + text->forms.size + text->personal.size + 4; /* and NULs */
-    struct type *type = calloc(1, sizeof *type + sizeof(void *) + size);
+    struct type *type = calloc(1, sizeof *type + sizeof *type->derived + size);
     if (!type)
         return NULL;
-    type->derived = (void *_Atomic *)(type + 1);
-    char *at = (char *)(type + 1) + sizeof(void *);
+    type->derived = (struct type_derived *)(type + 1);
+    char *at = (char *)(type->derived + 1);
     type->text = (struct type_text){
         .name = copy(&at, text->name, name_size),
         .schema = copy(&at, text->schema, schema_size),

@@ -19,6 +19,13 @@ struct type_text {
     evlog_bytes personal; /* a list of the paths of fields that are about a person */
 };
 
+/* What dispatch/ made of a type or found for it; NULL at first. */
+struct type_derived {
+    void *_Atomic schema;
+    void *_Atomic signal;  /* of its name; one that was found stays */
+    atomic_uint looked_at; /* there were so many signals when there was none; and one more */
+};
+
 /* An entry, which lives as long as its table. */
 struct type {
     uint64_t number;  /* the digest of its text, by which records name it */
@@ -26,7 +33,7 @@ struct type {
     bool is_reserved; /* the log's own, see note.c */
     uint32_t index;   /* in this process only: 0, 1, 2 ..., less than EVLOG_TYPES_MAX */
     struct type_text text;
-    void *_Atomic *derived; /* what dispatch/ made of the text; NULL at first */
+    struct type_derived *derived;
 };
 
 /*
