@@ -79,6 +79,13 @@ static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
 {
     struct bounds *bounds = ctx, found = {.first = 0};
     struct page_cursor cursor = {.snapshot = snapshot};
+    uint64_t noted[2];
+    if (page_cache_note(snapshot, noted)) {
+        bounds->first = noted[0];
+        bounds->last = noted[1];
+        bounds->is_guessed = false;
+        return EVLOG_OK;
+    }
     if (snapshot->depth > 0) {
         int result = end_of(&cursor, "", &found.first);
         if (result == EVLOG_OK)
@@ -93,6 +100,8 @@ static int find_bounds(const struct page_snapshot *snapshot, void *ctx)
                 return error_set(EVLOG_DAMAGED, "%s: its count of events is wrong",
                                  snapshot->name);
             found = guess_bounds(snapshot, found);
+        } else {
+            page_cache_set_note(snapshot, found.first, found.last);
         }
     }
     found.may_guess = bounds->may_guess;

@@ -92,7 +92,8 @@ struct env {
     uint64_t inode;
     struct room room;
     struct counted counted;
-    char gone[256]; /* see env_gone; empty: it is not */
+    char gone[256];           /* see env_gone; empty: it is not */
+    struct page_cache *cache; /* for ENV_CHECKED */
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
@@ -378,7 +379,9 @@ int env_open(const char *path, const struct env_options *options, struct env **o
     strcpy(env->path, path);
     pthread_mutex_init(&env->write_lock, NULL);
     pthread_mutex_init(&env->map_lock, NULL);
-    int result = open_file(env);
+    env->fd = -1;
+    env->cache = page_cache_new();
+    int result = env->cache ? open_file(env) : error_nomem();
     if (result == EVLOG_OK && !options->images)
         result = check_file(env, &for_liblmdb);
     if (result == EVLOG_DAMAGED && options->may_be_gone && options->read_only) {
@@ -402,6 +405,7 @@ void env_close(struct env *env)
     if (!env)
         return;
     mdb_env_close(env->lmdb);
+    page_cache_free(env->cache);
     if (env->fd >= 0)
         close(env->fd);
     pthread_mutex_destroy(&env->write_lock);
@@ -916,6 +920,14 @@ static int read_snapshot(struct env *env, struct page_snapshot *snapshot)
                   : page_snapshot_read(env->fd, env->path, snapshot);
 }
 
+/* Of what is proved by checksums, with a slot: the newest state, as far as possible from memory. */
+static int read_held(struct env *env, env_reader *read, void *ctx)
+{
+    struct page_snapshot snapshot;
+    int result = page_snapshot_read_cached(env->fd, env->path, env->cache, &snapshot);
+    return result ? result : read(&snapshot, ctx);
+}
+
 static int read_once(struct env *env, env_reader *read, void *ctx, struct page_snapshot *snapshot)
 {
     snapshot->txnid = 0;
@@ -980,7 +992,8 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
         return result;
     if (!slot)
         return read_unheld(env, state == ENV_CHECKED, read, ctx);
-    result = read_once(env, read, ctx, &snapshot);
+    bool is_cached = state == ENV_CHECKED && !env->options.images && !*env->gone;
+    result = is_cached ? read_held(env, read, ctx) : read_once(env, read, ctx, &snapshot);
     mdb_txn_abort(slot);
     return result;
 }

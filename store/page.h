@@ -35,6 +35,8 @@ struct page_snapshot {
     bool one_meta;  /* the other meta page is not sound, or not of the commit before */
     bool has_other; /* the other meta page is sound */
     unsigned char meta[PAGE_META_SIZE], other_meta[PAGE_META_SIZE]; /* as they are */
+    struct page_cache
+        *cache; /* NULL, or of this state or another; nothing overwrites its pages meanwhile */
 };
 
 /*
@@ -42,6 +44,21 @@ struct page_snapshot {
  * long as the snapshot.
  */
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
+
+/*
+ * What was read of a file's newest state: its meta pages, branches, and a note. While nothing is committed, a look-up need
+ * not read them again. Of files with pages of 4096 bytes only. Any thread. NULL: no memory.
+ */
+struct page_cache *page_cache_new(void);
+void page_cache_free(struct page_cache *cache);
+
+/* page_snapshot_read, with a cache. A reader's slot must be held, and be as long as the snapshot is used. */
+int page_snapshot_read_cached(int fd, const char *name, struct page_cache *cache,
+                              struct page_snapshot *snapshot);
+
+/* Two numbers that a caller has found of a snapshot, while it is the newest. false: there are none. */
+bool page_cache_note(const struct page_snapshot *snapshot, uint64_t note[2]);
+void page_cache_set_note(const struct page_snapshot *snapshot, uint64_t first, uint64_t second);
 
 /*
  * The snapshot of a meta page among images, whose number is 0 or 1, and which are read before the
@@ -83,6 +100,13 @@ struct page_cursor {
     const struct page_snapshot *snapshot;
     unsigned char *pages; /* one for each level, owned; NULL before the first page_seek */
     unsigned char *leaf;  /* where the next leaf is to be read; NULL: to the last of `pages` */
+    /*
+     * Up to `leaf_max` leaves may be read there at once, those that begin with `until` or before: page_next_leaf then
+     * moves `leaf` on while `ahead_count` of them are left. 0: one at a time.
+     */
+    unsigned leaf_max, ahead_count;
+    const void *until;
+    size_t until_size;
     unsigned level_count; /* sound pages on the path, the leaf included */
     struct {
         unsigned index, count;

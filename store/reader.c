@@ -20,7 +20,8 @@
  * each record has the seq that was expected, and what is skipped ends at a greater seq. A forged
  * tree that leads in circles cannot do that for long.
  *
- * Cost: a descent (one pread a level) a batch, one pread a leaf, no allocation once the buffer is
+ * Cost: a descent (one pread a level) a batch, one pread for 16 leaves where they lie side by side, as appending puts
+ * them, no allocation once the buffer is
  * there. A record larger than the buffer makes it grow, to EVLOG_DATA_SIZE_MAX and little more,
  * until the next batch of small ones.
  */
@@ -36,6 +37,7 @@
 #include "store.h"
 
 #define COUNT_MAX 4096 /* events in a batch */
+#define LEAVES_MAX 16  /* read at once */
 
 /* One call of reader_read. */
 struct batch {
@@ -44,7 +46,9 @@ struct batch {
     struct page_cursor cursor; /* its leaves are in the reader's buffer */
     struct floor_place floor;
     uint64_t first, last, expected;
+    unsigned char until[sizeof(uint64_t)]; /* the key of the last event that fits */
     size_t count_max;
+    bool had_large;
     uint64_t last_seq, last_chain; /* of the reader, as the batch began */
 };
 
@@ -298,7 +302,9 @@ static int take_leaf(struct batch *batch)
             int result = make_room(reader, PAGE_HEADER_SIZE + node.data_size);
             if (result)
                 return result;
-            page_node_at(reader->buffer + offset, index, &node); /* the buffer may have moved */
+            batch->cursor.leaf = reader->buffer + offset; /* it may have moved */
+            page_node_at(batch->cursor.leaf, index, &node);
+            reader->has_large = true;
         }
         int result = take_record(batch, &node);
         if (result)
@@ -309,16 +315,31 @@ static int take_leaf(struct batch *batch)
     return EVLOG_OK;
 }
 
-/* Makes room in the buffer for the next leaf. */
+/* Makes room in the buffer for the next leaf, and those after it, unless large records will need it. */
 static int place_leaf(struct batch *batch)
 {
     struct reader *reader = batch->reader;
-    int result = make_room(reader, batch->cursor.snapshot->page_size);
-    if (result == EVLOG_OK) {
-        batch->cursor.leaf = reader->buffer + reader->used;
-        reader->used += batch->cursor.snapshot->page_size;
-    }
-    return result;
+    struct page_cursor *cursor = &batch->cursor;
+    size_t page_size = cursor->snapshot->page_size;
+    if (cursor->ahead_count > 0)
+        return EVLOG_OK;
+    int result = make_room(reader, page_size);
+    if (result)
+        return result;
+    size_t room = (reader->buffer_size - reader->used) / page_size;
+    cursor->leaf = reader->buffer + reader->used;
+    cursor->leaf_max = room < LEAVES_MAX ? (unsigned)room : LEAVES_MAX;
+    if (reader->has_large || batch->had_large)
+        cursor->leaf_max = 1;
+    return EVLOG_OK;
+}
+
+/* What was read of leaves is used. */
+static void keep_leaves(struct batch *batch, bool was_ahead)
+{
+    if (!was_ahead)
+        batch->reader->used +=
+            (size_t)(1 + batch->cursor.ahead_count) * batch->cursor.snapshot->page_size;
 }
 
 static int take_leaves(struct batch *batch)
@@ -329,13 +350,16 @@ static int take_leaves(struct batch *batch)
     if (result)
         return result;
     result = page_seek(&batch->cursor, key, sizeof key);
+    keep_leaves(batch, false);
     while (result == EVLOG_OK) {
         result = take_leaf(batch);
         if (result == EVLOG_OK)
             result = place_leaf(batch);
         if (result)
             return result;
+        bool was_ahead = batch->cursor.ahead_count > 0;
         result = page_next_leaf(&batch->cursor);
+        keep_leaves(batch, was_ahead);
     }
     if (result == EVLOG_NOTFOUND)
         return lost_range(batch, 0, "missing");
@@ -350,9 +374,15 @@ static int read_batch(const struct page_snapshot *snapshot, void *ctx)
     release_sources(reader);
     reader->count = 0;
     reader->used = 0;
+    batch->had_large = reader->has_large;
+    reader->has_large = false;
     reader->last_chain = batch->last_chain;
     reader->last_seq = batch->last_seq == batch->first - 1 ? batch->last_seq : 0;
-    batch->cursor = (struct page_cursor){.snapshot = snapshot};
+    uint64_t left = batch->last - batch->first;
+    be64_store(batch->until,
+               batch->first + (left < batch->count_max ? left : batch->count_max - 1));
+    batch->cursor = (struct page_cursor){
+        .snapshot = snapshot, .until = batch->until, .until_size = sizeof batch->until};
     int result = take_leaves(batch);
     page_cursor_free(&batch->cursor);
     if (result != ENOUGH)

@@ -33,6 +33,7 @@ struct reader {
 
     unsigned char *buffer; /* the pages that `events` point into */
     size_t buffer_size, used, count_max;
+    bool has_large; /* the last batch had records on overflow pages, which need the buffer */
     uint64_t last_seq, last_chain; /* of the last record, for the next one's `prev` */
 
     const struct source **held; /* the sources of `events` */

@@ -503,7 +503,7 @@ static void without_memory_the_next_call_tries_again(void **state)
         unsigned long n = 1;
         while (walk_without_memory(log, &range, n))
             n++;
-        assert_true(n > (i < 2 ? 8 : 5)); /* with a limit the batches grow, and their buffers */
+        assert_true(n > (i < 2 ? 6 : 4)); /* with a limit the batches grow, and their buffers */
     }
     OK(evlog_close(log));
 }
