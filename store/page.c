@@ -857,6 +857,17 @@ static int check_nodes(const struct page_snapshot *snapshot, const unsigned char
                      snapshot->name, get64(page));
 }
 
+bool page_leaf_is_in_place(const struct page_cursor *cursor)
+{
+    const unsigned char *leaf = cursor->leaf;
+    unsigned depth = cursor->snapshot->depth, count = page_node_count(leaf);
+    struct bounds bounds = {NULL, NULL};
+    for (unsigned level = 0; level + 1 < depth; level++)
+        bounds = bounds_below(cursor, level, bounds);
+    return (!bounds.low || compare_nodes(node_start(leaf, 0), bounds.low) >= 0) &&
+           (!bounds.high || compare_nodes(node_start(leaf, count - 1), bounds.high) < 0);
+}
+
 int page_check_node(const struct page_cursor *cursor)
 {
     unsigned char head[PAGE_HEADER_SIZE];

@@ -178,6 +178,12 @@ void page_cursor_step(struct page_cursor *cursor);
  */
 int page_check_writable(const struct page_cursor *cursor);
 
+/*
+ * Whether the keys of the leaf are those for which the branches above lead to it. Where they are not, page_seek comes to
+ * another leaf for some of them.
+ */
+bool page_leaf_is_in_place(const struct page_cursor *cursor);
+
 /* The part of it that is about the node at that place alone. */
 int page_check_node(const struct page_cursor *cursor);
 

@@ -352,6 +352,8 @@ static int take_leaves(struct batch *batch)
     result = page_seek(&batch->cursor, key, sizeof key);
     keep_leaves(batch, false);
     while (result == EVLOG_OK) {
+        if (batch->reader->checks_places && !page_leaf_is_in_place(&batch->cursor))
+            batch->reader->misplaced = page_number(batch->cursor.leaf);
         result = take_leaf(batch);
         if (result == EVLOG_OK)
             result = place_leaf(batch);
@@ -374,6 +376,7 @@ static int read_batch(const struct page_snapshot *snapshot, void *ctx)
     release_sources(reader);
     reader->count = 0;
     reader->used = 0;
+    reader->misplaced = 0;
     batch->had_large = reader->has_large;
     reader->has_large = false;
     reader->last_chain = batch->last_chain;

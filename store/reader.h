@@ -30,6 +30,9 @@ struct reader {
     bool
         with_nameless; /* also events whose type or source the log does not know; else they are damaged */
     uint64_t erasure_count; /* of the log, before they were read */
+    bool checks_places;     /* asks for: */
+    uint64_t
+        misplaced; /* a page of the last reader_read that is not page_leaf_is_in_place; 0: none */
 
     unsigned char *buffer; /* the pages that `events` point into */
     size_t buffer_size, used, count_max;

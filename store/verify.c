@@ -3,7 +3,8 @@
  *
  * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything and reports
  * what was refused. It also checks what reading a range does not: that log time goes back only where
- * the clock was followed (append.c), which is a remark, as is a log time in the future; that the file
+ * the clock was followed (append.c), which is a remark, as is a log time in the future; that branches lead to the leaves
+ * that have what they say; that the file
  * has as many entries as seqs, what liblmdb will believe of both files, and every entry of
  * state.mdb: that it is as it was written, that types and sources have the digests of their texts, that
  * what is a consumer's has its consumer, and that a consumer counts what it has; and that the files
@@ -39,7 +40,8 @@ struct verification {
     int (*visit)(const evlog_finding *, uint64_t, void *);
     void *ctx;
     uint64_t finding_count, checked_count;
-    uint64_t seq; /* these of the last event read; 0: none */
+    uint64_t misplaced; /* the page that was reported last */
+    uint64_t seq;       /* these of the last event read; 0: none */
     uint16_t era;
     int64_t log_time_us;
     char consumer[EVLOG_CONSUMER_NAME_SIZE_MAX + 1]; /* whose entry the last one of a kind was */
@@ -133,12 +135,28 @@ static int check_future(struct verification *verification)
     return remark(verification, verification->seq, text);
 }
 
+/* A leaf that the branches lead past is read here, where leaf follows leaf, and not by who begins at one of its events. */
+static int check_place(struct verification *verification, const struct reader *reader)
+{
+    if (reader->misplaced == 0 || reader->misplaced == verification->misplaced)
+        return EVLOG_OK;
+    verification->misplaced = reader->misplaced;
+    return report_damage(verification,
+                         error_set(EVLOG_DAMAGED,
+                                   "events.mdb: page %" PRIu64
+                                   " has other events than the branches above it say: who begins "
+                                   "at some of them misses them; evlog salvage has them",
+                                   reader->misplaced));
+}
+
 static int check_batch(struct verification *verification, struct reader *reader, uint64_t first,
                        uint64_t last)
 {
     int result = reader_read(reader, verification->store, first, last, BATCH);
     if (result == EVLOG_DAMAGED)
-        return report(verification, first, reader->next - 1);
+        result = report(verification, first, reader->next - 1);
+    if (result == EVLOG_OK)
+        result = check_place(verification, reader);
     if (result)
         return result;
     verification->checked_count += reader->count;
@@ -147,7 +165,7 @@ static int check_batch(struct verification *verification, struct reader *reader,
 
 static int check_events(struct verification *verification, uint64_t first, uint64_t last)
 {
-    struct reader reader = {.events = NULL};
+    struct reader reader = {.checks_places = true};
     int result = EVLOG_OK;
     for (uint64_t seq = first; result == EVLOG_OK && seq <= last; seq = reader.next) {
         result = check_batch(verification, &reader, seq, last);

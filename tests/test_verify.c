@@ -423,6 +423,44 @@ static void a_bad_page_is_told_with_its_events(void **state)
     free((char *)path);
 }
 
+/* In all branches of a file the key of a child becomes another one. */
+static void change_branch_key(const char *path, uint64_t from, uint64_t to)
+{
+    struct bytes file = file_read(path);
+    unsigned changed = 0;
+    for (size_t page = 2 * 4096; page + 4096 <= file.size; page += 4096) {
+        unsigned char *bytes = file.at + page;
+        unsigned end = bytes[10] == 1 ? bytes[12] + bytes[13] * 256u : 16; /* 1: a branch */
+        for (unsigned at = 16; at < end; at += 2) {
+            unsigned char *node = bytes + bytes[at] + bytes[at + 1] * 256u;
+            if (node[6] != 8 || get_big(node + 8, 8) != from)
+                continue;
+            put_big(node + 8, to, 8);
+            changed++;
+        }
+    }
+    assert_true(changed > 0);
+    file_write(path, file.at, file.size);
+    free(file.at);
+}
+
+/* A branch whose key for a leaf is not where that begins: each event is read, leaf by leaf, but not by who begins there. */
+static void a_branch_that_leads_past_a_leaf_is_told(void **state)
+{
+    make_log(*state, 150);
+    const char *path = strdup(in(*state, "log/events.mdb"));
+    uint64_t page = damage_place_of(path, 75).key / 4096, first = 75;
+    while (damage_place_of(path, first - 1).key / 4096 == page)
+        first--;
+    change_branch_key(path, first, first - 2);
+    TOLD(*state, {0, 0, "has other events than the branches above it say"});
+    change_branch_key(path, first - 2, first + 1);
+    TOLD(*state, {0, 0, "has other events than the branches above it say"});
+    change_branch_key(path, first + 1, first);
+    assert_told(*state, NULL, 0);
+    free((char *)path);
+}
+
 /* A meta page that is not sound, of either file. */
 static void a_bad_meta_page_is_told(void **state)
 {
@@ -792,6 +830,7 @@ int main(void)
         TEST_AT_HOME(unknown_types_and_sources_are_told),
         TEST_AT_HOME(malformed_data_is_told),
         TEST_AT_HOME(a_bad_page_is_told_with_its_events),
+        TEST_AT_HOME(a_branch_that_leads_past_a_leaf_is_told),
         TEST_AT_HOME(a_bad_meta_page_is_told),
         TEST_AT_HOME(a_bad_entry_is_told),
         TEST_AT_HOME(a_consumers_bad_entry_is_told),
