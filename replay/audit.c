@@ -4,6 +4,7 @@
 #include "error.h"
 #include "leaves.h"
 #include "log.h"
+#include "seals.h"
 
 int evlog_each_leaf(evlog *log, uint64_t first_seq, uint64_t last_seq,
                     int (*visit)(const evlog_leaf *leaf, void *ctx), void *ctx)
@@ -27,6 +28,21 @@ int evlog_leaf_names(evlog *log, uint64_t type_number, uint64_t source_number,
     if (result)
         return result;
     result = leaf_names(log->store, type_number, source_number, names);
+    log_leave(log);
+    return result;
+}
+
+int evlog_add_seal(evlog *log, uint64_t size, const char *note, const void *roots,
+                   size_t roots_size)
+{
+    if (!note || !roots)
+        return error_set(EVLOG_INVALID, "no %s are given", note ? "roots" : "words of a note");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = log->store->read_only
+                 ? error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path)
+                 : seals_add(log->store, size, note, roots, roots_size);
     log_leave(log);
     return result;
 }

@@ -49,7 +49,8 @@ struct erasing {
     uint64_t seq;
     const unsigned char *digest; /* or NULL */
     const char *reason;
-    bool is_begun; /* by an earlier one: there is an entry */
+    const char *note; /* or NULL */
+    bool is_begun;    /* by an earlier one: there is an entry */
 };
 
 /* ------------------------------------------------------------- the note ---- */
@@ -67,7 +68,7 @@ static int add_note(const struct erasing *erasing, const struct reader_event *ev
     char id[EVLOG_UUID_TEXT_SIZE];
     msgpack_sbuffer_init(&data);
     msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 4);
+    msgpack_pack_map(&packer, erasing->note ? 5 : 4);
     pack_text(&packer, "seq");
     msgpack_pack_uint64(&packer, erasing->seq);
     pack_text(&packer, "id");
@@ -76,6 +77,10 @@ static int add_note(const struct erasing *erasing, const struct reader_event *ev
     pack_text(&packer, event->type->text.name);
     pack_text(&packer, "reason");
     int failed = msgpack_pack_str_with_body(&packer, erasing->reason, strlen(erasing->reason));
+    if (erasing->note) {
+        pack_text(&packer, "note");
+        failed |= msgpack_pack_str_with_body(&packer, erasing->note, strlen(erasing->note));
+    }
     int result =
         failed ? error_nomem() : note_append(erasing->store, ERASED_TYPE, data.data, data.size);
     msgpack_sbuffer_destroy(&data);
@@ -190,17 +195,25 @@ static int check_event(const struct reader_event *event)
                      event->record.seq, event->type->text.name);
 }
 
-static int check_reason(const char *reason)
+static int check_text(const char *what, const char *text, size_t size_max)
 {
-    size_t size = reason ? strlen(reason) : 0;
-    if (size == 0)
-        return error_set(EVLOG_INVALID, "an erasure needs a reason, which goes on record");
-    if (size > EVLOG_ERASE_REASON_SIZE_MAX)
-        return error_set(EVLOG_LIMIT, "the reason has %zu bytes; the most are %d", size,
-                         EVLOG_ERASE_REASON_SIZE_MAX);
-    if (!pack_is_utf8(reason, size))
-        return error_set(EVLOG_INVALID, "the reason is not UTF-8");
+    size_t size = strlen(text);
+    if (size > size_max)
+        return error_set(EVLOG_LIMIT, "the %s has %zu bytes; the most are %zu", what, size,
+                         size_max);
+    if (!pack_is_utf8(text, size))
+        return error_set(EVLOG_INVALID, "the %s is not UTF-8", what);
     return EVLOG_OK;
+}
+
+static int check_texts(const evlog_erase_options *options)
+{
+    if (!options->reason || !*options->reason)
+        return error_set(EVLOG_INVALID, "an erasure needs a reason, which goes on record");
+    int result = check_text("reason", options->reason, EVLOG_ERASE_REASON_SIZE_MAX);
+    if (result || !options->note)
+        return result;
+    return check_text("note", options->note, EVLOG_ERASE_NOTE_SIZE_MAX);
 }
 
 static int erase(struct erasing *erasing, const struct reader_event *event)
@@ -218,9 +231,14 @@ int erase_event(struct store *store, uint64_t seq, const unsigned char *digest,
                 const evlog_erase_options *options)
 {
     struct erasing erasing = {
-        .store = store, .seq = seq, .digest = digest, .reason = options->reason};
+        .store = store,
+        .seq = seq,
+        .digest = digest,
+        .reason = options->reason,
+        .note = options->note,
+    };
     struct reader reader = {.events = NULL};
-    int result = check_reason(options->reason);
+    int result = check_texts(options);
     if (result == EVLOG_OK)
         result = read_event(store, seq, &reader);
     if (result == EVLOG_OK)

@@ -45,7 +45,8 @@
  *
  * Consumers, which outlive the process, are in evlog/consumer.h, which this header includes. The
  * others: evlog/class.h (data as C structs), evlog/schema.h (Avro), evlog/openedx.h (the Open
- * edX types), evlog/value.h (data without a class, JSON), evlog/plugin.h, evlog/testing.h.
+ * edX types), evlog/value.h (data without a class, JSON), evlog/plugin.h, evlog/testing.h; keeping a
+ * log for years: evlog/upkeep.h; sealing it: evlog/audit.h.
  */
 #ifndef EVLOG_H
 #define EVLOG_H

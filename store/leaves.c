@@ -1,16 +1,18 @@
 /*
  * The records of a log as the leaves of a Merkle tree: what an auditor's SHA-256 covers, which is not computed here.
  *
- *   bytes 10 to 100 of the record, the flag `erased` taken as 0
+ *   bytes 19 to 100 of the record, the flag `erased` taken as 0
  *   its contents from byte 101 on, or, erased, the 32 bytes that are there in their place
  *   what its type and source are, since the record has only XXH3-64 of them, which anyone can match
+ *
+ * Not what chains it to the record before: its place is in the seq.
  *
  * 1. An erased record has the same leaf as before, if it was erased with the SHA-256 of its contents.
  * 2. A seq that the log does not have is not the same as one that cannot be read: what is missing stays so (salvage.c,
  *    repair.c, and what was trimmed), and later seals go on over it; what is damaged is to be mended first.
  * 3. What a visitor gets has been checked as every reader's events are (reader.c).
  *
- * Cost: a reader's, and a copy of 91 bytes an event.
+ * Cost: a reader's, and a copy of 82 bytes an event.
  */
 #include "leaves.h"
 
@@ -26,7 +28,7 @@
 #define BATCH 4096
 
 enum {
-    AT_HEAD = 10,
+    AT_HEAD = 19,
     AT_FLAGS = 88 - AT_HEAD,
     AT_CONTENTS = RECORD_HEAD_SIZE - RECORD_SALT_SIZE,
     ERASURE_SIZE = 32,

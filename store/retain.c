@@ -20,6 +20,8 @@
  *    note is for NOTE_COUNT events or more, or for an hour. What is not noted yet is written down in the entry
  *    before it goes, so that it is noted after a death, too. A note says "by_policy".
  *
+ * 3. A log that is sealed is cut only at a seal (seals.c), in one step.
+ *
  * The size is of the pages of the tree of events, as the meta page counts them: O(1), where adding up records
  * would read them all. How many events are to go for so many bytes is estimated from their mean, a step at a time.
  *
@@ -354,8 +356,19 @@ static int before_by_age(const struct looking *looking, uint64_t *before_seq)
  */
 struct due {
     uint64_t first, before_seq, free_seq;
-    char held_by[256];
+    bool is_sealed;
+    char held_by[256]; /* empty: what is held is not sealed */
 };
+
+/* Goes back to a seal, if the log has any. */
+static int keep_unsealed(struct store *store, struct due *due)
+{
+    uint64_t free_seq = due->free_seq;
+    int result = seals_floor(store, due->first, free_seq, &due->free_seq, &due->is_sealed);
+    if (result == EVLOG_OK && due->free_seq < free_seq)
+        *due->held_by = '\0';
+    return result;
+}
 
 static int find_due(struct store *store, const evlog_retention *retention, bool with_slack,
                     struct due *due)
@@ -386,7 +399,7 @@ static int find_due(struct store *store, const evlog_retention *retention, bool 
     result = trim_find_hold(store, &holders, due->before_seq, &held_seq, due->held_by);
     if (held_seq)
         due->free_seq = held_seq > due->first ? held_seq : due->first;
-    return result;
+    return result ? result : keep_unsealed(store, due);
 }
 
 int retain_look(struct store *store, const evlog_retention *retention, evlog_retained *retained)
@@ -463,12 +476,12 @@ static int step(struct store *store, struct policy *policy, bool with_slack, boo
     if (result || due.free_seq == due.first)
         return result;
     uint64_t before_seq = due.free_seq;
-    if (before_seq > due.first + STEP_COUNT)
+    if (!due.is_sealed && before_seq > due.first + STEP_COUNT)
         before_seq = due.first + STEP_COUNT;
     result = note_begin(store, policy, due.first, before_seq - 1);
     if (result == EVLOG_OK)
         result = trim_step(store, before_seq);
-    if (result == EVLOG_OK && is_note_due(policy))
+    if (result == EVLOG_OK && (due.is_sealed || is_note_due(policy)))
         result = note(store, policy);
     *is_more = result == EVLOG_OK && before_seq < due.free_seq;
     return result;

@@ -497,6 +497,7 @@ int store_close(struct store *store)
     if (store->directory >= 0)
         close(store->directory);
     pthread_mutex_destroy(&store->retaining);
+    pthread_mutex_destroy(&store->seals.lock);
     free(store);
     return result ? result : flushed;
 }

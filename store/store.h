@@ -14,6 +14,7 @@
 #include "format.h"
 #include "presence.h"
 #include "recover.h"
+#include "seals.h"
 #include "shared.h"
 #include "sources.h"
 #include "types.h"
@@ -48,6 +49,7 @@ struct store {
     struct appender *appender; /* NULL: read only */
     pthread_mutex_t retaining; /* one thread applies the policy, see retain.c */
     bool is_retaining;         /* that of the flusher is at it */
+    struct seals seals;        /* which this process has seen */
     struct recovery recovery;  /* what opening has found */
     struct recovery_view view; /* of a reader */
     char path[];

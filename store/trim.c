@@ -21,6 +21,8 @@
  * what a batch frees serves the next one. What the last one frees can be used once there was another commit: so
  * the last event is deleted in one of its own.
  *
+ * A log that is sealed is cut only at a seal (seals.c), unless by force.
+ *
  * Absent: giving space back to the disk; it is used again by appends.
  */
 #include "trim.h"
@@ -232,6 +234,19 @@ static int raise_floor(struct trimming *trimming)
                   : floor_set(store->floor, &place);
 }
 
+/* Goes back to a seal, if the log has any. */
+static int keep_unsealed(struct trimming *trimming, uint64_t first)
+{
+    uint64_t wanted = trimming->before_seq;
+    bool is_sealed;
+    if (trimming->options->force)
+        return EVLOG_OK;
+    int result = seals_floor(trimming->store, first, wanted, &trimming->before_seq, &is_sealed);
+    if (result == EVLOG_OK && trimming->before_seq < wanted)
+        trimming->trimmed->unsealed_seq = trimming->before_seq;
+    return result;
+}
+
 /* What goes, and whether it may. */
 static int prepare(struct trimming *trimming)
 {
@@ -245,6 +260,9 @@ static int prepare(struct trimming *trimming)
         trimming->before_seq = first; /* what an earlier one has left */
         return EVLOG_OK;
     }
+    result = keep_unsealed(trimming, first);
+    if (result || trimming->before_seq == first)
+        return result;
     trimming->trimmed->first_seq = first;
     trimming->trimmed->last_seq = trimming->before_seq - 1;
     return check_consumers(trimming);

@@ -44,6 +44,10 @@ $(B)/tests/test_lines: $(B)/asan/tools/lines.o
 $(B)/tests/test_text: $(B)/asan/tools/text.o
 $(B)/tests/test_times: $(B)/asan/tools/times.o
 
+# Seals.
+$(B)/tests/test_merkle: $(B)/asan/tools/merkle.o $(B)/asan/tools/sha256.o
+$(B)/tests/test_merkle: LDEXTRA = -lsodium
+
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
 	$(call say,LINK,$@)

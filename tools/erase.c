@@ -2,13 +2,17 @@
  * evlog erase: the data of single events go, for good.
  *
  * All events that are named are looked for first, so that nothing is erased when one of them is wrong. The digest
- * that stays in the log is made here, by libsodium: the library has no SHA-256.
+ * that stays in the log is made here, by libsodium: the library has no SHA-256. In a sealed log each erasure is signed
+ * (erasure.c).
  */
 #include <evlog/upkeep.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "erasure.h"
 #include "print.h"
+#include "sealed.h"
 
 static bool is_erasing(const struct options *options)
 {
@@ -40,14 +44,21 @@ static int make_digest(evlog *log, uint64_t seq, unsigned char digest[crypto_has
     return EVLOG_OK;
 }
 
-static int erase_one(evlog *log, const evlog_event *event, const struct options *options)
+/* `secret`: NULL, or in a sealed log the key by which it is signed. */
+static int erase_one(evlog *log, const evlog_event *event, const struct note_secret *secret,
+                     const struct options *options)
 {
-    evlog_erase_options how = {.reason = options->reason};
     unsigned char digest[crypto_hash_sha256_BYTES];
     int code = event->data ? make_digest(log, event->seq, digest) : EVLOG_NOTFOUND;
     if (code && code != EVLOG_NOTFOUND)
         return code;
-    return evlog_erase(log, event->seq, code ? NULL : digest, &how);
+    char *note = secret && !code ? erasure_sign(secret, event, digest, options->reason) : NULL;
+    if (secret && !code && !note)
+        return out_of_memory();
+    evlog_erase_options how = {.reason = options->reason, .note = note};
+    code = evlog_erase(log, event->seq, code ? NULL : digest, &how);
+    free(note);
+    return code;
 }
 
 /* What was, or would be, done with an event. */
@@ -73,9 +84,10 @@ static int put_one(const evlog_event *event, const struct options *options)
 }
 
 /* Erases one event, which find_all has checked, or shows it. */
-static int erase_or_show(evlog *log, const evlog_event *event, const struct options *options)
+static int erase_or_show(evlog *log, const evlog_event *event, const struct note_secret *secret,
+                         const struct options *options)
 {
-    int code = is_erasing(options) ? erase_one(log, event, options) : EVLOG_OK;
+    int code = is_erasing(options) ? erase_one(log, event, secret, options) : EVLOG_OK;
     return code ? library_status(code) : put_one(event, options);
 }
 
@@ -93,11 +105,37 @@ static int find_all(evlog *log, evlog_event **events, const struct options *opti
     return EXIT_DONE;
 }
 
-static int erase(evlog *log, evlog_event **events, const struct options *options)
+/* In a sealed log an erasure is signed. EXIT_DONE, or the status, reported. */
+static int check_key(evlog *log, const struct note_secret *secret, const struct options *options)
 {
-    int status = find_all(log, events, options);
+    char name[NOTE_NAME_SIZE_MAX + 1];
+    evlog_info info;
+    bool is_sealed;
+    int code = sealed_is_any(log, &is_sealed);
+    if (code == EVLOG_OK)
+        code = evlog_inspect(log, &info);
+    if (code)
+        return complain_library(code);
+    if (is_sealed && !secret && is_erasing(options))
+        return complain(
+            EXIT_MISUSE,
+            "%s: the log is sealed, and what is erased in it must be signed for: --key "
+            "FILE, or evlog verify --seal reports it",
+            options->path);
+    if (secret && strcmp(sealed_name(&info, name), secret->key.name) != 0)
+        return complain(EXIT_MISUSE, "%s: is the key of %s, and this log is %s", options->key,
+                        secret->key.name, name);
+    return EXIT_DONE;
+}
+
+static int erase(evlog *log, evlog_event **events, const struct note_secret *secret,
+                 const struct options *options)
+{
+    int status = check_key(log, secret, options);
+    if (status == EXIT_DONE)
+        status = find_all(log, events, options);
     for (size_t i = 0; status == EXIT_DONE && i < options->operand_count; i++)
-        status = erase_or_show(log, events[i], options);
+        status = erase_or_show(log, events[i], secret, options);
     if (status != EXIT_DONE || options->output != OUTPUT_SHORT)
         return status;
     if (!is_erasing(options))
@@ -117,18 +155,32 @@ static int compact(const struct options *options)
                     evlog_errmsg());
 }
 
-int erase_run(struct options *options)
+static int erase_with(const struct note_secret *secret, struct options *options)
 {
     evlog *log;
-    if (!options->reason)
-        return complain(EXIT_MISUSE, "why? --reason TEXT goes on record; see: evlog help erase");
     if (is_erasing(options) ? open_to_write(options, &log) : open_to_read(options, &log))
         return EXIT_LOG;
     evlog_event **events = calloc(options->operand_count, sizeof *events);
-    int status = events ? erase(log, events, options) : complain(EXIT_LOG, "out of memory");
+    int status =
+        events ? erase(log, events, secret, options) : complain(EXIT_LOG, "out of memory");
     for (size_t i = 0; events && i < options->operand_count; i++)
         evlog_event_free(events[i]);
     free(events);
     evlog_close(log);
     return status == EXIT_DONE && is_erasing(options) && options->now ? compact(options) : status;
+}
+
+int erase_run(struct options *options)
+{
+    struct note_secret secret;
+    if (!options->reason)
+        return complain(EXIT_MISUSE, "why? --reason TEXT goes on record; see: evlog help erase");
+    if (!options->key)
+        return erase_with(NULL, options);
+    int status = note_secret_read(options->key, &secret);
+    if (status)
+        return status;
+    status = erase_with(&secret, options);
+    note_secret_free(&secret);
+    return status;
 }

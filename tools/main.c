@@ -78,14 +78,19 @@ static const struct verb verbs[] = {
      "  evlog metrics LOG >/var/lib/node/evlog.prom.new; mv /var/lib/node/evlog.prom.new \\\n"
      "    /var/lib/node/evlog.prom\n"
      "A log that cannot be read has evlog_up 0, and the exit status is 3; the others are printed.\n"},
-    {"verify", "LOG", "check every event and page, and report what is wrong", "o4", 1, 1,
+    {"verify", "LOG", "check every event and page, and report what is wrong", "o46", 1, 1,
      verify_run,
      "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
      "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
      "nothing inside the log that shows it: with --expect SEQ:CHAIN, the head that this verb or evlog\n"
      "info printed earlier and that was kept elsewhere, it reports whether all events up to it are\n"
      "there, the same ones. That finds a cut and an older copy; it does not find an attacker, who can\n"
-     "make events with the same checksums.\n"},
+     "make events with the same checksums.\n"
+     "With --seal PUBKEY, the line that evlog seal keygen printed, the events are compared with the\n"
+     "seals in the log, and with --expect FILE with a checkpoint that evlog seal printed earlier. Three\n"
+     "verdicts: integrity (nothing was changed), completeness (nothing was cut off; only --expect shows\n"
+     "that), freshness (until when it is sealed). Events that no seal covers are named as unproved. In a\n"
+     "pipe the last line is a JSON object with the verdicts.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
      "delete the oldest events", "BNGzQyo", 1, 1, trim_run,
      "The log then begins with the first event that is kept, for every reader and consumer. No seq is\n"
@@ -142,8 +147,8 @@ static const struct verb verbs[] = {
      "how far each input was imported. An input is identified by its first event. It may have new events\n"
      "at its end. One that begins with another event is another input, for example a new export of a log\n"
      "that was trimmed. --skip-known passes over all events whose ids the log has, from any input.\n"},
-    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "v3y2o",
-     2, 1 + OPERANDS_MAX, erase_run,
+    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good",
+     "v3y2o5", 2, 1 + OPERANDS_MAX, erase_run,
      "No reader or consumer gets the data, headers and salts of these events any more, whatever its\n"
      "position. seq, id, type, times and source stay, and evlog verify reports no damage. An event\n"
      "evlog.erased.v1 records what was erased, and why. In place of the data the log keeps a SHA-256 of\n"
@@ -152,7 +157,20 @@ static const struct verb verbs[] = {
      "Unused parts of the file may still have the bytes until the log is compacted, which --now does at\n"
      "once; evlog info shows for how many events. Receivers, copies and backups may have the data too:\n"
      "evlog erase does not reach them.\n"
+     "In a log that is sealed an erasure is signed, with --key FILE: who, when, and why are in the event.\n"
      "Without --yes it only shows the events. When one of them does not exist, none is erased.\n"},
+    {"seal keygen", "LOG --key FILE", "make the key that seals a log, and print its public key",
+     "5", 1, 1, seal_keygen_run,
+     "FILE gets the private key, and must not exist; only its owner can read it. Who checks the log\n"
+     "needs the line that is printed. The key belongs to this log: its name has the log's uuid.\n"},
+    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "5", 1,
+     1, seal_run,
+     "Appends an event evlog.sealed.v1, and prints the checkpoint in it: the number of events, the root\n"
+     "of a Merkle tree (RFC 6962, SHA-256) over them, and the signature, as a note of C2SP\n"
+     "(tlog-checkpoint). Keep what is printed where whoever can write to the log cannot: by it, evlog\n"
+     "verify --seal PUBKEY --expect CHECKPOINT finds every event that was changed, taken out, added or\n"
+     "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
+     "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"},
     {"salvage", "LOG NEW", "make a new log of all that can be read of a damaged one", "yo", 2, 2,
      salvage_run,
      "NEW gets every event whose checksum holds, in order, also those that the index of the file no\n"

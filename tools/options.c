@@ -50,7 +50,8 @@ static const struct {
      "keep the events of the last AGE: 90d, 12h, 2w"},
     {'z', "max-size", "SIZE", "a number of bytes, or with K, M, G or T",
      "keep the newest events of about SIZE bytes: 500M, 20G"},
-    {'Q', "force", NULL, NULL, "also events that a consumer has not done yet"},
+    {'Q', "force", NULL, NULL,
+     "also events that a consumer has not done yet, or that are not sealed"},
     {'1', "since", "SEQ", "a seq: 1, 2, 3 ...",
      "a new copy begins with this event; an earlier one must reach up to it"},
     {'7', "held-by", "WHICH", "all, none, or names of consumers with commas between them",
@@ -63,6 +64,9 @@ static const struct {
     {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
     {'4', "expect", "SEQ:CHAIN", NULL,
      "the head that was noted earlier: what the log held is as it was"},
+    {'5', "key", "FILE", NULL, "the file of the private key"},
+    {'6', "seal", "PUBKEY", NULL,
+     "check the log against its seals; PUBKEY is the public key, or its file"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
     {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
@@ -395,6 +399,27 @@ static int output_option_read(struct options *options, int letter, const char *t
     }
 }
 
+/* What is signed, and compared. 0, or 1 when it is another option. */
+static int seal_option_read(struct options *options, int letter, char *text)
+{
+    switch (letter) {
+    case 'v':
+        options->reason = text;
+        return 0;
+    case '4':
+        options->expect = text;
+        return 0;
+    case '5':
+        options->key = text;
+        return 0;
+    case '6':
+        options->seal = text;
+        return 0;
+    default:
+        return 1;
+    }
+}
+
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
 static int option_read(struct options *options, int letter, char *text)
 {
@@ -402,6 +427,8 @@ static int option_read(struct options *options, int letter, char *text)
     int result = range_option_read(options, letter, text);
     if (result > 0)
         result = keep_option_read(options, letter, text);
+    if (result > 0)
+        result = seal_option_read(options, letter, text);
     if (result > 0)
         result = output_option_read(options, letter, text);
     if (result <= 0)
@@ -427,12 +454,6 @@ static int option_read(struct options *options, int letter, char *text)
         return read_wait(text, &options->open.wait_ms);
     case 'x':
         options->exec = text;
-        return 0;
-    case 'v':
-        options->reason = text;
-        return 0;
-    case '4':
-        options->expect = text;
         return 0;
     case 'p':
         if (options->plugin_count == PLUGINS_MAX)

@@ -89,8 +89,9 @@ void retention_put(const evlog_retention *retention, const evlog_retained *retai
                plural(retained->last_seq - retained->first_seq + 1), retained->first_seq,
                retained->last_seq);
     if (retained->held_count) {
-        printf("held back   %" PRIu64 " event%s from %" PRIu64 " on, by the consumer ",
-               retained->held_count, plural(retained->held_count), retained->held_seq);
+        printf("held back   %" PRIu64 " event%s from %" PRIu64 " on, %s", retained->held_count,
+               plural(retained->held_count), retained->held_seq,
+               *retained->held_by ? "by the consumer " : "since they are not sealed yet");
         text_put(stdout, retained->held_by, strlen(retained->held_by), 0, 0);
         putchar('\n');
     }

@@ -51,6 +51,8 @@ struct options {
     const char *exec;
     const char *reason;
     const char *expect; /* NULL: not given */
+    const char *key;    /* the file of a private key; likewise */
+    const char *seal;   /* a public key, or its file; likewise */
     int known;
     int skip_bad;
     int skip_known;
@@ -101,6 +103,8 @@ int verify_run(struct options *options);
 int trim_run(struct options *options);
 int erase_run(struct options *options);
 int retain_run(struct options *options);
+int seal_run(struct options *options);
+int seal_keygen_run(struct options *options);
 int copy_run(struct options *options);
 int compact_run(struct options *options);
 int salvage_run(struct options *options);

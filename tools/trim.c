@@ -79,22 +79,21 @@ static int find_before(evlog *log, const struct options *options, uint64_t *befo
 
 static int put_json(const evlog_trimmed *trimmed, const struct options *options)
 {
-    return result_put(json_pack("{s:I, s:I, s:I, s:b, s:I, s:s*}", "first_seq",
+    return result_put(json_pack("{s:I, s:I, s:I, s:b, s:I, s:s*, s:I}", "first_seq",
                                 (json_int_t)trimmed->first_seq, "last_seq",
                                 (json_int_t)trimmed->last_seq, "deleted",
                                 (json_int_t)trimmed->deleted_count, "done", options->yes,
                                 "held_seq", (json_int_t)trimmed->held_seq, "held_by",
-                                *trimmed->held_by ? trimmed->held_by : NULL),
+                                *trimmed->held_by ? trimmed->held_by : NULL, "unsealed_seq",
+                                (json_int_t)trimmed->unsealed_seq),
                       options->output);
 }
 
 static void put_short(const evlog_trimmed *trimmed, const struct options *options)
 {
     uint64_t count = trimmed->first_seq ? trimmed->last_seq - trimmed->first_seq + 1 : 0;
-    if (!count && !trimmed->deleted_count) {
+    if (!count && !trimmed->deleted_count)
         puts("nothing to trim");
-        return;
-    }
     if (count)
         printf("event%s %" PRIu64 " to %" PRIu64 " %s%s\n", plural(count), trimmed->first_seq,
                trimmed->last_seq, options->yes ? "are gone" : "would go",
@@ -102,6 +101,9 @@ static void put_short(const evlog_trimmed *trimmed, const struct options *option
     if (trimmed->deleted_count > count)
         printf("with %" PRIu64 " that an earlier trimming had not deleted\n",
                trimmed->deleted_count - count);
+    if (trimmed->unsealed_seq)
+        printf("events from %" PRIu64 " on stay: no seal covers them yet; see: evlog help seal\n",
+               trimmed->unsealed_seq);
     if (trimmed->held_seq) {
         fputs("the consumer ", stdout);
         text_put(stdout, trimmed->held_by, strlen(trimmed->held_by), 0, 0);

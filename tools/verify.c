@@ -1,5 +1,10 @@
 /* evlog verify: what is wrong with a log, finding by finding. */
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit.h"
 #include "head.h"
 #include "print.h"
 #include "progress.h"
@@ -40,26 +45,101 @@ static int report_result(const struct verify *verify, const evlog_info *info, in
     return verify->findings ? EXIT_NOTHING : EXIT_DONE;
 }
 
-int verify_run(struct options *options)
+/* What --expect names: a head, or the file of a checkpoint. */
+struct expected {
+    struct head head;
+    struct note_checkpoint checkpoint;
+    bool is_head, is_checkpoint;
+};
+
+/* Reads a checkpoint that `key` has signed. EXIT_DONE, or the status, reported. */
+static int read_checkpoint(const char *path, const struct note_key *key,
+                           struct note_checkpoint *checkpoint)
 {
-    evlog *log;
-    evlog_info info = {.last_seq = 0};
-    uint64_t checked = 0;
-    struct verify verify = {.options = options};
-    struct head expected;
-    if (options->expect && !head_read(options->expect, &expected))
+    char *note = malloc(NOTE_SIZE_MAX + 1);
+    FILE *file = fopen(path, "re");
+    size_t size = note && file ? fread(note, 1, NOTE_SIZE_MAX + 1, file) : 0;
+    int status = EXIT_DONE;
+    enum note_verdict verdict = NOTE_GOOD;
+    if (!note)
+        status = complain(EXIT_LOG, "out of memory");
+    else if (!file || ferror(file))
+        status = complain(EXIT_MISUSE,
+                          "--expect takes SEQ:CHAIN, as evlog info prints it, or the file of a "
+                          "checkpoint: %s: %s",
+                          path, strerror(errno));
+    else
+        verdict = note_read_checkpoint(key, note, size, checkpoint);
+    if (verdict)
+        status =
+            complain(EXIT_MISUSE, "%s: this checkpoint %s", path, note_verdict_text(verdict));
+    if (file)
+        fclose(file);
+    free(note);
+    return status;
+}
+
+static int read_expected(const struct options *options, struct note_key *key,
+                         struct expected *expected)
+{
+    int status = options->seal ? note_key_read(options->seal, key) : EXIT_DONE;
+    if (status || !options->expect)
+        return status;
+    expected->is_head = head_read(options->expect, &expected->head);
+    if (expected->is_head)
+        return EXIT_DONE;
+    if (!options->seal)
         return complain(
             EXIT_MISUSE,
-            "--expect takes SEQ:CHAIN, as evlog info prints it: 5003:0123456789abcdef");
-    if (open_as_it_is(options, &log))
-        return EXIT_LOG;
-    int known = evlog_inspect(log, &info);
-    progress_begin("events verified", info.last_seq);
-    int code = evlog_verify(log, visit, &verify, &checked);
+            "--expect takes SEQ:CHAIN, as evlog info prints it: 5003:0123456789abcdef; "
+            "or, with --seal PUBKEY, the file of a checkpoint");
+    expected->is_checkpoint = true;
+    return read_checkpoint(options->expect, key, &expected->checkpoint);
+}
+
+/* The seals, after the log itself. An error of the library. */
+static int check_seals(struct verify *verify, struct audit *audit,
+                       const struct expected *expected)
+{
+    audit->visit = visit;
+    audit->ctx = verify;
+    int code = audit_run(audit, expected->is_checkpoint ? &expected->checkpoint : NULL);
+    if (code == EVLOG_OK && audit_put(audit, verify->options->output))
+        verify->is_out_of_memory = true;
+    audit_free(audit);
+    return code;
+}
+
+static int check(struct verify *verify, struct audit *audit, const struct expected *expected,
+                 uint64_t *checked)
+{
+    int known = evlog_inspect(audit->log, &audit->info);
+    progress_begin("events verified", audit->info.last_seq);
+    int code = evlog_verify(audit->log, visit, verify, checked);
     progress_end();
-    if (options->expect && !verify.is_out_of_memory && (!code || code == EVLOG_DAMAGED))
-        code = known ? known : head_check(log, &info, &expected, visit, &verify);
-    int status = report_result(&verify, &info, code, checked);
-    evlog_close(log);
+    bool goes_on = !verify->is_out_of_memory && (!code || code == EVLOG_DAMAGED);
+    if (goes_on && (verify->options->expect || verify->options->seal))
+        code = known;
+    if (goes_on && !known && expected->is_head)
+        code = head_check(audit->log, &audit->info, &expected->head, visit, verify);
+    if (goes_on && !code && !known && verify->options->seal)
+        code = check_seals(verify, audit, expected);
+    return code;
+}
+
+int verify_run(struct options *options)
+{
+    uint64_t checked = 0;
+    struct verify verify = {.options = options};
+    struct audit audit = {.log = NULL};
+    struct expected expected = {.is_head = false};
+    int status = read_expected(options, &audit.key, &expected);
+    if (status)
+        return status;
+    if (open_as_it_is(options, &audit.log))
+        return EXIT_LOG;
+    int code = check(&verify, &audit, &expected, &checked);
+    status = report_result(&verify, &audit.info, code, checked);
+    evlog_close(audit.log);
     return status;
 }

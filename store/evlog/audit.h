@@ -13,7 +13,9 @@
 extern "C" {
 #endif
 
-#define EVLOG_LEAF_HEAD_SIZE 91
+#define EVLOG_LEAF_HEAD_SIZE 82
+#define EVLOG_SEALED_TYPE "evlog.sealed.v1"
+#define EVLOG_SEAL_NOTE_SIZE_MAX (16 << 10)
 
 typedef enum evlog_leaf_kind {
     EVLOG_LEAF_WHOLE,
@@ -31,7 +33,7 @@ typedef struct evlog_leaf {
     uint64_t chain; /* its checksum, and that of the event before it */
     uint64_t prev;
     unsigned char head
-        [EVLOG_LEAF_HEAD_SIZE]; /* bytes 10 to 100 of its record, the flag `erased` taken as 0 */
+        [EVLOG_LEAF_HEAD_SIZE]; /* bytes 19 to 100 of its record, the flag `erased` taken as 0 */
     const void
         *contents; /* salt, headers and data; of an erased one the 32 bytes of its SHA-256 */
     size_t contents_size;
@@ -59,6 +61,16 @@ EVLOG_API int evlog_each_leaf(evlog *log, uint64_t first_seq, uint64_t last_seq,
  */
 EVLOG_API int evlog_leaf_names(evlog *log, uint64_t type_number, uint64_t source_number,
                                evlog_buffer *names);
+
+/*
+ * Appends an event of EVLOG_SEALED_TYPE: {"size", "note", "roots"}. `size`: of the tree, of the events 1 to `size`. `note`: the
+ * checkpoint of it that was signed. `roots`: of the tree's complete subtrees, the largest first, 32 bytes each; by these the next
+ * seal goes on, and what is left is proved when the log was trimmed. From the first seal on the log is trimmed only up to
+ * a seal (evlog/upkeep.h). Nothing of it is checked here. EVLOG_INVALID: no such event, or a text that is not UTF-8. EVLOG_LIMIT.
+ * Errors of evlog_send_event.
+ */
+EVLOG_API int evlog_add_seal(evlog *log, uint64_t size, const char *note, const void *roots,
+                             size_t roots_size);
 
 #ifdef __cplusplus
 }

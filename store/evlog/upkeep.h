@@ -14,7 +14,7 @@ extern "C" {
 
 typedef struct evlog_trim_options {
     bool preview; /* nothing is changed: what would be done is the result */
-    bool force;   /* also events that consumers have not done */
+    bool force;   /* also events that consumers have not done, or that are not sealed */
     /* Or NULL: called now and then with the events deleted so far. Other than 0 ends the call and is
        returned; what was to go is gone then, but its space is given up only by the next one. */
     int (*visit)(uint64_t deleted_count, void *ctx);
@@ -29,6 +29,8 @@ typedef struct evlog_trimmed {
     /* The first of these events that a consumer has not done, or has parked; 0: none. */
     uint64_t held_seq;
     char held_by[256]; /* that consumer; else empty */
+    /* The first of these events that stays because no seal covers it, in a log that is sealed (evlog/audit.h); 0: none. */
+    uint64_t unsealed_seq;
 } evlog_trimmed;
 
 /*
@@ -40,6 +42,9 @@ typedef struct evlog_trimmed {
  * Beside senders, readers and consumers; a sender may wait for a batch of some thousand deletions and its flush. It
  * can be interrupted anywhere, and done again. It works on a full disk, and at log_size_max: all that appends leaves
  * 64 KiB for it, and goes on in the space that it gives up.
+ *
+ * A log that was sealed is cut where a seal has said what goes, at or before before_seq: what is left stays proved. With
+ * `force` it is cut at before_seq, and what is left before the next seal cannot be proved any more.
  *
  * A consumer that loses events by it, with `force`, parks them as lost (EVLOG_NOTICE_LOST) when it gets there.
  *
@@ -81,6 +86,8 @@ typedef enum evlog_held_by {
  * goes down to the limit. An event "evlog.trimmed.v1", with "by_policy", says what was dropped: one for 2048 events or for an
  * hour.
  *
+ * In a log that was sealed what is not sealed yet is kept over all limits, and it is trimmed from seal to seal.
+ *
  * Age is by log time and the clock of a sender: one that is ahead of the time makes events old.
  */
 typedef struct evlog_retention {
@@ -99,7 +106,8 @@ typedef struct evlog_retained {
     uint64_t
         held_seq; /* what a consumer holds of what exceeds the limits begins here; 0: nothing */
     uint64_t held_count; /* so many events */
-    char held_by[256];   /* that consumer; else empty */
+    char
+        held_by[256]; /* that consumer; empty: they are not sealed yet, in a log that is sealed */
 } evlog_retained;
 
 /*
@@ -234,11 +242,15 @@ EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *op
 /* -------------------------------------------------------------- erasing ---- */
 
 #define EVLOG_ERASE_REASON_SIZE_MAX 1024
+#define EVLOG_ERASE_NOTE_SIZE_MAX (16 << 10)
 
 typedef struct evlog_erase_options {
     bool preview; /* nothing is changed: whether it can be erased is the result */
     /* Must be given: why, 1 to EVLOG_ERASE_REASON_SIZE_MAX bytes. It stays on record, so it must not name the person. */
     const char *reason;
+    /* Or NULL: a text that goes on record beside the reason, at most EVLOG_ERASE_NOTE_SIZE_MAX bytes. In a log that is sealed
+       (evlog/audit.h) it is a signed note, without which evlog verify --seal reports the erasure. */
+    const char *note;
 } evlog_erase_options;
 
 /*
@@ -247,7 +259,7 @@ typedef struct evlog_erase_options {
  * the event with `data` and `headers` NULL, also those that had read it before and not handed it out yet, and those
  * that have it parked. (Not a process that has the log open for reading only and cannot write to its directory: it may
  * give what it has read before.) An event "evlog.erased.v1", which is in the log before, says what was erased:
- * {"seq", "id", "type", "reason"}. Erasing what is erased is EVLOG_OK and changes nothing.
+ * {"seq", "id", "type", "reason", and "note" where there is one}. Erasing what is erased is EVLOG_OK and changes nothing.
  *
  * `digest` (or NULL: zeros) is 32 bytes that are kept in place of the data: the SHA-256 of what evlog_erase_contents gives,
  * by which what was sealed stays proved. Since the salt is erased with the data, nobody can confirm a guess at them by any
@@ -264,7 +276,7 @@ typedef struct evlog_erase_options {
  * may then be there twice.
  *
  * EVLOG_NOTFOUND: no such event, or it was trimmed. EVLOG_INVALID: it is of one of the log's own types, or `reason` is
- * missing or is not UTF-8. EVLOG_LIMIT: `reason` is too long. EVLOG_DAMAGED: it cannot be read. EVLOG_FULL: there is no room for
+ * missing, or it or `note` is not UTF-8. EVLOG_LIMIT: one of them is too long. EVLOG_DAMAGED: it cannot be read. EVLOG_FULL: there is no room for
  * the event that says so. EVLOG_READONLY, EVLOG_BUSY.
  */
 EVLOG_INLINE int evlog_erase(evlog *log, uint64_t seq, const unsigned char digest[32],

@@ -1,0 +1,174 @@
+/*
+ * evlog seal: a signed statement of what the log held up to a seq, to be kept elsewhere.
+ *
+ *   1. the tree (merkle.c) of the newest seal of this key, by the roots that are in its event
+ *   2. the events since then are added to it as leaves (leaf.c)
+ *   3. its root is signed, with the time, as a checkpoint (signed_note.c), whose origin is evlog/ and the uuid of the log's origin
+ *   4. the note and the roots are appended as an event (store/seals.c), and the note is printed
+ *
+ * The seal covers the events that were there when it began, and not its own event, which the next one covers. What it proves is
+ * proved by who has the public key and a printed note; nothing in the log itself is needed for that, as it may be a forger's. audit.c
+ * says what is concluded.
+ *
+ * A key belongs to one log: its name is the origin of the log's checkpoints. So a note says which log it is of, and no log can be
+ * passed off as another one.
+ *
+ * Refused: a log with damaged events, since a seal would make them right; a clock that is behind the last seal's time.
+ *
+ * Cost: reading and hashing the events since the last seal. Death at any point leaves no seal, or a whole one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "leaf.h"
+#include "progress.h"
+#include "sealed.h"
+#include "tool.h"
+
+#define CLOCK_SLACK_S 60
+
+struct sealing {
+    struct leaf_names names;
+    struct merkle tree;
+};
+
+static int add(const evlog_leaf *leaf, void *ctx)
+{
+    struct sealing *sealing = ctx;
+    progress_at(leaf->last_seq);
+    return leaf_add(&sealing->tree, &sealing->names, leaf);
+}
+
+/* What came before and is not there any more has leaves without bytes. */
+static int add_events(struct sealing *sealing, const evlog_info *info)
+{
+    uint64_t next = sealing->tree.size + 1;
+    if (next < info->first_seq) {
+        merkle_add_empty(&sealing->tree, info->first_seq - next);
+        next = info->first_seq;
+    }
+    progress_begin("events sealed", info->last_seq);
+    int code = evlog_each_leaf(sealing->names.log, next, info->last_seq, add, sealing);
+    progress_end();
+    return code;
+}
+
+/* The tree that the newest seal of this key has, or an empty one. EXIT_DONE, or the status, reported. */
+static int begin(struct sealing *sealing, const struct note_key *key, const evlog_info *info,
+                 int64_t *last_time_s)
+{
+    struct sealed sealed;
+    bool is_any;
+    int code = sealed_find(sealing->names.log, key, 0, info->last_seq, &sealed, NULL, &is_any);
+    *last_time_s = 0;
+    if (code && code != EVLOG_NOTFOUND)
+        return complain_library(code);
+    if (code == EVLOG_OK) {
+        sealing->tree = sealed.tree;
+        *last_time_s = sealed.checkpoint.time_s;
+        return EXIT_DONE;
+    }
+    if (is_any && info->first_seq > 1)
+        return complain(EXIT_LOG,
+                        "the log was trimmed, and has no seal of this key from which its "
+                        "tree could go on");
+    return EXIT_DONE;
+}
+
+/* When it is sealed: the clock's, but not before the last seal. 0: the clock is too far behind it, which is reported. */
+static int64_t time_of(int64_t last_time_s)
+{
+    int64_t now_s = evlog_now_us() / 1000000;
+    char text[EVLOG_TIME_TEXT_SIZE];
+    if (now_s >= last_time_s)
+        return now_s;
+    if (now_s + CLOCK_SLACK_S >= last_time_s)
+        return last_time_s;
+    complain(EXIT_LOG, "the clock is behind the last seal, which was made at %s: set it right",
+             evlog_time_text(last_time_s * 1000000, text));
+    return 0;
+}
+
+/* Signs the tree, appends the seal, and prints it. */
+static int sign(struct sealing *sealing, const struct note_secret *secret, int64_t time_s)
+{
+    struct merkle *tree = &sealing->tree;
+    struct note_checkpoint checkpoint = {.size = tree->size, .time_s = time_s};
+    char text[NOTE_CHECKPOINT_TEXT_SIZE];
+    merkle_root(tree, checkpoint.root);
+    char *note = note_sign(secret, note_checkpoint_text(&secret->key, &checkpoint, text), time_s);
+    if (!note)
+        return complain(EXIT_LOG, "out of memory");
+    int code = evlog_add_seal(sealing->names.log, tree->size, note, tree->roots,
+                              (size_t)tree->count * SHA256_SIZE);
+    if (code == EVLOG_OK)
+        fputs(note, stdout);
+    free(note);
+    return code ? complain_library(code) : EXIT_DONE;
+}
+
+static int seal(evlog *log, const struct note_secret *secret, const struct options *options)
+{
+    struct sealing sealing = {.names = {.log = log}};
+    char name[NOTE_NAME_SIZE_MAX + 1];
+    evlog_info info;
+    int64_t last_time_s;
+    int code = evlog_inspect(log, &info);
+    if (code)
+        return complain_library(code);
+    if (strcmp(sealed_name(&info, name), secret->key.name) != 0)
+        return complain(EXIT_MISUSE, "%s: is the key of %s, and this log is %s", options->key,
+                        secret->key.name, name);
+    if (info.last_seq == 0)
+        return complain(EXIT_NOTHING, "%s: the log is empty", options->path);
+    int status = begin(&sealing, &secret->key, &info, &last_time_s);
+    int64_t time_s = status ? 0 : time_of(last_time_s);
+    if (time_s == 0)
+        return status ? status : EXIT_LOG;
+    code = add_events(&sealing, &info);
+    if (code == EVLOG_DAMAGED)
+        return complain(
+            EXIT_DAMAGED,
+            "%s; a log is not sealed while events that are not sealed yet are damaged: "
+            "run evlog verify %s",
+            evlog_errmsg(), options->path);
+    return code ? complain_library(code) : sign(&sealing, secret, time_s);
+}
+
+int seal_run(struct options *options)
+{
+    struct note_secret secret;
+    evlog *log;
+    if (!options->key)
+        return complain(EXIT_MISUSE,
+                        "with which key? --key FILE; evlog seal keygen %s --key FILE makes one",
+                        options->path);
+    int status = note_secret_read(options->key, &secret);
+    if (status)
+        return status;
+    status = open_to_write(options, &log) ? EXIT_LOG : EXIT_DONE;
+    if (status == EXIT_DONE)
+        status = close_appended(log, seal(log, &secret, options));
+    note_secret_free(&secret);
+    return status;
+}
+
+int seal_keygen_run(struct options *options)
+{
+    char name[NOTE_NAME_SIZE_MAX + 1], text[NOTE_KEY_TEXT_SIZE];
+    struct note_key key;
+    evlog *log;
+    evlog_info info;
+    if (!options->key)
+        return complain(EXIT_MISUSE, "where is the key to be? --key FILE");
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    int code = evlog_inspect(log, &info);
+    int status = code ? complain_library(code) : EXIT_DONE;
+    evlog_close(log);
+    if (status == EXIT_DONE)
+        status = note_secret_make(options->key, sealed_name(&info, name), &key);
+    if (status == EXIT_DONE)
+        puts(note_key_text(&key, text));
+    return status;
+}
