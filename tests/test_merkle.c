@@ -1,5 +1,5 @@
 /*
- * The Merkle tree of seals, beside tests/audit/vectors.txt, which Go's transparency-dev/merkle has made (tests/audit/vectors.go).
+ * The Merkle tree of seals, beside tests/audit/vectors.txt, which Go's transparency-dev/merkle has made (tests/audit/vectors).
  */
 #include "merkle.h"
 

@@ -95,6 +95,25 @@ head -c 100000 /dev/zero >wrong; try 2 "wrong: this checkpoint is not of the for
 (cat first; echo "— witness.example $(head -c 76 /dev/urandom | base64 -w 0)") >cosigned
 try 0 "" verify log --seal pub --expect cosigned
 
+# -------------------------------------------------------------------- proofs ----
+try 2 "by whose seals? --seal PUBKEY" prove log 6
+try 2 "what is to be proved? a SEQ" prove log --seal pub
+try 2 "what is to be proved? a SEQ" prove log 6 --since-size 7 --seal pub
+try 2 "not a seq (1, 2, 3 ...): six" prove log six --seal pub
+try 1 "log: no event 5: the log has 6 to 8" prove log 5 --seal pub
+try 1 "log: no event 9" prove log 9 --seal pub
+try 1 "no seal of this key covers event 8 yet" prove log 8 --seal pub
+try 3 "the log begins with event 6, and has no seal of the events before it: nothing can be proved" prove log 7 --seal pub
+try 2 "the key is of the log evlog/$uuid, and this is evlog/" prove another 1 --seal pub
+"$evlog" seal keygen another --key akey >apub
+try 1 "no seal of this key covers event 1 yet" prove another 1 --seal apub
+"$evlog" seal another --key akey >/dev/null
+try 0 "" prove another 1 --seal apub
+is "a proof's lines" "$(sed 's/^extra .*/extra/; 5,$d' out | tr '\n' ' ')" "c2sp.org/tlog-proof@v1 extra index 0  "
+try 1 "no seal of this key is of 5 events" prove another 1 --seal apub --size 5
+try 0 "" prove another --since-size 1 --seal apub; is "of the same size" "$(head -n 2 out | tr '\n' ' ')" "old 1  "
+try 1 "no seal of this key covers event 2" prove another --since-size 2 --seal apub
+
 # ----------------------------------------------------------------- trimming ----
 for n in 1 2 3 4 5 6; do "$evlog" send log $a "{\"n\": $n}" >/dev/null; done    # 9 to 14
 try 0 "" trim log --before 14 -o short; has "events 6 to 7 would go"; has "events from 8 on stay: no seal covers them yet"

@@ -46,6 +46,9 @@ try 1 "" verify harmed --seal pub --expect second
 has '"first_seq": 1, "last_seq": 5, "text": "integrity: events 1 to 5 are not what event 6 has sealed: one was changed, added, taken out or moved"'
 is "findings" "$(wc -l <out)" 2
 verdicts violated unproved proved
+try 4 "the events up to 9 are not what was sealed, and prove nothing; see: evlog verify --seal" prove harmed 3 --seal pub
+is "a proof of it" "$(cat out)" ""
+try 4 "prove nothing" prove harmed --since-size 5 --seal pub
 attack change 8
 try 1 "" verify harmed --seal pub --expect second
 has 'integrity: events 6 to 9 are not what event 10 has sealed: one was changed, added, taken out or moved'

@@ -171,6 +171,13 @@ static const struct verb verbs[] = {
      "verify --seal PUBKEY --expect CHECKPOINT finds every event that was changed, taken out, added or\n"
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
      "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"},
+    {"prove", "LOG SEQ | LOG --since-size N",
+     "print a proof that an event was sealed, or that seals agree", "6VU", 1, 2, prove_run,
+     "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
+     "C2SP's tlog-proof, with the checkpoint; its extra data are the leaf, by which the event can be\n"
+     "recognized (tools/leaf.c). With --since-size: a consistency proof that the checkpoint goes on from\n"
+     "an earlier one of N events, as a C2SP witness wants it. A log whose events are not what was\n"
+     "sealed proves nothing. All events up to the checkpoint are read.\n"},
     {"salvage", "LOG NEW", "make a new log of all that can be read of a damaged one", "yo", 2, 2,
      salvage_run,
      "NEW gets every event whose checksum holds, in order, also those that the index of the file no\n"

@@ -67,6 +67,9 @@ static const struct {
     {'5', "key", "FILE", NULL, "the file of the private key"},
     {'6', "seal", "PUBKEY", NULL,
      "check the log against its seals; PUBKEY is the public key, or its file"},
+    {'V', "size", "N", "a number: 1, 2, 3 ...", "the seal of N events; default: the newest"},
+    {'U', "since-size", "N", "a number: 1, 2, 3 ...",
+     "that the seal goes on from the first N events"},
     {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
     {'a', "all", NULL, NULL, "all of them"},
     {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
@@ -399,13 +402,17 @@ static int output_option_read(struct options *options, int letter, const char *t
     }
 }
 
-/* What is signed, and compared. 0, or 1 when it is another option. */
+/* What is signed, and compared. 0, -1 when it is wrong, 1 when it is another option. */
 static int seal_option_read(struct options *options, int letter, char *text)
 {
     switch (letter) {
     case 'v':
         options->reason = text;
         return 0;
+    case 'V':
+        return whole_number(text, 1, INT64_MAX, &options->size);
+    case 'U':
+        return whole_number(text, 1, INT64_MAX, &options->old_size);
     case '4':
         options->expect = text;
         return 0;

@@ -52,6 +52,8 @@ struct options {
     const char *reason;
     const char *expect; /* NULL: not given */
     const char *key;    /* the file of a private key; likewise */
+    uint64_t size;      /* of a seal; 0: not given */
+    uint64_t old_size;  /* of an earlier one; likewise */
     const char *seal;   /* a public key, or its file; likewise */
     int known;
     int skip_bad;
@@ -104,6 +106,7 @@ int trim_run(struct options *options);
 int erase_run(struct options *options);
 int retain_run(struct options *options);
 int seal_run(struct options *options);
+int prove_run(struct options *options);
 int seal_keygen_run(struct options *options);
 int copy_run(struct options *options);
 int compact_run(struct options *options);

@@ -1,3 +1,6 @@
+// Writes tests/audit/vectors.txt, for test_merkle.c: roots and proofs by transparency-dev/merkle, of leaves "leaf 0", "leaf 1" ...
+//
+//	cd tests/audit && go run ./vectors >vectors.txt
 package main
 
 import (
@@ -42,7 +45,7 @@ func hashes(n proof.Nodes, size int) [][]byte {
 	return got
 }
 
-func vectors() {
+func main() {
 	for i := 0; i < 40; i++ {
 		leaves = append(leaves, []byte(fmt.Sprintf("leaf %d", i)))
 	}
@@ -80,4 +83,3 @@ func vectors() {
 		fmt.Println()
 	}
 }
-func main() { vectors() }
