@@ -31,6 +31,7 @@ struct evlog {
 
     const char *source[SOURCE_TEXTS]; /* of this process: source, sourcehost, sourcelib */
     _Atomic(const struct source *) own_source; /* its entry, held; NULL before the first send */
+    struct peer *peer;     /* what events say of this process; NULL: nothing */
     evlog_options options; /* as they hold: no defaults; the texts are in `source` */
 
     pthread_mutex_t define_lock; /* held while a type is defined; taken before `lock` */

@@ -35,6 +35,7 @@
 #include "error.h"
 #include "flusher.h"
 #include "log.h"
+#include "peer.h"
 #include "receivers.h"
 #include "schemas.h"
 #include "signals.h"
@@ -139,7 +140,8 @@ static int fill_options(const evlog_options *asked, evlog_options *filled)
         filled->data_size_max = EVLOG_DATA_SIZE_DEFAULT;
     if (!filled->flush_every_ms)
         filled->flush_every_ms = FLUSH_EVERY_MS;
-    return find_dispatch(asked->dispatch, &filled->dispatch);
+    int result = peer_is_wanted(asked->record_peer, &filled->record_peer);
+    return result ? result : find_dispatch(asked->dispatch, &filled->dispatch);
 }
 
 static void write_source(const evlog_options *options, char source[EVLOG_NAME_SIZE_MAX + 1])
@@ -173,6 +175,7 @@ static void log_free(evlog *log)
     source_release(atomic_load(&log->own_source));
     for (int i = 0; i < SOURCE_TEXTS; i++)
         free((char *)log->source[i]);
+    free(log->peer);
     pthread_mutex_destroy(&log->define_lock);
     pthread_mutex_destroy(&log->lock);
     free(log);
@@ -193,6 +196,8 @@ static int log_new(const evlog_options *options, evlog **made)
     int result = fill_options(options, &log->options);
     if (result == EVLOG_OK)
         result = describe_source(log, options);
+    if (result == EVLOG_OK && log->options.record_peer && !(log->peer = peer_new()))
+        result = error_nomem();
     if (result) {
         log_free(log);
         return result;
@@ -261,6 +266,7 @@ static const char *find_difference(const evlog *log, const evlog_options *asked)
         {"log_size_max", asked->log_size_max && asked->log_size_max != now->log_size_max},
         {"flush_every_ms", asked->flush_every_ms && asked->flush_every_ms != now->flush_every_ms},
         {"dispatch", asked->dispatch && asked->dispatch != now->dispatch},
+        {"record_peer", asked->record_peer && !now->record_peer},
         {"read_only", asked->read_only && !now->read_only},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)

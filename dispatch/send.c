@@ -33,6 +33,7 @@
 #include "match.h"
 #include "name.h"
 #include "pack.h"
+#include "peer.h"
 #include "receivers.h"
 #include "schema.h"
 #include "send.h"
@@ -144,15 +145,24 @@ static int check_data(const evlog *log, const evlog_sending *send,
 }
 
 /* What the sender gives goes into the record as a map that `parcel` holds. */
-static int pack_headers(const evlog_sending *send, struct parcel *parcel, struct record *record)
+static int pack_headers(const evlog *log, const evlog_sending *send, struct parcel *parcel,
+                        struct record *record)
 {
     static const unsigned char none = HEADERS_NONE;
     record->headers = &none;
     record->headers_size = 1;
-    if (send->header_count == 0)
+    bool has_peer = log->peer && !parcel->is_import && (send->headers || !send->header_count) &&
+                    send->header_count <= EVLOG_HEADERS_SIZE_MAX;
+    if (send->header_count == 0 && !has_peer)
         return EVLOG_OK;
-    int result =
-        headers_pack(send->headers, send->header_count, &parcel->headers, &record->headers_size);
+    size_t count = send->header_count;
+    evlog_header *with_peer =
+        has_peer ? peer_add(log->peer, send->headers, send->header_count, &count) : NULL;
+    int result = has_peer && !with_peer
+                     ? error_nomem()
+                     : headers_pack(with_peer ? with_peer : send->headers, count,
+                                    &parcel->headers, &record->headers_size);
+    free(with_peer);
     record->headers = parcel->headers;
     return result;
 }
@@ -310,7 +320,7 @@ static int prepare_record(evlog *log, const evlog_sending *send, const evlog_met
 {
     int result = check_data(log, send, parcel->definition);
     if (result == EVLOG_OK)
-        result = pack_headers(send, parcel, record);
+        result = pack_headers(log, send, parcel, record);
     if (result == EVLOG_OK && log->store->read_only)
         result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     if (result == EVLOG_OK)

@@ -215,6 +215,13 @@ typedef struct evlog_options {
      * has a limit of its own, claim_wait_ms.)
      */
     uint32_t wait_ms;
+    /*
+     * Each event sent here gets headers that say which process sent it: "evlog.peer.uid" (the real one), "evlog.peer.pid" and
+     * "evlog.peer.program" (the path of the executable); headers of these names that are given are replaced. They count to
+     * EVLOG_HEADERS_SIZE_MAX. The process itself writes them: they prove nothing of one that lies. Also by the environment variable
+     * EVLOG_RECORD_PEER, "1". What is imported does not get them.
+     */
+    bool record_peer;
 } evlog_options;
 
 /*
@@ -231,7 +238,7 @@ typedef struct evlog_options {
  * writer from reusing the pages that are being read; nothing else is created or changed.
  *
  * EVLOG_NOTFOUND: no log there, and no_create or read_only. EVLOG_INVALID: a file, contradictory
- * options, or a bad EVLOG_DISPATCH. EVLOG_CONFLICT: another durability. EVLOG_UNSUPPORTED: another
+ * options, or a bad EVLOG_DISPATCH or EVLOG_RECORD_PEER. EVLOG_CONFLICT: another durability. EVLOG_UNSUPPORTED: another
  * program's directory, a newer format, or a network file system. EVLOG_DAMAGED: where the log would
  * go on growing, or one of its files is gone. EVLOG_FULL: no room to make it.
  */
