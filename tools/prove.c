@@ -23,6 +23,7 @@
 #include "leaf.h"
 #include "progress.h"
 #include "sealed.h"
+#include "text.h"
 #include "tool.h"
 
 struct proving {
@@ -190,7 +191,7 @@ static int prove_event(const struct options *options, struct proving *proving,
     status = prove(proving, key, info, &sealed.checkpoint);
     if (status == EXIT_DONE) {
         put_inclusion(proving);
-        fputs(note, stdout);
+        text_put(stdout, note, strlen(note), 1, 0);
     }
     free(note);
     return status;
@@ -215,7 +216,7 @@ static int prove_growth(const struct options *options, struct proving *proving,
     if (status == EXIT_DONE) {
         printf("old %" PRIu64 "\n", old);
         put_hashes(proving);
-        fputs(note, stdout);
+        text_put(stdout, note, strlen(note), 1, 0);
     }
     free(note);
     return status;

@@ -57,6 +57,9 @@ static size_t unbase64(const char *text, const char *end, unsigned char *bytes, 
 {
     size_t size = 0;
     const char *stop = NULL;
+    for (const char *at = text; at < end; at++)
+        if ((unsigned char)*at > '~') /* libsodium takes some such bytes for others */
+            return 0;
     if (sodium_base642bin(bytes, size_max, text, (size_t)(end - text), NULL, &size, &stop,
                           BASE64) ||
         stop != end)
