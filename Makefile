@@ -36,6 +36,10 @@ STD  = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -MMD -MP
 # Debian 13's msgpack-c.pc has -Iinclude, which is nowhere.
 LIB_CFLAGS := $(filter-out -Iinclude,$(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) 2>/dev/null))
 LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) 2>/dev/null) -pthread
+# Debian's libxxhash for amd64 has XXH3 for each kind of processor; another one may not.
+XXH3_DISPATCH := $(shell echo 'int XXH3_64bits_dispatch(void); int main(void) { return XXH3_64bits_dispatch(); }' | \
+  $(CC) -x c - -lxxhash -o /dev/null 2>/dev/null && echo -DXXH3_DISPATCH)
+LIB_CFLAGS += $(XXH3_DISPATCH)
 
 STORE    := $(wildcard store/*.c)
 DISPATCH := $(wildcard dispatch/data/*.c dispatch/*.c)

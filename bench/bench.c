@@ -1,7 +1,7 @@
 /*
  * The judge: what evlog does beside what a user would pick instead, and beside what the machine can do.
  *
- *   bench [-o json] [ROUNDS] [DIRECTORY]
+ *   bench [-o json] [-j TEXT] [ROUNDS] [DIRECTORY]
  *
  * A job is a row of the table below: what is done, and by whom, evlog first. Absolute times on a shared machine mean little, so
  * all subjects of a job take turns: in a TURNS job after each few calls, with all of them open in this process; else a round each, on a fresh file
@@ -12,7 +12,7 @@
  * 10th, 50th, 99.9th percentile and the longest (over all rounds, us); and the ratio, which is above 1 where evlog is ahead: the median of
  * the rounds', lowest to highest. It compares what the job is about: the rate, the CPU time, or the median time of a call. `ask`: what issue 14 asks of that ratio.
  *
- * With -o json one object goes to standard output, {"machine": {...}, "rows": [...], "growth": [...]}, and the table to standard error.
+ * With -j only the jobs whose name contains TEXT are done. With -o json one object goes to standard output, {"machine": {...}, "rows": [...], "growth": [...]}, and the table to standard error.
  *
  * 1. The time to open, fill and close is in no number.
  * 2. Every subject of a job does the same number of calls of the same size; only what a "slow disk" does is given to evlog alone.
@@ -262,6 +262,7 @@ static const struct job jobs[] = {
 
 static char home[4096];
 static unsigned rounds;
+static const char *wanted = ""; /* in a job's name */
 static FILE *table = NULL, *json = NULL;
 const char *bench_beside;
 
@@ -660,23 +661,28 @@ static const char *directory_of(char *program)
 int main(int argc, char **argv)
 {
     table = stdout;
-    if (argc > 2 && strcmp(argv[1], "-o") == 0 && strcmp(argv[2], "json") == 0) {
-        table = stderr;
-        json = stdout;
+    for (; argc > 2 && *argv[1] == '-'; argc -= 2, argv += 2) {
+        if (strcmp(argv[1], "-j") == 0) {
+            wanted = argv[2];
+        } else if (strcmp(argv[1], "-o") == 0 && strcmp(argv[2], "json") == 0) {
+            table = stderr;
+            json = stdout;
+        } else {
+            break; /* bench_begin says what is right */
+        }
         argv[2] = argv[0];
-        argv += 2;
-        argc -= 2;
     }
     rounds = bench_begin(argc, argv, home);
     peers_find(argv[0]);
     bench_beside = directory_of(argv[0]);
     print_machine();
     for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
-        if (rounds > 1 || !jobs[i].long_only)
+        if ((rounds > 1 || !jobs[i].long_only) && strstr(jobs[i].name, wanted))
             measure(&jobs[i]);
     if (json)
         fputs("\n], \"growth\": [", json);
-    growth_measure(home, rounds == 1, table, json);
+    if (strstr("growth", wanted))
+        growth_measure(home, rounds == 1, table, json);
     if (json)
         fputs("\n]}\n", json);
     return bench_end(home);

@@ -26,7 +26,7 @@ instructions() { # instructions PATH COUNT: of the whole
 
 machine() {
     echo "compiler: $(${CC:-gcc} --version | head -n 1)"
-    echo "libraries: liblmdb $(pkg-config --modversion lmdb), glibc $(getconf GNU_LIBC_VERSION | cut -d' ' -f2)"
+    echo "libraries: liblmdb $(pkg-config --modversion lmdb), libxxhash $(pkg-config --modversion libxxhash), glibc $(getconf GNU_LIBC_VERSION | cut -d' ' -f2)"
     echo "cpu: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), family $(sed -n 's/^cpu family.*: //p' /proc/cpuinfo | head -n 1)"
 }
 

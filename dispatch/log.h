@@ -41,9 +41,9 @@ struct evlog {
     atomic_uint signal_count;   /* of those by name, after they can be found */
     evlog_signal *first_import; /* signals for importing; with define_lock held */
 
-    pthread_mutex_t lock;        /* over what follows; never held while a receiver runs */
-    struct receivers *receivers; /* all that are connected; NULL: none yet */
-    struct claim *claims;        /* of this process on consumers (replay/claim.c) */
+    pthread_mutex_t lock;                /* over what follows; never held while a receiver runs */
+    struct receivers *_Atomic receivers; /* all that are connected; NULL: none yet */
+    struct claim *claims;                /* of this process on consumers (replay/claim.c) */
 };
 
 /*

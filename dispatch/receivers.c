@@ -47,8 +47,14 @@ void receivers_release(struct receivers *receivers)
     free(receivers);
 }
 
+/*
+ * Before the first is connected the lock is not needed: a send looks here after its commit, and whoever
+ * connects one sets the list before it reads the log's head; so it gets all later seqs.
+ */
 struct receivers *receivers_hold(evlog *log)
 {
+    if (!log->receivers)
+        return NULL;
     pthread_mutex_lock(&log->lock);
     struct receivers *receivers = log->receivers;
     if (receivers)
@@ -79,8 +85,9 @@ static _Thread_local unsigned current_owner;
 
 static struct connection *find(const evlog *log, const struct receiver_id *id)
 {
-    for (size_t i = 0; log->receivers && i < log->receivers->count; i++) {
-        struct connection *known = log->receivers->items[i].connection;
+    const struct receivers *receivers = log->receivers;
+    for (size_t i = 0; receivers && i < receivers->count; i++) {
+        struct connection *known = receivers->items[i].connection;
         if (known->signal != id->signal || atomic_load(&known->is_passed_over) ||
             strcmp(known->dispatch_uid, id->dispatch_uid) != 0)
             continue;

@@ -51,6 +51,7 @@ struct parcel {
     void *headers;         /* packed, to be freed; NULL: none */
     struct record *record; /* NULL: its signal is disabled */
     bool is_import;
+    int64_t now_us; /* when the call began */
 };
 
 /* ------------------------------------------------------------ metadata ---- */
@@ -109,7 +110,7 @@ static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
     bool is_given = time_us != 0 || parcel->is_import;
     bool has_minor_version = given->minorversion || parcel->is_import;
     if (!is_given)
-        time_us = clock_wall_us();
+        time_us = parcel->now_us;
     int result = check_time(time_us, is_given);
     if (result == EVLOG_OK)
         result = check_metadata(given);
@@ -126,7 +127,7 @@ static int make_metadata(const evlog_sending *send, const evlog_metadata *given,
     if (has_id(given))
         memcpy(record->id, given->id, sizeof record->id);
     else
-        uuid_make(record->id);
+        uuid_make_at(parcel->now_us, record->id);
     return EVLOG_OK;
 }
 
@@ -268,10 +269,12 @@ static int end_failures(const struct failures *failures)
 static void call_receivers(struct parcel *parcel, evlog_dispatch how, struct failures *failures)
 {
     evlog_signal *signal = parcel->signal;
-    evlog_event event;
-    event_fill(&event, parcel->record, parcel->definition->type, parcel->source, signal, false);
     struct receivers *receivers = receivers_hold(signal->log);
     struct connection *connection;
+    evlog_event event;
+    if (!receivers && !parcel->sent.hold)
+        return;
+    event_fill(&event, parcel->record, parcel->definition->type, parcel->source, signal, false);
     /* Others than before the append. Without memory for them they run, but unrecorded. */
     if (parcel->wants_sent && receivers != parcel->sent.hold)
         make_room(&parcel->sent, signal, receivers);
@@ -310,6 +313,7 @@ struct given {
     evlog_sent *sent; /* or NULL */
     size_t sent_size;
     struct condition condition;
+    int64_t now_us;      /* one reading of the clock serves all events of a call */
     struct record *note; /* of an import; else NULL */
     size_t known_count;  /* of an import: events that were in the log */
 };
@@ -368,6 +372,7 @@ static int prepare_given(evlog *log, const struct given *given, size_t i, struct
                                           : NULL;
     parcel->wants_sent = given->sent != NULL;
     parcel->is_import = given->note != NULL;
+    parcel->now_us = given->now_us;
     if (send && parcel->is_import && !send->metadata)
         return error_set(EVLOG_INVALID, "an event that is imported has no metadata");
     if (metadata && given->condition.unless_id && !has_id(metadata))
@@ -450,6 +455,7 @@ static int send_given(evlog *log, struct given *given, evlog_dispatch how, struc
                       struct record *records)
 {
     size_t record_count = 0;
+    given->now_us = clock_wall_us();
     int result = prepare_all(log, given, parcels, records, &record_count);
     if (result == EVLOG_OK)
         result = append(log, given, records, record_count);

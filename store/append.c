@@ -10,8 +10,8 @@
  * 1. seq, prev and log time are given inside the write transaction, from the last
  *    record there: so seq is dense and is the order of commits over all processes.
  * 2. The records of one request are side by side, in one commit.
- * 3. A request's memory is touched by the leader only between being queued and
- *    `is_done`, which is set and read under the lock.
+ * 3. A request's memory is touched by others only between being queued and DONE; after that only the address of
+ *    its state is given to futex(2), which does not look at it.
  * 4. Log time is the clock's, but never less than that of the record before: a clock that wobbles
  *    is not followed back. One that is behind by more than CLOCK_STEP_US was wrong before, or is wrong
  *    now: log time follows it, and the records from there on are of another era (record.h).
@@ -31,8 +31,12 @@
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
  * that costs one load when there are none.
  *
- * A commit that is not flushed takes less time than putting a thread to sleep and waking it, so a
- * waiting thread spins briefly before it sleeps (8 senders in a fast log: three times the events).
+ * A thread waits on the state of its own request: WAITING until it is DONE, or NEXT, that it may lead, which it then
+ * tries to. It takes the lock only to queue up and to lead, so those of a large group, who are woken when the next
+ * leader has been, do not queue for it again.
+ *
+ * A commit that is not flushed takes less time than putting a thread to sleep and waking it, so in a fast log a
+ * waiting thread spins briefly before it sleeps (8 senders: three times the events). A flush takes longer than any spinning.
  *
  * A group that does not fit on the disk is tried again one request at a time, so that a large one
  * does not fail the small ones. Absent: a limit to the queue (it holds at most one request for
@@ -40,12 +44,16 @@
  */
 #include "append.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "be64.h"
 #include "clock.h"
@@ -60,16 +68,23 @@
 
 #define GROUP_SIZE_MAX ((size_t)1 << 20) /* a request larger than this goes alone */
 #define MESSAGE_SIZE 512
-#define SPINS 20 /* before sleeping */
+#define SPINS 20 /* before sleeping, in a fast log */
+
+enum request_state {
+    WAITING, /* for its leader */
+    ASLEEP,  /* the same, in futex(2) */
+    NEXT,    /* nobody leads: it may */
+    DONE,    /* `result` is set */
+};
 
 struct request {
     struct record *records;
     size_t count, size, record_size_max;
     struct judgement *judgement; /* NULL: it has no condition */
     int refusal;                 /* of its condition */
-    bool is_done;
     int result;
-    pthread_cond_t wake;
+    bool is_taken;          /* into a group */
+    _Atomic uint32_t state; /* enum request_state */
     struct request *next;
     char *message; /* MESSAGE_SIZE: the leader's sentence, when it failed */
 };
@@ -84,8 +99,8 @@ struct appender {
     struct appender_parts parts;
     pthread_mutex_t lock;
     struct request *first, **end; /* the queue */
-    bool is_led;
-    struct last last; /* the leader's */
+    atomic_bool is_led;           /* set with the lock held */
+    struct last last;             /* the leader's */
 };
 
 int appender_open(const struct appender_parts *parts, struct appender **opened)
@@ -502,6 +517,7 @@ static void take_group(struct appender *appender, struct group *group)
     *group = (struct group){.appender = appender, .first = appender->first};
     struct request **end = &group->first;
     do {
+        (*end)->is_taken = true;
         group->size += (*end)->size;
         group->count += (*end)->count;
         end = &(*end)->next;
@@ -512,51 +528,85 @@ static void take_group(struct appender *appender, struct group *group)
     *end = NULL;
 }
 
-/* Commits one group. With the lock held, except during the commit. */
+/* Whether its thread sleeps, and must be woken. */
+static bool set_state(struct request *request, enum request_state state)
+{
+    return atomic_exchange(&request->state, state) == ASLEEP;
+}
+
+/* Only the address counts: the request may be gone. */
+static void wake(_Atomic uint32_t *state)
+{
+    syscall(SYS_futex, state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Sleeps while the state is WAITING; may return earlier. */
+static void sleep_on(_Atomic uint32_t *state)
+{
+    uint32_t waiting = WAITING, asleep = ASLEEP;
+    if (!atomic_compare_exchange_strong(state, &waiting, ASLEEP))
+        return;
+    syscall(SYS_futex, state, FUTEX_WAIT_PRIVATE, ASLEEP, NULL, NULL, 0);
+    atomic_compare_exchange_strong(state, &asleep, WAITING);
+}
+
+/* Commits one group. With the lock held, which it gives back. */
 static void lead(struct appender *appender)
 {
     struct group group;
-    appender->is_led = true;
+    atomic_store(&appender->is_led, true);
     take_group(appender, &group);
     pthread_mutex_unlock(&appender->lock);
     commit_group(&group);
     pthread_mutex_lock(&appender->lock);
+    atomic_store(&appender->is_led, false);
+    struct request *after = appender->first;
+    bool is_asleep = after && set_state(after, NEXT);
+    pthread_mutex_unlock(&appender->lock);
+    if (is_asleep)
+        wake(&after->state);
     for (struct request *request = group.first, *next; request; request = next) {
-        next = request->next; /* its thread frees it once it is done and the lock is free */
-        request->is_done = true;
-        pthread_cond_signal(&request->wake);
+        next = request->next; /* it may be gone once it is DONE */
+        if (set_state(request, DONE))
+            wake(&request->state);
     }
-    appender->is_led = false;
-    if (appender->first)
-        pthread_cond_signal(&appender->first->wake);
 }
 
-/* Lets other threads run a few times while there is a leader. With the lock held at both ends. */
-static void spin(struct appender *appender, const struct request *request)
+/* Leads unless another one does, or this request is in a group. */
+static void try_to_lead(struct appender *appender, const struct request *request)
 {
-    for (int i = 0; i < SPINS && appender->is_led && !request->is_done; i++) {
+    if (atomic_load(&appender->is_led))
+        return; /* who leads gives NEXT to the first in the queue, perhaps to this one */
+    pthread_mutex_lock(&appender->lock);
+    if (atomic_load(&appender->is_led) || request->is_taken)
         pthread_mutex_unlock(&appender->lock);
-        sched_yield();
-        pthread_mutex_lock(&appender->lock);
-    }
+    else
+        lead(appender);
 }
 
 /* Queues a request and returns when it is done: by this thread, or by another one that leads. */
 static void wait_until_done(struct appender *appender, struct request *request)
 {
-    pthread_cond_init(&request->wake, NULL);
+    int spins = appender->parts.journal ? 0 : SPINS;
+    uint32_t state;
     pthread_mutex_lock(&appender->lock);
     *appender->end = request;
     appender->end = &request->next;
-    spin(appender, request);
-    while (!request->is_done) {
-        if (appender->is_led)
-            pthread_cond_wait(&request->wake, &appender->lock);
-        else
-            lead(appender);
+    if (atomic_load(&appender->is_led))
+        pthread_mutex_unlock(&appender->lock);
+    else
+        lead(appender);
+    while ((state = atomic_load(&request->state)) != DONE) {
+        if (state == NEXT)
+            atomic_compare_exchange_strong(&request->state, &state, WAITING);
+        try_to_lead(appender, request);
+        if (spins > 0) {
+            spins--;
+            sched_yield();
+        } else {
+            sleep_on(&request->state);
+        }
     }
-    pthread_mutex_unlock(&appender->lock);
-    pthread_cond_destroy(&request->wake);
 }
 
 /* Begins the judgement of a request, without the writer's lock. */

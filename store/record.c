@@ -76,6 +76,20 @@ _Static_assert(RECORD_HEAD_SIZE - RECORD_SALT_SIZE == AT_SALT &&
                    RECORD_ERASED_SIZE == AT_NILS + 2,
                "as record.h has it");
 
+#ifdef XXH3_DISPATCH
+XXH64_hash_t XXH3_64bits_dispatch(const void *input, size_t length); /* of libxxhash */
+#endif
+
+/* XXH3-64: of long contents by the widest instructions that the processor has, where libxxhash chooses them. */
+static uint64_t digest_of(const void *bytes, size_t size)
+{
+#ifdef XXH3_DISPATCH
+    if (size > XXH3_MIDSIZE_MAX)
+        return XXH3_64bits_dispatch(bytes, size);
+#endif
+    return XXH3_64bits(bytes, size);
+}
+
 uint64_t record_origin(const uint8_t uuid[16])
 {
     return XXH3_64bits(uuid, 16);
@@ -125,7 +139,7 @@ static void put_contents(struct record *record, unsigned char *out)
         out[RECORD_HEAD_SIZE] = HEADERS_NONE;
     memcpy(out + RECORD_HEAD_SIZE + headers_size, record->data, record->data_size);
     record->digest =
-        XXH3_64bits(out + AT_SALT, RECORD_HEAD_SIZE - AT_SALT + headers_size + record->data_size);
+        digest_of(out + AT_SALT, RECORD_HEAD_SIZE - AT_SALT + headers_size + record->data_size);
 }
 
 static void put_erasure(const struct record *record, unsigned char *out)
@@ -222,7 +236,7 @@ static int check_contents(uint64_t seq, const unsigned char *value, size_t size,
 {
     const unsigned char *headers = value + RECORD_HEAD_SIZE;
     size_t left = size - RECORD_HEAD_SIZE;
-    if (XXH3_64bits(value + AT_SALT, size - AT_SALT) != be64_load(value + AT_DIGEST + 1))
+    if (digest_of(value + AT_SALT, size - AT_SALT) != be64_load(value + AT_DIGEST + 1))
         return damaged(seq, "its checksum does not fit");
     if (!headers_measure(headers, left, headers_size))
         return damaged(seq, "its headers are not a well-formed map of texts");

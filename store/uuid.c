@@ -53,12 +53,10 @@ static void draw_place(void)
     atomic_store(&drawn_forks, random_forks());
 }
 
-static uint64_t next_time(void)
+/* `wanted`: the time of day, in 100 ns since 1970. */
+static uint64_t next_time(uint64_t wanted)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t wanted =
-        (uint64_t)now.tv_sec * 10000000 + (uint64_t)now.tv_nsec / 100 + GREGORIAN_OFFSET;
+    wanted += GREGORIAN_OFFSET;
     uint64_t last = atomic_load(&last_time);
     uint64_t next;
     do
@@ -67,15 +65,27 @@ static uint64_t next_time(void)
     return next;
 }
 
-void uuid_make(uint8_t uuid[16])
+static void make(uint64_t wanted, uint8_t uuid[16])
 {
     if (atomic_load(&drawn_forks) != random_forks())
         draw_place();
-    uint64_t ticks = next_time();
+    uint64_t ticks = next_time(wanted);
     uint64_t low = UINT64_C(1) << 63 | atomic_load(&place);
     uint64_t high = ticks << 32 | (ticks >> 16 & 0xffff0000) | 0x1000 | (ticks >> 48 & 0x0fff);
     be64_store(uuid, high);
     be64_store(uuid + 8, low);
+}
+
+void uuid_make(uint8_t uuid[16])
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    make((uint64_t)now.tv_sec * 10000000 + (uint64_t)now.tv_nsec / 100, uuid);
+}
+
+void uuid_make_at(int64_t now_us, uint8_t uuid[16])
+{
+    make((uint64_t)now_us * 10, uuid);
 }
 
 /* ---------------------------------------------------------------- text ---- */

@@ -9,6 +9,9 @@
 /* Makes a new one: never the same again in any thread, process or fork. */
 void uuid_make(uint8_t uuid[16]);
 
+/* The same, of who has just read the time of day (clock_wall_us). */
+void uuid_make_at(int64_t now_us, uint8_t uuid[16]);
+
 #define UUID_TEXT_SIZE 36
 
 /*
