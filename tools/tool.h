@@ -50,7 +50,9 @@ struct options {
     size_t column_count;
     const char *exec;
     const char *reason;
-    const char *expect; /* NULL: not given */
+    const char *expect;       /* NULL: not given */
+    uint32_t worker, workers; /* 0: not given */
+    const char *by;           /* NULL: not given */
     int known;
     int skip_bad;
     int skip_known;
