@@ -13,8 +13,8 @@
 #include "claim.h"
 #include "clock.h"
 #include "error.h"
+#include "group.h"
 #include "log.h"
-#include "open.h"
 #include "reader.h"
 #include "sized.h"
 #include "spans.h"
@@ -72,6 +72,8 @@ static int visit_one(const char *name, const struct consumer_entry *entry,
 {
     const struct visit *visit = ctx;
     evlog *log = visit->log;
+    struct member member;
+    bool is_member = member_parse(name, &member);
     evlog_consumer_info info = {
         .name = name,
         .checkpoint = entry->checkpoint,
@@ -90,6 +92,10 @@ static int visit_one(const char *name, const struct consumer_entry *entry,
         .pid = pid_of_holder(log, name, entry->slot),
         .types = types,
         .type_count = type_count,
+        .worker = is_member ? member.worker : 0,
+        .workers = is_member ? member.workers : 0,
+        .group = is_member ? member.group : NULL,
+        .by = is_member ? member.by : NULL,
     };
     return visit->visit(&info, visit->ctx);
 }
@@ -107,15 +113,20 @@ int evlog_each_consumer(evlog *log, int (*visit)(const evlog_consumer_info *, vo
     return result;
 }
 
-/* An info for its caller to keep: the name follows it; the types are a block of their own. */
+/* An info for its caller to keep: its texts follow it; the types are a block of their own. */
 static int keep_info(const evlog_consumer_info *info, void *ctx)
 {
-    size_t name_size = strlen(info->name) + 1;
-    evlog_consumer_info *copy = malloc(sizeof *copy + name_size);
+    size_t name_size = strlen(info->name) + 1,
+           group_size = info->group ? strlen(info->group) + 1 : 0;
+    evlog_consumer_info *copy = malloc(sizeof *copy + name_size + group_size);
     if (!copy)
         return error_nomem();
     *copy = *info;
     copy->name = memcpy(copy + 1, info->name, name_size);
+    if (info->group) {
+        copy->group = memcpy((char *)(copy + 1) + name_size, info->group, group_size);
+        copy->by = copy->name + (info->by - info->name);
+    }
     *(evlog_consumer_info **)ctx = copy;
     return EVLOG_OK;
 }
@@ -161,21 +172,44 @@ void evlog_consumer_info_free(evlog_consumer_info *info)
 
 /* ---------------------------------------------------------------- changing ---- */
 
+/* A worker is not removed by itself. */
+static int check_removal(const char *name, const char *const *names, size_t count)
+{
+    struct member member;
+    if (count > 1 || !member_parse(names[0], &member) || strcmp(name, names[0]) != 0)
+        return EVLOG_OK;
+    return error_set(EVLOG_INVALID,
+                     "%s is one of the %u consumers of a group: without it its events would be "
+                     "nobody's; remove the group %s",
+                     name, member.workers, member.group);
+}
+
+static int remove_all(evlog *log, const char *const *names, size_t count)
+{
+    struct claims claims;
+    int result = claims_take(&claims, log, names, count, 0, true);
+    if (result)
+        return result;
+    result = consumers_remove(log->store, names, count);
+    for (size_t i = 0; i < claims.count && result == EVLOG_OK; i++)
+        shared_mark_begin(log->store->shared, claims.claims[i].slot, 0);
+    claims_release(&claims);
+    return result;
+}
+
 int evlog_consumer_remove(evlog *log, const char *name)
 {
-    struct claim claim;
-    struct consumer_entry entry;
+    const char *const *names;
+    size_t count;
     int result = log_enter(log);
     if (result)
         return result;
-    result = claim_take(&claim, log, name, 0, &entry);
+    result = group_names(log, name, &names, &count);
     if (result == EVLOG_OK) {
-        result = consumers_remove(log->store, name);
+        result = check_removal(name, names, count);
         if (result == EVLOG_OK)
-            shared_mark_begin(log->store->shared, claim.slot, 0);
-        claim_release(&claim);
-    } else if (result == EVLOG_DAMAGED) {
-        result = consumers_remove(log->store, name); /* no process can be at work with it */
+            result = remove_all(log, names, count);
+        free((void *)names);
     }
     log_leave(log);
     return result;
@@ -219,32 +253,59 @@ static int find_move(evlog *log, const char *name, const evlog_reset_options *op
     result = start_find(log, &START_OF(options), EVLOG_START_FIRST, (const char *const *)types,
                         type_count, &to->checkpoint, &to->head);
     free(types);
-    to->chain = open_chain_at(log->store, to->checkpoint);
+    to->chain = start_chain_at(log->store, to->checkpoint);
     return result;
 }
 
-static int reset(const struct claim *claim, const struct consumer_entry *entry,
+/* What a reset of one of several would do, added to `done`. */
+static int look_at_move(const struct claims *claims, size_t i, const struct move *to,
+                        evlog_reset *done)
+{
+    const struct claim *claim = &claims->claims[i];
+    const struct consumer_entry *entry = &claims->entries[i];
+    struct tally tally = {.after = to->checkpoint};
+    int result = consumers_each_parked(claim->log->store, claim->name, tally_one, &tally);
+    if (i == 0 || entry->checkpoint < done->old_checkpoint)
+        done->old_checkpoint = entry->checkpoint;
+    done->checkpoint = to->checkpoint;
+    done->state_count += entry->state_count;
+    done->parked_count += tally.count;
+    return result;
+}
+
+static int reset(const struct claims *claims, const char *const *names,
                  const evlog_reset_options *options, evlog_reset *done)
 {
-    evlog *log = claim->log;
+    evlog *log = claims->claims[0].log;
     struct move to = {.chain = 0};
-    int result = find_move(log, claim->name, options, &to);
-    struct tally tally = {.after = to.checkpoint};
-    if (result == EVLOG_OK)
-        result = consumers_each_parked(log->store, claim->name, tally_one, &tally);
-    if (result)
+    int result = find_move(log, names[0], options, &to);
+    for (size_t i = 0; i < claims->count && result == EVLOG_OK; i++)
+        result = look_at_move(claims, i, &to, done);
+    if (result || options->dry_run)
         return result;
-    *done = (evlog_reset){.old_checkpoint = entry->checkpoint,
-                          .checkpoint = to.checkpoint,
-                          .state_count = entry->state_count,
-                          .parked_count = tally.count};
-    if (options->dry_run)
-        return EVLOG_OK;
     result = evlog_sync(log); /* what is history to it must not become new */
     if (result == EVLOG_OK)
-        result = consumers_reset(log->store, claim->name, move, &to);
-    if (result == EVLOG_OK)
-        shared_mark_begin(log->store->shared, claim->slot, 0);
+        result = consumers_reset(log->store, names, claims->count, move, &to);
+    for (size_t i = 0; i < claims->count && result == EVLOG_OK; i++)
+        shared_mark_begin(log->store->shared, claims->claims[i].slot, 0);
+    return result;
+}
+
+static int claim_and_reset(evlog *log, const char *name, const evlog_reset_options *options,
+                           evlog_reset *done)
+{
+    const char *const *names;
+    struct claims claims;
+    size_t count;
+    int result = group_names(log, name, &names, &count);
+    if (result)
+        return result;
+    result = claims_take(&claims, log, names, count, 0, false);
+    if (result == EVLOG_OK) {
+        result = reset(&claims, names, options, done);
+        claims_release(&claims);
+    }
+    free((void *)names);
     return result;
 }
 
@@ -253,8 +314,6 @@ int evlog_consumer_reset_sized(evlog *log, const char *name, const evlog_reset_o
 {
     evlog_reset_options options;
     evlog_reset made = {.checkpoint = 0};
-    struct claim claim;
-    struct consumer_entry entry;
     if (!given)
         return error_set(EVLOG_INVALID, "no start is given");
     int result = sized_in(&options, sizeof options, given, options_size);
@@ -262,11 +321,7 @@ int evlog_consumer_reset_sized(evlog *log, const char *name, const evlog_reset_o
         result = log_enter(log);
     if (result)
         return result;
-    result = claim_take(&claim, log, name, 0, &entry);
-    if (result == EVLOG_OK) {
-        result = reset(&claim, &entry, &options, &made);
-        claim_release(&claim);
-    }
+    result = claim_and_reset(log, name, &options, &made);
     if (result == EVLOG_OK)
         sized_out(done, reset_size, &made, sizeof made);
     log_leave(log);
@@ -279,16 +334,25 @@ static int set_paused(struct consumer_entry *entry, void *ctx)
     return EVLOG_OK;
 }
 
+static int set_all_paused(evlog *log, const char *name, bool is_paused)
+{
+    const char *const *names;
+    size_t count;
+    int result = group_names(log, name, &names, &count);
+    if (result)
+        return result;
+    for (size_t i = 0; i < count && result == EVLOG_OK; i++)
+        result = consumers_write(log->store, names[i], set_paused, &is_paused, NULL, NULL);
+    free((void *)names);
+    return result;
+}
+
 int evlog_consumer_set_paused(evlog *log, const char *name, bool is_paused)
 {
     int result = log_enter(log);
     if (result)
         return result;
-    result = consumer_name_check(name);
-    if (result == EVLOG_OK && log->store->read_only)
-        result = error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
-    if (result == EVLOG_OK)
-        result = consumers_write(log->store, name, set_paused, &is_paused, NULL, NULL);
+    result = set_all_paused(log, name, is_paused);
     shared_wake(log->store->shared);
     log_leave(log);
     return result;

@@ -42,6 +42,7 @@ struct evlog_consumer {
     struct claim claim;
     evlog_consumer_options options; /* with the defaults filled in; its types are not used */
     struct filter filter;
+    struct member member;        /* workers 0: it is not a worker */
     struct consumer_entry entry; /* as it was last read or written */
     bool is_lost;                /* another process has taken it over */
     struct shared_mark mark; /* of earlier holders, but for `most`, which is kept up to date */

@@ -27,6 +27,7 @@
 #include "consumer.h"
 #include "error.h"
 #include "event.h"
+#include "group.h"
 
 #define BATCH 1024
 #define PASS_AFTER_US 1000000 /* idle time after which events passed over are checkpointed */
@@ -103,6 +104,9 @@ static bool is_wanted(evlog_consumer *consumer, const struct reader_event *read)
 {
     if (!filter_wants(&consumer->filter, read->type))
         return false;
+    if (consumer->member.workers &&
+        !group_is_mine(&consumer->member, read->record.data, read->record.data_size))
+        return false;
     if (consumer->options.replay != EVLOG_REPLAY_REFUSE ||
         read->record.seq > consumer->entry.replay_last_seq)
         return true;
@@ -174,12 +178,22 @@ static int lose(evlog_consumer *consumer, uint64_t last, const char *text)
     return consumer_lose(consumer, last, why);
 }
 
+/* The first and the last event of the log, or of the part of it that the consumer is given. */
+static int bounds(const evlog_consumer *consumer, uint64_t *first, uint64_t *head)
+{
+    uint64_t last = consumer->options.last_seq;
+    int result = store_bounds(consumer->log->store, first, head);
+    if (result == EVLOG_OK && last && *head > last)
+        *head = last;
+    return result;
+}
+
 /* Reads the next batch. */
 static int read_more(evlog_consumer *consumer, enum step *step)
 {
     struct store *store = consumer->log->store;
     uint64_t first, head, next = consumer->place + 1;
-    int result = store_bounds(store, &first, &head);
+    int result = bounds(consumer, &first, &head);
     consumer->now_us = clock_monotonic_us();
     consumer->reader.count = consumer->at = 0;
     if (result == EVLOG_OK && head < next)
@@ -191,7 +205,7 @@ static int read_more(evlog_consumer *consumer, enum step *step)
         consumer_notify(consumer, EVLOG_NOTICE_FELL_BEHIND, consumer->place, head, "");
     }
     if (first > next)
-        return lose(consumer, first - 1, "no longer in the log");
+        return lose(consumer, first <= head ? first - 1 : head, "no longer in the log");
     result = reader_read(&consumer->reader, store, next, head, BATCH);
     if (result != EVLOG_DAMAGED)
         return result;
@@ -354,7 +368,7 @@ static int wait_for_more(evlog_consumer *consumer, int64_t deadline_us)
     int64_t wait_us = deadline_us - consumer->now_us;
     int result = refresh(consumer);
     if (result == EVLOG_OK)
-        result = store_bounds(consumer->log->store, &first, &head);
+        result = bounds(consumer, &first, &head);
     if (result || is_stopped(consumer))
         return result;
     if (!consumer->entry.is_paused && (head > consumer->place || consumer->may_retry))

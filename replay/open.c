@@ -19,9 +19,10 @@
 #include "clock.h"
 #include "consumer.h"
 #include "error.h"
-#include "open.h"
+#include "group.h"
 #include "sized.h"
 #include "start.h"
+#include "value.h"
 
 enum { MAKE_TRIES_MAX = 100 };
 
@@ -50,33 +51,22 @@ static void fill_in_defaults(evlog_consumer_options *options)
 
 /* ---------------------------------------------------------------- making ---- */
 
-uint64_t open_chain_at(struct store *store, uint64_t seq)
-{
-    struct reader reader = {.events = NULL};
-    uint64_t chain = 0;
-    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
-        chain = reader.events[0].record.chain;
-    reader_free(&reader);
-    return chain;
-}
-
-/* Makes the consumer if there is none. `*is_new`: so it was. */
+/* Makes the consumer, or the group that it is one of, if there is none. `*is_new`: so it was. */
 static int make(evlog_consumer *consumer, const char *name, bool *is_new)
 {
     const evlog_consumer_options *options = &consumer->options;
     struct store *store = consumer->log->store;
     struct consumer_entry entry = {.slot = 0};
+    struct member member;
     *is_new = false;
+    if (member_parse(name, &member))
+        return group_make(consumer->log, &member, options, is_new);
     int result = consumers_read(store, name, &entry);
     if (result != EVLOG_NOTFOUND || options->no_create)
         return result;
-    result = start_find(consumer->log, &START_OF(options), EVLOG_START_FIRST, options->types,
-                        options->type_count, &entry.checkpoint, &entry.replay_last_seq);
-    if (result == EVLOG_OK)
-        result = evlog_sync(consumer->log); /* what is history to it must not become new */
+    result = start_entry(consumer->log, options, &entry);
     if (result)
         return result;
-    entry.chain = open_chain_at(store, entry.checkpoint);
     struct change *filter = NULL;
     if (options->type_count) {
         filter = change_filter(name, options->types, options->type_count);
@@ -154,7 +144,7 @@ static int check_place(const evlog_consumer *consumer)
     if (result)
         return result;
     if (seq >= first && seq <= head && entry->chain)
-        chain = open_chain_at(store, seq);
+        chain = start_chain_at(store, seq);
     if (seq <= head && (chain == 0 || chain == entry->chain))
         return EVLOG_OK;
     return error_set(EVLOG_CONFLICT,
@@ -185,6 +175,8 @@ static int begin(evlog_consumer *consumer, bool is_new)
         result = begin_filter(consumer);
     if (result)
         return result;
+    if (!member_parse(consumer->claim.name, &consumer->member))
+        consumer->member.workers = 0;
     begin_mark(consumer);
     consumer->place = consumer->entry.checkpoint;
     consumer->chain = consumer->entry.chain;
@@ -218,10 +210,27 @@ static void destroy(evlog_consumer *consumer)
     free(consumer);
 }
 
-static int check(evlog *log, const char *name, const evlog_consumer_options *options,
-                 evlog_consumer **opened)
+/* The whole name: of a worker, with its number and path. */
+static int name_of(const char *given, const evlog_consumer_options *options,
+                   char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1])
 {
-    int result = consumer_name_check(name);
+    if (options->worker || options->workers || options->by)
+        return member_format(given, options->worker, options->workers, options->by, name);
+    int result = consumer_name_check(given);
+    if (result)
+        return result;
+    strcpy(name, given);
+    return EVLOG_OK;
+}
+
+static int check(evlog *log, const char *given, const evlog_consumer_options *options,
+                 char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1], evlog_consumer **opened)
+{
+    struct member member;
+    int result = name_of(given, options, name);
+    if (result == EVLOG_OK && member_parse(name, &member) && !value_path_is_right(member.by))
+        return error_set(EVLOG_INVALID, "%s: a backslash must precede a dot or a backslash",
+                         member.by);
     if (result == EVLOG_OK)
         result = check_options(options);
     if (result)
@@ -233,10 +242,11 @@ static int check(evlog *log, const char *name, const evlog_consumer_options *opt
     return EVLOG_OK;
 }
 
-static int make_handle(evlog *log, const char *name, const evlog_consumer_options *options,
+static int make_handle(evlog *log, const char *given, const evlog_consumer_options *options,
                        evlog_consumer **opened)
 {
-    int result = check(log, name, options, opened);
+    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    int result = check(log, given, options, name, opened);
     if (result)
         return result;
     evlog_consumer *consumer = calloc(1, sizeof *consumer);
@@ -267,6 +277,11 @@ int evlog_consumer_open_sized(evlog *log, const char *name, const evlog_consumer
     if (result)
         log_leave(log); /* else it is evlog_consumer_close's */
     return result;
+}
+
+const char *evlog_consumer_name(const evlog_consumer *consumer)
+{
+    return consumer ? consumer->claim.name : NULL;
 }
 
 int evlog_consumer_close(evlog_consumer *consumer)

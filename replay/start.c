@@ -11,9 +11,11 @@
 
 #include <inttypes.h>
 
+#include "consumer_entries.h"
 #include "cursor.h"
 #include "error.h"
 #include "log.h"
+#include "reader.h"
 #include "spans.h"
 
 static int find_seq(const struct start *start, uint64_t head, uint64_t *checkpoint)
@@ -99,5 +101,29 @@ int start_find(evlog *log, const struct start *start, evlog_start from, const ch
         return result;
     *checkpoint = found;
     *head = last;
+    return EVLOG_OK;
+}
+
+uint64_t start_chain_at(struct store *store, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    uint64_t chain = 0;
+    if (seq && reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        chain = reader.events[0].record.chain;
+    reader_free(&reader);
+    return chain;
+}
+
+int start_entry(evlog *log, const evlog_consumer_options *options, struct consumer_entry *entry)
+{
+    struct consumer_entry found = {.slot = 0};
+    int result = start_find(log, &START_OF(options), EVLOG_START_FIRST, options->types,
+                            options->type_count, &found.checkpoint, &found.replay_last_seq);
+    if (result == EVLOG_OK)
+        result = evlog_sync(log);
+    if (result)
+        return result;
+    found.chain = start_chain_at(log->store, found.checkpoint);
+    *entry = found;
     return EVLOG_OK;
 }

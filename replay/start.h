@@ -7,6 +7,9 @@
 
 #include "evlog.h"
 
+struct consumer_entry;
+struct store;
+
 struct start {
     evlog_start from;
     uint64_t seq;
@@ -26,5 +29,14 @@ struct start {
  */
 int start_find(evlog *log, const struct start *start, evlog_start from, const char *const *types,
                size_t type_count, uint64_t *checkpoint, uint64_t *head);
+
+/* The chain of an event; 0: there is none, or it cannot be read. */
+uint64_t start_chain_at(struct store *store, uint64_t seq);
+
+/*
+ * The place of a new consumer. The log is flushed: what is history to it must not become new.
+ * Errors of start_find and evlog_sync.
+ */
+int start_entry(evlog *log, const evlog_consumer_options *options, struct consumer_entry *entry);
 
 #endif

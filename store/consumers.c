@@ -49,10 +49,45 @@ static int read_entry(struct store *store, enum env_state state, const char *nam
     return result;
 }
 
+/* Where a group's consumers begin. */
+static struct entry_key key_of_group(const char *group)
+{
+    struct entry_key key = consumer_key(ENTRY_CONSUMER, group);
+    key.bytes[key.size++] = '/';
+    return key;
+}
+
+/* A consumer of the group, or an empty name: there is no such group. */
+static int find_member(struct store *store, enum env_state state, const char *group,
+                       char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1])
+{
+    struct entry_key prefix = key_of_group(group);
+    struct entry_walk walk;
+    const struct entry *listed;
+    int result;
+    *name = '\0';
+    entry_walk_begin(&walk, store->state, state, &prefix, NULL);
+    while (!*name && (result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
+        if (consumer_entry_name(listed, name) || !member_is_of(name, group))
+            *name = '\0';
+    entry_walk_end(&walk);
+    return result;
+}
+
 int consumers_read(struct store *store, const char *name, struct consumer_entry *entry)
 {
+    char member[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
     int result = consumer_name_check(name);
-    return result ? result : read_entry(store, ENV_NEWEST, name, entry);
+    if (result == EVLOG_OK)
+        result = read_entry(store, ENV_NEWEST, name, entry);
+    if (result != EVLOG_NOTFOUND)
+        return result;
+    result = find_member(store, ENV_NEWEST, name, member);
+    if (result == EVLOG_OK && *member)
+        return error_set(EVLOG_NOTFOUND,
+                         "%s: no consumer %s, it is a group: name one of its consumers, as %s",
+                         store->path, name, member);
+    return result ? result : error_set(EVLOG_NOTFOUND, "%s: no consumer %s", store->path, name);
 }
 
 int consumers_read_types(struct store *store, const char *name, char ***types, size_t *count)
@@ -179,6 +214,49 @@ int consumers_each(struct store *store,
     }
     entry_walk_end(&walk);
     return end_list(damage, result);
+}
+
+/* Adds an entry to a list of members, if it is one's of that group. */
+static int add_member(const struct entry *listed, const char *group,
+                      struct group_member **members, size_t *count)
+{
+    struct group_member member = {.is_damaged = false};
+    if (consumer_entry_name(listed, member.name) || strcmp(member.name, group) == 0 ||
+        !member_is_of(member.name, group))
+        return EVLOG_OK;
+    member.is_damaged = consumer_unpack(member.name, listed, &member.entry) != EVLOG_OK;
+    struct group_member *more = realloc(*members, (*count + 1) * sizeof **members);
+    if (!more)
+        return error_nomem();
+    more[*count] = member;
+    *members = more;
+    ++*count;
+    return EVLOG_OK;
+}
+
+int consumers_of_group(struct store *store, enum env_state state, const char *group,
+                       struct group_member **members, size_t *count)
+{
+    struct entry_key prefix = key_of_group(group);
+    struct group_member *list = NULL;
+    struct entry_walk walk;
+    const struct entry *listed;
+    size_t list_count = 0;
+    int result;
+    entry_walk_begin(&walk, store->state, state, &prefix, NULL);
+    while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
+        if ((result = add_member(listed, group, &list, &list_count)))
+            break;
+    entry_walk_end(&walk);
+    if (result) {
+        free(list);
+        return result;
+    }
+    for (size_t i = 0; i < list_count; i++)
+        member_parse(list[i].name, &list[i].says);
+    *members = list;
+    *count = list_count;
+    return EVLOG_OK;
 }
 
 /* Both kinds, merged by seq. */
@@ -426,42 +504,67 @@ int consumers_write(struct store *store, const char *name, consumers_edit *edit,
 
 /* ------------------------------------------------------------ creating ---- */
 
-/* The first slot that no consumer has. */
-static int find_slot(struct env *env, struct writing *writing)
+/* The slots that no consumer has, in turn. */
+struct slots {
+    bool taken[SHARED_SLOTS];
+    unsigned next;
+};
+
+static int find_slots(struct env *env, struct slots *slots)
 {
-    bool taken[SHARED_SLOTS] = {false};
     struct entry_walk walk;
     const struct entry *listed;
     struct consumer_entry other;
     int result;
+    *slots = (struct slots){.next = 0};
     entry_walk_begin(&walk, env, ENV_BASE, &all_consumers, NULL);
     while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
         if (consumer_unpack("", listed, &other) == EVLOG_OK)
-            taken[other.slot] = true;
+            slots->taken[other.slot] = true;
     entry_walk_end(&walk);
-    unsigned slot = 0;
-    while (slot < EVLOG_CONSUMERS_MAX && taken[slot])
-        slot++;
-    if (result == EVLOG_OK && slot == EVLOG_CONSUMERS_MAX)
+    return result;
+}
+
+static int take_slot(struct slots *slots, struct writing *writing)
+{
+    while (slots->next < EVLOG_CONSUMERS_MAX && slots->taken[slots->next])
+        slots->next++;
+    if (slots->next == EVLOG_CONSUMERS_MAX)
         return error_set(EVLOG_LIMIT, "%s: it has %d consumers, the most there can be",
                          writing->store->path, EVLOG_CONSUMERS_MAX);
-    writing->entry.slot = slot;
-    return result;
+    writing->entry.slot = slots->next++;
+    return EVLOG_OK;
+}
+
+/* Puts a consumer that is not there, with its changes. */
+static int put_fresh(struct env *env, struct writing *writing, struct slots *slots)
+{
+    writing->entry = *writing->fresh;
+    writing->entry.created_us = clock_wall_us();
+    int result = take_slot(slots, writing);
+    if (result == EVLOG_OK)
+        result = make_changes(env, writing);
+    return result ? result : put_entry(env, writing);
 }
 
 static int fill_create(struct env *env, void *ctx)
 {
     struct writing *writing = ctx;
+    struct slots slots;
+    char member[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
     int result = read_base(writing);
     writing->is_new = result == EVLOG_NOTFOUND;
     if (result != EVLOG_NOTFOUND)
         return result;
-    writing->entry = *writing->fresh;
-    writing->entry.created_us = clock_wall_us();
-    result = find_slot(env, writing);
+    result = find_member(writing->store, ENV_BASE, writing->name, member);
+    if (result == EVLOG_OK && *member)
+        return error_set(EVLOG_CONFLICT,
+                         "%s: %s is a group of consumers: say which of its workers this is, or "
+                         "take another name",
+                         writing->store->path, writing->name);
     if (result == EVLOG_OK)
-        result = make_changes(env, writing);
-    return result ? result : put_entry(env, writing);
+        result = find_slots(env, &slots);
+    return result ? result : put_fresh(env, writing, &slots);
 }
 
 int consumers_create(struct store *store, const char *name, const struct change *changes,
@@ -476,7 +579,7 @@ int consumers_create(struct store *store, const char *name, const struct change 
     return result;
 }
 
-/* ------------------------------------------- removing, and parked events ---- */
+/* ------------------------------------------------ removing, resetting ---- */
 
 /* Puts a parked event's entry as one to be retried: its value is the same but for the checksum. */
 static int retry(struct env *env, struct writing *writing, const struct entry *entry)
@@ -534,11 +637,37 @@ static int reset(struct env *env, struct writing *writing)
     return clear_all(env, writing, writing->entry.checkpoint);
 }
 
-int consumers_reset(struct store *store, const char *name, consumers_edit *edit, void *ctx)
+/* What is done with several consumers, in one transaction. */
+struct several {
+    const struct writing *each; /* but for the name */
+    const char *const *names;
+    size_t count;
+    int (*fill)(struct env *env, void *ctx);
+};
+
+static int fill_several(struct env *env, void *ctx)
 {
-    struct writing writing = {
-        .store = store, .name = name, .edit = edit, .ctx = ctx, .change = reset};
-    return env_write(store->state, ENV_FLUSH_ALL, 512, fill, &writing);
+    const struct several *several = ctx;
+    int result = EVLOG_OK;
+    for (size_t i = 0; i < several->count && result == EVLOG_OK; i++) {
+        struct writing writing = *several->each;
+        writing.name = several->names[i];
+        result = several->fill(env, &writing);
+    }
+    return result;
+}
+
+static int write_several(struct store *store, const struct several *several)
+{
+    return env_write(store->state, ENV_FLUSH_ALL, 512 * several->count, fill_several,
+                     (void *)several);
+}
+
+int consumers_reset(struct store *store, const char *const *names, size_t count,
+                    consumers_edit *edit, void *ctx)
+{
+    struct writing each = {.store = store, .edit = edit, .ctx = ctx, .change = reset};
+    return write_several(store, &(struct several){&each, names, count, fill});
 }
 
 static int fill_remove(struct env *env, void *ctx)
@@ -555,11 +684,97 @@ static int fill_remove(struct env *env, void *ctx)
     return result ? result : env_delete(env, key.bytes, key.size);
 }
 
-int consumers_remove(struct store *store, const char *name)
+int consumers_remove(struct store *store, const char *const *names, size_t count)
 {
-    struct writing writing = {.store = store, .name = name};
-    return env_write(store->state, ENV_FLUSH_ALL, 512, fill_remove, &writing);
+    struct writing each = {.store = store};
+    return write_several(store, &(struct several){&each, names, count, fill_remove});
 }
+
+/* -------------------------------------------------------------- groups ---- */
+
+struct group_writing {
+    struct store *store;
+    const struct group_making *making;
+    bool is_new;
+};
+
+/* Whether the group has the consumers that it is thought to have, as they were. */
+static int compare_members(struct group_writing *writing, bool *is_so)
+{
+    const struct group_making *making = writing->making;
+    struct group_member *now;
+    size_t count;
+    int result = consumers_of_group(writing->store, ENV_BASE, making->group, &now, &count);
+    if (result)
+        return result;
+    *is_so = count == making->old_count;
+    for (size_t i = 0; *is_so && i < count; i++) {
+        const struct consumer_entry *was = &making->old[i].entry, *is = &now[i].entry;
+        *is_so = strcmp(now[i].name, making->old[i].name) == 0 && !now[i].is_damaged &&
+                 is->created_us == was->created_us && is->owner == was->owner &&
+                 is->checkpoint == was->checkpoint && is->parked_count == was->parked_count &&
+                 is->state_count == was->state_count;
+    }
+    free(now);
+    return EVLOG_OK;
+}
+
+static int remove_members(struct env *env, const struct group_writing *group)
+{
+    const struct group_making *making = group->making;
+    int result = EVLOG_OK;
+    for (size_t i = 0; i < making->old_count && result == EVLOG_OK; i++) {
+        struct writing writing = {.store = group->store, .name = making->old[i].name};
+        result = fill_remove(env, &writing);
+    }
+    return result;
+}
+
+/* The changes, of all, are made with the first. */
+static int put_members(struct env *env, const struct group_writing *group)
+{
+    const struct group_making *making = group->making;
+    struct slots slots;
+    int result = find_slots(env, &slots);
+    for (size_t i = 0; i < making->count && result == EVLOG_OK; i++) {
+        struct writing writing = {.store = group->store,
+                                  .name = making->names[i],
+                                  .changes = i ? NULL : making->changes,
+                                  .fresh = making->entry};
+        result = put_fresh(env, &writing, &slots);
+    }
+    return result;
+}
+
+static int fill_group(struct env *env, void *ctx)
+{
+    struct group_writing *group = ctx;
+    const char *name = group->making->group;
+    struct consumer_entry other;
+    int result = read_entry(group->store, ENV_BASE, name, &other);
+    if (result == EVLOG_OK)
+        return error_set(EVLOG_CONFLICT,
+                         "%s: %s is a consumer, and not a group: take another name",
+                         group->store->path, name);
+    if (result == EVLOG_NOTFOUND)
+        result = compare_members(group, &group->is_new);
+    if (result || !group->is_new)
+        return result;
+    result = remove_members(env, group);
+    return result ? result : put_members(env, group);
+}
+
+int consumers_create_group(struct store *store, const struct group_making *making, bool *is_new)
+{
+    struct group_writing group = {.store = store, .making = making};
+    size_t size = size_of(making->changes) + 512 * (making->count + making->old_count);
+    int result = env_write(store->state, ENV_FLUSH_ALL, size, fill_group, &group);
+    if (result == EVLOG_OK)
+        *is_new = group.is_new;
+    return result;
+}
+
+/* ------------------------------------------------------- parked events ---- */
 
 /* The event of the seq, or all. What is already to be retried is not retried twice. */
 static int change_parked(struct env *env, struct writing *writing)

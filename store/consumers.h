@@ -3,6 +3,7 @@
 #define STORE_CONSUMERS_H
 
 #include "consumer_entries.h"
+#include "members.h"
 
 struct store;
 
@@ -48,6 +49,21 @@ int consumers_each(struct store *store,
 int consumers_each_parked(struct store *store, const char *name,
                           int (*visit)(const evlog_parked *parked, void *ctx), void *ctx);
 
+/* A consumer of a group, as it is in state.mdb. */
+struct group_member {
+    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    struct member says; /* its `by` is in `name` */
+    bool is_damaged;    /* its entry is not known */
+    struct consumer_entry entry;
+};
+
+/*
+ * The consumers of a group, in the order of their names, to be freed; NULL and 0: there is no such
+ * group. `state`: ENV_NEWEST, where others may change the group meanwhile, or ENV_BASE.
+ */
+int consumers_of_group(struct store *store, enum env_state state, const char *group,
+                       struct group_member **members, size_t *count);
+
 /* ----------------------------------------------------------- verifying ---- */
 
 /* EVLOG_DAMAGED: a consumer's entry does not count what it has, and did not change meanwhile. */
@@ -76,17 +92,38 @@ int consumers_write(struct store *store, const char *name, consumers_edit *edit,
 
 /*
  * Makes a consumer with `*entry` and a free slot, and makes the changes. When there is one of that
- * name nothing is written and `*entry` is that one's; `*is_new` says which. EVLOG_LIMIT:
- * EVLOG_CONSUMERS_MAX.
+ * name nothing is written and `*entry` is that one's; `*is_new` says which. EVLOG_CONFLICT: there is
+ * a group of that name. EVLOG_LIMIT: EVLOG_CONSUMERS_MAX.
  */
 int consumers_create(struct store *store, const char *name, const struct change *changes,
                      struct consumer_entry *entry, bool *is_new);
 
-/* Removes a consumer's state and what is parked after its new checkpoint, and edits its entry. */
-int consumers_reset(struct store *store, const char *name, consumers_edit *edit, void *ctx);
+/*
+ * Makes all consumers of a group, whose names are `names`, each with `*entry` and a free slot, and
+ * makes the changes; and removes those it had, which are `old`. If it has others by now, or they
+ * have changed, nothing is written and `*is_new` is false. EVLOG_CONFLICT: there is a consumer of
+ * the group's name. EVLOG_LIMIT: EVLOG_CONSUMERS_MAX, those to be removed included.
+ */
+struct group_making {
+    const char *group;
+    const struct group_member *old;
+    size_t old_count;
+    const char *const *names;
+    size_t count;
+    const struct change *changes;
+    const struct consumer_entry *entry;
+};
+int consumers_create_group(struct store *store, const struct group_making *making, bool *is_new);
 
-/* Removes a consumer and all its entries, also when its own entry is damaged. */
-int consumers_remove(struct store *store, const char *name);
+/*
+ * Removes the state of consumers and what is parked after their new checkpoint, and edits their
+ * entries.
+ */
+int consumers_reset(struct store *store, const char *const *names, size_t count,
+                    consumers_edit *edit, void *ctx);
+
+/* Removes consumers and all their entries, also when their own entries are damaged. */
+int consumers_remove(struct store *store, const char *const *names, size_t count);
 
 /*
  * Has a parked event retried, or drops it (EVLOG_NOTFOUND: there is none of that seq); seq 0: all

@@ -74,7 +74,7 @@ struct holding {
 static bool is_holder(const struct trim_holders *holders, const char *name)
 {
     for (size_t i = 0; i < holders->count; i++)
-        if (strcmp(holders->names[i], name) == 0)
+        if (member_is_of(name, holders->names[i]))
             return true;
     return holders->held_by == EVLOG_HELD_BY_ALL;
 }

@@ -246,6 +246,7 @@ static void consume(evlog *log)
                                       .commit_every = 1,
                                       .notice = note,
                                       .notice_ctx = &parked_count};
+    evlog_consumer_options worker = {.worker = 2, .workers = 2, .by = "name", .last_seq = 3};
     where = "consumers";
     OK(evlog_consumer_open(log, "c", &options, &consumer));
     OK(evlog_consumer_poll(consumer, 1, 0, refuse, NULL, &count));
@@ -268,6 +269,10 @@ static void consume(evlog *log)
     OK(evlog_consumer_reset(
         log, "c", &(evlog_reset_options){.start = EVLOG_START_SEQ, .start_seq = 2}, &reset));
     IS(reset.checkpoint == 1 && reset.old_checkpoint >= 6);
+    OK(evlog_consumer_open(log, "g", &worker, &consumer));
+    IS(evlog_consumer_name(consumer)[0] == 'g');
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_consumer_remove(log, "g"));
 }
 
 /* ---------------------------------------------------------- looking at a log ---- */

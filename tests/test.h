@@ -100,6 +100,7 @@ static inline int inspect_into(evlog *log, const char *name, evlog_consumer_info
     *copy = *info;
     copy->name = NULL;
     copy->types = NULL;
+    copy->group = copy->by = NULL;
     evlog_consumer_info_free(info);
     return EVLOG_OK;
 }

@@ -113,7 +113,7 @@ is "the lag in seconds" "$(awk '{print ($1 > 0.1 && $1 < 60)}' lag)" 1
 try 0 "" consumer info log mail; is "its types" "$(sed 's/.*"types": //' out)" "[\"com.*\", \"$type\"]}"
 try 0 "" consumer ls log -o short; is "ls, short" "$(awk 'NR>1{print $1, $2, $8}' out | tr '\n' ',')" "3 2 mail,0 5 shop,"
 try 0 "" consumer info log mail -o short
-has "done up to  seq 3"; has "behind      2 events, "; has "replays     up to seq 5"; has "types       com.*"; has "at work     nobody"
+has "done up to  seq 3"; has "behind      2 events, "; has "replays     up to seq 5"; has "types       com.*"; has "at work     no process"
 try 0 "" consumer info log mail -o pretty; has '  "checkpoint": 3,'
 # A reset says what it would do, and does it only with --yes.
 for to in 6:5 last:5 last:2:3 "@1:0" now:5; do
@@ -340,6 +340,50 @@ try 1 "event 12 is lost: " consume damaged shop --exec cat; is "the others came"
 try 0 "" parked ls damaged shop; is "it is on record" "$(field seq <out)$(field lost <out)" "12 true "
 try 4 "1 of the events asked for could not be read, the first at seq 12" tail damaged; is "tail goes on" "$(wc -l <out)" 10
 try 0 "" tail damaged -n 8
+
+# ------------------------------------------------------------------- worker groups ----
+# Two workers share the events by a value, each as a consumer of its own, made together by the first.
+seq 40 | sed 's/.*/{"o": {"c": "c&"}}/; s/\(c[0-9]\)[0-9]"/\1"/' | "$evlog" send shared $type - >/dev/null
+for wrong in 0/2 3/2 1 1/ /2 1/257 x/2 1/2/3 01x/2; do
+    try 2 "--worker takes two numbers, as 1/4, from 1/1 to 256/256, not '$wrong'" consume shared g --exec cat --worker "$wrong" --by o.c
+done
+try 2 "which share of the events? evlog consume shared g --worker I/N --by PATH" consume shared g --exec cat --worker 1/2
+try 2 "which share of the events?" consume shared g --exec cat --by o.c
+try 2 "has no blanks" consume shared g --exec cat --worker 1/2 --by 'o c'
+try 1 "no group g" consume shared g --exec cat --worker 1/2 --by o.c --no-create
+try 1 "it has no consumers" consumer ls shared
+try 0 "" consume shared g --exec 'tee first' --worker 1/2 --by o.c
+try 0 "" consumer ls shared; is "both are there" "$(field name <out)$(field checkpoint <out)" '"g/1of2:o.c" "g/2of2:o.c" 40 0 '
+is "as a group" "$(sed -n 's/.*"group": //p' out | head -1)" '"g", "worker": 1, "workers": 2, "by": "o.c"}'
+try 1 "40 events are not" consume shared g/2of2:o.c --exec 'sed s/x/y/; echo "40 events are not" >&2; exit 1'
+try 0 "" consume shared g/2of2:o.c --exec 'tee second'; is "by its whole name, again" "$(field attempt <out | tr ' ' '\n' | sort -u | tr -d '\n')" 2
+is "each event once" "$(cat first second | seqs_of | tr ' ' '\n' | grep . | sort -n | cksum)" "$(seq 40 | cksum)"
+customers() { sed 's/.*"c": "\(c[0-9]*\)".*/\1/' "$1" | sort -u; }
+is "no value in both" "$(customers first >a; customers second | comm -12 - a)" ""
+is "in order" "$(cat first | seqs_of)" "$(seqs_of first | tr ' ' '\n' | grep . | sort -n | tr '\n' ' ')"
+# What names the group means all of it, what names a worker that one.
+try 0 "" consumer info shared g -o short; is "info of both" "$(grep -c '^worker      [12] of 2 of the group g, by the value at o.c$' out)" 2
+try 0 "" consumer info shared g/2of2:o.c -o short; is "of one" "$(grep -c '^consumer ' out)" 1
+try 1 "it is a group: name one of its consumers, as g/1of2:o.c" parked ls shared g
+try 0 "" consumer pause shared g; try 0 "" consumer ls shared; is "paused" "$(field paused <out)" "true true "
+try 0 "" consumer resume shared g
+try 2 "remove the group g" consumer rm shared g/1of2:o.c --yes
+try 2 "g is a group of consumers" consume shared g --exec cat
+try 0 "" consumer reset shared g/1of2:o.c --to 11 --yes; is "one is moved" "$(checkpoint shared g | tr -d '\n')" "10 40 "
+# Another number of workers only where all are at the same seq.
+try 2 "g/1of2:o.c is done up to seq 10 and g/2of2:o.c up to 40; let each go on up to that one" consume shared g --exec cat --worker 1/3 --by o.c
+send shared 5
+try 0 "" consume shared g --exec cat --worker 1/2 --by o.c --to 40; is "not past it" "$(checkpoint shared g)" "40 40 "
+try 0 "" consume shared g --exec cat --worker 1/3 --by o.c; is "without a value: the first's" "$(seqs_of out)" "41 42 43 44 45 "
+is "three now, there" "$(checkpoint shared g)" "45 40 40 "
+try 0 "" consumer reset shared g --to first; has "the next event of consumer g would be 1, and not 41; 0 parked events and"
+try 0 "" consumer reset shared g --to first --yes; is "all are moved" "$(checkpoint shared g)" "0 0 0 "
+try 0 "" consumer rm shared g; is "says it of each" "$(grep -c 'would remove consumer g/[123]of3:o.c, ' out)" 3
+# One that is idle does not make the group so.
+sleep 1.2; try 0 "" consume shared g --exec cat --worker 2/3 --by o.c
+try 0 "" consumer rm shared --idle 1s --yes; has "no consumer is idle for that long"
+sleep 1.2; try 0 "" consumer rm shared --idle 1s --yes; has "removed consumer g"
+try 1 "it has no consumers" consumer ls shared
 
 # --------------------------------------------------------------- where none can write ----
 # Looking is possible, and changing is refused.

@@ -254,7 +254,7 @@ static void a_reset_and_a_removal_take_their_own(void **state_)
     for (uint64_t seq = 1; seq <= 600; seq++)
         write_changes(&fixture, park(seq % 2 ? ENTRY_PARKED : ENTRY_RETRY, seq),
                       state(seq, true));
-    OK(consumers_reset(fixture.store, NAME, to_300, NULL));
+    OK(consumers_reset(fixture.store, &(const char *){NAME}, 1, to_300, NULL));
     entry = read_entry(&fixture);
     assert_int_equal(entry.checkpoint, 300);
     assert_int_equal(entry.parked_count, 300);
@@ -264,7 +264,7 @@ static void a_reset_and_a_removal_take_their_own(void **state_)
     assert_false(is_there(&fixture, ENTRY_PARKED, 301) || is_there(&fixture, ENTRY_RETRY, 302));
     OK(consumers_read(fixture.store, NAME "2", &entry));
     assert_int_equal(entry.state_count, 1);
-    OK(consumers_remove(fixture.store, NAME));
+    OK(consumers_remove(fixture.store, &(const char *){NAME}, 1));
     assert_false(is_there(&fixture, ENTRY_PARKED, 299));
     FAILS(EVLOG_NOTFOUND, "no consumer " NAME, consumers_read(fixture.store, NAME, &entry));
     OK(consumers_read(fixture.store, NAME "2", &entry));

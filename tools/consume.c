@@ -185,7 +185,8 @@ static int give_out(struct consuming *consuming, int64_t timeout_ms, uint64_t *c
 static int is_paused(const struct consuming *consuming)
 {
     evlog_consumer_info *info;
-    int code = evlog_consumer_inspect(consuming->log, consuming->options->operands[0], &info);
+    int code =
+        evlog_consumer_inspect(consuming->log, evlog_consumer_name(consuming->consumer), &info);
     if (code)
         return code;
     int paused = info->is_paused;
@@ -263,6 +264,10 @@ static int open_consumer(struct consuming *consuming)
                                      .type_count = options->range.type_count,
                                      .speed = options->range.speed,
                                      .per_second = options->range.per_second,
+                                     .worker = options->worker,
+                                     .workers = options->workers,
+                                     .by = options->by,
+                                     .last_seq = options->range.last_seq,
                                      .notice = hear_notice,
                                      .notice_ctx = consuming};
     if (options->exec) {
@@ -320,6 +325,10 @@ static int check_options(const struct options *options)
     if (!options->exec == !options->plugin_count)
         return complain(EXIT_MISUSE,
                         "to what? evlog consume %s %s --exec 'COMMAND' or --plugin FILE.so",
+                        options->path, options->operands[0]);
+    if (!options->worker != !options->by)
+        return complain(EXIT_MISUSE,
+                        "which share of the events? evlog consume %s %s --worker I/N --by PATH",
                         options->path, options->operands[0]);
     if (options->ack_lines && !options->exec)
         return complain(EXIT_MISUSE, "--ack-lines is for a command that is run with --exec");

@@ -21,6 +21,17 @@ static const char *lag_text(int64_t lag_us, char text[32])
     return text;
 }
 
+/* What only a worker has. */
+static void add_worker(json_t *object, const evlog_consumer_info *info)
+{
+    if (!info->workers)
+        return;
+    json_object_set_new(object, "group", json_string(info->group));
+    json_object_set_new(object, "worker", json_integer(info->worker));
+    json_object_set_new(object, "workers", json_integer(info->workers));
+    json_object_set_new(object, "by", json_string(info->by));
+}
+
 static json_t *json_of_types(const evlog_consumer_info *info)
 {
     json_t *types = json_array();
@@ -32,19 +43,19 @@ static json_t *json_of_types(const evlog_consumer_info *info)
 static int put_json(const evlog_consumer_info *info, enum output output)
 {
     char created[TIME_TEXT_SIZE], updated[TIME_TEXT_SIZE];
-    return json_put(
-        json_pack(
-            "{s:s, s:I, s:I, s:f, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:o}", /**/
-            "name", info->name, "checkpoint", (json_int_t)info->checkpoint, "lag_events",
-            (json_int_t)info->lag_count, "lag_seconds", (double)info->lag_us / 1e6,
-            "replay_last_seq", (json_int_t)info->replay_last_seq, "created",
-            evlog_time_text(info->created_us, created), "updated",
-            evlog_time_text(info->updated_us, updated), "done", (json_int_t)info->done_count,
-            "refused", (json_int_t)info->refused_count, "skipped",
-            (json_int_t)info->skipped_count, "parked", (json_int_t)info->parked_count, "to_retry",
-            (json_int_t)info->retry_count, "state_keys", (json_int_t)info->state_count, "paused",
-            info->is_paused, "pid", (int)info->pid, "types", json_of_types(info)),
-        output);
+    json_t *object = json_pack(
+        "{s:s, s:I, s:I, s:f, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:o}", /**/
+        "name", info->name, "checkpoint", (json_int_t)info->checkpoint, "lag_events",
+        (json_int_t)info->lag_count, "lag_seconds", (double)info->lag_us / 1e6, "replay_last_seq",
+        (json_int_t)info->replay_last_seq, "created", evlog_time_text(info->created_us, created),
+        "updated", evlog_time_text(info->updated_us, updated), "done",
+        (json_int_t)info->done_count, "refused", (json_int_t)info->refused_count, "skipped",
+        (json_int_t)info->skipped_count, "parked", (json_int_t)info->parked_count, "to_retry",
+        (json_int_t)info->retry_count, "state_keys", (json_int_t)info->state_count, "paused",
+        info->is_paused, "pid", (int)info->pid, "types", json_of_types(info));
+    if (object)
+        add_worker(object, info);
+    return json_put(object, output);
 }
 
 /* One of a list. */
@@ -97,6 +108,12 @@ static int show_one(const evlog_consumer_info *info, void *ctx)
     }
     fputs("consumer    ", stdout);
     text_put(stdout, info->name, strlen(info->name), 0, 0);
+    if (info->workers) {
+        printf("\nworker      %u of %u of the group ", info->worker, info->workers);
+        text_put(stdout, info->group, strlen(info->group), 0, 0);
+        fputs(", by the value at ", stdout);
+        text_put(stdout, info->by, strlen(info->by), 0, 0);
+    }
     printf("\nmade        %s UTC\n", time_short_text(info->created_us, time));
     printf("done up to  seq %" PRIu64 ", on %s UTC\n", info->checkpoint,
            time_short_text(info->updated_us, time));
@@ -111,18 +128,40 @@ static int show_one(const evlog_consumer_info *info, void *ctx)
     if (info->pid)
         printf("at work     process %d%s\n", (int)info->pid, info->is_paused ? ", paused" : "");
     else
-        printf("at work     nobody%s\n", info->is_paused ? "; it is paused" : "");
+        printf("at work     no process%s\n", info->is_paused ? "; it is paused" : "");
     fputs("types       ", stdout);
     put_types(info);
     return 0;
 }
 
-/* Calls `visit` for one consumer. */
+/* The consumers of a group. */
+struct group {
+    const char *name;
+    int (*visit)(const evlog_consumer_info *, void *);
+    void *ctx;
+    int count;
+};
+
+static int look_at_member(const evlog_consumer_info *info, void *ctx)
+{
+    struct group *group = ctx;
+    if (!info->group || strcmp(info->group, group->name) != 0)
+        return 0;
+    group->count++;
+    return group->visit(info, group->ctx);
+}
+
+/* Calls `visit` for one consumer, or for those of the group of that name. */
 static int look_at(evlog *log, const char *name,
                    int (*visit)(const evlog_consumer_info *, void *), void *ctx)
 {
+    struct group group = {.name = name, .visit = visit, .ctx = ctx};
     evlog_consumer_info *info;
     int code = evlog_consumer_inspect(log, name, &info);
+    if (code == EVLOG_NOTFOUND) {
+        code = evlog_each_consumer(log, look_at_member, &group);
+        return code || group.count ? code : evlog_consumer_inspect(log, name, &info);
+    }
     if (code)
         return code;
     code = visit(info, ctx);
@@ -203,13 +242,35 @@ static int report_loss(const evlog_consumer_info *info, void *ctx)
     return 0;
 }
 
-/* Consumers that did nothing for a time. */
+/* What did nothing for a time: a consumer, or some workers of a group. */
+struct idle_one {
+    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    uint32_t count, wanted; /* it goes when all its workers are idle */
+};
+
 struct idle {
     int64_t since_us;
-    char (*names)[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
+    struct idle_one *list;
     size_t count;
     bool is_failed; /* out of memory */
 };
+
+/* The one of that name, which is added if it is not there; NULL: out of memory. */
+static struct idle_one *idle_named(struct idle *idle, const char *name)
+{
+    for (size_t i = 0; i < idle->count; i++)
+        if (strcmp(idle->list[i].name, name) == 0)
+            return &idle->list[i];
+    struct idle_one *list = realloc(idle->list, (idle->count + 1) * sizeof *list);
+    idle->is_failed = !list;
+    if (!list)
+        return NULL;
+    idle->list = list;
+    struct idle_one *one = &list[idle->count++];
+    *one = (struct idle_one){.count = 0};
+    snprintf(one->name, sizeof one->name, "%s", name);
+    return one;
+}
 
 /* One that a process has is not idle, though it waits. */
 static int find_idle(const evlog_consumer_info *info, void *ctx)
@@ -217,12 +278,11 @@ static int find_idle(const evlog_consumer_info *info, void *ctx)
     struct idle *idle = ctx;
     if (info->pid || info->updated_us > idle->since_us)
         return 0;
-    void *names = realloc(idle->names, (idle->count + 1) * sizeof *idle->names);
-    idle->is_failed = !names;
-    if (!names)
+    struct idle_one *one = idle_named(idle, info->group ? info->group : info->name);
+    if (!one)
         return -1;
-    idle->names = names;
-    snprintf(idle->names[idle->count++], sizeof *idle->names, "%s", info->name);
+    one->count++;
+    one->wanted = info->workers ? info->workers : 1;
     return 0;
 }
 
@@ -244,10 +304,14 @@ static int remove_idle(evlog *log, const struct options *options)
     struct idle idle = {.since_us = evlog_now_us() - options->idle_us};
     int code = evlog_each_consumer(log, find_idle, &idle);
     int status = idle.is_failed ? complain(EXIT_LOG, "out of memory") : library_status(code);
+    size_t count = 0;
     for (size_t i = 0; i < idle.count && !status; i++)
-        status = library_status(remove_or_look(log, idle.names[i], options->yes));
-    free(idle.names);
-    if (!status && !idle.count)
+        if (idle.list[i].count >= idle.list[i].wanted) {
+            status = library_status(remove_or_look(log, idle.list[i].name, options->yes));
+            count++;
+        }
+    free(idle.list);
+    if (!status && !count)
         puts("no consumer is idle for that long");
     return status;
 }

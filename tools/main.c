@@ -196,7 +196,7 @@ static const struct verb verbs[] = {
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTWERC", 2, 2,
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg", 2, 2,
      consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
      "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"
@@ -215,6 +215,12 @@ static const struct verb verbs[] = {
      "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
      "get those of the types that the log had when evlog consume was started.\n"
      "\n"
+     "With --worker I/N --by PATH it is one of N that share the events of the group NAME: it gets those\n"
+     "whose value at PATH is its own, in order, and those with equal values all go to one worker. Each is\n"
+     "a consumer, NAME/IofN:PATH, and the first that is run makes all. Events without a value there are\n"
+     "worker 1's; an erased event goes to every worker. N and PATH can be changed when all N are done\n"
+     "up to the same seq and have nothing parked: run each with --to SEQ.\n"
+     "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},
     {"consumer ls", "LOG", "list the consumers and how far behind they are", "o", 1, 1,
@@ -224,19 +230,20 @@ static const struct verb verbs[] = {
      "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
     {"consumer info", "LOG NAME", "show what a consumer is", "o", 2, 2, consumer_info_run,
      "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
-     "and retried. Those up to replay_last_seq are replays to it.\n"},
+     "and retried. Those up to replay_last_seq are replays to it. NAME may be a group: then each of its\n"
+     "workers is shown.\n"},
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",
      "remove a consumer, its parked events and its state", "9y", 1, 2, consumer_rm_run,
      "With --idle, all that have committed nothing for so long and that no process has: they may\n"
-     "keep a retention policy from deleting events. Without --yes it only reports what would be\n"
-     "removed.\n"},
+     "keep a retention policy from deleting events. A group goes as a whole, by its name. Without --yes\n"
+     "it only reports what would be removed.\n"},
     {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
      2, consumer_reset_run,
      "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"
-     "events that are in the log now are replays to it. Without --yes it only reports what would be\n"
-     "done.\n"},
+     "events that are in the log now are replays to it. NAME may be a group: all its workers are moved.\n"
+     "Without --yes it only reports what would be done.\n"},
     {"consumer pause", "LOG NAME", "let a consumer get nothing until it is resumed", "", 2, 2,
      consumer_pause_run, "In whichever process it is at work.\n"},
     {"consumer resume", "LOG NAME", "let a paused consumer go on", "", 2, 2, consumer_resume_run,

@@ -42,6 +42,9 @@ static const struct {
     {'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
      "where a new consumer begins; default: first"},
+    {'L', "worker", "I/N", "two numbers, as 1/4, from 1/1 to 256/256",
+     "be worker I of N, which share the events by the value at --by"},
+    {'g', "by", "PATH", "a path", "where in an event's data that value is: order.customer.id"},
     {'Z', "to", "WHERE", "first, last, last:N, a seq or a time", "where it is to go on"},
     {'B', "before", "WHERE", "a seq or a time",
      "the first event to be kept, by its seq or time of logging"},
@@ -322,8 +325,26 @@ static int read_wait(const char *text, uint32_t *wait_ms)
     return 0;
 }
 
+/* I/N: which share of the events. */
+static int read_worker(char *text, struct options *options)
+{
+    uint64_t worker, workers;
+    char *slash = strchr(text, '/');
+    if (!slash)
+        return -1;
+    *slash = '\0';
+    int result = whole_number(slash + 1, 1, EVLOG_WORKERS_MAX, &workers) ||
+                 whole_number(text, 1, workers, &worker);
+    *slash = '/';
+    if (result)
+        return -1;
+    options->worker = (uint32_t)worker;
+    options->workers = (uint32_t)workers;
+    return 0;
+}
+
 /* Reads the argument of an option of a range. 0, -1 when it is wrong, 1 when it is another option. */
-static int range_option_read(struct options *options, int letter, const char *text)
+static int range_option_read(struct options *options, int letter, char *text)
 {
     evlog_range *range = &options->range;
     switch (letter) {
@@ -343,6 +364,11 @@ static int range_option_read(struct options *options, int letter, const char *te
         return read_factor(text, &range->speed);
     case 'R':
         return read_factor(text, &range->per_second);
+    case 'L':
+        return read_worker(text, options);
+    case 'g':
+        options->by = text;
+        return *text ? 0 : -1;
     default:
         return 1;
     }

@@ -55,6 +55,8 @@ struct options {
     uint64_t size;      /* of a seal; 0: not given */
     uint64_t old_size;  /* of an earlier one; likewise */
     const char *seal;   /* a public key, or its file; likewise */
+    uint32_t worker, workers; /* 0: not given */
+    const char *by;           /* NULL: not given */
     int known;
     int skip_bad;
     int skip_known;

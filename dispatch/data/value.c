@@ -8,7 +8,7 @@
  * Cost: a search reads the keys on its way and skips the values between them. Nothing is
  * allocated. Absent: patterns (`groups.*`) and indexes from the end.
  */
-#include "evlog/value.h"
+#include "value.h"
 
 #include "error.h"
 #include "pack.h"
@@ -177,22 +177,56 @@ static int not_found(const char *path, const char *part_end, const struct pack_i
                      path);
 }
 
+/*
+ * Moves from the value at `*at` to that at `path`. When it is not there, `*end` is the end of the
+ * path's first part that is not, and `*in` what should hold it.
+ */
+static bool seek(const unsigned char **at, const char *path, const char **end,
+                 struct pack_item *in)
+{
+    *end = path;
+    do {
+        struct part part;
+        if (!take_part(end, &part) || !enter(at, &part, in))
+            return false;
+    } while (*(*end)++ == '.');
+    return true;
+}
+
+bool value_path_is_right(const char *path)
+{
+    struct part part;
+    do
+        if (!take_part(&path, &part))
+            return false;
+    while (*path++ == '.');
+    return true;
+}
+
+bool value_seek(const evlog_value *from, const char *path, evlog_value *value)
+{
+    const unsigned char *at = from->data.data;
+    struct pack_item in;
+    const char *end;
+    if (!seek(&at, path, &end, &in))
+        return false;
+    *value = take_value(&at);
+    return true;
+}
+
 int evlog_value_find_sized(const evlog_value *from, const char *path, evlog_value *value,
                            size_t value_size)
 {
     if (!from || !from->data.data || !path || !value)
         return error_set(EVLOG_INVALID, "there is no value, no path, or no place for the result");
     const unsigned char *at = from->data.data;
-    const char *rest = path;
-    do {
-        struct pack_item in;
-        struct part part;
-        if (!take_part(&rest, &part))
-            return error_set(EVLOG_INVALID, "%s: a backslash must precede a dot or a backslash",
-                             path);
-        if (!enter(&at, &part, &in))
-            return not_found(path, rest, &in);
-    } while (*rest++ == '.');
+    struct pack_item in;
+    const char *end;
+    if (!value_path_is_right(path))
+        return error_set(EVLOG_INVALID, "%s: a backslash must precede a dot or a backslash",
+                         path);
+    if (!seek(&at, path, &end, &in))
+        return not_found(path, end, &in);
     evlog_value own = take_value(&at);
     sized_out(value, value_size, &own, sizeof own);
     return EVLOG_OK;

@@ -14,6 +14,24 @@
  *
  * An event from a consumer is_replay if it was in the log before the consumer was made or last
  * reset. What came while the consumer was not running is not a replay.
+ *
+ * Groups. Several processes share the events of one group: worker I of N gets those whose value at a
+ * path of their data (evlog/value.h) is I's. Each worker is a consumer of its own, NAME/IofN:PATH, with
+ * checkpoint, parked events and state; all of a group are made together, by whichever is opened first.
+ *
+ * - Events with equal values go to one worker, in log order. Nothing is said about the order of events
+ *   of different workers: one may be far behind another.
+ * - A value's worker is 1 + XXH3-64(bytes, seed: its evlog_value_kind) % N. The bytes: of a string, its
+ *   UTF-8; of bytes, they; of an integer or a bool (0, 1), 8, big-endian; of a double, the 8 of its IEEE
+ *   754 bits, big-endian, -0.0 as 0.0 and every NaN as 0x7ff8000000000000; of null, none; of a list, map or
+ *   extension, its MessagePack as it was sent. So 7, 7.0 and "7" are three values.
+ * - An event without a value at PATH is worker 1's. One that was erased is given to every worker, since
+ *   whose it was cannot be told any more; likewise each puts events on record that cannot be read.
+ * - N and PATH can be changed when all workers of the old group have the same checkpoint and have neither
+ *   parked events nor state, and no process has one of them: opening a worker of the new group then
+ *   removes the old one and begins the new one at that checkpoint, in one transaction, with its types and
+ *   pauses, and with counts of 0. last_seq takes workers to the same place.
+ * - Each worker has a filter of its own: give all workers the same types.
  */
 #ifndef EVLOG_CONSUMER_H
 #define EVLOG_CONSUMER_H
@@ -26,6 +44,7 @@ extern "C" {
 
 #define EVLOG_CONSUMERS_MAX 1024 /* in a log */
 #define EVLOG_CONSUMER_NAME_SIZE_MAX 128
+#define EVLOG_WORKERS_MAX 256            /* of a group */
 #define EVLOG_OUT_MAX (1 << 20)          /* events handed out to one consumer and not done */
 #define EVLOG_PARKED_MAX 100000          /* events parked for one consumer */
 #define EVLOG_PARKED_ERROR_SIZE_MAX 1024 /* of the sentence kept; longer ones are cut */
@@ -83,11 +102,22 @@ typedef struct evlog_consumer_options {
     /* or NULL. Of this consumer's functions it may call evlog_consumer_stop and evlog_state_get. */
     void (*notice)(const evlog_notice *notice, void *ctx);
     void *notice_ctx;
+    /* Worker `worker` (from 1) of `workers`, of the group `name`, by the value at `by`; else 0, 0 and NULL. */
+    uint32_t worker, workers;
+    const char *by;
+    uint64_t
+        last_seq; /* it is given no event after this one, as if the log ended there; 0: all */
 } evlog_consumer_options;
 
 /*
  * Opens a consumer, and makes it when it does not exist. `name`: 1 to EVLOG_CONSUMER_NAME_SIZE_MAX
- * bytes, without blanks, control characters or '*'.
+ * bytes, without blanks, control characters or '*'; for a worker the same holds for the whole
+ * NAME/IofN:PATH, and that whole name opens it too.
+ *
+ * For a worker also: EVLOG_CONFLICT: the group has other workers or another path, and cannot be changed
+ * now (the sentence says which worker is in the way, and what to do), or there is a consumer of that name.
+ * EVLOG_BUSY: it would be changed, and a process has one of its workers. EVLOG_DAMAGED: a worker of the
+ * group is missing.
  *
  * EVLOG_BUSY: another process has it, named with its pid, or this one has it open; a dead one never
  * has, nor has a child that it forked. EVLOG_CONFLICT: the event at its checkpoint is not in this log as it was (a power cut took
@@ -106,6 +136,9 @@ EVLOG_INLINE int evlog_consumer_open(evlog *log, const char *name,
     return evlog_consumer_open_sized(log, name, options, sizeof(evlog_consumer_options),
                                      consumer);
 }
+
+/* Its name, of a worker NAME/IofN:PATH; valid until it is closed. NULL for NULL. */
+EVLOG_API const char *evlog_consumer_name(const evlog_consumer *consumer);
 
 /*
  * Writes the checkpoint and frees the consumer and its claim, whatever it returns. The failure of
@@ -204,7 +237,11 @@ EVLOG_API int evlog_state_delete(evlog_consumer *consumer, const void *key, size
 
 /* ------------------------------------------------------- administration ---- */
 
-/* These take a consumer by its name, whichever process has it. EVLOG_NOTFOUND: there is none. */
+/*
+ * These take a consumer by its name, whichever process has it. EVLOG_NOTFOUND: there is none. Removing,
+ * resetting and pausing take a group by its name too, and do it to all its workers, the first two in one
+ * transaction.
+ */
 
 typedef struct evlog_consumer_info {
     const char *name;
@@ -223,7 +260,9 @@ typedef struct evlog_consumer_info {
     int32_t
         pid; /* of the process that has it; 0: none; -1: not known, or in another pid namespace */
     const char *const *types;
-    size_t type_count; /* 0: every type */
+    size_t type_count;        /* 0: every type */
+    uint32_t worker, workers; /* of a group; 0: it is not a worker */
+    const char *group, *by;   /* NULL: it is not a worker */
 } evlog_consumer_info;
 
 /*
@@ -241,7 +280,8 @@ EVLOG_API void evlog_consumer_info_free(evlog_consumer_info *info);
 
 /*
  * Removes a consumer, with its parked events and its state; one whose entry is damaged, too.
- * EVLOG_BUSY: a process has it.
+ * EVLOG_BUSY: a process has it. EVLOG_INVALID: it is a worker, whose events would be nobody's: only
+ * the group can be removed.
  */
 EVLOG_API int evlog_consumer_remove(evlog *log, const char *name);
 
@@ -263,7 +303,8 @@ typedef struct evlog_reset {
 /*
  * Moves a consumer: the event of `start` is its next. Its state is dropped, and parked events after
  * the new checkpoint, since they come again. All that is in the log now is a replay to it. `reset`
- * (or NULL) is what was done. EVLOG_BUSY: a process has it. EVLOG_INVALID: a bad start.
+ * (or NULL) is what was done; of a group, old_checkpoint is the lowest. EVLOG_BUSY: a process has it.
+ * EVLOG_INVALID: a bad start.
  */
 EVLOG_API int evlog_consumer_reset_sized(evlog *log, const char *name,
                                          const evlog_reset_options *options, size_t options_size,

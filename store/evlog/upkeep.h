@@ -95,7 +95,7 @@ typedef struct evlog_retention {
     uint64_t count; /* keep the newest so many events; 0: no limit */
     uint64_t size;  /* keep so many bytes of pages of events.mdb in use, about; 0: no limit */
     evlog_held_by held_by;
-    const char *const *holders; /* names of consumers, which need not exist */
+    const char *const *holders; /* names of consumers or groups, which need not exist */
     size_t holder_count;        /* at most EVLOG_HOLDERS_MAX */
 } evlog_retention;
 
