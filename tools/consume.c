@@ -263,6 +263,8 @@ static int open_consumer(struct consuming *consuming)
                                      .type_count = options->range.type_count,
                                      .speed = options->range.speed,
                                      .per_second = options->range.per_second,
+                                     .wants = options->range.wants,
+                                     .wants_ctx = options->range.wants_ctx,
                                      .notice = hear_notice,
                                      .notice_ctx = consuming};
     if (options->exec) {

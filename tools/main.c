@@ -8,7 +8,9 @@
 
 #include "tool.h"
 
-/* The letters of `options` are those of the table in options.c; F t s u T n r are the range. */
+/* The letters of `options` are those of the table in options.c. */
+#define RANGE "FtsuTnr%" FILTER
+#define FILTER "=~!@#"
 static const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
      "obKcdSimpH", 2, 3, send_run,
@@ -28,7 +30,7 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", "FtsuTnro", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", RANGE "o", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
@@ -38,8 +40,8 @@ static const struct verb verbs[] = {
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers for each event, in the original order",
-     "FtsuTnrxkpER", 1, 1, replay_run,
+     "run a command or a plugin's receivers for each event, in the original order", RANGE "xkpER",
+     1, 1, replay_run,
      "COMMAND runs once for each event, by /bin/sh, with the event as one JSON line on its\n"
      "standard input and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE and EVLOG_ID. Unless it\n"
      "exits with 0 the replay stops and names the event, from which --from can go on. With\n"
@@ -126,7 +128,7 @@ static const struct verb verbs[] = {
      "have room for a second copy of the log's contents. When it is interrupted, either nothing was\n"
      "done, or the next evlog compact finishes it. Without --yes it only reports what would be done.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
-     "FtsuTnrX", 1, 1, export_run,
+     RANGE "X", 1, 1, export_run,
      "One JSON object a line: first one for each event type and schema of the log, then the events, as\n"
      "evlog show -o json prints them. An event that was sent under another schema than the last line\n"
      "about its type says is preceded by a short line that names the schema. The log's own events are\n"
@@ -192,11 +194,12 @@ static const struct verb verbs[] = {
      "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
      "reports whether they can be read from another file. Without --yes it only reports what would be\n"
      "done.\n"},
-    {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
+    {"tail", "LOG", "print the last events, and with -f those that come", "fTno" FILTER, 1, 1,
+     tail_run,
      "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
      "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTWERC", 2, 2,
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTWERC" FILTER, 2, 2,
      consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
      "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"
@@ -213,7 +216,8 @@ static const struct verb verbs[] = {
      "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
      "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
      "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
-     "get those of the types that the log had when evlog consume was started.\n"
+     "get those of the types that the log had when evlog consume was started. --where and the other filters\n"
+     "are not kept: what they pass over counts as done, and is not given later without them.\n"
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},

@@ -28,6 +28,18 @@ static const struct {
     {'u', "until", "TIME", "a time", "last time of logging; a date means all of that day"},
     {'T', "type", "TYPE", "no more than 256 types",
      "event type, or the beginning of one and *; may be repeated"},
+    {'=', "where", "PATH=VALUE", "PATH, one of = != < <= > >= ~, and a value that fits it",
+     "events whose data have this; also != < <= > >= and ~, see below"},
+    {'~', "grep", "TEXT", "a text, and no more than 64",
+     "events with TEXT in their data or headers; unless it has capitals,\n"
+     "case does not matter"},
+    {'!', "not-type", "TYPE", "an event type, and no more than 64", "events of other types"},
+    {'@', "source", "SOURCE", "a source, and no more than 64",
+     "events of this source (of one of these), or beginning of one and *"},
+    {'#', "host", "HOST", "a host, and no more than 64", "the same for the source's host"},
+    {'%', "by", "WHICH", "log or time",
+     "which time --since and --until mean: log (default), when it was logged,\n"
+     "or time, the event's own; then the whole log is read"},
     {'n', "count", "N", "a number: 1, 2, 3 ...", "at most N events"},
     {'r', "reverse", NULL, NULL, "newest first; -n then counts from the newest"},
     {'o', "output", "FORM", "short, json or pretty",
@@ -116,6 +128,12 @@ static const char times_help[] =
     "A TIME is 2026-01-31, \"2026-01-31 18:00\", 2026-01-31T18:00:00.5+01:00, @SECONDS since 1970,\n"
     "now, today, yesterday, -90m, \"2d ago\" (s m h d w). It is UTC unless a zone is given.\n";
 
+static const char filter_help[] =
+    "--where is one word: enrollment.user.id=7. The path's parts have dots between; items of lists\n"
+    "count from 0. Numbers compare as numbers, texts as texts, true, false and null as such; \"7\" in\n"
+    "quotes is only the text. What is not there is null: it matches x!=7 and x=null. ~ is a POSIX\n"
+    "extended regular expression, found anywhere in a text. All options have to fit the event.\n";
+
 /* ---------------------------------------------------------------------- help ---- */
 
 static void option_help(FILE *out, size_t i)
@@ -141,13 +159,14 @@ void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "suiWZB") != NULL;
     int has_where = strpbrk(verb->options, "WZ") != NULL;
+    int has_filter = strchr(verb->options, '=') != NULL;
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (takes(verb, table[i].letter))
             option_help(out, i);
-    fprintf(out, "%s%s%s", has_times ? "\n" : "", has_where ? where_help : "",
-            has_times ? times_help : "");
+    fprintf(out, "%s%s%s%s", has_times || has_filter ? "\n" : "", has_filter ? filter_help : "",
+            has_where ? where_help : "", has_times ? times_help : "");
 }
 
 /* ------------------------------------------------------------------- reading ---- */
@@ -323,7 +342,7 @@ static int read_wait(const char *text, uint32_t *wait_ms)
 }
 
 /* Reads the argument of an option of a range. 0, -1 when it is wrong, 1 when it is another option. */
-static int range_option_read(struct options *options, int letter, const char *text)
+static int range_option_read(struct options *options, int letter, char *text)
 {
     evlog_range *range = &options->range;
     switch (letter) {
@@ -343,6 +362,35 @@ static int range_option_read(struct options *options, int letter, const char *te
         return read_factor(text, &range->speed);
     case 'R':
         return read_factor(text, &range->per_second);
+    default:
+        return 1;
+    }
+}
+
+/* log or time. */
+static int read_by(const char *text, int *by_event_time)
+{
+    *by_event_time = strcmp(text, "time") == 0;
+    return *by_event_time || strcmp(text, "log") == 0 ? 0 : -1;
+}
+
+/* The same for an option of the filter. */
+static int filter_option_read(struct options *options, int letter, char *text)
+{
+    struct event_filter *filter = &options->filter;
+    switch (letter) {
+    case '=':
+        return event_filter_where(filter, text);
+    case '~':
+        return event_filter_grep(filter, text);
+    case '!':
+        return event_filter_pattern(&filter->not_types, text);
+    case '@':
+        return event_filter_pattern(&filter->sources, text);
+    case '#':
+        return event_filter_pattern(&filter->hosts, text);
+    case '%':
+        return read_by(text, &options->by_event_time);
     default:
         return 1;
     }
@@ -376,6 +424,30 @@ static int keep_option_read(struct options *options, int letter, char *text)
     }
 }
 
+/* What is sent, and to what. 0, -1 when it is wrong, 1 when it is another option. */
+static int send_option_read(struct options *options, int letter, char *text)
+{
+    uint64_t number;
+    switch (letter) {
+    case 'd':
+        return read_durability(text, &options->open.durability);
+    case 'i':
+        return read_time(text, 0, &options->time_us) || !options->time_us ? -1 : 0;
+    case 'm':
+        if (whole_number(text, 0, INT32_MAX, &number))
+            return -1;
+        options->minorversion = (int32_t)number;
+        return 0;
+    case 'H':
+        return add_header(options, text);
+    case 'S':
+        options->open.service = text;
+        return 0;
+    default:
+        return 1;
+    }
+}
+
 /* FIELD=FORM. The argument is cut in two. */
 static int read_form(char *text, struct options *options)
 {
@@ -388,7 +460,7 @@ static int read_form(char *text, struct options *options)
 }
 
 /* How results are written. 0, -1 when it is wrong, 1 when it is another option. */
-static int output_option_read(struct options *options, int letter, const char *text)
+static int output_option_read(struct options *options, int letter, char *text)
 {
     switch (letter) {
     case 'o':
@@ -430,28 +502,15 @@ static int seal_option_read(struct options *options, int letter, char *text)
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
 static int option_read(struct options *options, int letter, char *text)
 {
-    uint64_t number;
-    int result = range_option_read(options, letter, text);
-    if (result > 0)
-        result = keep_option_read(options, letter, text);
-    if (result > 0)
-        result = seal_option_read(options, letter, text);
-    if (result > 0)
-        result = output_option_read(options, letter, text);
+    static int (*const groups[])(struct options *, int, char *) = {
+        range_option_read, filter_option_read, keep_option_read,
+        send_option_read,  output_option_read, seal_option_read};
+    int result = 1;
+    for (size_t i = 0; result > 0 && i < sizeof groups / sizeof *groups; i++)
+        result = groups[i](options, letter, text);
     if (result <= 0)
         return result;
     switch (letter) {
-    case 'd':
-        return read_durability(text, &options->open.durability);
-    case 'i':
-        return read_time(text, 0, &options->time_us) || !options->time_us ? -1 : 0;
-    case 'm':
-        result = whole_number(text, 0, INT32_MAX, &number);
-        if (result == 0)
-            options->minorversion = (int32_t)number;
-        return result;
-    case 'H':
-        return add_header(options, text);
     case 'W':
     case 'Z':
         return read_start(text, &options->start);
@@ -462,13 +521,10 @@ static int option_read(struct options *options, int letter, char *text)
     case 'x':
         options->exec = text;
         return 0;
-    case 'p':
+    default: /* 'p' */
         if (options->plugin_count == PLUGINS_MAX)
             return -1;
         options->plugins[options->plugin_count++] = text;
-        return 0;
-    default: /* 'S' */
-        options->open.service = text;
         return 0;
     }
 }
@@ -526,6 +582,24 @@ static int option_take(const struct verb *verb, struct options *options, int let
     return -1;
 }
 
+/* What the range needs of the filter, once all options are read. -1: go on. */
+static int filter_apply(struct options *options)
+{
+    evlog_range *range = &options->range;
+    if (range->since_us && range->until_us && range->since_us > range->until_us)
+        return complain(EXIT_MISUSE, "--since is after --until");
+    if (options->by_event_time) {
+        options->filter.since_us = range->since_us;
+        options->filter.until_us = range->until_us;
+        range->since_us = range->until_us = 0;
+    }
+    if (event_filter_is_empty(&options->filter))
+        return -1;
+    range->wants = event_filter_matches;
+    range->wants_ctx = &options->filter;
+    return -1;
+}
+
 static int operands_read(const struct verb *verb, int argc, char **argv, struct options *options)
 {
     if (argc - optind < verb->operand_min || argc - optind > verb->operand_max)
@@ -540,7 +614,7 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
         options->output = !isatty(STDOUT_FILENO) ? OUTPUT_JSON
                           : verb->run == get_run ? OUTPUT_PRETTY
                                                  : OUTPUT_SHORT;
-    return -1;
+    return filter_apply(options);
 }
 
 /*

@@ -83,6 +83,12 @@ typedef struct evlog_consumer_options {
     /* or NULL. Of this consumer's functions it may call evlog_consumer_stop and evlog_state_get. */
     void (*notice)(const evlog_notice *notice, void *ctx);
     void *notice_ctx;
+    /*
+     * As in a range, or NULL; it is not kept with the consumer. What it does not want is passed over, and not given later.
+     * A parked event is given without it.
+     */
+    bool (*wants)(const evlog_event *event, void *ctx);
+    void *wants_ctx;
 } evlog_consumer_options;
 
 /*
