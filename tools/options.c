@@ -13,7 +13,7 @@
 #include "tool.h"
 
 #define SHORT "hnorf"
-#define EVERY "hw"
+#define EVERY "hw&"
 
 static const struct {
     char letter;
@@ -117,6 +117,7 @@ static const struct {
     {'w', "wait", "SECONDS", "a number of seconds above 0",
      "the longest to wait for another process that writes to, opens or closes\n"
      "the log, and may be stopped; default: 10"},
+    {'&', "utc", NULL, NULL, "show and read times in UTC, and not in the local zone"},
     {'h', "help", NULL, NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
@@ -125,8 +126,9 @@ static const char where_help[] =
     "WHERE is first, last (what comes from now on), last:N (the last N events), a seq or a time.\n";
 
 static const char times_help[] =
-    "A TIME is 2026-01-31, \"2026-01-31 18:00\", 2026-01-31T18:00:00.5+01:00, @SECONDS since 1970,\n"
-    "now, today, yesterday, -90m, \"2d ago\" (s m h d w). It is UTC unless a zone is given.\n";
+    "A TIME is 2026-01-31, \"2026-01-31 18:00\", 2026-01-31T18:00:00.5+01:00, 18:00, @SECONDS since\n"
+    "1970, now, today, \"yesterday 18:00\", tomorrow, -90min, \"2 days ago\", 1h30m (ago), +5min, or what\n"
+    "date(1) prints. UTC, +01:00 or Europe/Berlin may follow it; else it is in the local zone.\n";
 
 static const char filter_help[] =
     "--where is one word: enrollment.user.id=7. The path's parts have dots between; items of lists\n"
@@ -266,15 +268,13 @@ static int read_start(const char *text, evlog_reset_options *start)
     return start->start == EVLOG_START_TIME ? read_time(text, 0, &start->start_time_us) : 0;
 }
 
-/* 90d. */
+/* 90d; it lies after the beginning of the calendar. */
 static int read_age(const char *age, int64_t *age_us)
 {
-    char text[40];
-    int64_t time_us, now_us = evlog_now_us();
-    if (*age < '0' || *age > '9' || snprintf(text, sizeof text, "-%s", age) >= (int)sizeof text ||
-        time_read(text, 0, now_us, &time_us) || time_us == now_us)
+    int64_t read_us;
+    if (span_read(age, &read_us) || !read_us || read_us > evlog_now_us() - EVLOG_TIME_US_MIN)
         return -1;
-    *age_us = now_us - time_us;
+    *age_us = read_us;
     return 0;
 }
 
@@ -640,6 +640,11 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
             longs[count++] =
                 (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
     argv[0] = command; /* getopt puts it before its messages */
+    for (opterr = 0; (letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1;)
+        if (letter == '&')
+            times_in_utc(); /* wherever it stands, before any time is read */
+    optind = 0;
+    opterr = 1;
     while ((letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1)
         if ((status = option_take(verb, options, letter)) >= 0)
             return status;
