@@ -62,7 +62,7 @@ try 2 "--ack-lines is for a command that is run with --exec" consume log name --
 for wrong in '' last: last:0 last:-1 last:x -1 tomorrow 99999999999999999999; do
     try 2 "--start takes first, last, last:N, a seq or a time, not '$wrong'" consumer add log name --start "$wrong"
 done
-try 2 "--to takes first, last, last:N, a seq or a time, not 'tomorrow'" consumer reset log name --to tomorrow
+try 2 "--to takes first, last, last:N, a seq or a time, not 'sometime'" consumer reset log name --to sometime
 for wrong in 0 x nan inf; do
     try 2 "--rate takes a number above 0, not '$wrong'" consume log name --exec true --rate "$wrong"
     try 2 "--speed takes a number above 0, not '$wrong'" consume log name --exec true --speed "$wrong"

@@ -216,8 +216,8 @@ static const struct verb verbs[] = {
      "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
      "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
      "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
-     "get those of the types that the log had when evlog consume was started. --where and the other filters\n"
-     "are not kept: what they pass over counts as done, and is not given later without them.\n"
+     "get those of the types that the log had when evlog consume was started. --where and the other\n"
+     "filters are not kept: what they pass over counts as done, and is not given later without them.\n"
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},

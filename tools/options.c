@@ -49,7 +49,8 @@ static const struct {
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
     {'Y', "column", "NAME=PATH", "NAME=PATH, and no more than 100",
-     "a column of the value at PATH in the data (user=enrollment.user.id); may be repeated"},
+     "a column of the value at PATH in the data (user=enrollment.user.id); may\n"
+     "be repeated"},
     {'x', "exec", "COMMAND", NULL, "the command to run for the events"},
     {'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
