@@ -59,7 +59,7 @@ for verb in "consumer pause" "consume --exec true"; do try 2 "a consumer's name 
 try 2 "to what? evlog consume log name --exec 'COMMAND' or --plugin FILE.so" consume log name
 try 2 "to what?" consume log name --exec true --plugin x.so
 try 2 "--ack-lines is for a command that is run with --exec" consume log name --plugin x.so --ack-lines
-for wrong in '' last: last:0 last:-1 last:x -1 tomorrow 99999999999999999999; do
+for wrong in '' last: last:0 last:-1 last:x -1 sometime 99999999999999999999; do
     try 2 "--start takes first, last, last:N, a seq or a time, not '$wrong'" consumer add log name --start "$wrong"
 done
 try 2 "--to takes first, last, last:N, a seq or a time, not 'sometime'" consumer reset log name --to sometime
