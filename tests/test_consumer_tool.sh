@@ -295,7 +295,7 @@ try 1 "event 4 is parked: no seat for 4" consume log hears --plugin "$plugin"
 is "the others were heard" "$(tr '\n' ' ' <out)" "heard 3 heard 5 heard 6 heard 7 heard 8 heard 9 heard 10 "
 is "the checkpoint" "$(checkpoint log hears)" "10 "
 try 0 "" parked ls log hears; is "on record" "$(field seq <out)$(field attempts <out)$(field error <out)" '4 3 "no seat for 4" '
-try 0 "" parked ls log hears -o short; is "and in short" "$(awk 'NR==2{print $1, $2, $5, $6, $7, $8}' out)" "4 3 no seat for 4"
+try 0 "" parked ls log hears -o short; is "and in short" "$(awk 'NR==2{print $1, $2, $6, $7, $8, $9}' out)" "4 3 no seat for 4"
 try 0 "" consumer ls log -o short; is "it counts" "$(awk '$NF=="hears"{print $5}' out)" 1
 try 0 "" consumer reset log hears --to 5; has "; 0 parked events and"
 try 0 "" consumer reset log hears --to 4; has "; 1 parked event and"
