@@ -117,10 +117,10 @@ static const struct verb verbs[] = {
      "added from LOG. After an interruption the same command continues where it was.\n"},
     {"diff", "LOG OTHER", "find the first event at which two logs part", "o", 2, 2, diff_run,
      "For a log and a copy of it (same origin), also where one or both were trimmed or have gone on: what\n"
-     "both have is compared. It says whether one ends earlier, and of the first event that differs which of\n"
-     "its fields do, and where in the data. For logs of different origins, as after evlog import, log\n"
-     "times are not compared. Exit status 0: the same; 1: they differ, or one ends earlier; 4: the same, but\n"
-     "for events that neither can read.\n"},
+     "both have is compared. It says whether one ends earlier, and of the first event that differs which\n"
+     "of its fields do, and where in the data. For logs of different origins, as after evlog import, log\n"
+     "times are not compared. Exit status 0: the same; 1: they differ, or one ends earlier; 4: the same,\n"
+     "but for events that neither can read.\n"},
     {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
      compact_run,
      "The log's files are written anew and then replace the old ones; events, seqs and consumers stay as\n"
