@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "stop.h"
 #include "tool.h"
 
 /* The letters of `options` are those of the table in options.c. */
@@ -30,13 +31,14 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", RANGE "o", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", RANGE "fo|", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
      "with six digits and in UTC: 2026-01-31T18:00:00.123456+00:00. What is under data can be sent\n"
      "again as it is.\n"
-     "Events that are damaged are passed over, and reported at the end with exit status 4.\n"},
+     "Events that are damaged are passed over, and reported at the end with exit status 4. With -f it\n"
+     "goes on with what any process sends, like evlog tail -f; -n N then begins with the last N.\n"},
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
@@ -194,10 +196,11 @@ static const struct verb verbs[] = {
      "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
      "reports whether they can be read from another file. Without --yes it only reports what would be\n"
      "done.\n"},
-    {"tail", "LOG", "print the last events, and with -f those that come", "fTno" FILTER, 1, 1,
+    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o|" FILTER, 1, 1,
      tail_run,
-     "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
-     "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
+     "The last 10, or -n N of them; with --from or --since all from there on. With -f it goes on, with\n"
+     "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
+     "any more. -n 0 prints only what comes. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
      "run a command or a plugin's receivers as a durable consumer", "xpfAnTWERC" FILTER, 2, 2,
      consume_run,
@@ -374,6 +377,7 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     keep_standard_descriptors();
+    stop_as_process_1();
     int status = asked_about_itself(argc, argv);
     if (status >= 0)
         return status;

@@ -53,6 +53,10 @@ static const struct {
      "be repeated"},
     {'x', "exec", "COMMAND", NULL, "the command to run for the events"},
     {'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
+    {'|', "wait", "SECONDS", "a number of seconds above 0",
+     "the longest to wait for another process that writes to, opens or closes\n"
+     "the log, and may be stopped; default: 10. When it is given, -f also waits\n"
+     "for a log that is not there yet"},
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
      "where a new consumer begins; default: first"},
     {'Z', "to", "WHERE", "first, last, last:N, a seq or a time", "where it is to go on"},
@@ -158,6 +162,20 @@ static bool takes(const struct verb *verb, int letter)
     return strchr(EVERY, letter) || strchr(verb->options, letter);
 }
 
+/*
+ * Two options may have one name, as --to: a verb takes the one that it names, before one that every verb takes; a verb
+ * that takes neither is told so of the first.
+ */
+static int is_others(const struct verb *verb, size_t i)
+{
+    if (strchr(verb->options, table[i].letter))
+        return 0;
+    for (size_t j = 0; j < TABLE_COUNT; j++)
+        if (j != i && strcmp(table[j].name, table[i].name) == 0 && takes(verb, table[j].letter))
+            return 1;
+    return 0;
+}
+
 void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "suiWZB") != NULL;
@@ -166,7 +184,7 @@ void verb_help(FILE *out, const struct verb *verb)
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        if (takes(verb, table[i].letter))
+        if (takes(verb, table[i].letter) && !is_others(verb, i))
             option_help(out, i);
     fprintf(out, "%s%s%s%s", has_times || has_filter ? "\n" : "", has_filter ? filter_help : "",
             has_where ? where_help : "", has_times ? times_help : "");
@@ -358,7 +376,8 @@ static int range_option_read(struct options *options, int letter, char *text)
     case 'T':
         return add_type(options, text);
     case 'n':
-        return whole_number(text, 1, UINT64_MAX, &range->limit);
+        options->has_count = 1;
+        return whole_number(text, 0, UINT64_MAX, &range->limit);
     case 'E':
         return read_factor(text, &range->speed);
     case 'R':
@@ -518,6 +537,7 @@ static int option_read(struct options *options, int letter, char *text)
     case 'D':
         return read_form(text, options);
     case 'w':
+    case '|':
         return read_wait(text, &options->open.wait_ms);
     case 'x':
         options->exec = text;
@@ -583,10 +603,18 @@ static int option_take(const struct verb *verb, struct options *options, int let
     return -1;
 }
 
-/* What the range needs of the filter, once all options are read. -1: go on. */
-static int filter_apply(struct options *options)
+/* What has to fit together, and what the range needs of the filter, once all options are read. -1: go on. */
+static int range_complete(const struct verb *verb, struct options *options)
 {
     evlog_range *range = &options->range;
+    if (options->has_count && !range->limit && !options->follow && verb->run != tail_run)
+        return complain(EXIT_MISUSE,
+                        "--count takes a number: 1, 2, 3 ..., not '0'; see: evlog help %s",
+                        verb->name);
+    if (verb->run == show_run && options->follow &&
+        (range->newest_first || range->last_seq || range->until_us))
+        return complain(EXIT_MISUSE,
+                        "-f goes on for ever: it takes no --reverse, --to or --until");
     if (range->since_us && range->until_us && range->since_us > range->until_us)
         return complain(EXIT_MISUSE, "--since is after --until");
     if (options->by_event_time) {
@@ -615,20 +643,7 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
         options->output = !isatty(STDOUT_FILENO) ? OUTPUT_JSON
                           : verb->run == get_run ? OUTPUT_PRETTY
                                                  : OUTPUT_SHORT;
-    return filter_apply(options);
-}
-
-/*
- * Two options may have one name, as --to: a verb takes one of them, or the first is named to
- * it.
- */
-static int is_others(const struct verb *verb, size_t i)
-{
-    for (size_t j = 0; j < TABLE_COUNT; j++)
-        if (j != i && strcmp(table[j].name, table[i].name) == 0 &&
-            strchr(verb->options, table[j].letter))
-            return 1;
-    return 0;
+    return range_complete(verb, options);
 }
 
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options)
@@ -641,11 +656,9 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
             longs[count++] =
                 (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
     argv[0] = command; /* getopt puts it before its messages */
-    for (opterr = 0; (letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1;)
-        if (letter == '&')
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--utc") == 0)
             times_in_utc(); /* wherever it stands, before any time is read */
-    optind = 0;
-    opterr = 1;
     while ((letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1)
         if ((status = option_take(verb, options, letter)) >= 0)
             return status;
