@@ -19,7 +19,7 @@
  * and walks it backwards. So a window must be read whole: when its events do not fit the
  * reader's buffer, or some are damaged, a smaller window is tried.
  *
- * 1. Every seq of the range is given, or passed over for its type, or reported as damaged, in the
+ * 1. Every seq of the range is given, or passed over for its type or by the range's `wants`, or reported as damaged, in the
  *    log's order or its reverse; damage at its place in that order.
  * 2. Every call but the last makes progress: after damage the next call goes on behind it.
  * 3. Nothing is held between calls but memory: no transaction, no lock. Where an event was erased since a batch was
@@ -327,7 +327,7 @@ static void wait_for(evlog_cursor *cursor, const struct record *record)
         sleep_until(pace_due_us(pace, record->era, record->log_time_us, latest_us(cursor)));
 }
 
-/* Whether an event is wanted whose type is not known: if all are, since it may be any. */
+/* Whether its type is; one that is not known is wanted if all are, since it may be any. */
 static bool wants(evlog_cursor *cursor, const struct type *type)
 {
     return type ? filter_wants(&cursor->filter, type) : cursor->range.type_count == 0;
@@ -344,15 +344,24 @@ static const struct type *type_of(evlog_cursor *cursor, const struct reader_even
     return &cursor->no_type;
 }
 
-static const evlog_event *give(evlog_cursor *cursor, const struct reader_event *read)
+/* Whether the range asks for the event, which becomes cursor->event. */
+static bool is_asked_for(evlog_cursor *cursor, const struct reader_event *read)
 {
     static const struct source no_source = {.text = {"", "", ""}};
+    const evlog_range *range = &cursor->range;
+    if (!wants(cursor, read->type))
+        return false;
     const struct type *type = type_of(cursor, read);
-    const struct source *source = read->source ? read->source : &no_source;
+    event_fill(&cursor->event, &read->record, type, read->source ? read->source : &no_source,
+               signal_of(cursor->log, type), true);
+    return !range->wants || range->wants(&cursor->event, range->wants_ctx);
+}
+
+static const evlog_event *give(evlog_cursor *cursor)
+{
     if (!pace_is_none(&cursor->pace))
         pace_handed(&cursor->pace);
     cursor->given_count++;
-    event_fill(&cursor->event, &read->record, type, source, signal_of(cursor->log, type), true);
     return &cursor->event;
 }
 
@@ -361,11 +370,11 @@ int cursor_next(evlog_cursor *cursor, const evlog_event **event)
     const evlog_range *range = &cursor->range;
     while (!range->limit || cursor->given_count < range->limit) {
         const struct reader_event *read = next_of_batch(cursor);
-        bool is_wanted = read && wants(cursor, read->type);
+        bool is_wanted = read && is_asked_for(cursor, read);
         if (is_wanted)
             wait_for(cursor, &read->record);
         if (is_wanted && !reader_is_stale(&cursor->reader, cursor->log->store)) {
-            *event = give(cursor, read);
+            *event = give(cursor);
             return EVLOG_OK;
         }
         if (is_wanted)

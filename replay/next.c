@@ -100,15 +100,28 @@ static int fail_deadly(evlog_consumer *consumer)
 
 /* --------------------------------------------------------- the next in turn ---- */
 
+static bool is_history(const evlog_consumer *consumer, uint64_t seq)
+{
+    return seq <= consumer->entry.replay_last_seq;
+}
+
 static bool is_wanted(evlog_consumer *consumer, const struct reader_event *read)
 {
+    const evlog_consumer_options *options = &consumer->options;
+    const struct record *record = &read->record;
     if (!filter_wants(&consumer->filter, read->type))
         return false;
     if (consumer->member.workers &&
         !group_is_mine(&consumer->member, read->record.data, read->record.data_size))
         return false;
-    if (consumer->options.replay != EVLOG_REPLAY_REFUSE ||
-        read->record.seq > consumer->entry.replay_last_seq)
+    if (options->wants) {
+        evlog_event event;
+        event_fill(&event, record, read->type, read->source, signal_of(consumer->log, read->type),
+                   is_history(consumer, record->seq) && options->replay != EVLOG_REPLAY_SILENT);
+        if (!options->wants(&event, options->wants_ctx))
+            return false;
+    }
+    if (options->replay != EVLOG_REPLAY_REFUSE || !is_history(consumer, record->seq))
         return true;
     consumer->refused_count++;
     return false;

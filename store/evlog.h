@@ -586,6 +586,13 @@ typedef struct evlog_range {
     /* Also events whose type or source the log does not know any more: event_type is then "?" and the 16 hex digits by which
        the record names it, and the source is empty. Else these are EVLOG_DAMAGED. */
     bool with_nameless;
+    /*
+     * Called for each event that all the above asks for, or NULL: false passes over it, and it doesn't count for
+     * `limit`. The event is as its receiver would get it, and valid during the call, which holds no lock and no
+     * transaction, and may use nothing of what reads the range.
+     */
+    bool (*wants)(const evlog_event *event, void *ctx);
+    void *wants_ctx;
 } evlog_range;
 
 /*

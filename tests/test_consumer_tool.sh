@@ -59,10 +59,10 @@ for verb in "consumer pause" "consume --exec true"; do try 2 "a consumer's name 
 try 2 "to what? evlog consume log name --exec 'COMMAND' or --plugin FILE.so" consume log name
 try 2 "to what?" consume log name --exec true --plugin x.so
 try 2 "--ack-lines is for a command that is run with --exec" consume log name --plugin x.so --ack-lines
-for wrong in '' last: last:0 last:-1 last:x -1 tomorrow 99999999999999999999; do
+for wrong in '' last: last:0 last:-1 last:x -1 sometime 99999999999999999999; do
     try 2 "--start takes first, last, last:N, a seq or a time, not '$wrong'" consumer add log name --start "$wrong"
 done
-try 2 "--to takes first, last, last:N, a seq or a time, not 'tomorrow'" consumer reset log name --to tomorrow
+try 2 "--to takes first, last, last:N, a seq or a time, not 'sometime'" consumer reset log name --to sometime
 for wrong in 0 x nan inf; do
     try 2 "--rate takes a number above 0, not '$wrong'" consume log name --exec true --rate "$wrong"
     try 2 "--speed takes a number above 0, not '$wrong'" consume log name --exec true --speed "$wrong"
@@ -295,7 +295,7 @@ try 1 "event 4 is parked: no seat for 4" consume log hears --plugin "$plugin"
 is "the others were heard" "$(tr '\n' ' ' <out)" "heard 3 heard 5 heard 6 heard 7 heard 8 heard 9 heard 10 "
 is "the checkpoint" "$(checkpoint log hears)" "10 "
 try 0 "" parked ls log hears; is "on record" "$(field seq <out)$(field attempts <out)$(field error <out)" '4 3 "no seat for 4" '
-try 0 "" parked ls log hears -o short; is "and in short" "$(awk 'NR==2{print $1, $2, $5, $6, $7, $8}' out)" "4 3 no seat for 4"
+try 0 "" parked ls log hears -o short; is "and in short" "$(awk 'NR==2{print $1, $2, $6, $7, $8, $9}' out)" "4 3 no seat for 4"
 try 0 "" consumer ls log -o short; is "it counts" "$(awk '$NF=="hears"{print $5}' out)" 1
 try 0 "" consumer reset log hears --to 5; has "; 0 parked events and"
 try 0 "" consumer reset log hears --to 4; has "; 1 parked event and"

@@ -36,6 +36,7 @@ $(B)/tests/test_env $(B)/tests-tsan/test_env: LDEXTRA = -Wl,--wrap=pread,--wrap=
 $(B)/tests/test_types $(B)/tests/test_sources: LDEXTRA = -Wl,--wrap=entry_digest
 $(B)/tests/test_consumers: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc
 
+$(B)/tests/test_event_filter: $(B)/asan/tools/event_filter.o
 $(B)/tests/test_json: $(B)/asan/tools/json.o
 $(B)/tests/test_value: $(B)/asan/tools/json.o
 $(B)/tests/test_value_json: $(B)/asan/tools/text.o

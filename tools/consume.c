@@ -268,6 +268,8 @@ static int open_consumer(struct consuming *consuming)
                                      .workers = options->workers,
                                      .by = options->by,
                                      .last_seq = options->range.last_seq,
+                                     .wants = options->range.wants,
+                                     .wants_ctx = options->range.wants_ctx,
                                      .notice = hear_notice,
                                      .notice_ctx = consuming};
     if (options->exec) {

@@ -114,8 +114,8 @@ static int show_one(const evlog_consumer_info *info, void *ctx)
         fputs(", by the value at ", stdout);
         text_put(stdout, info->by, strlen(info->by), 0, 0);
     }
-    printf("\nmade        %s UTC\n", time_short_text(info->created_us, time));
-    printf("done up to  seq %" PRIu64 ", on %s UTC\n", info->checkpoint,
+    printf("\nmade        %s\n", time_short_text(info->created_us, time));
+    printf("done up to  seq %" PRIu64 ", on %s\n", info->checkpoint,
            time_short_text(info->updated_us, time));
     printf("behind      %" PRIu64 " event%s, %s\n", info->lag_count, plural(info->lag_count),
            lag_text(info->lag_us, lag));

@@ -132,7 +132,7 @@ static void put_short(const evlog_info *info, const struct options *options)
     printf("\nuuid        %s\n", evlog_uuid_text(info->uuid, text));
     if (is_copy(info))
         printf("origin      %s\n", evlog_uuid_text(info->origin, text));
-    printf("made        %s UTC\n", time_short_text(info->created_us, first));
+    printf("made        %s\n", time_short_text(info->created_us, first));
     printf("durability  %s: a send that returned survives %s\n", durability(info),
            info->durability == EVLOG_FAST ? "the death of the process, not a power cut"
                                           : "a power cut");
@@ -142,7 +142,7 @@ static void put_short(const evlog_info *info, const struct options *options)
         printf("head        %s\n", head_text(info, head));
         printf("events      %" PRIu64 ", seq %" PRIu64 " to %" PRIu64 "\n",
                info->last_seq - info->first_seq + 1, info->first_seq, info->last_seq);
-        printf("logged      %s to %s UTC\n",
+        printf("logged      %s to %s\n",
                info->first_log_time_us ? time_short_text(info->first_log_time_us, first) : "?",
                info->last_log_time_us ? time_short_text(info->last_log_time_us, last) : "?");
     }

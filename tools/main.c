@@ -6,9 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "stop.h"
 #include "tool.h"
 
-/* The letters of `options` are those of the table in options.c; F t s u T n r are the range. */
+/* The letters of `options` are those of the table in options.c. */
+#define RANGE "FtsuTnr%" FILTER
+#define FILTER "=~!@#"
 static const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
      "obKcdSimpH", 2, 3, send_run,
@@ -28,18 +31,19 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", "FtsuTnro", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", RANGE "fo|", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
      "with six digits and in UTC: 2026-01-31T18:00:00.123456+00:00. What is under data can be sent\n"
      "again as it is.\n"
-     "Events that are damaged are passed over, and reported at the end with exit status 4.\n"},
+     "Events that are damaged are passed over, and reported at the end with exit status 4. With -f it\n"
+     "goes on with what any process sends, like evlog tail -f; -n N then begins with the last N.\n"},
     {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers for each event, in the original order",
-     "FtsuTnrxkpER", 1, 1, replay_run,
+     "run a command or a plugin's receivers for each event, in the original order", RANGE "xkpER",
+     1, 1, replay_run,
      "COMMAND runs once for each event, by /bin/sh, with the event as one JSON line on its\n"
      "standard input and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE and EVLOG_ID. Unless it\n"
      "exits with 0 the replay stops and names the event, from which --from can go on. With\n"
@@ -115,10 +119,10 @@ static const struct verb verbs[] = {
      "added from LOG. After an interruption the same command continues where it was.\n"},
     {"diff", "LOG OTHER", "find the first event at which two logs part", "o", 2, 2, diff_run,
      "For a log and a copy of it (same origin), also where one or both were trimmed or have gone on: what\n"
-     "both have is compared. It says whether one ends earlier, and of the first event that differs which of\n"
-     "its fields do, and where in the data. For logs of different origins, as after evlog import, log\n"
-     "times are not compared. Exit status 0: the same; 1: they differ, or one ends earlier; 4: the same, but\n"
-     "for events that neither can read.\n"},
+     "both have is compared. It says whether one ends earlier, and of the first event that differs which\n"
+     "of its fields do, and where in the data. For logs of different origins, as after evlog import, log\n"
+     "times are not compared. Exit status 0: the same; 1: they differ, or one ends earlier; 4: the same,\n"
+     "but for events that neither can read.\n"},
     {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
      compact_run,
      "The log's files are written anew and then replace the old ones; events, seqs and consumers stay as\n"
@@ -126,7 +130,7 @@ static const struct verb verbs[] = {
      "have room for a second copy of the log's contents. When it is interrupted, either nothing was\n"
      "done, or the next evlog compact finishes it. Without --yes it only reports what would be done.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
-     "FtsuTnrX", 1, 1, export_run,
+     RANGE "X", 1, 1, export_run,
      "One JSON object a line: first one for each event type and schema of the log, then the events, as\n"
      "evlog show -o json prints them. An event that was sent under another schema than the last line\n"
      "about its type says is preceded by a short line that names the schema. The log's own events are\n"
@@ -192,11 +196,13 @@ static const struct verb verbs[] = {
      "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
      "reports whether they can be read from another file. Without --yes it only reports what would be\n"
      "done.\n"},
-    {"tail", "LOG", "print the last events, and with -f those that come", "fTno", 1, 1, tail_run,
-     "The last 10, or -n N of them. With -f it goes on, with what any process sends, until it is\n"
-     "interrupted or nobody reads its output any more. Output as with evlog show.\n"},
+    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o|" FILTER, 1, 1,
+     tail_run,
+     "The last 10, or -n N of them; with --from or --since all from there on. With -f it goes on, with\n"
+     "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
+     "any more. -n 0 prints only what comes. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg", 2, 2,
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg" FILTER, 2, 2,
      consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
      "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"
@@ -213,7 +219,8 @@ static const struct verb verbs[] = {
      "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
      "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
      "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
-     "get those of the types that the log had when evlog consume was started.\n"
+     "get those of the types that the log had when evlog consume was started. --where and the other\n"
+     "filters are not kept: what they pass over counts as done, and is not given later without them.\n"
      "\n"
      "With --worker I/N --by PATH it is one of N that share the events of the group NAME: it gets those\n"
      "whose value at PATH is its own, in order, and those with equal values all go to one worker. Each is\n"
@@ -377,6 +384,7 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     keep_standard_descriptors();
+    stop_as_process_1();
     int status = asked_about_itself(argc, argv);
     if (status >= 0)
         return status;

@@ -13,7 +13,7 @@
 #include "tool.h"
 
 #define SHORT "hnorf"
-#define EVERY "hw"
+#define EVERY "hw&"
 
 static const struct {
     char letter;
@@ -28,6 +28,18 @@ static const struct {
     {'u', "until", "TIME", "a time", "last time of logging; a date means all of that day"},
     {'T', "type", "TYPE", "no more than 256 types",
      "event type, or the beginning of one and *; may be repeated"},
+    {'=', "where", "PATH=VALUE", "PATH, one of = != < <= > >= ~, and a value that fits it",
+     "events whose data have this; also != < <= > >= and ~, see below"},
+    {'~', "grep", "TEXT", "a text, and no more than 64",
+     "events with TEXT in their data or headers; unless it has capitals,\n"
+     "case does not matter"},
+    {'!', "not-type", "TYPE", "an event type, and no more than 64", "events of other types"},
+    {'@', "source", "SOURCE", "a source, and no more than 64",
+     "events of this source (of one of these), or beginning of one and *"},
+    {'#', "host", "HOST", "a host, and no more than 64", "the same for the source's host"},
+    {'%', "by", "WHICH", "log or time",
+     "which time --since and --until mean: log (default), when it was logged,\n"
+     "or time, the event's own; then the whole log is read"},
     {'n', "count", "N", "a number: 1, 2, 3 ...", "at most N events"},
     {'r', "reverse", NULL, NULL, "newest first; -n then counts from the newest"},
     {'o', "output", "FORM", "short, json or pretty",
@@ -37,9 +49,14 @@ static const struct {
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
     {'Y', "column", "NAME=PATH", "NAME=PATH, and no more than 100",
-     "a column of the value at PATH in the data (user=enrollment.user.id); may be repeated"},
+     "a column of the value at PATH in the data (user=enrollment.user.id); may\n"
+     "be repeated"},
     {'x', "exec", "COMMAND", NULL, "the command to run for the events"},
     {'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
+    {'|', "wait", "SECONDS", "a number of seconds above 0",
+     "the longest to wait for another process that writes to, opens or closes\n"
+     "the log, and may be stopped; default: 10. When it is given, -f also waits\n"
+     "for a log that is not there yet"},
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
      "where a new consumer begins; default: first"},
     {'L', "worker", "I/N", "two numbers, as 1/4, from 1/1 to 256/256",
@@ -108,6 +125,7 @@ static const struct {
     {'w', "wait", "SECONDS", "a number of seconds above 0",
      "the longest to wait for another process that writes to, opens or closes\n"
      "the log, and may be stopped; default: 10"},
+    {'&', "utc", NULL, NULL, "show and read times in UTC, and not in the local zone"},
     {'h', "help", NULL, NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
@@ -116,8 +134,15 @@ static const char where_help[] =
     "WHERE is first, last (what comes from now on), last:N (the last N events), a seq or a time.\n";
 
 static const char times_help[] =
-    "A TIME is 2026-01-31, \"2026-01-31 18:00\", 2026-01-31T18:00:00.5+01:00, @SECONDS since 1970,\n"
-    "now, today, yesterday, -90m, \"2d ago\" (s m h d w). It is UTC unless a zone is given.\n";
+    "A TIME is 2026-01-31, \"2026-01-31 18:00\", 2026-01-31T18:00:00.5+01:00, 18:00, @SECONDS since\n"
+    "1970, now, today, \"yesterday 18:00\", tomorrow, -90min, \"2 days ago\", 1h30m (ago), +5min, or what\n"
+    "date(1) prints. UTC, +01:00 or Europe/Berlin may follow it; else it is in the local zone.\n";
+
+static const char filter_help[] =
+    "--where is one word: enrollment.user.id=7. The path's parts have dots between; items of lists\n"
+    "count from 0. Numbers compare as numbers, texts as texts, true, false and null as such; \"7\" in\n"
+    "quotes is only the text. What is not there is null: it matches x!=7 and x=null. ~ is a POSIX\n"
+    "extended regular expression, found anywhere in a text. All options have to fit the event.\n";
 
 /* ---------------------------------------------------------------------- help ---- */
 
@@ -140,17 +165,32 @@ static bool takes(const struct verb *verb, int letter)
     return strchr(EVERY, letter) || strchr(verb->options, letter);
 }
 
+/*
+ * Two options may have one name, as --to: a verb takes the one that it names, before one that every verb takes; a verb
+ * that takes neither is told so of the first.
+ */
+static int is_others(const struct verb *verb, size_t i)
+{
+    if (strchr(verb->options, table[i].letter))
+        return 0;
+    for (size_t j = 0; j < TABLE_COUNT; j++)
+        if (j != i && strcmp(table[j].name, table[i].name) == 0 && takes(verb, table[j].letter))
+            return 1;
+    return 0;
+}
+
 void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "suiWZB") != NULL;
     int has_where = strpbrk(verb->options, "WZ") != NULL;
+    int has_filter = strchr(verb->options, '=') != NULL;
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        if (takes(verb, table[i].letter))
+        if (takes(verb, table[i].letter) && !is_others(verb, i))
             option_help(out, i);
-    fprintf(out, "%s%s%s", has_times ? "\n" : "", has_where ? where_help : "",
-            has_times ? times_help : "");
+    fprintf(out, "%s%s%s%s", has_times || has_filter ? "\n" : "", has_filter ? filter_help : "",
+            has_where ? where_help : "", has_times ? times_help : "");
 }
 
 /* ------------------------------------------------------------------- reading ---- */
@@ -250,15 +290,13 @@ static int read_start(const char *text, evlog_reset_options *start)
     return start->start == EVLOG_START_TIME ? read_time(text, 0, &start->start_time_us) : 0;
 }
 
-/* 90d. */
+/* 90d; it lies after the beginning of the calendar. */
 static int read_age(const char *age, int64_t *age_us)
 {
-    char text[40];
-    int64_t time_us, now_us = evlog_now_us();
-    if (*age < '0' || *age > '9' || snprintf(text, sizeof text, "-%s", age) >= (int)sizeof text ||
-        time_read(text, 0, now_us, &time_us) || time_us == now_us)
+    int64_t read_us;
+    if (span_read(age, &read_us) || !read_us || read_us > evlog_now_us() - EVLOG_TIME_US_MIN)
         return -1;
-    *age_us = now_us - time_us;
+    *age_us = read_us;
     return 0;
 }
 
@@ -359,7 +397,8 @@ static int range_option_read(struct options *options, int letter, char *text)
     case 'T':
         return add_type(options, text);
     case 'n':
-        return whole_number(text, 1, UINT64_MAX, &range->limit);
+        options->has_count = 1;
+        return whole_number(text, 0, UINT64_MAX, &range->limit);
     case 'E':
         return read_factor(text, &range->speed);
     case 'R':
@@ -369,6 +408,35 @@ static int range_option_read(struct options *options, int letter, char *text)
     case 'g':
         options->by = text;
         return *text ? 0 : -1;
+    default:
+        return 1;
+    }
+}
+
+/* log or time. */
+static int read_by(const char *text, int *by_event_time)
+{
+    *by_event_time = strcmp(text, "time") == 0;
+    return *by_event_time || strcmp(text, "log") == 0 ? 0 : -1;
+}
+
+/* The same for an option of the filter. */
+static int filter_option_read(struct options *options, int letter, char *text)
+{
+    struct event_filter *filter = &options->filter;
+    switch (letter) {
+    case '=':
+        return event_filter_where(filter, text);
+    case '~':
+        return event_filter_grep(filter, text);
+    case '!':
+        return event_filter_pattern(&filter->not_types, text);
+    case '@':
+        return event_filter_pattern(&filter->sources, text);
+    case '#':
+        return event_filter_pattern(&filter->hosts, text);
+    case '%':
+        return read_by(text, &options->by_event_time);
     default:
         return 1;
     }
@@ -402,6 +470,30 @@ static int keep_option_read(struct options *options, int letter, char *text)
     }
 }
 
+/* What is sent, and to what. 0, -1 when it is wrong, 1 when it is another option. */
+static int send_option_read(struct options *options, int letter, char *text)
+{
+    uint64_t number;
+    switch (letter) {
+    case 'd':
+        return read_durability(text, &options->open.durability);
+    case 'i':
+        return read_time(text, 0, &options->time_us) || !options->time_us ? -1 : 0;
+    case 'm':
+        if (whole_number(text, 0, INT32_MAX, &number))
+            return -1;
+        options->minorversion = (int32_t)number;
+        return 0;
+    case 'H':
+        return add_header(options, text);
+    case 'S':
+        options->open.service = text;
+        return 0;
+    default:
+        return 1;
+    }
+}
+
 /* FIELD=FORM. The argument is cut in two. */
 static int read_form(char *text, struct options *options)
 {
@@ -414,7 +506,7 @@ static int read_form(char *text, struct options *options)
 }
 
 /* How results are written. 0, -1 when it is wrong, 1 when it is another option. */
-static int output_option_read(struct options *options, int letter, const char *text)
+static int output_option_read(struct options *options, int letter, char *text)
 {
     switch (letter) {
     case 'o':
@@ -456,45 +548,30 @@ static int seal_option_read(struct options *options, int letter, char *text)
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
 static int option_read(struct options *options, int letter, char *text)
 {
-    uint64_t number;
-    int result = range_option_read(options, letter, text);
-    if (result > 0)
-        result = keep_option_read(options, letter, text);
-    if (result > 0)
-        result = seal_option_read(options, letter, text);
-    if (result > 0)
-        result = output_option_read(options, letter, text);
+    static int (*const groups[])(struct options *, int, char *) = {
+        range_option_read, filter_option_read, keep_option_read,
+        send_option_read,  output_option_read, seal_option_read};
+    int result = 1;
+    for (size_t i = 0; result > 0 && i < sizeof groups / sizeof *groups; i++)
+        result = groups[i](options, letter, text);
     if (result <= 0)
         return result;
     switch (letter) {
-    case 'd':
-        return read_durability(text, &options->open.durability);
-    case 'i':
-        return read_time(text, 0, &options->time_us) || !options->time_us ? -1 : 0;
-    case 'm':
-        result = whole_number(text, 0, INT32_MAX, &number);
-        if (result == 0)
-            options->minorversion = (int32_t)number;
-        return result;
-    case 'H':
-        return add_header(options, text);
     case 'W':
     case 'Z':
         return read_start(text, &options->start);
     case 'D':
         return read_form(text, options);
     case 'w':
+    case '|':
         return read_wait(text, &options->open.wait_ms);
     case 'x':
         options->exec = text;
         return 0;
-    case 'p':
+    default: /* 'p' */
         if (options->plugin_count == PLUGINS_MAX)
             return -1;
         options->plugins[options->plugin_count++] = text;
-        return 0;
-    default: /* 'S' */
-        options->open.service = text;
         return 0;
     }
 }
@@ -552,6 +629,32 @@ static int option_take(const struct verb *verb, struct options *options, int let
     return -1;
 }
 
+/* What has to fit together, and what the range needs of the filter, once all options are read. -1: go on. */
+static int range_complete(const struct verb *verb, struct options *options)
+{
+    evlog_range *range = &options->range;
+    if (options->has_count && !range->limit && !options->follow && verb->run != tail_run)
+        return complain(EXIT_MISUSE,
+                        "--count takes a number: 1, 2, 3 ..., not '0'; see: evlog help %s",
+                        verb->name);
+    if (verb->run == show_run && options->follow &&
+        (range->newest_first || range->last_seq || range->until_us))
+        return complain(EXIT_MISUSE,
+                        "-f goes on for ever: it takes no --reverse, --to or --until");
+    if (range->since_us && range->until_us && range->since_us > range->until_us)
+        return complain(EXIT_MISUSE, "--since is after --until");
+    if (options->by_event_time) {
+        options->filter.since_us = range->since_us;
+        options->filter.until_us = range->until_us;
+        range->since_us = range->until_us = 0;
+    }
+    if (event_filter_is_empty(&options->filter))
+        return -1;
+    range->wants = event_filter_matches;
+    range->wants_ctx = &options->filter;
+    return -1;
+}
+
 static int operands_read(const struct verb *verb, int argc, char **argv, struct options *options)
 {
     if (argc - optind < verb->operand_min || argc - optind > verb->operand_max)
@@ -566,20 +669,7 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
         options->output = !isatty(STDOUT_FILENO) ? OUTPUT_JSON
                           : verb->run == get_run ? OUTPUT_PRETTY
                                                  : OUTPUT_SHORT;
-    return -1;
-}
-
-/*
- * Two options may have one name, as --to: a verb takes one of them, or the first is named to
- * it.
- */
-static int is_others(const struct verb *verb, size_t i)
-{
-    for (size_t j = 0; j < TABLE_COUNT; j++)
-        if (j != i && strcmp(table[j].name, table[i].name) == 0 &&
-            strchr(verb->options, table[j].letter))
-            return 1;
-    return 0;
+    return range_complete(verb, options);
 }
 
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options)
@@ -592,6 +682,9 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
             longs[count++] =
                 (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
     argv[0] = command; /* getopt puts it before its messages */
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--utc") == 0)
+            times_in_utc(); /* wherever it stands, before any time is read */
     while ((letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1)
         if ((status = option_take(verb, options, letter)) >= 0)
             return status;

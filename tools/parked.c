@@ -48,12 +48,12 @@ static int list_one(const evlog_parked *parked, void *ctx)
         return listing->failed;
     }
     if (!listing->count++)
-        printf("%10s  %8s  %-19s  why\n", "seq", "attempts", "last attempt");
+        printf("%10s  %8s  %-23s  why\n", "seq", "attempts", "last attempt");
     snprintf(seqs, sizeof seqs,
              parked->last_seq > parked->seq ? "%" PRIu64 "-%" PRIu64 : "%" PRIu64, parked->seq,
              parked->last_seq);
-    printf("%10s  %8" PRIu32 "  %.19s  %s%s", seqs, parked->attempt_count,
-           time_short_text(parked->time_us, time), parked->is_lost ? "lost: " : "",
+    printf("%10s  %8" PRIu32 "  %-23s  %s%s", seqs, parked->attempt_count,
+           time_second_text(parked->time_us, time), parked->is_lost ? "lost: " : "",
            parked->is_retry ? "(to be retried) " : "");
     text_put(stdout, parked->error, strlen(parked->error), 0, 0);
     putchar('\n');

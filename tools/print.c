@@ -93,8 +93,8 @@ static int event_put_short(FILE *out, const evlog_event *event)
     if (event->data &&
         evlog_data_json(event->data, event->data_size, EVLOG_JSON_LINE, &json) != EVLOG_OK)
         return -1;
-    int size = asprintf(&line, "%6" PRIu64 "  %.19s  %s  %.*s", event->seq,
-                        time_short_text(event->log_time_us, time), event->event_type,
+    int size = asprintf(&line, "%6" PRIu64 "  %s  %s  %.*s", event->seq,
+                        time_second_text(event->log_time_us, time), event->event_type,
                         json.data ? (int)json.size : 8,
                         json.data ? (const char *)json.data : "(erased)");
     evlog_buffer_free(&json);

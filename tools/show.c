@@ -28,6 +28,10 @@ int show_run(struct options *options)
     evlog_outcome outcome = {0};
     struct show show = {.options = options};
     int status = EXIT_DONE;
+    if (options->follow) {
+        options->is_show = 1;
+        return tail_run(options);
+    }
     if (open_to_read(options, &log))
         return EXIT_LOG;
     options->range.keep_going = 1;

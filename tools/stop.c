@@ -15,10 +15,33 @@ static volatile sig_atomic_t asked_signal; /* 0: none */
 static evlog_consumer *volatile consumer_to_stop;
 static int pipe_fds[2] = {-1, -1};
 
+/* Ends the process by the signal. Process 1 of a container gets no signal that it does not handle. */
+static void die(int signal_number)
+{
+    if (getpid() == 1)
+        _exit(128 + signal_number);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void handle(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+void stop_as_process_1(void)
+{
+    if (getpid() == 1)
+        handle(die);
+}
+
 static void ask(int signal_number)
 {
     evlog_consumer *consumer = consumer_to_stop;
     asked_signal = signal_number;
+    handle(die); /* the second time */
     (void)!write(pipe_fds[1], "", 1);
     if (consumer)
         evlog_consumer_stop(consumer);
@@ -26,11 +49,9 @@ static void ask(int signal_number)
 
 void stop_watch(void)
 {
-    struct sigaction action = {.sa_handler = ask, .sa_flags = (int)SA_RESETHAND};
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK))
         pipe_fds[0] = pipe_fds[1] = -1; /* then waiting takes as long as it was meant to */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    handle(ask);
 }
 
 void stop_consumer(evlog_consumer *consumer)
@@ -48,7 +69,7 @@ void stop_by_signal(void)
     if (!asked_signal)
         return;
     fflush(stdout);
-    raise(asked_signal);
+    die(asked_signal);
 }
 
 int stop_fd(void)

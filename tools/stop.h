@@ -13,6 +13,9 @@ void stop_watch(void);
 /* A consumer that a signal stops, too; NULL: none any more. */
 void stop_consumer(evlog_consumer *consumer);
 
+/* As process 1 (in a container) SIGINT and SIGTERM end the process, as they do any other. */
+void stop_as_process_1(void);
+
 bool stop_is_asked(void);
 
 /* A descriptor that can be read when stopping is asked; -1: there is none. */

@@ -1,9 +1,9 @@
 /*
- * evlog tail: the last events, and with -f those that come.
+ * evlog tail, and evlog show -f: the last events, or those from a place on, and with -f those that come.
  *
  * What is new is waited for with evlog_wait, which costs nothing meanwhile, and read by a replay
- * from where the last one ended: so nothing is left out, however fast events come. Where the
- * output is a pipe it looks up now and then whether anybody reads it still.
+ * from where the last one ended: so nothing is left out, however fast events come. Now and then it looks up: whether
+ * the log is still where it was, and whether anybody reads the output, where that is a pipe.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -11,14 +11,17 @@
 #include <unistd.h>
 
 #include "print.h"
+#include "stop.h"
 
 #define LAST_COUNT 10
 #define LOOK_UP_MS 500
+#define APPEAR_MS 50
 
 struct tail {
     const struct options *options;
     evlog *log;
-    uint64_t head; /* the last event that was looked at */
+    struct stat directory; /* when it was opened */
+    uint64_t head;         /* the last event that was looked at */
     uint64_t print_count;
     int status;
 };
@@ -42,18 +45,20 @@ static int print_one(const evlog_event *event, void *ctx)
 }
 
 /* Prints what there is from `first` to the head, passing over damage. The library's code. */
-static int print_from(struct tail *tail, uint64_t first, evlog_outcome *outcome)
+static int print_from(struct tail *tail, uint64_t first)
 {
     evlog_range range = tail->options->range;
+    evlog_outcome outcome = {0};
     range.first_seq = first;
     range.last_seq = tail->head;
     range.limit = 0;
     range.keep_going = 1;
-    int code = evlog_replay(tail->log, &range, print_one, tail, outcome);
+    int code = evlog_replay(tail->log, &range, print_one, tail, &outcome);
     flush_output();
-    if (!code && outcome->failed)
+    if (!code && outcome.failed)
         tail->status =
-            complain(EXIT_LOG, "out of memory at event %" PRIu64, outcome->first_failed_seq);
+            complain(EXIT_LOG, "out of memory at event %" PRIu64, outcome.first_failed_seq);
+    tail->status = report_damage(tail->options, &outcome, tail->status);
     return code;
 }
 
@@ -64,36 +69,57 @@ static int go_back(const evlog_event *event, void *ctx)
     return 0;
 }
 
-static int print_last(struct tail *tail)
+static int print_last(struct tail *tail, uint64_t count)
 {
     evlog_range range = tail->options->range;
-    evlog_outcome passed = {0}, outcome;
+    evlog_outcome passed = {0};
     uint64_t first = 0;
-    evlog_info info;
-    int code = evlog_inspect(tail->log, &info);
-    if (code || !info.last_seq)
-        return code;
-    tail->head = range.last_seq = info.last_seq;
-    range.limit = range.limit ? range.limit : LAST_COUNT;
+    range.last_seq = tail->head;
+    range.limit = count;
     range.newest_first = 1;
     range.keep_going = 1;
-    code = evlog_replay(tail->log, &range, go_back, &first, &passed);
+    int code = evlog_replay(tail->log, &range, go_back, &first, &passed);
     if (!code && first)
-        code = print_from(tail, first, &outcome);
-    tail->status = report_damage(tail->options, &passed, tail->status);
+        code = print_from(tail, first);
+    else
+        tail->status = report_damage(tail->options, &passed, tail->status);
     return code;
 }
 
-/* How long to wait for an event before looking up; -1: for ever. */
-static int look_up_ms(void)
+/* What there is already: all from where it is to begin, or the last ones. */
+static int print_begun(struct tail *tail)
 {
-    struct stat status;
-    int is_pipe = fstat(STDOUT_FILENO, &status) == 0 &&
-                  (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
-    return is_pipe ? LOOK_UP_MS : -1;
+    const struct options *options = tail->options;
+    const evlog_range *range = &options->range;
+    bool has_begin = range->first_seq || range->since_us || options->filter.since_us;
+    evlog_info info;
+    int code = evlog_inspect(tail->log, &info);
+    if (code)
+        return code;
+    tail->head = info.last_seq;
+    if (!info.last_seq || range->first_seq > info.last_seq ||
+        (options->has_count && !range->limit))
+        return EVLOG_OK;
+    if (!options->has_count && (has_begin || options->is_show))
+        return print_from(tail, range->first_seq);
+    return print_last(tail, options->has_count ? range->limit : LAST_COUNT);
 }
 
-static int is_heard(void)
+/* Whether the log is no longer where it was opened; reported. */
+static bool is_gone(struct tail *tail)
+{
+    struct stat now;
+    bool is_there = stat(tail->options->path, &now) == 0;
+    if (is_there && now.st_ino == tail->directory.st_ino && now.st_dev == tail->directory.st_dev)
+        return false;
+    tail->status =
+        complain(EXIT_LOG, "%s: the log was %s; event %" PRIu64 " is the last that was read",
+                 tail->options->path, is_there ? "replaced" : "deleted or moved", tail->head);
+    return true;
+}
+
+/* False: the output is a pipe that nobody reads any more. */
+static bool is_heard(void)
 {
     struct pollfd output = {.fd = STDOUT_FILENO};
     return poll(&output, 1, 0) <= 0 || !(output.revents & (POLLERR | POLLHUP | POLLNVAL));
@@ -101,29 +127,47 @@ static int is_heard(void)
 
 static int follow(struct tail *tail)
 {
-    int code = EVLOG_OK, wait_ms = look_up_ms();
-    while (!code && is_heard()) {
+    uint64_t first = tail->options->range.first_seq;
+    int code = EVLOG_OK;
+    while (!code && is_heard() && !is_gone(tail)) {
         uint64_t before = tail->head;
-        evlog_outcome outcome = {0};
-        code = evlog_wait(tail->log, before, wait_ms, &tail->head);
-        if (!code && tail->head > before)
-            code = print_from(tail, before + 1, &outcome);
-        tail->status = report_damage(tail->options, &outcome, tail->status);
+        code = evlog_wait(tail->log, before, LOOK_UP_MS, &tail->head);
+        if (!code && tail->head > before && tail->head >= first)
+            code = print_from(tail, before + 1 > first ? before + 1 : first);
     }
     return code;
+}
+
+/* Opens the log; with -f and --wait waits for one that is not there yet. */
+static int open_or_wait(struct tail *tail)
+{
+    const struct options *options = tail->options;
+    int64_t until_ms = now_ms() + (options->follow ? options->open.wait_ms : 0);
+    struct stat there;
+    while (stat(options->path, &there) && now_ms() < until_ms)
+        poll(NULL, 0, APPEAR_MS);
+    /* a directory that is being made is a log a moment later */
+    evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
+    while (evlog_open(options->path, &open, &tail->log) == EVLOG_NOTFOUND && now_ms() < until_ms)
+        poll(NULL, 0, APPEAR_MS);
+    if (tail->log)
+        evlog_close(tail->log);
+    tail->log = NULL;
+    return open_to_read(options, &tail->log);
 }
 
 int tail_run(struct options *options)
 {
     struct tail tail = {.options = options};
-    if (open_to_read(options, &tail.log))
+    if (open_or_wait(&tail))
         return EXIT_LOG;
-    int code = print_last(&tail);
+    int code = stat(options->path, &tail.directory) ? EVLOG_OK : print_begun(&tail);
     if (!code && options->follow)
         code = follow(&tail);
     if (code)
         tail.status = complain_library(code);
-    else if (!tail.print_count && tail.status == EXIT_DONE && !options->follow)
+    else if (!tail.print_count && tail.status == EXIT_DONE && !options->follow &&
+             !(options->has_count && !options->range.limit))
         tail.status = nothing_matched(tail.log, options);
     evlog_close(tail.log);
     return tail.status;

@@ -16,6 +16,8 @@
 
 #include <evlog/class.h>
 
+#include "event_filter.h"
+
 /* Exit statuses, as `evlog help` lists them. */
 enum {
     EXIT_DONE = 0,
@@ -38,7 +40,9 @@ struct options {
     const char *path;                   /* the log */
     const char *operands[OPERANDS_MAX]; /* those that are not given are NULL */
     size_t operand_count;
-    evlog_range range; /* its types are in `types` */
+    evlog_range range; /* its types are in `types`, and what it `wants` is `filter` */
+    struct event_filter filter;
+    int by_event_time; /* since and until are the filter's */
     const char *types[EVLOG_PATTERNS_MAX];
     enum output output; /* never OUTPUT_AUTO once read */
     evlog_options open; /* what verbs that send open the log with */
@@ -71,6 +75,8 @@ struct options {
     int64_t idle_us;    /* 0: not given */
     uint64_t since_seq; /* of a copy; 0: not given */
     int follow;
+    int is_show;   /* tail goes on for show -f */
+    int has_count; /* the range's limit was given; 0 only for following */
     int preview;
     int now;
     int yes;

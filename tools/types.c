@@ -89,10 +89,10 @@ static int put_short(const struct count *item)
     char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
     printf("%10" PRIu64 "  ", item->count);
     if (item->count)
-        printf("%.19s  %.19s  ", time_short_text(item->first_us, first),
-               time_short_text(item->last_us, last));
+        printf("%-23s  %-23s  ", time_second_text(item->first_us, first),
+               time_second_text(item->last_us, last));
     else
-        printf("%-19s  %-19s  ", "-", "-");
+        printf("%-23s  %-23s  ", "-", "-");
     text_put(stdout, item->name, strlen(item->name), 0, 0);
     putchar('\n');
     return 0;
@@ -133,7 +133,7 @@ static int put_all(const struct counts *counts, const struct options *options)
         if (!is_all && !item->count)
             continue;
         if (!shown++ && options->output == OUTPUT_SHORT)
-            printf("%10s  %-19s  %-19s  type\n", "events", "first", "last");
+            printf("%10s  %-23s  %-23s  type\n", "events", "first", "last");
         if (options->output == OUTPUT_SHORT ? put_short(item) : put_json(item, options->output))
             return complain(EXIT_LOG, "out of memory");
     }

@@ -107,6 +107,12 @@ typedef struct evlog_consumer_options {
     const char *by;
     uint64_t
         last_seq; /* it is given no event after this one, as if the log ended there; 0: all */
+    /*
+     * As in a range, or NULL; it is not kept with the consumer. What it does not want is passed over, and not given later.
+     * A parked event is given without it.
+     */
+    bool (*wants)(const evlog_event *event, void *ctx);
+    void *wants_ctx;
 } evlog_consumer_options;
 
 /*

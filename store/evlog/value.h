@@ -16,8 +16,10 @@
  *       return result;
  *   }
  *
- * Data is MessagePack and may come from anywhere: it is checked before it is looked at. No
- * function here keeps anything, and each may be called from any number of threads at once.
+ * Data is MessagePack and may come from anywhere: it is checked before it is looked at. That of an
+ * event that the library gives was checked when it was read: {.kind = EVLOG_VALUE_MAP, .data = {event->data,
+ * event->data_size}} is its value without a second check. No function here keeps anything, and each may be called from
+ * any number of threads at once.
  */
 #ifndef EVLOG_VALUE_H
 #define EVLOG_VALUE_H
