@@ -66,7 +66,7 @@ static const struct verb verbs[] = {
      "data->>'$.enrollment.user.id'; --column is faster. Times are text in UTC as evlog show -o json\n"
      "prints them. They can be compared with others ('2026-01-31'), and SQLite's date functions read\n"
      "them. Conditions on seq, and on log_time with < <= > >=, bound what is read. The log's own\n"
-     "events, evlog.*, are rows too..\n"
+     "events, evlog.*, are rows too. evlog-sql(1) has examples.\n"
      "A query that meets a damaged event fails, with exit status 4. When it asks for the column damage,\n"
      "it gets a row for the event instead, in which damage is what is wrong.\n"},
     {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,

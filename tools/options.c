@@ -115,14 +115,22 @@ static const char times_help[] =
 
 /* ---------------------------------------------------------------------- help ---- */
 
+/* The letter of a short option; 0: it has none. */
+static char short_of(size_t i)
+{
+    char letter = table[i].letter == 'J' ? 'o' : table[i].letter;
+    return strchr(SHORT, letter) ? letter : 0;
+}
+
 static void option_help(FILE *out, size_t i)
 {
     char left[40];
-    int is_short = strchr(SHORT, table[i].letter) != NULL;
+    char letter = short_of(i);
+    int is_short = letter != 0;
     const char *help = table[i].help;
-    snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ',
-             is_short ? table[i].letter : ' ', is_short ? "," : " ", table[i].name,
-             table[i].argument ? " " : "", table[i].argument ? table[i].argument : "");
+    snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ', is_short ? letter : ' ',
+             is_short ? "," : " ", table[i].name, table[i].argument ? " " : "",
+             table[i].argument ? table[i].argument : "");
     fprintf(out, "  %-24s ", left);
     for (const char *end; (end = strchr(help, '\n')); help = end + 1)
         fprintf(out, "%.*s\n  %-24s ", (int)(end - help), help, "");
