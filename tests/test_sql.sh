@@ -50,6 +50,9 @@ try 0 '' sql log "it's other" "select e.seq, n.name from e join e2 n on n.nr = e
 is "a join of two logs" "$(cat out)" '{"seq": 1, "name": "ann"}
 {"seq": 3, "name": "ann"}'
 
+try 0 '' sql log "select j.key as k, j.value as v from e, json_each(e.data, '\$.user') j where seq = 1"
+is "items of maps and lists" "$(cat out)" '{"k": "id", "v": 7}'
+
 # ---------------------------------------------------------------- refusals ----
 refuses() { # refuses WORDS QUERY...: each is refused, and changes and makes nothing
     words=$1
