@@ -12,6 +12,8 @@ cmakedir    = $(libdir)/cmake/evlog
 examplesdir = $(prefix)/share/evlog/examples
 mandir      = $(prefix)/share/man
 docdir      = $(prefix)/share/doc/evlog
+lnavdir     = $(prefix)/share/evlog/lnav
+COMPLETIONS = bash-completion/completions/evlog zsh/site-functions/_evlog fish/vendor_completions.d/evlog.fish
 
 VERSION  = 0.1.0
 ABI      = 0
@@ -201,6 +203,11 @@ install: all $(MAN)
 	$(INSTALL) -d -m 755 "$(DESTDIR)$(docdir)" $(foreach n,1 3 5 7,"$(DESTDIR)$(mandir)/man$n")
 	$(INSTALL) -m 644 store/README.md "$(DESTDIR)$(docdir)/format.md"
 	for page in $(MAN); do $(INSTALL) -m 644 $$page "$(DESTDIR)$(mandir)/man$${page##*.}" || exit 1; done
+	for file in $(COMPLETIONS); do \
+	  $(INSTALL) -d -m 755 "$(DESTDIR)$(prefix)/share/$${file%/*}" && $(B)/evlog completion $${file%%[-/]*} >$(B)/completion && \
+	  $(INSTALL) -m 644 $(B)/completion "$(DESTDIR)$(prefix)/share/$$file" || exit 1; done
+	$(INSTALL) -d -m 755 "$(DESTDIR)$(lnavdir)"
+	$(INSTALL) -m 644 tools/packaging/evlog.lnav.json "$(DESTDIR)$(lnavdir)/evlog.lnav.json"
 	$(INSTALL) -m 644 $(B)/libevlog.a $(B)/$(SHARED) "$(DESTDIR)$(libdir)"
 	ln -sf $(SHARED) "$(DESTDIR)$(libdir)/libevlog.so.$(ABI)"
 	ln -sf $(SHARED) "$(DESTDIR)$(libdir)/libevlog.so"
@@ -215,9 +222,10 @@ uninstall:
 	cd "$(DESTDIR)$(includedir)" && rm -f $(PUBLIC)
 	cd "$(DESTDIR)$(libdir)" && rm -f evlog/evlog_sqlite.so libevlog.a libevlog.so libevlog.so.$(ABI) $(SHARED)
 	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(bindir)/evlog-relay" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
-	rm -f "$(DESTDIR)$(docdir)/format.md" && for page in $(PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; done
+	cd "$(DESTDIR)$(prefix)/share" && for file in $(COMPLETIONS); do rm -f $$file && rmdir -p --ignore-fail-on-non-empty $${file%/*} 2>/dev/null; done; true
+	rm -f "$(DESTDIR)$(lnavdir)/evlog.lnav.json" "$(DESTDIR)$(docdir)/format.md" && for page in $(PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; done
 	rm -f "$(DESTDIR)$(cmakedir)/evlogConfig.cmake" "$(DESTDIR)$(cmakedir)/evlogConfigVersion.cmake"
-	for dir in "$(includedir)/evlog" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(libdir)/evlog" "$(pkgconfigdir)" \
+	for dir in "$(includedir)/evlog" "$(lnavdir)" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(libdir)/evlog" "$(pkgconfigdir)" \
 	  "$(docdir)" "$(patsubst %/evlog,%,$(docdir))" $(foreach n,1 3 5 7,"$(mandir)/man$n") "$(mandir)"; do \
 	  [ ! -d "$(DESTDIR)$$dir" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; done
 	$(LDCONFIG)

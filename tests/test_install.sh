@@ -18,6 +18,8 @@ places="prefix=/opt/evlog libdir=/opt/evlog/lib/machine"
 (umask 077 && make --no-print-directory -s B="$build" install $places DESTDIR="$stage")
 for file in bin/evlog include/evlog.h include/evlog/class.h include/evlog/openedx.h share/evlog/examples/plugin_preferences.c \
     share/doc/evlog/format.md \
+    share/bash-completion/completions/evlog share/zsh/site-functions/_evlog share/fish/vendor_completions.d/evlog.fish \
+    share/evlog/lnav/evlog.lnav.json \
     lib/machine/libevlog.a lib/machine/libevlog.so lib/machine/libevlog.so.0 lib/machine/pkgconfig/evlog.pc \
     lib/machine/cmake/evlog/evlogConfig.cmake lib/machine/cmake/evlog/evlogConfigVersion.cmake; do
     [ -e "$stage/opt/evlog/$file" ] || fail "not installed: $file"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "completion.h"
 #include "tool.h"
 
 /* The letters of `options` are those of the table in options.c; F t s u T n r are the range. */
@@ -274,7 +275,8 @@ static void help_print(FILE *out, const struct verb *verb)
             "give events to an event bus, or take them from one; see: evlog relay --help");
     fprintf(
         out,
-        "\n`evlog help VERB` says more about one.\n\n"
+        "\n`evlog help VERB` says more about one; `evlog completion bash|zsh|fish` prints a script for\n"
+        "a shell's completion.\n\n"
         "Exit status: 0 done; 1 nothing matched, no such consumer, verify found something, or a\n"
         "command or receiver failed; 2 wrong arguments or input; 3 the log cannot be opened, read\n"
         "or written, or others have it; 4 events that were asked for are damaged.\n");
@@ -324,6 +326,8 @@ static int asked_about_itself(int argc, char **argv)
     }
     if (strcmp(word, "help") == 0)
         return help(argc - 2, argv + 2);
+    if (strcmp(word, "completion") == 0)
+        return completion_run(verbs, VERB_COUNT, argc - 2, argv + 2);
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ? help(0, NULL) : -1;
 }
 

@@ -142,6 +142,20 @@ static bool takes(const struct verb *verb, int letter)
     return strchr(EVERY, letter) || strchr(verb->options, letter);
 }
 
+bool option_at(size_t i, struct option_help *option)
+{
+    if (i >= TABLE_COUNT)
+        return false;
+    *option = (struct option_help){table[i].name, short_of(i), table[i].argument, table[i].takes,
+                                   table[i].help};
+    return true;
+}
+
+bool option_is_of(const struct verb *verb, size_t i)
+{
+    return takes(verb, table[i].letter);
+}
+
 void verb_help(FILE *out, const struct verb *verb)
 {
     int has_times = strpbrk(verb->options, "suiWZB") != NULL;
