@@ -17,9 +17,9 @@ long_options() { sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' | sort; }
 sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' help | sed 's/ *$//' | grep -v '^relay$' >verbs
 is "there are verbs" "$(awk 'END { print (NR > 30) }' verbs)" 1
 while read -r verb; do
-    is "the sections of $verb" "$(cat full/*.scd | grep -c "^## evlog $verb ")" 1
+    is "the sections of $verb" "$(cat full/*.scd | grep -cF "## evlog $verb [OPTION]")" 1
     is "evlog(1) has $verb" "$(grep -cF "*evlog $verb*" full/evlog.1.scd)" 1
-    awk -v start="## evlog $verb " '/^#/ { on = index($0, start) == 1 } on' full/*.scd >section
+    awk -v start="## evlog $verb [OPTION]" '/^#/ { on = index($0, start) == 1 } on' full/*.scd >section
     is "the options of $verb" "$(sed -n 's/^\*\(--[a-z-]*\)\*.*/\1/p' section | sort)" "$("$evlog" help $verb | long_options)"
 done <verbs
 cases=$((cases + 1))
