@@ -10,6 +10,10 @@ includedir  = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
 cmakedir    = $(libdir)/cmake/evlog
 examplesdir = $(prefix)/share/evlog/examples
+mandir      = $(prefix)/share/man
+docdir      = $(prefix)/share/doc/evlog
+lnavdir     = $(prefix)/share/evlog/lnav
+COMPLETIONS = bash-completion/completions/evlog zsh/site-functions/_evlog fish/vendor_completions.d/evlog.fish
 
 VERSION  = 0.1.0
 ABI      = 0
@@ -87,7 +91,7 @@ deps-present:
 	@$(DEPS) check lmdb msgpack libxxhash $(TOOL_PKGS)
 
 deps:
-	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS) cmocka hiredis openssl rdkafka libcurl redis-server sqlite3
+	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS) cmocka hiredis openssl rdkafka libcurl redis-server sqlite3 scdoc
 
 # ------------------------------------------------------------- building ----
 
@@ -153,6 +157,19 @@ demo:
 	@$(MAKE) --no-print-directory -s $(B)/evlog $(B)/demo $(B)/plugins/preferences.so $(B)/evlog-relay
 	@sh tools/demo.sh $(B)
 
+# The manual's pages: tools/man/page.sh puts into them what the command says of its verbs.
+SCDOC := $(shell command -v scdoc)
+PAGES  = $(patsubst tools/man/%.scd,%,$(wildcard tools/man/*.scd))
+MAN    = $(if $(SCDOC),$(PAGES:%=$(B)/man/%))
+
+$(B)/man/%: tools/man/%.scd tools/man/page.sh $(wildcard tools/man/*.scd) $(B)/evlog $(B)/evlog-relay
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)sh tools/man/page.sh $(B) $< >$@.scd && scdoc <$@.scd >$@
+
+man: $(MAN)
+	@[ -n "$(SCDOC)" ] || { echo "The manual's pages are made with scdoc. On Debian: sudo apt-get install scdoc" >&2; exit 1; }
+
 clean:
 	rm -rf $(B)
 
@@ -177,7 +194,7 @@ SHARED = libevlog.so.$(VERSION)
 # Under DESTDIR nothing of this machine is touched.
 LDCONFIG = [ -n "$(DESTDIR)" ] || PATH="$$PATH:/sbin:/usr/sbin" ldconfig || true
 
-install: all
+install: all $(MAN)
 	$(INSTALL) -d -m 755 "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(includedir)/evlog" \
 	  "$(DESTDIR)$(pkgconfigdir)" "$(DESTDIR)$(cmakedir)" "$(DESTDIR)$(examplesdir)"
 	$(INSTALL) -m 755 $(B)/evlog "$(DESTDIR)$(bindir)/evlog"
@@ -187,6 +204,14 @@ install: all
 	  $(INSTALL) -m 644 $(EXTENSION) "$(DESTDIR)$(libdir)/evlog/evlog_sqlite.so"; }
 	$(INSTALL) -m 644 store/evlog/*.h "$(DESTDIR)$(includedir)/evlog"
 	$(INSTALL) -m 644 tools/plugin_preferences.c "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
+	$(INSTALL) -d -m 755 "$(DESTDIR)$(docdir)" $(foreach n,1 3 5 7,"$(DESTDIR)$(mandir)/man$n")
+	$(INSTALL) -m 644 store/README.md "$(DESTDIR)$(docdir)/format.md"
+	for page in $(MAN); do $(INSTALL) -m 644 $$page "$(DESTDIR)$(mandir)/man$${page##*.}" || exit 1; done
+	for file in $(COMPLETIONS); do \
+	  $(INSTALL) -d -m 755 "$(DESTDIR)$(prefix)/share/$${file%/*}" && $(B)/evlog completion $${file%%[-/]*} >$(B)/completion && \
+	  $(INSTALL) -m 644 $(B)/completion "$(DESTDIR)$(prefix)/share/$$file" || exit 1; done
+	$(INSTALL) -d -m 755 "$(DESTDIR)$(lnavdir)"
+	$(INSTALL) -m 644 tools/packaging/evlog.lnav.json "$(DESTDIR)$(lnavdir)/evlog.lnav.json"
 	$(INSTALL) -m 644 $(B)/libevlog.a $(B)/$(SHARED) "$(DESTDIR)$(libdir)"
 	ln -sf $(SHARED) "$(DESTDIR)$(libdir)/libevlog.so.$(ABI)"
 	ln -sf $(SHARED) "$(DESTDIR)$(libdir)/libevlog.so"
@@ -201,8 +226,11 @@ uninstall:
 	cd "$(DESTDIR)$(includedir)" && rm -f $(PUBLIC)
 	cd "$(DESTDIR)$(libdir)" && rm -f evlog/evlog_sqlite.so libevlog.a libevlog.so libevlog.so.$(ABI) $(SHARED)
 	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(bindir)/evlog-relay" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
+	cd "$(DESTDIR)$(prefix)/share" && for file in $(COMPLETIONS); do rm -f $$file && rmdir -p --ignore-fail-on-non-empty $${file%/*} 2>/dev/null; done; true
+	rm -f "$(DESTDIR)$(lnavdir)/evlog.lnav.json" "$(DESTDIR)$(docdir)/format.md" && for page in $(PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; done
 	rm -f "$(DESTDIR)$(cmakedir)/evlogConfig.cmake" "$(DESTDIR)$(cmakedir)/evlogConfigVersion.cmake"
-	for dir in "$(includedir)/evlog" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(libdir)/evlog" "$(pkgconfigdir)"; do \
+	for dir in "$(includedir)/evlog" "$(lnavdir)" "$(examplesdir)" "$(patsubst %/examples,%,$(examplesdir))" "$(cmakedir)" "$(libdir)/cmake" "$(libdir)/evlog" "$(pkgconfigdir)" \
+	  "$(docdir)" "$(patsubst %/evlog,%,$(docdir))" $(foreach n,1 3 5 7,"$(mandir)/man$n") "$(mandir)"; do \
 	  [ ! -d "$(DESTDIR)$$dir" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; done
 	$(LDCONFIG)
 
@@ -219,4 +247,4 @@ format:
 symbols:
 	$(Q)sh tests/symbols.sh map store/libevlog.map
 
-.PHONY: all deps deps-present demo clean install uninstall format symbols
+.PHONY: all man deps deps-present demo clean install uninstall format symbols

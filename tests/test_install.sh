@@ -17,10 +17,20 @@ stage="$home/a stage"
 places="prefix=/opt/evlog libdir=/opt/evlog/lib/machine"
 (umask 077 && make --no-print-directory -s B="$build" install $places DESTDIR="$stage")
 for file in bin/evlog include/evlog.h include/evlog/class.h include/evlog/openedx.h share/evlog/examples/plugin_preferences.c \
+    share/doc/evlog/format.md \
+    share/bash-completion/completions/evlog share/zsh/site-functions/_evlog share/fish/vendor_completions.d/evlog.fish \
+    share/evlog/lnav/evlog.lnav.json \
     lib/machine/libevlog.a lib/machine/libevlog.so lib/machine/libevlog.so.0 lib/machine/pkgconfig/evlog.pc \
     lib/machine/cmake/evlog/evlogConfig.cmake lib/machine/cmake/evlog/evlogConfigVersion.cmake; do
     [ -e "$stage/opt/evlog/$file" ] || fail "not installed: $file"
 done
+if command -v scdoc >/dev/null; then
+    for page in man1/evlog.1 man1/evlog-sql.1 man3/evlog.3 man5/evlog.5 man7/evlog.7; do
+        [ -s "$stage/opt/evlog/share/man/$page" ] || fail "not installed: $page"
+    done
+else
+    echo "SKIPPED: the installed manual: no scdoc"
+fi
 closed=$(find "$stage" ! -type l ! -perm -444)
 [ -z "$closed" ] || fail "not for everybody to read: $closed"
 mv "$stage/opt/evlog" "$home/evlog" # where it is used; neither .pc nor .cmake knows this place

@@ -1,7 +1,8 @@
 #!/bin/sh
 # evlog sql: its output in each form, what it refuses, several logs, damage; and the extension in other programs: Python's sqlite3,
 # sqlite3's shell, pandas and datasette, where they are.
-. "$(dirname "$0")/tool.sh"
+tree=$(cd "$(dirname "$0")/.." && pwd)
+. "$tree/tests/tool.sh"
 
 "$evlog" send log org.example.visit.v1 '{"user": {"id": 7}, "text": "a\"b,\nc\u001b[2J"}' --time 2026-01-31T18:00:00.5Z >/dev/null
 "$evlog" send log org.example.visit.v1 '{"user": {"id": 8}}' --time 2026-01-31T19:00:00Z >/dev/null
@@ -49,6 +50,9 @@ is "a column" "$(cat out)" '{"user": 8, "t": "integer"}'
 try 0 '' sql log "it's other" "select e.seq, n.name from e join e2 n on n.nr = e.user order by e.seq" --column user=user.id --column nr=id --column name=name
 is "a join of two logs" "$(cat out)" '{"seq": 1, "name": "ann"}
 {"seq": 3, "name": "ann"}'
+
+try 0 '' sql log "select j.key as k, j.value as v from e, json_each(e.data, '\$.user') j where seq = 1"
+is "items of maps and lists" "$(cat out)" '{"k": "id", "v": 7}'
 
 # ---------------------------------------------------------------- refusals ----
 refuses() { # refuses WORDS QUERY...: each is refused, and changes and makes nothing
@@ -121,4 +125,22 @@ else echo "SKIPPED: the extension in Python: its sqlite3 loads none"; fi
 if command -v sqlite3 >/dev/null; then
     is "sqlite3's shell" "$(sqlite3 :memory: ".load $extension" "select seq, type from evlog('log') order by seq desc limit 1")" "3|org.example.left.v1"
 else echo "SKIPPED: the extension in sqlite3's shell: it is not installed"; fi
+# As the manual's page has it: a database with tables of logs.
+if [ "$python" ] && command -v datasette >/dev/null; then
+    $python - "$extension" <<'PY'
+import sqlite3, sys
+db = sqlite3.connect("logs.db")
+db.enable_load_extension(True)
+db.load_extension(sys.argv[1])
+db.execute("create virtual table visits using evlog('log', 'user=user.id')")
+PY
+    datasette logs.db --load-extension "$extension" --get '/logs/visits.json?_shape=array&_sort_desc=seq&_size=1&_col=user' >out 2>err
+    is datasette "$(cat out)" '[{"seq": 3, "user": 7}]'
+else echo "SKIPPED: the extension in datasette: it is not installed"; fi
+if python3 -c 'import pandas, sqlite3; sqlite3.connect(":memory:").enable_load_extension(True)' 2>/dev/null; then
+    sed -n '/^\*pandas\*/,/^\*DBeaver/p' "$tree/tools/man/evlog-sql.1.scd" | awk '/^```$/ { on = !on; next } on' |
+        sed "s|/usr/local/lib/evlog/evlog_sqlite|$extension|; s|/srv/log/visits|log|" >recipe.py
+    { echo 'import sqlite3, pandas'; cat recipe.py; echo 'print(len(frame), frame["time"][0])'; } | python3 - >out 2>err
+    is pandas "$(cat out)" '3 2026-01-31 18:00:00.500000+00:00'
+else echo "SKIPPED: the extension in pandas: it is not installed"; fi
 end_cases

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "completion.h"
 #include "stop.h"
 #include "tool.h"
 
@@ -70,7 +71,7 @@ static const struct verb verbs[] = {
      "data->>'$.enrollment.user.id'; --column is faster. Times are text in UTC as evlog show -o json\n"
      "prints them. They can be compared with others ('2026-01-31'), and SQLite's date functions read\n"
      "them. Conditions on seq, and on log_time with < <= > >=, bound what is read. The log's own\n"
-     "events, evlog.*, are rows too..\n"
+     "events, evlog.*, are rows too. evlog-sql(1) has examples.\n"
      "A query that meets a damaged event fails, with exit status 4. When it asks for the column damage,\n"
      "it gets a row for the event instead, in which damage is what is wrong.\n"},
     {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,
@@ -295,7 +296,8 @@ static void help_print(FILE *out, const struct verb *verb)
             "give events to an event bus, or take them from one; see: evlog relay --help");
     fprintf(
         out,
-        "\n`evlog help VERB` says more about one.\n\n"
+        "\n`evlog help VERB` says more about one; `evlog completion bash|zsh|fish` prints a script for\n"
+        "a shell's completion.\n\n"
         "Exit status: 0 done; 1 nothing matched, no such consumer, verify found something, or a\n"
         "command or receiver failed; 2 wrong arguments or input; 3 the log cannot be opened, read\n"
         "or written, or others have it; 4 events that were asked for are damaged.\n");
@@ -345,6 +347,8 @@ static int asked_about_itself(int argc, char **argv)
     }
     if (strcmp(word, "help") == 0)
         return help(argc - 2, argv + 2);
+    if (strcmp(word, "completion") == 0)
+        return completion_run(verbs, VERB_COUNT, argc - 2, argv + 2);
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ? help(0, NULL) : -1;
 }
 

@@ -146,14 +146,22 @@ static const char filter_help[] =
 
 /* ---------------------------------------------------------------------- help ---- */
 
+/* The letter of a short option; 0: it has none. */
+static char short_of(size_t i)
+{
+    char letter = table[i].letter == 'J' ? 'o' : table[i].letter;
+    return strchr(SHORT, letter) ? letter : 0;
+}
+
 static void option_help(FILE *out, size_t i)
 {
     char left[40];
-    int is_short = strchr(SHORT, table[i].letter) != NULL;
+    char letter = short_of(i);
+    int is_short = letter != 0;
     const char *help = table[i].help;
-    snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ',
-             is_short ? table[i].letter : ' ', is_short ? "," : " ", table[i].name,
-             table[i].argument ? " " : "", table[i].argument ? table[i].argument : "");
+    snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ', is_short ? letter : ' ',
+             is_short ? "," : " ", table[i].name, table[i].argument ? " " : "",
+             table[i].argument ? table[i].argument : "");
     fprintf(out, "  %-24s ", left);
     for (const char *end; (end = strchr(help, '\n')); help = end + 1)
         fprintf(out, "%.*s\n  %-24s ", (int)(end - help), help, "");
@@ -177,6 +185,20 @@ static int is_others(const struct verb *verb, size_t i)
         if (j != i && strcmp(table[j].name, table[i].name) == 0 && takes(verb, table[j].letter))
             return 1;
     return 0;
+}
+
+bool option_at(size_t i, struct option_help *option)
+{
+    if (i >= TABLE_COUNT)
+        return false;
+    *option = (struct option_help){table[i].name, short_of(i), table[i].argument, table[i].takes,
+                                   table[i].help};
+    return true;
+}
+
+bool option_is_of(const struct verb *verb, size_t i)
+{
+    return takes(verb, table[i].letter) && !is_others(verb, i);
 }
 
 void verb_help(FILE *out, const struct verb *verb)

@@ -103,6 +103,8 @@ static int open_all(sqlite3 **db, const struct options *options)
         if (status)
             return status;
     }
+    /* What SQLite makes of these at their first use would be refused. */
+    sqlite3_exec(*db, "select 1 from json_each('[]'), json_tree('[]')", NULL, NULL, NULL);
     sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_set_authorizer(*db, authorize, NULL);
     sqlite3_progress_handler(*db, 10000, show_progress, NULL);

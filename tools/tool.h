@@ -144,6 +144,21 @@ int parked_drop_run(struct options *options);
  */
 int options_read(const struct verb *verb, int argc, char **argv, struct options *options);
 
+/* An option, as help has it. */
+struct option_help {
+    const char *name;     /* without its hyphens */
+    char letter;          /* of its short form; 0: it has none */
+    const char *argument; /* NULL: it takes none */
+    const char *takes;    /* what its argument must be; or NULL */
+    const char *help;     /* may have more lines than one */
+};
+
+/* The i-th option of all; false: there is none. */
+bool option_at(size_t i, struct option_help *option);
+
+/* Whether the i-th is one of a verb. */
+bool option_is_of(const struct verb *verb, size_t i);
+
 /* Help on a verb. */
 void verb_help(FILE *out, const struct verb *verb);
 

@@ -13,6 +13,7 @@ package_of() { # Debian's package with that module
     redis-server) echo redis-tools ;;
     openssl) echo libssl-dev ;;
     libcurl) echo libcurl4-openssl-dev ;;
+    scdoc) echo scdoc ;;
     *) echo "lib${1#lib}-dev" ;;
     esac
 }
