@@ -58,10 +58,14 @@ RELAY_SRC := $(filter-out $(if $(RELAY_REDIS),,tools/relay/redis%.c) \
 # evlog sql and the extension of SQLite are built when it is there; without it the verb names the package.
 SQLITE   := $(shell $(PKG_CONFIG) --exists sqlite3 2>/dev/null && echo sqlite3)
 SQL_SRC  := $(if $(SQLITE),$(wildcard tools/sql/*.c))
+# The page is built when libmicrohttpd is there.
+WEB_PKGS := $(shell $(PKG_CONFIG) --exists libmicrohttpd 2>/dev/null && echo libmicrohttpd jansson)
+WEB_SRC  := $(if $(WEB_PKGS),$(wildcard tools/web/*.c))
+WEB      := $(if $(WEB_PKGS),$(B)/evlog-web)
 TOOL_SRC := $(filter-out tools/demo.c tools/plugin_%.c $(if $(SQLITE),tools/sql_none.c,tools/sql.c),$(wildcard tools/*.c)) $(SQL_SRC)
 BENCH_SRC := $(wildcard bench/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools/sql tools tools/relay tests tests/power tests/prove bench,$(dir)/*.[ch]))
+SOURCES  := $(wildcard $(foreach dir,store store/evlog dispatch/data dispatch replay tools/sql tools tools/relay tools/web tests tests/power tests/prove bench,$(dir)/*.[ch]))
 PUBLIC   := $(patsubst store/%,%,$(wildcard store/evlog.h store/evlog/*.h))
 
 # Each folder sees its own headers and those to its left: store <- dispatch <- replay <- tools.
@@ -72,6 +76,7 @@ INC_replay   = $(INC_dispatch) -Ireplay
 INC_tools    = -I$(B)/include -Itools
 INC_tools_sql = -I$(B)/include -Itools/sql
 INC_tools_relay = $(INC_tools) -Itools/relay $(if $(RELAY_REDIS),-DRELAY_REDIS) $(if $(RELAY_KAFKA),-DRELAY_KAFKA)
+INC_tools_web = $(INC_tools) -Itools/web
 INC_bench    = -I$(B)/include -Ibench
 INC_tests    = $(INC_replay) -Itools -Itests
 
@@ -80,7 +85,7 @@ TOOL_OBJ = $(TOOL_SRC:%.c=$(B)/obj/%.o)
 
 EXTENSION = $(if $(SQLITE),$(B)/sqlite/evlog_sqlite.so)
 
-all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(B)/evlog-relay $(EXTENSION)
+all: $(B)/evlog $(B)/libevlog.a $(B)/libevlog.so $(B)/evlog-relay $(EXTENSION) $(WEB)
 
 # ------------------------------------------------------------- packages ----
 
@@ -91,7 +96,7 @@ deps-present:
 	@$(DEPS) check lmdb msgpack libxxhash $(TOOL_PKGS)
 
 deps:
-	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS) cmocka hiredis openssl rdkafka libcurl redis-server sqlite3 scdoc
+	@$(DEPS) install lmdb msgpack libxxhash $(TOOL_PKGS) cmocka hiredis openssl rdkafka libcurl redis-server sqlite3 libmicrohttpd scdoc
 
 # ------------------------------------------------------------- building ----
 
@@ -138,6 +143,21 @@ RELAY_OBJ = $(RELAY_SRC:%.c=$(B)/obj/%.o) $(patsubst %,$(B)/obj/tools/%.o,tool p
 $(B)/evlog-relay: $(RELAY_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(RELAY_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson $(RELAY_PKGS)) -o $@
+
+# What the page shows and runs, as it is in tools/web/.
+WEB_FILES = tools/web/page.css tools/web/page.js tools/web/icon.svg
+WEB_TOOLS = tool progress stop text times
+
+$(B)/obj/tools/web/files.o: $(WEB_FILES)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(LD) -r -b binary -z noexecstack $^ -o $@
+
+WEB_OBJ = $(WEB_SRC:%.c=$(B)/obj/%.o) $(WEB_TOOLS:%=$(B)/obj/tools/%.o) $(B)/obj/tools/web/files.o
+
+$(B)/evlog-web: $(WEB_OBJ) $(B)/libevlog.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $(WEB_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(WEB_PKGS)) -o $@
 
 # A plugin calls into the program that loads it, so that has all of the library, and shows it.
 WHOLE_LIB = -Wl,--whole-archive $(B)/libevlog.a -Wl,--no-whole-archive -rdynamic
@@ -199,6 +219,7 @@ install: all $(MAN)
 	  "$(DESTDIR)$(pkgconfigdir)" "$(DESTDIR)$(cmakedir)" "$(DESTDIR)$(examplesdir)"
 	$(INSTALL) -m 755 $(B)/evlog "$(DESTDIR)$(bindir)/evlog"
 	$(INSTALL) -m 755 $(B)/evlog-relay "$(DESTDIR)$(bindir)/evlog-relay"
+	$(if $(WEB),$(INSTALL) -m 755 $(WEB) "$(DESTDIR)$(bindir)/evlog-web")
 	$(INSTALL) -m 644 store/evlog.h "$(DESTDIR)$(includedir)/evlog.h"
 	[ -z "$(EXTENSION)" ] || { $(INSTALL) -d -m 755 "$(DESTDIR)$(libdir)/evlog" && \
 	  $(INSTALL) -m 644 $(EXTENSION) "$(DESTDIR)$(libdir)/evlog/evlog_sqlite.so"; }
@@ -225,7 +246,7 @@ install: all $(MAN)
 uninstall:
 	cd "$(DESTDIR)$(includedir)" && rm -f $(PUBLIC)
 	cd "$(DESTDIR)$(libdir)" && rm -f evlog/evlog_sqlite.so libevlog.a libevlog.so libevlog.so.$(ABI) $(SHARED)
-	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(bindir)/evlog-relay" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
+	rm -f "$(DESTDIR)$(bindir)/evlog" "$(DESTDIR)$(bindir)/evlog-relay" "$(DESTDIR)$(bindir)/evlog-web" "$(DESTDIR)$(pkgconfigdir)/evlog.pc" "$(DESTDIR)$(examplesdir)/plugin_preferences.c"
 	cd "$(DESTDIR)$(prefix)/share" && for file in $(COMPLETIONS); do rm -f $$file && rmdir -p --ignore-fail-on-non-empty $${file%/*} 2>/dev/null; done; true
 	rm -f "$(DESTDIR)$(lnavdir)/evlog.lnav.json" "$(DESTDIR)$(docdir)/format.md" && for page in $(PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; done
 	rm -f "$(DESTDIR)$(cmakedir)/evlogConfig.cmake" "$(DESTDIR)$(cmakedir)/evlogConfigVersion.cmake"

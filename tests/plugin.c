@@ -11,7 +11,7 @@
 int no_such_function(void);
 
 #ifdef PLUGIN_refusing
-/* Refuses the event whose seq PLUGIN_REFUSES says, or all; prints the others. */
+/* Refuses the event whose seq PLUGIN_REFUSES says, or all, with PLUGIN_WHY; prints the others. */
 static int hear(const evlog_event *event)
 {
     const char *refused = getenv("PLUGIN_REFUSES");
@@ -19,7 +19,7 @@ static int hear(const evlog_event *event)
     snprintf(seq, sizeof seq, "%" PRIu64, event->seq);
     snprintf(why, sizeof why, "no seat for %s", seq);
     if (refused && (strcmp(refused, seq) == 0 || strcmp(refused, "all") == 0))
-        return evlog_fail(why);
+        return evlog_fail(getenv("PLUGIN_WHY") ? getenv("PLUGIN_WHY") : why);
     printf("heard %s\n", seq);
     return 0;
 }

@@ -32,7 +32,7 @@ for verb in send show get replay types info verify; do
     mkdir -p foreign; echo >foreign/notes; try 3 "foreign: not an evlog log" $verb foreign $rest
 done
 is "nothing was made" "$(ls -d none foreign/* 2>&1 | tail -1)" foreign/notes
-"$evlog" help | sed -n 's/^  \([a-z][a-z ]\{14\}\) .*/\1/p' | grep -v '^relay ' >verbs
+"$evlog" help | sed -n 's/^  \([a-z][a-z ]\{14\}\) .*/\1/p' | grep -v -e '^relay ' -e '^web ' >verbs
 while read -r verb; do
     try 0 "" help $verb; has "usage: evlog $verb"
     is "lines of help $verb over 100 columns" "$(grep -c '.\{101\}' out)" 0

@@ -59,6 +59,12 @@ $(B)/asan/evlog-relay: $(RELAY_SRC:%.c=$(B)/asan/%.o) $(patsubst %,$(B)/asan/too
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs jansson $(RELAY_PKGS)) -o $@
 
+ASAN_WEB = $(if $(WEB),$(B)/asan/evlog-web)
+
+$(B)/asan/evlog-web: $(WEB_SRC:%.c=$(B)/asan/%.o) $(WEB_TOOLS:%=$(B)/asan/tools/%.o) $(B)/obj/tools/web/files.o $(ASAN_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(WEB_PKGS)) -o $@
+
 # The other side of the relays to and from Kafka.
 $(B)/tests/kafka_peer: $(B)/obj/tests/kafka_peer.o
 	@mkdir -p $(@D)
@@ -184,6 +190,7 @@ RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
 # `make run-test_X` builds and runs one.
 run-test_power.sh run-test_kill.sh: $(POWER)
 run-test_relay.sh: $(B)/plugins/preferences.so
+run-test_web.sh: $(B)/plugins/refusing.so
 run-test_relay_kafka.sh: $(KAFKA_PEER)
 
 $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
@@ -192,7 +199,7 @@ $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)
 $(TESTS:%=run-%): run-%: $(B)/tests/% $(B)/evlog | $(RESULTS)
 	@$(RUN) $* env EVLOG=$(B)/evlog EVLOG_BUILD=$(B) $<
 
-$(filter %.sh,$(RUNS:%=run-%)): run-%: all $(B)/asan/evlog $(B)/asan/evlog-relay | $(RESULTS)
+$(filter %.sh,$(RUNS:%=run-%)): run-%: all $(B)/asan/evlog $(B)/asan/evlog-relay $(ASAN_WEB) | $(RESULTS)
 	@$(RUN) $* sh tests/$* $(B)
 
 $(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
@@ -201,7 +208,7 @@ $(TSAN_TESTS:%=run-tsan-%): run-tsan-%: $(B)/tests-tsan/% | $(RESULTS)
 $(RESULTS):
 	@mkdir -p $@
 
-test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog $(B)/asan/evlog-relay $(POWER) $(KAFKA_PEER)
+test-programs: all $(filter-out %.sh,$(RUNS:%=$(B)/tests/%)) $(B)/asan/evlog $(B)/asan/evlog-relay $(ASAN_WEB) $(POWER) $(KAFKA_PEER)
 	@:
 
 # Everything is built before anything runs: tests have time limits, and some measure.

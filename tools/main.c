@@ -294,6 +294,8 @@ static void help_print(FILE *out, const struct verb *verb)
         fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
     fprintf(out, "  %-15s %s\n", "relay",
             "give events to an event bus, or take them from one; see: evlog relay --help");
+    fprintf(out, "  %-15s %s\n", "web",
+            "a page to look at logs with a browser; see: evlog web --help");
     fprintf(
         out,
         "\n`evlog help VERB` says more about one; `evlog completion bash|zsh|fish` prints a script for\n"
@@ -353,13 +355,15 @@ static int asked_about_itself(int argc, char **argv)
 }
 
 /*
- * `evlog relay ...`: a program of its own, evlog-relay, beside this one or in PATH, since it needs the brokers'
- * client libraries. Does not return if there is one.
+ * `evlog relay ...` and `evlog web ...`: programs of their own, beside this one or in PATH, since they need libraries that
+ * the command does not. Does not return if there is one.
  */
-static int run_relay(char **argv)
+static int run_program(char **argv)
 {
-    static char name[] = "evlog-relay";
+    bool is_relay = strcmp(argv[0], "relay") == 0;
+    static char name[16];
     char path[PATH_MAX];
+    snprintf(name, sizeof name, "evlog-%s", argv[0]);
     ssize_t size = readlink("/proc/self/exe", path, sizeof path - sizeof name);
     path[size > 0 ? size : 0] = '\0';
     char *slash = strrchr(path, '/');
@@ -369,8 +373,14 @@ static int run_relay(char **argv)
         execv(path, argv);
     }
     execvp(name, argv);
-    return complain(EXIT_LOG, "the relays are not there: evlog-relay is built when hiredis is "
-                              "installed (Debian: apt-get install libhiredis-dev, then make)");
+    if (is_relay)
+        return complain(EXIT_LOG,
+                        "the relays are not there: evlog-relay is built when hiredis is "
+                        "installed (Debian: apt-get install libhiredis-dev, then make)");
+    return complain(
+        EXIT_LOG,
+        "the page is not there: evlog-web is built when libmicrohttpd is installed (Debian: "
+        "apt-get install libmicrohttpd-dev, then make)");
 }
 
 /*
@@ -396,8 +406,8 @@ int main(int argc, char **argv)
         help_print(stderr, NULL);
         return EXIT_MISUSE;
     }
-    if (strcmp(argv[1], "relay") == 0)
-        return run_relay(argv + 1);
+    if (strcmp(argv[1], "relay") == 0 || strcmp(argv[1], "web") == 0)
+        return run_program(argv + 1);
     int used;
     const struct verb *verb = verb_named(argc - 1, argv + 1, &used);
     if (!verb)

@@ -209,7 +209,7 @@ void verb_help(FILE *out, const struct verb *verb)
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        if (takes(verb, table[i].letter) && !is_others(verb, i))
+        if (option_is_of(verb, i))
             option_help(out, i);
     fprintf(out, "%s%s%s%s", has_times || has_filter ? "\n" : "", has_filter ? filter_help : "",
             has_where ? where_help : "", has_times ? times_help : "");
