@@ -195,6 +195,7 @@ clean:
 
 include tests/tests.mk
 -include bench/bench.mk
+include tools/packaging/packages.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # ----------------------------------------------------------- installing ----

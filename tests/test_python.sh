@@ -39,14 +39,20 @@ if [ ! -e "$venv/openedx" ]; then
 fi
 can='import django.conf; django.conf.settings.configure(); import openedx_events.event_bus.avro.serializer'
 
-# A copy, since building leaves files beside the sources, and tests must not find the package there.
-rm -rf "$home/source" "$home/wheel"
-cp -R "$source" "$home/source"
-rm -rf "$home/source/build" "$home/source/src/evlog/"*.so
-"$venv/bin/pip" wheel -q --no-build-isolation --no-deps -w "$home/wheel" "$home/source" >"$home/wheel.log" 2>&1 ||
-    { cat "$home/wheel.log"; exit 1; }
+# From a copy, since building leaves files beside the sources, and tests must not find the package there. The wheel is
+# made from the source distribution, which has what the library's own build needs.
+rm -rf "$home/tree" "$home/sdist" "$home/wheel"
+mkdir -p "$home/tree/tools" "$home/tree/tests"
+for name in Makefile LICENSE store dispatch replay tests/tests.mk tools/packaging; do
+    ln -s "$source/../../$name" "$home/tree/$name"
+done
+cp -R "$source" "$home/tree/tools/python"
+rm -rf "$home/tree/tools/python/build" "$home/tree/tools/python/src/evlog/"*.so
+(cd "$home/tree/tools/python" && "$venv/bin/python" setup.py -q sdist -d "$home/sdist" && tar -xzf "$home"/sdist/evlog-*.tar.gz -C "$home/sdist" &&
+    make -n -C "$home"/sdist/evlog-*/c build/libevlog.a && "$venv/bin/pip" wheel -q --no-build-isolation --no-deps -w "$home/wheel" "$home"/sdist/evlog-*.tar.gz) \
+    >"$home/wheel.log" 2>&1 || { cat "$home/wheel.log"; exit 1; }
 "$venv/bin/pip" install -q --no-deps --force-reinstall "$home"/wheel/evlog-*.whl
-cd "$home/source"
+cd "$home/tree/tools/python"
 mv src src-not-imported
 "$venv/bin/python" -m pytest tests
 if [ -e "$venv/openedx" ] && "$venv/bin/python" -c "$can" 2>"$home/pip.log"; then

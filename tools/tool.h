@@ -54,11 +54,11 @@ struct options {
     size_t column_count;
     const char *exec;
     const char *reason;
-    const char *expect; /* NULL: not given */
-    const char *key;    /* the file of a private key; likewise */
-    uint64_t size;      /* of a seal; 0: not given */
-    uint64_t old_size;  /* of an earlier one; likewise */
-    const char *seal;   /* a public key, or its file; likewise */
+    const char *expect;       /* NULL: not given */
+    const char *key;          /* the file of a private key; likewise */
+    uint64_t size;            /* of a seal; 0: not given */
+    uint64_t old_size;        /* of an earlier one; likewise */
+    const char *seal;         /* a public key, or its file; likewise */
     uint32_t worker, workers; /* 0: not given */
     const char *by;           /* NULL: not given */
     int known;

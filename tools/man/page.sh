@@ -13,7 +13,7 @@ here=$(dirname "$0")
 export LC_ALL=C
 
 verbs() { # all verbs, one a line
-    "$build/evlog" help | sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' | sed 's/ *$//' | grep -v '^relay$'
+    "$build/evlog" help | sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' | sed 's/ *$//' | grep -vx -e relay -e web
 }
 
 # A verb's help: usage, "NAME: SUMMARY.", paragraphs (what is indented is literal), options, notes.

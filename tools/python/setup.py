@@ -1,13 +1,37 @@
 """Builds the package: libevlog.a with make, and the extension module that contains it with cffi."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+# The sources of the library: beside the package in a checkout, in c/ in a source distribution.
+ROOT = HERE / "c" if (HERE / "c").exists() else HERE.parents[1]
+LIBRARY = [
+    "Makefile",
+    "LICENSE",
+    "store",
+    "dispatch",
+    "replay",
+    "tests/tests.mk",
+    "tools/packaging",
+]
+
+
+class SourcesWithLibrary(sdist):
+    """A source distribution that holds the library's sources too."""
+
+    def make_release_tree(self, base_dir, files):
+        super().make_release_tree(base_dir, files)
+        for name in LIBRARY:
+            to = Path(base_dir) / "c" / name
+            to.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, to)
 
 
 class BuildWithLibrary(build_ext):
@@ -44,6 +68,6 @@ class BuildWithLibrary(build_ext):
 
 setup(
     cffi_modules=["binding/build.py:ffi"],
-    cmdclass={"build_ext": BuildWithLibrary},
+    cmdclass={"build_ext": BuildWithLibrary, "sdist": SourcesWithLibrary},
     options={"bdist_wheel": {"py_limited_api": "cp39"}},
 )
