@@ -179,7 +179,7 @@ demo:
 
 # The manual's pages: tools/man/page.sh puts into them what the command says of its verbs.
 SCDOC := $(shell command -v scdoc)
-PAGES  = $(patsubst tools/man/%.scd,%,$(wildcard tools/man/*.scd))
+PAGES  = $(filter-out $(if $(WEB),,evlog-web.1),$(patsubst tools/man/%.scd,%,$(wildcard tools/man/*.scd)))
 MAN    = $(if $(SCDOC),$(PAGES:%=$(B)/man/%))
 
 $(B)/man/%: tools/man/%.scd tools/man/page.sh $(wildcard tools/man/*.scd) $(B)/evlog $(B)/evlog-relay

@@ -6,7 +6,7 @@ tree=$(cd "$(dirname "$0")/.." && pwd)
 pages=$(cd "$tree/tools/man" && ls *.scd)
 mkdir full path
 : >out
-for program in evlog evlog-relay; do ln -s "$build/$program" path/; done
+for program in evlog evlog-relay evlog-web; do ln -s "$build/$program" path/; done
 for page in $pages; do
     sh "$tree/tools/man/page.sh" "$home/path" "$tree/tools/man/$page" >"full/$page" 2>err || bad "$page is not made"
 done
@@ -14,7 +14,7 @@ done
 # ------------------------------------------------------------------- verbs ----
 long_options() { sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' | sort; }
 "$evlog" help >help
-sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' help | sed 's/ *$//' | grep -v '^relay$' >verbs
+sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' help | sed 's/ *$//' | grep -vx -e relay -e web >verbs
 is "there are verbs" "$(awk 'END { print (NR > 30) }' verbs)" 1
 while read -r verb; do
     is "the sections of $verb" "$(cat full/*.scd | grep -cF "## evlog $verb [OPTION]")" 1
