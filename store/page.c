@@ -400,6 +400,7 @@ int page_snapshot_of_images(int fd, const char *name, const struct page_images *
     snapshot->fd = fd;
     snapshot->name = name;
     snapshot->images = images;
+    snapshot->cache = NULL;
     snapshot->file_size = (uint64_t)status.st_size;
     snapshot->one_meta = false;
     snapshot->has_other = false;
