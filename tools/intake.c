@@ -78,6 +78,10 @@ static int flush(struct intake *intake)
 static int take_line(struct intake *intake, const char *line, size_t size)
 {
     char why[INTAKE_WHY_SIZE] = "longer than 256 MiB";
+    if (intake->line == 1 && size >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
+        line += 3; /* a byte order mark */
+        size -= 3;
+    }
     int taken = intake->take(intake->ctx, line, size, why);
     if (taken >= 0) {
         flush(intake);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,6 +237,73 @@ int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t wh
     return pack(&packing, json);
 }
 
+/* -------------------------------------------------------------------- mending ---- */
+
+/* The code unit of the escape \\uXXXX at `text`; -1: there is none. */
+static int unit_at(const char *text, const char *end)
+{
+    char digits[5] = "";
+    if (end - text < 6 || text[0] != '\\' || text[1] != 'u')
+        return -1;
+    memcpy(digits, text + 2, 4);
+    return strspn(digits, "0123456789abcdefABCDEF") == 4 ? (int)strtol(digits, NULL, 16) : -1;
+}
+
+/* How much of a string's text at `at` stays as it is; 0: it is half a pair. */
+static size_t whole_at(const char *at, const char *end)
+{
+    int unit = unit_at(at, end);
+    if (unit >= 0xd800 && unit < 0xdc00) {
+        int next = unit_at(at + 6, end);
+        return next >= 0xdc00 && next < 0xe000 ? 12 : 0;
+    }
+    if (unit >= 0xdc00 && unit < 0xe000)
+        return 0;
+    return unit >= 0 ? 6 : *at == '\\' && end - at > 1 ? 2 : 1;
+}
+
+/* The word at `at` that JSON does not have, and what stands for it; NULL: none. */
+static const char *wordless(const char *at, const char *end, size_t *size)
+{
+    static const char *const table[][2] = {{"NaN", "{\"$float\": \"nan\"}"},
+                                           {"Infinity", "{\"$float\": \"inf\"}"},
+                                           {"-Infinity", "{\"$float\": \"-inf\"}"}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        *size = strlen(table[i][0]);
+        if ((size_t)(end - at) >= *size && memcmp(at, table[i][0], *size) == 0)
+            return table[i][1];
+    }
+    return NULL;
+}
+
+char *json_mended(const char *text, size_t *size)
+{
+    const char *end = text + *size;
+    char *mended = NULL;
+    size_t mended_size = 0, count = 0;
+    FILE *out = open_memstream(&mended, &mended_size);
+    bool is_string = false;
+    if (!out)
+        return NULL;
+    for (const char *at = text; at < end;) {
+        size_t kept = is_string ? whole_at(at, end) : 1, word_size = 6;
+        const char *word = is_string ? (kept ? NULL : "\\ufffd") : wordless(at, end, &word_size);
+        is_string ^= *at == '"';
+        if (word)
+            fputs(word, out);
+        else
+            fwrite(at, 1, kept, out);
+        count += word != NULL;
+        at += word ? word_size : kept;
+    }
+    if (fclose(out) || !count) {
+        free(mended);
+        return NULL;
+    }
+    *size = mended_size;
+    return mended;
+}
+
 json_t *json_of_text(const char *text, size_t size, char *why, size_t why_size)
 {
     json_error_t error;
@@ -259,12 +327,34 @@ static bool is_event(const json_t *json)
     return true;
 }
 
+static void add_hint(const char *text, size_t size, char *why, size_t why_size)
+{
+    size_t length = strlen(why);
+    char *mended = json_mended(text, &size), ignored[256];
+    json_t *json = mended ? json_of_text(mended, size, ignored, sizeof ignored) : NULL;
+    if (json)
+        snprintf(why + length, why_size - length, " (--lenient takes it, see evlog help send)");
+    json_decref(json);
+    free(mended);
+}
+
+int data_of_mended_text(const char *text, size_t size, msgpack_sbuffer *data, char *why,
+                        size_t why_size)
+{
+    char *mended = json_mended(text, &size);
+    int result = data_of_text(mended ? mended : text, size, data, why, why_size);
+    free(mended);
+    return result;
+}
+
 int data_of_text(const char *text, size_t size, msgpack_sbuffer *data, char *why, size_t why_size)
 {
     int result = -1;
     json_t *json = json_of_text(text, size, why, why_size);
-    if (!json)
+    if (!json) {
+        add_hint(text, size, why, why_size);
         return -1;
+    }
     if (!json_is_object(json))
         snprintf(why, why_size, "an event's data is a JSON object: {\"key\": value, ...}");
     else if (is_event(json))

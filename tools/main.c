@@ -15,15 +15,15 @@
 #define FILTER "=~!@#"
 static const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
-     "obKcdSimpH", 2, 3, send_run,
+     "obKcdSimpH<()", 2, 3, send_run,
      "JSON is the event's data, an object; {} when it is left out. With - each line of standard\n"
      "input is one. They are appended in batches, each in one commit. A line that is wrong is\n"
      "named, those before it are in the log, and nothing after it is read; with --skip-bad it is\n"
      "counted and passed over. The log and the event type are made when they do not exist.\n"
-     "Data of a type that has a schema in the log, or from a plugin, are checked against it; for the\n"
-     "Open edX types evlog schema add puts it there. Their data are under the argument's name,\n"
-     "{\"tracking_log\": {...}}, as evlog/openedx.h lists it. With --plugin the receivers that it\n"
-     "connects get the events; one that fails is reported, with exit status 1.\n"
+     "Data of a type that has a schema in the log, or from a plugin, are checked against it. An Open\n"
+     "edX type gets its own when it is new, unless --untyped is given. Their data are under the\n"
+     "argument's name, {\"tracking_log\": {...}}, as evlog/openedx.h lists it. With --plugin the\n"
+     "receivers that it connects get the events; one that fails is reported, with exit status 1.\n"
      "\n"
      "Data that JSON has no word for is written as\n"
      "  {\"$bin\": \"AAEC\"}                    binary, in base64\n"

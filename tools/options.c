@@ -98,6 +98,11 @@ static const struct {
     {'R', "rate", "N", "a number above 0", "at most that many events a second"},
     {'k', "keep-going", NULL, NULL, "count failures and damaged events, and pass on"},
     {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
+    {'<', "lenient", NULL, NULL,
+     "take what JSON does not have: half of an emoji (\\ud83d alone) becomes\n"
+     "U+FFFD, NaN, Infinity and -Infinity numbers"},
+    {'(', "untyped", NULL, NULL, "do not check a new type of Open edX by its schema"},
+    {')', "sourcehost", "HOST", NULL, "the host that the event comes from; default: this one"},
     {'I', "skip-known", NULL, NULL,
      "pass over events whose ids the log has, and count them; this reads the\n"
      "log for each 65,536 events"},
@@ -511,6 +516,9 @@ static int send_option_read(struct options *options, int letter, char *text)
     case 'S':
         options->open.service = text;
         return 0;
+    case ')':
+        options->open.sourcehost = text;
+        return 0;
     default:
         return 1;
     }
@@ -604,6 +612,8 @@ static void option_set(struct options *options, int letter)
     options->range.keep_going |= letter == 'k';
     options->skip_bad |= letter == 'b';
     options->skip_known |= letter == 'I';
+    options->lenient |= letter == '<';
+    options->untyped |= letter == '(';
     options->redact |= letter == 'X';
     options->known |= letter == 'K';
     options->follow |= letter == 'f';

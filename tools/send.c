@@ -1,6 +1,9 @@
 /* evlog send: one event from the arguments, or one for each line of standard input (intake.c). */
+#include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "evlog/schema.h"
@@ -23,6 +26,13 @@ struct sender {
         size_t at, size; /* in data */
     } batch[BATCH_COUNT_MAX];
 };
+
+static int read_data(const struct options *options, const char *text, size_t size,
+                     msgpack_sbuffer *data, char *why, size_t why_size)
+{
+    return options->lenient ? data_of_mended_text(text, size, data, why, why_size)
+                            : data_of_text(text, size, data, why, why_size);
+}
 
 /* --------------------------------------------------------------- one event ---- */
 
@@ -118,7 +128,7 @@ static int take(void *ctx, const char *line, size_t size, char why[INTAKE_WHY_SI
         return INTAKE_BAD;
     if (lines_is_blank(line, size))
         return INTAKE_PASSED;
-    if (data_of_text(line, size, &sender->data, why, INTAKE_WHY_SIZE)) {
+    if (read_data(sender->options, line, size, &sender->data, why, INTAKE_WHY_SIZE)) {
         sender->data.size = at;
         return INTAKE_BAD;
     }
@@ -184,6 +194,25 @@ static int is_type(const evlog_type *type, void *ctx)
     return strcmp(type->name, ctx) == 0;
 }
 
+/*
+ * The type's signal. A type of Open edX that the log does not know yet gets its schema, from the catalogue, so that its
+ * first event is checked like all others.
+ */
+static int define(evlog *log, const struct options *options, evlog_signal **signal)
+{
+    const char *type = options->operands[0];
+    const evlog_definition *catalogued = options->untyped ? NULL : openedx_definition(type);
+    int found = catalogued ? evlog_each_type(log, is_type, (void *)type) : 1;
+    if (found < 0)
+        return found;
+    if (found || evlog_signal_by_type(log, type, signal) == EVLOG_OK) /* of a plugin */
+        return evlog_define(log, type, options->minorversion, NULL, signal);
+    evlog_definition definition = *catalogued;
+    if (options->minorversion)
+        definition.minor_version = options->minorversion;
+    return evlog_define_class(log, &definition, signal);
+}
+
 /* Sends the data, or, when there are none, the lines of standard input. */
 static int send_to(evlog *log, const struct options *options, const msgpack_sbuffer *data)
 {
@@ -202,7 +231,7 @@ static int send_to(evlog *log, const struct options *options, const msgpack_sbuf
     int status = load_plugins(log, options);
     if (status >= 0)
         return status;
-    int code = evlog_define(log, type, options->minorversion, NULL, &signal);
+    int code = define(log, options, &signal);
     if (code)
         return complain_library(code);
     return data->size ? send_one(options, signal, data) : send_lines(options, signal);
@@ -215,6 +244,21 @@ static int open_and_send(struct options *options, const msgpack_sbuffer *data)
     return status ? status : close_appended(log, send_to(log, options, data));
 }
 
+/*
+ * Whether standard input is a pipe or file that has something, or may yet have: it is not to be dropped in silence, nor
+ * taken from a loop of the shell that reads it.
+ */
+static bool has_input(void)
+{
+    struct stat input;
+    struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (fstat(STDIN_FILENO, &input))
+        return false;
+    if (S_ISREG(input.st_mode))
+        return input.st_size > lseek(STDIN_FILENO, 0, SEEK_CUR);
+    return S_ISFIFO(input.st_mode) && (poll(&ready, 1, 0) == 0 || ready.revents & POLLIN);
+}
+
 /* Data that are no JSON are refused before a log or an event type is made for them. */
 int send_run(struct options *options)
 {
@@ -224,9 +268,15 @@ int send_run(struct options *options)
     if (*options->operands[0] && strchr("{[-", *options->operands[0]))
         return complain(EXIT_MISUSE, "'%s' is not an event type: evlog send LOG TYPE [JSON|-]",
                         options->operands[0]);
+    if (!options->operands[1] && has_input())
+        return complain(
+            EXIT_MISUSE,
+            "standard input is not read unless it is asked for: evlog send %s %s - sends "
+            "its lines, and evlog send %s %s '{}' an event without data",
+            options->path, options->operands[0], options->path, options->operands[0]);
     msgpack_sbuffer_init(&data);
     int is_wrong =
-        strcmp(text, "-") != 0 && data_of_text(text, strlen(text), &data, why, sizeof why);
+        strcmp(text, "-") != 0 && read_data(options, text, strlen(text), &data, why, sizeof why);
     int status = is_wrong ? complain(EXIT_MISUSE, "%s", why) : open_and_send(options, &data);
     msgpack_sbuffer_destroy(&data);
     return status;

@@ -64,6 +64,8 @@ struct options {
     int known;
     int skip_bad;
     int skip_known;
+    int lenient;
+    int untyped;
     int redact;
     evlog_reset_options
         start;           /* of a consumer, or the first event to be kept; zero: none was given */
