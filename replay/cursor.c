@@ -19,6 +19,9 @@
  * and walks it backwards. So a window must be read whole: when its events do not fit the
  * reader's buffer, or some are damaged, a smaller window is tried.
  *
+ * Where only some types are wanted, blocks that by a summary have none of them are not read (store/summary.c); and oldest
+ * first a cursor makes the summaries of what it reads.
+ *
  * 1. Every seq of the range is given, or passed over for its type or by the range's `wants`, or reported as damaged, in the
  *    log's order or its reverse; damage at its place in that order.
  * 2. Every call but the last makes progress: after damage the next call goes on behind it.
@@ -44,6 +47,7 @@
 #include "reader.h"
 #include "sized.h"
 #include "spans.h"
+#include "summary.h"
 
 #define WINDOW_MAX 1024 /* events in a batch */
 
@@ -57,8 +61,10 @@ struct evlog_cursor {
     size_t span_first, span_end;
     uint64_t first, last; /* seqs of the span not read yet; none when first > last */
     uint64_t window;      /* seqs that the next batch may have */
-    size_t used_count;    /* events of the batch that were given or passed over */
-    uint64_t given_count; /* events, for the limit */
+    struct summary_view view;
+    struct summary_maker *maker; /* NULL: not needed yet */
+    size_t used_count;           /* events of the batch that were given or passed over */
+    uint64_t given_count;        /* events, for the limit */
     uint64_t damaged_first, damaged_last;
     evlog_event event;
 
@@ -177,6 +183,7 @@ void cursor_free(evlog_cursor *cursor)
     if (!cursor)
         return;
     reader_free(&cursor->reader);
+    summary_maker_free(cursor->maker);
     filter_free(&cursor->filter);
     free(cursor->spans);
     free(cursor);
@@ -227,12 +234,45 @@ static bool were_trimmed(evlog_cursor *cursor)
     return false;
 }
 
+/* Of a type that the log does not know it is said that its events are damaged: so they are read. */
+static bool wants_number(uint64_t number, void *ctx)
+{
+    evlog_cursor *cursor = ctx;
+    const struct type *type;
+    return types_find(cursor->log->store->types, number, &type) != EVLOG_OK ||
+           filter_wants(&cursor->filter, type);
+}
+
+/* Makes summaries of segments that are read in full; not where a few events are asked for. */
+static void note_batch(evlog_cursor *cursor)
+{
+    struct store *store = cursor->log->store;
+    const struct reader *reader = &cursor->reader;
+    uint64_t limit = cursor->range.limit;
+    if (store->read_only || (limit && limit < SUMMARY_BLOCK))
+        return;
+    if (!cursor->maker && summary_is_passed(reader->events[0].record.seq, cursor->last))
+        cursor->maker = summary_maker_new();
+    if (cursor->maker)
+        summary_note(cursor->maker, store, reader->events, reader->count);
+}
+
 static int read_forwards(evlog_cursor *cursor)
 {
+    uint64_t last = cursor->last;
+    if (cursor->filter.types)
+        summary_skip(&cursor->view, cursor->log->store, wants_number, cursor, &cursor->first,
+                     &last);
     uint64_t first = cursor->first;
-    int result = read_batch(cursor, first, cursor->last);
+    if (first > last) {
+        cursor->reader.count = cursor->used_count = 0;
+        return EVLOG_OK;
+    }
+    int result = read_batch(cursor, first, last);
     if (result == EVLOG_DAMAGED && were_trimmed(cursor))
         return EVLOG_OK;
+    if (result == EVLOG_OK)
+        note_batch(cursor);
     if (result == EVLOG_OK || result == EVLOG_DAMAGED)
         end_batch(cursor, result, first, cursor->reader.next);
     return result;

@@ -270,11 +270,12 @@ static int add_events(struct copying *copying)
     return result ? result : flushed;
 }
 
-/* All but what the events have brought along, the floor, and what unused parts of the log's file have. */
+/* All but what the events have brought along, the floor, what unused parts of the log's file have, and summaries, which a
+   reader of the copy makes. */
 static bool is_copied(const unsigned char *key, size_t key_size)
 {
     return key[0] != ENTRY_TYPE && key[0] != ENTRY_SOURCE && key[0] != ENTRY_ERASED &&
-           !floor_is_key(key, key_size);
+           key[0] != ENTRY_SUMMARY && !floor_is_key(key, key_size);
 }
 
 static int copy_all(struct copying *copying, evlog_copied *copied)

@@ -212,8 +212,9 @@ int entries_each(const struct page_snapshot *snapshot, uint64_t seed,
 static bool is_known(unsigned kind)
 {
     return kind == ENTRY_TYPE || kind == ENTRY_SOURCE || kind == ENTRY_LOG ||
-           kind == ENTRY_ERASED || kind == ENTRY_CONSUMER || kind == ENTRY_FILTER ||
-           kind == ENTRY_PARKED || kind == ENTRY_RETRY || kind == ENTRY_STATE;
+           kind == ENTRY_ERASED || kind == ENTRY_SUMMARY || kind == ENTRY_CONSUMER ||
+           kind == ENTRY_FILTER || kind == ENTRY_PARKED || kind == ENTRY_RETRY ||
+           kind == ENTRY_STATE;
 }
 
 /* Counts the entries whose kinds are from `first` to `last`. */

@@ -17,8 +17,9 @@ enum entry_kind {
     ENTRY_SOURCE = 's',
     ENTRY_CONSUMER = 'c',
     ENTRY_FILTER = 'f',
-    ENTRY_ERASED = 'e', /* erase.c */
-    ENTRY_LOG = 'l',    /* of the log itself, by name: floor.c */
+    ENTRY_ERASED = 'e',  /* erase.c */
+    ENTRY_SUMMARY = 'b', /* summary.c */
+    ENTRY_LOG = 'l',     /* of the log itself, by name: floor.c */
     ENTRY_PARKED = 'p',
     ENTRY_RETRY = 'r',
     ENTRY_STATE = 'v',

@@ -731,6 +731,34 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
     return result;
 }
 
+static bool try_lock(struct env *env)
+{
+    const struct env_options *options = &env->options;
+    if (pthread_mutex_trylock(&env->write_lock))
+        return false;
+    if (!options->presence || presence_try_lock(options->presence, options->lock))
+        return true;
+    pthread_mutex_unlock(&env->write_lock);
+    return false;
+}
+
+int env_write_if_free(struct env *env, enum env_flush flush, size_t size_hint,
+                      int (*fill)(struct env *, void *), void *ctx)
+{
+    if (env->options.read_only)
+        return error_set(EVLOG_READONLY, "%s: is open for reading only", env->path);
+    int result = check_shared(env);
+    if (result)
+        return result;
+    if (!try_lock(env))
+        return error_set(EVLOG_BUSY, "%s: it is being written to", env->path);
+    result = check_failed(env);
+    if (result == EVLOG_OK)
+        result = env_write_locked(env, flush, (struct env_size){.sum = size_hint}, fill, ctx);
+    env_unlock(env);
+    return result;
+}
+
 static int put(struct env *env, const void *key, size_t key_size, MDB_val *data, unsigned flags)
 {
     MDB_val name = {.mv_size = key_size, .mv_data = (void *)key};

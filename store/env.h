@@ -64,6 +64,10 @@ struct env_size {
 int env_write(struct env *env, enum env_flush flush, size_t size_hint,
               int (*fill)(struct env *env, void *ctx), void *ctx);
 
+/* The same; where another thread or process writes, EVLOG_BUSY at once. */
+int env_write_if_free(struct env *env, enum env_flush flush, size_t size_hint,
+                      int (*fill)(struct env *env, void *ctx), void *ctx);
+
 /*
  * The lock that env_write takes, over threads and processes; for a caller that has more to do under it:
  * then env_write_locked. EVLOG_BUSY: another process has it for too long; the sentence names it.

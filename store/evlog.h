@@ -571,13 +571,18 @@ EVLOG_INLINE int evlog_send_events(const evlog_sending *sends, size_t count,
 
 /* Which events, in which order, and how fast. Zero: all of them, oldest first. */
 typedef struct evlog_range {
-    uint64_t first_seq;       /* 0: the first there is */
-    uint64_t last_seq;        /* 0: the last there is */
-    int64_t since_us;         /* log time, also across its steps; 0: no bound */
-    int64_t until_us;         /* likewise */
-    const char *const *types; /* event types, or beginnings of one: "org.openedx.learning.*" */
-    size_t type_count;        /* 0: every type but the log's own, see evlog_define */
-    uint64_t limit;           /* the most events to deliver; 0: no limit */
+    uint64_t first_seq; /* 0: the first there is */
+    uint64_t last_seq;  /* 0: the last there is */
+    int64_t since_us;   /* log time, also across its steps; 0: no bound */
+    int64_t until_us;   /* likewise */
+    /*
+     * Event types, or beginnings of one: "org.openedx.learning.*". Parts of the log that have none of them, by the summaries
+     * that earlier readers have made (of each 65,536 events that were read oldest first, unless the log was read_only), are
+     * not read, newest_first they are: so damage there is not reported. evlog_verify reads all.
+     */
+    const char *const *types;
+    size_t type_count; /* 0: every type but the log's own, see evlog_define */
+    uint64_t limit;    /* the most events to deliver; 0: no limit */
     bool newest_first; /* from the last to the first; the limit then counts from the last */
     bool keep_going;   /* evlog_replay: count failures and damage instead of stopping */
     double speed; /* times that of the log: 1, as it was; 10, ten times; 0: no waiting. A step of

@@ -258,13 +258,18 @@ static int wait_for(struct presence *presence, _Atomic uint32_t *word, const cha
     }
 }
 
+bool presence_try_lock(struct presence *presence, enum shared_lock which)
+{
+    uint32_t free = 0;
+    return atomic_compare_exchange_strong(shared_lock_word(presence->shared, which), &free,
+                                          presence->word);
+}
+
 int presence_lock(struct presence *presence, enum shared_lock which, const char *path)
 {
-    _Atomic uint32_t *word = shared_lock_word(presence->shared, which);
-    uint32_t free = 0;
-    if (atomic_compare_exchange_strong(word, &free, presence->word))
+    if (presence_try_lock(presence, which))
         return EVLOG_OK;
-    return wait_for(presence, word, path);
+    return wait_for(presence, shared_lock_word(presence->shared, which), path);
 }
 
 void presence_unlock(struct presence *presence, enum shared_lock which)

@@ -51,6 +51,9 @@ void presence_end(struct presence *presence);
  * process has it for wait_ms; the sentence names it, and `path`.
  */
 int presence_lock(struct presence *presence, enum shared_lock which, const char *path);
+
+/* The same without waiting. false: another process has it, or died with it. */
+bool presence_try_lock(struct presence *presence, enum shared_lock which);
 void presence_unlock(struct presence *presence, enum shared_lock which);
 
 /* ------------------------------------------------------- other processes ---- */

@@ -224,7 +224,8 @@ static int put_entries(struct env *state, void *ctx)
         result = remains_read(&salvage->remains, &remains->all[at], &entry);
         if (result)
             break;
-        if (!floor_is_key(entry.key, entry.key_size) && entry.key[0] != ENTRY_ERASED)
+        if (!floor_is_key(entry.key, entry.key_size) && entry.key[0] != ENTRY_ERASED &&
+            entry.key[0] != ENTRY_SUMMARY)
             result =
                 env_put(state, entry.key, entry.key_size, entry.value, entry.value_size, NULL);
         size += entry.value_size;

@@ -32,6 +32,7 @@
 #include "reader.h"
 #include "retain.h"
 #include "store.h"
+#include "summary.h"
 
 #define BATCH 4096
 
@@ -348,6 +349,8 @@ static int check_entry(struct verification *verification, const struct entry *en
         return report_damage(verification, check_log_entry(entry));
     if (entry->key[0] == ENTRY_ERASED)
         return check_erased(verification, entry);
+    if (entry->key[0] == ENTRY_SUMMARY)
+        return report_damage(verification, summary_check(entry));
     return check_consumer_entry(verification, entry);
 }
 
@@ -411,9 +414,9 @@ static int check_recovered(struct verification *verification)
 
 static int check_files(struct verification *verification)
 {
-    static const enum entry_kind kinds[] = {ENTRY_TYPE,   ENTRY_SOURCE,   ENTRY_LOG,
-                                            ENTRY_ERASED, ENTRY_CONSUMER, ENTRY_FILTER,
-                                            ENTRY_PARKED, ENTRY_RETRY,    ENTRY_STATE};
+    static const enum entry_kind kinds[] = {
+        ENTRY_TYPE,   ENTRY_SOURCE, ENTRY_LOG,   ENTRY_ERASED, ENTRY_CONSUMER,
+        ENTRY_FILTER, ENTRY_PARKED, ENTRY_RETRY, ENTRY_STATE,  ENTRY_SUMMARY};
     struct store *store = verification->store;
     const char *gone = env_gone(store->state);
     int result = check_recovered(verification);

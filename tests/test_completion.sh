@@ -9,7 +9,7 @@ export PATH="$home/bin:$PATH" TERM=dumb
 words() { "$evlog" completion words "$@" | cut -f 1 | tr '\n' ' '; }
 
 # ------------------------------------------------------------------- words ----
-"$evlog" help | sed -n 's/^  \([a-z]*\)  *.*/\1/p' | sort -u >first # first words of verbs, and relay
+"$evlog" help | sed -n 's/^  \([a-z]*\)  *.*/\1/p' | sort -u >first # first words of verbs, relay and web
 is "every verb" "$("$evlog" completion words '' | cut -f 1 | grep -vx 'help\|completion' | sort)" "$(cat first)"
 is "no verb twice" "$("$evlog" completion words '' | cut -f 1 | sort | uniq -d)" ""
 is "verbs by their beginning" "$(words ver)" "verify "
@@ -24,7 +24,7 @@ is "an argument that is not one of a few" "$(words show log --since '')" ""
 is "a log is a file" "$(words show '')" ""
 is "no such verb" "$(words nothing '')" ""
 "$evlog" help >help
-sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' help | sed 's/ *$//' | grep -v '^relay$' >verbs
+sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' help | sed 's/ *$//' | grep -vx -e relay -e web >verbs
 while read -r verb; do
     is "the options of $verb" "$("$evlog" completion words $verb log -- | cut -f 1 | sort)" \
         "$("$evlog" help $verb | sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' | sort)"

@@ -85,7 +85,7 @@ $(B)/tests/test_spans: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
 
 # Ranges.
 $(B)/tests/test_cursor: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-$(B)/tests/test_replay: LDEXTRA = -Wl,--wrap=pread
+$(B)/tests/test_replay $(B)/tests/test_summary: LDEXTRA = -Wl,--wrap=pread
 
 # Consumers.
 $(B)/tests/test_consumer_pull: LDEXTRA = -Wl,--wrap=claim_take

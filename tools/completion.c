@@ -64,7 +64,8 @@ static void put_verbs(const struct verb *verbs, size_t count, int word_count, ch
     for (size_t i = 0; i < count; i++) {
         const char *blank = strchr(verbs[i].name, ' ');
         size_t size = blank ? (size_t)(blank - verbs[i].name) : strlen(verbs[i].name);
-        bool is_again = before && strncmp(before, verbs[i].name, size + 1) == 0;
+        bool is_again =
+            before && strncmp(before, verbs[i].name, size) == 0 && before[size] == ' ';
         before = blank ? verbs[i].name : NULL;
         if (word_count == 1 && !is_again)
             put(last, verbs[i].name, size, blank ? "" : verbs[i].summary);
@@ -142,6 +143,7 @@ static void put_words(const struct verb *verbs, size_t count, int word_count, ch
         put_verbs(verbs, count, word_count, words);
     if (word_count == 1) {
         put(last, "relay", 5, "give events to an event bus, or take them from one");
+        put(last, "web", 3, "a page to look at logs with a browser");
         put(last, "help", 4, "say more about a verb");
         put(last, "completion", 10, "print a script for a shell's completion");
     }
