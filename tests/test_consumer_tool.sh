@@ -303,7 +303,7 @@ try 0 "" consumer rm log hears; has "with 1 parked event and"
 for which in "" 0 x 4x; do try 2 "which? A seq, as evlog parked ls shows it, or --all" parked retry log hears $which; done
 try 2 "which?" parked drop log hears 4 --all
 try 1 "consumer hears: event 5 is not parked" parked retry log hears 5
-try 1 "consumer hears: event 5 is not parked" parked drop log hears 5
+for yes in "" --yes; do try 1 "consumer hears: event 5 is not parked" parked drop log hears 5 $yes; done
 # One that is retried and fails is parked again; one that goes well is off the record.
 try 0 "" parked retry log hears 4; has "1 event to be retried when the consumer runs"
 try 0 "" parked ls log hears -o short; has "(to be retried) no seat for 4"
@@ -316,7 +316,10 @@ try 1 "consumer hears has no parked events" parked retry log hears --all
 PLUGIN_REFUSES=all
 try 0 "" consumer reset log hears --to last:2 --yes
 said_max=9; try 1 "event 9 is parked" consume log hears --plugin "$plugin"; said_max=3
-try 0 "" parked drop log hears 9; has "1 event off the record"
+try 0 "" parked drop log hears 9; has "1 event would go off the record; do it with --yes"
+try 0 "" parked drop log hears --all; has "2 events would go off the record; do it with --yes"
+try 0 "" parked ls log hears; is "nothing is done" "$(field seq <out)" "9 10 "
+try 0 "" parked drop log hears 9 --yes; has "1 event off the record"
 try 0 "" parked ls log hears; is "the other is left" "$(field seq <out)" "10 "
 # A retried event that a command does not deal with is parked again, and never lost, as little as the others are.
 for how in "" --ack-lines; do
@@ -399,7 +402,7 @@ else
     chmod -R a+rX log; chmod a-w log log/*
     try 0 "" consumer ls log; try 0 "" tail log -n 1; try 1 "no parked" parked ls log hears
     for verb in "consume log shop --exec cat" "consumer add log more" "consumer rm log shop --yes" "consumer pause log shop" \
-        "consumer reset log shop --to first --yes" "parked drop log hears 1"; do try 3 "ermission denied" $verb; done
+        "consumer reset log shop --to first --yes" "parked drop log hears 1 --yes"; do try 3 "ermission denied" $verb; done
     chmod -R u+w log; evlog=$real
 fi
 

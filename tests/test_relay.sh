@@ -49,7 +49,7 @@ try 2 "a password on the command line" relay out log redis://me:secret@localhost
 try 2 "does not begin with redis://" relay out log http://localhost topic
 try 2 "usage: evlog relay in" relay in log $url topic
 try 3 "no log there" relay out no-log $url topic
-try 0 "" relay --help
+try 0 "" relay --help; cp out said; try 0 "" help relay; is "help relay" "$(cat out)" "$(cat said)"
 
 # ------------------------------------------------------- there and back ----
 

@@ -351,7 +351,7 @@ try 2 "needs a reason" erase people 3 --yes --reason ""
 try 2 "neither a seq" erase people 3 x --yes --reason r
 try 1 "no event 99" erase people 3 99 --yes --reason r
 try 0 "" erase people 3 "$id" --reason r -o short; has "would be erased"; has '{"name": "learner7"}'
-try 0 "" erase people 3 "$id" --reason r --preview --yes; has '"was_erased": false, "done": false}'
+try 0 "" erase people 3 "$id" --reason r; has '"was_erased": false, "done": false}'
 is "nothing is erased yet" "$("$evlog" show people | grep -c '"data": null')" 0
 try 0 "" erase people 3 "$id" 13 --reason "on request" --yes; has '"was_erased": false, "done": true}'
 is "three are" "$("$evlog" show people | grep -c '"data": null')" 3
@@ -369,7 +369,7 @@ is "every file" "$(cat people/* | LC_ALL=C grep -ca -e learner3 -e learner5 -e l
 try 0 "" info people; has '"erased_waiting": 0'
 try 0 "" verify people
 try 3 "no log there" erase none 1 --reason r
-try 2 "evlog erase has no option --redact" erase people 6 --reason r --redact
+for option in --redact --preview; do try 2 "evlog erase has no option $option" erase people 6 --reason r $option; done
 try 2 "evlog export has no option --now" export people --now
 
 # ------------------------------------------------------------------------ retain ----

@@ -14,11 +14,6 @@
 #include "print.h"
 #include "sealed.h"
 
-static bool is_erasing(const struct options *options)
-{
-    return options->yes && !options->preview;
-}
-
 /* The event that an argument names. EXIT_DONE, or the exit status, reported. */
 static int find_event(evlog *log, const char *text, evlog_event **event)
 {
@@ -67,7 +62,7 @@ static int put_json(const evlog_event *event, const struct options *options)
     char id[EVLOG_UUID_TEXT_SIZE];
     return result_put(json_pack("{s:I, s:s, s:s, s:b, s:b}", "seq", (json_int_t)event->seq, "id",
                                 evlog_uuid_text(event->id, id), "type", event->event_type,
-                                "was_erased", !event->data, "done", is_erasing(options)),
+                                "was_erased", !event->data, "done", options->yes),
                       options->output);
 }
 
@@ -76,7 +71,7 @@ static int put_one(const evlog_event *event, const struct options *options)
 {
     if (options->output != OUTPUT_SHORT)
         return put_json(event, options);
-    if (!is_erasing(options))
+    if (!options->yes)
         return event_put(stdout, event, OUTPUT_SHORT) ? complain(EXIT_LOG, "out of memory")
                                                       : EXIT_DONE;
     printf("event %" PRIu64 " %s\n", event->seq, event->data ? "is erased" : "was erased before");
@@ -87,7 +82,7 @@ static int put_one(const evlog_event *event, const struct options *options)
 static int erase_or_show(evlog *log, const evlog_event *event, const struct note_secret *secret,
                          const struct options *options)
 {
-    int code = is_erasing(options) ? erase_one(log, event, secret, options) : EVLOG_OK;
+    int code = options->yes ? erase_one(log, event, secret, options) : EVLOG_OK;
     return code ? library_status(code) : put_one(event, options);
 }
 
@@ -116,7 +111,7 @@ static int check_key(evlog *log, const struct note_secret *secret, const struct 
         code = evlog_inspect(log, &info);
     if (code)
         return complain_library(code);
-    if (is_sealed && !secret && is_erasing(options))
+    if (is_sealed && !secret && options->yes)
         return complain(
             EXIT_MISUSE,
             "%s: the log is sealed, and what is erased in it must be signed for: --key "
@@ -138,7 +133,7 @@ static int erase(evlog *log, evlog_event **events, const struct note_secret *sec
         status = erase_or_show(log, events[i], secret, options);
     if (status != EXIT_DONE || options->output != OUTPUT_SHORT)
         return status;
-    if (!is_erasing(options))
+    if (!options->yes)
         puts("would be erased; do it with --yes");
     else if (!options->now)
         puts("unused parts of the file may have their bytes until the log is compacted");
@@ -158,7 +153,7 @@ static int compact(const struct options *options)
 static int erase_with(const struct note_secret *secret, struct options *options)
 {
     evlog *log;
-    if (is_erasing(options) ? open_to_write(options, &log) : open_to_read(options, &log))
+    if (options->yes ? open_to_write(options, &log) : open_to_read(options, &log))
         return EXIT_LOG;
     evlog_event **events = calloc(options->operand_count, sizeof *events);
     int status =
@@ -167,7 +162,7 @@ static int erase_with(const struct note_secret *secret, struct options *options)
         evlog_event_free(events[i]);
     free(events);
     evlog_close(log);
-    return status == EXIT_DONE && is_erasing(options) && options->now ? compact(options) : status;
+    return status == EXIT_DONE && options->yes && options->now ? compact(options) : status;
 }
 
 int erase_run(struct options *options)

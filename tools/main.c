@@ -152,8 +152,8 @@ static const struct verb verbs[] = {
      "how far each input was imported. An input is identified by its first event. It may have new events\n"
      "at its end. One that begins with another event is another input, for example a new export of a log\n"
      "that was trimmed. --skip-known passes over all events whose ids the log has, from any input.\n"},
-    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good",
-     "v3y2o5", 2, 1 + OPERANDS_MAX, erase_run,
+    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "v3yo5",
+     2, 1 + OPERANDS_MAX, erase_run,
      "No reader or consumer gets the data, headers and salts of these events any more, whatever its\n"
      "position. seq, id, type, times and source stay, and evlog verify reports no damage. An event\n"
      "evlog.erased.v1 records what was erased, and why. In place of the data the log keeps a SHA-256 of\n"
@@ -262,8 +262,9 @@ static const struct verb verbs[] = {
     {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "a", 2, 3,
      parked_retry_run,
      "The consumer gets them, first of all, when it runs. One that fails is parked again.\n"},
-    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "a", 2, 3,
-     parked_drop_run, "The consumer never gets them again.\n"},
+    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "ay", 2, 3,
+     parked_drop_run,
+     "The consumer never gets them again. Without --yes it only reports what would be dropped.\n"},
 };
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
 
@@ -320,40 +321,6 @@ static const struct verb *verb_named(int count, char **words, int *used)
     return NULL;
 }
 
-static int no_such_verb(const char *word)
-{
-    if (family_print(stderr, word))
-        return EXIT_MISUSE;
-    return complain(EXIT_MISUSE, "no such verb: %s; see: evlog help", word);
-}
-
-static int help(int count, char **words)
-{
-    int used;
-    const struct verb *verb = count ? verb_named(count, words, &used) : NULL;
-    if (!verb && count == 1 && family_print(stdout, words[0]))
-        return output_flushed(EXIT_DONE);
-    if (!verb && count)
-        return no_such_verb(words[0]);
-    help_print(stdout, verb);
-    return output_flushed(EXIT_DONE);
-}
-
-/* `evlog help [VERB]`, `evlog --help`, `evlog --version`. -1: none of these. */
-static int asked_about_itself(int argc, char **argv)
-{
-    const char *word = argc > 1 ? argv[1] : "";
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        printf("evlog %s\n", evlog_version());
-        return output_flushed(EXIT_DONE);
-    }
-    if (strcmp(word, "help") == 0)
-        return help(argc - 2, argv + 2);
-    if (strcmp(word, "completion") == 0)
-        return completion_run(verbs, VERB_COUNT, argc - 2, argv + 2);
-    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ? help(0, NULL) : -1;
-}
-
 /*
  * `evlog relay ...` and `evlog web ...`: programs of their own, beside this one or in PATH, since they need libraries that
  * the command does not. Does not return if there is one.
@@ -383,6 +350,48 @@ static int run_program(char **argv)
         "apt-get install libmicrohttpd-dev, then make)");
 }
 
+static bool is_program(const char *word)
+{
+    return strcmp(word, "relay") == 0 || strcmp(word, "web") == 0;
+}
+
+static int no_such_verb(const char *word)
+{
+    if (family_print(stderr, word))
+        return EXIT_MISUSE;
+    return complain(EXIT_MISUSE, "no such verb: %s; see: evlog help", word);
+}
+
+static int help(int count, char **words)
+{
+    static char option[] = "--help";
+    int used;
+    if (count && is_program(words[0]))
+        return run_program((char *[]){words[0], option, NULL});
+    const struct verb *verb = count ? verb_named(count, words, &used) : NULL;
+    if (!verb && count == 1 && family_print(stdout, words[0]))
+        return output_flushed(EXIT_DONE);
+    if (!verb && count)
+        return no_such_verb(words[0]);
+    help_print(stdout, verb);
+    return output_flushed(EXIT_DONE);
+}
+
+/* `evlog help [VERB]`, `evlog --help`, `evlog --version`. -1: none of these. */
+static int asked_about_itself(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("evlog %s\n", evlog_version());
+        return output_flushed(EXIT_DONE);
+    }
+    if (strcmp(word, "help") == 0)
+        return help(argc - 2, argv + 2);
+    if (strcmp(word, "completion") == 0)
+        return completion_run(verbs, VERB_COUNT, argc - 2, argv + 2);
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ? help(0, NULL) : -1;
+}
+
 /*
  * A standard descriptor that is closed would be given to the log's file, and what is printed
  * would be written into it: it is opened here, so that its use fails.
@@ -406,7 +415,7 @@ int main(int argc, char **argv)
         help_print(stderr, NULL);
         return EXIT_MISUSE;
     }
-    if (strcmp(argv[1], "relay") == 0 || strcmp(argv[1], "web") == 0)
+    if (is_program(argv[1]))
         return run_program(argv + 1);
     int used;
     const struct verb *verb = verb_named(argc - 1, argv + 1, &used);

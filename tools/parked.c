@@ -89,19 +89,44 @@ static int which(const struct options *options, uint64_t *seq)
     return 0;
 }
 
+/* What is asked for, counted. */
+struct tally {
+    uint64_t seq, count;
+};
+
+static int tally_one(const evlog_parked *parked, void *ctx)
+{
+    struct tally *tally = ctx;
+    tally->count += !tally->seq || parked->seq == tally->seq;
+    return 0;
+}
+
+/* As evlog_parked_drop, and changes nothing. */
+static int look(evlog *log, const char *name, uint64_t seq, uint64_t *count)
+{
+    struct tally tally = {.seq = seq};
+    int code = evlog_each_parked(log, name, tally_one, &tally);
+    *count = tally.count;
+    return code == EVLOG_DAMAGED ? EVLOG_OK : code; /* what is damaged can be dropped */
+}
+
 static int change(struct options *options, const char *what,
                   int (*verb)(evlog *, const char *, uint64_t, uint64_t *))
 {
     evlog *log;
     uint64_t seq, count;
+    const char *name = options->operands[0];
     if (which(options, &seq))
         return EXIT_MISUSE;
-    if (open_to_write(options, &log))
+    if (verb == look ? open_to_read(options, &log) : open_to_write(options, &log))
         return EXIT_LOG;
-    int code = verb(log, options->operands[0], seq, &count);
+    int code = verb(log, name, seq, &count);
     int status = library_status(code);
-    if (!code && !count)
-        status = complain(EXIT_NOTHING, "consumer %s has no parked events", options->operands[0]);
+    if (!code && !count && seq)
+        status =
+            complain(EXIT_NOTHING, "consumer %s: event %" PRIu64 " is not parked", name, seq);
+    else if (!code && !count)
+        status = complain(EXIT_NOTHING, "consumer %s has no parked events", name);
     else if (!code)
         printf("%" PRIu64 " event%s %s\n", count, plural(count), what);
     evlog_close(log);
@@ -115,5 +140,7 @@ int parked_retry_run(struct options *options)
 
 int parked_drop_run(struct options *options)
 {
-    return change(options, "off the record", evlog_parked_drop);
+    if (options->yes)
+        return change(options, "off the record", evlog_parked_drop);
+    return change(options, "would go off the record; do it with --yes", look);
 }
