@@ -227,8 +227,20 @@ static evlog_type *type_of(const struct type *from)
 struct each_reader {
     int (*visit)(const evlog_reader *, void *);
     void *ctx;
+    struct store *store; /* NULL: it is not the events that are read */
     const char *file;
 };
+
+/* When an event was logged; 0: it cannot be read any more. */
+static int64_t logged_at(struct store *store, uint64_t seq)
+{
+    struct reader reader = {.events = NULL};
+    int64_t time_us = 0;
+    if (reader_read(&reader, store, seq, seq, 1) == EVLOG_OK)
+        time_us = reader.events[0].record.log_time_us;
+    reader_free(&reader);
+    return time_us;
+}
 
 static int visit_reader(const struct env_reader_info *found, void *ctx)
 {
@@ -237,6 +249,10 @@ static int visit_reader(const struct env_reader_info *found, void *ctx)
                            .file = each->file,
                            .behind_count = found->behind_count,
                            .held_size = found->held_size};
+    if (each->store && found->last_seq) {
+        reader.last_seq = found->last_seq;
+        reader.last_log_time_us = logged_at(each->store, found->last_seq);
+    }
     return each->visit(&reader, each->ctx);
 }
 
@@ -245,7 +261,8 @@ int evlog_each_reader(evlog *log, int (*visit)(const evlog_reader *reader, void 
     int result = log_enter(log);
     if (result)
         return result;
-    struct each_reader events = {visit, ctx, "events.mdb"}, state = {visit, ctx, "state.mdb"};
+    struct each_reader events = {visit, ctx, log->store, "events.mdb"};
+    struct each_reader state = {visit, ctx, NULL, "state.mdb"};
     result = env_each_reader(log->store->events, visit_reader, &events);
     if (result == EVLOG_OK)
         result = env_each_reader(log->store->state, visit_reader, &state);

@@ -51,6 +51,7 @@
 #include "file.h"
 #include "freelist.h"
 #include "lmdb_lock.h"
+#include "older.h"
 #include "room.h"
 
 #define FULL_BELOW ((uint64_t)64 << 10)
@@ -1044,6 +1045,8 @@ static int visit_reader(const char *line, void *ctx)
     reader.behind_count = less_by(list->newest->txnid, txnid);
     if (reader.behind_count > 0 && freelist_count(list->newest, txnid, &held_count) == EVLOG_OK)
         reader.held_size = held_count * list->newest->page_size;
+    if (reader.behind_count > 0)
+        reader.last_seq = older_last_seq(list->newest, txnid);
     list->result = list->visit(&reader, list->ctx);
     return list->result ? -1 : 0;
 }

@@ -132,6 +132,7 @@ struct env_reader_info {
     int32_t pid;
     uint64_t behind_count; /* commits since it began */
     uint64_t held_size; /* of pages that were freed since; 0 also where their list is not sound */
+    uint64_t last_seq;  /* the last key of what it reads; 0: not known, see older.c */
 };
 int env_each_reader(struct env *env,
                     int (*visit)(const struct env_reader_info *reader, void *ctx), void *ctx);

@@ -742,8 +742,11 @@ EVLOG_INLINE int evlog_inspect(evlog *log, evlog_info *info);
 typedef struct evlog_reader {
     int32_t pid;      /* as the process itself knows it: in another pid namespace, another one */
     const char *file; /* events.mdb or state.mdb */
-    uint64_t behind_count; /* commits to that file since it began; when that was is not known */
+    uint64_t behind_count; /* commits to that file since it began */
     uint64_t held_size;    /* of pages freed since then, which cannot be used until it ends */
+    /* The newest event when it began, and when that was logged; 0: not known. liblmdb notes no time. */
+    uint64_t last_seq;
+    int64_t last_log_time_us;
 } evlog_reader;
 
 /*

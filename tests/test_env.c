@@ -3,6 +3,7 @@
  * slots, and the size that it may have.
  */
 #include <errno.h>
+#include <evlog/upkeep.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -153,6 +154,7 @@ static void alarms_do_no_harm_to_a_fast_log(void **state)
 
 struct hoarder {
     const char *file;
+    int wanted;             /* slots; 0: all */
     int ready[2], leave[2]; /* pipes */
 };
 
@@ -167,9 +169,10 @@ static void hoard(void *ctx)
     CHECK(mdb_env_create(&env) == MDB_SUCCESS);
     CHECK(mdb_env_open(env, hoarder->file, MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY, 0600) ==
           MDB_SUCCESS);
-    while ((rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txns[count])) == MDB_SUCCESS)
-        CHECK(++count <= SLOTS);
-    CHECK(rc == MDB_READERS_FULL && count == SLOTS);
+    while ((rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txns[count])) == MDB_SUCCESS &&
+           ++count != hoarder->wanted)
+        CHECK(count <= SLOTS);
+    CHECK(hoarder->wanted ? rc == MDB_SUCCESS : rc == MDB_READERS_FULL && count == SLOTS);
     CHECK(write(hoarder->ready[1], "", 1) == 1);
     CHECK(read(hoarder->leave[0], &byte, 1) == 1);
     while (count > 0)
@@ -209,7 +212,7 @@ static evlog *open_with_few_slots(const void *home, evlog_signal **signal)
 /* All slots taken: readers get EVLOG_BUSY, senders are not held up; later all is well. */
 static void no_slot_is_busy(void **state)
 {
-    struct hoarder hoarder;
+    struct hoarder hoarder = {.wanted = 0};
     evlog_signal *signal;
     evlog_event *event = NULL;
     evlog_info info;
@@ -235,7 +238,8 @@ static void no_slot_is_busy(void **state)
 struct seen {
     pid_t pid;
     unsigned count;
-    uint64_t behind_count, held_size;
+    uint64_t behind_count, held_size, last_seq;
+    int64_t last_log_time_us;
 };
 
 static int see_reader(const evlog_reader *reader, void *ctx)
@@ -245,13 +249,15 @@ static int see_reader(const evlog_reader *reader, void *ctx)
     assert_int_equal(reader->pid, seen->pid);
     seen->behind_count = reader->behind_count;
     seen->held_size = reader->held_size;
+    seen->last_seq = reader->last_seq;
+    seen->last_log_time_us = reader->last_log_time_us;
     return ++seen->count == SLOTS ? 7 : 0;
 }
 
 /* A process that holds a snapshot is named, and how many commits it is behind. */
 static void a_reader_that_is_held_up_is_named(void **state)
 {
-    struct hoarder hoarder;
+    struct hoarder hoarder = {.wanted = 0};
     evlog_signal *signal;
     evlog *log = open_with_few_slots(*state, &signal);
     struct seen seen = {.pid = start_hoarder(&hoarder, *state)};
@@ -259,6 +265,7 @@ static void a_reader_that_is_held_up_is_named(void **state)
         OK(send_number(signal, i));
     assert_int_equal(evlog_each_reader(log, see_reader, &seen), 7);
     assert_int_equal(seen.behind_count, 49);
+    assert_int_equal(seen.last_seq, 1);
     assert_in_range(seen.held_size, 49 * 4096, 49 * 6 * 4096); /* some pages for each commit */
     assert_int_equal(kill(seen.pid, SIGKILL), 0);
     assert_int_equal(child_wait(seen.pid), 128 + SIGKILL);
@@ -269,10 +276,49 @@ static void a_reader_that_is_held_up_is_named(void **state)
     OK(evlog_close(log));
 }
 
+/*
+ * A reader is said to have the event as its newest that was so when it began, and when that was logged,
+ * whatever was committed next.
+ */
+static void check_newest(const char *path, unsigned before, unsigned trimmed)
+{
+    struct hoarder hoarder = {.wanted = 1};
+    struct seen seen = {.count = SLOTS - 1};
+    evlog_signal *signal;
+    evlog_event *event;
+    evlog_trimmed done;
+    assert_int_equal(mkdir(path, 0700), 0);
+    evlog *log = open_with_few_slots(path, &signal);
+    for (uint64_t i = 2; i <= before; i++)
+        OK(send_number(signal, i));
+    seen.pid = start_hoarder(&hoarder, path);
+    if (trimmed)
+        OK(evlog_trim(log, trimmed, NULL, &done));
+    for (unsigned i = 1; i <= 150; i++)
+        OK(send_number(signal, i));
+    assert_int_equal(evlog_each_reader(log, see_reader, &seen), 7);
+    assert_int_equal(seen.last_seq, before);
+    OK(evlog_read(log, before, &event));
+    assert_int_equal(seen.last_log_time_us, event->log_time_us);
+    evlog_event_free(event);
+    assert_int_equal(kill(seen.pid, SIGKILL), 0);
+    assert_int_equal(child_wait(seen.pid), 128 + SIGKILL);
+    end_hoarder(&hoarder);
+    OK(evlog_close(log));
+}
+
+static void a_held_up_readers_newest_event_is_known(void **state)
+{
+    check_newest(in(*state, "one"), 1, 0);
+    check_newest(in(*state, "few"), 20, 0);
+    check_newest(in(*state, "many"), 3000, 0);
+    check_newest(in(*state, "trimmed"), 3000, 1500);
+}
+
 /* A reader that was killed has no slot any more: the next one to find none clears them. */
 static void the_dead_hold_no_slot(void **state)
 {
-    struct hoarder hoarder;
+    struct hoarder hoarder = {.wanted = 0};
     evlog_signal *signal;
     unsigned heard = 0;
     evlog *log = open_with_few_slots(*state, &signal);
@@ -452,6 +498,7 @@ int main(void)
         TEST_AT_HOME(alarms_do_no_harm_to_a_fast_log),
         TEST_AT_HOME(no_slot_is_busy),
         TEST_AT_HOME(a_reader_that_is_held_up_is_named),
+        TEST_AT_HOME(a_held_up_readers_newest_event_is_known),
         TEST_AT_HOME(the_dead_hold_no_slot),
         TEST_AT_HOME(a_log_keeps_to_its_size),
         TEST_AT_HOME(a_fast_log_keeps_to_its_size),

@@ -30,21 +30,26 @@ static int add_reader(const evlog_reader *reader, void *ctx)
 {
     if (reader->behind_count < BEHIND_MIN)
         return 0;
-    return json_array_append_new(ctx, json_pack("{s:i, s:s, s:I, s:I}", "pid", (int)reader->pid,
-                                                "file", reader->file, "commits_behind",
-                                                (json_int_t)reader->behind_count, "held_size",
-                                                (json_int_t)reader->held_size));
+    return json_array_append_new(
+        ctx,
+        json_pack("{s:i, s:s, s:I, s:I, s:I, s:o}", "pid", (int)reader->pid, "file", reader->file,
+                  "commits_behind", (json_int_t)reader->behind_count, "held_size",
+                  (json_int_t)reader->held_size, "last_seq", (json_int_t)reader->last_seq,
+                  "last_log_time", json_of_time(reader->last_log_time_us)));
 }
 
 static int put_reader(const evlog_reader *reader, void *ctx)
 {
-    char size[16];
+    char size[16], time[TIME_TEXT_SIZE];
     (void)ctx;
-    if (reader->behind_count >= BEHIND_MIN)
-        printf("reader      process %" PRId32 " has read %s for %" PRIu64
-               " commits and holds %s: until it ends, the file grows\n",
-               reader->pid, reader->file, reader->behind_count,
-               size_text(reader->held_size, size));
+    if (reader->behind_count < BEHIND_MIN)
+        return 0;
+    printf("reader      process %" PRId32 " has read %s for %" PRIu64 " commits", reader->pid,
+           reader->file, reader->behind_count);
+    if (reader->last_log_time_us)
+        printf(", since event %" PRIu64 " of %s UTC was the newest,", reader->last_seq,
+               time_short_text(reader->last_log_time_us, time));
+    printf(" and holds %s: until it ends, the file grows\n", size_text(reader->held_size, size));
     return 0;
 }
 
