@@ -32,7 +32,7 @@ PKG_CONFIG ?= pkg-config
 MSGPACK  := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 LIB_PKGS  = lmdb $(MSGPACK) libxxhash
 TOOL_PKGS = jansson libsodium
-TOOL_LIBS = $$($(PKG_CONFIG) --libs $(TOOL_PKGS) $(SQLITE))
+TOOL_LIBS = $$($(PKG_CONFIG) --libs $(TOOL_PKGS) $(SQLITE)) -lm
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
        -Wwrite-strings $(if $(WERROR),-Werror)

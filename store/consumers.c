@@ -64,7 +64,7 @@ static int find_member(struct store *store, enum env_state state, const char *gr
     struct entry_key prefix = key_of_group(group);
     struct entry_walk walk;
     const struct entry *listed;
-    int result;
+    int result = EVLOG_OK;
     *name = '\0';
     entry_walk_begin(&walk, store->state, state, &prefix, NULL);
     while (!*name && (result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)

@@ -7,7 +7,7 @@
 
 #include <evlog.h>
 
-#define TIME_TEXT_SIZE (EVLOG_TIME_TEXT_SIZE + 24) /* with the name of a zone */
+#define TIME_TEXT_SIZE 128 /* with the name of a zone; for years of any length */
 
 /* From now on UTC in place of the local zone, in what is read and written here. */
 void times_in_utc(void);
