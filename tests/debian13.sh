@@ -1,8 +1,10 @@
 #!/bin/sh
-# On Debian 13, what the README says: make demo, make check, make install, its program, CMake, and packages. usage: debian13.sh
+# On Debian 13, what the README says: make demo, make check, make install, its program, and CMake. usage: debian13.sh [packages]
+#
+# With `packages` it is tests/packages.sh instead: make deb, lintian, and using what was made.
 #
 # Makes a minimal Debian 13 with debootstrap in a temporary directory and works in it with chroot; takes about
-# 15 minutes. The committed tree is tried. Requires root, debootstrap and the package mirror that
+# 10 minutes. The committed tree is tried. Requires root, debootstrap and the package mirror that
 # this machine's apt uses; where one of them is missing it says so, and exits with 0.
 set -eu
 seconds_max=1800
@@ -13,6 +15,13 @@ if [ "${1:-}" = --inside ]; then
     cd /evlog
     export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
     step() { echo "== Debian 13: $*"; }
+    if [ "${2:-}" = packages ]; then
+        step make deb, lintian, and what a stranger does with the packages
+        make -s deps >/dev/null
+        apt-get install -y -qq --no-install-recommends build-essential dpkg-dev debhelper lintian >/dev/null
+        sh tests/packages.sh
+        exit 0
+    fi
     step make demo
     make demo WERROR=1 >/tmp/demo || { cat /tmp/demo; exit 1; }
     head -n 6 /tmp/demo
@@ -43,9 +52,6 @@ CMAKE
     make -s -C /evlog uninstall
     left=$(find /usr/local -iname '*evlog*'; ldconfig -p | grep evlog || true)
     [ -z "$left" ] || { echo "left: $left"; exit 1; }
-    step make deb, lintian, and what a stranger does with the packages
-    apt-get install -y -qq --no-install-recommends build-essential dpkg-dev debhelper lintian >/dev/null
-    sh /evlog/tests/packages.sh
     exit 0
 fi
 
@@ -75,7 +81,12 @@ debootstrap --variant=minbase --include=git,make,gcc,libc6-dev trixie "$root" "$
 echo "== Debian $(cat "$root/etc/debian_version"), made in $(($(date +%s) - began)) s"
 # How this machine's apt reaches the mirror.
 apt-config dump | grep -E '^Acquire::(http|https|Check)' >"$root/etc/apt/apt.conf.d/99outside" || true
-git clone -q --depth 1 "file://$PWD" "$root/evlog"
+if [ "${1:-}" = packages ]; then
+    git clone -q --depth 1 "file://$PWD" "$root/evlog" # make dist asks git
+else
+    mkdir "$root/evlog"
+    git archive HEAD | tar -x -C "$root/evlog"
+fi
 
 # Its mounts are in a namespace of their own, which ends with it, whatever happens.
 cat >"$home/enter" <<'SH'
@@ -85,11 +96,11 @@ mount --bind "$root" "$root" # so that its / is a mount, which tests change
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
-exec chroot "$root" sh /evlog/tests/debian13.sh --inside
+exec chroot "$root" sh /evlog/tests/debian13.sh --inside "$2"
 SH
 status=0
 timeout --foreground $seconds_max env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-    unshare --mount --pid --fork --kill-child sh -eu "$home/enter" "$root" </dev/null &
+    unshare --mount --pid --fork --kill-child sh -eu "$home/enter" "$root" "${1:-}" </dev/null &
 trap "kill $!; wait $!; exit 1" INT TERM HUP
 wait $! || status=$?
 [ $status = 124 ] && echo "Debian 13: not done after $seconds_max s"
