@@ -235,7 +235,7 @@ static void fill_json(const char *path, unsigned count)
     }
     CHECK(fclose(file));
     snprintf(command, sizeof command,
-             "'%s/evlog' send --durability fast '%s' " BENCH_TYPE " - <'%s' >/dev/null",
+             "'%s/evlog' send --durability fast '%s' org.example.bench.v1 - <'%s' >/dev/null",
              bench_beside, path, lines);
     CHECK(system(command));
 }
