@@ -8,6 +8,7 @@
  * "rare type" is read twice: the first reading makes the summaries that the second one uses, if there are any (store/README.md). CPU time,
  * since it reads much. "memory" is what opening, reading and consuming added to the process (RssAnon).
  */
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -67,6 +68,7 @@ static void fill(struct grown *grown)
         CHECK(evlog_send_events(sends, n, NULL, NULL));
     }
     CHECK(evlog_close(grown->log));
+    sync(); /* else the disk is still writing it while it is read */
 }
 
 /* ------------------------------------------------------------- the calls ---- */
@@ -187,6 +189,7 @@ static long anonymous_kib(void)
 /* In a process of its own, whose memory is measured. */
 static void measure_one(struct grown *grown, double *numbers)
 {
+    malloc_trim(0); /* what filling it has freed */
     long before = anonymous_kib();
     numbers[OPEN] = median_us(grown, open_and_close);
     grown->log = open_log(grown);
