@@ -160,7 +160,8 @@ int group_names(evlog *log, const char *name, const char *const **list, size_t *
     if (found == EVLOG_NOTFOUND)
         result = consumers_of_group(log->store, ENV_NEWEST, name, &members, &member_count);
     if (found == EVLOG_NOTFOUND && result == EVLOG_OK && member_count == 0)
-        return consumers_read(log->store, name, &entry); /* for its sentence */
+        result =
+            consumers_read(log->store, name, &entry); /* its sentence; or it is there by now */
     if (result && result != EVLOG_DAMAGED)
         return result;
     if (!members)
