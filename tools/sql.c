@@ -55,7 +55,7 @@ static int complain_sqlite(sqlite3 *db)
         return complain(EXIT_DAMAGED,
                         "%s; a query that asks for the column damage goes on, with a row for it",
                         why);
-    if (strstr(why, "authoriz"))
+    if ((code & 0xff) == SQLITE_AUTH || strstr(why, "authoriz")) /* a function: SQLITE_ERROR */
         return complain(EXIT_MISUSE, "%s: the query may only read the logs that are given", why);
     return complain(code == SQLITE_BUSY ? EXIT_LOG : EXIT_MISUSE, "%s", why);
 }
