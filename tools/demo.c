@@ -157,7 +157,7 @@ int main(int argc, char **argv)
 
     printf(
         "1. Five learners log in, enroll, and one upgrades. A plugin's receiver is connected to\n"
-        "   the enrollments; nobody listens to the rest.\n");
+        "   the enrollments; the other event types have none.\n");
     for (int i = 0; i < 5; i++) {
         send_login(login, i);
         send_enrollment(created, i, "audit");

@@ -19,8 +19,16 @@ redis_pid=
 trap '[ -z "$redis_pid" ] || kill -9 $redis_pid 2>/dev/null; rm -rf "$home"' EXIT
 log=$home/log
 
+# Runs the command, after the line that a shell would run: what has a blank or a * is quoted.
 run() {
-    printf '\n$ evlog %s\n' "$(echo "$*" | sed "s|$home/||g; s|$build/||g; s|[^ ]*[*]|'&'|")"
+    printf '\n$ evlog'
+    for word; do
+        case $word in
+        *[\ *]*) printf " '%s'" "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done | sed "s|$home/||g; s|$build/||g"
+    printf '\n'
     "$build/evlog" "$@"
 }
 
