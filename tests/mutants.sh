@@ -87,7 +87,7 @@ run() {
     began=$(date +%s)
     header "$patch"
     rm -rf "$tree" && mkdir -p "$tree/$build"
-    git ls-files -z | xargs -0 cp -p --parents -t "$tree"
+    git ls-files -z | xargs -0 cp -Pp --parents -t "$tree"
     cp -a "$build/include" "$build/obj" "$build/asan" "$build/plugins" "$tree/$build"
     judge "$tree"
     printf '%-10s %3s  %-26s %-52s %4d s  %s\n' "$verdict" "$row" "$1" "$test${case:+: $case}" \
