@@ -712,8 +712,8 @@ static int compare_members(struct group_writing *writing, bool *is_so)
         const struct consumer_entry *was = &making->old[i].entry, *is = &now[i].entry;
         *is_so = strcmp(now[i].name, making->old[i].name) == 0 && !now[i].is_damaged &&
                  is->created_us == was->created_us && is->owner == was->owner &&
-                 is->checkpoint == was->checkpoint && is->parked_count == was->parked_count &&
-                 is->state_count == was->state_count;
+                 is->checkpoint == was->checkpoint && is->is_paused == was->is_paused &&
+                 is->parked_count == was->parked_count && is->state_count == was->state_count;
     }
     free(now);
     return EVLOG_OK;
