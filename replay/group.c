@@ -5,7 +5,7 @@
  * that could disagree with them.
  *
  * 1. A group is whole or not there: its consumers are made in one transaction, and go in one. What has
- *    lost one (a salvage of a damaged log) is not opened: that one's events would be nobody's.
+ *    lost one (a salvage of a damaged log) is not opened: no worker would get that one's events.
  * 2. With other workers or by another path it is another division of the events. So it is only changed
  *    where all consumers have the same checkpoint, and nothing is kept for one of them (parked events,
  *    state), in the transaction that removes the old ones. The old ones are claimed meanwhile, in the
@@ -205,7 +205,7 @@ static int check_whole(const struct group *group)
         return EVLOG_OK;
     return error_set(
         EVLOG_DAMAGED,
-        "the group %s has %zu of its %u consumers, so some events would be nobody's: "
+        "the group %s has %zu of its %u consumers, and no worker would get the events of the others: "
         "remove it, and begin it where the first of them is",
         first->group, group->count, first->workers);
 }

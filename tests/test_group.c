@@ -547,7 +547,7 @@ static void a_group_is_whole_or_not_there(void **state)
     OK(evlog_close(place.log));
 }
 
-/* A group that has lost a consumer is not opened: that one's events would be nobody's. */
+/* A group that has lost a consumer is not opened: no worker would get that one's events. */
 static void a_group_without_one_of_its_consumers_is_refused(void **state)
 {
     static const char *const lost[] = {"g/2of3:" PATH};
