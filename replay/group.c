@@ -29,6 +29,7 @@
 
 #include "be64.h"
 #include "error.h"
+#include "groups.h"
 #include "log.h"
 #include "start.h"
 #include "value.h"
@@ -158,7 +159,7 @@ int group_names(evlog *log, const char *name, const char *const **list, size_t *
         return error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     int found = consumers_read(log->store, name, &entry), result = found;
     if (found == EVLOG_NOTFOUND)
-        result = consumers_of_group(log->store, ENV_NEWEST, name, &members, &member_count);
+        result = members_list(log->store, ENV_NEWEST, name, &members, &member_count);
     if (found == EVLOG_NOTFOUND && result == EVLOG_OK && member_count == 0)
         result =
             consumers_read(log->store, name, &entry); /* its sentence; or it is there by now */
@@ -309,7 +310,7 @@ static int create(const struct group *group, const struct consumer_entry *entry,
                                       .count = names.count,
                                       .changes = filters,
                                       .entry = entry};
-        result = consumers_create_group(group->log->store, &making, is_new);
+        result = groups_create(group->log->store, &making, is_new);
         changes_free(filters);
     }
     free((void *)names.list);
@@ -399,8 +400,8 @@ int group_make(evlog *log, const struct member *wanted, const evlog_consumer_opt
         struct group group = {.log = log, .wanted = wanted, .options = options};
         bool is_there = false;
         *is_new = false;
-        int result = consumers_of_group(log->store, ENV_NEWEST, wanted->group, &group.members,
-                                        &group.count);
+        int result =
+            members_list(log->store, ENV_NEWEST, wanted->group, &group.members, &group.count);
         if (result == EVLOG_OK)
             result = look(&group, &is_there, is_new);
         free(group.members);

@@ -10,6 +10,7 @@
 
 #include "consume.h"
 #include "consumers.h"
+#include "groups.h"
 #include "load.h"
 #include "log.h"
 #include "processes.h"
@@ -449,10 +450,10 @@ static void a_pause_is_not_lost_by_a_change(void **state)
     struct group_member *members;
     bool is_new;
     go_to(place.log, 1, 2, 0);
-    OK(consumers_of_group(store, ENV_NEWEST, "g", &members, &making.old_count));
+    OK(members_list(store, ENV_NEWEST, "g", &members, &making.old_count));
     making.old = members;
     OK(evlog_consumer_set_paused(place.log, "g/2of2:" PATH, true));
-    OK(consumers_create_group(store, &making, &is_new));
+    OK(groups_create(store, &making, &is_new));
     assert_false(is_new);
     assert_true(info_of(place.log, "g/2of2:" PATH).is_paused);
     free(members);
