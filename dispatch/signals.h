@@ -25,13 +25,17 @@ struct evlog_signal {
 /* The signal of an event type, NULL when it is not defined here. No lock. */
 evlog_signal *signal_find(const evlog *log, const char *event_type);
 
-/* The same, of a type's name; it is looked up once, and where there is none again when another is defined. */
+/*
+ * The same, of a type's name; it is looked up once, and where there is none again when another is defined.
+ * `looked_at` is read first: another thread sets it after the signal that it has found.
+ */
 static inline evlog_signal *signal_of(const evlog *log, const struct type *type)
 {
     struct type_derived *derived = type->derived;
-    evlog_signal *signal = atomic_load_explicit(&derived->signal, memory_order_acquire);
     unsigned count = atomic_load_explicit(&log->signal_count, memory_order_acquire) + 1;
-    if (signal || atomic_load_explicit(&derived->looked_at, memory_order_relaxed) == count)
+    unsigned looked_at = atomic_load_explicit(&derived->looked_at, memory_order_acquire);
+    evlog_signal *signal = atomic_load_explicit(&derived->signal, memory_order_acquire);
+    if (signal || looked_at == count)
         return signal;
     signal = signal_find(log, type->text.name);
     if (signal)

@@ -178,10 +178,11 @@ static int check_removal(const char *name, const char *const *names, size_t coun
     struct member member;
     if (count > 1 || !member_parse(names[0], &member) || strcmp(name, names[0]) != 0)
         return EVLOG_OK;
-    return error_set(EVLOG_INVALID,
-                     "%s is one of the %u consumers of a group: without it its events would be "
-                     "nobody's; remove the group %s",
-                     name, member.workers, member.group);
+    return error_set(
+        EVLOG_INVALID,
+        "%s is one of the %u consumers of a group: without it no worker would get its "
+        "events; remove the group %s",
+        name, member.workers, member.group);
 }
 
 static int remove_all(evlog *log, const char *const *names, size_t count)

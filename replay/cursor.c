@@ -19,8 +19,8 @@
  * and walks it backwards. So a window must be read whole: when its events do not fit the
  * reader's buffer, or some are damaged, a smaller window is tried.
  *
- * Where only some types are wanted, blocks that by a summary have none of them are not read (store/summary.c); and oldest
- * first a cursor makes the summaries of what it reads.
+ * Oldest first, where only some types are wanted, blocks that by a summary have none of them are not read; and a
+ * cursor makes the summaries of what it reads (store/summary.c). Newest first, all is read, and none is made.
  *
  * 1. Every seq of the range is given, or passed over for its type or by the range's `wants`, or reported as damaged, in the
  *    log's order or its reverse; damage at its place in that order.

@@ -5,7 +5,7 @@
  * that could disagree with them.
  *
  * 1. A group is whole or not there: its consumers are made in one transaction, and go in one. What has
- *    lost one (a salvage of a damaged log) is not opened: that one's events would be nobody's.
+ *    lost one (a salvage of a damaged log) is not opened: no worker would get that one's events.
  * 2. With other workers or by another path it is another division of the events. So it is only changed
  *    where all consumers have the same checkpoint, and nothing is kept for one of them (parked events,
  *    state), in the transaction that removes the old ones. The old ones are claimed meanwhile, in the
@@ -29,6 +29,7 @@
 
 #include "be64.h"
 #include "error.h"
+#include "groups.h"
 #include "log.h"
 #include "start.h"
 #include "value.h"
@@ -158,7 +159,7 @@ int group_names(evlog *log, const char *name, const char *const **list, size_t *
         return error_set(EVLOG_READONLY, "%s: is open for reading only", log->store->path);
     int found = consumers_read(log->store, name, &entry), result = found;
     if (found == EVLOG_NOTFOUND)
-        result = consumers_of_group(log->store, ENV_NEWEST, name, &members, &member_count);
+        result = members_list(log->store, ENV_NEWEST, name, &members, &member_count);
     if (found == EVLOG_NOTFOUND && result == EVLOG_OK && member_count == 0)
         result =
             consumers_read(log->store, name, &entry); /* its sentence; or it is there by now */
@@ -205,7 +206,7 @@ static int check_whole(const struct group *group)
         return EVLOG_OK;
     return error_set(
         EVLOG_DAMAGED,
-        "the group %s has %zu of its %u consumers, so some events would be nobody's: "
+        "the group %s has %zu of its %u consumers, and no worker would get the events of the others: "
         "remove it, and begin it where the first of them is",
         first->group, group->count, first->workers);
 }
@@ -309,7 +310,7 @@ static int create(const struct group *group, const struct consumer_entry *entry,
                                       .count = names.count,
                                       .changes = filters,
                                       .entry = entry};
-        result = consumers_create_group(group->log->store, &making, is_new);
+        result = groups_create(group->log->store, &making, is_new);
         changes_free(filters);
     }
     free((void *)names.list);
@@ -399,8 +400,8 @@ int group_make(evlog *log, const struct member *wanted, const evlog_consumer_opt
         struct group group = {.log = log, .wanted = wanted, .options = options};
         bool is_there = false;
         *is_new = false;
-        int result = consumers_of_group(log->store, ENV_NEWEST, wanted->group, &group.members,
-                                        &group.count);
+        int result =
+            members_list(log->store, ENV_NEWEST, wanted->group, &group.members, &group.count);
         if (result == EVLOG_OK)
             result = look(&group, &is_there, is_new);
         free(group.members);

@@ -43,15 +43,27 @@ enum step {
 
 /* ----------------------------------------------------------- handing out ---- */
 
+static bool is_history(const evlog_consumer *consumer, uint64_t seq)
+{
+    return seq <= consumer->entry.replay_last_seq;
+}
+
+/* Its attempt is not known here. */
+static void fill_event(const evlog_consumer *consumer, const struct reader_event *read,
+                       evlog_event *event)
+{
+    event_fill(event, &read->record, read->type, read->source,
+               signal_of(consumer->log, read->type),
+               is_history(consumer, read->record.seq) &&
+                   consumer->options.replay != EVLOG_REPLAY_SILENT);
+}
+
 /* Fills in consumer->event, and records it in the mark, for later holders of the consumer. */
 static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
 {
     const struct record *record = &read->record;
     const struct turn *turn = turn_at(consumer, consumer->turn_count - 1);
-    bool is_replay = record->seq <= consumer->entry.replay_last_seq;
-    event_fill(&consumer->event, record, read->type, read->source,
-               signal_of(consumer->log, read->type),
-               is_replay && consumer->options.replay != EVLOG_REPLAY_SILENT);
+    fill_event(consumer, read, &consumer->event);
     consumer->event.attempt = turn->attempt;
     consumer->event.is_retry = turn->is_retry;
     if (record->seq > consumer->mark.most)
@@ -100,11 +112,6 @@ static int fail_deadly(evlog_consumer *consumer)
 
 /* --------------------------------------------------------- the next in turn ---- */
 
-static bool is_history(const evlog_consumer *consumer, uint64_t seq)
-{
-    return seq <= consumer->entry.replay_last_seq;
-}
-
 static bool is_wanted(evlog_consumer *consumer, const struct reader_event *read)
 {
     const evlog_consumer_options *options = &consumer->options;
@@ -112,12 +119,11 @@ static bool is_wanted(evlog_consumer *consumer, const struct reader_event *read)
     if (!filter_wants(&consumer->filter, read->type))
         return false;
     if (consumer->member.workers &&
-        !group_is_mine(&consumer->member, read->record.data, read->record.data_size))
+        !group_is_mine(&consumer->member, record->data, record->data_size))
         return false;
     if (options->wants) {
         evlog_event event;
-        event_fill(&event, record, read->type, read->source, signal_of(consumer->log, read->type),
-                   is_history(consumer, record->seq) && options->replay != EVLOG_REPLAY_SILENT);
+        fill_event(consumer, read, &event);
         if (!options->wants(&event, options->wants_ctx))
             return false;
     }

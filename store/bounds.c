@@ -16,6 +16,7 @@
 #include "error.h"
 #include "freelist.h"
 #include "page.h"
+#include "page_cache.h"
 #include "store.h"
 
 /* --------------------------------------------------------------- bounds ---- */

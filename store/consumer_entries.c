@@ -200,6 +200,14 @@ void changes_free(struct change *changes)
     }
 }
 
+size_t changes_size(const struct change *changes)
+{
+    size_t size = 512;
+    for (const struct change *change = changes; change; change = change->next)
+        size += change->is_superseded ? 0 : change->key_size + change->value_size + 64;
+    return size;
+}
+
 /* ------------------------------------------------------------- reading ---- */
 
 /* A value's elements in turn. Once one is not of the kind expected, no more is read. */

@@ -59,6 +59,9 @@ struct change *change_delete_state(const struct entry_key *key);
 
 void changes_free(struct change *changes);
 
+/* About how many bytes they will put. */
+size_t changes_size(const struct change *changes);
+
 /* ------------------------------------------------------ packing, reading ---- */
 
 #define CONSUMER_ENTRY_SIZE_MAX 160

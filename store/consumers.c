@@ -49,29 +49,9 @@ static int read_entry(struct store *store, enum env_state state, const char *nam
     return result;
 }
 
-/* Where a group's consumers begin. */
-static struct entry_key key_of_group(const char *group)
+int consumers_read_base(struct store *store, const char *name, struct consumer_entry *entry)
 {
-    struct entry_key key = consumer_key(ENTRY_CONSUMER, group);
-    key.bytes[key.size++] = '/';
-    return key;
-}
-
-/* A consumer of the group, or an empty name: there is no such group. */
-static int find_member(struct store *store, enum env_state state, const char *group,
-                       char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1])
-{
-    struct entry_key prefix = key_of_group(group);
-    struct entry_walk walk;
-    const struct entry *listed;
-    int result = EVLOG_OK;
-    *name = '\0';
-    entry_walk_begin(&walk, store->state, state, &prefix, NULL);
-    while (!*name && (result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
-        if (consumer_entry_name(listed, name) || !member_is_of(name, group))
-            *name = '\0';
-    entry_walk_end(&walk);
-    return result;
+    return read_entry(store, ENV_BASE, name, entry);
 }
 
 int consumers_read(struct store *store, const char *name, struct consumer_entry *entry)
@@ -82,7 +62,7 @@ int consumers_read(struct store *store, const char *name, struct consumer_entry 
         result = read_entry(store, ENV_NEWEST, name, entry);
     if (result != EVLOG_NOTFOUND)
         return result;
-    result = find_member(store, ENV_NEWEST, name, member);
+    result = members_find(store, ENV_NEWEST, name, member);
     if (result == EVLOG_OK && *member)
         return error_set(EVLOG_NOTFOUND,
                          "%s: no consumer %s, it is a group: name one of its consumers, as %s",
@@ -216,49 +196,6 @@ int consumers_each(struct store *store,
     return end_list(damage, result);
 }
 
-/* Adds an entry to a list of members, if it is one's of that group. */
-static int add_member(const struct entry *listed, const char *group,
-                      struct group_member **members, size_t *count)
-{
-    struct group_member member = {.is_damaged = false};
-    if (consumer_entry_name(listed, member.name) || strcmp(member.name, group) == 0 ||
-        !member_is_of(member.name, group))
-        return EVLOG_OK;
-    member.is_damaged = consumer_unpack(member.name, listed, &member.entry) != EVLOG_OK;
-    struct group_member *more = realloc(*members, (*count + 1) * sizeof **members);
-    if (!more)
-        return error_nomem();
-    more[*count] = member;
-    *members = more;
-    ++*count;
-    return EVLOG_OK;
-}
-
-int consumers_of_group(struct store *store, enum env_state state, const char *group,
-                       struct group_member **members, size_t *count)
-{
-    struct entry_key prefix = key_of_group(group);
-    struct group_member *list = NULL;
-    struct entry_walk walk;
-    const struct entry *listed;
-    size_t list_count = 0;
-    int result;
-    entry_walk_begin(&walk, store->state, state, &prefix, NULL);
-    while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
-        if ((result = add_member(listed, group, &list, &list_count)))
-            break;
-    entry_walk_end(&walk);
-    if (result) {
-        free(list);
-        return result;
-    }
-    for (size_t i = 0; i < list_count; i++)
-        member_parse(list[i].name, &list[i].says);
-    *members = list;
-    *count = list_count;
-    return EVLOG_OK;
-}
-
 /* Both kinds, merged by seq. */
 static int merge_parked(struct entry_walk walks[2], const char *name, char damage[ERROR_SIZE],
                         int (*visit)(const evlog_parked *, void *), void *ctx)
@@ -375,7 +312,7 @@ struct writing {
 
 static int read_base(struct writing *writing)
 {
-    return read_entry(writing->store, ENV_BASE, writing->name, &writing->entry);
+    return consumers_read_base(writing->store, writing->name, &writing->entry);
 }
 
 /* The last event that the entries to be written are about. */
@@ -478,15 +415,6 @@ static int make_changes(struct env *env, struct writing *writing)
     return EVLOG_OK;
 }
 
-/* About how many bytes the changes will put. */
-static size_t size_of(const struct change *changes)
-{
-    size_t size = 512;
-    for (const struct change *change = changes; change; change = change->next)
-        size += change->is_superseded ? 0 : change->key_size + change->value_size + 64;
-    return size;
-}
-
 int consumers_write(struct store *store, const char *name, consumers_edit *edit, void *ctx,
                     const struct change *changes, struct consumer_entry *entry)
 {
@@ -496,7 +424,8 @@ int consumers_write(struct store *store, const char *name, consumers_edit *edit,
                               .ctx = ctx,
                               .change = make_changes,
                               .changes = changes};
-    int result = env_write(store->state, ENV_FLUSH_BUT_LAST, size_of(changes), fill, &writing);
+    int result =
+        env_write(store->state, ENV_FLUSH_BUT_LAST, changes_size(changes), fill, &writing);
     if (result == EVLOG_OK && entry)
         *entry = writing.entry;
     return result;
@@ -556,7 +485,7 @@ static int fill_create(struct env *env, void *ctx)
     writing->is_new = result == EVLOG_NOTFOUND;
     if (result != EVLOG_NOTFOUND)
         return result;
-    result = find_member(writing->store, ENV_BASE, writing->name, member);
+    result = members_find(writing->store, ENV_BASE, writing->name, member);
     if (result == EVLOG_OK && *member)
         return error_set(EVLOG_CONFLICT,
                          "%s: %s is a group of consumers: say which of its workers this is, or "
@@ -567,11 +496,26 @@ static int fill_create(struct env *env, void *ctx)
     return result ? result : put_fresh(env, writing, &slots);
 }
 
+int consumers_put_new(struct env *env, struct store *store, const char *const *names,
+                      size_t count, const struct change *changes,
+                      const struct consumer_entry *entry)
+{
+    struct slots slots;
+    int result = find_slots(env, &slots);
+    for (size_t i = 0; i < count && result == EVLOG_OK; i++) {
+        struct writing writing = {
+            .store = store, .name = names[i], .changes = i ? NULL : changes, .fresh = entry};
+        result = put_fresh(env, &writing, &slots);
+    }
+    return result;
+}
+
 int consumers_create(struct store *store, const char *name, const struct change *changes,
                      struct consumer_entry *entry, bool *is_new)
 {
     struct writing writing = {.store = store, .name = name, .changes = changes, .fresh = entry};
-    int result = env_write(store->state, ENV_FLUSH_ALL, size_of(changes), fill_create, &writing);
+    int result =
+        env_write(store->state, ENV_FLUSH_ALL, changes_size(changes), fill_create, &writing);
     if (result == EVLOG_OK) {
         *entry = writing.entry;
         *is_new = writing.is_new;
@@ -684,94 +628,16 @@ static int fill_remove(struct env *env, void *ctx)
     return result ? result : env_delete(env, key.bytes, key.size);
 }
 
+int consumers_take_away(struct env *env, struct store *store, const char *name)
+{
+    struct writing writing = {.store = store, .name = name};
+    return fill_remove(env, &writing);
+}
+
 int consumers_remove(struct store *store, const char *const *names, size_t count)
 {
     struct writing each = {.store = store};
     return write_several(store, &(struct several){&each, names, count, fill_remove});
-}
-
-/* -------------------------------------------------------------- groups ---- */
-
-struct group_writing {
-    struct store *store;
-    const struct group_making *making;
-    bool is_new;
-};
-
-/* Whether the group has the consumers that it is thought to have, as they were. */
-static int compare_members(struct group_writing *writing, bool *is_so)
-{
-    const struct group_making *making = writing->making;
-    struct group_member *now;
-    size_t count;
-    int result = consumers_of_group(writing->store, ENV_BASE, making->group, &now, &count);
-    if (result)
-        return result;
-    *is_so = count == making->old_count;
-    for (size_t i = 0; *is_so && i < count; i++) {
-        const struct consumer_entry *was = &making->old[i].entry, *is = &now[i].entry;
-        *is_so = strcmp(now[i].name, making->old[i].name) == 0 && !now[i].is_damaged &&
-                 is->created_us == was->created_us && is->owner == was->owner &&
-                 is->checkpoint == was->checkpoint && is->parked_count == was->parked_count &&
-                 is->state_count == was->state_count;
-    }
-    free(now);
-    return EVLOG_OK;
-}
-
-static int remove_members(struct env *env, const struct group_writing *group)
-{
-    const struct group_making *making = group->making;
-    int result = EVLOG_OK;
-    for (size_t i = 0; i < making->old_count && result == EVLOG_OK; i++) {
-        struct writing writing = {.store = group->store, .name = making->old[i].name};
-        result = fill_remove(env, &writing);
-    }
-    return result;
-}
-
-/* The changes, of all, are made with the first. */
-static int put_members(struct env *env, const struct group_writing *group)
-{
-    const struct group_making *making = group->making;
-    struct slots slots;
-    int result = find_slots(env, &slots);
-    for (size_t i = 0; i < making->count && result == EVLOG_OK; i++) {
-        struct writing writing = {.store = group->store,
-                                  .name = making->names[i],
-                                  .changes = i ? NULL : making->changes,
-                                  .fresh = making->entry};
-        result = put_fresh(env, &writing, &slots);
-    }
-    return result;
-}
-
-static int fill_group(struct env *env, void *ctx)
-{
-    struct group_writing *group = ctx;
-    const char *name = group->making->group;
-    struct consumer_entry other;
-    int result = read_entry(group->store, ENV_BASE, name, &other);
-    if (result == EVLOG_OK)
-        return error_set(EVLOG_CONFLICT,
-                         "%s: %s is a consumer, and not a group: take another name",
-                         group->store->path, name);
-    if (result == EVLOG_NOTFOUND)
-        result = compare_members(group, &group->is_new);
-    if (result || !group->is_new)
-        return result;
-    result = remove_members(env, group);
-    return result ? result : put_members(env, group);
-}
-
-int consumers_create_group(struct store *store, const struct group_making *making, bool *is_new)
-{
-    struct group_writing group = {.store = store, .making = making};
-    size_t size = size_of(making->changes) + 512 * (making->count + making->old_count);
-    int result = env_write(store->state, ENV_FLUSH_ALL, size, fill_group, &group);
-    if (result == EVLOG_OK)
-        *is_new = group.is_new;
-    return result;
 }
 
 /* ------------------------------------------------------- parked events ---- */

@@ -49,20 +49,8 @@ int consumers_each(struct store *store,
 int consumers_each_parked(struct store *store, const char *name,
                           int (*visit)(const evlog_parked *parked, void *ctx), void *ctx);
 
-/* A consumer of a group, as it is in state.mdb. */
-struct group_member {
-    char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1];
-    struct member says; /* its `by` is in `name` */
-    bool is_damaged;    /* its entry is not known */
-    struct consumer_entry entry;
-};
-
-/*
- * The consumers of a group, in the order of their names, to be freed; NULL and 0: there is no such
- * group. `state`: ENV_NEWEST, where others may change the group meanwhile, or ENV_BASE.
- */
-int consumers_of_group(struct store *store, enum env_state state, const char *group,
-                       struct group_member **members, size_t *count);
+/* As it is in the base of a write transaction, of that name only. */
+int consumers_read_base(struct store *store, const char *name, struct consumer_entry *entry);
 
 /* ----------------------------------------------------------- verifying ---- */
 
@@ -99,23 +87,6 @@ int consumers_create(struct store *store, const char *name, const struct change 
                      struct consumer_entry *entry, bool *is_new);
 
 /*
- * Makes all consumers of a group, whose names are `names`, each with `*entry` and a free slot, and
- * makes the changes; and removes those it had, which are `old`. If it has others by now, or they
- * have changed, nothing is written and `*is_new` is false. EVLOG_CONFLICT: there is a consumer of
- * the group's name. EVLOG_LIMIT: EVLOG_CONSUMERS_MAX, those to be removed included.
- */
-struct group_making {
-    const char *group;
-    const struct group_member *old;
-    size_t old_count;
-    const char *const *names;
-    size_t count;
-    const struct change *changes;
-    const struct consumer_entry *entry;
-};
-int consumers_create_group(struct store *store, const struct group_making *making, bool *is_new);
-
-/*
  * Removes the state of consumers and what is parked after their new checkpoint, and edits their
  * entries.
  */
@@ -132,5 +103,20 @@ int consumers_remove(struct store *store, const char *const *names, size_t count
  */
 int consumers_change_parked(struct store *store, const char *name, uint64_t seq, bool is_retry,
                             uint64_t *count);
+
+/* ------------------------------------------------------ in a transaction ---- */
+
+/* Parts of a transaction on the state (groups.c). */
+
+/*
+ * Makes consumers that are not there, each with `entry` and a free slot, and makes the changes, of all of them.
+ * EVLOG_LIMIT: EVLOG_CONSUMERS_MAX, those taken away in this transaction included.
+ */
+int consumers_put_new(struct env *env, struct store *store, const char *const *names,
+                      size_t count, const struct change *changes,
+                      const struct consumer_entry *entry);
+
+/* Removes a consumer as consumers_remove does. */
+int consumers_take_away(struct env *env, struct store *store, const char *name);
 
 #endif

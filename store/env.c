@@ -52,6 +52,7 @@
 #include "freelist.h"
 #include "lmdb_lock.h"
 #include "older.h"
+#include "page_cache.h"
 #include "room.h"
 
 #define FULL_BELOW ((uint64_t)64 << 10)

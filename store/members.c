@@ -1,5 +1,5 @@
 /*
- * The names of the consumers that make up a group.
+ * The consumers that make up a group: their names, and which there are in state.mdb.
  *
  *   GROUP/IofN:PATH     orders/2of4:order.customer.id
  *
@@ -10,14 +10,20 @@
  *
  * A group's name has no part of this form, so the first one in a consumer's name ends it; PATH may
  * have any. A name with I above N, say, is that of an ordinary consumer.
+ *
+ * Cost: to list a group, the entries whose keys begin with GROUP/ are read.
  */
 #include "members.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "name.h"
+#include "store.h"
+
+/* --------------------------------------------------------------- names ---- */
 
 /* Reads a number and moves past it. 0: there is none that can be. */
 static uint32_t take_number(const char **at)
@@ -92,4 +98,73 @@ int member_format(const char *group, uint32_t worker, uint32_t workers, const ch
     if (result == EVLOG_OK)
         snprintf(name, EVLOG_CONSUMER_NAME_SIZE_MAX + 1, form, group, worker, workers, by);
     return result;
+}
+
+/* ------------------------------------------------------------- listing ---- */
+
+/* Where a group's consumers begin. */
+static struct entry_key key_of_group(const char *group)
+{
+    struct entry_key key = consumer_key(ENTRY_CONSUMER, group);
+    key.bytes[key.size++] = '/';
+    return key;
+}
+
+int members_find(struct store *store, enum env_state state, const char *group,
+                 char name[EVLOG_CONSUMER_NAME_SIZE_MAX + 1])
+{
+    struct entry_key prefix = key_of_group(group);
+    struct entry_walk walk;
+    const struct entry *listed;
+    int result = EVLOG_OK;
+    *name = '\0';
+    entry_walk_begin(&walk, store->state, state, &prefix, NULL);
+    while (!*name && (result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
+        if (consumer_entry_name(listed, name) || !member_is_of(name, group))
+            *name = '\0';
+    entry_walk_end(&walk);
+    return result;
+}
+
+/* Adds an entry to a list of members, if it is one's of that group. */
+static int add_member(const struct entry *listed, const char *group,
+                      struct group_member **members, size_t *count)
+{
+    struct group_member member = {.is_damaged = false};
+    if (consumer_entry_name(listed, member.name) || strcmp(member.name, group) == 0 ||
+        !member_is_of(member.name, group))
+        return EVLOG_OK;
+    member.is_damaged = consumer_unpack(member.name, listed, &member.entry) != EVLOG_OK;
+    struct group_member *more = realloc(*members, (*count + 1) * sizeof **members);
+    if (!more)
+        return error_nomem();
+    more[*count] = member;
+    *members = more;
+    ++*count;
+    return EVLOG_OK;
+}
+
+int members_list(struct store *store, enum env_state state, const char *group,
+                 struct group_member **members, size_t *count)
+{
+    struct entry_key prefix = key_of_group(group);
+    struct group_member *list = NULL;
+    struct entry_walk walk;
+    const struct entry *listed;
+    size_t list_count = 0;
+    int result;
+    entry_walk_begin(&walk, store->state, state, &prefix, NULL);
+    while ((result = entry_walk_next(&walk, &listed)) == EVLOG_OK && listed)
+        if ((result = add_member(listed, group, &list, &list_count)))
+            break;
+    entry_walk_end(&walk);
+    if (result) {
+        free(list);
+        return result;
+    }
+    for (size_t i = 0; i < list_count; i++)
+        member_parse(list[i].name, &list[i].says);
+    *members = list;
+    *count = list_count;
+    return EVLOG_OK;
 }

@@ -31,24 +31,21 @@
  *    share their children could still be walked for ever; a caller that walks must check that
  *    keys grow (reader.c and entries.c do).
  *
- * 4. A page of a state does not change while that state is the newest and a reader's slot is held: so a branch that was
- *    read may be kept as long as both meta pages are as they were. Leaves, which have the records, are always read.
- *
  * Cost: one pread a page, 0.4 to 1 us when cached; of leaves that lie side by side, one for as many as the caller has
- * room for. Absent: named databases,
- * DUPSORT, files of 32-bit machines, which hold no log.
+ * room for; none for a branch that page_cache.c has. Absent: named databases, DUPSORT, files of 32-bit machines, which
+ * hold no log.
  */
 #include "page.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "page_cache.h"
 
 _Static_assert(sizeof(size_t) == 8,
                "LMDB's file format depends on the word size: evlog is 64-bit");
@@ -248,141 +245,20 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
     return result;
 }
 
-/* ------------------------------------------------------------ a cache ---- */
-
-#define CACHE_SLOTS 32
-#define COMMON_PAGE_SIZE 4096
-
-struct page_cache {
-    pthread_mutex_t lock;        /* over what follows */
-    struct page_snapshot newest; /* page_size 0: none */
-    bool has_note;
-    uint64_t note[2];
-    uint64_t pgnos[CACHE_SLOTS]; /* of branches of that state; 0: none */
-    unsigned char pages[CACHE_SLOTS][COMMON_PAGE_SIZE];
-};
-
-struct page_cache *page_cache_new(void)
-{
-    struct page_cache *cache = calloc(1, sizeof *cache);
-    if (cache)
-        pthread_mutex_init(&cache->lock, NULL);
-    return cache;
-}
-
-void page_cache_free(struct page_cache *cache)
-{
-    if (!cache)
-        return;
-    pthread_mutex_destroy(&cache->lock);
-    free(cache);
-}
-
-/* Whether both meta pages are as they were: then nothing was committed since, and they are whole. */
-static bool is_newest(const struct page_cache *cache, const unsigned char *zero,
-                      const unsigned char *one)
-{
-    const struct page_snapshot *newest = &cache->newest;
-    bool is_zero = get64(newest->meta) == 0;
-    return memcmp(is_zero ? zero : one, newest->meta, PAGE_META_SIZE) == 0 &&
-           memcmp(is_zero ? one : zero, newest->other_meta, PAGE_META_SIZE) == 0;
-}
-
-static void cache_renew(struct page_cache *cache, const struct page_snapshot *snapshot)
-{
-    pthread_mutex_lock(&cache->lock);
-    memset(cache->pgnos, 0, sizeof cache->pgnos);
-    cache->newest = *snapshot;
-    cache->has_note = false;
-    pthread_mutex_unlock(&cache->lock);
-}
-
 int page_snapshot_read_cached(int fd, const char *name, struct page_cache *cache,
                               struct page_snapshot *snapshot)
 {
-    unsigned char metas[COMMON_PAGE_SIZE + PAGE_META_SIZE];
-    struct page_snapshot file = {.fd = fd, .name = name};
-    if (read_at(fd, name, metas, sizeof metas, 0) == EVLOG_OK) {
-        pthread_mutex_lock(&cache->lock);
-        bool is_known =
-            cache->newest.page_size && is_newest(cache, metas, metas + COMMON_PAGE_SIZE);
-        if (is_known)
-            *snapshot = cache->newest;
-        pthread_mutex_unlock(&cache->lock);
-        if (is_known)
-            return EVLOG_OK;
-    }
-    int result = page_snapshot_read(file.fd, file.name, snapshot);
+    unsigned char metas[PAGE_CACHE_PAGE_SIZE + PAGE_META_SIZE];
+    if (read_at(fd, name, metas, sizeof metas, 0) == EVLOG_OK &&
+        page_cache_find(cache, metas, metas + PAGE_CACHE_PAGE_SIZE, snapshot))
+        return EVLOG_OK;
+    int result = page_snapshot_read(fd, name, snapshot);
     if (result || snapshot->one_meta || !snapshot->has_other ||
-        snapshot->page_size != COMMON_PAGE_SIZE)
+        snapshot->page_size != PAGE_CACHE_PAGE_SIZE)
         return result;
     snapshot->cache = cache;
-    cache_renew(cache, snapshot);
+    page_cache_renew(cache, snapshot);
     return EVLOG_OK;
-}
-
-/* With the lock held. */
-static bool is_of(const struct page_cache *cache, const struct page_snapshot *snapshot)
-{
-    return cache->newest.txnid == snapshot->txnid &&
-           memcmp(cache->newest.meta, snapshot->meta, PAGE_META_SIZE) == 0;
-}
-
-bool page_cache_note(const struct page_snapshot *snapshot, uint64_t note[2])
-{
-    struct page_cache *cache = snapshot->cache;
-    if (!cache)
-        return false;
-    pthread_mutex_lock(&cache->lock);
-    bool has_note = cache->has_note && is_of(cache, snapshot);
-    memcpy(note, cache->note, sizeof cache->note);
-    pthread_mutex_unlock(&cache->lock);
-    return has_note;
-}
-
-void page_cache_set_note(const struct page_snapshot *snapshot, uint64_t first, uint64_t second)
-{
-    struct page_cache *cache = snapshot->cache;
-    if (!cache)
-        return;
-    pthread_mutex_lock(&cache->lock);
-    if (is_of(cache, snapshot)) {
-        cache->note[0] = first;
-        cache->note[1] = second;
-        cache->has_note = true;
-    }
-    pthread_mutex_unlock(&cache->lock);
-}
-
-/* Copies a branch from the cache; false: it is not there. */
-static bool cache_take(const struct page_snapshot *snapshot, uint64_t pgno, unsigned char *page)
-{
-    struct page_cache *cache = snapshot->cache;
-    size_t slot = pgno % CACHE_SLOTS;
-    if (!cache)
-        return false;
-    pthread_mutex_lock(&cache->lock);
-    bool is_there = cache->pgnos[slot] == pgno && is_of(cache, snapshot);
-    if (is_there)
-        memcpy(page, cache->pages[slot], COMMON_PAGE_SIZE);
-    pthread_mutex_unlock(&cache->lock);
-    return is_there;
-}
-
-/* Keeps a branch that is sound. */
-static void cache_keep(const struct page_snapshot *snapshot, uint64_t pgno,
-                       const unsigned char *page)
-{
-    struct page_cache *cache = snapshot->cache;
-    size_t slot = pgno % CACHE_SLOTS;
-    if (!cache)
-        return;
-    pthread_mutex_lock(&cache->lock);
-    if (is_of(cache, snapshot)) {
-        memcpy(cache->pages[slot], page, COMMON_PAGE_SIZE);
-        cache->pgnos[slot] = pgno;
-    }
-    pthread_mutex_unlock(&cache->lock);
 }
 
 int page_snapshot_of_images(int fd, const char *name, const struct page_images *images,
@@ -527,13 +403,13 @@ static int load(const struct page_snapshot *snapshot, uint64_t pgno, int kind,
         return error_set(EVLOG_DAMAGED,
                          "%s: a branch points to page %" PRIu64 ", outside the file",
                          snapshot->name, pgno);
-    if (kind == BRANCH && cache_take(snapshot, pgno, page))
+    if (kind == BRANCH && page_cache_take(snapshot, pgno, page))
         return EVLOG_OK;
     int result = read_pages(snapshot, pgno, page, snapshot->page_size);
     if (result == EVLOG_OK)
         result = check_page(snapshot, pgno, kind, page);
     if (result == EVLOG_OK && kind == BRANCH)
-        cache_keep(snapshot, pgno, page);
+        page_cache_keep(snapshot, pgno, page);
     return result;
 }
 

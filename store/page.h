@@ -45,20 +45,9 @@ struct page_snapshot {
  */
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
 
-/*
- * What was read of a file's newest state: its meta pages, branches, and a note. While nothing is committed, a look-up need
- * not read them again. Of files with pages of 4096 bytes only. Any thread. NULL: no memory.
- */
-struct page_cache *page_cache_new(void);
-void page_cache_free(struct page_cache *cache);
-
-/* page_snapshot_read, with a cache. A reader's slot must be held, and be as long as the snapshot is used. */
+/* page_snapshot_read, with a cache (page_cache.h). A reader's slot must be held, and be as long as the snapshot is used. */
 int page_snapshot_read_cached(int fd, const char *name, struct page_cache *cache,
                               struct page_snapshot *snapshot);
-
-/* Two numbers that a caller has found of a snapshot, while it is the newest. false: there are none. */
-bool page_cache_note(const struct page_snapshot *snapshot, uint64_t note[2]);
-void page_cache_set_note(const struct page_snapshot *snapshot, uint64_t first, uint64_t second);
 
 /*
  * The snapshot of a meta page among images, whose number is 0 or 1, and which are read before the

@@ -18,7 +18,7 @@
  * 2. Erasing does not change an event's type, trimming takes whole events away: neither makes a summary wrong. One
  *    whose first event was trimmed goes when another is made.
  * 3. One that is damaged, or has another form, is none: everything is read, and it is made anew.
- * 4. Making one waits for nobody and holds nothing: where another process writes to state.mdb, it is left.
+ * 4. Making one waits for no lock: where another thread or process writes to state.mdb, it is left.
  *
  * What it costs: in a block that is passed over nothing is read, so damage that is there is not found by that
  * reader. verify reads all.
@@ -138,13 +138,14 @@ static bool find(struct store *store, uint64_t first_seq, struct entry *entry,
     return false;
 }
 
-/* Looks at a segment. Without memory it is as if there were no summary. */
+/* Looks at a segment. Without a summary, or memory to read it, all its blocks are wanted. */
 static void look_at(struct summary_view *view, struct store *store, summary_wants *wants,
                     void *ctx, uint64_t first_seq)
 {
     struct entry entry;
     struct contents contents;
-    *view = (struct summary_view){.first_seq = first_seq};
+    view->first_seq = first_seq;
+    memset(view->is_wanted, true, sizeof view->is_wanted);
     if (!find(store, first_seq, &entry, &contents))
         return;
     bool *is_wanted = calloc(contents.type_count + 1, sizeof *is_wanted);
@@ -153,10 +154,10 @@ static void look_at(struct summary_view *view, struct store *store, summary_want
     const unsigned char *at = contents.blocks;
     for (unsigned block = 0; is_wanted && block < SUMMARY_BLOCKS; block++) {
         size_t count = be16_load(at);
+        view->is_wanted[block] = false;
         for (at += sizeof(uint16_t); count > 0; count--, at += PAIR_SIZE)
             view->is_wanted[block] |= is_wanted[be16_load(at)];
     }
-    view->is_there = is_wanted != NULL;
     free(is_wanted);
     free(entry.value);
 }
@@ -174,17 +175,16 @@ static void skip(struct summary_view *view, struct store *store, summary_wants *
         if (view->first_seq != segment_of(*first))
             look_at(view, store, wants, ctx, segment_of(*first));
         unsigned begin = (unsigned)((*first - view->first_seq) / SUMMARY_BLOCK);
-        unsigned block = begin, stop = SUMMARY_BLOCKS;
-        while (view->is_there && block < SUMMARY_BLOCKS && !view->is_wanted[block])
+        unsigned block = begin;
+        while (block < SUMMARY_BLOCKS && !view->is_wanted[block])
             block++;
         if (block > begin)
             *first = block_first(view, block);
         if (block == SUMMARY_BLOCKS)
             continue;
-        for (unsigned i = SUMMARY_BLOCKS; view->is_there && i > block; i--)
-            if (!view->is_wanted[i - 1])
-                stop = i - 1;
-        uint64_t run_last = block_first(view, stop) - 1;
+        while (block < SUMMARY_BLOCKS && view->is_wanted[block])
+            block++;
+        uint64_t run_last = block_first(view, block) - 1;
         *last = run_last < end ? run_last : end;
         return;
     }

@@ -16,7 +16,6 @@
 /* What a reader has found of the segment it is in. Zeroed: of none. */
 struct summary_view {
     uint64_t first_seq; /* of the segment */
-    bool is_there;
     bool is_wanted[SUMMARY_BLOCKS];
 };
 
@@ -44,7 +43,7 @@ void summary_maker_free(struct summary_maker *maker);
 /*
  * Takes note of events that were read side by side. Where a segment has been read from its first event to its last,
  * and has no summary that is sound, it is written. What fails is left: a later reader will make it. It
- * waits for nobody, and leaves the thread's sentence alone.
+ * does not wait for a lock, and leaves the thread's sentence alone.
  */
 void summary_note(struct summary_maker *maker, struct store *store,
                   const struct reader_event *events, size_t count);

@@ -10,6 +10,7 @@
 
 #include "consume.h"
 #include "consumers.h"
+#include "groups.h"
 #include "load.h"
 #include "log.h"
 #include "processes.h"
@@ -438,6 +439,27 @@ static void a_group_with_parked_events_or_state_is_not_changed(void **state)
     OK(evlog_close(place.log));
 }
 
+/* Nor by what was looked up before a worker was paused: it would go on again in the changed group. */
+static void a_pause_is_not_lost_by_a_change(void **state)
+{
+    static const char *const names[] = {"g/1of1:" PATH};
+    struct opened place = open_values(state, 3);
+    struct store *store = place.log->store;
+    struct consumer_entry entry = {.checkpoint = 0};
+    struct group_making making = {.group = "g", .names = names, .count = 1, .entry = &entry};
+    struct group_member *members;
+    bool is_new;
+    go_to(place.log, 1, 2, 0);
+    OK(members_list(store, ENV_NEWEST, "g", &members, &making.old_count));
+    making.old = members;
+    OK(evlog_consumer_set_paused(place.log, "g/2of2:" PATH, true));
+    OK(groups_create(store, &making, &is_new));
+    assert_false(is_new);
+    assert_true(info_of(place.log, "g/2of2:" PATH).is_paused);
+    free(members);
+    OK(evlog_close(place.log));
+}
+
 /* Nor while a process has one of its consumers. */
 static void a_group_is_not_changed_under_a_worker(void **state)
 {
@@ -526,7 +548,7 @@ static void a_group_is_whole_or_not_there(void **state)
     OK(evlog_close(place.log));
 }
 
-/* A group that has lost a consumer is not opened: that one's events would be nobody's. */
+/* A group that has lost a consumer is not opened: no worker would get that one's events. */
 static void a_group_without_one_of_its_consumers_is_refused(void **state)
 {
     static const char *const lost[] = {"g/2of3:" PATH};
@@ -659,6 +681,7 @@ int main(void)
         TEST_AT_HOME(a_group_is_changed_only_where_all_are),
         TEST_AT_HOME(a_group_with_parked_events_or_state_is_not_changed),
         TEST_AT_HOME(a_group_is_not_changed_under_a_worker),
+        TEST_AT_HOME(a_pause_is_not_lost_by_a_change),
         TEST_AT_HOME(all_begin_at_once),
         TEST_AT_HOME(a_group_is_whole_or_not_there),
         TEST_AT_HOME(a_group_without_one_of_its_consumers_is_refused),

@@ -286,8 +286,8 @@ EVLOG_API void evlog_consumer_info_free(evlog_consumer_info *info);
 
 /*
  * Removes a consumer, with its parked events and its state; one whose entry is damaged, too.
- * EVLOG_BUSY: a process has it. EVLOG_INVALID: it is a worker, whose events would be nobody's: only
- * the group can be removed.
+ * EVLOG_BUSY: a process has it. EVLOG_INVALID: it is a worker, whose events no other one would
+ * get: only the group can be removed.
  */
 EVLOG_API int evlog_consumer_remove(evlog *log, const char *name);
 
