@@ -76,6 +76,7 @@ try 0 "" verify log --seal "$(cat pub)" --expect first -o short
 has "integrity     proved: events 6 to 7 are what was sealed"
 has "completeness  proved: nothing up to event 7 was cut off or taken out"
 has "freshness     proved: sealed until 20"
+is "the zone, once" "$(TZ=CET-1 "$evlog" verify log --seal pub -o short | sed -n 's/^freshness .* until [0-9-]* [0-9:.]* //p')" CET
 has "unproved      events from 8 to 8, which no seal covers"
 try 0 "" verify log --seal pub -o short; has "completeness  unproved: whether events were cut off at the end, only --expect CHECKPOINT shows"
 

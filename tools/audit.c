@@ -493,7 +493,7 @@ static void put_short(const struct audit *audit)
     put_completeness(audit);
     printf("freshness     %s: ", verdict(audit, AUDIT_FRESHNESS));
     if (audit->sealed_time_s)
-        printf("sealed until %s UTC\n", time_short_text(audit->sealed_time_s * 1000000, time));
+        printf("sealed until %s\n", time_short_text(audit->sealed_time_s * 1000000, time));
     else
         puts("no time is signed");
     if (audit->sealed_to < last)
