@@ -12,7 +12,7 @@ is "a head" "$(echo "$head" | sed 's/^5:[0-9a-f]\{16\}$/good/')" good
 try 0 "" info log -o short; has "head        $head"
 try 0 "" verify log -o short; has "head $head"
 try 0 "" verify log --expect "$head"
-is "what is expected" "$(cat out)" ""
+is "what is expected" "$(cat out)" '{"events": 5, "findings": 0, "first_seq": 1, "last_seq": 5, "head": "'"$head\"}"
 for wrong in 5 5: :1 "$head"0 x"$head" "${head%?}g" -1:0000000000000000; do
     try 2 "--expect takes SEQ:CHAIN" verify log --expect "$wrong"
 done
