@@ -84,6 +84,20 @@ if unshare --pid --fork true 2>/dev/null; then
         kill -KILL $outer 2>/dev/null
         { wait $outer; } 2>/dev/null
     done
+    # The first signal lets the command finish; the second ends evlog all the same.
+    unshare --pid --fork --kill-child "$evlog" consume log c2 --exec 'cat >/dev/null; touch begun; exec sleep 1000' >inside 2>inside.err &
+    outer=$!
+    until_true test -e begun
+    inner=$(pgrep -P $outer)
+    kill -TERM "$inner"
+    sleep 0.3
+    cases=$((cases + 1))
+    kill -0 "$inner" 2>/dev/null || bad "process 1 does not let its command finish"
+    kill -TERM "$inner"
+    timeout 10 sh -c "while kill -0 $inner; do sleep 0.05; done" 2>/dev/null || bad "a second SIGTERM does not end process 1"
+    kill -KILL "$inner" 2>/dev/null
+    { wait $outer; } 2>/dev/null
+    is "its exit status" $? 143
 else
     echo "SKIPPED: as process 1: unshare is not allowed here"
 fi

@@ -12,7 +12,7 @@ is "a head" "$(echo "$head" | sed 's/^5:[0-9a-f]\{16\}$/good/')" good
 try 0 "" info log -o short; has "head        $head"
 try 0 "" verify log -o short; has "head $head"
 try 0 "" verify log --expect "$head"
-is "what is expected" "$(cat out)" ""
+is "what is expected" "$(cat out)" '{"events": 5, "findings": 0, "first_seq": 1, "last_seq": 5, "head": "'"$head\"}"
 for wrong in 5 5: :1 "$head"0 x"$head" "${head%?}g" -1:0000000000000000; do
     try 2 "--expect takes SEQ:CHAIN" verify log --expect "$wrong"
 done
@@ -76,6 +76,7 @@ try 0 "" verify log --seal "$(cat pub)" --expect first -o short
 has "integrity     proved: events 6 to 7 are what was sealed"
 has "completeness  proved: nothing up to event 7 was cut off or taken out"
 has "freshness     proved: sealed until 20"
+is "the zone, once" "$(TZ=CET-1 "$evlog" verify log --seal pub -o short | sed -n 's/^freshness .* until [0-9-]* [0-9:.]* //p')" CET
 has "unproved      events from 8 to 8, which no seal covers"
 try 0 "" verify log --seal pub -o short; has "completeness  unproved: whether events were cut off at the end, only --expect CHECKPOINT shows"
 

@@ -36,7 +36,7 @@ verdicts() { # verdicts INTEGRITY COMPLETENESS FRESHNESS: of the last run
 
 try 0 "" verify log --seal pub --expect second
 verdicts proved proved proved
-has '"sealed_to": 9'; has '"unproved": {"first_seq": 10, "last_seq": 11}'
+has '"events": 11, "findings": 0, "first_seq": 1, "last_seq": 11, "head": "11:'; has '"sealed_to": 9'; has '"unproved": {"first_seq": 10, "last_seq": 11}'
 try 0 "" verify log --seal "$(cat pub)" --expect first; verdicts proved proved proved
 try 0 "" verify log --seal pub; verdicts proved unproved proved
 

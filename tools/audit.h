@@ -2,6 +2,8 @@
 #ifndef AUDIT_H
 #define AUDIT_H
 
+#include <jansson.h>
+
 #include "erasure.h"
 #include "merkle.h"
 #include "signed_note.h"
@@ -59,8 +61,11 @@ struct audit {
  */
 int audit_run(struct audit *audit, const struct note_checkpoint *expected);
 
-/* Prints the verdicts, as `output` says. 0, or -1: out of memory. */
-int audit_put(const struct audit *audit, enum output output);
+/* Prints the verdicts, for a person (audit_verdicts.c). */
+void audit_put(const struct audit *audit);
+
+/* The same as an object; NULL: out of memory. */
+json_t *audit_json(const struct audit *audit);
 
 void audit_free(struct audit *audit);
 

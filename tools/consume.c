@@ -13,7 +13,7 @@
  * connected, and each is done when they have returned.
  *
  * SIGINT and SIGTERM end the giving out; the command's input then ends, and what it has done
- * is acknowledged as always. A second one ends the process as if nothing were watched.
+ * is acknowledged as always. A second one ends the process at once (stop.c).
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -23,6 +23,7 @@
 #include "feed.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 
 #define ANSWER_WAIT_MS 10
 #define MOMENT_MS 100
@@ -35,16 +36,6 @@ struct consuming {
     int is_caught_up;
     uint64_t given_count, acked_count, parked_count;
 };
-
-static evlog_consumer *interrupted;
-static volatile sig_atomic_t was_interrupted;
-
-static void interrupt(int signal_number)
-{
-    (void)signal_number;
-    was_interrupted = 1;
-    evlog_consumer_stop(interrupted);
-}
 
 /* -------------------------------------------------------------------- giving ---- */
 
@@ -178,7 +169,7 @@ static int give_out(struct consuming *consuming, int64_t timeout_ms, uint64_t *c
                                    options->exec ? give : NULL, consuming, count);
     if (!options->exec)
         progress_at(consuming->given_count += *count);
-    return code == EVLOG_STOPPED ? EVLOG_OK : code; /* was_interrupted says so */
+    return code == EVLOG_STOPPED ? EVLOG_OK : code; /* stop_is_asked says so */
 }
 
 /* 1 when the consumer is paused, or an error. */
@@ -228,7 +219,7 @@ static int round_of(struct consuming *consuming, int *status)
         return EVLOG_OK;
     }
     int code = give_out(consuming, options->follow && is_idle ? -1 : 0, &count);
-    if (code || was_interrupted)
+    if (code || stop_is_asked())
         return code;
     if (consuming->is_caught_up && !options->follow)
         *status = EXIT_DONE;
@@ -241,7 +232,7 @@ static int consume(struct consuming *consuming)
 {
     uint64_t limit = consuming->options->range.limit;
     int status = -1, code = EVLOG_OK;
-    while (!code && status < 0 && !was_interrupted && !(limit && consuming->given_count >= limit))
+    while (!code && status < 0 && !stop_is_asked() && !(limit && consuming->given_count >= limit))
         code = round_of(consuming, &status);
     if (code)
         status = complain_library(code);
@@ -280,15 +271,6 @@ static int open_consumer(struct consuming *consuming)
     return evlog_consumer_open(consuming->log, name, &wanted, &consuming->consumer);
 }
 
-static void watch_signals(evlog_consumer *consumer)
-{
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
-    interrupted = consumer;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 static void report_counts(const struct consuming *consuming)
 {
     fprintf(stderr, "%" PRIu64 " event%s given", consuming->given_count,
@@ -308,13 +290,14 @@ static int run(struct consuming *consuming)
     int code = open_consumer(consuming);
     if (code)
         return library_status(code);
-    watch_signals(consuming->consumer);
+    signal(SIGPIPE, SIG_IGN); /* a command that stops reading is reported */
+    stop_watch();
+    stop_consumer(consuming->consumer);
     if (!isatty(STDOUT_FILENO)) /* where the command's output may come between */
         progress_begin("events given", options->range.limit);
     status = consume(consuming);
     progress_end();
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    stop_consumer(NULL);
     code = evlog_consumer_close(consuming->consumer);
     if (isatty(STDERR_FILENO))
         report_counts(consuming);

@@ -47,7 +47,7 @@ static int put_reader(const evlog_reader *reader, void *ctx)
     printf("reader      process %" PRId32 " has read %s for %" PRIu64 " commits", reader->pid,
            reader->file, reader->behind_count);
     if (reader->last_log_time_us)
-        printf(", since event %" PRIu64 " of %s UTC was the newest,", reader->last_seq,
+        printf(", since event %" PRIu64 " of %s was the newest,", reader->last_seq,
                time_short_text(reader->last_log_time_us, time));
     printf(" and holds %s: until it ends, the file grows\n", size_text(reader->held_size, size));
     return 0;

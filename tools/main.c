@@ -85,8 +85,9 @@ static const struct verb verbs[] = {
      "A log that cannot be read has evlog_up 0, and the exit status is 3; the others are printed.\n"},
     {"verify", "LOG", "check every event and page, and report what is wrong", "o46", 1, 1,
      verify_run,
-     "Reads the whole log. Exit status 1 when anything was found; in a pipe each finding is one\n"
-     "JSON object, and there is none when all is well. Events that were cut off at the end leave\n"
+     "Reads the whole log. Exit status 1 when anything was found. In a pipe each finding is one JSON\n"
+     "object, and the last line is the result: events (that were read), findings (0 when all is well;\n"
+     "remarks do not count), first_seq, last_seq, head. Events that were cut off at the end leave\n"
      "nothing inside the log that shows it: with --expect SEQ:CHAIN, the head that this verb or evlog\n"
      "info printed earlier and that was kept elsewhere, it reports whether all events up to it are\n"
      "there, the same ones. That finds a cut and an older copy; it does not find an attacker, who can\n"
@@ -95,7 +96,7 @@ static const struct verb verbs[] = {
      "seals in the log, and with --expect FILE with a checkpoint that evlog seal printed earlier. Three\n"
      "verdicts: integrity (nothing was changed), completeness (nothing was cut off; only --expect shows\n"
      "that), freshness (until when it is sealed). Events that no seal covers are named as unproved. In a\n"
-     "pipe the last line is a JSON object with the verdicts.\n"},
+     "pipe the last line has the verdicts, too.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
      "delete the oldest events", "BNGzQyo", 1, 1, trim_run,
      "The log then begins with the first event that is kept, for every reader and consumer. No seq is\n"

@@ -83,7 +83,8 @@ static const struct {
     {'3', "now", NULL, NULL, "then compact the log, which no other process may have open"},
     {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
     {'4', "expect", "SEQ:CHAIN", NULL,
-     "the head that was noted earlier: what the log held is as it was"},
+     "the head that was noted earlier: what the log held is as it was; with\n"
+     "--seal also the file of a checkpoint"},
     {'5', "key", "FILE", NULL, "the file of the private key"},
     {'6', "seal", "PUBKEY", NULL,
      "check the log against its seals; PUBKEY is the public key, or its file"},
@@ -179,17 +180,21 @@ static bool takes(const struct verb *verb, int letter)
 }
 
 /*
- * Two options may have one name, as --to: a verb takes the one that it names, before one that every verb takes; a verb
- * that takes neither is told so of the first.
+ * The option that a name means to a verb, for options may share one, as --to: the first that the verb takes, where those of
+ * EVERY are last in the table; or, to be refused, the first of all.
  */
-static int is_others(const struct verb *verb, size_t i)
+static size_t option_named(const struct verb *verb, const char *name)
 {
-    if (strchr(verb->options, table[i].letter))
-        return 0;
-    for (size_t j = 0; j < TABLE_COUNT; j++)
-        if (j != i && strcmp(table[j].name, table[i].name) == 0 && takes(verb, table[j].letter))
-            return 1;
-    return 0;
+    size_t first = TABLE_COUNT;
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        if (strcmp(table[i].name, name) != 0)
+            continue;
+        if (takes(verb, table[i].letter))
+            return i;
+        if (first == TABLE_COUNT)
+            first = i;
+    }
+    return first;
 }
 
 bool option_at(size_t i, struct option_help *option)
@@ -203,7 +208,7 @@ bool option_at(size_t i, struct option_help *option)
 
 bool option_is_of(const struct verb *verb, size_t i)
 {
-    return takes(verb, table[i].letter) && !is_others(verb, i);
+    return takes(verb, table[i].letter) && option_named(verb, table[i].name) == i;
 }
 
 void verb_help(FILE *out, const struct verb *verb)
@@ -639,9 +644,9 @@ static size_t option_index(int letter)
 /* Takes one option as getopt gives it. -1: go on, else the exit status. */
 static int option_take(const struct verb *verb, struct options *options, int letter)
 {
-    if (letter == 'o' && strchr(verb->options, 'J'))
-        letter = 'J';
     size_t i = option_index(letter);
+    if (i < TABLE_COUNT) /* a short one means what its name does */
+        letter = table[i = option_named(verb, table[i].name)].letter;
     if (letter == 'h') {
         verb_help(stdout, verb);
         return EXIT_DONE;
@@ -710,7 +715,7 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
     char command[] = "evlog";
     int letter, status, count = 0;
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        if (!is_others(verb, i))
+        if (option_named(verb, table[i].name) == i)
             longs[count++] =
                 (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
     argv[0] = command; /* getopt puts it before its messages */

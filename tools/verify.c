@@ -13,6 +13,7 @@ struct verify {
     const struct options *options;
     uint64_t findings;
     bool is_out_of_memory;
+    bool is_audited; /* there are verdicts */
 };
 
 static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
@@ -27,22 +28,48 @@ static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
     return verify->is_out_of_memory;
 }
 
-static int report_result(const struct verify *verify, const evlog_info *info, int code,
-                         uint64_t checked)
+static void put_short(const struct verify *verify, const struct audit *audit, uint64_t checked)
 {
     char head[HEAD_TEXT_SIZE];
+    if (verify->is_audited)
+        audit_put(audit);
+    if (audit->info.last_seq)
+        printf("head %s\n", head_text(&audit->info, head));
+    printf(verify->findings ? "%" PRIu64 " event%s read: %" PRIu64 " finding%s\n"
+                            : "%" PRIu64 " event%s read: all is as it was written\n",
+           checked, plural(checked), verify->findings, plural(verify->findings));
+}
+
+/* The last line in a pipe: its being there says that the log was read to its end. The exit status. */
+static int put_json(const struct verify *verify, const struct audit *audit, uint64_t checked)
+{
+    char head[HEAD_TEXT_SIZE];
+    json_t *result = verify->is_audited ? audit_json(audit) : json_object();
+    json_t *counts = json_pack(
+        "{s:I, s:I, s:I, s:I, s:s}", "events", (json_int_t)checked, "findings",
+        (json_int_t)verify->findings, "first_seq", (json_int_t)audit->info.first_seq, "last_seq",
+        (json_int_t)audit->info.last_seq, "head", head_text(&audit->info, head));
+    if (json_object_update(result, counts)) {
+        json_decref(result);
+        result = NULL;
+    }
+    json_decref(counts);
+    return result_put(result, verify->options->output);
+}
+
+static int report_result(const struct verify *verify, const struct audit *audit, int code,
+                         uint64_t checked)
+{
+    int status = EXIT_DONE;
     if (verify->is_out_of_memory)
         return complain(EXIT_LOG, "out of memory, or a finding is not UTF-8");
     if (code && code != EVLOG_DAMAGED)
         return complain_library(code);
-    if (verify->options->output == OUTPUT_SHORT) {
-        if (info->last_seq)
-            printf("head %s\n", head_text(info, head));
-        printf(verify->findings ? "%" PRIu64 " event%s read: %" PRIu64 " finding%s\n"
-                                : "%" PRIu64 " event%s read: all is as it was written\n",
-               checked, plural(checked), verify->findings, plural(verify->findings));
-    }
-    return verify->findings ? EXIT_NOTHING : EXIT_DONE;
+    if (verify->options->output == OUTPUT_SHORT)
+        put_short(verify, audit, checked);
+    else
+        status = put_json(verify, audit, checked);
+    return status ? status : verify->findings ? EXIT_NOTHING : EXIT_DONE;
 }
 
 /* What --expect names: a head, or the file of a checkpoint. */
@@ -104,9 +131,7 @@ static int check_seals(struct verify *verify, struct audit *audit,
     audit->visit = visit;
     audit->ctx = verify;
     int code = audit_run(audit, expected->is_checkpoint ? &expected->checkpoint : NULL);
-    if (code == EVLOG_OK && audit_put(audit, verify->options->output))
-        verify->is_out_of_memory = true;
-    audit_free(audit);
+    verify->is_audited = code == EVLOG_OK;
     return code;
 }
 
@@ -139,7 +164,8 @@ int verify_run(struct options *options)
     if (open_as_it_is(options, &audit.log))
         return EXIT_LOG;
     int code = check(&verify, &audit, &expected, &checked);
-    status = report_result(&verify, &audit.info, code, checked);
+    status = report_result(&verify, &audit, code, checked);
+    audit_free(&audit);
     evlog_close(audit.log);
     return status;
 }
