@@ -7,7 +7,7 @@
 #include "list.h"
 #include "scan.h"
 
-#define SEALS_SHOWN 10
+#define OWN_SHOWN_MAX 10
 
 static void put_size(FILE *out, uint64_t size)
 {
@@ -142,7 +142,7 @@ static int put_own(struct request *request)
                         .first_seq = request->info.first_seq,
                         .last_seq = request->info.last_seq,
                         .newest_first = true,
-                        .count_max = SEALS_SHOWN,
+                        .count_max = OWN_SHOWN_MAX,
                         .ms_max = PAGE_MS,
                         .visit = put_row,
                         .ctx = request};
@@ -167,13 +167,10 @@ int about_page(struct request *request)
     put_remarks(request->out, &request->info);
     put_facts(request);
     int code = put_own(request);
-    if (code) {
-        fputs("<p class=\"wrong\" role=\"alert\">", request->out);
-        html_text(request->out, evlog_errmsg());
-        fputs("</p>\n", request->out);
-    }
+    if (code)
+        html_wrong(request->out, evlog_errmsg());
     page_end(request);
-    return code ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return code ? status_of(code) : MHD_HTTP_OK;
 }
 
 /* ----------------------------------------------------------------- logs ---- */
@@ -188,8 +185,7 @@ static void put_log(struct request *request, const struct web_log *web_log)
     fputs("/events\">", out);
     html_text(out, web_log->name);
     fputs("</a></td>", out);
-    int code =
-        evlog_open(web_log->path, &(evlog_options){.read_only = true, .wait_ms = 1000}, &log);
+    int code = web_log_open(web_log, &log);
     if (!code) {
         code = evlog_inspect(log, &info);
         evlog_close(log);

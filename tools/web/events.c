@@ -139,22 +139,5 @@ static int put_events(struct request *request, const struct query *query)
 
 int events_page(struct request *request)
 {
-    struct query query;
-    int code = EVLOG_OK;
-    page_begin(request, "Events", "events");
-    query_read(request, &query);
-    query_form(request, "events");
-    if (query.wrong)
-        fprintf(request->out, "<p class=\"wrong\" role=\"alert\">%s</p>\n", query.wrong);
-    else
-        code = put_events(request, &query);
-    if (code) {
-        fputs("<p class=\"wrong\" role=\"alert\">", request->out);
-        html_text(request->out, evlog_errmsg());
-        fputs("</p>\n", request->out);
-    }
-    bool is_wrong = query.wrong || code == EVLOG_INVALID || code == EVLOG_LIMIT;
-    query_free(&query);
-    page_end(request);
-    return is_wrong ? MHD_HTTP_BAD_REQUEST : code ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return query_page(request, "Events", "events", put_events);
 }

@@ -1,9 +1,10 @@
 /*
  * The live view: the newest events, and those that come, as server-sent events.
  *
- * An event of the stream is a row of the table, as list.c writes it; its id is the seq, so a browser that reconnects goes on
- * after the last that it has. What is new is waited for with evlog_wait. Not more than BATCH events go out in BATCH_MS: when
- * more come than that, the stream falls behind, and from BEHIND_MAX on it passes over the older ones and says which.
+ * An event of the stream is a row of the table, as list.c writes it; its id is the seq, so a browser that reconnects
+ * goes on after the last that it has. What is new is waited for with evlog_wait. Not more than BATCH events go out
+ * in BATCH_MS: when more come than that, the stream falls behind, and from BEHIND_MAX on it passes over the older
+ * ones and says which.
  */
 #include "html.h"
 
@@ -66,22 +67,7 @@ static int put_live(struct request *request, const struct query *query)
 
 int live_page(struct request *request)
 {
-    struct query query;
-    int code = EVLOG_OK;
-    page_begin(request, "Live", "live");
-    query_read(request, &query);
-    query_form(request, "live");
-    if (!query.wrong)
-        code = put_live(request, &query);
-    if (query.wrong || code) {
-        fputs("<p class=\"wrong\" role=\"alert\">", request->out);
-        html_text(request->out, query.wrong ? query.wrong : evlog_errmsg());
-        fputs("</p>\n", request->out);
-    }
-    bool is_wrong = query.wrong || code == EVLOG_INVALID;
-    query_free(&query);
-    page_end(request);
-    return is_wrong ? MHD_HTTP_BAD_REQUEST : code ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return query_page(request, "Live", "live", put_live);
 }
 
 /* --------------------------------------------------------------- stream ---- */
@@ -185,8 +171,7 @@ static void end_stream(void *ctx)
         evlog_close(stream->request.log);
     query_free(&stream->query);
     free(stream->text);
-    free(stream);
-    stream_end();
+    stream_end(stream);
 }
 
 struct MHD_Response *live_stream(struct request *request)
@@ -194,21 +179,15 @@ struct MHD_Response *live_stream(struct request *request)
     const char *id =
         MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Last-Event-ID");
     const char *after = id ? id : parameter(request, "after");
-    if (!stream_begin())
+    struct stream *stream = stream_begin(sizeof *stream);
+    if (!stream)
         return NULL;
-    struct stream *stream = calloc(1, sizeof *stream);
-    if (!stream) {
-        stream_end();
-        return NULL;
-    }
     stream->request = *request;
     stream->request.log = NULL;
     query_read(request, &stream->query);
     if (!after || !seq_read(after, &stream->seq) || stream->seq > request->info.last_seq)
         stream->seq = request->info.last_seq;
-    if (stream->query.wrong ||
-        evlog_open(request->about->path, &(evlog_options){.read_only = true, .wait_ms = 1000},
-                   &stream->request.log)) {
+    if (stream->query.wrong || web_log_open(request->about, &stream->request.log)) {
         end_stream(stream);
         return NULL;
     }

@@ -65,13 +65,10 @@ int types_page(struct request *request)
         fputs("<p class=\"note\">The log has no event types here.</p>\n", out);
     if (listing.has_more)
         fprintf(out, "<p class=\"note\">Only the first %d are listed.</p>\n", TYPES_SHOWN_MAX);
-    if (code < 0) {
-        fputs("<p class=\"wrong\" role=\"alert\">", out);
-        html_text(out, evlog_errmsg());
-        fputs("</p>\n", out);
-    }
+    if (code < 0)
+        html_wrong(out, evlog_errmsg());
     page_end(request);
-    return code < 0 ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return code < 0 ? status_of(code) : MHD_HTTP_OK;
 }
 
 /* --------------------------------------------------------------- schema ---- */

@@ -94,6 +94,9 @@ int verify_init(struct web_log *log);
 /* Ends the verifications: waits for them at most so long. Whether all have ended. */
 bool verify_end_all(struct site *site, int64_t ms);
 
+/* Opens a log for reading. The library's code. */
+int web_log_open(const struct web_log *log, evlog **opened);
+
 /* MHD's callbacks. */
 enum MHD_Result request_answer(void *site, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *data,
@@ -105,7 +108,10 @@ void request_end(void *site, struct MHD_Connection *connection, void **context,
 /* A parameter of the URL's query; NULL: there is none, or it is empty. Text without NUL. */
 const char *parameter(const struct request *request, const char *name);
 
-/* A failure of the library as a page, with its sentence. The status that fits the code. */
+/* The status that fits a code of the library's. */
+int status_of(int code);
+
+/* A failure of the library as a page, with its sentence. */
 int page_failed(struct request *request, int code);
 
 /* Something asked for that does not exist, or is wrong. `status`. */
@@ -113,9 +119,9 @@ int page_refused(struct request *request, int status, const char *why);
 
 /* -------------------------------------------------------------- streams ---- */
 
-/* One place of STREAMS_MAX. False: none is free. */
-bool stream_begin(void);
-void stream_end(void);
+/* Memory, zeroed, for a stream, and one place of STREAMS_MAX. NULL: none is free, or no memory. */
+void *stream_begin(size_t size);
+void stream_end(void *ctx);
 
 /* A response of server-sent events that `read` gives and `end` frees. NULL: no memory; then `end` was called. */
 struct MHD_Response *stream_response(MHD_ContentReaderCallback read, void *ctx,
