@@ -267,6 +267,17 @@ def test_filters():
         assert numbers == list(range(57, 64)), numbers
 
 
+def test_times_are_utc_wherever_it_runs():
+    os.environ["TZ"] = "Asia/Tokyo"
+    try:
+        with Server("evil") as server:
+            shown = server.ask("/log/evil/event/1").text
+    finally:
+        del os.environ["TZ"]
+    times = re.findall(r'<time datetime="([^"]*)">([^<]*)</time>', shown)
+    assert times and all(text.replace(" ", "T") == datetime[:len(text)] for datetime, text in times), times
+
+
 def test_the_timeline_counts():
     with Server("evil", "large") as server:
         shown = page(server, "/log/evil/events").text
@@ -409,6 +420,30 @@ def test_a_live_view_gets_what_comes():
             passed = json.loads(found[0][2])
             assert found[0][0] == "passed" and passed["first"] == 4 and passed["last"] > 30000, found[:2]
             assert [int(id) for _, id, _ in found[1:]] == list(range(passed["last"] + 1, passed["last"] + len(found)))
+
+
+def test_a_live_view_is_kept_alive_in_a_busy_log_that_has_nothing_for_it():
+    evlog("send", "busy", "other.v1", "{}")
+    with Server("busy") as server, stream(server, "/log/busy/live/stream?type=wanted.*") as connection:
+        connection.settimeout(0.01)
+        text, deadline = b"", time.monotonic() + 30
+        while text.count(b":\n\n") < 2: # one comes at the beginning
+            evlog("send", "busy", "other.v1", "{}")
+            assert time.monotonic() < deadline, text
+            try:
+                text += connection.recv(65536)
+            except TimeoutError:
+                pass
+
+
+def test_a_live_view_of_a_log_that_is_gone_ends():
+    evlog("send", "leaving", "first.v1", "{}")
+    with Server("leaving") as server, stream(server, "/log/leaving/live/stream?after=0") as connection:
+        assert [id for _, id, _ in events_of(connection, 1)] == ["1"]
+        os.rename("leaving", "left")
+        deadline = time.monotonic() + 20
+        while part := connection.recv(65536):
+            assert time.monotonic() < deadline, part
 
 
 def test_live_views_have_a_limit_and_leave_room():

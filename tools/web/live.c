@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "list.h"
 #include "scan.h"
@@ -21,7 +22,7 @@
 #define BATCH_MS 200
 #define WAIT_MS 250      /* until it is looked whether to stop */
 #define BEHIND_MAX 20000 /* events */
-#define ALIVE_MS 10000 /* after which something is sent, so that a closed connection is noticed */
+#define ALIVE_MS 5000 /* after which something is sent, so that a closed connection is noticed */
 
 /* ----------------------------------------------------------------- page ---- */
 
@@ -76,8 +77,9 @@ struct stream {
     struct request
         request; /* a copy, for list_row: what it points to lasts as long as the stream */
     struct query query;
-    uint64_t seq; /* of the last event that was looked at */
-    char *text;   /* what is to be sent */
+    struct stat directory; /* of the log, when it was opened */
+    uint64_t seq;          /* of the last event that was looked at */
+    char *text;            /* what is to be sent */
     size_t size, sent;
     int64_t sent_ms;
 };
@@ -125,9 +127,18 @@ static int put_new(struct stream *stream, uint64_t last)
     return code;
 }
 
+/* Whether the log is no longer where it was opened. */
+static bool is_gone(const struct stream *stream)
+{
+    struct stat now;
+    return stat(stream->request.about->path, &now) || now.st_ino != stream->directory.st_ino ||
+           now.st_dev != stream->directory.st_dev;
+}
+
 /* Waits for something to send. 0, or other than 0: the stream ends. */
 static int fill(struct stream *stream)
 {
+    int64_t looked_ms = stream->sent_ms;
     int code = 0;
     free(stream->text);
     stream->text = NULL;
@@ -135,21 +146,19 @@ static int fill(struct stream *stream)
     FILE *out = stream->request.out = open_memstream(&stream->text, &stream->size);
     if (!out)
         return -1;
-    stop_wait_ms(stream->sent_ms + BATCH_MS - now_ms());
-    while (!code && !stop_is_asked()) {
+    while (!code && ftell(out) == 0 && !stop_wait_ms(looked_ms + BATCH_MS - now_ms())) {
         uint64_t last = 0;
         code = evlog_wait(stream->request.log, stream->seq, WAIT_MS, &last);
+        looked_ms = now_ms();
         if (!code && last > stream->seq)
             code = put_new(stream, last);
-        else if (!code && now_ms() - stream->sent_ms >= ALIVE_MS)
+        if (!code && ftell(out) == 0 && now_ms() - stream->sent_ms >= ALIVE_MS) {
+            code = is_gone(stream);
             fputs(":\n\n", out);
-        if (ftell(out) > 0)
-            break;
+        }
     }
-    if (code)
-        fputs("event: failed\ndata:\n\n", out);
     stream->sent_ms = now_ms();
-    return fclose(out) || stop_is_asked() ? -1 : 0;
+    return fclose(out) || code || stop_is_asked() ? -1 : 0;
 }
 
 static ssize_t read_stream(void *ctx, uint64_t at, char *text, size_t size)
@@ -187,7 +196,8 @@ struct MHD_Response *live_stream(struct request *request)
     query_read(request, &stream->query);
     if (!after || !seq_read(after, &stream->seq) || stream->seq > request->info.last_seq)
         stream->seq = request->info.last_seq;
-    if (stream->query.wrong || web_log_open(request->about, &stream->request.log)) {
+    if (stream->query.wrong || stat(request->about->path, &stream->directory) ||
+        web_log_open(request->about, &stream->request.log)) {
         end_stream(stream);
         return NULL;
     }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "stop.h"
+#include "times.h"
 #include "tool.h"
 
 #define TOKEN_SIZE_MIN 16
@@ -290,6 +291,7 @@ int main(int argc, char **argv)
     static struct site all;
     struct site *site = &all;
     site->listen = "127.0.0.1:8474";
+    times_in_utc();
     int status = read_arguments(argc, argv, site);
     if (status >= 0)
         return status;
