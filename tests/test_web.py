@@ -171,7 +171,7 @@ def page(server, path, status=200):
 # -------------------------------------------------------------------- logs ----
 
 def make_logs():
-    """`evil`, whose every field is hostile; `large`, of many small events."""
+    """`evil`, whose every field is hostile; `large`, of many small events. And the file with the token."""
     event = {"type": "<xevil>'\"&", "source": EVIL.replace("\x1b", ""), "sourcehost": "<xevil>&\"'",
              "data": {EVIL: [EVIL, {"<xevil>": None}, {"$bin": "AAEC"}, 1.5, True, {"$ext": [5, "AAEC"]}],
                       "\r\n\r\nHTTP/1.1 200 OK\r\n\r\ndata: x\n\nid: 7": "\n\ndata: y\n\n"},
@@ -179,6 +179,8 @@ def make_logs():
     plain = {"type": "plain.v1", "data": {"n": 1}}
     lines = [json.dumps(event)] * 3 + [json.dumps(plain)] * 120 + [json.dumps(event)]
     evlog("import", "evil", "-", text="\n".join(lines) + "\n")
+    with open("token", "w") as file:
+        file.write(TOKEN + "\n")
     schema = {"type": "record", "name": "A", "doc": "<xevil>", "fields": [
         {"name": "user", "type": {"type": "record", "name": "U", "fields": [{"name": "email", "type": "string", "doc": "<xevil>&"}]}},
         {"name": "items", "type": {"type": "array", "items": "long"}}]}
@@ -342,8 +344,6 @@ def test_another_host_is_refused():
 
 
 def test_a_token_is_asked_for():
-    with open("token", "w") as file:
-        file.write(TOKEN + "\n")
     with Server("evil", "--token", "token") as server:
         for path in ("/", "/log/evil/events", "/log/evil/event/1.json", "/log/evil/live/stream", "/nowhere"):
             answer = server.ask(path)
@@ -367,6 +367,22 @@ def test_a_token_is_asked_for():
     with Server("evil", "--token", "token", "--listen", "0.0.0.0:0") as server:
         assert server.ask("/log/evil/about").status == 401
         assert server.ask("/log/evil/about", Cookie="evlog_token=" + TOKEN).status == 200
+
+
+def test_metrics_are_those_of_the_command():
+    def lasting(text): # readers and times change between two looks
+        return [line for line in text.splitlines() if not re.match(r"evlog_(readers|reader_held_bytes|consumer_lag_seconds)\{", line)]
+    evlog("copy", "evil", "measured")
+    with Server("evil", "measured", "--token", "token") as server:
+        assert server.ask("/metrics").status == 401
+        assert server.ask("/metrics", Authorization="Bearer " + TOKEN, Host="evil.example.com").status == 421
+        answer = server.ask("/metrics", Authorization="Bearer " + TOKEN)
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert lasting(answer.text) == lasting(evlog("metrics", "evil", "measured").stdout), answer.text
+        assert 'evlog_events_total{log="measured"}' in answer.text
+        os.rename("measured", "away")
+        answer = server.ask("/metrics", Authorization="Bearer " + TOKEN)
+        assert answer.status == 200 and 'evlog_up{log="measured"} 0\n' in answer.text and 'evlog_up{log="evil"} 1\n' in answer.text
 
 
 def events_of(connection, count, until=30):

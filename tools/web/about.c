@@ -1,9 +1,10 @@
-/* What a log is; and the logs, where there are several. */
+/* What a log is; the logs, where there are several; and all of them as metrics. */
 #include "html.h"
 
 #include <string.h>
 
 #include "evlog/upkeep.h"
+#include "exposition.h"
 #include "list.h"
 #include "scan.h"
 
@@ -217,5 +218,23 @@ int logs_page(struct request *request)
         put_log(request, &request->site->logs[i]);
     fputs("</tbody></table>\n", request->out);
     page_end(request);
+    return MHD_HTTP_OK;
+}
+
+int metrics_page(struct request *request)
+{
+    const struct site *site = request->site;
+    struct exposition exposition = {0};
+    for (size_t i = 0; i < site->log_count; i++) {
+        evlog *log = NULL;
+        bool is_open = web_log_open(&site->logs[i], &log) == EVLOG_OK;
+        (void)exposition_add(&exposition, site->logs[i].path,
+                             is_open ? log : NULL); /* evlog_up */
+        if (is_open)
+            evlog_close(log);
+    }
+    exposition_put(request->out, &exposition);
+    exposition_free(&exposition);
+    request->content_type = "text/plain; version=0.0.4; charset=utf-8";
     return MHD_HTTP_OK;
 }

@@ -476,6 +476,8 @@ static const char *find_log(struct request *request, const char *url)
 
 static enum MHD_Result answer_get(struct request *request, const char *url)
 {
+    if (strcmp(url, "/metrics") == 0)
+        return respond_page(request, metrics_page);
     if (strcmp(url, "/") == 0 && request->site->log_count > 1)
         return respond_page(request, logs_page);
     request->about = (struct web_log *)&request->site->logs[0];

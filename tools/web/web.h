@@ -12,6 +12,7 @@
  *   /log/NAME/event/SEQ[.json] an event as a tree; its JSON
  *   /log/NAME/live?...         the same list as it grows; live/stream is its events
  *   /log/NAME/types, type/NUMBER, consumers, consumer/NAME?after=SEQ, verify, verify/stream, about
+ *   /metrics                   all logs as Prometheus' text
  *   /page.css /page.js /icon.svg
  *
  * A page costs a bounded time, whatever the log's length: it looks at events for PAGE_MS at most, and then says how
@@ -78,7 +79,7 @@ struct request {
 /* Writes a page, and returns its status (MHD_HTTP_OK). A failure of the library: page_failed(). */
 typedef int page_function(struct request *request);
 
-page_function logs_page, events_page, event_page, live_page, types_page, type_page,
+page_function logs_page, metrics_page, events_page, event_page, live_page, types_page, type_page,
     consumers_page, consumer_page, verify_page, about_page;
 
 /* Starts a verification of the log, unless one is under way. 0, or -1 and request->failure. */
