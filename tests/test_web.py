@@ -250,6 +250,18 @@ def test_the_list_is_walked_by_its_links_from_the_newest_to_the_oldest_and_back(
         assert sorted(again) == list(range(len(rows) + 1, last + 1)), again
 
 
+def test_all_event_types_are_listed_a_page_at_a_time():
+    evlog("import", "typeful", "-", text="".join(json.dumps({"type": f"t{n}.v1", "data": {}}) + "\n" for n in range(510)))
+    with Server("typeful") as server:
+        url, names = "/log/typeful/types", []
+        while url:
+            shown = page(server, url)
+            names += [link["href"].partition("events?type=")[2] for link in shown.links if "events?type=" in link["href"]]
+            url = shown.link("next") and "/log/typeful/types" + shown.link("next")
+        own = [name for name in names if name.startswith("evlog.")]
+        assert sorted(names) == sorted(own + [f"t{n}.v1" for n in range(510)]), names
+
+
 def test_filters():
     with Server("evil") as server:
         def rows(query):

@@ -492,13 +492,13 @@ static enum MHD_Result answer_get(struct request *request, const char *url)
 
 static enum MHD_Result answer_post(struct request *request, const char *url)
 {
-    const char *path = find_log(request, url);
     if (is_from_elsewhere(request))
         return respond_page(request, elsewhere_page);
     if (strcmp(url, "/login") == 0)
         return log_in(request);
     if (!is_let_in(request))
         return respond_page(request, login_page);
+    const char *path = find_log(request, url);
     if (!path || strcmp(path, "verify") != 0)
         return respond_page(request,
                             path || strcmp(url, "/") == 0 ? wrong_method_page : no_such_page);
