@@ -146,7 +146,8 @@ $(B)/evlog-relay: $(RELAY_OBJ) $(B)/libevlog.a
 
 # What the page shows and runs, as it is in tools/web/.
 WEB_FILES = tools/web/page.css tools/web/page.js tools/web/icon.svg
-WEB_TOOLS = tool progress stop text times
+WEB_TOOLS = tool progress stop text times exposition
+WEB_LIBS  = $$($(PKG_CONFIG) --libs $(WEB_PKGS)) -lm
 
 $(B)/obj/tools/web/files.o: $(WEB_FILES)
 	@mkdir -p $(@D)
@@ -157,7 +158,7 @@ WEB_OBJ = $(WEB_SRC:%.c=$(B)/obj/%.o) $(WEB_TOOLS:%=$(B)/obj/tools/%.o) $(B)/obj
 
 $(B)/evlog-web: $(WEB_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(WEB_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(WEB_PKGS)) -o $@
+	$(Q)$(CC) $(LDFLAGS) $(WEB_OBJ) $(WHOLE_LIB) $(LIB_LIBS) $(WEB_LIBS) -o $@
 
 # A plugin calls into the program that loads it, so that has all of the library, and shows it.
 WHOLE_LIB = -Wl,--whole-archive $(B)/libevlog.a -Wl,--no-whole-archive -rdynamic

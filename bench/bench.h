@@ -1,7 +1,4 @@
-/*
- * What the benchmarks share: arguments, a directory of their own, the clock, and a row of the
- * table: evlog and its yardstick in turns, the median of their quotients.
- */
+/* What the benchmarks share: arguments, a directory of their own, the clock, and the subjects of bench.c. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -113,8 +110,9 @@ struct shape {
 };
 
 /*
- * Who does jobs: evlog, or a yardstick. `open` makes what the senders of one process use; `send` makes one call; `run` does a
- * whole round, returns how many events, and notes how long each took if `times` is not NULL. A subject has `send` or `run`.
+ * What does jobs: evlog, or a yardstick. `open` makes what the senders of one process use; `send` makes one call;
+ * `run` does a whole round, returns how many events, and notes how long each took if `times` is not NULL. A subject
+ * has `send` or `run`.
  */
 struct subject {
     const char *name;

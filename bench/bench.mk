@@ -1,4 +1,5 @@
-# The judge (bench.c): every job beside its yardsticks, in the same run. BENCH_ROUNDS=1 is the short form; BENCH="-o json" for a program.
+# Every job (bench.c) beside its yardsticks, in the same run. BENCH_ROUNDS=1 is the short form; BENCH="-o json" for a
+# program.
 
 BENCH_ROUNDS = 7
 BENCH =
@@ -7,7 +8,7 @@ BENCH =
 BENCH_PEERS := $(foreach package,sqlite3 hiredis,$(shell $(PKG_CONFIG) --exists $(package) 2>/dev/null && echo $(package)))
 BENCH_OF = $(if $(filter sqlite3,$(BENCH_PEERS)),-DBENCH_SQLITE) $(if $(filter hiredis,$(BENCH_PEERS)),-DBENCH_REDIS)
 INC_bench += $(BENCH_OF) -DBENCH_FLAGS='"$(CFLAGS)"' -DBENCH_COMPILER='"$(shell $(CC) --version 2>/dev/null | head -n 1)"'
-BENCH_OBJ = $(patsubst %,$(B)/obj/bench/%.o,bench senders peers reads waits typed growth)
+BENCH_OBJ = $(patsubst %,$(B)/obj/bench/%.o,bench measure senders peers reads waits typed growth)
 
 $(B)/bench: $(BENCH_OBJ) $(B)/libevlog.a
 	$(call say,LINK,$@)

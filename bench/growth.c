@@ -1,12 +1,14 @@
 /*
- * What a call costs at several lengths of the log: flat where the documentation says that it does not depend on the length.
+ * What a call costs at several lengths of the log: flat where the documentation says that it does not depend on the
+ * length.
  *
- * One fast log a length, of 256-byte events, filled by calls of 512; 100 of them, evenly spread, are of a rare type. A number is the median
- * of CALLS calls (of 3 for those that read the whole), in microseconds; those of seeks and sends are repeated at places all over the
- * log. The last column: the longest log's by the shortest's.
+ * One fast log a length, of 256-byte events, filled by calls of 512; 100 of them, evenly spread, are of a rare type.
+ * A number is the median of CALLS calls (of 3 for those that read the whole), in microseconds; those of seeks and
+ * sends are repeated at places all over the log. The last column: the longest log's by the shortest's.
  *
- * "rare type" is read twice: the first reading makes the summaries that the second one uses, if there are any (store/README.md). CPU time,
- * since it reads much. "memory" is what opening, reading and consuming added to the process (RssAnon).
+ * "rare type" is read twice: the first reading makes the summaries that the second one uses, if there are any
+ * (store/README.md). CPU time, since it reads much. "memory" is what opening, reading and consuming added to the
+ * process (RssAnon).
  */
 #include <malloc.h>
 #include <sys/mman.h>

@@ -3,11 +3,12 @@
 #
 #   usage: bench/instructions.sh count|check [BUILD]
 #
-# count prints them as bench/instructions.txt keeps them: with the compiler, the libraries and the CPU, since libc and XXH3 choose their code by those.
-# check compares with that file where these are the same (else it says so, and passes): a path that takes over 3 % more fails.
+# count prints them as bench/instructions.txt keeps them: with the compiler, the libraries and the CPU, since libc and
+# XXH3 choose their code by those. check compares with that file where these are the same (else it says so, and passes):
+# a path that takes over 3 % more fails.
 #
-# Counted is what the calling thread does in `measured` of paths.c, for two lengths, and the difference is taken: what is done once is in neither. The
-# log's own thread is not counted, since how often it runs is a matter of time.
+# Counted is what the calling thread does in `measured` of paths.c, for two lengths, and the difference is taken, so that
+# what is done once is not in it. The log's own thread is not counted: how often it runs depends on time.
 set -eu
 how=$1 build=${2:-build}
 here=$(cd "$(dirname "$0")" && pwd)

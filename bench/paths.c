@@ -3,7 +3,8 @@
  *
  *   bench-paths durable|fast|bulk|durable-bulk|replay|consumer COUNT DIRECTORY
  *
- * Sends (one or 512 a call) or reads COUNT events of 256 bytes in a new log below DIRECTORY. bench/instructions.sh counts what `measured` does.
+ * Sends (one or 512 a call) or reads COUNT events of 256 bytes in a new log below DIRECTORY. bench/instructions.sh
+ * counts what `measured` does.
  */
 #include "bench.h"
 

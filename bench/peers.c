@@ -1,5 +1,6 @@
 /*
- * Who appends instead of evlog, each as its users would have it. What is not installed when this is built is skipped, and that is said.
+ * What appends instead of evlog, each set up as its users would. What is not installed when this is built is
+ * skipped, and that is said.
  *
  *   SQLite    a table of seq, id, time, type, data; WAL; synchronous=FULL, or NORMAL; a connection a thread
  *   Redis     XADD through a Unix socket; appendfsync always, or everysec; a connection a thread; the events of a call are

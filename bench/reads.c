@@ -1,5 +1,5 @@
 /*
- * Who reads: events a second, and CPU time, through a replay and a consumer, with every check.
+ * What reads: events a second, and CPU time, through a replay and a consumer, with every check.
  *
  *   LMDB cursor           over all values, as long as evlog's records, one byte of each looked at
  *   LMDB cursor, XXH3     the same, and XXH3-64 over each: as much checking as a raw reader would do

@@ -1,8 +1,10 @@
 /*
- * From a send to one who waits for it: a consumer in another process or thread, beside a bare futex; Redis's XREAD is in peers.c.
+ * From a send to what waits for it: a consumer in another process or thread, beside a bare futex; Redis's XREAD
+ * is in peers.c.
  *
- * The clock starts before the send (of a fast log), so the append is in the time; the waiter stops it when it has the event.
- * Between two sends the waiter has PAUSE_US to go to sleep: a consumer writes its checkpoint first, which is flushed.
+ * The clock starts before the send (of a fast log), so the append is in the time; the waiter stops it when it has
+ * the event. Between two sends the waiter has PAUSE_US to go to sleep: a consumer writes its checkpoint first, which
+ * is flushed.
  */
 #include "waits.h"
 

@@ -1,10 +1,10 @@
-/* How long it is from sending to one who waits, in another process or thread (waits.c). */
+/* The time from a send to what waits for it in another process or thread (waits.c). */
 #ifndef BENCH_WAITS_H
 #define BENCH_WAITS_H
 
 #include "bench.h"
 
-/* Shared by who sends and who waits. */
+/* Shared by the sender and the waiter. */
 struct waits {
     _Atomic uint32_t word;  /* of the bare futex */
     _Atomic unsigned ready; /* so many have come */
@@ -26,7 +26,7 @@ struct waiting {
     void (*close)(void *ctx);
 };
 
-/* One who waits, and one who sends; shape->calls times. */
+/* A waiter and a sender; shape->calls times. */
 unsigned waits_measure(const struct waiting *waiting, const struct shape *shape, double *times);
 
 #endif

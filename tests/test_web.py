@@ -171,7 +171,7 @@ def page(server, path, status=200):
 # -------------------------------------------------------------------- logs ----
 
 def make_logs():
-    """`evil`, whose every field is hostile; `large`, of many small events."""
+    """`evil`, whose every field is hostile; `large`, of many small events. And the file with the token."""
     event = {"type": "<xevil>'\"&", "source": EVIL.replace("\x1b", ""), "sourcehost": "<xevil>&\"'",
              "data": {EVIL: [EVIL, {"<xevil>": None}, {"$bin": "AAEC"}, 1.5, True, {"$ext": [5, "AAEC"]}],
                       "\r\n\r\nHTTP/1.1 200 OK\r\n\r\ndata: x\n\nid: 7": "\n\ndata: y\n\n"},
@@ -179,6 +179,8 @@ def make_logs():
     plain = {"type": "plain.v1", "data": {"n": 1}}
     lines = [json.dumps(event)] * 3 + [json.dumps(plain)] * 120 + [json.dumps(event)]
     evlog("import", "evil", "-", text="\n".join(lines) + "\n")
+    with open("token", "w") as file:
+        file.write(TOKEN + "\n")
     schema = {"type": "record", "name": "A", "doc": "<xevil>", "fields": [
         {"name": "user", "type": {"type": "record", "name": "U", "fields": [{"name": "email", "type": "string", "doc": "<xevil>&"}]}},
         {"name": "items", "type": {"type": "array", "items": "long"}}]}
@@ -248,6 +250,18 @@ def test_the_list_is_walked_by_its_links_from_the_newest_to_the_oldest_and_back(
         assert sorted(again) == list(range(len(rows) + 1, last + 1)), again
 
 
+def test_all_event_types_are_listed_a_page_at_a_time():
+    evlog("import", "typeful", "-", text="".join(json.dumps({"type": f"t{n}.v1", "data": {}}) + "\n" for n in range(510)))
+    with Server("typeful") as server:
+        url, names = "/log/typeful/types", []
+        while url:
+            shown = page(server, url)
+            names += [link["href"].partition("events?type=")[2] for link in shown.links if "events?type=" in link["href"]]
+            url = shown.link("next") and "/log/typeful/types" + shown.link("next")
+        own = [name for name in names if name.startswith("evlog.")]
+        assert sorted(names) == sorted(own + [f"t{n}.v1" for n in range(510)]), names
+
+
 def test_filters():
     with Server("evil") as server:
         def rows(query):
@@ -265,6 +279,17 @@ def test_filters():
         numbers = [int(link["href"].split("/")[-1]) for link in page(server, "/log/evil/event/60").links
                    if "/event/" in link.get("href", "") and not link.get("rel")]
         assert numbers == list(range(57, 64)), numbers
+
+
+def test_times_are_utc_wherever_it_runs():
+    os.environ["TZ"] = "Asia/Tokyo"
+    try:
+        with Server("evil") as server:
+            shown = server.ask("/log/evil/event/1").text
+    finally:
+        del os.environ["TZ"]
+    times = re.findall(r'<time datetime="([^"]*)">([^<]*)</time>', shown)
+    assert times and all(text.replace(" ", "T") == datetime[:len(text)] for datetime, text in times), times
 
 
 def test_the_timeline_counts():
@@ -331,8 +356,6 @@ def test_another_host_is_refused():
 
 
 def test_a_token_is_asked_for():
-    with open("token", "w") as file:
-        file.write(TOKEN + "\n")
     with Server("evil", "--token", "token") as server:
         for path in ("/", "/log/evil/events", "/log/evil/event/1.json", "/log/evil/live/stream", "/nowhere"):
             answer = server.ask(path)
@@ -356,6 +379,22 @@ def test_a_token_is_asked_for():
     with Server("evil", "--token", "token", "--listen", "0.0.0.0:0") as server:
         assert server.ask("/log/evil/about").status == 401
         assert server.ask("/log/evil/about", Cookie="evlog_token=" + TOKEN).status == 200
+
+
+def test_metrics_are_those_of_the_command():
+    def lasting(text): # readers and times change between two looks
+        return [line for line in text.splitlines() if not re.match(r"evlog_(readers|reader_held_bytes|consumer_lag_seconds)\{", line)]
+    evlog("copy", "evil", "measured")
+    with Server("evil", "measured", "--token", "token") as server:
+        assert server.ask("/metrics").status == 401
+        assert server.ask("/metrics", Authorization="Bearer " + TOKEN, Host="evil.example.com").status == 421
+        answer = server.ask("/metrics", Authorization="Bearer " + TOKEN)
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert lasting(answer.text) == lasting(evlog("metrics", "evil", "measured").stdout), answer.text
+        assert 'evlog_events_total{log="measured"}' in answer.text
+        os.rename("measured", "away")
+        answer = server.ask("/metrics", Authorization="Bearer " + TOKEN)
+        assert answer.status == 200 and 'evlog_up{log="measured"} 0\n' in answer.text and 'evlog_up{log="evil"} 1\n' in answer.text
 
 
 def events_of(connection, count, until=30):
@@ -409,6 +448,30 @@ def test_a_live_view_gets_what_comes():
             passed = json.loads(found[0][2])
             assert found[0][0] == "passed" and passed["first"] == 4 and passed["last"] > 30000, found[:2]
             assert [int(id) for _, id, _ in found[1:]] == list(range(passed["last"] + 1, passed["last"] + len(found)))
+
+
+def test_a_live_view_is_kept_alive_in_a_busy_log_that_has_nothing_for_it():
+    evlog("send", "busy", "other.v1", "{}")
+    with Server("busy") as server, stream(server, "/log/busy/live/stream?type=wanted.*") as connection:
+        connection.settimeout(0.01)
+        text, deadline = b"", time.monotonic() + 30
+        while text.count(b":\n\n") < 2: # one comes at the beginning
+            evlog("send", "busy", "other.v1", "{}")
+            assert time.monotonic() < deadline, text
+            try:
+                text += connection.recv(65536)
+            except TimeoutError:
+                pass
+
+
+def test_a_live_view_of_a_log_that_is_gone_ends():
+    evlog("send", "leaving", "first.v1", "{}")
+    with Server("leaving") as server, stream(server, "/log/leaving/live/stream?after=0") as connection:
+        assert [id for _, id, _ in events_of(connection, 1)] == ["1"]
+        os.rename("leaving", "left")
+        deadline = time.monotonic() + 20
+        while part := connection.recv(65536):
+            assert time.monotonic() < deadline, part
 
 
 def test_live_views_have_a_limit_and_leave_room():

@@ -63,7 +63,7 @@ ASAN_WEB = $(if $(WEB),$(B)/asan/evlog-web)
 
 $(B)/asan/evlog-web: $(WEB_SRC:%.c=$(B)/asan/%.o) $(WEB_TOOLS:%=$(B)/asan/tools/%.o) $(B)/obj/tools/web/files.o $(ASAN_LIB)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $$($(PKG_CONFIG) --libs $(WEB_PKGS)) -o $@
+	$(Q)$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -rdynamic $(LIB_LIBS) $(WEB_LIBS) -o $@
 
 # The other side of the relays to and from Kafka.
 $(B)/tests/kafka_peer: $(B)/obj/tests/kafka_peer.o

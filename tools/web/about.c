@@ -1,13 +1,14 @@
-/* What a log is; and the logs, where there are several. */
+/* What a log is; the logs, where there are several; and all of them as metrics. */
 #include "html.h"
 
 #include <string.h>
 
 #include "evlog/upkeep.h"
+#include "exposition.h"
 #include "list.h"
 #include "scan.h"
 
-#define SEALS_SHOWN 10
+#define OWN_SHOWN_MAX 10
 
 static void put_size(FILE *out, uint64_t size)
 {
@@ -142,7 +143,7 @@ static int put_own(struct request *request)
                         .first_seq = request->info.first_seq,
                         .last_seq = request->info.last_seq,
                         .newest_first = true,
-                        .count_max = SEALS_SHOWN,
+                        .count_max = OWN_SHOWN_MAX,
                         .ms_max = PAGE_MS,
                         .visit = put_row,
                         .ctx = request};
@@ -167,13 +168,10 @@ int about_page(struct request *request)
     put_remarks(request->out, &request->info);
     put_facts(request);
     int code = put_own(request);
-    if (code) {
-        fputs("<p class=\"wrong\" role=\"alert\">", request->out);
-        html_text(request->out, evlog_errmsg());
-        fputs("</p>\n", request->out);
-    }
+    if (code)
+        html_wrong(request->out, evlog_errmsg());
     page_end(request);
-    return code ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return code ? status_of(code) : MHD_HTTP_OK;
 }
 
 /* ----------------------------------------------------------------- logs ---- */
@@ -188,8 +186,7 @@ static void put_log(struct request *request, const struct web_log *web_log)
     fputs("/events\">", out);
     html_text(out, web_log->name);
     fputs("</a></td>", out);
-    int code =
-        evlog_open(web_log->path, &(evlog_options){.read_only = true, .wait_ms = 1000}, &log);
+    int code = web_log_open(web_log, &log);
     if (!code) {
         code = evlog_inspect(log, &info);
         evlog_close(log);
@@ -221,5 +218,23 @@ int logs_page(struct request *request)
         put_log(request, &request->site->logs[i]);
     fputs("</tbody></table>\n", request->out);
     page_end(request);
+    return MHD_HTTP_OK;
+}
+
+int metrics_page(struct request *request)
+{
+    const struct site *site = request->site;
+    struct exposition exposition = {0};
+    for (size_t i = 0; i < site->log_count; i++) {
+        evlog *log = NULL;
+        bool is_open = web_log_open(&site->logs[i], &log) == EVLOG_OK;
+        (void)exposition_add(&exposition, site->logs[i].path,
+                             is_open ? log : NULL); /* evlog_up */
+        if (is_open)
+            evlog_close(log);
+    }
+    exposition_put(request->out, &exposition);
+    exposition_free(&exposition);
+    request->content_type = "text/plain; version=0.0.4; charset=utf-8";
     return MHD_HTTP_OK;
 }

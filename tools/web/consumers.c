@@ -52,13 +52,6 @@ static int put_one(const evlog_consumer_info *info, void *ctx)
     return 0;
 }
 
-static void put_failure(FILE *out)
-{
-    fputs("<p class=\"wrong\" role=\"alert\">", out);
-    html_text(out, evlog_errmsg());
-    fputs("</p>\n", out);
-}
-
 int consumers_page(struct request *request)
 {
     FILE *out = request->out;
@@ -74,7 +67,7 @@ int consumers_page(struct request *request)
     if (!listing.count && !code)
         fputs("<p class=\"note\">The log has no consumers.</p>\n", out);
     if (code)
-        put_failure(out);
+        html_wrong(out, evlog_errmsg());
     page_end(request);
     return code && code != EVLOG_DAMAGED ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
 }
@@ -105,9 +98,8 @@ static int put_parked(const evlog_parked *event, void *ctx)
             "scope=\"col\">Last attempt</th><th scope=\"col\">Why</th></tr></thead><tbody>\n",
             out);
     parked->last_seq = event->seq;
-    fputs("<tr><td class=\"seq\"><a href=\"", out);
-    html_log_url(parked->request);
-    fprintf(out, "event/%" PRIu64 "\">%" PRIu64 "</a>", event->seq, event->seq);
+    fputs("<tr><td class=\"seq\">", out);
+    html_seq(parked->request, event->seq);
     if (event->last_seq > event->seq)
         fprintf(out, " to %" PRIu64, event->last_seq);
     fprintf(out, "</td><td class=\"number\">%" PRIu32 "</td><td>", event->attempt_count);
@@ -175,7 +167,7 @@ static void put_all_parked(struct request *request, const char *name)
     int code = evlog_each_parked(request->log, name, put_parked, &parked);
     fputs(parked.count ? "</tbody></table>\n" : "<p class=\"note\">None here.</p>\n", out);
     if (code < 0)
-        put_failure(out);
+        html_wrong(out, evlog_errmsg());
     if (parked.has_more)
         fprintf(out,
                 "<nav class=\"pager\" aria-label=\"Pages\"><a rel=\"next\" href=\"?after=%" PRIu64

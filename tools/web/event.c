@@ -310,13 +310,10 @@ static int html_page(struct request *request, const evlog_event *event)
 /* One that cannot be read still has neighbours. */
 static int damaged_page(struct request *request, uint64_t seq)
 {
-    FILE *out = request->out;
     char title[40];
     snprintf(title, sizeof title, "Event %" PRIu64, seq);
     page_begin(request, title, NULL);
-    fputs("<p class=\"wrong\" role=\"alert\">", out);
-    html_text(out, evlog_errmsg());
-    fputs("</p>\n", out);
+    html_wrong(request->out, evlog_errmsg());
     put_neighbours(request, seq);
     page_end(request);
     return MHD_HTTP_OK;

@@ -21,24 +21,27 @@ static int keep_row(const evlog_event *event, void *ctx)
 {
     struct rows *rows = ctx;
     struct request part = *rows->request;
+    char *text = NULL;
     size_t size;
-    part.out = open_memstream(&rows->text[rows->count], &size);
+    part.out = open_memstream(&text, &size);
     if (!part.out)
         return -1;
     list_row(&part, event, false);
-    fclose(part.out);
+    if (fclose(part.out)) {
+        free(text);
+        return -1;
+    }
+    rows->text[rows->count] = text;
     rows->first_seq = !rows->count || event->seq < rows->first_seq ? event->seq : rows->first_seq;
     rows->last_seq = event->seq > rows->last_seq ? event->seq : rows->last_seq;
     rows->count++;
     return 0;
 }
 
-static void put_rows(FILE *out, struct rows *rows, bool newest_first)
+static void put_rows(FILE *out, const struct rows *rows, bool newest_first)
 {
     for (size_t i = 0; i < rows->count; i++)
         fputs(rows->text[newest_first ? i : rows->count - 1 - i], out);
-    for (size_t i = 0; i < rows->count; i++)
-        free(rows->text[i]);
 }
 
 static void put_place(struct request *request, const char *name, uint64_t seq, const char *rel,
@@ -71,7 +74,7 @@ static void put_cut(struct request *request, const struct scan *scan, const stru
     fputs("</p>\n", out);
 }
 
-static void put_list(struct request *request, const struct scan *scan, struct rows *rows)
+static void put_list(struct request *request, const struct scan *scan, const struct rows *rows)
 {
     FILE *out = request->out;
     bool has_newer = rows->count && rows->last_seq < request->info.last_seq &&
@@ -134,27 +137,12 @@ static int put_events(struct request *request, const struct query *query)
     if (!code)
         put_list(request, &scan, &rows);
     fputs("</section>\n", request->out);
+    for (size_t i = 0; i < rows.count; i++)
+        free(rows.text[i]);
     return code;
 }
 
 int events_page(struct request *request)
 {
-    struct query query;
-    int code = EVLOG_OK;
-    page_begin(request, "Events", "events");
-    query_read(request, &query);
-    query_form(request, "events");
-    if (query.wrong)
-        fprintf(request->out, "<p class=\"wrong\" role=\"alert\">%s</p>\n", query.wrong);
-    else
-        code = put_events(request, &query);
-    if (code) {
-        fputs("<p class=\"wrong\" role=\"alert\">", request->out);
-        html_text(request->out, evlog_errmsg());
-        fputs("</p>\n", request->out);
-    }
-    bool is_wrong = query.wrong || code == EVLOG_INVALID || code == EVLOG_LIMIT;
-    query_free(&query);
-    page_end(request);
-    return is_wrong ? MHD_HTTP_BAD_REQUEST : code ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return query_page(request, "Events", "events", put_events);
 }

@@ -82,6 +82,13 @@ void html_events(FILE *out, uint64_t count)
     fputs(count == 1 ? " event" : " events", out);
 }
 
+void html_wrong(FILE *out, const char *text)
+{
+    fputs("<p class=\"wrong\" role=\"alert\">", out);
+    html_text(out, text);
+    fputs("</p>\n", out);
+}
+
 void html_time(FILE *out, int64_t time_us, int64_t unit_us)
 {
     char text[TIME_TEXT_SIZE];
@@ -145,6 +152,13 @@ void html_log_url(const struct request *request)
     fputs("/log/", request->out);
     html_url(request->out, request->about->name);
     fputc('/', request->out);
+}
+
+void html_seq(const struct request *request, uint64_t seq)
+{
+    fputs("<a href=\"", request->out);
+    html_log_url(request);
+    fprintf(request->out, "event/%" PRIu64 "\">%" PRIu64 "</a>", seq, seq);
 }
 
 static void put_menu(struct request *request, const char *section)

@@ -22,6 +22,9 @@ void html_time(FILE *out, int64_t time_us, int64_t unit_us);
 /* How long: "1.2 s", "3 min", "5 h", "12 d". */
 void html_duration(FILE *out, int64_t us);
 
+/* What is wrong, as a paragraph. */
+void html_wrong(FILE *out, const char *text);
+
 /* "1 event", "2 events" */
 void html_events(FILE *out, uint64_t count);
 
@@ -30,6 +33,9 @@ void html_summary(FILE *out, const evlog_event *event);
 
 /* "/log/NAME/" */
 void html_log_url(const struct request *request);
+
+/* A seq, which leads to its event. */
+void html_seq(const struct request *request, uint64_t seq);
 
 /* The beginning of a page, up to its <main>, and its end. `section` is the item of the menu, or NULL. */
 void page_begin(struct request *request, const char *title, const char *section);

@@ -23,10 +23,9 @@ void list_end(FILE *out)
 void list_row(const struct request *request, const evlog_event *event, bool is_current)
 {
     FILE *out = request->out;
-    fprintf(out, "<tr%s><td class=\"seq\"><a href=\"", is_current ? " class=\"current\"" : "");
-    html_log_url(request);
-    fprintf(out, "event/%" PRIu64 "\">%" PRIu64 "</a></td><td class=\"when\">", event->seq,
-            event->seq);
+    fprintf(out, "<tr%s><td class=\"seq\">", is_current ? " class=\"current\"" : "");
+    html_seq(request, event->seq);
+    fputs("</td><td class=\"when\">", out);
     html_time(out, event->log_time_us, 1000);
     fputs("</td><td class=\"type\">", out);
     html_text(out, event->event_type);

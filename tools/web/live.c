@@ -1,14 +1,16 @@
 /*
  * The live view: the newest events, and those that come, as server-sent events.
  *
- * An event of the stream is a row of the table, as list.c writes it; its id is the seq, so a browser that reconnects goes on
- * after the last that it has. What is new is waited for with evlog_wait. Not more than BATCH events go out in BATCH_MS: when
- * more come than that, the stream falls behind, and from BEHIND_MAX on it passes over the older ones and says which.
+ * An event of the stream is a row of the table, as list.c writes it; its id is the seq, so a browser that reconnects
+ * goes on after the last that it has. What is new is waited for with evlog_wait. Not more than BATCH events go out
+ * in BATCH_MS: when more come than that, the stream falls behind, and from BEHIND_MAX on it passes over the older
+ * ones and says which.
  */
 #include "html.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "list.h"
 #include "scan.h"
@@ -20,7 +22,7 @@
 #define BATCH_MS 200
 #define WAIT_MS 250      /* until it is looked whether to stop */
 #define BEHIND_MAX 20000 /* events */
-#define ALIVE_MS 10000 /* after which something is sent, so that a closed connection is noticed */
+#define ALIVE_MS 5000 /* after which something is sent, so that a closed connection is noticed */
 
 /* ----------------------------------------------------------------- page ---- */
 
@@ -66,22 +68,7 @@ static int put_live(struct request *request, const struct query *query)
 
 int live_page(struct request *request)
 {
-    struct query query;
-    int code = EVLOG_OK;
-    page_begin(request, "Live", "live");
-    query_read(request, &query);
-    query_form(request, "live");
-    if (!query.wrong)
-        code = put_live(request, &query);
-    if (query.wrong || code) {
-        fputs("<p class=\"wrong\" role=\"alert\">", request->out);
-        html_text(request->out, query.wrong ? query.wrong : evlog_errmsg());
-        fputs("</p>\n", request->out);
-    }
-    bool is_wrong = query.wrong || code == EVLOG_INVALID;
-    query_free(&query);
-    page_end(request);
-    return is_wrong ? MHD_HTTP_BAD_REQUEST : code ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return query_page(request, "Live", "live", put_live);
 }
 
 /* --------------------------------------------------------------- stream ---- */
@@ -90,8 +77,9 @@ struct stream {
     struct request
         request; /* a copy, for list_row: what it points to lasts as long as the stream */
     struct query query;
-    uint64_t seq; /* of the last event that was looked at */
-    char *text;   /* what is to be sent */
+    struct stat directory; /* of the log, when it was opened */
+    uint64_t seq;          /* of the last event that was looked at */
+    char *text;            /* what is to be sent */
     size_t size, sent;
     int64_t sent_ms;
 };
@@ -139,9 +127,18 @@ static int put_new(struct stream *stream, uint64_t last)
     return code;
 }
 
+/* Whether the log is no longer where it was opened. */
+static bool is_gone(const struct stream *stream)
+{
+    struct stat now;
+    return stat(stream->request.about->path, &now) || now.st_ino != stream->directory.st_ino ||
+           now.st_dev != stream->directory.st_dev;
+}
+
 /* Waits for something to send. 0, or other than 0: the stream ends. */
 static int fill(struct stream *stream)
 {
+    int64_t looked_ms = stream->sent_ms;
     int code = 0;
     free(stream->text);
     stream->text = NULL;
@@ -149,21 +146,19 @@ static int fill(struct stream *stream)
     FILE *out = stream->request.out = open_memstream(&stream->text, &stream->size);
     if (!out)
         return -1;
-    stop_wait_ms(stream->sent_ms + BATCH_MS - now_ms());
-    while (!code && !stop_is_asked()) {
+    while (!code && ftell(out) == 0 && !stop_wait_ms(looked_ms + BATCH_MS - now_ms())) {
         uint64_t last = 0;
         code = evlog_wait(stream->request.log, stream->seq, WAIT_MS, &last);
+        looked_ms = now_ms();
         if (!code && last > stream->seq)
             code = put_new(stream, last);
-        else if (!code && now_ms() - stream->sent_ms >= ALIVE_MS)
+        if (!code && ftell(out) == 0 && now_ms() - stream->sent_ms >= ALIVE_MS) {
+            code = is_gone(stream);
             fputs(":\n\n", out);
-        if (ftell(out) > 0)
-            break;
+        }
     }
-    if (code)
-        fputs("event: failed\ndata:\n\n", out);
     stream->sent_ms = now_ms();
-    return fclose(out) || stop_is_asked() ? -1 : 0;
+    return fclose(out) || code || stop_is_asked() ? -1 : 0;
 }
 
 static ssize_t read_stream(void *ctx, uint64_t at, char *text, size_t size)
@@ -185,8 +180,7 @@ static void end_stream(void *ctx)
         evlog_close(stream->request.log);
     query_free(&stream->query);
     free(stream->text);
-    free(stream);
-    stream_end();
+    stream_end(stream);
 }
 
 struct MHD_Response *live_stream(struct request *request)
@@ -194,21 +188,16 @@ struct MHD_Response *live_stream(struct request *request)
     const char *id =
         MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Last-Event-ID");
     const char *after = id ? id : parameter(request, "after");
-    if (!stream_begin())
+    struct stream *stream = stream_begin(sizeof *stream);
+    if (!stream)
         return NULL;
-    struct stream *stream = calloc(1, sizeof *stream);
-    if (!stream) {
-        stream_end();
-        return NULL;
-    }
     stream->request = *request;
     stream->request.log = NULL;
     query_read(request, &stream->query);
     if (!after || !seq_read(after, &stream->seq) || stream->seq > request->info.last_seq)
         stream->seq = request->info.last_seq;
-    if (stream->query.wrong ||
-        evlog_open(request->about->path, &(evlog_options){.read_only = true, .wait_ms = 1000},
-                   &stream->request.log)) {
+    if (stream->query.wrong || stat(request->about->path, &stream->directory) ||
+        web_log_open(request->about, &stream->request.log)) {
         end_stream(stream);
         return NULL;
     }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "stop.h"
+#include "times.h"
 #include "tool.h"
 
 #define TOKEN_SIZE_MIN 16
@@ -31,7 +32,8 @@ static const char help[] =
     "\n"
     "A page to look at logs: a timeline of how many events of which type, the events and a filter, one event as a\n"
     "tree, the event types and their schemas, consumers with their lag and parked events, a live view, and verify\n"
-    "with its progress. It only reads, and has a log open only while it is asked about.\n"
+    "with its progress. It only reads, and has a log open only while it is asked about. /metrics is for Prometheus,\n"
+    "the same as evlog metrics.\n"
     "\n"
     "      --listen WHERE  127.0.0.1:PORT (the default is 127.0.0.1:8474), [::1]:PORT, port 0 for any that is free,\n"
     "                      or unix:PATH, a socket that only its user can use. Another address requires --token.\n"
@@ -290,6 +292,7 @@ int main(int argc, char **argv)
     static struct site all;
     struct site *site = &all;
     site->listen = "127.0.0.1:8474";
+    times_in_utc();
     int status = read_arguments(argc, argv, site);
     if (status >= 0)
         return status;

@@ -52,7 +52,8 @@ function follow(live) {
     };
     stream.onerror = () => {
         live.classList.remove("on");
-        status.textContent = "Not connected; trying again.";
+        status.textContent = stream.readyState === EventSource.CLOSED ? "Not connected. Reload the page to try again."
+            : "Not connected; trying again.";
     };
     stream.onmessage = message => {
         const template = document.createElement("template");

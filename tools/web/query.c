@@ -138,7 +138,7 @@ static int put_option(const evlog_type *type, void *ctx)
     return ftell(out) > 200000;
 }
 
-void query_form(const struct request *request, const char *page)
+static void put_form(const struct request *request, const char *page)
 {
     FILE *out = request->out;
     bool is_used = parameter(request, "own") != NULL;
@@ -170,4 +170,19 @@ void query_form(const struct request *request, const char *page)
     fputs("<datalist id=\"types\">", out);
     (void)evlog_each_type(request->log, put_option, out);
     fputs("</datalist></form>\n", out);
+}
+
+int query_page(struct request *request, const char *title, const char *section,
+               int put(struct request *request, const struct query *query))
+{
+    struct query query;
+    page_begin(request, title, section);
+    query_read(request, &query);
+    put_form(request, section);
+    int code = query.wrong ? EVLOG_INVALID : put(request, &query);
+    if (code)
+        html_wrong(request->out, query.wrong ? query.wrong : evlog_errmsg());
+    query_free(&query);
+    page_end(request);
+    return code ? status_of(code) : MHD_HTTP_OK;
 }

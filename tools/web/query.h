@@ -24,12 +24,16 @@ bool query_chooses(const struct query *query);
 bool query_matches(const struct query *query, const evlog_event *event);
 
 /*
- * Writes the query of a link ("?" and what follows): the parameters of this request, and `name`=`value` in place of that one
- * and of a place in the list. With "since" the caller adds "until".
+ * Writes the query of a link ("?" and what follows): the parameters of this request, and `name`=`value` in place of
+ * that one and of a place in the list. With "since" the caller adds "until".
  */
 void query_link(const struct request *request, const char *name, const char *value);
 
-/* The form with its fields. `page` is where it leads. */
-void query_form(const struct request *request, const char *page);
+/*
+ * A page with the filter: the form, which leads to this page, and what `put` writes of the events that match, or what is
+ * wrong. The status.
+ */
+int query_page(struct request *request, const char *title, const char *section,
+               int put(struct request *request, const struct query *query));
 
 #endif

@@ -242,20 +242,22 @@ int page_refused(struct request *request, int status, const char *why)
 {
     request->content_type = "text/html; charset=utf-8";
     page_begin(request, status == MHD_HTTP_NOT_FOUND ? "Not found" : "Not done", NULL);
-    fputs("<p class=\"wrong\" role=\"alert\">", request->out);
-    html_text(request->out, why);
-    fputs("</p>\n", request->out);
+    html_wrong(request->out, why);
     page_end(request);
     return status;
 }
 
+int status_of(int code)
+{
+    return code == EVLOG_NOTFOUND                         ? MHD_HTTP_NOT_FOUND
+           : code == EVLOG_INVALID || code == EVLOG_LIMIT ? MHD_HTTP_BAD_REQUEST
+           : code == EVLOG_BUSY                           ? MHD_HTTP_SERVICE_UNAVAILABLE
+                                                          : MHD_HTTP_INTERNAL_SERVER_ERROR;
+}
+
 int page_failed(struct request *request, int code)
 {
-    int status = code == EVLOG_NOTFOUND                         ? MHD_HTTP_NOT_FOUND
-                 : code == EVLOG_INVALID || code == EVLOG_LIMIT ? MHD_HTTP_BAD_REQUEST
-                 : code == EVLOG_BUSY                           ? MHD_HTTP_SERVICE_UNAVAILABLE
-                                                                : MHD_HTTP_INTERNAL_SERVER_ERROR;
-    return page_refused(request, status, evlog_errmsg());
+    return page_refused(request, status_of(code), evlog_errmsg());
 }
 
 static int no_such_page(struct request *request)
@@ -371,11 +373,15 @@ static struct web_log *log_named(const struct site *site, const char *name, size
     return NULL;
 }
 
+int web_log_open(const struct web_log *log, evlog **opened)
+{
+    return evlog_open(log->path, &(evlog_options){.read_only = true, .wait_ms = 1000}, opened);
+}
+
 /* Opens the log for the time of this request. */
 static int open_log(struct request *request)
 {
-    evlog_options options = {.read_only = true, .wait_ms = 1000};
-    request->failure = evlog_open(request->about->path, &options, &request->log);
+    request->failure = web_log_open(request->about, &request->log);
     if (request->failure)
         return -1;
     request->failure = evlog_inspect(request->log, &request->info);
@@ -470,6 +476,8 @@ static const char *find_log(struct request *request, const char *url)
 
 static enum MHD_Result answer_get(struct request *request, const char *url)
 {
+    if (strcmp(url, "/metrics") == 0)
+        return respond_page(request, metrics_page);
     if (strcmp(url, "/") == 0 && request->site->log_count > 1)
         return respond_page(request, logs_page);
     request->about = (struct web_log *)&request->site->logs[0];
@@ -484,13 +492,13 @@ static enum MHD_Result answer_get(struct request *request, const char *url)
 
 static enum MHD_Result answer_post(struct request *request, const char *url)
 {
-    const char *path = find_log(request, url);
     if (is_from_elsewhere(request))
         return respond_page(request, elsewhere_page);
     if (strcmp(url, "/login") == 0)
         return log_in(request);
     if (!is_let_in(request))
         return respond_page(request, login_page);
+    const char *path = find_log(request, url);
     if (!path || strcmp(path, "verify") != 0)
         return respond_page(request,
                             path || strcmp(url, "/") == 0 ? wrong_method_page : no_such_page);
@@ -556,16 +564,18 @@ enum MHD_Result request_answer(void *site, struct MHD_Connection *connection, co
 
 static int stream_count;
 
-bool stream_begin(void)
+void *stream_begin(size_t size)
 {
-    if (__atomic_add_fetch(&stream_count, 1, __ATOMIC_RELAXED) <= STREAMS_MAX)
-        return true;
-    stream_end();
-    return false;
+    bool has_place = __atomic_add_fetch(&stream_count, 1, __ATOMIC_RELAXED) <= STREAMS_MAX;
+    void *ctx = has_place ? calloc(1, size) : NULL;
+    if (!ctx)
+        stream_end(NULL);
+    return ctx;
 }
 
-void stream_end(void)
+void stream_end(void *ctx)
 {
+    free(ctx);
     __atomic_sub_fetch(&stream_count, 1, __ATOMIC_RELAXED);
 }
 

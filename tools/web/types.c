@@ -14,8 +14,9 @@
 
 struct listing {
     struct request *request;
-    const char *after;
+    const char *after; /* NULL once it has been passed */
     size_t count;
+    uint64_t last_number;
     bool has_more;
 };
 
@@ -35,13 +36,17 @@ static int put_one(const evlog_type *type, void *ctx)
         return 1;
     }
     listing->count++;
+    listing->last_number = type->number;
     fputs("<tr><td class=\"type\"><a href=\"", out);
     html_log_url(listing->request);
     fprintf(out, "type/%s\">", number);
     html_text(out, type->name);
-    fprintf(out, "</a></td><td>%s</td><td class=\"number\">%s%.0zu</td><td><a href=\"",
-            type->schema ? "Avro" : "untyped", type->personal_count ? "" : "none",
-            type->personal_count);
+    fprintf(out, "</a></td><td>%s</td><td class=\"number\">", type->schema ? "Avro" : "untyped");
+    if (type->personal_count)
+        html_count(out, type->personal_count);
+    else
+        fputs("none", out);
+    fputs("</td><td><a href=\"", out);
     html_log_url(listing->request);
     fputs("events?type=", out);
     html_url(out, type->name);
@@ -64,14 +69,15 @@ int types_page(struct request *request)
     if (!listing.count && code >= 0)
         fputs("<p class=\"note\">The log has no event types here.</p>\n", out);
     if (listing.has_more)
-        fprintf(out, "<p class=\"note\">Only the first %d are listed.</p>\n", TYPES_SHOWN_MAX);
-    if (code < 0) {
-        fputs("<p class=\"wrong\" role=\"alert\">", out);
-        html_text(out, evlog_errmsg());
-        fputs("</p>\n", out);
-    }
+        fprintf(
+            out,
+            "<nav class=\"pager\" aria-label=\"Pages\"><a rel=\"next\" href=\"?after=%016" PRIx64
+            "\">More \xe2\x86\x92</a></nav>\n",
+            listing.last_number);
+    if (code < 0)
+        html_wrong(out, evlog_errmsg());
     page_end(request);
-    return code < 0 ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
+    return code < 0 ? status_of(code) : MHD_HTTP_OK;
 }
 
 /* --------------------------------------------------------------- schema ---- */

@@ -1,6 +1,6 @@
 /*
- * Verifying a log from the page: started by a POST, once at a time for each log, by a thread of its own that has the log
- * open meanwhile. Its state stays until the next one, for everybody who looks. FINDINGS_MAX findings are kept.
+ * Verifying a log from the page: started by a POST, once at a time for each log, by a thread of its own that has the
+ * log open meanwhile. Its state stays until the next one, for everybody who looks. FINDINGS_MAX findings are kept.
  */
 #include "html.h"
 
@@ -157,12 +157,8 @@ static void put_found(struct request *request, const struct verification *verifi
     for (size_t i = 0; i < all && i < FINDINGS_MAX; i++) {
         const struct found *found = &verification->found[i];
         fputs("<tr><td class=\"seq\">", out);
-        if (found->first_seq) {
-            fputs("<a href=\"", out);
-            html_log_url(request);
-            fprintf(out, "event/%" PRIu64 "\">%" PRIu64 "</a>", found->first_seq,
-                    found->first_seq);
-        }
+        if (found->first_seq)
+            html_seq(request, found->first_seq);
         fprintf(out, "</td><td>%s", found->is_remark ? "<i>Remark:</i> " : "");
         html_text(out, found->text ? found->text : "");
         fputs("</td></tr>\n", out);
@@ -257,21 +253,11 @@ static ssize_t read_stream(void *ctx, uint64_t at, char *text, size_t size)
     return used > 0 && (size_t)used < size ? used : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-static void end_stream(void *ctx)
-{
-    free(ctx);
-    stream_end();
-}
-
 struct MHD_Response *verify_stream(struct request *request)
 {
-    if (!stream_begin())
+    struct stream *stream = stream_begin(sizeof *stream);
+    if (!stream)
         return NULL;
-    struct stream *stream = calloc(1, sizeof *stream);
-    if (!stream) {
-        stream_end();
-        return NULL;
-    }
     stream->verification = request->about->verification;
-    return stream_response(read_stream, stream, end_stream);
+    return stream_response(read_stream, stream, stream_end);
 }

@@ -12,6 +12,7 @@
  *   /log/NAME/event/SEQ[.json] an event as a tree; its JSON
  *   /log/NAME/live?...         the same list as it grows; live/stream is its events
  *   /log/NAME/types, type/NUMBER, consumers, consumer/NAME?after=SEQ, verify, verify/stream, about
+ *   /metrics                   all logs as Prometheus' text
  *   /page.css /page.js /icon.svg
  *
  * A page costs a bounded time, whatever the log's length: it looks at events for PAGE_MS at most, and then says how
@@ -78,7 +79,7 @@ struct request {
 /* Writes a page, and returns its status (MHD_HTTP_OK). A failure of the library: page_failed(). */
 typedef int page_function(struct request *request);
 
-page_function logs_page, events_page, event_page, live_page, types_page, type_page,
+page_function logs_page, metrics_page, events_page, event_page, live_page, types_page, type_page,
     consumers_page, consumer_page, verify_page, about_page;
 
 /* Starts a verification of the log, unless one is under way. 0, or -1 and request->failure. */
@@ -94,6 +95,9 @@ int verify_init(struct web_log *log);
 /* Ends the verifications: waits for them at most so long. Whether all have ended. */
 bool verify_end_all(struct site *site, int64_t ms);
 
+/* Opens a log for reading. The library's code. */
+int web_log_open(const struct web_log *log, evlog **opened);
+
 /* MHD's callbacks. */
 enum MHD_Result request_answer(void *site, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *data,
@@ -105,7 +109,10 @@ void request_end(void *site, struct MHD_Connection *connection, void **context,
 /* A parameter of the URL's query; NULL: there is none, or it is empty. Text without NUL. */
 const char *parameter(const struct request *request, const char *name);
 
-/* A failure of the library as a page, with its sentence. The status that fits the code. */
+/* The status that fits a code of the library's. */
+int status_of(int code);
+
+/* A failure of the library as a page, with its sentence. */
 int page_failed(struct request *request, int code);
 
 /* Something asked for that does not exist, or is wrong. `status`. */
@@ -113,9 +120,9 @@ int page_refused(struct request *request, int status, const char *why);
 
 /* -------------------------------------------------------------- streams ---- */
 
-/* One place of STREAMS_MAX. False: none is free. */
-bool stream_begin(void);
-void stream_end(void);
+/* Memory, zeroed, for a stream, and one place of STREAMS_MAX. NULL: none is free, or no memory. */
+void *stream_begin(size_t size);
+void stream_end(void *ctx);
 
 /* A response of server-sent events that `read` gives and `end` frees. NULL: no memory; then `end` was called. */
 struct MHD_Response *stream_response(MHD_ContentReaderCallback read, void *ctx,
