@@ -3,10 +3,10 @@
  *
  *   evlog.peer.uid      the user who ran it (its real uid), in decimal
  *   evlog.peer.pid      its process number, as it knows it itself
- *   evlog.peer.program  the path of its executable, "" where that is not known or is no text of 255 bytes
+ *   evlog.peer.program  the path of its executable, "" where it is not known, is not a text, or is longer than 255 bytes
  *
- * They are erased with the event, and sealed with it. It is the library in the sender that writes them: so they say which program made
- * a mistake, and nothing of a sender who lies. What is imported is kept as it was.
+ * They are erased with the event, and sealed with it. The library in the sending process writes them: they help to find
+ * the program that made a mistake, and prove nothing of a process that lies. What is imported is kept as it was.
  *
  * Cost: found out when the log is opened; then some 80 bytes and two allocations an event.
  */

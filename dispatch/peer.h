@@ -17,11 +17,12 @@ struct peer {
 struct peer *peer_new(void);
 
 /*
- * Whether a process records it: by its option, or by EVLOG_RECORD_PEER in its environment. EVLOG_INVALID: that is neither "1" nor "0".
+ * Whether a process records it: by its option, or by EVLOG_RECORD_PEER in its environment. EVLOG_INVALID: that is
+ * neither "1" nor "0".
  */
 int peer_is_wanted(bool asked, bool *is_wanted);
 
-/* The headers of a send, and these behind them in place of such as have their names, in a list to be freed; NULL: out of memory. */
+/* The headers of a send but for those with the names of these, then these: a list to be freed. NULL: out of memory. */
 evlog_header *peer_add(const struct peer *peer, const evlog_header *headers, size_t count,
                        size_t *all_count);
 

@@ -36,7 +36,7 @@ int evlog_add_seal(evlog *log, uint64_t size, const char *note, const void *root
                    size_t roots_size)
 {
     if (!note || !roots)
-        return error_set(EVLOG_INVALID, "no %s are given", note ? "roots" : "words of a note");
+        return error_set(EVLOG_INVALID, "no %s given", note ? "roots are" : "note is");
     int result = log_enter(log);
     if (result)
         return result;

@@ -31,12 +31,13 @@
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
  * that costs one load when there are none.
  *
- * A thread waits on the state of its own request: WAITING until it is DONE, or NEXT, that it may lead, which it then
- * tries to. It takes the lock only to queue up and to lead, so those of a large group, who are woken when the next
- * leader has been, do not queue for it again.
+ * A thread waits on the state of its own request: WAITING until it is DONE, or until it is NEXT and the thread may try to
+ * lead. It takes the lock only to queue up and to lead, so the threads of a large group do not queue for it again when
+ * they are woken.
  *
  * A commit that is not flushed takes less time than putting a thread to sleep and waking it, so in a fast log a
- * waiting thread spins briefly before it sleeps (8 senders: three times the events). A flush takes longer than any spinning.
+ * waiting thread spins briefly before it sleeps (8 senders: three times the events). A flush takes longer than any
+ * spinning.
  *
  * A group that does not fit on the disk is tried again one request at a time, so that a large one
  * does not fail the small ones. Absent: a limit to the queue (it holds at most one request for
@@ -73,7 +74,7 @@
 enum request_state {
     WAITING, /* for its leader */
     ASLEEP,  /* the same, in futex(2) */
-    NEXT,    /* nobody leads: it may */
+    NEXT,    /* there is no leader: it may lead */
     DONE,    /* `result` is set */
 };
 
@@ -576,7 +577,7 @@ static void lead(struct appender *appender)
 static void try_to_lead(struct appender *appender, const struct request *request)
 {
     if (atomic_load(&appender->is_led))
-        return; /* who leads gives NEXT to the first in the queue, perhaps to this one */
+        return; /* the leader gives NEXT to the first in the queue, perhaps to this one */
     pthread_mutex_lock(&appender->lock);
     if (atomic_load(&appender->is_led) || request->is_taken)
         pthread_mutex_unlock(&appender->lock);

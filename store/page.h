@@ -75,8 +75,9 @@ struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
  * Calls `visit` with each page of a tree, in no order: branches, leaves, and overflow pages one by
  * one. What it returns other than 0 ends the walk and is returned. Without `with_content`, `page` is
  * NULL but for branches, and leaves are read only when the tree has overflow pages, whose numbers
- * are there; with it, their nodes must be as page_check_writable requires, and what they do not use is zeros. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. Of a forged tree it may visit a page many times:
- * the caller must end that.
+ * are there; with it, their nodes must be as page_check_writable requires, and what they do not use is
+ * zeros. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. Of a forged tree it may visit a page many times: the
+ * caller must end that.
  */
 int page_each(const struct page_snapshot *tree, bool with_content,
               int (*visit)(uint64_t pgno, const unsigned char *page, void *ctx), void *ctx);

@@ -7,8 +7,8 @@
 #define PAGE_CACHE_PAGE_SIZE 4096 /* of files with other pages there is no cache */
 
 /*
- * What was read of a file's newest state: its meta pages, branches, and a note. While nothing is committed, a look-up need
- * not read them again. Any thread. NULL: no memory.
+ * What was read of a file's newest state: its meta pages, branches, and a note. While nothing is committed, a look-up
+ * need not read them again. Any thread. NULL: no memory.
  */
 struct page_cache *page_cache_new(void);
 void page_cache_free(struct page_cache *cache);

@@ -136,7 +136,7 @@ static int check_future(struct verification *verification)
     return remark(verification, verification->seq, text);
 }
 
-/* A leaf that the branches lead past is read here, where leaf follows leaf, and not by who begins at one of its events. */
+/* A leaf that the branches lead past is read here, leaf after leaf, and not by a reader that begins at one of its events. */
 static int check_place(struct verification *verification, const struct reader *reader)
 {
     if (reader->misplaced == 0 || reader->misplaced == verification->misplaced)
@@ -145,8 +145,9 @@ static int check_place(struct verification *verification, const struct reader *r
     return report_damage(verification,
                          error_set(EVLOG_DAMAGED,
                                    "events.mdb: page %" PRIu64
-                                   " has other events than the branches above it say: who begins "
-                                   "at some of them misses them; evlog salvage has them",
+                                   " has other events than the branches above it say: a reader "
+                                   "that begins at one of them may miss it; evlog salvage finds "
+                                   "them",
                                    reader->misplaced));
 }
 
