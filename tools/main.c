@@ -118,7 +118,8 @@ static const struct verb verbs[] = {
      "added. Other processes may send, read and consume meanwhile; none can open NEW. The copy has all\n"
      "events up to a moment during the copying, and the consumers and their state as of that moment or\n"
      "earlier. The copy is a log of its own: after something else was appended to it, nothing can be\n"
-     "added from LOG. After an interruption the same command continues where it was.\n"},
+     "added from LOG. After an interruption the same command continues where it was. Exit status 4 when\n"
+     "events of LOG are missing: they are missing in NEW, too.\n"},
     {"diff", "LOG OTHER", "find the first event at which two logs part", "o", 2, 2, diff_run,
      "For a log and a copy of it (same origin), also where one or both were trimmed or have gone on: what\n"
      "both have is compared. It says whether one ends earlier, and of the first event that differs which\n"
