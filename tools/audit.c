@@ -31,7 +31,7 @@
 #include "progress.h"
 #include "sealed.h"
 
-#define TIME_SLACK_US INT64_C(120000000)
+#define TIME_SLACK_US (AUDIT_SLACK_S * INT64_C(1000000))
 
 /* The walk through the events. */
 struct walk {
@@ -141,7 +141,6 @@ static int accept(struct walk *walk, const struct audit_seal *seal)
     audit->is_expected_found |= is_expected(seal);
     if (seal->checkpoint.time_s >= audit->sealed_time_s) {
         audit->sealed_time_s = seal->checkpoint.time_s;
-        audit->sealed_seq = seal->seq ? seal->seq : audit->sealed_seq;
     }
     return check_latest(walk, seal);
 }
