@@ -58,8 +58,8 @@ struct audit {
 };
 
 /*
- * Checks the log, whose key, info and visitor are set, against its seals and, or NULL, a checkpoint. Findings go to `visit`;
- * what that returns, if it is not 0, ends it. An error of the library.
+ * Checks the log, whose key, info and visitor are set, against its seals and, or NULL, a checkpoint. Findings go to
+ * `visit`; what that returns, if it is not 0, ends it. An error of the library.
  */
 int audit_run(struct audit *audit, const struct note_checkpoint *expected);
 

@@ -1,6 +1,6 @@
 /*
- * What a log says of itself: its seals, erasures and trims, as far as an auditor may believe them. They are read first, by their types,
- * since the tree needs to know at which sizes there is a root to compare with (audit.c).
+ * What a log says of itself: its seals, erasures and trims, as far as an auditor may believe them. They are read
+ * first, by their types, since the tree needs to know at which sizes there is a root to compare with (audit.c).
  *
  * Memory: some 100 bytes a seal and an erasure. Only notes that the key has signed count as seals.
  */

@@ -324,8 +324,8 @@ static const struct verb *verb_named(int count, char **words, int *used)
 }
 
 /*
- * `evlog relay ...` and `evlog web ...`: programs of their own, beside this one or in PATH, since they need libraries that
- * the command does not. Does not return if there is one.
+ * `evlog relay ...` and `evlog web ...`: programs of their own, beside this one or in PATH, since they need libraries
+ * that the command does not. Does not return if there is one.
  */
 static int run_program(char **argv)
 {

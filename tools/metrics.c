@@ -3,8 +3,8 @@
  * node_exporter and its like.
  *
  * All samples of a metric must stand together, so what is known of all logs is gathered first. A log that cannot
- * be looked at has evlog_up 0 and nothing else; the others are written all the same. Counters only grow: evlog_events_total is
- * the seq of the newest event, which trimming does not change.
+ * be looked at has evlog_up 0 and nothing else; the others are written all the same. Counters only grow:
+ * evlog_events_total is the seq of the newest event, which trimming does not change.
  *
  * In a label, what text_put escapes is written so, and each backslash and quote with a backslash before it.
  */
