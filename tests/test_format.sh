@@ -1,22 +1,16 @@
 #!/bin/sh
 # store/README.md is exact enough: test_format.py, written from it alone, reads a log as evlog does.
-set -eu
-evlog=$(cd "$1" && pwd)/evlog
-cd "$(dirname "$0")"
-python=
-for candidate in python3 /usr/bin/python3; do
-    [ "$python" ] || ! $candidate -c 'import lmdb, msgpack, xxhash' 2>/dev/null || python=$candidate
-done
-if [ -z "$python" ]; then
+tests=$(cd "$(dirname "$0")" && pwd)
+. "$tests/tool.sh"
+set -e
+if ! python_with lmdb, msgpack, xxhash; then
     echo "SKIPPED: needs python3-lmdb, python3-msgpack and python3-xxhash"
     exit 0
 fi
-home=$(mktemp -d)
-trap 'rm -rf "$home"' EXIT
 "$evlog" send "$home/log" org.example.first.v1 '{"text": "é", "list": [1, -1, 2.5, null, true, {"k": {}}]}' >/dev/null
 "$evlog" send "$home/log" org.example.second.v1 '{}' --time 1960-02-29T12:00:00.000001Z --minorversion 7 --service cms >/dev/null
 seq -f '{"n": %.0f, "filler": "0123456789012345678901234567890123456789"}' 3000 | "$evlog" send "$home/log" org.example.many.v1 - >/dev/null
-$python test_format.py "$home/log" >"$home/theirs"
+$python "$tests/test_format.py" "$home/log" >"$home/theirs"
 "$evlog" show "$home/log" -o json >"$home/ours"
 $python - "$home/theirs" "$home/ours" <<'PY'
 import datetime, json, sys

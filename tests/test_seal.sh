@@ -162,11 +162,7 @@ try 0 "" compact people --yes
 try 0 "" verify people --seal ppub --expect psecond; has '"integrity": "proved"'
 
 # ------------------------------------------------- by others, and as the README has it ----
-python=
-for candidate in python3 /usr/bin/python3; do
-    [ "$python" ] || ! $candidate -c 'import lmdb, msgpack' 2>/dev/null || python=$candidate
-done
-if [ "$python" ]; then
+if python_with lmdb, msgpack; then
     for note in pfirst psecond; do
         size=$(sed -n 2p $note)
         is "the root of $size events, from store/README.md" "$($python "$tests/audit/root.py" people "$size")" "$(sed -n 3p $note)"

@@ -4,11 +4,7 @@
 tests=$(cd "$(dirname "$0")" && pwd)
 . "$tests/tool.sh"
 a=org.example.first.v1 b=org.example.second.v1
-python=
-for candidate in python3 /usr/bin/python3; do
-    [ "$python" ] || ! $candidate -c 'import lmdb, msgpack, xxhash' 2>/dev/null || python=$candidate
-done
-if [ -z "$python" ]; then
+if ! python_with lmdb, msgpack, xxhash; then
     echo "SKIPPED: needs python3-lmdb, python3-msgpack and python3-xxhash"
     exit 0
 fi

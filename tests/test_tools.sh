@@ -436,6 +436,8 @@ is "what was salvaged" "$("$evlog" show kept-new)" "$("$evlog" show kept)"
 LC_ALL=C sed -i 's/\xa1n\x05/\xa1n\x06/' kept/events.mdb kept/journal kept/edge # wherever event 5 is
 try 4 "" salvage kept kept-less --yes; has '{"first_seq": 5, "last_seq": 5, "text": "'; has '"missing": 1'
 try 4 "event 5: missing" get kept-less 5
+try 4 "1 event is missing in kept-less, and in the copy" copy kept-less kept-less-copy; has '"missing": 1'
+try 4 "1 event is missing in kept-less" copy kept-less kept-less-copy2 -o short
 try 0 "" repair kept -o short; has "the newest event is sound: there is nothing to repair"
 
 end_cases

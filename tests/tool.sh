@@ -40,6 +40,14 @@ has() { # has WORDS: the last run printed them
     grep -qF -e "$1" out || bad "printed nothing of \"$1\""
 }
 
+python_with() { # python_with MODULE, ...: $python is one that has these modules; false: there is none
+    python=
+    for candidate in python3 /usr/bin/python3; do
+        [ "$python" ] || ! $candidate -c "import $*" 2>/dev/null || python=$candidate
+    done
+    [ "$python" ]
+}
+
 until_true() { # until_true COMMAND...: waits at most two minutes for it
     deadline=$(($(date +%s) + 120))
     until "$@" >/dev/null 2>&1; do

@@ -1,24 +1,25 @@
 /*
- * evlog verify --seal: a log beside its seals. Three verdicts: integrity (nothing was changed), completeness (nothing was cut off or taken out), and
- * freshness (until when it is sealed). An attacker may have written every byte of the log, and has neither the private key nor the
- * checkpoint that was kept elsewhere; so:
+ * evlog verify --seal: a log beside its seals. Three verdicts: integrity (nothing was changed), completeness (nothing
+ * was cut off or taken out), and freshness (until when it is sealed). An attacker may have written every byte of the
+ * log, and has neither the private key nor the checkpoint that was kept elsewhere; so:
  *
  *      F                S1               S2                  E              last
  *      |----------------|----------------|-------------------|..............|
  *      first event      sizes of trees that the key has signed               events that nothing proves
  *
- * 1. The events are made into a tree from the first on, and where the tree has the size of a signed checkpoint its root is compared. So a checkpoint
- *    proves each event up to its size, by SHA-256, whatever else the log says.
- * 2. Where a root differs, something between it and the one before was changed, added or taken out. From the roots that are in
- *    the seal's event, if they make its root, the tree goes on: so it is found between which two seals.
+ * 1. The events are made into a tree from the first on, and where the tree has the size of a signed checkpoint its
+ *    root is compared. So a checkpoint proves each event up to its size, by SHA-256, whatever else the log says.
+ * 2. Where a root differs, something between it and the one before was changed, added or taken out. From the roots
+ *    that are in the seal's event, if they make its root, the tree goes on: so it is found between which two seals.
  * 3. A log that was trimmed begins with such roots, of the seal whose size is the event before the first one.
- * 4. Only the checkpoint that is expected says that nothing was cut off: inside a log an end leaves no trace, and an older copy is good. The
- *    event of its seal must be there, too: `evlog seal` appends it before it prints it.
- * 5. When a seal was made is signed with it. Events that follow it and say that they were logged before, or the reverse, are findings.
+ * 4. Only the checkpoint that is expected says that nothing was cut off: inside a log an end leaves no trace, and an
+ *    older copy is good. The event of its seal must be there, too: `evlog seal` appends it before it prints it.
+ * 5. When a seal was made is signed with it. Events that follow it and say that they were logged before, or the
+ *    reverse, are findings.
  * 6. What was erased must have been signed for, or have been erased, on record, before the log was first sealed.
  *
- * What is not found: what whoever holds the key did before sealing; what was never sealed, which is named as unproved; and that
- * records are whole and chained is what verify itself checks (store/verify.c).
+ * What is not found: what whoever holds the key did before sealing; what was never sealed, which is named as
+ * unproved; and that records are whole and chained is what verify itself checks (store/verify.c).
  *
  * Cost: the log is read twice, and each event hashed once.
  */
@@ -31,7 +32,7 @@
 #include "progress.h"
 #include "sealed.h"
 
-#define TIME_SLACK_US INT64_C(120000000)
+#define TIME_SLACK_US (AUDIT_SLACK_S * INT64_C(1000000))
 
 /* The walk through the events. */
 struct walk {
@@ -141,7 +142,6 @@ static int accept(struct walk *walk, const struct audit_seal *seal)
     audit->is_expected_found |= is_expected(seal);
     if (seal->checkpoint.time_s >= audit->sealed_time_s) {
         audit->sealed_time_s = seal->checkpoint.time_s;
-        audit->sealed_seq = seal->seq ? seal->seq : audit->sealed_seq;
     }
     return check_latest(walk, seal);
 }

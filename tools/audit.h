@@ -9,6 +9,9 @@
 #include "signed_note.h"
 #include "tool.h"
 
+/* How far apart a signed time and a log time may be: a seal is appended after it was signed, and two processes have two clocks. */
+#define AUDIT_SLACK_S 120
+
 /* What is judged. */
 enum audit_about {
     AUDIT_INTEGRITY,    /* nothing was changed */
@@ -51,13 +54,12 @@ struct audit {
     const struct note_checkpoint *expected; /* NULL: none */
     bool is_expected_found;
     uint64_t sealed_to; /* the last event that a seal covers */
-    uint64_t sealed_seq;
     int64_t sealed_time_s;
 };
 
 /*
- * Checks the log, whose key, info and visitor are set, against its seals and, or NULL, a checkpoint. Findings go to `visit`;
- * what that returns, if it is not 0, ends it. An error of the library.
+ * Checks the log, whose key, info and visitor are set, against its seals and, or NULL, a checkpoint. Findings go to
+ * `visit`; what that returns, if it is not 0, ends it. An error of the library.
  */
 int audit_run(struct audit *audit, const struct note_checkpoint *expected);
 

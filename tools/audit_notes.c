@@ -1,6 +1,6 @@
 /*
- * What a log says of itself: its seals, erasures and trims, as far as an auditor may believe them. They are read first, by their types,
- * since the tree needs to know at which sizes there is a root to compare with (audit.c).
+ * What a log says of itself: its seals, erasures and trims, as far as an auditor may believe them. They are read
+ * first, by their types, since the tree needs to know at which sizes there is a root to compare with (audit.c).
  *
  * Memory: some 100 bytes a seal and an erasure. Only notes that the key has signed count as seals.
  */
@@ -11,9 +11,6 @@
 
 #include "audit.h"
 #include "sealed.h"
-
-#define TIME_SLACK_S \
-    120 /* between signing a seal and its log time, clocks of two processes included */
 
 static const char *const about_names[] = {"integrity", "completeness", "freshness"};
 
@@ -69,7 +66,7 @@ static int check_time(struct audit *audit, const struct sealed *sealed)
         return audit_find(audit, AUDIT_FRESHNESS, false, seq, seq,
                           "event %" PRIu64 ": when it was sealed is not signed", seq);
     evlog_time_text(time_s * 1000000, signed_text);
-    if (apart_s > TIME_SLACK_S || apart_s < -TIME_SLACK_S)
+    if (apart_s > AUDIT_SLACK_S || apart_s < -AUDIT_SLACK_S)
         return audit_find(
             audit, AUDIT_FRESHNESS, false, seq, seq,
             "event %" PRIu64
@@ -115,11 +112,11 @@ static int see_erasure(struct audit *audit, const evlog_event *event)
     if (evlog_value_find(&data, "note", &value) == EVLOG_OK && value.kind == EVLOG_VALUE_STRING) {
         enum note_verdict verdict = erasure_read(&audit->key, value.string, &said);
         erasure.is_signed = verdict == NOTE_GOOD && said.seq == erasure.seq;
-        memcpy(erasure.digest, said.digest, sizeof erasure.digest);
         if (!erasure.is_signed)
             return audit_find(audit, AUDIT_INTEGRITY, false, event->seq, event->seq,
                               "event %" PRIu64 ": its note of an erasure %s", event->seq,
                               verdict ? note_verdict_text(verdict) : "is of another event");
+        memcpy(erasure.digest, said.digest, sizeof erasure.digest);
     }
     int code = grow(&erasures, audit->erasure_count, &audit->erasure_max, sizeof erasure);
     audit->erasures = erasures;

@@ -1,6 +1,6 @@
 /*
- * What evlog verify --seal has found, in three verdicts: violated, proved, or unproved; for a person and as JSON. What each is about
- * is in audit.c.
+ * What evlog verify --seal has found, in three verdicts: violated, proved, or unproved; for a person and as JSON.
+ * What each is about is in audit.c.
  */
 #include "audit.h"
 #include "times.h"

@@ -42,12 +42,15 @@ int copy_run(struct options *options)
     evlog_close(log);
     if (code)
         return status;
-    if (options->output != OUTPUT_SHORT)
-        return put_json(&copied, options);
-    put_short(&copied, options);
-    if (copied.missing_count)
-        return complain(
-            EXIT_DAMAGED, "%" PRIu64 " event%s among them missing; see: evlog verify %s",
-            copied.missing_count, copied.missing_count == 1 ? " is" : "s are", options->path);
-    return EXIT_DONE;
+    if (options->output == OUTPUT_SHORT)
+        put_short(&copied, options);
+    else
+        status = put_json(&copied, options);
+    if (status == EXIT_DONE && copied.missing_count)
+        return complain(EXIT_DAMAGED,
+                        "%" PRIu64
+                        " event%s missing in %s, and in the copy; see: evlog verify %s",
+                        copied.missing_count, copied.missing_count == 1 ? " is" : "s are",
+                        options->path, options->path);
+    return status;
 }

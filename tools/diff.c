@@ -1,10 +1,10 @@
 /*
  * evlog diff: the first event at which two logs part.
  *
- * Of logs with one origin (a log and its copies) the chain of an event covers all before it. So the first event at which
- * it differs is found by bisection, reading a few events of each. Then the events before it are read in both, since what is
- * erased or missing changes no chain. Logs of different origins are compared event by event; their log times
- * are not, as they differ by nature (evlog import).
+ * Of logs with one origin (a log and its copies) the chain of an event covers all before it. So the first event at
+ * which it differs is found by bisection, reading a few events of each. Then the events before it are read in both,
+ * since what is erased or missing changes no chain. Logs of different origins are compared event by event; their log
+ * times are not, as they differ by nature (evlog import).
  *
  *      A   |   trimmed   |==================|xxxxxxx
  *      B          |=========================|yyyyyyyyyyyy

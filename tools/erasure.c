@@ -1,5 +1,6 @@
 /*
- * A signed erasure: in a sealed log an event is erased by who has the key. The note is in the event evlog.erased.v1, and its text is
+ * A signed erasure: in a sealed log an event is erased by who has the key. The note is in the event evlog.erased.v1,
+ * and its text is
  *
  *   evlog/UUID/erasure           the key's name, and that word
  *   seq 3
@@ -10,8 +11,8 @@
  *   when 2026-11-29T18:00:00.123456+00:00
  *   why ticket 4711
  *
- * It is no checkpoint, whose second line is a number, and no cosignature (signed_note.c). It can be used for no other event and no other
- * log. Who and when are what the machine says on which it is signed.
+ * It is no checkpoint, whose second line is a number, and no cosignature (signed_note.c). It can be used for no other
+ * event and no other log. Who and when are what the machine says on which it is signed.
  */
 #include "erasure.h"
 

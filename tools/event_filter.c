@@ -13,12 +13,12 @@
  * 4. What is not there counts as null, as in jq, and so does all of an erased event: it matches PATH!=7 and PATH=null.
  *    PATH!=null is true where there is something. A map, a list, bytes and NaN match only !=.
  * 5. ~ finds a POSIX extended regular expression anywhere in a text; in nothing else.
- * 6. --grep finds TEXT in a key, in a text, in a number as JSON prints it, in the data and the headers. Without capitals
- *    in TEXT the case of ASCII letters does not matter, as with journalctl -g.
+ * 6. --grep finds TEXT in a key, in a text, in a number as JSON prints it, in the data and the headers. Without
+ *    capitals in TEXT the case of ASCII letters does not matter, as with journalctl -g.
  *
- * It is evaluated on the MessagePack, which was checked when the event was read. Cost: --where reads what precedes the value in the
- * data; --grep looks for its rarest byte with memchr, and walks through the values only when all of TEXT is there, or
- * when it may be in a number. Absent: `or`, patterns in paths, an index.
+ * It is evaluated on the MessagePack, which was checked when the event was read. Cost: --where reads what precedes
+ * the value in the data; --grep looks for its rarest byte with memchr, and walks through the values only when all of
+ * TEXT is there, or when it may be in a number. Absent: `or`, patterns in paths, an index.
  */
 #include "event_filter.h"
 

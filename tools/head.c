@@ -1,9 +1,9 @@
 /*
  * The head of a log, SEQ:CHAIN: its last event, and that event's chain in 16 hex digits.
  *
- * Each chain covers the one before it. So of two logs of one origin that have the same event SEQ with the same chain, and in each
- * of which the chain holds (evlog verify), all events up to SEQ have the same metadata and digests. It is XXH3-64: a cut, an
- * older copy and a mistake are found, an attacker is not.
+ * Each chain covers the one before it. So of two logs of one origin that have the same event SEQ with the same chain,
+ * and in each of which the chain holds (evlog verify), all events up to SEQ have the same metadata and digests. It is
+ * XXH3-64: a cut, an older copy and a mistake are found, an attacker is not.
  *
  * What was trimmed: the chain of the event before the first one is still known, as the first one's `prev`. A head
  * from before that cannot be compared.

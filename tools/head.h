@@ -17,8 +17,8 @@ struct head {
 bool head_read(const char *text, struct head *head);
 
 /*
- * Whether the log has what it held when `expected` was noted. Calls `visit` with a finding when it has not, and returns what
- * that returns, or EVLOG_OK. Errors of evlog_each_leaf.
+ * Whether the log has what it held when `expected` was noted. Calls `visit` with a finding when it has not, and
+ * returns what that returns, or EVLOG_OK. Errors of evlog_each_leaf.
  */
 int head_check(evlog *log, const evlog_info *info, const struct head *expected,
                int (*visit)(const evlog_finding *finding, uint64_t seq, void *ctx), void *ctx);

@@ -10,8 +10,8 @@ int data_of_json(const json_t *json, msgpack_sbuffer *data, char *why, size_t wh
 
 /*
  * What strict JSON refuses and programs write: half of a character's pair of \\u escapes becomes U+FFFD, a bare NaN,
- * Infinity or -Infinity {"$float": ...}. A copy of `size` bytes to be freed, whatever it is worth as JSON; NULL: nothing is to
- * be mended, or no memory.
+ * Infinity or -Infinity {"$float": ...}. A copy of `size` bytes to be freed, whatever it is worth as JSON; NULL:
+ * nothing is to be mended, or no memory.
  */
 char *json_mended(const char *text, size_t *size);
 

@@ -9,8 +9,10 @@
  * Of a seq that the log does not have (after a repair, or salvaged) the leaf has no bytes.
  *
  * 1. Erasing an event with its SHA-256 changes no leaf; without the salt nobody can confirm a guess at what it said.
- * 2. The names are in it since a record has only their XXH3-64: an attacker could give an event another type of the same digest.
- * 3. The chain is not in it: so an event that was changed changes no other leaf, and the seals say between which two it was.
+ * 2. The names are in it since a record has only their XXH3-64: an attacker could give an event another type of the
+ *    same digest.
+ * 3. The chain is not in it: so an event that was changed changes no other leaf, and the seals say between which two
+ *    it was.
  *
  * Cost: with RFC 6962's 00 before it a leaf is three blocks of SHA-256.
  */

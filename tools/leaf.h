@@ -25,8 +25,8 @@ struct leaf_names {
 int leaf_data(struct leaf_names *names, const evlog_leaf *leaf, unsigned char data[LEAF_SIZE]);
 
 /*
- * Adds a leaf to a tree that has all before it, or a range that is missing as leaves without bytes. EVLOG_DAMAGED: it cannot be
- * read, or names what the log does not know. Errors of evlog_leaf_names.
+ * Adds a leaf to a tree that has all before it, or a range that is missing as leaves without bytes. EVLOG_DAMAGED: it
+ * cannot be read, or names what the log does not know. Errors of evlog_leaf_names.
  */
 int leaf_add(struct merkle *tree, struct leaf_names *names, const evlog_leaf *leaf);
 

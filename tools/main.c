@@ -118,7 +118,8 @@ static const struct verb verbs[] = {
      "added. Other processes may send, read and consume meanwhile; none can open NEW. The copy has all\n"
      "events up to a moment during the copying, and the consumers and their state as of that moment or\n"
      "earlier. The copy is a log of its own: after something else was appended to it, nothing can be\n"
-     "added from LOG. After an interruption the same command continues where it was.\n"},
+     "added from LOG. After an interruption the same command continues where it was. Exit status 4 when\n"
+     "events of LOG are missing: they are missing in NEW, too.\n"},
     {"diff", "LOG OTHER", "find the first event at which two logs part", "o", 2, 2, diff_run,
      "For a log and a copy of it (same origin), also where one or both were trimmed or have gone on: what\n"
      "both have is compared. It says whether one ends earlier, and of the first event that differs which\n"
@@ -323,8 +324,8 @@ static const struct verb *verb_named(int count, char **words, int *used)
 }
 
 /*
- * `evlog relay ...` and `evlog web ...`: programs of their own, beside this one or in PATH, since they need libraries that
- * the command does not. Does not return if there is one.
+ * `evlog relay ...` and `evlog web ...`: programs of their own, beside this one or in PATH, since they need libraries
+ * that the command does not. Does not return if there is one.
  */
 static int run_program(char **argv)
 {

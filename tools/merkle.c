@@ -7,11 +7,13 @@
  *   the root of no leaf  SHA-256()
  *
  * A tree to which leaves are only added needs no more of its past than the roots of its complete subtrees, one for
- * each bit of its size that is 1: for 13 leaves of 8, of 4 and of 1. (Others call that the frontier, or a compact range.)
+ * each bit of its size that is 1: for 13 leaves of 8, of 4 and of 1. (Others call that the frontier, or a compact
+ * range.)
  *
- * 1. A subtree is added where its size divides the tree's: so two of one size that come to be side by side are one of the next.
- * 2. Every node of a proof is the root of a range of leaves, which such a tree has too. So a proof is made by reading the leaves
- *    once, in order (prove.c).
+ * 1. A subtree is added where its size divides the tree's: so two of one size that come to be side by side are one of
+ *    the next.
+ * 2. Every node of a proof is the root of a range of leaves, which such a tree has too. So a proof is made by reading
+ *    the leaves once, in order (prove.c).
  *
  * Cost: adding a leaf is one node's hash on average. Absent: storing nodes; tiles.
  */

@@ -40,8 +40,8 @@ void merkle_root(const struct merkle *tree, unsigned char root[SHA256_SIZE]);
 bool merkle_load(struct merkle *tree, uint64_t size, const void *roots, size_t roots_size);
 
 /*
- * The subtrees whose roots are the proof that leaf `index` is in a tree of `size`, in the order of the proof (RFC 6962, 2.1.1);
- * their count. index < size.
+ * The subtrees whose roots are the proof that leaf `index` is in a tree of `size`, in the order of the proof (RFC
+ * 6962, 2.1.1); their count. index < size.
  */
 unsigned merkle_path(uint64_t index, uint64_t size, struct merkle_range path[MERKLE_LEVELS]);
 

@@ -180,8 +180,8 @@ static bool takes(const struct verb *verb, int letter)
 }
 
 /*
- * The option that a name means to a verb, for options may share one, as --to: the first that the verb takes, where those of
- * EVERY are last in the table; or, to be refused, the first of all.
+ * The option that a name means to a verb, for options may share one, as --to: the first that the verb takes, where
+ * those of EVERY are last in the table; or, to be refused, the first of all.
  */
 static size_t option_named(const struct verb *verb, const char *name)
 {

@@ -1,17 +1,18 @@
 /*
- * evlog prove: that an event is in what was sealed, and that one seal goes on from another, for who does not have the log.
+ * evlog prove: that an event is in what was sealed, and that one seal goes on from another, for who does not have the
+ * log.
  *
  *   inclusion     C2SP tlog-proof: "c2sp.org/tlog-proof@v1", the leaf's bytes as extra data, its index (seq - 1), the hashes from
  *                 its sibling up (RFC 6962, 2.1.1), an empty line, and the checkpoint as it was signed
  *   consistency   the request that C2SP tlog-witness gives to a witness (add-checkpoint): "old" and the older size, the hashes
  *                 (2.1.2), an empty line, and the checkpoint
  *
- * Each hash of a proof is the root of a range of leaves: so the events are read once, in order, and each range is made into a
- * tree of its own. The leaves that were trimmed are in such a range as the roots that the seal before the first event has; no range
- * ends inside of one of these, since the event, or the older size, comes after them.
+ * Each hash of a proof is the root of a range of leaves: so the events are read once, in order, and each range is
+ * made into a tree of its own. The leaves that were trimmed are in such a range as the roots that the seal before the
+ * first event has; no range ends inside of one of these, since the event, or the older size, comes after them.
  *
- * What is printed was checked: the ranges make the root that is signed, so what was changed in the log is proved by no proof. The
- * key is not needed, and its signature is not checked here: who gets the proof does that.
+ * What is printed was checked: the ranges make the root that is signed, so what was changed in the log is proved by
+ * no proof. The key is not needed, and its signature is not checked here: who gets the proof does that.
  *
  * Cost: reading and hashing all events that are kept, up to the checkpoint's size.
  */

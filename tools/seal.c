@@ -6,12 +6,12 @@
  *   3. its root is signed, with the time, as a checkpoint (signed_note.c), whose origin is evlog/ and the uuid of the log's origin
  *   4. the note and the roots are appended as an event (store/seals.c), and the note is printed
  *
- * The seal covers the events that were there when it began, and not its own event, which the next one covers. What it proves is
- * proved by who has the public key and a printed note; nothing in the log itself is needed for that, as it may be a forger's. audit.c
- * says what is concluded.
+ * The seal covers the events that were there when it began, and not its own event, which the next one covers. What it
+ * proves is proved by who has the public key and a printed note; nothing in the log itself is needed for that, as it
+ * may be a forger's. audit.c says what is concluded.
  *
- * A key belongs to one log: its name is the origin of the log's checkpoints. So a note says which log it is of, and no log can be
- * passed off as another one.
+ * A key belongs to one log: its name is the origin of the log's checkpoints. So a note says which log it is of, and
+ * no log can be passed off as another one.
  *
  * Refused: a log with damaged events, since a seal would make them right; a clock that is behind the last seal's time.
  *

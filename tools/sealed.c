@@ -1,6 +1,6 @@
 /*
- * The seals in a log. What the events say is believed only as far as the note in them is signed by the key that is asked for, and the
- * tree's roots beside it only when they make the root in the note.
+ * The seals in a log. What the events say is believed only as far as the note in them is signed by the key that is
+ * asked for, and the tree's roots beside it only when they make the root in the note.
  */
 #include "sealed.h"
 

@@ -25,8 +25,8 @@ enum note_verdict sealed_read(const struct note_key *key, const evlog_event *eve
                               struct sealed *sealed);
 
 /*
- * The newest seal of this key whose tree is known and that has at least `size_min` and at most `size_max` events; it is read
- * from the newest back, and `*note` (or NULL) is its note, to be freed. `*is_any`: whether the log has
+ * The newest seal of this key whose tree is known and that has at least `size_min` and at most `size_max` events; it
+ * is read from the newest back, and `*note` (or NULL) is its note, to be freed. `*is_any`: whether the log has
  * seals at all. EVLOG_NOTFOUND: none. Errors of cursors.
  */
 int sealed_find(evlog *log, const struct note_key *key, uint64_t size_min, uint64_t size_max,

@@ -1,9 +1,9 @@
 /*
  * SHA-256 by the processor's own instructions, where it has them, else by libsodium.
  *
- * libsodium 1.0.18 (Debian 12 and 13) computes it in portable C, some 250 ns for a block of 64 bytes. A leaf and its share of the
- * tree are about ten blocks, and a million of them are to be sealed in less than two seconds. The instructions (SHA extensions of x86)
- * take a fifth of that. test_merkle.c compares the two.
+ * libsodium 1.0.18 (Debian 12 and 13) computes it in portable C, some 250 ns for a block of 64 bytes. A leaf and its
+ * share of the tree are about ten blocks, and a million of them are to be sealed in less than two seconds. The
+ * instructions (SHA extensions of x86) take a fifth of that. test_merkle.c compares the two.
  */
 #include "sha256.h"
 

@@ -11,9 +11,11 @@
  *   private key    PRIVATE+KEY+NAME+HEX(key id)+BASE64(01 | seed), one line, in a file for its owner alone (Go's sumdb/note has it so)
  *   checkpoint     TEXT is three lines: origin, size, BASE64(root); the origin is the key's name
  *
- * 1. The line with a time is a cosignature (C2SP tlog-cosignature) by the log's own key: so when a checkpoint was made is signed, in a
- *    form that others' tools read, and the text has no line that they advise against. No text that is signed begins with "cosignature/v1".
- * 2. Where one line of a known key does not fit, the note is refused whole. Lines of other keys (witnesses) are passed over.
+ * 1. The line with a time is a cosignature (C2SP tlog-cosignature) by the log's own key: so when a checkpoint was
+ *    made is signed, in a form that others' tools read, and the text has no line that they advise against.
+ *    No text that is signed begins with "cosignature/v1".
+ * 2. Where one line of a known key does not fit, the note is refused whole. Lines of other keys (witnesses) are
+ *    passed over.
  * 3. A note is read only if it is as a signer writes it: no control characters, base64 in its one form.
  * 4. Secrets are in locked memory no longer than they are used, in no message and no argument.
  */

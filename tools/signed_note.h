@@ -39,8 +39,8 @@ int note_secret_read(const char *path, struct note_secret *secret);
 void note_secret_free(struct note_secret *secret);
 
 /*
- * Signs a text, which ends with a newline. time_s: a second signature line covers text and time; 0: there is none. The note
- * is the caller's to free; NULL: out of memory.
+ * Signs a text, which ends with a newline. time_s: a second signature line covers text and time; 0: there is none.
+ * The note is the caller's to free; NULL: out of memory.
  */
 char *note_sign(const struct note_secret *secret, const char *text, int64_t time_s);
 

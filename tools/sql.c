@@ -2,8 +2,8 @@
  * evlog sql: a query over logs, by SQLite and the virtual table of tools/sql/, in a database in memory.
  *
  * The SQL may have been pasted from anywhere, so it can only read the logs that are given: one statement, and an
- * authorizer that allows SELECT, reading the tables e, e2 ... and functions, but for those that load code. ATTACH, PRAGMA,
- * the table-valued function evlog(), which opens other logs, and all that writes are refused.
+ * authorizer that allows SELECT, reading the tables e, e2 ... and functions, but for those that load code. ATTACH,
+ * PRAGMA, the table-valued function evlog(), which opens other logs, and all that writes are refused.
  *
  * A table on a terminal is as wide as its first ROWS_AHEAD rows need it; JSON is an object a line, as of every verb.
  */

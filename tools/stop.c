@@ -1,6 +1,6 @@
 /*
- * SIGINT and SIGTERM, for the programs and verbs that finish what they have begun: the relays, the page, evlog consume and
- * evlog import. What waits polls a pipe beside what it waits for, so that a signal is never missed.
+ * SIGINT and SIGTERM, for the programs and verbs that finish what they have begun: the relays, the page, evlog
+ * consume and evlog import. What waits polls a pipe beside what it waits for, so that a signal is never missed.
  */
 #include "stop.h"
 

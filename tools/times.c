@@ -1,13 +1,15 @@
 /*
  * Times. The grammar is that of systemd.time(7), and date(1)'s and mails' forms beside it.
  *
- * A time is either a span before or after now, or words in any sensible order: a weekday, a date, a clock time, a zone. Each
- * word says by its form what it is, each kind may come once, and what is missing is taken from now.
+ * A time is either a span before or after now, or words in any sensible order: a weekday, a date, a clock time, a
+ * zone. Each word says by its form what it is, each kind may come once, and what is missing is taken from now.
  *
- * The calendar is glibc's (timegm, gmtime_r, localtime_r: proleptic Gregorian, 64 bits); leap seconds do not exist, as in POSIX.
+ * The calendar is glibc's (timegm, gmtime_r, localtime_r: proleptic Gregorian, 64 bits); leap seconds do not exist,
+ * as in POSIX.
  *
- * A local time is looked for from both sides: with the zone's offset a day before and a day after. Where clocks are set between
- * these, both, one or none of the results have the local time that was asked for (mktime(3) leaves open which it gives).
+ * A local time is looked for from both sides: with the zone's offset a day before and a day after. Where clocks are
+ * set between these, both, one or none of the results have the local time that was asked for (mktime(3) leaves open
+ * which it gives).
  *
  *     offset before |-------- before ---------|
  *                              set back: | twice |

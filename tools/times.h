@@ -27,10 +27,10 @@ const char *time_second_text(int64_t time_us, char text[TIME_TEXT_SIZE]);
  *   now  today  yesterday  tomorrow
  *   -1h  90min  "2 days ago"  +5min              before now, and with + after it; see span_read
  * A zone follows a clock time: Z, UTC, +01:00, +0100, +01, CET where that is a name of the local zone, Europe/Berlin;
- * else it is local. A local time that comes twice, when clocks are set back, is the first, or with `is_end` the last; one
- * that does not come is as if they had not been set. A date alone is its first microsecond, or with `is_end` its last; so
- * are a minute and a second. Digits past the sixth of a fraction are dropped. 0, or -1 where that is not a time from
- * EVLOG_TIME_US_MIN to EVLOG_TIME_US_MAX.
+ * else it is local. A local time that comes twice, when clocks are set back, is the first, or with `is_end` the last;
+ * one that does not come is as if they had not been set. A date alone is its first microsecond, or with `is_end` its
+ * last; so are a minute and a second. Digits past the sixth of a fraction are dropped. 0, or -1 where that is not a
+ * time from EVLOG_TIME_US_MIN to EVLOG_TIME_US_MAX.
  */
 int time_read(const char *text, int is_end, int64_t now_us, int64_t *time_us);
 

@@ -4,9 +4,9 @@
  * A column costs something only where a query asks for it: data are made into JSON for `data`, and looked into for a
  * path, once for all paths of an event.
  *
- * A path's value is what SQLite has for it: an integer (also for true and false), a real, a text, a blob; NULL where it is
- * not there. Maps, lists and extension types are JSON, as evlog_data_json makes it. An integer above 2^63 - 1 is text,
- * since a real would make two of them equal.
+ * A path's value is what SQLite has for it: an integer (also for true and false), a real, a text, a blob; NULL where
+ * it is not there. Maps, lists and extension types are JSON, as evlog_data_json makes it. An integer above 2^63 - 1
+ * is text, since a real would make two of them equal.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * How many events of each type: an open hash table of names.
  *
- * A name is looked up by its text, and not at all where it is the one before, by its pointer: names are the log's, and valid as
- * long as it is open. A log has at most EVLOG_TYPES_MAX of them.
+ * A name is looked up by its text, and not at all where it is the one before, by its pointer: names are the log's,
+ * and valid as long as it is open. A log has at most EVLOG_TYPES_MAX of them.
  */
 #include "counts.h"
 

@@ -7,9 +7,10 @@
  *
  *   seq log_time time id type source host lib headers data damage, and a column for each NAME=PATH (evlog/value.h)
  *
- * Times are text, 2026-01-31T18:00:00.123456+00:00 as everywhere in evlog: SQLite's date functions read that, it sorts as
- * the times do, and is compared with '2026-01-31'; SQLite has no type for times. data and headers are JSON, for
- * SQLite's -> and ->>. All events are rows, also the log's own (evlog.*), since what is a row cannot depend on the query.
+ * Times are text, 2026-01-31T18:00:00.123456+00:00 as everywhere in evlog: SQLite's date functions read that, it
+ * sorts as the times do, and is compared with '2026-01-31'; SQLite has no type for times. data and headers are JSON,
+ * for SQLite's -> and ->>. All events are rows, also the log's own (evlog.*), since what is a row cannot depend on
+ * the query.
  *
  * 1. A scan has the events up to the head of the log at its beginning, in the order of seq or its reverse.
  * 2. A damaged or missing event is never passed over in silence: the query fails with the library's sentence, which
