@@ -6,8 +6,8 @@
  * a bar has what was logged from the first event at its time to the first of the next bar.
  *
  * Which types they are is counted up to READ_MAX events. Beyond that it is estimated: from each bar PASSES times
- * BLOCK events are read, at equal distances, one pass over all bars after the other, as long as there is time. The page
- * says which it is. When a filter asks for types, the bars are estimated likewise, and say so.
+ * BLOCK events are read, at equal distances, one pass over all bars after the other. Both end when the time is up, but
+ * for one event of each bar, and what was not read is estimated, too. The page says which it is. When a filter asks for types, the bars are estimated likewise, and say so.
  *
  * The picture is an SVG without text; its numbers are also a table, for those who cannot see it.
  */
@@ -186,7 +186,7 @@ static bool is_counted(const struct query *query, const evlog_event *event)
             query_matches(query, event));
 }
 
-/* Reads so many events from a seq on into the bar timeline->at. */
+/* Reads so many events from a seq on into the bar timeline->at: one, and the others as long as there is time. */
 static int read_types(struct timeline *timeline, uint64_t first, uint64_t count)
 {
     static const char *const all[] = {"*", "evlog.*"};
@@ -207,9 +207,9 @@ static int read_types(struct timeline *timeline, uint64_t first, uint64_t count)
         timeline->at->read_count++;
         if (is_counted(timeline->query, event))
             ++*counter_of(timeline, event->event_type);
-    } while (code == EVLOG_DAMAGED || (!code && event));
+    } while ((code == EVLOG_DAMAGED || (!code && event)) && now_ms() < timeline->until_ms);
     evlog_cursor_close(cursor);
-    return code;
+    return code == EVLOG_DAMAGED ? EVLOG_OK : code;
 }
 
 /* Reads all, or in passes a part of each bar. */
@@ -436,8 +436,8 @@ int timeline_put(struct request *request, const struct query *query)
         return evlog_fail("out of memory");
     timeline->request = request;
     timeline->query = query;
-    timeline->until_ms = now_ms() + PAGE_MS;
     int code = make_bars(timeline);
+    timeline->until_ms = now_ms() + PAGE_MS;
     if (!code)
         code = read_bars(timeline);
     if (!code && timeline->count) {
