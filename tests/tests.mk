@@ -118,7 +118,8 @@ $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 # Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record.
 FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state fuzz_sql fuzz_salvage
 FUZZ_ROUNDS = 4000
-run-fuzz_events run-fuzz_state run-fuzz_sql run-fuzz_salvage: FUZZ_ROUNDS = 400
+run-fuzz_events run-fuzz_state run-fuzz_sql: FUZZ_ROUNDS = 400
+run-fuzz_salvage: FUZZ_ROUNDS = 150
 fuzz-sql: FUZZ_MORE = -Itools/sql $(SQL_SRC) -lsqlite3
 
 $(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o
