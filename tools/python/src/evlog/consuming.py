@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -154,6 +155,11 @@ class _Options:
             c.notice, c.notice_ctx = lib.python_notice, notices.context
 
 
+def _left_ms(end: Optional[float]) -> int:
+    """How long to wait at once: what is left, never less, but no more than a slice; 0: it is over."""
+    return SLICE_MS if end is None else max(0, min(ceil((end - monotonic()) * 1000), SLICE_MS))
+
+
 class Consumer(Iterator[ConsumedEvent]):
     """A consumer that is open here, made by `Log.consumer`. One thread at a time uses it.
 
@@ -192,8 +198,7 @@ class Consumer(Iterator[ConsumedEvent]):
         made = ffi.new("evlog_consumer **")
         end = None if wait is None else monotonic() + wait
         while True:
-            left = SLICE_MS if end is None else int((end - monotonic()) * 1000)
-            slice_ms = self._options.pointer.claim_wait_ms = max(0, min(left, SLICE_MS))
+            slice_ms = self._options.pointer.claim_wait_ms = _left_ms(end)
             try:
                 patiently(
                     0 if slice_ms else self._handle.wait_s,
@@ -231,8 +236,7 @@ class Consumer(Iterator[ConsumedEvent]):
         """
         end = None if timeout is None else monotonic() + timeout
         while True:
-            left_ms = SLICE_MS if end is None else max(0, int((end - monotonic()) * 1000))
-            event = self._next(min(left_ms, SLICE_MS))
+            event = self._next(_left_ms(end))
             if event is not None or (end is not None and monotonic() >= end):
                 return event
 
