@@ -42,6 +42,7 @@
 #define PROMISES_MAX 200000 /* in one round */
 #define STEPS_BITS 16
 #define OTHERS_SENDS 5 /* after the death */
+#define OTHERS_REST_US 10000
 #define CHILD_SECONDS 60
 
 enum process { PROCESS_VICTIM = 1, PROCESS_SECOND, PROCESS_OTHER };
@@ -149,6 +150,14 @@ EVLOG_API void recorder_promise(const void *bytes, size_t size)
     shared->list[at] = promise;
     atomic_thread_fence(memory_order_release);
     *(volatile uint32_t *)&shared->list[at].kind = kind;
+}
+
+/* While the victim is run slowly the others could promise without end: past half of the room they rest. */
+static bool others_go_on(void)
+{
+    if (shared->count > PROMISES_MAX / 2)
+        usleep(OTHERS_REST_US);
+    return !shared->stop;
 }
 
 static void take_promises(struct promises *promises)
@@ -347,23 +356,31 @@ static const char *others_of(const struct scenario *scenario)
 }
 
 /* Until the others have got on, or have failed. */
-static bool wait_for_others(pid_t pid)
+static bool wait_for_others(pid_t pid, int *status)
 {
     size_t until = shared->count + OTHERS_SENDS;
     while (shared->count < until) {
-        int status;
-        if (waitpid(pid, &status, WNOHANG) == pid)
+        if (waitpid(pid, status, WNOHANG) == pid)
             return false;
         usleep(100);
     }
     return true;
 }
 
-static bool stop_others(pid_t pid)
+static bool stop_others(pid_t pid, char *why)
 {
-    bool is_good = wait_for_others(pid);
+    int status;
+    bool is_there = wait_for_others(pid, &status);
     shared->stop = true;
-    return is_good && ended_well(wait_for(pid));
+    if (is_there)
+        status = wait_for(pid);
+    if (is_there && ended_well(status))
+        return true;
+    if (WIFSIGNALED(status))
+        snprintf(why, WHY_SIZE, "another process was ended by signal %d", WTERMSIG(status));
+    else
+        snprintf(why, WHY_SIZE, "another process ended with %d", WEXITSTATUS(status));
+    return false;
 }
 
 static bool kill_round(struct known *play, const struct play *what, const char *root,
@@ -380,10 +397,8 @@ static bool kill_round(struct known *play, const struct play *what, const char *
         is_good = play_and_die(play, what->name, root, round, PROCESS_SECOND, random);
     counts.with_others += has_others;
     counts.twice += is_twice;
-    if (has_others && !stop_others(others)) {
-        strcpy(play->why, "another process failed");
+    if (has_others && !stop_others(others, play->why))
         return false;
-    }
     if (!is_good)
         strcpy(play->why, "the victim failed before it was killed");
     take_promises(&play->promises);
@@ -466,7 +481,7 @@ int main(int argc, char **argv)
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         die("memory");
-    scenario_stop = &shared->stop;
+    scenario_goes_on = others_go_on;
     strcpy(options.work, "/dev/shm/evlog-kill-XXXXXX");
     if (!mkdtemp(options.work) && !mkdtemp(strcpy(options.work, "/tmp/evlog-kill-XXXXXX")))
         die(options.work);

@@ -24,7 +24,7 @@
 #define BATCH_MAX 100
 #define ROUND_BITS 16 /* sends of one play */
 
-atomic_bool *scenario_stop;
+bool (*scenario_goes_on)(void);
 
 /* One process's part in a scenario. */
 struct run {
@@ -566,7 +566,7 @@ static void play_others(struct run *run)
     uint64_t seq;
     open_log(run);
     must(evlog_wait(run->log, 0, 0, &seq), "waiting");
-    while (!*scenario_stop) {
+    while (scenario_goes_on()) {
         send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 3));
         read_new(run, &seq);
     }

@@ -2,7 +2,6 @@
 #ifndef SCENARIOS_H
 #define SCENARIOS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,7 +42,7 @@ void scenario_begin(const struct scenario *scenario);
 void scenario_play(const struct scenario *scenario, const char *root, uint64_t seed,
                    uint64_t process, uint64_t round);
 
-/* When it is set, the scenario "others" ends; until then it goes on. NULL: never. */
-extern atomic_bool *scenario_stop;
+/* Asked before each send of the scenario "others": whether it goes on. It may wait. */
+extern bool (*scenario_goes_on)(void);
 
 #endif
