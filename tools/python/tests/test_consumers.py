@@ -47,6 +47,18 @@ def test_types_are_kept_with_it(log):
     assert log.consumer_info("c").types == [OTHER]
 
 
+def test_a_backfill_has_an_end_and_a_pace(log):
+    fill(log, 30)
+    began = time.monotonic()
+    with log.consumer("c", timeout=0.5, to=10, per_second=100) as consumer:
+        assert [event.seq for event in consumer] == list(range(1, 11))
+    assert time.monotonic() - began >= 0.08
+    assert drain(log, to=12) == [11, 12]
+    assert drain(log)[0] == 13
+    with pytest.raises(evlog.InvalidError):
+        drain(log, "d", per_second=-1)
+
+
 def test_what_was_handed_out_and_not_finished_comes_again(log):
     fill(log, 5)
     with log.consumer("c") as consumer:

@@ -151,6 +151,8 @@ class _Options:
         c.backoff_ms = int(options["backoff"] * 1000)
         c.backoff_max_ms = int(options["backoff_max"] * 1000)
         c.commit_every = options["commit_every"]
+        c.last_seq = options["to"]
+        c.per_second, c.speed = options["per_second"], options["speed"]
         if notices is not None:
             c.notice, c.notice_ctx = lib.python_notice, notices.context
 

@@ -476,6 +476,9 @@ class Log:
         on_failure: str = "park",
         replays: str = "knowing",
         commit_every: int = 0,
+        to: int = 0,
+        per_second: float = 0.0,
+        speed: float = 0.0,
         notice: Optional[Callable[[Notice], Any]] = None,
     ) -> Consumer:
         """Opens a consumer: a place in the log with a name, which outlives the process.
@@ -498,6 +501,10 @@ class Log:
         or `on_failure` is "stop" (ReceiverError, and it comes again) or "skip". `replays`: see
         `connect`. The checkpoint is written every `commit_every` events (0: 4096), when the loop
         waits, and when the consumer is closed. `notice` is called with a `Notice`.
+
+        For a backfill: it is given no event after seq `to`, at most `per_second` events a second,
+        and history at `speed` times the pace at which it was logged (1: as it was; 0: no waiting).
+        `timeout` is then to be longer than the time between two events.
         """
         options = {
             "types": types,
@@ -509,6 +516,9 @@ class Log:
             "on_failure": on_failure,
             "replays": replays,
             "commit_every": commit_every,
+            "to": to,
+            "per_second": per_second,
+            "speed": speed,
         }
         made = Consumer(self, name, options, wait, timeout, notice)
         self._consumers.add(made)

@@ -195,9 +195,8 @@ def send_many(
         receivers.end(dispatch)
     del kept, kept_too
     answers = dispatch.by_seq()
-    made = [
-        Sent(ffi.addressof(flat, i), answers.get(flat[i].seq, [])) for i in range(len(sendings))
-    ]
+    # Each has a copy: an element of the array does not keep the array.
+    made = [Sent(ffi.new(_FLAT_SENT, each), answers.get(each.seq, [])) for each in flat]
     if code:
         _fail(code, message, made, dispatch)
     return made
