@@ -32,7 +32,7 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", RANGE "fo|", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", RANGE "fo{|", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
@@ -40,15 +40,15 @@ static const struct verb verbs[] = {
      "again as it is.\n"
      "Events that are damaged are passed over, and reported at the end with exit status 4. With -f it\n"
      "goes on with what any process sends, like evlog tail -f; -n N then begins with the last N.\n"},
-    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
+    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o{", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers for each event, in the original order", RANGE "xkpER",
-     1, 1, replay_run,
+     "run a command or a plugin's receivers for each event, in the original order",
+     RANGE "{xkpER", 1, 1, replay_run,
      "COMMAND runs once for each event, by /bin/sh, with the event as one JSON line on its\n"
-     "standard input and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE and EVLOG_ID. Unless it\n"
-     "exits with 0 the replay stops and names the event, from which --from can go on. With\n"
-     "--plugin the events go to the receivers that the plugins connect.\n"},
+     "standard input (with --fields only these) and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE\n"
+     "and EVLOG_ID. Unless it exits with 0 the replay stops and names the event, from which --from\n"
+     "can go on. With --plugin the events go to the receivers that the plugins connect.\n"},
     {"types", "LOG", "list the event types and how many events each has", "FtsuToMa", 1, 1,
      types_run,
      "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"
@@ -199,8 +199,8 @@ static const struct verb verbs[] = {
      "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
      "reports whether they can be read from another file. Without --yes it only reports what would be\n"
      "done.\n"},
-    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o|" FILTER, 1, 1,
-     tail_run,
+    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o{|" FILTER, 1,
+     1, tail_run,
      "The last 10, or -n N of them; with --from or --since all from there on. With -f it goes on, with\n"
      "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
      "any more. -n 0 prints only what comes. Output as with evlog show.\n"},

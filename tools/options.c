@@ -45,6 +45,8 @@ static const struct {
     {'o', "output", "FORM", "short, json or pretty",
      "short, json (one object a line) or pretty; default: short\n"
      "(get: pretty) on a terminal, json in a pipe"},
+    {'{', "fields", "FIELDS", "names with commas between, and no more than 64",
+     "only these, in this order: seq,time,enrollment.user.id; see below"},
     {'J', "output", "FORM", "table, csv or json",
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
@@ -150,6 +152,12 @@ static const char filter_help[] =
     "quotes is only the text. What is not there is null: it matches x!=7 and x=null. ~ is a POSIX\n"
     "extended regular expression, found anywhere in a text. All options have to fit the event.\n";
 
+static const char fields_help[] =
+    "--fields takes the keys that evlog show -o json prints (data for all of it), headers.NAME, and paths\n"
+    "in the data, as --where does; data.PATH is always one of these, and \\, a comma in it. In JSON each\n"
+    "event is an object with just these keys, null where there is no such value. -o short prints a line\n"
+    "an event with tabs between: texts without quotes, nothing where there is no value.\n";
+
 /* ---------------------------------------------------------------------- help ---- */
 
 /* The letter of a short option; 0: it has none. */
@@ -216,12 +224,14 @@ void verb_help(FILE *out, const struct verb *verb)
     int has_times = strpbrk(verb->options, "suiWZB") != NULL;
     int has_where = strpbrk(verb->options, "WZ") != NULL;
     int has_filter = strchr(verb->options, '=') != NULL;
+    int has_fields = strchr(verb->options, '{') != NULL;
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (option_is_of(verb, i))
             option_help(out, i);
-    fprintf(out, "%s%s%s%s", has_times || has_filter ? "\n" : "", has_filter ? filter_help : "",
+    fprintf(out, "%s%s%s%s%s", has_times || has_filter || has_fields ? "\n" : "",
+            has_fields ? fields_help : "", has_filter ? filter_help : "",
             has_where ? where_help : "", has_times ? times_help : "");
 }
 
@@ -548,6 +558,8 @@ static int output_option_read(struct options *options, int letter, char *text)
         return read_output(text, &options->output);
     case 'J':
         return read_form_of_rows(text, &options->output);
+    case '{':
+        return fields_read(&options->fields, text);
     case 'Y':
         return add_column(options, text);
     default:

@@ -119,3 +119,14 @@ int event_put(FILE *out, const evlog_event *event, enum output output)
     evlog_buffer_free(&json);
     return 0;
 }
+
+int event_put_as(FILE *out, const evlog_event *event, const struct options *options)
+{
+    enum output output = options->output;
+    if (!options->fields.count)
+        return event_put(out, event, output);
+    return fields_put(out, &options->fields, event,
+                      output == OUTPUT_SHORT  ? FIELDS_TABBED
+                      : output == OUTPUT_JSON ? FIELDS_LINE
+                                              : FIELDS_INDENTED);
+}

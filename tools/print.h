@@ -25,6 +25,9 @@ int finding_put(const evlog_finding *finding, enum output output);
 /* Writes an event as `output` says. 0, or -1 with evlog_errmsg: out of memory, as a rule. */
 int event_put(FILE *out, const evlog_event *event, enum output output);
 
+/* The same as the options say: the output, and only some fields where these are asked for. */
+int event_put_as(FILE *out, const evlog_event *event, const struct options *options);
+
 /* How many characters a line on `out` may have; 0: any. */
 size_t line_width(FILE *out);
 

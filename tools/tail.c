@@ -36,7 +36,7 @@ static void flush_output(void)
 static int print_one(const evlog_event *event, void *ctx)
 {
     struct tail *tail = ctx;
-    if (event_put(stdout, event, tail->options->output))
+    if (event_put_as(stdout, event, tail->options))
         return evlog_fail("out of memory");
     tail->print_count++;
     if (ferror(stdout))
