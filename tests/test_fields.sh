@@ -23,6 +23,7 @@ headers|{"evlog.peer.x": "2", "trace": "t1"}|{"evlog.peer.x": "2", "trace": "t1"
 headers.trace|"t1"|t1
 headers.evlog.peer.x|"2"|2
 headers.nothing|null|
+headers.tracy|null|
 user.id|7|7
 user.a\,b|1|1
 user.x\.y|{"l": [1, 2]}|{"l": [1, 2]}
