@@ -58,7 +58,8 @@ static const struct verb verbs[] = {
      "With LOG alone every event is read and checked against the schema that it was written under.\n"
      "With TYPE and FILE it says whether the Avro schema in FILE can become the next one of TYPE:\n"
      "whether it can read what the log has of it, and whether programs with the earlier schemas\n"
-     "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"},
+     "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"
+     "In a pipe each finding is one JSON object, and the last line counts the events.\n"},
     {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "OD",
      2, 3, schema_add_run,
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
@@ -167,10 +168,10 @@ static const struct verb verbs[] = {
      "In a log that is sealed an erasure is signed, with --key FILE: who, when, and why are in the event.\n"
      "Without --yes it only shows the events. When one of them does not exist, none is erased.\n"},
     {"seal keygen", "LOG --key FILE", "make the key that seals a log, and print its public key",
-     "5", 1, 1, seal_keygen_run,
+     "5}", 1, 1, seal_keygen_run,
      "FILE gets the private key, and must not exist; only its owner can read it. Who checks the log\n"
      "needs the line that is printed. The key belongs to this log: its name has the log's uuid.\n"},
-    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "5", 1,
+    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "5}", 1,
      1, seal_run,
      "Appends an event evlog.sealed.v1, and prints the checkpoint in it: the number of events, the root\n"
      "of a Merkle tree (RFC 6962, SHA-256) over them, and the signature, as a note of C2SP\n"
@@ -179,7 +180,7 @@ static const struct verb verbs[] = {
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
      "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
-     "print a proof that an event was sealed, or that seals agree", "6VU", 1, 2, prove_run,
+     "print a proof that an event was sealed, or that seals agree", "6VU}", 1, 2, prove_run,
      "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
      "C2SP's tlog-proof, with the checkpoint; its extra data are the leaf, by which the event can be\n"
      "recognized (tools/leaf.c). With --since-size: a consistency proof that the checkpoint goes on from\n"
@@ -245,12 +246,12 @@ static const struct verb verbs[] = {
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",
-     "remove a consumer, its parked events and its state", "9y", 1, 2, consumer_rm_run,
+     "remove a consumer, its parked events and its state", "9yo", 1, 2, consumer_rm_run,
      "With --idle, all that have committed nothing for so long and that no process has: they may\n"
      "keep a retention policy from deleting events. A group goes as a whole, by its name. Without --yes\n"
      "it only reports what would be removed.\n"},
-    {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
-     2, consumer_reset_run,
+    {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zyo",
+     2, 2, consumer_reset_run,
      "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"
      "events that are in the log now are replays to it. NAME may be a group: all its workers are moved.\n"
      "Without --yes it only reports what would be done.\n"},
@@ -261,10 +262,10 @@ static const struct verb verbs[] = {
     {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o", 2, 2,
      parked_ls_run,
      "Those whose receiver failed too often, and those that were lost: damaged, or trimmed away.\n"},
-    {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "a", 2, 3,
+    {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "ao", 2, 3,
      parked_retry_run,
      "The consumer gets them, first of all, when it runs. One that fails is parked again.\n"},
-    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "ay", 2, 3,
+    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "ayo", 2, 3,
      parked_drop_run,
      "The consumer never gets them again. Without --yes it only reports what would be dropped.\n"},
 };

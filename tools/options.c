@@ -50,6 +50,8 @@ static const struct {
     {'J', "output", "FORM", "table, csv or json",
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
+    {'}', "output", "FORM", "note or json",
+     "note (default), as others read it, or json, an object that has it"},
     {'Y', "column", "NAME=PATH", "NAME=PATH, and no more than 100",
      "a column of the value at PATH in the data (user=enrollment.user.id); may\n"
      "be repeated"},
@@ -163,7 +165,7 @@ static const char fields_help[] =
 /* The letter of a short option; 0: it has none. */
 static char short_of(size_t i)
 {
-    char letter = table[i].letter == 'J' ? 'o' : table[i].letter;
+    char letter = table[i].letter == 'J' || table[i].letter == '}' ? 'o' : table[i].letter;
     return strchr(SHORT, letter) ? letter : 0;
 }
 
@@ -286,6 +288,12 @@ static int read_form_of_rows(const char *text, enum output *output)
               : strcmp(text, "csv") == 0  ? OUTPUT_CSV
                                           : OUTPUT_AUTO;
     return *output ? 0 : -1;
+}
+
+static int read_form_of_notes(const char *text, enum output *output)
+{
+    *output = strcmp(text, "note") == 0 ? OUTPUT_SHORT : OUTPUT_JSON;
+    return *output == OUTPUT_SHORT || strcmp(text, "json") == 0 ? 0 : -1;
 }
 
 static int add_column(struct options *options, const char *text)
@@ -558,6 +566,8 @@ static int output_option_read(struct options *options, int letter, char *text)
         return read_output(text, &options->output);
     case 'J':
         return read_form_of_rows(text, &options->output);
+    case '}':
+        return read_form_of_notes(text, &options->output);
     case '{':
         return fields_read(&options->fields, text);
     case 'Y':
@@ -715,9 +725,10 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
     while (optind < argc)
         options->operands[options->operand_count++] = argv[optind++];
     if (options->output == OUTPUT_AUTO)
-        options->output = !isatty(STDOUT_FILENO) ? OUTPUT_JSON
-                          : verb->run == get_run ? OUTPUT_PRETTY
-                                                 : OUTPUT_SHORT;
+        options->output = strchr(verb->options, '}') ? OUTPUT_SHORT
+                          : !isatty(STDOUT_FILENO)   ? OUTPUT_JSON
+                          : verb->run == get_run     ? OUTPUT_PRETTY
+                                                     : OUTPUT_SHORT;
     return range_complete(verb, options);
 }
 
