@@ -8,6 +8,7 @@
 
 #include "completion.h"
 #include "stop.h"
+#include "terminal.h"
 #include "tool.h"
 
 /* The letters of `options` are those of the table in options.c. */
@@ -32,7 +33,7 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", RANGE "fo{|", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", RANGE "fo{[|", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
@@ -49,7 +50,7 @@ static const struct verb verbs[] = {
      "standard input (with --fields only these) and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE\n"
      "and EVLOG_ID. Unless it exits with 0 the replay stops and names the event, from which --from\n"
      "can go on. With --plugin the events go to the receivers that the plugins connect.\n"},
-    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa", 1, 1,
+    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa[", 1, 1,
      types_run,
      "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"
      "The log's own types, evlog.*, are listed with --all or when they are asked for.\n"},
@@ -372,6 +373,7 @@ static int help(int count, char **words)
     if (count && is_program(words[0]))
         return run_program((char *[]){words[0], option, NULL});
     const struct verb *verb = count ? verb_named(count, words, &used) : NULL;
+    pager_begin();
     if (!verb && count == 1 && family_print(stdout, words[0]))
         return output_flushed(EXIT_DONE);
     if (!verb && count)
@@ -425,7 +427,10 @@ int main(int argc, char **argv)
     if (!verb)
         return no_such_verb(argv[1]);
     status = options_read(verb, argc - used, argv + used, &options);
-    if (status < 0)
+    if (status < 0) {
+        if (strchr(verb->options, '[') && !options.no_pager && !options.follow)
+            pager_begin();
         status = verb->run(&options);
+    }
     return output_flushed(status);
 }

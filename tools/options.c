@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "terminal.h"
 #include "times.h"
 #include "tool.h"
 
@@ -47,6 +48,8 @@ static const struct {
      "(get: pretty) on a terminal, json in a pipe"},
     {'{', "fields", "FIELDS", "names with commas between, and no more than 64",
      "only these, in this order: seq,time,enrollment.user.id; see below"},
+    {'[', "no-pager", NULL, NULL,
+     "print to the terminal itself, and not through EVLOG_PAGER, PAGER or less"},
     {'J', "output", "FORM", "table, csv or json",
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
@@ -635,6 +638,7 @@ static int option_read(struct options *options, int letter, char *text)
 
 static void option_set(struct options *options, int letter)
 {
+    options->no_pager |= letter == '[';
     options->range.newest_first |= letter == 'r';
     options->range.keep_going |= letter == 'k';
     options->skip_bad |= letter == 'b';
@@ -670,6 +674,7 @@ static int option_take(const struct verb *verb, struct options *options, int let
     if (i < TABLE_COUNT) /* a short one means what its name does */
         letter = table[i = option_named(verb, table[i].name)].letter;
     if (letter == 'h') {
+        pager_begin();
         verb_help(stdout, verb);
         return EXIT_DONE;
     }

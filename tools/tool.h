@@ -78,6 +78,7 @@ struct options {
     int off;
     int64_t idle_us;    /* 0: not given */
     uint64_t since_seq; /* of a copy; 0: not given */
+    int no_pager;
     int follow;
     int is_show;   /* tail goes on for show -f */
     int has_count; /* the range's limit was given; 0 only for following */
