@@ -293,8 +293,11 @@ static void help_print(FILE *out, const struct verb *verb)
         verb_help(out, verb);
         return;
     }
-    fprintf(out, "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
-                 "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
+    fprintf(
+        out,
+        "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
+        "evlog: a persistent event log with replay. LOG is the log's directory; EVLOG_LOG names one, and\n"
+        "LOG may then be left out, see: man evlog.\n\n");
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
     fprintf(out, "  %-15s %s\n", "relay",

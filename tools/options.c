@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "terminal.h"
@@ -719,14 +720,38 @@ static int range_complete(const struct verb *verb, struct options *options)
     return -1;
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) == 0 && S_ISDIR(there.st_mode);
+}
+
+/*
+ * The log that EVLOG_LOG names, where LOG is left out; NULL: it is the first argument. So it is when there are as many
+ * arguments as the verb can have, when one less would be too few, and else when it is a directory.
+ */
+static const char *default_log(const struct verb *verb, int count, const char *first)
+{
+    const char *log = getenv("EVLOG_LOG");
+    bool are_logs = strncmp(verb->arguments, "LOG...", 6) == 0;
+    if (!log || !*log || count >= verb->operand_max)
+        return NULL;
+    if (count < verb->operand_min)
+        return log;
+    return are_logs || is_directory(first) ? NULL : log;
+}
+
 static int operands_read(const struct verb *verb, int argc, char **argv, struct options *options)
 {
-    if (argc - optind < verb->operand_min || argc - optind > verb->operand_max)
+    options->path = default_log(verb, argc - optind, argv[optind]);
+    int count = argc - optind + (options->path != NULL);
+    if (count < verb->operand_min || count > verb->operand_max)
         return complain(EXIT_MISUSE, "%s; usage: evlog %s %s",
-                        argc - optind < verb->operand_min ? "an argument is missing"
-                                                          : "too many arguments",
+                        count < verb->operand_min ? "an argument is missing"
+                                                  : "too many arguments",
                         verb->name, verb->arguments);
-    options->path = argv[optind++];
+    if (!options->path)
+        options->path = argv[optind++];
     while (optind < argc)
         options->operands[options->operand_count++] = argv[optind++];
     if (options->output == OUTPUT_AUTO)
