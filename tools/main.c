@@ -33,7 +33,7 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", RANGE "fo{[|", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", RANGE "fo{[]|", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
@@ -41,7 +41,7 @@ static const struct verb verbs[] = {
      "again as it is.\n"
      "Events that are damaged are passed over, and reported at the end with exit status 4. With -f it\n"
      "goes on with what any process sends, like evlog tail -f; -n N then begins with the last N.\n"},
-    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o{", 2, 2, get_run,
+    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o{]", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
      "run a command or a plugin's receivers for each event, in the original order",
@@ -50,12 +50,12 @@ static const struct verb verbs[] = {
      "standard input (with --fields only these) and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE\n"
      "and EVLOG_ID. Unless it exits with 0 the replay stops and names the event, from which --from\n"
      "can go on. With --plugin the events go to the receivers that the plugins connect.\n"},
-    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa[", 1, 1,
+    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa[]", 1, 1,
      types_run,
      "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"
      "The log's own types, evlog.*, are listed with --all or when they are asked for.\n"},
     {"schema check", "LOG [TYPE FILE|-]",
-     "check the events, or a new schema, against the log's schemas", "o", 1, 3, schema_check_run,
+     "check the events, or a new schema, against the log's schemas", "o]", 1, 3, schema_check_run,
      "With LOG alone every event is read and checked against the schema that it was written under.\n"
      "With TYPE and FILE it says whether the Avro schema in FILE can become the next one of TYPE:\n"
      "whether it can read what the log has of it, and whether programs with the earlier schemas\n"
@@ -76,8 +76,8 @@ static const struct verb verbs[] = {
      "events, evlog.*, are rows too. evlog-sql(1) has examples.\n"
      "A query that meets a damaged event fails, with exit status 4. When it asks for the column damage,\n"
      "it gets a row for the event instead, in which damage is what is wrong.\n"},
-    {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,
-     1, info_run, "Takes the same time whatever the log's length.\n"},
+    {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o]",
+     1, 1, info_run, "Takes the same time whatever the log's length.\n"},
     {"metrics", "LOG...", "print metrics of logs and their consumers as Prometheus' text", "", 1,
      1 + OPERANDS_MAX, metrics_run,
      "For node_exporter's textfile collector and its like, from cron or a timer. What reads the file must\n"
@@ -85,7 +85,7 @@ static const struct verb verbs[] = {
      "  evlog metrics LOG >/var/lib/node/evlog.prom.new; mv /var/lib/node/evlog.prom.new \\\n"
      "    /var/lib/node/evlog.prom\n"
      "A log that cannot be read has evlog_up 0, and the exit status is 3; the others are printed.\n"},
-    {"verify", "LOG", "check every event and page, and report what is wrong", "o46", 1, 1,
+    {"verify", "LOG", "check every event and page, and report what is wrong", "o46]", 1, 1,
      verify_run,
      "Reads the whole log. Exit status 1 when anything was found. In a pipe each finding is one JSON\n"
      "object, and the last line is the result: events (that were read), findings (0 when all is well;\n"
@@ -122,7 +122,7 @@ static const struct verb verbs[] = {
      "earlier. The copy is a log of its own: after something else was appended to it, nothing can be\n"
      "added from LOG. After an interruption the same command continues where it was. Exit status 4 when\n"
      "events of LOG are missing: they are missing in NEW, too.\n"},
-    {"diff", "LOG OTHER", "find the first event at which two logs part", "o", 2, 2, diff_run,
+    {"diff", "LOG OTHER", "find the first event at which two logs part", "o]", 2, 2, diff_run,
      "For a log and a copy of it (same origin), also where one or both were trimmed or have gone on: what\n"
      "both have is compared. It says whether one ends earlier, and of the first event that differs which\n"
      "of its fields do, and where in the data. For logs of different origins, as after evlog import, log\n"
@@ -135,7 +135,7 @@ static const struct verb verbs[] = {
      "have room for a second copy of the log's contents. When it is interrupted, either nothing was\n"
      "done, or the next evlog compact finishes it. Without --yes it only reports what would be done.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
-     RANGE "X", 1, 1, export_run,
+     RANGE "X]", 1, 1, export_run,
      "One JSON object a line: first one for each event type and schema of the log, then the events, as\n"
      "evlog show -o json prints them. An event that was sent under another schema than the last line\n"
      "about its type says is preceded by a short line that names the schema. The log's own events are\n"
@@ -181,7 +181,7 @@ static const struct verb verbs[] = {
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
      "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
-     "print a proof that an event was sealed, or that seals agree", "6VU}", 1, 2, prove_run,
+     "print a proof that an event was sealed, or that seals agree", "6VU}]", 1, 2, prove_run,
      "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
      "C2SP's tlog-proof, with the checkpoint; its extra data are the leaf, by which the event can be\n"
      "recognized (tools/leaf.c). With --since-size: a consistency proof that the checkpoint goes on from\n"
@@ -201,7 +201,7 @@ static const struct verb verbs[] = {
      "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
      "reports whether they can be read from another file. Without --yes it only reports what would be\n"
      "done.\n"},
-    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o{|" FILTER, 1,
+    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o{]|" FILTER, 1,
      1, tail_run,
      "The last 10, or -n N of them; with --from or --since all from there on. With -f it goes on, with\n"
      "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
@@ -235,12 +235,12 @@ static const struct verb verbs[] = {
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},
-    {"consumer ls", "LOG", "list the consumers and how far behind they are", "o", 1, 1,
+    {"consumer ls", "LOG", "list the consumers and how far behind they are", "o]", 1, 1,
      consumer_ls_run,
      "The lag is the events of the log after the last that a consumer is done with, wanted or not,\n"
      "and how long ago the first of them was logged: in JSON lag_events and lag_seconds. pid is the\n"
      "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
-    {"consumer info", "LOG NAME", "show what a consumer is", "o", 2, 2, consumer_info_run,
+    {"consumer info", "LOG NAME", "show what a consumer is", "o]", 2, 2, consumer_info_run,
      "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
      "and retried. Those up to replay_last_seq are replays to it. NAME may be a group: then each of its\n"
      "workers is shown.\n"},
@@ -260,7 +260,7 @@ static const struct verb verbs[] = {
      consumer_pause_run, "In whichever process it is at work.\n"},
     {"consumer resume", "LOG NAME", "let a paused consumer go on", "", 2, 2, consumer_resume_run,
      ""},
-    {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o", 2, 2,
+    {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o]", 2, 2,
      parked_ls_run,
      "Those whose receiver failed too often, and those that were lost: damaged, or trimmed away.\n"},
     {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "ao", 2, 3,

@@ -51,6 +51,9 @@ static const struct {
      "only these, in this order: seq,time,enrollment.user.id; see below"},
     {'[', "no-pager", NULL, NULL,
      "print to the terminal itself, and not through EVLOG_PAGER, PAGER or less"},
+    {']', "offline", NULL, NULL,
+     "leave no trace in the log's directory, which nobody need be able to write\n"
+     "to; a program that sends meanwhile can make events look damaged"},
     {'J', "output", "FORM", "table, csv or json",
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
@@ -640,6 +643,7 @@ static int option_read(struct options *options, int letter, char *text)
 static void option_set(struct options *options, int letter)
 {
     options->no_pager |= letter == '[';
+    options->open.offline |= letter == ']';
     options->range.newest_first |= letter == 'r';
     options->range.keep_going |= letter == 'k';
     options->skip_bad |= letter == 'b';

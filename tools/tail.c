@@ -147,7 +147,8 @@ static int open_or_wait(struct tail *tail)
     while (stat(options->path, &there) && now_ms() < until_ms)
         poll(NULL, 0, APPEAR_MS);
     /* a directory that is being made is a log a moment later */
-    evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
+    evlog_options open = {
+        .read_only = true, .offline = options->open.offline, .wait_ms = options->open.wait_ms};
     while (evlog_open(options->path, &open, &tail->log) == EVLOG_NOTFOUND && now_ms() < until_ms)
         poll(NULL, 0, APPEAR_MS);
     if (tail->log)
