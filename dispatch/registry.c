@@ -96,6 +96,8 @@ static int check_options(const char *path, const evlog_options *options)
                          EVLOG_READERS_MAX);
     if (is_set(options->service) && is_set(options->source))
         return error_set(EVLOG_INVALID, "service and source are both given");
+    if (options->offline && !options->read_only)
+        return error_set(EVLOG_INVALID, "offline is given without read_only");
     const struct {
         const char *name, *text;
         size_t size_max;
@@ -268,6 +270,7 @@ static const char *find_difference(const evlog *log, const evlog_options *asked)
         {"dispatch", asked->dispatch && asked->dispatch != now->dispatch},
         {"record_peer", asked->record_peer && !now->record_peer},
         {"read_only", asked->read_only && !now->read_only},
+        {"offline", asked->offline && !now->offline},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (options[i].is_other)

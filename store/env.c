@@ -390,7 +390,7 @@ int env_open(const char *path, const struct env_options *options, struct env **o
         snprintf(env->gone, sizeof env->gone, "%s", evlog_errmsg());
         result = EVLOG_OK;
     }
-    if (result == EVLOG_OK && for_liblmdb && !*env->gone) {
+    if (result == EVLOG_OK && for_liblmdb && !*env->gone && !options->is_offline) {
         result = open_lmdb(env);
         if (result && options->read_only)
             result = EVLOG_OK; /* it reads without liblmdb, also where no lock can be taken */

@@ -15,6 +15,7 @@ struct env;
 struct env_options {
     bool create; /* a new file; else it must exist */
     bool read_only;
+    bool is_offline;   /* with read_only: no lock file is made, and no process knows of it */
     bool is_unflushed; /* commits are not flushed; env_flush does it */
     bool
         is_mapped; /* ... and are stored into the map; when the file system overwrites in place */

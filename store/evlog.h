@@ -222,6 +222,12 @@ typedef struct evlog_options {
      * EVLOG_RECORD_PEER, "1". What is imported does not get them.
      */
     bool record_peer;
+    /*
+     * With read_only: nothing is made in the directory, not even liblmdb's lock files, and none of its files is written to. So no process
+     * that writes meanwhile knows of this one: what it reads may be given to other events, and is then reported as damage. For a
+     * copy, evidence, or a directory that nobody may write to; not for a log that is being sent to.
+     */
+    bool offline;
 } evlog_options;
 
 /*

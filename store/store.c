@@ -146,8 +146,8 @@ static int lock_file(const struct store *store, int fd)
  */
 static int lock_directory(const struct store *store, bool create, int *fd)
 {
-    int result =
-        held_open(store->directory, store->path, LOCK_FILE, O_RDWR | (create ? O_CREAT : 0), fd);
+    int flags = store->is_offline ? O_RDONLY : O_RDWR | (create ? O_CREAT : 0);
+    int result = held_open(store->directory, store->path, LOCK_FILE, flags, fd);
     if (result && result != EVLOG_UNSUPPORTED && store->read_only)
         result = held_open(store->directory, store->path, LOCK_FILE, O_RDONLY, fd);
     if (result)
@@ -193,6 +193,7 @@ static int open_envs(struct store *store, const evlog_options *options, bool is_
     struct env_options env_options = {
         .create = is_new,
         .read_only = store->read_only,
+        .is_offline = store->is_offline,
         .is_unflushed = true,
         .is_mapped =
             store->format.durability == EVLOG_FAST && overwrites_in_place(store->events_fd),
@@ -362,7 +363,8 @@ static int open_locked(struct store *store, const evlog_options *options)
     if (result == EVLOG_OK)
         result = open_held(store, is_new);
     if (result == EVLOG_OK) /* the process that creates it zero-fills it: so under the lock */
-        result = shared_open(shared, store->read_only, &store->shared);
+        result =
+            store->is_offline ? EVLOG_OK : shared_open(shared, store->read_only, &store->shared);
     if (result == EVLOG_OK)
         result = open_beside(store, is_new);
     if (result == EVLOG_OK)
@@ -544,6 +546,7 @@ int store_open(const char *path, const evlog_options *options, const struct stor
         return error_nomem();
     strcpy(store->path, path);
     store->read_only = options->read_only;
+    store->is_offline = options->offline;
     store->wait_ms = options->wait_ms ? options->wait_ms : EVLOG_WAIT_MS_DEFAULT;
     store->events_fd = store->lock = HELD_NONE;
     if (use)

@@ -30,6 +30,7 @@ struct store_use {
 struct store {
     struct format format;
     bool read_only;
+    bool is_offline;    /* nothing of the directory is made or written to */
     uint32_t wait_ms;   /* for other processes */
     int directory;      /* a descriptor: the path may be relative */
     struct watch watch; /* of its files */

@@ -117,27 +117,27 @@ has "done up to  seq 3"; has "behind      2 events, "; has "replays     up to se
 try 0 "" consumer info log mail -o pretty; has '  "checkpoint": 3,'
 # A reset says what it would do, and does it only with --yes.
 for to in 6:5 last:5 last:2:3 "@1:0" now:5; do
-    try 0 "" consumer reset log shop --to "${to%:*}"; has "the next event of consumer shop would be $((${to##*:} + 1)), and not 1; "
+    try 0 "" consumer reset log shop --to "${to%:*}" -o short; has "the next event of consumer shop would be $((${to##*:} + 1)), and not 1; "
     has "; do it with --yes"; is "nothing is done" "$(checkpoint log shop)" "0 "
-    try 0 "" consumer reset log shop --to "${to%:*}" --yes; has "the next event of consumer shop is $((${to##*:} + 1)), and not 1; "
+    try 0 "" consumer reset log shop --to "${to%:*}" --yes -o short; has "the next event of consumer shop is $((${to##*:} + 1)), and not 1; "
     is "it is done" "$(checkpoint log shop)" "${to##*:} "
     "$evlog" consumer reset log shop --to first --yes >/dev/null
 done
 try 2 "--count takes a number: 1, 2, 3 ..., not '0'" consume log shop --exec true -n 0
 time=$("$evlog" get log 4 -o json | sed 's/.*"log_time": "\([^"]*\)".*/\1/')
-try 0 "" consumer reset log shop --to "$time" --yes; is "to a time" "$(checkpoint log shop)" "3 "
+try 0 "" consumer reset log shop --to "$time" --yes -o short; is "to a time" "$(checkpoint log shop)" "3 "
 try 2 "the next to come is 6" consumer reset log shop --to 7 --yes; is "not past the end" "$(checkpoint log shop)" "3 "
 # So does rm; add makes it anew, where it is asked to.
-try 0 "" consumer rm log shop; has "would remove consumer shop, done up to seq 3, with 0 parked events"
+try 0 "" consumer rm log shop -o short; has "would remove consumer shop, done up to seq 3, with 0 parked events"
 try 0 "" consumer info log shop
 try 0 "" consumer rm log shop --yes; try 1 "no consumer shop" consumer info log shop
 for start in first:0 2:1 last:5 last:99:0 1970-01-01:0; do
     try 0 "" consumer add log shop --start "${start%:*}"; is "--start ${start%:*}" "$(checkpoint log shop)" "${start##*:} "
-    "$evlog" consumer rm log shop --yes
+    "$evlog" consumer rm log shop --yes >/dev/null
 done
 # What a consumer does not want does not count for --start last:N.
 try 0 "" consumer add log shop --start last:1 --type $type; is "last:1 of a type" "$(checkpoint log shop)" "2 "
-"$evlog" consumer rm log shop --yes
+"$evlog" consumer rm log shop --yes >/dev/null
 
 # ----------------------------------------------------------------------- consume ----
 # A command that exits with 0 has dealt with all; the next one gets what is new, or is not run at all.
@@ -171,7 +171,7 @@ send log 1 $other; send log 1
 try 0 "" consume log only --exec cat; is "--type is kept" "$(seqs_of out)" "8 "; is "the checkpoint" "$(checkpoint log only)" "9 "
 for start in last:2:'8 9 ' 9:'9 ' last:''; do
     try 0 "" consume log new --start "${start%:*}" --exec cat; is "--start ${start%:*}" "$(seqs_of out)" "${start##*:}"
-    "$evlog" consumer rm log new --yes
+    "$evlog" consumer rm log new --yes >/dev/null
 done
 # A paused consumer gets nothing, and it says so.
 try 0 "" consumer pause log only; send log 1 $other
@@ -245,7 +245,7 @@ for answer in 'tee got' 'sleep 0.3; tee got' "tee got | sed 's/.*/&&&&&&&&&&/'" 
     rm -f got; "$evlog" consumer add thousands lines
     try 0 "" consume thousands lines --ack-lines --exec "$answer"
     is "thousands to: $answer" "$(seqs_of got | cksum) $(checkpoint thousands lines)" "$(seq 6000 | tr '\n' ' ' | cksum) 6000 "
-    "$evlog" consumer rm thousands lines --yes
+    "$evlog" consumer rm thousands lines --yes >/dev/null
 done
 try 1 "events 1 to 4096 are not acknowledged" consume thousands lines --ack-lines --exec 'cat >/dev/null; kill -9 $$' -n 4096
 # Large events both ways.
@@ -297,29 +297,29 @@ is "the checkpoint" "$(checkpoint log hears)" "10 "
 try 0 "" parked ls log hears; is "on record" "$(field seq <out)$(field attempts <out)$(field error <out)" '4 3 "no seat for 4" '
 try 0 "" parked ls log hears -o short; is "and in short" "$(awk 'NR==2{print $1, $2, $6, $7, $8, $9}' out)" "4 3 no seat for 4"
 try 0 "" consumer ls log -o short; is "it counts" "$(awk '$NF=="hears"{print $5}' out)" 1
-try 0 "" consumer reset log hears --to 5; has "; 0 parked events and"
-try 0 "" consumer reset log hears --to 4; has "; 1 parked event and"
-try 0 "" consumer rm log hears; has "with 1 parked event and"
+try 0 "" consumer reset log hears --to 5 -o short; has "; 0 parked events and"
+try 0 "" consumer reset log hears --to 4 -o short; has "; 1 parked event and"
+try 0 "" consumer rm log hears -o short; has "with 1 parked event and"
 for which in "" 0 x 4x; do try 2 "which? A seq, as evlog parked ls shows it, or --all" parked retry log hears $which; done
 try 2 "which?" parked drop log hears 4 --all
 try 1 "consumer hears: event 5 is not parked" parked retry log hears 5
 for yes in "" --yes; do try 1 "consumer hears: event 5 is not parked" parked drop log hears 5 $yes; done
 # One that is retried and fails is parked again; one that goes well is off the record.
-try 0 "" parked retry log hears 4; has "1 event to be retried when the consumer runs"
+try 0 "" parked retry log hears 4 -o short; has "1 event to be retried when the consumer runs"
 try 0 "" parked ls log hears -o short; has "(to be retried) no seat for 4"
 try 1 "event 4 is parked: no seat for 4" consume log hears --plugin "$plugin"
 try 0 "" parked ls log hears; is "once more" "$(field attempts <out)" "4 "
 PLUGIN_REFUSES=
-try 0 "" parked retry log hears --all; try 0 "" consume log hears --plugin "$plugin"; has "heard 4"
+try 0 "" parked retry log hears --all -o short; try 0 "" consume log hears --plugin "$plugin"; has "heard 4"
 try 1 "consumer hears has no parked events" parked ls log hears
 try 1 "consumer hears has no parked events" parked retry log hears --all
 PLUGIN_REFUSES=all
 try 0 "" consumer reset log hears --to last:2 --yes
 said_max=9; try 1 "event 9 is parked" consume log hears --plugin "$plugin"; said_max=3
-try 0 "" parked drop log hears 9; has "1 event would go off the record; do it with --yes"
-try 0 "" parked drop log hears --all; has "2 events would go off the record; do it with --yes"
+try 0 "" parked drop log hears 9 -o short; has "1 event would go off the record; do it with --yes"
+try 0 "" parked drop log hears --all -o short; has "2 events would go off the record; do it with --yes"
 try 0 "" parked ls log hears; is "nothing is done" "$(field seq <out)" "9 10 "
-try 0 "" parked drop log hears 9 --yes; has "1 event off the record"
+try 0 "" parked drop log hears 9 --yes -o short; has "1 event off the record"
 try 0 "" parked ls log hears; is "the other is left" "$(field seq <out)" "10 "
 # A retried event that a command does not deal with is parked again, and never lost, as little as the others are.
 for how in "" --ack-lines; do
@@ -372,20 +372,20 @@ try 0 "" consumer pause shared g; try 0 "" consumer ls shared; is "paused" "$(fi
 try 0 "" consumer resume shared g
 try 2 "remove the group g" consumer rm shared g/1of2:o.c --yes
 try 2 "g is a group of consumers" consume shared g --exec cat
-try 0 "" consumer reset shared g/1of2:o.c --to 11 --yes; is "one is moved" "$(checkpoint shared g | tr -d '\n')" "10 40 "
+try 0 "" consumer reset shared g/1of2:o.c --to 11 --yes -o short; is "one is moved" "$(checkpoint shared g | tr -d '\n')" "10 40 "
 # Another number of workers only where all are at the same seq.
 try 2 "g/1of2:o.c is done up to seq 10 and g/2of2:o.c up to 40; let each go on up to that one" consume shared g --exec cat --worker 1/3 --by o.c
 send shared 5
 try 0 "" consume shared g --exec cat --worker 1/2 --by o.c --to 40; is "not past it" "$(checkpoint shared g)" "40 40 "
 try 0 "" consume shared g --exec cat --worker 1/3 --by o.c; is "without a value: the first's" "$(seqs_of out)" "41 42 43 44 45 "
 is "three now, there" "$(checkpoint shared g)" "45 40 40 "
-try 0 "" consumer reset shared g --to first; has "the next event of consumer g would be 1, and not 41; 0 parked events and"
-try 0 "" consumer reset shared g --to first --yes; is "all are moved" "$(checkpoint shared g)" "0 0 0 "
-try 0 "" consumer rm shared g; is "says it of each" "$(grep -c 'would remove consumer g/[123]of3:o.c, ' out)" 3
+try 0 "" consumer reset shared g --to first -o short; has "the next event of consumer g would be 1, and not 41; 0 parked events and"
+try 0 "" consumer reset shared g --to first --yes -o short; is "all are moved" "$(checkpoint shared g)" "0 0 0 "
+try 0 "" consumer rm shared g -o short; is "says it of each" "$(grep -c 'would remove consumer g/[123]of3:o.c, ' out)" 3
 # One that is idle does not make the group so.
 sleep 1.2; try 0 "" consume shared g --exec cat --worker 2/3 --by o.c
-try 0 "" consumer rm shared --idle 1s --yes; has "no consumer is idle for that long"
-sleep 1.2; try 0 "" consumer rm shared --idle 1s --yes; has "removed consumer g"
+try 0 "" consumer rm shared --idle 1s --yes -o short; has "no consumer is idle for that long"
+sleep 1.2; try 0 "" consumer rm shared --idle 1s --yes -o short; has "removed consumer g"
 try 1 "it has no consumers" consumer ls shared
 
 # --------------------------------------------------------------- where none can write ----

@@ -92,6 +92,10 @@ static void a_second_open_may_not_contradict(void **state)
     FAILS(EVLOG_CONFLICT, "fast",
           evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_DURABLE}, &other));
     OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = 1}, &log));
+    FAILS(EVLOG_CONFLICT, "another offline",
+          evlog_open(in(*state, "log"), &(evlog_options){.read_only = 1, .offline = 1}, &other));
+    FAILS(EVLOG_INVALID, "offline is given without read_only",
+          evlog_open(in(*state, "log"), &(evlog_options){.offline = 1}, &other));
     FAILS(EVLOG_READONLY, "reading only", evlog_open(in(*state, "log"), NULL, &other));
     OK(evlog_close(log));
     log = open_fast(*state); /* nothing was counted that was refused */

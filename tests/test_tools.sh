@@ -401,13 +401,13 @@ try 0 "" info kept100 -o short; has "free for events to come"
 
 # ----------------------------------------------------------------- idle consumers ----
 
-try 0 "" consumer rm kept100 --idle 1h; is "nobody is idle" "$(cat out)" "no consumer is idle for that long"
+try 0 "" consumer rm kept100 --idle 1h -o short; is "nobody is idle" "$(cat out)" "no consumer is idle for that long"
 try 2 "which one?" consumer rm kept100
 try 2 "which one?" consumer rm kept100 lazy --idle 1h
 sleep 1.1 # idle for that long
 try 0 "" consumer add kept100 new
-try 0 "" consumer rm kept100 --idle 1s; has "would remove consumer lazy"
-try 0 "" consumer rm kept100 --idle 1s --yes; is "who was idle" "$(cat out)" "removed consumer lazy"
+try 0 "" consumer rm kept100 --idle 1s -o short; has "would remove consumer lazy"
+try 0 "" consumer rm kept100 --idle 1s --yes; has '{"name": "lazy", '
 is "who was not" "$("$evlog" consumer ls kept100 -o json | grep -c '"name": "new"')" 1
 
 # -------------------------------------------------------------------------- copy ----

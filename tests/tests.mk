@@ -191,7 +191,7 @@ RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
 # `make run-test_X` builds and runs one.
 run-test_power.sh run-test_kill.sh: $(POWER)
 run-test_relay.sh: $(B)/plugins/preferences.so
-run-test_web.sh: $(B)/plugins/refusing.so
+run-test_web.sh run-test_json_output.sh: $(B)/plugins/refusing.so
 run-test_relay_kafka.sh: $(KAFKA_PEER)
 
 $(FUZZERS:%=run-%): run-fuzz_%: $(B)/tests/fuzz_% | $(RESULTS)

@@ -230,16 +230,50 @@ int consumer_add_run(struct options *options)
     return status;
 }
 
-static int report_loss(const evlog_consumer_info *info, void *ctx)
+/* What is removed: the consumers of a name, and whether they are. */
+static int add_loss(const evlog_consumer_info *info, void *ctx)
 {
-    (void)ctx;
-    printf("would remove consumer ");
-    text_put(stdout, info->name, strlen(info->name), 0, 0);
+    return json_array_append_new(ctx, json_pack("{s:s, s:I, s:I, s:I}", "name", info->name,
+                                                "checkpoint", (json_int_t)info->checkpoint,
+                                                "parked", (json_int_t)info->parked_count,
+                                                "state_keys", (json_int_t)info->state_count));
+}
+
+static uint64_t count_of(const json_t *loss, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(loss, key));
+}
+
+static int put_loss(json_t *loss, const struct options *options)
+{
+    const char *name = json_string_value(json_object_get(loss, "name"));
+    uint64_t parked = count_of(loss, "parked"), keys = count_of(loss, "state_keys");
+    if (options->output != OUTPUT_SHORT) {
+        json_object_set_new(loss, "done", json_boolean(options->yes));
+        return json_put(json_incref(loss), options->output);
+    }
+    printf("%s consumer ", options->yes ? "removed" : "would remove");
+    text_put(stdout, name, strlen(name), 0, 0);
     printf(", done up to seq %" PRIu64 ", with %" PRIu64 " parked event%s and %" PRIu64
-           " key%s of state; do it with --yes\n",
-           info->checkpoint, info->parked_count, plural(info->parked_count), info->state_count,
-           plural(info->state_count));
+           " key%s of state%s\n",
+           count_of(loss, "checkpoint"), parked, plural(parked), keys, plural(keys),
+           options->yes ? "" : "; do it with --yes");
     return 0;
+}
+
+/* Removes a consumer, or those of a group, or only says so. The exit status, reported. */
+static int remove_named(evlog *log, const char *name, const struct options *options)
+{
+    json_t *losses = json_array();
+    int code = losses ? look_at(log, name, add_loss, losses) : out_of_memory();
+    if (!code && options->yes)
+        code = evlog_consumer_remove(log, name);
+    int status = library_status(code);
+    for (size_t i = 0; !status && i < json_array_size(losses); i++)
+        if (put_loss(json_array_get(losses, i), options))
+            status = complain(EXIT_LOG, "out of memory");
+    json_decref(losses);
+    return status;
 }
 
 /* What did nothing for a time: a consumer, or some workers of a group. */
@@ -286,19 +320,6 @@ static int find_idle(const evlog_consumer_info *info, void *ctx)
     return 0;
 }
 
-static int remove_or_look(evlog *log, const char *name, int yes)
-{
-    if (!yes)
-        return look_at(log, name, report_loss, NULL);
-    int code = evlog_consumer_remove(log, name);
-    if (code)
-        return code;
-    fputs("removed consumer ", stdout);
-    text_put(stdout, name, strlen(name), 0, 0);
-    putchar('\n');
-    return 0;
-}
-
 static int remove_idle(evlog *log, const struct options *options)
 {
     struct idle idle = {.since_us = evlog_now_us() - options->idle_us};
@@ -307,11 +328,11 @@ static int remove_idle(evlog *log, const struct options *options)
     size_t count = 0;
     for (size_t i = 0; i < idle.count && !status; i++)
         if (idle.list[i].count >= idle.list[i].wanted) {
-            status = library_status(remove_or_look(log, idle.list[i].name, options->yes));
+            status = remove_named(log, idle.list[i].name, options);
             count++;
         }
     free(idle.list);
-    if (!status && !count)
+    if (!status && !count && options->output == OUTPUT_SHORT)
         puts("no consumer is idle for that long");
     return status;
 }
@@ -325,18 +346,21 @@ int consumer_rm_run(struct options *options)
                         options->path);
     if (open_to_write(options, &log))
         return EXIT_LOG;
-    int status;
-    if (!name)
-        status = remove_idle(log, options);
-    else
-        status = library_status(options->yes ? evlog_consumer_remove(log, name)
-                                             : look_at(log, name, report_loss, NULL));
+    int status = name ? remove_named(log, name, options) : remove_idle(log, options);
     evlog_close(log);
     return status;
 }
 
-static void report_reset(const char *name, const evlog_reset *reset, int is_done)
+static int put_reset(const char *name, const evlog_reset *reset, const struct options *options)
 {
+    bool is_done = options->yes;
+    if (options->output != OUTPUT_SHORT)
+        return result_put(json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "name", name, "next_seq",
+                                    (json_int_t)reset->checkpoint + 1, "old_next_seq",
+                                    (json_int_t)reset->old_checkpoint + 1, "parked",
+                                    (json_int_t)reset->parked_count, "state_keys",
+                                    (json_int_t)reset->state_count, "done", (int)is_done),
+                          options->output);
     printf("the next event of consumer ");
     text_put(stdout, name, strlen(name), 0, 0);
     printf(" %s %" PRIu64 ", and not %" PRIu64 "; %" PRIu64 " parked event%s and %" PRIu64
@@ -345,6 +369,7 @@ static void report_reset(const char *name, const evlog_reset *reset, int is_done
            reset->parked_count, plural(reset->parked_count), reset->state_count,
            plural(reset->state_count), is_done ? "are dropped" : "would be dropped",
            is_done ? "" : "; do it with --yes");
+    return EXIT_DONE;
 }
 
 int consumer_reset_run(struct options *options)
@@ -360,9 +385,7 @@ int consumer_reset_run(struct options *options)
         return EXIT_LOG;
     options->start.dry_run = !options->yes;
     int code = evlog_consumer_reset(log, name, &options->start, &reset);
-    if (!code)
-        report_reset(name, &reset, options->yes);
-    int status = library_status(code);
+    int status = code ? library_status(code) : put_reset(name, &reset, options);
     evlog_close(log);
     return status;
 }

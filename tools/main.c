@@ -8,6 +8,7 @@
 
 #include "completion.h"
 #include "stop.h"
+#include "terminal.h"
 #include "tool.h"
 
 /* The letters of `options` are those of the table in options.c. */
@@ -32,7 +33,7 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", RANGE "fo|", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first", RANGE "fo{[]|", 1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
@@ -40,25 +41,26 @@ static const struct verb verbs[] = {
      "again as it is.\n"
      "Events that are damaged are passed over, and reported at the end with exit status 4. With -f it\n"
      "goes on with what any process sends, like evlog tail -f; -n N then begins with the last N.\n"},
-    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o", 2, 2, get_run,
+    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o{]", 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers for each event, in the original order", RANGE "xkpER",
-     1, 1, replay_run,
+     "run a command or a plugin's receivers for each event, in the original order",
+     RANGE "{xkpER", 1, 1, replay_run,
      "COMMAND runs once for each event, by /bin/sh, with the event as one JSON line on its\n"
-     "standard input and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE and EVLOG_ID. Unless it\n"
-     "exits with 0 the replay stops and names the event, from which --from can go on. With\n"
-     "--plugin the events go to the receivers that the plugins connect.\n"},
-    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa", 1, 1,
+     "standard input (with --fields only these) and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE\n"
+     "and EVLOG_ID. Unless it exits with 0 the replay stops and names the event, from which --from\n"
+     "can go on. With --plugin the events go to the receivers that the plugins connect.\n"},
+    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa[]", 1, 1,
      types_run,
      "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"
      "The log's own types, evlog.*, are listed with --all or when they are asked for.\n"},
     {"schema check", "LOG [TYPE FILE|-]",
-     "check the events, or a new schema, against the log's schemas", "o", 1, 3, schema_check_run,
+     "check the events, or a new schema, against the log's schemas", "o]", 1, 3, schema_check_run,
      "With LOG alone every event is read and checked against the schema that it was written under.\n"
      "With TYPE and FILE it says whether the Avro schema in FILE can become the next one of TYPE:\n"
      "whether it can read what the log has of it, and whether programs with the earlier schemas\n"
-     "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"},
+     "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"
+     "In a pipe each finding is one JSON object, and the last line counts the events.\n"},
     {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "OD",
      2, 3, schema_add_run,
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
@@ -74,8 +76,8 @@ static const struct verb verbs[] = {
      "events, evlog.*, are rows too. evlog-sql(1) has examples.\n"
      "A query that meets a damaged event fails, with exit status 4. When it asks for the column damage,\n"
      "it gets a row for the event instead, in which damage is what is wrong.\n"},
-    {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o", 1,
-     1, info_run, "Takes the same time whatever the log's length.\n"},
+    {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o]",
+     1, 1, info_run, "Takes the same time whatever the log's length.\n"},
     {"metrics", "LOG...", "print metrics of logs and their consumers as Prometheus' text", "", 1,
      1 + OPERANDS_MAX, metrics_run,
      "For node_exporter's textfile collector and its like, from cron or a timer. What reads the file must\n"
@@ -83,7 +85,7 @@ static const struct verb verbs[] = {
      "  evlog metrics LOG >/var/lib/node/evlog.prom.new; mv /var/lib/node/evlog.prom.new \\\n"
      "    /var/lib/node/evlog.prom\n"
      "A log that cannot be read has evlog_up 0, and the exit status is 3; the others are printed.\n"},
-    {"verify", "LOG", "check every event and page, and report what is wrong", "o46", 1, 1,
+    {"verify", "LOG", "check every event and page, and report what is wrong", "o46]", 1, 1,
      verify_run,
      "Reads the whole log. Exit status 1 when anything was found. In a pipe each finding is one JSON\n"
      "object, and the last line is the result: events (that were read), findings (0 when all is well;\n"
@@ -120,7 +122,7 @@ static const struct verb verbs[] = {
      "earlier. The copy is a log of its own: after something else was appended to it, nothing can be\n"
      "added from LOG. After an interruption the same command continues where it was. Exit status 4 when\n"
      "events of LOG are missing: they are missing in NEW, too.\n"},
-    {"diff", "LOG OTHER", "find the first event at which two logs part", "o", 2, 2, diff_run,
+    {"diff", "LOG OTHER", "find the first event at which two logs part", "o]", 2, 2, diff_run,
      "For a log and a copy of it (same origin), also where one or both were trimmed or have gone on: what\n"
      "both have is compared. It says whether one ends earlier, and of the first event that differs which\n"
      "of its fields do, and where in the data. For logs of different origins, as after evlog import, log\n"
@@ -133,7 +135,7 @@ static const struct verb verbs[] = {
      "have room for a second copy of the log's contents. When it is interrupted, either nothing was\n"
      "done, or the next evlog compact finishes it. Without --yes it only reports what would be done.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
-     RANGE "X", 1, 1, export_run,
+     RANGE "X]", 1, 1, export_run,
      "One JSON object a line: first one for each event type and schema of the log, then the events, as\n"
      "evlog show -o json prints them. An event that was sent under another schema than the last line\n"
      "about its type says is preceded by a short line that names the schema. The log's own events are\n"
@@ -167,10 +169,10 @@ static const struct verb verbs[] = {
      "In a log that is sealed an erasure is signed, with --key FILE: who, when, and why are in the event.\n"
      "Without --yes it only shows the events. When one of them does not exist, none is erased.\n"},
     {"seal keygen", "LOG --key FILE", "make the key that seals a log, and print its public key",
-     "5", 1, 1, seal_keygen_run,
+     "5}", 1, 1, seal_keygen_run,
      "FILE gets the private key, and must not exist; only its owner can read it. Who checks the log\n"
      "needs the line that is printed. The key belongs to this log: its name has the log's uuid.\n"},
-    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "5", 1,
+    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "5}", 1,
      1, seal_run,
      "Appends an event evlog.sealed.v1, and prints the checkpoint in it: the number of events, the root\n"
      "of a Merkle tree (RFC 6962, SHA-256) over them, and the signature, as a note of C2SP\n"
@@ -179,7 +181,7 @@ static const struct verb verbs[] = {
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
      "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
-     "print a proof that an event was sealed, or that seals agree", "6VU", 1, 2, prove_run,
+     "print a proof that an event was sealed, or that seals agree", "6VU}]", 1, 2, prove_run,
      "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
      "C2SP's tlog-proof, with the checkpoint; its extra data are the leaf, by which the event can be\n"
      "recognized (tools/leaf.c). With --since-size: a consistency proof that the checkpoint goes on from\n"
@@ -199,8 +201,8 @@ static const struct verb verbs[] = {
      "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
      "reports whether they can be read from another file. Without --yes it only reports what would be\n"
      "done.\n"},
-    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o|" FILTER, 1, 1,
-     tail_run,
+    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o{]|" FILTER, 1,
+     1, tail_run,
      "The last 10, or -n N of them; with --from or --since all from there on. With -f it goes on, with\n"
      "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
      "any more. -n 0 prints only what comes. Output as with evlog show.\n"},
@@ -233,24 +235,24 @@ static const struct verb verbs[] = {
      "\n"
      "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
      "has the consumer.\n"},
-    {"consumer ls", "LOG", "list the consumers and how far behind they are", "o", 1, 1,
+    {"consumer ls", "LOG", "list the consumers and how far behind they are", "o]", 1, 1,
      consumer_ls_run,
      "The lag is the events of the log after the last that a consumer is done with, wanted or not,\n"
      "and how long ago the first of them was logged: in JSON lag_events and lag_seconds. pid is the\n"
      "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
-    {"consumer info", "LOG NAME", "show what a consumer is", "o", 2, 2, consumer_info_run,
+    {"consumer info", "LOG NAME", "show what a consumer is", "o]", 2, 2, consumer_info_run,
      "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
      "and retried. Those up to replay_last_seq are replays to it. NAME may be a group: then each of its\n"
      "workers is shown.\n"},
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",
-     "remove a consumer, its parked events and its state", "9y", 1, 2, consumer_rm_run,
+     "remove a consumer, its parked events and its state", "9yo", 1, 2, consumer_rm_run,
      "With --idle, all that have committed nothing for so long and that no process has: they may\n"
      "keep a retention policy from deleting events. A group goes as a whole, by its name. Without --yes\n"
      "it only reports what would be removed.\n"},
-    {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zy", 2,
-     2, consumer_reset_run,
+    {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zyo",
+     2, 2, consumer_reset_run,
      "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"
      "events that are in the log now are replays to it. NAME may be a group: all its workers are moved.\n"
      "Without --yes it only reports what would be done.\n"},
@@ -258,13 +260,13 @@ static const struct verb verbs[] = {
      consumer_pause_run, "In whichever process it is at work.\n"},
     {"consumer resume", "LOG NAME", "let a paused consumer go on", "", 2, 2, consumer_resume_run,
      ""},
-    {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o", 2, 2,
+    {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o]", 2, 2,
      parked_ls_run,
      "Those whose receiver failed too often, and those that were lost: damaged, or trimmed away.\n"},
-    {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "a", 2, 3,
+    {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "ao", 2, 3,
      parked_retry_run,
      "The consumer gets them, first of all, when it runs. One that fails is parked again.\n"},
-    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "ay", 2, 3,
+    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "ayo", 2, 3,
      parked_drop_run,
      "The consumer never gets them again. Without --yes it only reports what would be dropped.\n"},
 };
@@ -291,8 +293,11 @@ static void help_print(FILE *out, const struct verb *verb)
         verb_help(out, verb);
         return;
     }
-    fprintf(out, "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
-                 "evlog: a persistent event log with replay. LOG is the log's directory.\n\n");
+    fprintf(
+        out,
+        "usage: evlog VERB LOG [ARGUMENT]... [OPTION]...\n\n"
+        "evlog: a persistent event log with replay. LOG is the log's directory; EVLOG_LOG names one, and\n"
+        "LOG may then be left out, see: man evlog.\n\n");
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %-15s %s\n", verbs[i].name, verbs[i].summary);
     fprintf(out, "  %-15s %s\n", "relay",
@@ -371,6 +376,7 @@ static int help(int count, char **words)
     if (count && is_program(words[0]))
         return run_program((char *[]){words[0], option, NULL});
     const struct verb *verb = count ? verb_named(count, words, &used) : NULL;
+    pager_begin();
     if (!verb && count == 1 && family_print(stdout, words[0]))
         return output_flushed(EXIT_DONE);
     if (!verb && count)
@@ -424,7 +430,10 @@ int main(int argc, char **argv)
     if (!verb)
         return no_such_verb(argv[1]);
     status = options_read(verb, argc - used, argv + used, &options);
-    if (status < 0)
+    if (status < 0) {
+        if (strchr(verb->options, '[') && !options.no_pager && !options.follow)
+            pager_begin();
         status = verb->run(&options);
+    }
     return output_flushed(status);
 }

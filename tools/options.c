@@ -7,8 +7,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "terminal.h"
 #include "times.h"
 #include "tool.h"
 
@@ -45,9 +47,18 @@ static const struct {
     {'o', "output", "FORM", "short, json or pretty",
      "short, json (one object a line) or pretty; default: short\n"
      "(get: pretty) on a terminal, json in a pipe"},
+    {'{', "fields", "FIELDS", "names with commas between, and no more than 64",
+     "only these, in this order: seq,time,enrollment.user.id; see below"},
+    {'[', "no-pager", NULL, NULL,
+     "print to the terminal itself, and not through EVLOG_PAGER, PAGER or less"},
+    {']', "offline", NULL, NULL,
+     "leave no trace in the log's directory, which nobody need be able to write\n"
+     "to; a program that sends meanwhile can make events look damaged"},
     {'J', "output", "FORM", "table, csv or json",
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
+    {'}', "output", "FORM", "note or json",
+     "note (default), as others read it, or json, an object that has it"},
     {'Y', "column", "NAME=PATH", "NAME=PATH, and no more than 100",
      "a column of the value at PATH in the data (user=enrollment.user.id); may\n"
      "be repeated"},
@@ -150,12 +161,18 @@ static const char filter_help[] =
     "quotes is only the text. What is not there is null: it matches x!=7 and x=null. ~ is a POSIX\n"
     "extended regular expression, found anywhere in a text. All options have to fit the event.\n";
 
+static const char fields_help[] =
+    "--fields takes the keys that evlog show -o json prints (data for all of it), headers.NAME, and paths\n"
+    "in the data, as --where does; data.PATH is always one of these, and \\, a comma in it. In JSON each\n"
+    "event is an object with just these keys, null where there is no such value. -o short prints a line\n"
+    "an event with tabs between: texts without quotes, nothing where there is no value.\n";
+
 /* ---------------------------------------------------------------------- help ---- */
 
 /* The letter of a short option; 0: it has none. */
 static char short_of(size_t i)
 {
-    char letter = table[i].letter == 'J' ? 'o' : table[i].letter;
+    char letter = table[i].letter == 'J' || table[i].letter == '}' ? 'o' : table[i].letter;
     return strchr(SHORT, letter) ? letter : 0;
 }
 
@@ -216,12 +233,14 @@ void verb_help(FILE *out, const struct verb *verb)
     int has_times = strpbrk(verb->options, "suiWZB") != NULL;
     int has_where = strpbrk(verb->options, "WZ") != NULL;
     int has_filter = strchr(verb->options, '=') != NULL;
+    int has_fields = strchr(verb->options, '{') != NULL;
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (option_is_of(verb, i))
             option_help(out, i);
-    fprintf(out, "%s%s%s%s", has_times || has_filter ? "\n" : "", has_filter ? filter_help : "",
+    fprintf(out, "%s%s%s%s%s", has_times || has_filter || has_fields ? "\n" : "",
+            has_fields ? fields_help : "", has_filter ? filter_help : "",
             has_where ? where_help : "", has_times ? times_help : "");
 }
 
@@ -276,6 +295,12 @@ static int read_form_of_rows(const char *text, enum output *output)
               : strcmp(text, "csv") == 0  ? OUTPUT_CSV
                                           : OUTPUT_AUTO;
     return *output ? 0 : -1;
+}
+
+static int read_form_of_notes(const char *text, enum output *output)
+{
+    *output = strcmp(text, "note") == 0 ? OUTPUT_SHORT : OUTPUT_JSON;
+    return *output == OUTPUT_SHORT || strcmp(text, "json") == 0 ? 0 : -1;
 }
 
 static int add_column(struct options *options, const char *text)
@@ -548,6 +573,10 @@ static int output_option_read(struct options *options, int letter, char *text)
         return read_output(text, &options->output);
     case 'J':
         return read_form_of_rows(text, &options->output);
+    case '}':
+        return read_form_of_notes(text, &options->output);
+    case '{':
+        return fields_read(&options->fields, text);
     case 'Y':
         return add_column(options, text);
     default:
@@ -613,6 +642,8 @@ static int option_read(struct options *options, int letter, char *text)
 
 static void option_set(struct options *options, int letter)
 {
+    options->no_pager |= letter == '[';
+    options->open.offline |= letter == ']';
     options->range.newest_first |= letter == 'r';
     options->range.keep_going |= letter == 'k';
     options->skip_bad |= letter == 'b';
@@ -648,6 +679,7 @@ static int option_take(const struct verb *verb, struct options *options, int let
     if (i < TABLE_COUNT) /* a short one means what its name does */
         letter = table[i = option_named(verb, table[i].name)].letter;
     if (letter == 'h') {
+        pager_begin();
         verb_help(stdout, verb);
         return EXIT_DONE;
     }
@@ -692,20 +724,45 @@ static int range_complete(const struct verb *verb, struct options *options)
     return -1;
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) == 0 && S_ISDIR(there.st_mode);
+}
+
+/*
+ * The log that EVLOG_LOG names, where LOG is left out; NULL: it is the first argument. So it is when there are as many
+ * arguments as the verb can have, when one less would be too few, and else when it is a directory.
+ */
+static const char *default_log(const struct verb *verb, int count, const char *first)
+{
+    const char *log = getenv("EVLOG_LOG");
+    bool are_logs = strncmp(verb->arguments, "LOG...", 6) == 0;
+    if (!log || !*log || count >= verb->operand_max)
+        return NULL;
+    if (count < verb->operand_min)
+        return log;
+    return are_logs || is_directory(first) ? NULL : log;
+}
+
 static int operands_read(const struct verb *verb, int argc, char **argv, struct options *options)
 {
-    if (argc - optind < verb->operand_min || argc - optind > verb->operand_max)
+    options->path = default_log(verb, argc - optind, argv[optind]);
+    int count = argc - optind + (options->path != NULL);
+    if (count < verb->operand_min || count > verb->operand_max)
         return complain(EXIT_MISUSE, "%s; usage: evlog %s %s",
-                        argc - optind < verb->operand_min ? "an argument is missing"
-                                                          : "too many arguments",
+                        count < verb->operand_min ? "an argument is missing"
+                                                  : "too many arguments",
                         verb->name, verb->arguments);
-    options->path = argv[optind++];
+    if (!options->path)
+        options->path = argv[optind++];
     while (optind < argc)
         options->operands[options->operand_count++] = argv[optind++];
     if (options->output == OUTPUT_AUTO)
-        options->output = !isatty(STDOUT_FILENO) ? OUTPUT_JSON
-                          : verb->run == get_run ? OUTPUT_PRETTY
-                                                 : OUTPUT_SHORT;
+        options->output = strchr(verb->options, '}') ? OUTPUT_SHORT
+                          : !isatty(STDOUT_FILENO)   ? OUTPUT_JSON
+                          : verb->run == get_run     ? OUTPUT_PRETTY
+                                                     : OUTPUT_SHORT;
     return range_complete(verb, options);
 }
 

@@ -110,6 +110,18 @@ static int look(evlog *log, const char *name, uint64_t seq, uint64_t *count)
     return code == EVLOG_DAMAGED ? EVLOG_OK : code; /* what is damaged can be dropped */
 }
 
+/* What was done, or would be, with so many events; `what` is that for a person. */
+static int put_change(const struct options *options, uint64_t count, bool is_done,
+                      const char *what)
+{
+    if (options->output != OUTPUT_SHORT)
+        return result_put(json_pack("{s:s, s:I, s:b}", "name", options->operands[0], "events",
+                                    (json_int_t)count, "done", (int)is_done),
+                          options->output);
+    printf("%" PRIu64 " event%s %s\n", count, plural(count), what);
+    return EXIT_DONE;
+}
+
 static int change(struct options *options, const char *what,
                   int (*verb)(evlog *, const char *, uint64_t, uint64_t *))
 {
@@ -128,7 +140,7 @@ static int change(struct options *options, const char *what,
     else if (!code && !count)
         status = complain(EXIT_NOTHING, "consumer %s has no parked events", name);
     else if (!code)
-        printf("%" PRIu64 " event%s %s\n", count, plural(count), what);
+        status = put_change(options, count, verb != look, what);
     evlog_close(log);
     return status;
 }

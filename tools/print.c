@@ -8,10 +8,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "evlog/value.h"
+#include "terminal.h"
 #include "text.h"
 #include "times.h"
 
@@ -74,36 +73,64 @@ int finding_put(const evlog_finding *finding, enum output output)
                                   (json_int_t)finding->last_seq, "text", finding->text, "remark",
                                   (int)finding->is_remark),
                         output);
+    mark_put(stdout, finding->is_remark ? MARK_SIDE : MARK_BAD);
     fputs(finding->is_remark ? "remark: " : "", stdout);
     text_put(stdout, finding->text, strlen(finding->text), 0, 0);
+    mark_put(stdout, MARK_NONE);
     putchar('\n');
     return 0;
 }
 
-size_t line_width(FILE *out)
+/*
+ * Writes a line with colours: what is beside the type, `side_size` bytes, and the type, which has no blanks. The line is made
+ * safe and cut before.
+ */
+static int put_coloured(FILE *out, const char *line, size_t size, size_t side_size)
 {
-    struct winsize size;
-    return isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+    char *text = NULL;
+    size_t shown_size = 0;
+    FILE *memory = open_memstream(&text, &shown_size);
+    if (!memory)
+        return -1;
+    text_put(memory, line, size, 0, line_width(out));
+    if (fclose(memory))
+        return -1;
+    size_t side = side_size < shown_size ? side_size : shown_size;
+    size_t name = strcspn(text + side, " ");
+    mark_put(out, MARK_SIDE);
+    fwrite(text, 1, side, out);
+    mark_put(out, MARK_NONE);
+    mark_put(out, MARK_NAME);
+    fwrite(text + side, 1, name, out);
+    mark_put(out, MARK_NONE);
+    fwrite(text + side + name, 1, shown_size - side - name, out);
+    free(text);
+    return 0;
 }
 
 static int event_put_short(FILE *out, const evlog_event *event)
 {
-    char time[TIME_TEXT_SIZE], *line = NULL;
+    char time[TIME_TEXT_SIZE], side[TIME_TEXT_SIZE + 32], *line = NULL;
     evlog_buffer json = {.size = 0};
+    int failed = 0;
     if (event->data &&
         evlog_data_json(event->data, event->data_size, EVLOG_JSON_LINE, &json) != EVLOG_OK)
         return -1;
-    int size = asprintf(&line, "%6" PRIu64 "  %s  %s  %.*s", event->seq,
-                        time_second_text(event->log_time_us, time), event->event_type,
-                        json.data ? (int)json.size : 8,
-                        json.data ? (const char *)json.data : "(erased)");
+    snprintf(side, sizeof side, "%6" PRIu64 "  %s  ", event->seq,
+             time_second_text(event->log_time_us, time));
+    int size =
+        asprintf(&line, "%s%s  %.*s", side, event->event_type, json.data ? (int)json.size : 8,
+                 json.data ? (const char *)json.data : "(erased)");
     evlog_buffer_free(&json);
     if (size < 0)
         return -1;
-    text_put(out, line, (size_t)size, 0, line_width(out));
+    if (has_colours(out))
+        failed = put_coloured(out, line, (size_t)size, strlen(side));
+    else
+        text_put(out, line, (size_t)size, 0, line_width(out));
     fputc('\n', out);
     free(line);
-    return 0;
+    return failed;
 }
 
 int event_put(FILE *out, const evlog_event *event, enum output output)
@@ -118,4 +145,15 @@ int event_put(FILE *out, const evlog_event *event, enum output output)
     fputc('\n', out);
     evlog_buffer_free(&json);
     return 0;
+}
+
+int event_put_as(FILE *out, const evlog_event *event, const struct options *options)
+{
+    enum output output = options->output;
+    if (!options->fields.count)
+        return event_put(out, event, output);
+    return fields_put(out, &options->fields, event,
+                      output == OUTPUT_SHORT  ? FIELDS_TABBED
+                      : output == OUTPUT_JSON ? FIELDS_LINE
+                                              : FIELDS_INDENTED);
 }

@@ -25,8 +25,8 @@ int finding_put(const evlog_finding *finding, enum output output);
 /* Writes an event as `output` says. 0, or -1 with evlog_errmsg: out of memory, as a rule. */
 int event_put(FILE *out, const evlog_event *event, enum output output);
 
-/* How many characters a line on `out` may have; 0: any. */
-size_t line_width(FILE *out);
+/* The same as the options say: the output, and only some fields where these are asked for. */
+int event_put_as(FILE *out, const evlog_event *event, const struct options *options);
 
 /* A size for a person: "4.2 MB". Returns `text`. */
 const char *size_text(uint64_t size, char text[16]);

@@ -22,12 +22,14 @@
 #include <string.h>
 
 #include "leaf.h"
+#include "print.h"
 #include "progress.h"
 #include "sealed.h"
 #include "text.h"
 #include "tool.h"
 
 struct proving {
+    FILE *out;
     struct leaf_names names;
     uint64_t at; /* leaves before the next one */
     struct merkle_range path[MERKLE_LEVELS];
@@ -133,19 +135,20 @@ static void put_hashes(const struct proving *proving)
     unsigned char root[SHA256_SIZE];
     for (unsigned i = 0; i < proving->count; i++) {
         merkle_root(&proving->trees[i], root);
-        puts(note_hash_text(root, text));
+        fprintf(proving->out, "%s\n", note_hash_text(root, text));
     }
-    putchar('\n');
+    fputc('\n', proving->out);
 }
 
 static void put_inclusion(const struct proving *proving)
 {
     char text[sodium_base64_ENCODED_LEN(LEAF_SIZE, sodium_base64_VARIANT_ORIGINAL)];
-    puts("c2sp.org/tlog-proof@v1");
+    fputs("c2sp.org/tlog-proof@v1\n", proving->out);
     if (proving->has_leaf) /* without the 00 of RFC 6962 */
-        printf("extra %s\n", sodium_bin2base64(text, sizeof text, proving->leaf + 1,
-                                               LEAF_SIZE - 1, sodium_base64_VARIANT_ORIGINAL));
-    printf("index %" PRIu64 "\n", proving->index);
+        fprintf(proving->out, "extra %s\n",
+                sodium_bin2base64(text, sizeof text, proving->leaf + 1, LEAF_SIZE - 1,
+                                  sodium_base64_VARIANT_ORIGINAL));
+    fprintf(proving->out, "index %" PRIu64 "\n", proving->index);
     put_hashes(proving);
 }
 
@@ -192,7 +195,7 @@ static int prove_event(const struct options *options, struct proving *proving,
     status = prove(proving, key, info, &sealed.checkpoint);
     if (status == EXIT_DONE) {
         put_inclusion(proving);
-        text_put(stdout, note, strlen(note), 1, 0);
+        text_put(proving->out, note, strlen(note), 1, 0);
     }
     free(note);
     return status;
@@ -215,15 +218,17 @@ static int prove_growth(const struct options *options, struct proving *proving,
     proving->count = merkle_consistency(old, sealed.checkpoint.size, proving->path);
     status = prove(proving, key, info, &sealed.checkpoint);
     if (status == EXIT_DONE) {
-        printf("old %" PRIu64 "\n", old);
+        fprintf(proving->out, "old %" PRIu64 "\n", old);
         put_hashes(proving);
-        text_put(stdout, note, strlen(note), 1, 0);
+        text_put(proving->out, note, strlen(note), 1, 0);
     }
     free(note);
     return status;
 }
 
-static int prove_either(const struct options *options, evlog *log, const struct note_key *key)
+/* Makes the proof's text in `out`. EXIT_DONE, or the status, reported. */
+static int prove_either(const struct options *options, evlog *log, const struct note_key *key,
+                        FILE *out)
 {
     evlog_info info;
     char name[NOTE_NAME_SIZE_MAX + 1];
@@ -235,11 +240,28 @@ static int prove_either(const struct options *options, evlog *log, const struct 
     struct proving *proving = calloc(1, sizeof *proving);
     if (!proving)
         return complain(EXIT_LOG, "out of memory");
+    proving->out = out;
     proving->names.log = log;
     proving->index = UINT64_MAX;
     int status = options->old_size ? prove_growth(options, proving, key, &info)
                                    : prove_event(options, proving, key, &info);
     free(proving);
+    return status;
+}
+
+static int prove_and_put(const struct options *options, evlog *log, const struct note_key *key)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    int status = out ? prove_either(options, log, key, out) : EXIT_LOG;
+    if (!out || fclose(out))
+        status = complain(EXIT_LOG, "out of memory");
+    else if (status == EXIT_DONE && options->output == OUTPUT_JSON)
+        status = result_put(json_pack("{s:s}", "proof", text), OUTPUT_JSON);
+    else if (status == EXIT_DONE)
+        fputs(text, stdout);
+    free(text);
     return status;
 }
 
@@ -259,7 +281,7 @@ int prove_run(struct options *options)
         return status;
     if (open_to_read(options, &log))
         return EXIT_LOG;
-    status = prove_either(options, log, &key);
+    status = prove_and_put(options, log, &key);
     evlog_close(log);
     return status;
 }

@@ -58,7 +58,7 @@ static int replay_one(const evlog_event *event, void *ctx)
     char seq[24], id[EVLOG_UUID_TEXT_SIZE], *line = NULL;
     size_t line_size = 0;
     FILE *memory = open_memstream(&line, &line_size);
-    int failed = !memory || event_put(memory, event, OUTPUT_JSON);
+    int failed = !memory || event_put_as(memory, event, replay->options);
     if (memory)
         failed |= fclose(memory) != 0;
     snprintf(seq, sizeof seq, "%" PRIu64, event->seq);
@@ -106,6 +106,9 @@ int replay_run(struct options *options)
         return complain(EXIT_MISUSE,
                         "to what? evlog replay %s --exec 'COMMAND' or --plugin FILE.so",
                         options->path);
+    if (options->plugin_count && options->fields.count)
+        return complain(EXIT_MISUSE, "--fields is for a command that is run with --exec");
+    options->output = OUTPUT_JSON; /* what the command gets */
     if (options->plugin_count ? open_to_write(options, &log) : open_to_read(options, &log))
         return EXIT_LOG;
     signal(SIGPIPE, SIG_IGN);

@@ -48,6 +48,20 @@ static int check_event(const evlog_event *event, void *ctx)
     return put_finding(check->options, event, evlog_errmsg());
 }
 
+/* In a pipe the last line: its being there says that the log was read to its end. */
+static int put_counts(const struct check *check)
+{
+    uint64_t fit_count = check->typed - check->wrong;
+    if (check->options->output != OUTPUT_SHORT)
+        return result_put(json_pack("{s:I, s:I, s:I}", "fit", (json_int_t)fit_count, "wrong",
+                                    (json_int_t)check->wrong, "untyped",
+                                    (json_int_t)check->untyped),
+                          check->options->output);
+    printf("%" PRIu64 " events fit their schema, %" PRIu64 " do not, %" PRIu64 " are untyped\n",
+           fit_count, check->wrong, check->untyped);
+    return EXIT_DONE;
+}
+
 static int check_events(evlog *log, const struct options *options)
 {
     struct check check = {.options = options};
@@ -62,11 +76,9 @@ static int check_events(evlog *log, const struct options *options)
     progress_end();
     if (code)
         return complain_library(code);
-    if (options->output == OUTPUT_SHORT)
-        printf("%" PRIu64 " events fit their schema, %" PRIu64 " do not, %" PRIu64
-               " are untyped\n",
-               check.typed - check.wrong, check.wrong, check.untyped);
-    return report_damage(options, &outcome, check.wrong ? EXIT_NOTHING : EXIT_DONE);
+    int status = put_counts(&check);
+    return status ? status
+                  : report_damage(options, &outcome, check.wrong ? EXIT_NOTHING : EXIT_DONE);
 }
 
 /* All of a file, or of standard input for "-", with a NUL after it; NULL, reported. */

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "leaf.h"
+#include "print.h"
 #include "progress.h"
 #include "sealed.h"
 #include "tool.h"
@@ -89,8 +90,23 @@ static int64_t time_of(int64_t last_time_s)
     return 0;
 }
 
+static int put_seal(const struct note_checkpoint *checkpoint, const char *note,
+                    const struct options *options)
+{
+    char root[NOTE_HASH_TEXT_SIZE], time[EVLOG_TIME_TEXT_SIZE];
+    if (options->output != OUTPUT_JSON) {
+        fputs(note, stdout);
+        return EXIT_DONE;
+    }
+    return result_put(json_pack("{s:I, s:s, s:s, s:s}", "events", (json_int_t)checkpoint->size,
+                                "time", evlog_time_text(checkpoint->time_s * 1000000, time),
+                                "root", note_hash_text(checkpoint->root, root), "note", note),
+                      OUTPUT_JSON);
+}
+
 /* Signs the tree, appends the seal, and prints it. */
-static int sign(struct sealing *sealing, const struct note_secret *secret, int64_t time_s)
+static int sign(struct sealing *sealing, const struct note_secret *secret, int64_t time_s,
+                const struct options *options)
 {
     struct merkle *tree = &sealing->tree;
     struct note_checkpoint checkpoint = {.size = tree->size, .time_s = time_s};
@@ -101,10 +117,9 @@ static int sign(struct sealing *sealing, const struct note_secret *secret, int64
         return complain(EXIT_LOG, "out of memory");
     int code = evlog_add_seal(sealing->names.log, tree->size, note, tree->roots,
                               (size_t)tree->count * SHA256_SIZE);
-    if (code == EVLOG_OK)
-        fputs(note, stdout);
+    int status = code ? complain_library(code) : put_seal(&checkpoint, note, options);
     free(note);
-    return code ? complain_library(code) : EXIT_DONE;
+    return status;
 }
 
 static int seal(evlog *log, const struct note_secret *secret, const struct options *options)
@@ -132,7 +147,7 @@ static int seal(evlog *log, const struct note_secret *secret, const struct optio
             "%s; a log is not sealed while events that are not sealed yet are damaged: "
             "run evlog verify %s",
             evlog_errmsg(), options->path);
-    return code ? complain_library(code) : sign(&sealing, secret, time_s);
+    return code ? complain_library(code) : sign(&sealing, secret, time_s, options);
 }
 
 int seal_run(struct options *options)
@@ -168,7 +183,12 @@ int seal_keygen_run(struct options *options)
     evlog_close(log);
     if (status == EXIT_DONE)
         status = note_secret_make(options->key, sealed_name(&info, name), &key);
-    if (status == EXIT_DONE)
-        puts(note_key_text(&key, text));
-    return status;
+    if (status || options->output != OUTPUT_JSON) {
+        if (!status)
+            puts(note_key_text(&key, text));
+        return status;
+    }
+    return result_put(
+        json_pack("{s:s, s:s}", "name", key.name, "public_key", note_key_text(&key, text)),
+        OUTPUT_JSON);
 }

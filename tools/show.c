@@ -15,7 +15,7 @@ static int show_one(const evlog_event *event, void *ctx)
 {
     struct show *show = ctx;
     show->nameless_count += event->event_type[0] == '?';
-    if (event_put(stdout, event, show->options->output))
+    if (event_put_as(stdout, event, show->options))
         return evlog_fail("out of memory");
     if (ferror(stdout))
         exit(output_flushed(EXIT_DONE));
@@ -58,8 +58,7 @@ int show_run(struct options *options)
 /* Prints the event; the exit status. */
 static int put_one(const evlog_event *event, const struct options *options)
 {
-    return event_put(stdout, event, options->output) ? complain(EXIT_LOG, "out of memory")
-                                                     : EXIT_DONE;
+    return event_put_as(stdout, event, options) ? complain(EXIT_LOG, "out of memory") : EXIT_DONE;
 }
 
 static uint64_t damaged_seqs(const evlog_cursor *cursor)

@@ -15,6 +15,7 @@
 
 #include "print.h"
 #include "progress.h"
+#include "terminal.h"
 #include "text.h"
 
 #define ROWS_AHEAD 1000

@@ -15,8 +15,8 @@ static volatile sig_atomic_t asked_signal; /* 0: none */
 static evlog_consumer *volatile consumer_to_stop;
 static int pipe_fds[2] = {-1, -1};
 
-/* Ends the process by the signal. Process 1 of a container gets no signal that it does not handle. */
-static void die(int signal_number)
+/* Process 1 of a container gets no signal that it does not handle. */
+void stop_die(int signal_number)
 {
     if (getpid() == 1)
         _exit(128 + signal_number);
@@ -34,14 +34,14 @@ static void handle(void (*handler)(int))
 void stop_as_process_1(void)
 {
     if (getpid() == 1)
-        handle(die);
+        handle(stop_die);
 }
 
 static void ask(int signal_number)
 {
     evlog_consumer *consumer = consumer_to_stop;
     asked_signal = signal_number;
-    handle(die); /* the second time */
+    handle(stop_die); /* the second time */
     (void)!write(pipe_fds[1], "", 1);
     if (consumer)
         evlog_consumer_stop(consumer);
@@ -69,7 +69,7 @@ void stop_by_signal(void)
     if (!asked_signal)
         return;
     fflush(stdout);
-    die(asked_signal);
+    stop_die(asked_signal);
 }
 
 int stop_fd(void)

@@ -16,6 +16,9 @@ void stop_consumer(evlog_consumer *consumer);
 /* As process 1 (in a container) SIGINT and SIGTERM end the process, as they do any other. */
 void stop_as_process_1(void);
 
+/* Ends the process by the signal, also as process 1. Safe in a handler. */
+void stop_die(int signal_number);
+
 bool stop_is_asked(void);
 
 /* A descriptor that can be read when stopping is asked; -1: there is none. */

@@ -36,7 +36,7 @@ static void flush_output(void)
 static int print_one(const evlog_event *event, void *ctx)
 {
     struct tail *tail = ctx;
-    if (event_put(stdout, event, tail->options->output))
+    if (event_put_as(stdout, event, tail->options))
         return evlog_fail("out of memory");
     tail->print_count++;
     if (ferror(stdout))
@@ -147,7 +147,8 @@ static int open_or_wait(struct tail *tail)
     while (stat(options->path, &there) && now_ms() < until_ms)
         poll(NULL, 0, APPEAR_MS);
     /* a directory that is being made is a log a moment later */
-    evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
+    evlog_options open = {
+        .read_only = true, .offline = options->open.offline, .wait_ms = options->open.wait_ms};
     while (evlog_open(options->path, &open, &tail->log) == EVLOG_NOTFOUND && now_ms() < until_ms)
         poll(NULL, 0, APPEAR_MS);
     if (tail->log)

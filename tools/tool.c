@@ -55,7 +55,8 @@ int library_status(int code)
 
 int open_as_it_is(const struct options *options, evlog **log)
 {
-    evlog_options open = {.read_only = true, .wait_ms = options->open.wait_ms};
+    evlog_options open = {
+        .read_only = true, .offline = options->open.offline, .wait_ms = options->open.wait_ms};
     int code = evlog_open(options->path, &open, log);
     if (code)
         complain(EXIT_LOG, "%s", evlog_errmsg());

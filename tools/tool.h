@@ -17,6 +17,7 @@
 #include <evlog/class.h>
 
 #include "event_filter.h"
+#include "fields.h"
 
 /* Exit statuses, as `evlog help` lists them. */
 enum {
@@ -45,6 +46,7 @@ struct options {
     int by_event_time; /* since and until are the filter's */
     const char *types[EVLOG_PATTERNS_MAX];
     enum output output; /* never OUTPUT_AUTO once read */
+    struct fields fields;
     evlog_options open; /* what verbs that send open the log with */
     int64_t time_us;
     int32_t minorversion;
@@ -76,6 +78,7 @@ struct options {
     int off;
     int64_t idle_us;    /* 0: not given */
     uint64_t since_seq; /* of a copy; 0: not given */
+    int no_pager;
     int follow;
     int is_show;   /* tail goes on for show -f */
     int has_count; /* the range's limit was given; 0 only for following */
