@@ -207,12 +207,12 @@ static const struct verb verbs[] = {
      "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
      "any more. -n 0 prints only what comes. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg" FILTER, 2, 2,
-     consume_run,
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg`[];}^" FILTER,
+     2, 2, consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
      "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"
-     "its input ends; its exit with 0, when it has read all, acknowledges all. Else they come again\n"
-     "the next time. With --ack-lines each line that it prints acknowledges one event, the oldest\n"
+     "its input ends; its exit with 0, when it has read all, acknowledges all.\n"
+     "With --ack-lines each line that it prints acknowledges one event, the oldest\n"
      "that is not yet. In the JSON, attempt is more than 1 when an event may have been given out\n"
      "before, and is_replay says whether it was in the log before the consumer was made.\n"
      "\n"
@@ -220,10 +220,17 @@ static const struct verb verbs[] = {
      "with --ack-lines gets it on its input. SIGINT or SIGTERM stop the giving out: COMMAND may\n"
      "finish what it has, which is then acknowledged as always. A second one ends it at once.\n"
      "\n"
-     "With --plugin the events go to the receivers that the plugins connect. An event whose\n"
-     "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
-     "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
-     "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
+     "When COMMAND fails, what it has not acknowledged comes again in its next run, half as many at a\n"
+     "time, until it fails with one event alone. That one is tried --attempts times; then it is parked,\n"
+     "on record with the reason, and the others go on: see evlog help parked. No event is to blame, and\n"
+     "it ends at once, when COMMAND exits with 126 or 127 (it cannot be run) or 75 (EX_TEMPFAIL: it\n"
+     "can do nothing now). With --on-failure stop it ends when COMMAND has failed, and all comes again\n"
+     "the next time. Parked events that are to be retried come first; COMMAND is run for each alone.\n"
+     "\n"
+     "With --plugin the events go to the receivers that the plugins connect, and one whose receiver\n"
+     "fails is tried and parked likewise. --type is kept with the consumer: what it was not asked for\n"
+     "then is not given later; so is --start, and both must be left out, or be the same types, when the\n"
+     "consumer exists. Receivers of all events\n"
      "get those of the types that the log had when evlog consume was started. --where and the other\n"
      "filters are not kept: what they pass over counts as done, and is not given later without them.\n"
      "\n"
@@ -233,8 +240,8 @@ static const struct verb verbs[] = {
      "worker 1's; an erased event goes to every worker. N and PATH can be changed when all N are done\n"
      "up to the same seq and have nothing parked: run each with --to SEQ.\n"
      "\n"
-     "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
-     "has the consumer.\n"},
+     "Exit status 1 when COMMAND failed for good, or events were parked, skipped or lost; 3 also when\n"
+     "another process has the consumer.\n"},
     {"consumer ls", "LOG", "list the consumers and how far behind they are", "o]", 1, 1,
      consumer_ls_run,
      "The lag is the events of the log after the last that a consumer is done with, wanted or not,\n"

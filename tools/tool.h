@@ -55,6 +55,10 @@ struct options {
     const char *columns[COLUMNS_MAX]; /* NAME=PATH */
     size_t column_count;
     const char *exec;
+    uint32_t attempts;                               /* of a consumer's event; 0: not given */
+    uint32_t backoff_ms, backoff_max_ms, timeout_ms; /* likewise */
+    evlog_on_failure on_failure;
+    bool waits_for_ever;
     const char *reason;
     const char *expect;       /* NULL: not given */
     const char *key;          /* the file of a private key; likewise */

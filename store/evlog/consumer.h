@@ -195,6 +195,13 @@ EVLOG_API int evlog_consumer_done(evlog_consumer *consumer, uint64_t seq);
  */
 EVLOG_API int evlog_consumer_fail(evlog_consumer *consumer, uint64_t seq, const char *why);
 
+/*
+ * Gives event `seq` back, which is out: it and what was handed out after it are taken back, with their
+ * state, and come again, as by evlog_consumer_fail. No attempt of them has failed; a retried parked event
+ * stays one that is to be retried. EVLOG_INVALID: it is not out.
+ */
+EVLOG_API int evlog_consumer_give_back(evlog_consumer *consumer, uint64_t seq);
+
 /* Writes the checkpoint now. EVLOG_FULL, EVLOG_IO, EVLOG_LIMIT: the next call tries again. */
 EVLOG_API int evlog_consumer_commit(evlog_consumer *consumer);
 
