@@ -146,7 +146,7 @@ $(B)/evlog-relay: $(RELAY_OBJ) $(B)/libevlog.a
 
 # What the page shows and runs, as it is in tools/web/.
 WEB_FILES = tools/web/page.css tools/web/page.js tools/web/icon.svg
-WEB_TOOLS = tool progress stop text times exposition
+WEB_TOOLS = tool progress stop text times exposition event_filter
 WEB_LIBS  = $$($(PKG_CONFIG) --libs $(WEB_PKGS)) -lm
 
 $(B)/obj/tools/web/files.o: $(WEB_FILES)
