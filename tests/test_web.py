@@ -478,13 +478,18 @@ def test_a_live_view_gets_what_comes():
             row = Page(Answer(b"HTTP/1.1 200 OK\r\n\r\n<table>" + found[0][2].encode() + b"</table>"))
             assert "wanted.v1" in row.text and "<xevil" in row.text
             assert [id for _, id, _ in events_of(other, 2)] == ["2", "3"]
-        # More than can be shown is passed over, and said.
+        # More than can be shown is passed over, and said; but not what a filter makes few.
         evlog("send", "lively", "burst.v1", "-", text="{}\n" * 50000)
+        evlog("send", "lively", "wanted.v1", '{"n": 2}')
         with stream(server, "/log/lively/live/stream?after=3") as connection:
-            found = events_of(connection, 40)
-            passed = json.loads(found[0][2])
-            assert found[0][0] == "passed" and passed["first"] == 4 and passed["last"] > 30000, found[:2]
-            assert [int(id) for _, id, _ in found[1:]] == list(range(passed["last"] + 1, passed["last"] + len(found)))
+            found = events_of(connection, 90)
+            at = next(i for i, (kind, _, _) in enumerate(found) if kind == "passed")
+            passed = json.loads(found[at][2])
+            assert passed["first"] == 4 + at and passed["last"] > 48000, found[at]
+            assert [int(id) for _, id, _ in found[:at]] == list(range(4, 4 + at))
+            assert [int(id) for _, id, _ in found[at + 1:]] == list(range(passed["last"] + 1, passed["last"] + len(found) - at))
+        with stream(server, "/log/lively/live/stream?after=3&type=wanted.*") as connection:
+            assert [(kind, id) for kind, id, _ in events_of(connection, 1)] == [("message", "50004")]
 
 
 def test_a_live_view_is_kept_alive_in_a_busy_log_that_has_nothing_for_it():
@@ -716,4 +721,5 @@ def main():
     return failed != 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
