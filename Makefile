@@ -183,7 +183,7 @@ SCDOC := $(shell command -v scdoc)
 PAGES  = $(filter-out $(if $(WEB),,evlog-web.1),$(patsubst tools/man/%.scd,%,$(wildcard tools/man/*.scd)))
 MAN    = $(if $(SCDOC),$(PAGES:%=$(B)/man/%))
 
-$(B)/man/%: tools/man/%.scd tools/man/page.sh $(wildcard tools/man/*.scd) $(B)/evlog $(B)/evlog-relay
+$(B)/man/%: tools/man/%.scd tools/man/page.sh $(wildcard tools/man/*.scd) $(B)/evlog $(B)/evlog-relay $(WEB)
 	@mkdir -p $(@D)
 	$(call say,MAN,$@)
 	$(Q)sh tools/man/page.sh $(B) $< >$@.scd && scdoc <$@.scd >$@
