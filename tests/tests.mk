@@ -234,6 +234,15 @@ check-bus: deps
 	@$(MAKE) --no-print-directory -s all $(KAFKA_PEER)
 	@sh tests/check_bus.sh $(B)
 
+# The page in Chromium, with screenshots in build/web: Debian's chromium and chromium-driver. A minute.
+check-web: all $(B)/plugins/refusing.so
+	@sh tests/check_web.sh $(B)
+
+# The picture of the README, made anew.
+screenshot: all $(B)/plugins/refusing.so
+	@sh tests/check_web.sh $(B) test_the_picture_of_the_readme
+	$(Q)cp $(B)/web/page.png tools/web/page.png
+
 # Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
 MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
 
@@ -263,4 +272,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture prove check check-bus check-python check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture prove check check-bus check-web screenshot check-python check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
