@@ -81,7 +81,7 @@ $(B)/tests/test_watch: LDEXTRA = -Wl,--wrap=fstat
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_random: LDEXTRA = -Wl,--wrap=getrandom
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
-$(B)/tests/test_spans: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
+$(B)/tests/test_spans: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep,--wrap=record_load_near
 
 # Ranges.
 $(B)/tests/test_cursor: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
