@@ -86,8 +86,12 @@ static const struct {
      "the head that was noted earlier: what the log held is as it was; with\n"
      "--seal also the file of a checkpoint"},
     {'5', "key", "FILE", NULL, "the file of the private key"},
+    {'0', "next", "FILE", NULL,
+     "hand over to the key in this file, and sign with both: from then on\n"
+     "only that one seals the log"},
     {'6', "seal", "PUBKEY", NULL,
-     "check the log against its seals; PUBKEY is the public key, or its file"},
+     "check the log against its seals; PUBKEY is the public key, or a file of\n"
+     "one or more, one a line"},
     {'V', "size", "N", "a number: 1, 2, 3 ...", "the seal of N events; default: the newest"},
     {'U', "since-size", "N", "a number: 1, 2, 3 ...",
      "that the seal goes on from the first N events"},
@@ -571,6 +575,9 @@ static int seal_option_read(struct options *options, int letter, char *text)
         return 0;
     case '5':
         options->key = text;
+        return 0;
+    case '0':
+        options->next = text;
         return 0;
     case '6':
         options->seal = text;

@@ -98,6 +98,16 @@ elif attack == "strip-time":
     *fields, headers, data = msgpack.unpackb(records[at])
     data["note"] = "".join(data["note"].splitlines(True)[:-1])
     records[at] = contents(records[at], data)
+elif attack == "note":  # a seal's note, edited by these commands of sed
+    import subprocess
+    *fields, headers, data = msgpack.unpackb(records[at])
+    commands = [word for command in arguments[1:] for word in ("-e", command)]
+    data["note"] = subprocess.run(["sed", *commands], input=data["note"], text=True, check=True, stdout=subprocess.PIPE).stdout
+    records[at] = contents(records[at], data)
+elif attack == "graft":  # another log's event at the end, and an event erased as that says
+    records.append(read(arguments[0])[numbers[0] - 1])
+    at = numbers[1] - first
+    records[at] = erased(records[at], sha(records[at]))
 elif attack == "erase":  # with the digest that evlog would leave
     records[at] = erased(records[at], sha(records[at]))
 elif attack == "erase-badly":
