@@ -121,13 +121,11 @@ elif attack == "turn-back":  # an event more, logged so many seconds before the 
     records.append(record)
 elif attack == "splice":  # from that event on the other log's
     records[at:] = read(arguments[1])[at:]
-elif attack == "pass-off":  # this log as the one of that origin
-    other = dict(line.partition(" ")[::2] for line in open(arguments[0] + "/format").read().splitlines())
-    lines["origin"] = other["origin"]
-elif attack == "copy-note":  # the erasure that is signed for one event, said of another
+elif attack == "copy-note":  # the erasure that is signed for one event, said of another, which is erased
     *fields, headers, data = msgpack.unpackb(records[at])
     data["seq"] = numbers[1]
     records[at] = contents(records[at], data)
+    records[numbers[1] - first] = erased(records[numbers[1] - first], sha(records[numbers[1] - first]))
 else:
     sys.exit("no such attack: " + attack)
 write(records, first)
