@@ -49,6 +49,9 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 $(B)/tests/test_merkle: $(B)/asan/tools/merkle.o $(B)/asan/tools/sha256.o
 $(B)/tests/test_merkle $(B)/tests/test_signed_note: LDEXTRA = -lsodium
 $(B)/tests/test_signed_note: $(patsubst %,$(B)/asan/tools/%.o,signed_note sha256 tool progress text)
+SEAL_TOOLS = audit audit_notes keyring sealed erasure leaf merkle signed_note sha256 tool progress text
+$(B)/tests/fuzz_seal: $(SEAL_TOOLS:%=$(B)/asan/tools/%.o)
+$(B)/tests/fuzz_seal: LDEXTRA = -lsodium
 
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
@@ -115,12 +118,13 @@ $(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evl
 $(B)/tests/test_plugin: $(PLUGINS)
 $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 
-# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record.
-FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state fuzz_sql fuzz_salvage
+# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record, fuzz-seal.
+FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state fuzz_sql fuzz_salvage fuzz_seal
 FUZZ_ROUNDS = 4000
 run-fuzz_events run-fuzz_state run-fuzz_sql: FUZZ_ROUNDS = 400
 run-fuzz_salvage: FUZZ_ROUNDS = 150
 fuzz-sql: FUZZ_MORE = -Itools/sql $(SQL_SRC) -lsqlite3
+fuzz-seal: FUZZ_MORE = $(SEAL_TOOLS:%=tools/%.c) -ljansson -lsodium
 
 $(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o
 

@@ -98,7 +98,8 @@ static const struct verb verbs[] = {
      "seals in the log, and with --expect FILE with a checkpoint that evlog seal printed earlier. Three\n"
      "verdicts: integrity (nothing was changed), completeness (nothing was cut off; only --expect shows\n"
      "that), freshness (until when it is sealed). Events that no seal covers are named as unproved. In a\n"
-     "pipe the last line has the verdicts, too.\n"},
+     "pipe the last line has the verdicts, too. A key that this one has handed over to is followed, and\n"
+     "reported; with several keys in PUBKEY these are all, and a handover to another one is a finding.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
      "delete the oldest events", "BNGzQyo", 1, 1, trim_run,
      "The log then begins with the first event that is kept, for every reader and consumer. No seq is\n"
@@ -172,14 +173,16 @@ static const struct verb verbs[] = {
      "5}", 1, 1, seal_keygen_run,
      "FILE gets the private key, and must not exist; only its owner can read it. Who checks the log\n"
      "needs the line that is printed. The key belongs to this log: its name has the log's uuid.\n"},
-    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "5}", 1,
+    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "50}", 1,
      1, seal_run,
      "Appends an event evlog.sealed.v1, and prints the checkpoint in it: the number of events, the root\n"
      "of a Merkle tree (RFC 6962, SHA-256) over them, and the signature, as a note of C2SP\n"
      "(tlog-checkpoint). Keep what is printed where whoever can write to the log cannot: by it, evlog\n"
      "verify --seal PUBKEY --expect CHECKPOINT finds every event that was changed, taken out, added or\n"
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
-     "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"},
+     "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"
+     "With --next FILE the checkpoint names a new key, which signs it, too, and replaces the first one: that\n"
+     "seals nothing any more. Who has the first public key can follow to the new one.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
      "print a proof that an event was sealed, or that seals agree", "6VU}]", 1, 2, prove_run,
      "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
@@ -207,7 +210,7 @@ static const struct verb verbs[] = {
      "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
      "any more. -n 0 prints only what comes. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg`[];}^" FILTER,
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg`jq;l^" FILTER,
      2, 2, consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
      "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"

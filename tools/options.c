@@ -72,14 +72,14 @@ static const struct {
      "the longest to wait for another process that writes to, opens or closes\n"
      "the log, and may be stopped; default: 10. When it is given, also for one\n"
      "that has the consumer: a hot standby"},
-    {'[', "attempts", "N", "a number: 1, 2, 3 ...",
+    {'j', "attempts", "N", "a number: 1, 2, 3 ...",
      "how often an event is tried before it has failed; default: 3 (with\n"
      "--exec and --on-failure stop: 1)"},
-    {']', "backoff", "SECONDS", "a number of seconds above 0",
+    {'q', "backoff", "SECONDS", "a number of seconds above 0",
      "the wait before the second attempt, doubled for each more; default: 0.1"},
     {';', "backoff-max", "SECONDS", "a number of seconds above 0",
      "the longest wait between two attempts; default: 30"},
-    {'}', "on-failure", "WHAT", "park, stop or skip",
+    {'l', "on-failure", "WHAT", "park, stop or skip",
      "what becomes of an event that has failed: park (default), stop or skip"},
     {'^', "timeout", "SECONDS", "a number of seconds above 0",
      "kill the command, and what it has started, when for so long it does\n"
@@ -113,8 +113,12 @@ static const struct {
      "the head that was noted earlier: what the log held is as it was; with\n"
      "--seal also the file of a checkpoint"},
     {'5', "key", "FILE", NULL, "the file of the private key"},
+    {'0', "next", "FILE", NULL,
+     "hand over to the key in this file, and sign with both: from then on\n"
+     "only that one seals the log"},
     {'6', "seal", "PUBKEY", NULL,
-     "check the log against its seals; PUBKEY is the public key, or its file"},
+     "check the log against its seals; PUBKEY is the public key, or a file of\n"
+     "one or more, one a line"},
     {'V', "size", "N", "a number: 1, 2, 3 ...", "the seal of N events; default: the newest"},
     {'U', "since-size", "N", "a number: 1, 2, 3 ...",
      "that the seal goes on from the first N events"},
@@ -535,16 +539,16 @@ static int failure_option_read(struct options *options, int letter, char *text)
     case '`':
         options->waits_for_ever = strcmp(text, "forever") == 0;
         return options->waits_for_ever ? 0 : read_wait(text, &options->open.wait_ms);
-    case '[':
+    case 'j':
         if (whole_number(text, 1, UINT32_MAX, &number))
             return -1;
         options->attempts = (uint32_t)number;
         return 0;
-    case ']':
+    case 'q':
         return read_wait(text, &options->backoff_ms);
     case ';':
         return read_wait(text, &options->backoff_max_ms);
-    case '}':
+    case 'l':
         return read_on_failure(text, &options->on_failure);
     case '^':
         return read_wait(text, &options->timeout_ms);
@@ -654,6 +658,9 @@ static int seal_option_read(struct options *options, int letter, char *text)
         return 0;
     case '5':
         options->key = text;
+        return 0;
+    case '0':
+        options->next = text;
         return 0;
     case '6':
         options->seal = text;

@@ -62,9 +62,10 @@ struct options {
     const char *reason;
     const char *expect;       /* NULL: not given */
     const char *key;          /* the file of a private key; likewise */
+    const char *next;         /* that of the key that follows it; likewise */
     uint64_t size;            /* of a seal; 0: not given */
     uint64_t old_size;        /* of an earlier one; likewise */
-    const char *seal;         /* a public key, or its file; likewise */
+    const char *seal;         /* a public key, or the file of some; likewise */
     uint32_t worker, workers; /* 0: not given */
     const char *by;           /* NULL: not given */
     int known;
