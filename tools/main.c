@@ -296,6 +296,22 @@ static int family_print(FILE *out, const char *family)
     return count > 0;
 }
 
+/* The exit statuses. */
+static void exit_print(FILE *out)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } rows[] = {
+#define X(name, status, text) {status, text},
+        EXIT_STATUSES(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        fprintf(out, "  %d  %s\n", rows[i].status, rows[i].text);
+    fputs("A signal that ends it is the shell's to report, as 128 and its number.\n", out);
+}
+
 /* Help on a verb, or with NULL on all of them. */
 static void help_print(FILE *out, const struct verb *verb)
 {
@@ -318,9 +334,8 @@ static void help_print(FILE *out, const struct verb *verb)
         out,
         "\n`evlog help VERB` says more about one; `evlog completion bash|zsh|fish` prints a script for\n"
         "a shell's completion.\n\n"
-        "Exit status: 0 done; 1 nothing matched, no such consumer, verify found something, or a\n"
-        "command or receiver failed; 2 wrong arguments or input; 3 the log cannot be opened, read\n"
-        "or written, or others have it; 4 events that were asked for are damaged.\n");
+        "Exit status:\n");
+    exit_print(out);
 }
 
 /* The verb that `words` begin with, one word or two; `*used` is how many. NULL: there is none. */
@@ -386,6 +401,10 @@ static int help(int count, char **words)
     if (count && is_program(words[0]))
         return run_program((char *[]){words[0], option, NULL});
     const struct verb *verb = count ? verb_named(count, words, &used) : NULL;
+    if (count == 1 && strcmp(words[0], "exit") == 0) {
+        exit_print(stdout);
+        return output_flushed(EXIT_DONE);
+    }
     pager_begin();
     if (!verb && count == 1 && family_print(stdout, words[0]))
         return output_flushed(EXIT_DONE);

@@ -19,14 +19,19 @@
 #include "event_filter.h"
 #include "fields.h"
 
-/* Exit statuses, as `evlog help` lists them. */
-enum {
-    EXIT_DONE = 0,
-    EXIT_NOTHING =
-        1,           /* nothing matched; verify found something; a command or a receiver failed */
-    EXIT_MISUSE = 2, /* arguments or input */
-    EXIT_LOG = 3,    /* the log cannot be opened, read or written */
-    EXIT_DAMAGED = 4, /* an event that was asked for is damaged */
+/* The exit statuses: X(name, status, what it means), of which `evlog help exit` is made. */
+#define EXIT_STATUSES(X)                                                                         \
+    X(DONE, 0, "done; without --yes it would be")                                                \
+    X(NOTHING, 1,                                                                                \
+      "nothing matched, no such consumer, something was found, or a command or receiver failed") \
+    X(MISUSE, 2, "wrong arguments or input, or what was asked for is refused")                   \
+    X(LOG, 3, "the log cannot be opened, read or written, or others have it; no room or memory") \
+    X(DAMAGED, 4, "events that were asked for are damaged or missing")
+
+enum exit_status {
+#define X(name, status, text) EXIT_##name = status,
+    EXIT_STATUSES(X)
+#undef X
 };
 
 enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY, OUTPUT_CSV };
