@@ -312,7 +312,8 @@ static void help_print(FILE *out, const struct verb *verb)
         "a shell's completion.\n\n"
         "Exit status: 0 done; 1 nothing matched, no such consumer, verify found something, or a\n"
         "command or receiver failed; 2 wrong arguments or input; 3 the log cannot be opened, read\n"
-        "or written, or others have it; 4 events that were asked for are damaged.\n");
+        "or written, or others have it; 4 events that were asked for are damaged; 5 nothing was done:\n"
+        "it was said what would be, and --yes does it (or without --preview).\n");
 }
 
 /* The verb that `words` begin with, one word or two; `*used` is how many. NULL: there is none. */
@@ -431,7 +432,10 @@ int main(int argc, char **argv)
     if (!verb)
         return no_such_verb(argv[1]);
     status = options_read(verb, argc - used, argv + used, &options);
-    if (status < 0)
+    if (status < 0) {
         status = verb->run(&options);
+        if (status == EXIT_DONE && options_preview(verb, &options))
+            status = EXIT_PREVIEW;
+    }
     return output_flushed(status);
 }

@@ -26,6 +26,7 @@ enum {
     EXIT_MISUSE = 2, /* arguments or input */
     EXIT_LOG = 3,    /* the log cannot be opened, read or written */
     EXIT_DAMAGED = 4, /* an event that was asked for is damaged */
+    EXIT_PREVIEW = 5, /* nothing was done, it was only said what would be */
 };
 
 enum output { OUTPUT_AUTO, OUTPUT_SHORT, OUTPUT_JSON, OUTPUT_PRETTY, OUTPUT_CSV };
@@ -164,6 +165,9 @@ bool option_at(size_t i, struct option_help *option);
 
 /* Whether the i-th is one of a verb. */
 bool option_is_of(const struct verb *verb, size_t i);
+
+/* Whether it was asked only to say what it would do: a verb that takes --yes without that, or --preview. */
+bool options_preview(const struct verb *verb, const struct options *options);
 
 /* Help on a verb. */
 void verb_help(FILE *out, const struct verb *verb);
