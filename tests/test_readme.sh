@@ -10,8 +10,9 @@ block() { # block HEADING LANGUAGE: the first block of that language below the h
     awk -v heading="## $1" -v start="\`\`\`$2" '/^```$/ {if (on) exit} on; /^## / {here = $0 == heading} here && $0 == start {on = 1}' README.md
 }
 session() { # session HEADING: runs the block of sh there
-    block "$1" sh >"$home/session.sh"
-    [ -s "$home/session.sh" ] || { echo "the README has no session below: $1"; exit 1; }
+    block "$1" sh >"$home/block.sh"
+    [ -s "$home/block.sh" ] || { echo "the README has no session below: $1"; exit 1; }
+    echo 'evlog() { command evlog "$@" || [ $? = 5 ]; }' | cat - "$home/block.sh" >"$home/session.sh" # 5: it was said what would be done
     (cd "$home" && PATH="$build:$PATH" sh -eu session.sh) >/dev/null || { echo "the README's session fails: $1"; exit 1; }
 }
 msgpack=$(pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)

@@ -463,6 +463,8 @@ int main(int argc, char **argv)
         if (strchr(verb->options, '[') && !options.no_pager && !options.follow)
             pager_begin();
         status = verb->run(&options);
+        if (status == EXIT_DONE && options_preview(verb, &options))
+            status = EXIT_PREVIEW;
     }
     return output_flushed(status);
 }

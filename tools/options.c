@@ -243,6 +243,13 @@ bool option_at(size_t i, struct option_help *option)
     return true;
 }
 
+bool options_preview(const struct verb *verb, const struct options *options)
+{
+    bool shows = verb->run == retain_run && !options->keep_age_us && !options->keep_count &&
+                 !options->keep_size && !options->off;
+    return options->preview || (takes(verb, 'y') && !options->yes && !shows);
+}
+
 bool option_is_of(const struct verb *verb, size_t i)
 {
     return takes(verb, table[i].letter) && option_named(verb, table[i].name) == i;

@@ -21,12 +21,13 @@
 
 /* The exit statuses: X(name, status, what it means), of which `evlog help exit` is made. */
 #define EXIT_STATUSES(X)                                                                         \
-    X(DONE, 0, "done; without --yes it would be")                                                \
+    X(DONE, 0, "done")                                                \
     X(NOTHING, 1,                                                                                \
       "nothing matched, no such consumer, something was found, or a command or receiver failed") \
     X(MISUSE, 2, "wrong arguments or input, or what was asked for is refused")                   \
     X(LOG, 3, "the log cannot be opened, read or written, or others have it; no room or memory") \
-    X(DAMAGED, 4, "events that were asked for are damaged or missing")
+    X(DAMAGED, 4, "events that were asked for are damaged or missing")                          \
+    X(PREVIEW, 5, "nothing was done, it was only said what would be: --yes does it")
 
 enum exit_status {
 #define X(name, status, text) EXIT_##name = status,
@@ -173,6 +174,9 @@ bool option_at(size_t i, struct option_help *option);
 
 /* Whether the i-th is one of a verb. */
 bool option_is_of(const struct verb *verb, size_t i);
+
+/* Whether it was asked only to say what it would do: a verb that takes --yes without that, or --preview. */
+bool options_preview(const struct verb *verb, const struct options *options);
 
 /* Help on a verb. */
 void verb_help(FILE *out, const struct verb *verb);
