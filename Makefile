@@ -197,7 +197,7 @@ clean:
 include tests/tests.mk
 -include bench/bench.mk
 include tools/packaging/packages.mk
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 
 # ----------------------------------------------------------- installing ----
 

@@ -223,7 +223,8 @@ check: deps
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-# Power cuts, kills, flipped bits and failing calls in numbers that take minutes; SEED=N repeats a run.
+# Power cuts, kills, flipped bits and failing calls in numbers that take minutes, and a newcomer's first ones; SEED=N
+# repeats a run.
 check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
@@ -232,6 +233,7 @@ check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/test
 	@$(B)/tests/test_years long
 	@FAULTS=all $(B)/tests/test_faults
 	@FAULTS=all $(B)/tests/test_consumer_faults
+	@sh tests/newcomer.sh
 
 # The relays with the real producers and consumers, Kafka and Redis; fetches what it needs. Minutes.
 check-bus: deps
