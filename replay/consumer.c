@@ -360,9 +360,9 @@ int turn_begin_retry(evlog_consumer *consumer, const evlog_parked *parked)
         free(rest);
         return result;
     }
-    pending_add(&consumer->pending, off, turn_number_now(consumer));
+    pending_add(&consumer->pending, off, turn_number_now(consumer), consumer->passed_count);
     if (rest)
-        pending_add(&consumer->pending, rest, turn_number_now(consumer));
+        pending_add(&consumer->pending, rest, turn_number_now(consumer), consumer->passed_count);
     return EVLOG_OK;
 }
 

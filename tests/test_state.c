@@ -4,6 +4,7 @@
  * twin, an array in memory, says what that is.
  */
 #include "consume.h"
+#include "consumer.h"
 #include "damage.h"
 #include "load.h"
 
@@ -117,6 +118,40 @@ static void what_is_pending_has_a_limit(void **state)
     OK(evlog_consumer_poll(consumer, 0, 0, put_too_much, &consumer, NULL));
     assert_int_equal(info_of(place.log, "c").parked_count, 1);
     assert_int_equal(info_of(place.log, "c").state_count, 0);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
+/* Puts a value of 60 KB twice, the number of the event in front; fails at each tenth one. */
+static int put_over_and_over(const evlog_event *event, void *ctx)
+{
+    static char bytes[60000];
+    evlog_consumer *consumer = *(evlog_consumer **)ctx;
+    uint64_t before = event->seq - 1 - (event->seq % 10 == 1);
+    const void *value;
+    size_t size;
+    if (event->seq > 1) {
+        OK(evlog_state_get(consumer, "key", 3, &value, &size));
+        assert_memory_equal(value, &before, sizeof before);
+    }
+    for (int i = 0; i < 2; i++) {
+        memcpy(bytes, &event->seq, sizeof event->seq);
+        OK(evlog_state_put(consumer, "key", 3, bytes, sizeof bytes));
+        assert_in_range(consumer->pending.size, sizeof bytes, 3 * (sizeof bytes + 200));
+    }
+    return event->seq % 10 == 0 ? evlog_fail("no") : 0;
+}
+
+/* Of a key only what may still count is kept; the value before comes back when an event fails. */
+static void what_is_put_over_and_over_does_not_add_up(void **state)
+{
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer = open_consumer(
+        place.log, "c",
+        (evlog_consumer_options){.attempt_max = 1, .on_failure = EVLOG_FAILURE_SKIP});
+    send_some(place.a, 100);
+    OK(evlog_consumer_poll(consumer, 0, 0, put_over_and_over, &consumer, NULL));
+    assert_int_equal(info_of(place.log, "c").checkpoint, 100);
     OK(evlog_consumer_close(consumer));
     OK(evlog_close(place.log));
 }
@@ -561,6 +596,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(keys_and_values_have_limits),
         TEST_AT_HOME(what_is_pending_has_a_limit),
+        TEST_AT_HOME(what_is_put_over_and_over_does_not_add_up),
         TEST_AT_HOME(the_last_put_is_seen),
         TEST_AT_HOME(many_keys_are_told_apart),
         TEST_AT_HOME(consumers_do_not_share_it),
