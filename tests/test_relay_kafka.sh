@@ -201,6 +201,32 @@ is "events under three schemas in turn" "$("$evlog" show d --type 'org.*' -o jso
 try 0 "" relay out d "$url" new-back --all
 is "each with its own schema again" "$(records new-back | cut -d' ' -f4 | cut -c11- | sort)" "$(cut -d' ' -f3 lines | cut -c11- | sort)"
 
+# Records whose schemas the registry gets later: retry asks it, and without it nothing is guessed.
+newest=$(register newest '{"type": "record", "name": "Newest", "fields": []}')
+four=$(printf '00%08x' $((0x${newest#00} + 1))) five=$(printf '00%08x' $((0x${newest#00} + 2)))
+mock_do topic later 1
+for i in 0 1 2; do
+    case $i in 1) body=${five}02780a ;; *) body=${four}0278 ;; esac
+    echo "0 - $body ce_type=$(hex org.late.v1) ce_id=$(uuid $i)"
+done | "$peer" write "$brokers" later || bad write
+said_max=9 try 0 "Schema not found" relay in g "$url" later --group g $fast
+echo '{"type": "record", "name": "CloudEvent", "namespace": "org.late.v1", "fields": [{"name": "other", "type": "string"}]}' |
+    "$evlog" schema add g org.late.v1 - >/dev/null 2>err || bad "schema add"
+said_max=9 try 1 "is refused still: it was written under a schema of the registry: evlog relay retry LOG URL asks that" relay retry g
+said_max=9 try 1 "Schema not found" relay retry g "$url"
+is "retried too early" "$(cat out)" "0 sent, 0 were in the log already, 3 refused still"
+try 2 "retry takes the URL of Kafka only" relay retry g redis://localhost
+stop_registry
+try 3 "registry http://127.0.0.1:$port: " relay retry g "$url"
+start_registry
+is "ids of the late schemas" "$(register late '{"type": "record", "name": "CloudEvent", "namespace": "org.late.v1", "fields": [{"name": "a", "type": "string"}]}') $(
+    register late '{"type": "record", "name": "CloudEvent", "namespace": "org.late.v1", "fields": [{"name": "a", "type": "string"}, {"name": "b", "type": "long", "default": 7}]}')" "$four $five"
+try 0 "" relay retry g "$url"
+is "retried" "$(cat out)" "3 sent, 0 were in the log already, 0 refused still"
+is "each by its own schema" "$("$evlog" show g --type org.late.v1 -o json | sed 's/.*"data": //' | tr -d '\n')" '{"a": "x"}}{"a": "x", "b": 5}}{"a": "x"}}'
+try 0 "" relay retry g "$url"
+is "and once" "$(cat out)" "0 sent, 3 were in the log already, 0 refused still"
+
 # ------------------------------------------------------- what the registry or a broker refuses ----
 
 make_log e
