@@ -12,6 +12,7 @@ import pytest
 from conftest import TYPE
 
 import evlog
+from evlog import consuming
 
 OTHER = "org.example.visit.v1"
 
@@ -253,6 +254,41 @@ def test_a_consumer_is_not_closed_in_its_notice(log):
     assert len(failures) == 2
     consumer.close()
     assert log.consumer_info("c").checkpoint == 1
+
+
+def test_a_consumer_is_not_closed_while_it_takes_an_event(log, monkeypatch):
+    fill(log, 2)
+
+    def close_first(c_event):  # as another thread or a signal handler would
+        for what in (consumer, log):
+            with pytest.raises(evlog.BusyError):
+                what.close()
+        with pytest.raises(evlog.BusyError):
+            consumer.next(0)
+        return flat(c_event)
+
+    with log.consumer("c", timeout=0) as consumer:
+        flat = consuming.flat
+        monkeypatch.setattr(consuming, "flat", close_first)
+        assert [event.data["i"] for event in consumer] == [1, 2]
+
+
+def test_an_exception_without_a_text_is_parked_too(log):
+    class Broken(Exception):
+        def __str__(self):
+            raise LookupError
+
+    fill(log, 1)
+    with log.consumer("c", timeout=0, attempts=1) as consumer:
+        for event in consumer:
+            with event:
+                raise Broken
+        assert [parked.error for parked in consumer.parked()] == [
+            "Broken: its text cannot be had (LookupError)"
+        ]
+    log.connect(TYPE, lambda event: (_ for _ in ()).throw(Broken))
+    with pytest.raises(evlog.ReceiverError, match="Broken"):
+        fill(log, 1)
 
 
 def test_stopping_while_it_is_closed(log):

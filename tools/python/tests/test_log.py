@@ -94,9 +94,26 @@ def test_what_cannot_be_sent_is_refused(log, data):
     assert len(log) == 0
 
 
-def test_naive_times_are_refused(log):
+def test_times_that_an_event_cannot_have_are_refused(log):
     with pytest.raises(ValueError, match="naive"):
         log.send(TYPE, {}, time=datetime(2026, 1, 2))
+    with pytest.raises(evlog.InvalidError, match="1970"):
+        log.send(TYPE, {}, time=datetime(1970, 1, 1, tzinfo=timezone.utc))
+    assert len(log) == 0
+
+
+def test_what_is_no_text_is_refused(log, path):
+    uses = (
+        lambda: log.send("a.\ud800", {}),
+        lambda: log.send(TYPE, {}, headers={"h": "\ud800"}),
+        lambda: log.send(TYPE, {}, headers={"h": "\0"}),
+        lambda: log.consumer("\ud800"),
+        lambda: evlog.open(f"{path}2\0"),
+    )
+    for use in uses:
+        with pytest.raises(evlog.InvalidError):
+            use()
+    assert not path.with_name("log2").exists()
 
 
 def test_data_are_checked_against_the_schema(log):
@@ -156,9 +173,10 @@ def test_a_conditional_send_by_what_was_read(log):
         log.send(TYPE, {}, unless_any=True)
     log.send(TYPE, {}, unless_any=True, after=1)
     log.send(TYPE, {}, unless_types="org.other.*")
+    log.send(TYPE, {}, unless_types=[])
     with pytest.raises(evlog.ConflictError):
         log.send(TYPE, {}, unless_types=["org.other.*", TYPE], after=1)
-    assert len(log) == 3
+    assert len(log) == 4
 
 
 def test_a_disabled_type_sends_nothing(log):

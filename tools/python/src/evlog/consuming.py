@@ -113,7 +113,7 @@ class State:
 
 
 def _key(key: Union[str, bytes]) -> bytes:
-    return key.encode() if isinstance(key, str) else key
+    return convert.utf8(key) if isinstance(key, str) else key
 
 
 class _Notices(Visit):
@@ -189,7 +189,7 @@ class Consumer(Iterator[ConsumedEvent]):
         self._held: Optional[ConsumedEvent] = None  # handed out, and then a notice failed
         self._pointer: Any = None
         self._found = ffi.new("const evlog_event **")
-        self._in_call = threading.RLock()
+        self._in_next = threading.Lock()  # until the event is copied
         self._stopping = threading.RLock()  # while `stop` or `close` uses the pointer
         self._notices = None if notice is None else _Notices(notice)
         self._options = _Options(options, self._notices)
@@ -246,14 +246,21 @@ class Consumer(Iterator[ConsumedEvent]):
         held, self._held = self._held, None
         if held is not None:
             return held
-        with self._in_call:
+        self._enter_next()
+        try:
             self._call(lib.evlog_consumer_next, timeout_ms, self._found)
             event = self._copied(self._found[0])
+        finally:
+            self._in_next.release()
         if self._notices is not None:
             self._held = event
             self._raise_notice()
             self._held = None
         return event
+
+    def _enter_next(self) -> None:
+        if not self._in_next.acquire(blocking=False):
+            raise BusyError(f"the consumer {self.name} is waiting for an event, or takes one")
 
     def _copied(self, c_event: Any) -> Optional[ConsumedEvent]:
         if not c_event:
@@ -342,23 +349,18 @@ class Consumer(Iterator[ConsumedEvent]):
         Raises BusyError, and it stays open, in `notice`, and while another thread waits with it.
         """
         with self._stopping:
-            pointer, self._pointer = self._pointer, None
-            if pointer is None or not self._handle.is_open:
+            if self._pointer is None or not self._handle.is_open:
                 return
+            self._enter_next()
             try:
+                pointer, self._pointer = self._pointer, None
                 check(lib.evlog_consumer_close(pointer))
             except BusyError:
                 self._pointer = pointer
                 raise
-        self._out = self._held = None
-
-    def _close_with_log(self) -> None:
-        """Before its log is closed. One that another thread waits with keeps the log open."""
-        if self._in_call.acquire(blocking=False):
-            try:
-                self.close()
             finally:
-                self._in_call.release()
+                self._in_next.release()
+        self._out = self._held = None
 
     def __enter__(self) -> Consumer:
         return self

@@ -131,7 +131,7 @@ class Log:
 
     def _open(self) -> Handle:
         options = _Options(self._options)
-        return Handle(os.fsencode(self.path), options.pointer, self._options["wait"])
+        return Handle(convert.c_path(self.path), options.pointer, self._options["wait"])
 
     def _live(self) -> Handle:
         """The library's handle, of this process: after a fork another one."""
@@ -167,7 +167,7 @@ class Log:
         for cursor in list(self._cursors):
             cursor.close()
         for consumer in list(self._consumers):
-            consumer._close_with_log()
+            consumer.close()
         self._connections.suspend(self._handle)
         try:
             self._handle.close()
@@ -377,6 +377,9 @@ class Log:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events())
+
+    def __reversed__(self) -> Iterator[Event]:
+        return iter(self.events(reverse=True))
 
     def __getitem__(self, seq: int) -> Event:
         if seq < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from evlog import convert
 from evlog._evlog import ffi, lib
-from evlog.errors import DamagedError, Error, InvalidError, NotFoundError, check, error, text
+from evlog.errors import (
+    BusyError,
+    DamagedError,
+    Error,
+    InvalidError,
+    NotFoundError,
+    check,
+    error,
+    text,
+)
 from evlog.event import UNREAD, Event, flat
 from evlog.handle import SLICE_MS
 
@@ -20,6 +30,8 @@ if TYPE_CHECKING:
 # Events that are passed over in one call of the library, at most: a search can be interrupted.
 WINDOW = 500_000
 SEQ_MAX = (1 << 64) - 1
+# Seqs that are followed at once, at most: then the event loop has its turn.
+PART = 4096
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,10 @@ class Range:
     keep_going: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "types", convert.type_names(self.types))
+        for number in (self.first, self.last, self.limit):
+            if number is not None and number < 0:
+                raise InvalidError(f"{number} in a range: seqs and limits are not negative")
         if self.first is not None and self.last is not None and self.first > self.last:
             raise InvalidError(f"a range from {self.first} to {self.last}")
 
@@ -85,6 +101,7 @@ class Events(Iterator[Event]):
         self._raw = b""
         self._spans: Iterator[tuple[int, int]] = iter(())  # of the events in `_raw`
         self._failure: Optional[Error] = None
+        self._filling = threading.Lock()  # while the batch is used, which another thread may close
         self._batch: Any = None  # a flat_batch, a cursor on `_first` to `_last` or the next window
         self._window_end = 0
         self._handle: Any = None
@@ -95,14 +112,15 @@ class Events(Iterator[Event]):
     def __iter__(self) -> Iterator[Event]:
         new = Event.__new__
         while True:
-            raw, handle = self._raw, self._handle
-            for start, end in self._spans:
+            raw, handle, spans = self._raw, self._handle, self._spans
+            for start, end in spans:
                 event = new(Event)
                 event._raw = raw[start:end]
                 event._handle = handle
                 event._data = UNREAD
                 yield event
-            if not self._fill():
+            # Another iterator of the same range may have gone on meanwhile.
+            if self._spans is spans and not self._fill():
                 return
 
     def __next__(self) -> Event:
@@ -111,10 +129,15 @@ class Events(Iterator[Event]):
         raise StopIteration
 
     def close(self) -> None:
-        """Ends it, and frees what it holds."""
-        self._first, self._last = 1, 0
-        self._spans = iter(())
-        self._close_batch()
+        """Ends it, and frees what it holds. Raises BusyError while another thread reads it."""
+        if not self._filling.acquire(blocking=False):
+            raise BusyError("another thread reads a range")
+        try:
+            self._first, self._last = 1, 0
+            self._spans = iter(())
+            self._close_batch()
+        finally:
+            self._filling.release()
 
     def __del__(self) -> None:
         if getattr(self, "_batch", None) is not None:
@@ -150,6 +173,10 @@ class Events(Iterator[Event]):
 
     def _fill(self) -> bool:
         """Reads more events into `_raw`; False: there are no more."""
+        with self._filling:
+            return self._fill_alone()
+
+    def _fill_alone(self) -> bool:
         while True:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
@@ -198,8 +225,8 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
 
     def __init__(self, log: Log, first: Optional[int], types: convert.Types) -> None:
         self._log = log
-        self._types = types
-        self._next = log.bounds()[1] + 1 if first is None else first
+        self._types = Range(first, types=types).types
+        self._next = log.bounds()[1] + 1 if first is None else max(first, 1)
         self._events: Iterator[Event] = iter(())
 
     def __next__(self) -> Event:
@@ -212,8 +239,12 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
         while True:
             for event in self._events:
                 return event
-            loop = asyncio.get_running_loop()
-            self._look(await loop.run_in_executor(None, self._wait))
+            waiting = asyncio.get_running_loop().run_in_executor(None, self._wait)
+            try:
+                self._look(await asyncio.shield(waiting))
+            except asyncio.CancelledError:
+                await asyncio.wait([waiting])  # its thread uses the log, which may be closed next
+                raise
 
     def _wait(self) -> int:
         """Waits for a slice of time, and returns the head of the log."""
@@ -221,8 +252,9 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
 
     def _look(self, head: int) -> None:
         if head >= self._next:
-            first, self._next = self._next, head + 1
-            self._events = Events(self._log, Range(first=first, last=head, types=self._types))
+            last = min(head, self._next + PART - 1)
+            self._events = Events(self._log, Range(self._next, last, types=self._types))
+            self._next = last + 1
 
 
 def find(log: Log, id: bytes) -> Event:

@@ -92,6 +92,8 @@ class _Fields:
             target.headers, target.header_count = headers.array, headers.count
         if sending.time is not None:
             target.time_us = convert.microseconds(sending.time)
+            if target.time_us == 0:
+                raise InvalidError(f"an event cannot have the time {sending.time}, which means now")
         if (
             sending.id
             or sending.minorversion
@@ -126,7 +128,7 @@ def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tupl
     options.dispatch = _DISPATCH[robust]
     kept = None
     if conditions is not None:
-        kept = convert.CTypes(conditions.unless_types)
+        kept = convert.CTypes(conditions.unless_types or None)
         options.after_seq = conditions.after
         options.unless_id = conditions.unless_id
         options.unless_any = conditions.unless_any
