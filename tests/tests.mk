@@ -48,7 +48,7 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 # Seals.
 $(B)/tests/test_merkle: $(B)/asan/tools/merkle.o $(B)/asan/tools/sha256.o
 $(B)/tests/test_merkle $(B)/tests/test_signed_note: LDEXTRA = -lsodium
-$(B)/tests/test_signed_note: $(patsubst %,$(B)/asan/tools/%.o,signed_note sha256 tool progress text)
+$(B)/tests/test_signed_note: $(patsubst %,$(B)/asan/tools/%.o,signed_note sha256 tool progress stop text)
 
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
