@@ -48,8 +48,8 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 # Seals.
 $(B)/tests/test_merkle: $(B)/asan/tools/merkle.o $(B)/asan/tools/sha256.o
 $(B)/tests/test_merkle $(B)/tests/test_signed_note: LDEXTRA = -lsodium
-$(B)/tests/test_signed_note: $(patsubst %,$(B)/asan/tools/%.o,signed_note sha256 tool progress text)
-SEAL_TOOLS = audit audit_notes keyring sealed erasure leaf merkle signed_note sha256 tool progress text
+$(B)/tests/test_signed_note: $(patsubst %,$(B)/asan/tools/%.o,signed_note sha256 tool progress stop text)
+SEAL_TOOLS = audit audit_notes keyring sealed erasure leaf merkle signed_note sha256 tool progress stop text
 $(B)/tests/fuzz_seal: $(SEAL_TOOLS:%=$(B)/asan/tools/%.o)
 $(B)/tests/fuzz_seal: LDEXTRA = -lsodium
 

@@ -3,6 +3,7 @@
 
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 #include "text.h"
 
 static int put_json(const evlog_compacted *compacted, const struct options *options)
@@ -27,8 +28,11 @@ int compact_run(struct options *options)
         .wait_ms = options->open.wait_ms, .preview = !options->yes, .visit = progress_visit};
     evlog_compacted compacted;
     progress_begin("rewritten up to event", 0);
+    progress_stops("the log is as it was");
     int code = evlog_compact(options->path, &how, &compacted);
     progress_end();
+    if (code > 0)
+        stop_by_signal();
     if (code)
         return complain_library(code);
     if (options->output != OUTPUT_SHORT)

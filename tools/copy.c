@@ -3,6 +3,7 @@
 
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 
 static int put_json(const evlog_copied *copied, const struct options *options)
 {
@@ -36,8 +37,11 @@ int copy_run(struct options *options)
     if (open_to_read(options, &log))
         return EXIT_LOG;
     progress_begin("copied up to event", evlog_inspect(log, &info) ? 0 : info.last_seq);
+    progress_stops("the same command goes on; it was at event #");
     int code = evlog_copy(log, options->operands[0], &how, &copied);
     progress_end();
+    if (code > 0)
+        stop_by_signal();
     int status = code ? library_status(code) : EXIT_DONE;
     evlog_close(log);
     if (code)

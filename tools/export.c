@@ -159,6 +159,7 @@ static int put_event(const evlog_event *event, void *ctx)
 {
     struct exporter *exporter = ctx;
     struct kind *kind;
+    progress_check(event->seq);
     int code = turn_to(exporter, event, &kind);
     if (code)
         return code;
@@ -183,8 +184,10 @@ static int export(struct exporter *exporter)
     if (code)
         return complain_library(code);
     options->range.keep_going = true;
-    if (!isatty(STDOUT_FILENO))
-        progress_begin("events exported", info.last_seq);
+    if (!isatty(STDOUT_FILENO)) {
+        progress_begin("exported up to event", info.last_seq);
+        progress_stops("for the rest: --from #");
+    }
     code = evlog_replay(exporter->log, &options->range, put_event, exporter, &outcome);
     progress_end();
     int status = EXIT_DONE;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "progress.h"
 #include "terminal.h"
 #include "times.h"
 #include "tool.h"
@@ -768,6 +769,13 @@ static int option_take(const struct verb *verb, struct options *options, int let
     return -1;
 }
 
+/* The filter; where it passes over many events an interruption is still seen. */
+static bool wants(const evlog_event *event, void *ctx)
+{
+    progress_check(event->seq);
+    return event_filter_matches(event, ctx);
+}
+
 /* What has to fit together, and what the range needs of the filter, once all options are read. -1: go on. */
 static int range_complete(const struct verb *verb, struct options *options)
 {
@@ -789,7 +797,7 @@ static int range_complete(const struct verb *verb, struct options *options)
     }
     if (event_filter_is_empty(&options->filter))
         return -1;
-    range->wants = event_filter_matches;
+    range->wants = wants;
     range->wants_ctx = &options->filter;
     return -1;
 }

@@ -2,23 +2,20 @@
 #include "progress.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
-#include <time.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "stop.h"
 
 static struct {
     const char *what;
     uint64_t total;
     int64_t next_ms; /* when to show the next; INT64_MAX: never */
     int shown;
+    const char *how; /* to go on after an interruption; NULL: signals are not waited for */
 } progress = {.next_ms = INT64_MAX};
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void progress_begin(const char *what, uint64_t total)
 {
@@ -42,13 +39,6 @@ void progress_at(uint64_t done)
     fflush(stderr);
 }
 
-int progress_visit(uint64_t done, void *ctx)
-{
-    (void)ctx;
-    progress_at(done);
-    return 0;
-}
-
 void progress_clear(void)
 {
     if (progress.shown)
@@ -60,4 +50,49 @@ void progress_end(void)
 {
     progress_clear();
     progress.next_ms = INT64_MAX;
+}
+
+/* A write that waits for the reader of a pipe goes on: what is printed is printed whole. */
+static void restart_calls(int signal_number)
+{
+    struct sigaction action;
+    sigaction(signal_number, NULL, &action);
+    action.sa_flags |= SA_RESTART;
+    sigaction(signal_number, &action, NULL);
+}
+
+void progress_stops(const char *how)
+{
+    progress.how = how;
+    stop_watch();
+    restart_calls(SIGINT);
+    restart_calls(SIGTERM);
+}
+
+/* Says that an interruption ends what is done here. false: it does not. */
+static bool is_interrupted(uint64_t next)
+{
+    if (!progress.how || !stop_is_asked())
+        return false;
+    size_t before = strcspn(progress.how, "#");
+    progress_clear();
+    fflush(stdout);
+    fprintf(stderr, "evlog: interrupted; %.*s", (int)before, progress.how);
+    if (progress.how[before])
+        fprintf(stderr, "%" PRIu64 "%s", next, progress.how + before + 1);
+    fputc('\n', stderr);
+    return true;
+}
+
+void progress_check(uint64_t next)
+{
+    if (is_interrupted(next))
+        stop_by_signal();
+}
+
+int progress_visit(uint64_t done, void *ctx)
+{
+    (void)ctx;
+    progress_at(done);
+    return is_interrupted(done);
 }

@@ -16,6 +16,7 @@
 #include "json.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 
 struct replay {
     const struct options *options;
@@ -57,6 +58,7 @@ static int replay_one(const evlog_event *event, void *ctx)
     struct replay *replay = ctx;
     char seq[24], id[EVLOG_UUID_TEXT_SIZE], *line = NULL;
     size_t line_size = 0;
+    progress_check(event->seq);
     FILE *memory = open_memstream(&line, &line_size);
     int failed = !memory || event_put_as(memory, event, replay->options);
     if (memory)
@@ -116,6 +118,9 @@ int replay_run(struct options *options)
     if (status < 0) {
         if (!isatty(STDOUT_FILENO)) /* where the command's output may come between */
             progress_begin("events replayed", options->range.limit);
+        if (options->exec && !options->range.speed && !options->range.per_second)
+            progress_stops(options->range.newest_first ? "to go on: --to #"
+                                                       : "to go on: --from #");
         int code = options->exec
                        ? evlog_replay(log, &options->range, replay_one, &replay, &outcome)
                        : evlog_replay_to_receivers(log, &options->range, &outcome);
@@ -126,5 +131,7 @@ int replay_run(struct options *options)
         fprintf(stderr, "%" PRIu64 " event%s replayed\n", outcome.delivered,
                 plural(outcome.delivered));
     evlog_close(log);
+    if (status != EXIT_DONE)
+        stop_by_signal(); /* the command has got it, too */
     return status;
 }

@@ -3,6 +3,7 @@
 
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 
 struct salvage {
     const struct options *options;
@@ -19,9 +20,7 @@ static int report(const evlog_finding *finding, void *ctx)
 
 static int visit(uint64_t done, uint64_t total, void *ctx)
 {
-    (void)ctx;
-    progress_at(total ? done * 100 / total : 0);
-    return 0;
+    return progress_visit(total ? done * 100 / total : 0, ctx);
 }
 
 static int put_json(const evlog_salvaged *salvaged, const struct options *options)
@@ -68,8 +67,11 @@ int salvage_run(struct options *options)
         .preview = !options->yes, .report = report, .visit = visit, .ctx = &salvage};
     evlog_salvaged salvaged;
     progress_begin("percent", 100);
+    progress_stops("nothing was made");
     int code = evlog_salvage(options->path, options->operands[0], &how, &salvaged);
     progress_end();
+    if (code > 0 && !salvage.is_out_of_memory)
+        stop_by_signal();
     if (salvage.is_out_of_memory)
         return complain(EXIT_LOG, "out of memory, or a finding is not UTF-8");
     if (code)

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 
 #define BATCH_COUNT_MAX 4096
 #define BATCH_SIZE_MAX ((size_t)4 << 20)
@@ -164,6 +165,7 @@ static int send_lines(const struct options *options, evlog_signal *signal)
     struct sender *sender = calloc(1, sizeof *sender);
     if (!sender)
         return complain(EXIT_LOG, "out of memory");
+    stop_watch();
     sender->options = options;
     sender->signal = signal;
     sender->intake = (struct intake){.ctx = sender,
@@ -172,13 +174,20 @@ static int send_lines(const struct options *options, evlog_signal *signal)
                                      .clear = clear,
                                      .batch_max = BATCH_COUNT_MAX,
                                      .skip_bad = options->skip_bad,
-                                     .stop_fd = -1};
+                                     .stop_fd = stop_fd()};
     msgpack_sbuffer_init(&sender->data);
     if (!isatty(STDIN_FILENO)) /* else the terminal shows what is typed */
         progress_begin("events sent", 0);
     int status = intake_run(&sender->intake, STDIN_FILENO, "standard input");
     progress_end();
-    if (status < 0)
+    if (status < 0 && sender->intake.is_stopped)
+        status = complain(
+            EXIT_NOTHING,
+            "interrupted: %" PRIu64 " event%s in the log, of the first %" PRIu64
+            " line%s; the rest: tail -n +%" PRIu64,
+            sender->intake.appended_count, sender->intake.appended_count == 1 ? " is" : "s are",
+            sender->intake.line, plural(sender->intake.line), sender->intake.line + 1);
+    else if (status < 0)
         status = put_summary(sender);
     if (status == EXIT_DONE && sender->failed_count)
         status = EXIT_NOTHING;
@@ -279,5 +288,7 @@ int send_run(struct options *options)
         strcmp(text, "-") != 0 && read_data(options, text, strlen(text), &data, why, sizeof why);
     int status = is_wrong ? complain(EXIT_MISUSE, "%s", why) : open_and_send(options, &data);
     msgpack_sbuffer_destroy(&data);
+    if (status != EXIT_DONE)
+        stop_by_signal();
     return status;
 }

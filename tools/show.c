@@ -4,6 +4,7 @@
 
 #include "print.h"
 #include "progress.h"
+#include "terminal.h"
 
 struct show {
     const struct options *options;
@@ -14,12 +15,23 @@ struct show {
 static int show_one(const evlog_event *event, void *ctx)
 {
     struct show *show = ctx;
+    progress_check(event->seq);
     show->nameless_count += event->event_type[0] == '?';
     if (event_put_as(stdout, event, show->options))
         return evlog_fail("out of memory");
     if (ferror(stdout))
         exit(output_flushed(EXIT_DONE));
+    progress_at(event->seq);
     return 0;
+}
+
+static void begin_progress(evlog *log, const evlog_range *range)
+{
+    evlog_info info;
+    if (is_watched())
+        return;
+    progress_begin("shown up to event", evlog_inspect(log, &info) ? 0 : info.last_seq);
+    progress_stops(range->newest_first ? "for the rest: --to #" : "for the rest: --from #");
 }
 
 int show_run(struct options *options)
@@ -36,7 +48,9 @@ int show_run(struct options *options)
         return EXIT_LOG;
     options->range.keep_going = 1;
     options->range.with_nameless = 1;
+    begin_progress(log, &options->range);
     int code = evlog_replay(log, &options->range, show_one, &show, &outcome);
+    progress_end();
     if (code)
         status = complain_library(code);
     else if (outcome.failed)

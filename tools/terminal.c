@@ -32,6 +32,11 @@ size_t line_width(FILE *out)
     return isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+bool is_watched(void)
+{
+    return pager || isatty(STDOUT_FILENO);
+}
+
 bool has_colours(FILE *out)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -107,6 +112,7 @@ static void attach(int read_fd, int write_fd)
     close(write_fd);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_DFL); /* also where it was ignored by who started this */
     atexit(end_pager);
 }
 

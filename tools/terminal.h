@@ -17,6 +17,9 @@ enum mark { MARK_NONE, MARK_SIDE, MARK_NAME, MARK_BAD };
 /* Begins a part that is marked; MARK_NONE ends it. Writes nothing where there are no colours. */
 void mark_put(FILE *out, enum mark mark);
 
+/* Whether a person sees standard output, at once or in the pager. */
+bool is_watched(void);
+
 /* From now on standard output goes through the pager, if it is a terminal. Main calls it before anything is printed. */
 void pager_begin(void);
 

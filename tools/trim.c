@@ -4,6 +4,7 @@
 
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 #include "text.h"
 
 #define RECORD_SIZE 110 /* of an event beside its data and headers, about */
@@ -121,8 +122,11 @@ static int trim(evlog *log, const struct options *options)
     if (code)
         return library_status(code);
     progress_begin("events trimmed", 0);
+    progress_stops("what is deleted stays deleted; the same command goes on");
     code = evlog_trim(log, before_seq, &how, &trimmed);
     progress_end();
+    if (code > 0)
+        stop_by_signal();
     if (code)
         return library_status(code);
     if (options->output != OUTPUT_SHORT)

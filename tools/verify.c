@@ -20,6 +20,7 @@ static int visit(const evlog_finding *finding, uint64_t seq, void *ctx)
 {
     struct verify *verify = ctx;
     progress_at(seq);
+    progress_check(seq);
     if (!finding)
         return 0;
     progress_end();
@@ -140,6 +141,7 @@ static int check(struct verify *verify, struct audit *audit, const struct expect
 {
     int known = evlog_inspect(audit->log, &audit->info);
     progress_begin("events verified", audit->info.last_seq);
+    progress_stops("not all of it was read; it was at event #");
     int code = evlog_verify(audit->log, visit, verify, checked);
     progress_end();
     bool goes_on = !verify->is_out_of_memory && (!code || code == EVLOG_DAMAGED);
