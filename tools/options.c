@@ -102,6 +102,7 @@ static const struct {
      "the head that was noted earlier: what the log held is as it was; with\n"
      "--seal also the file of a checkpoint"},
     {'5', "key", "FILE", NULL, "the file of the private key"},
+    {'_', "key", "KEY", NULL, "only the value of this key"},
     {'6', "seal", "PUBKEY", NULL,
      "check the log against its seals; PUBKEY is the public key, or its file"},
     {'V', "size", "N", "a number: 1, 2, 3 ...", "the seal of N events; default: the newest"},
@@ -632,6 +633,9 @@ static int seal_option_read(struct options *options, int letter, char *text)
         return 0;
     case '5':
         options->key = text;
+        return 0;
+    case '_':
+        options->state_key = text;
         return 0;
     case '6':
         options->seal = text;
