@@ -107,7 +107,7 @@ try 0 "" consumer add log mail --start 4 --type 'com.*' --type $type
 try 0 "" consumer ls log
 is "ls, JSON" "$(field name <out)$(field checkpoint <out)$(field lag_events <out)$(field pid <out)" '"mail" "shop" 3 0 2 5 0 0 '
 is "the keys" "$(head -1 out | grep -oE '"[a-z_]+": ' | tr -d '":\n')" \
-    "name checkpoint lag_events lag_seconds replay_last_seq created updated done refused skipped parked to_retry state_keys paused pid types "
+    "name checkpoint checkpoint_log_time lag_events lag_seconds replay_last_seq created updated done refused skipped parked to_retry state_keys paused pid types "
 sleep 0.1; "$evlog" consumer info log shop | field lag_seconds >lag
 is "the lag in seconds" "$(awk '{print ($1 > 0.1 && $1 < 60)}' lag)" 1
 try 0 "" consumer info log mail; is "its types" "$(sed 's/.*"types": //' out)" "[\"com.*\", \"$type\"]}"

@@ -224,6 +224,57 @@ static void many_keys_are_told_apart(void **state)
     OK(evlog_close(place.log));
 }
 
+/* What evlog_each_state has visited, as text. */
+struct visited {
+    char text[200];
+    int stop;
+};
+
+static int note_state(const void *key, size_t key_size, const void *value, size_t value_size,
+                      void *ctx)
+{
+    struct visited *visited = ctx;
+    size_t length = strlen(visited->text);
+    snprintf(visited->text + length, sizeof visited->text - length, "%.*s=%.*s ", (int)key_size,
+             (const char *)key, (int)value_size, (const char *)value);
+    return visited->stop;
+}
+
+static void state_is(evlog *log, const char *name, const char *expected)
+{
+    struct visited visited = {.stop = 0};
+    OK(evlog_each_state(log, name, note_state, &visited));
+    assert_string_equal(visited.text, expected);
+}
+
+/* The whole state can be listed, in the order of its keys: as it was written last, of this consumer alone. */
+static void the_state_is_listed(void **state)
+{
+    struct opened place = open_log(*state);
+    struct visited visited = {.stop = 7};
+    evlog_consumer *other = open_consumer(place.log, "cc", (evlog_consumer_options){.replay = 0});
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
+    FAILS(EVLOG_NOTFOUND, "no consumer d",
+          evlog_each_state(place.log, "d", note_state, &visited));
+    FAILS(EVLOG_INVALID, "no function", evlog_each_state(place.log, "c", NULL, NULL));
+    put(other, "a", "not this one's");
+    OK(evlog_consumer_commit(other));
+    put(consumer, "b", "");
+    put(consumer, "a", "1");
+    put(consumer, "aa", "2");
+    state_is(place.log, "c", "");
+    OK(evlog_consumer_commit(consumer));
+    OK(evlog_state_delete(consumer, "aa", 2));
+    state_is(place.log, "c", "a=1 aa=2 b= ");
+    assert_int_equal(evlog_each_state(place.log, "c", note_state, &visited), 7);
+    assert_string_equal(visited.text, "a=1 ");
+    OK(evlog_consumer_close(consumer));
+    state_is(place.log, "c", "a=1 b= ");
+    OK(evlog_consumer_close(other));
+    OK(evlog_close(place.log));
+}
+
 /* Each consumer has a state of its own, also where one's name is the beginning of another's. */
 static void consumers_do_not_share_it(void **state)
 {
@@ -554,6 +605,10 @@ static void a_damaged_value_is_told(void **state)
     FAILS(EVLOG_DAMAGED, "not as it was written",
           evlog_state_get(consumer, "not a value", 11, &value, &size));
     assert_string_equal(value, "untouched");
+    struct visited visited = {.stop = 0};
+    FAILS(EVLOG_DAMAGED, "not as it was written",
+          evlog_each_state(place.log, "c", note_state, &visited));
+    assert_string_equal(visited.text, "good=12345 ");
     assert_value(consumer, "good", "12345");
     put(consumer, "bad", "mended");
     OK(evlog_consumer_close(consumer));
@@ -599,6 +654,7 @@ int main(void)
         TEST_AT_HOME(what_is_put_over_and_over_does_not_add_up),
         TEST_AT_HOME(the_last_put_is_seen),
         TEST_AT_HOME(many_keys_are_told_apart),
+        TEST_AT_HOME(the_state_is_listed),
         TEST_AT_HOME(consumers_do_not_share_it),
         TEST_AT_HOME(a_failing_receiver_has_put_nothing),
         TEST_AT_HOME(what_is_put_between_polls_waits_for_the_ack),

@@ -252,8 +252,14 @@ static const struct verb verbs[] = {
      "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
     {"consumer info", "LOG NAME", "show what a consumer is", "o]", 2, 2, consumer_info_run,
      "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
-     "and retried. Those up to replay_last_seq are replays to it. NAME may be a group: then each of its\n"
-     "workers is shown.\n"},
+     "and retried. It came there after that event was logged (checkpoint_log_time), and not later\n"
+     "than it wrote last (updated). Those up to replay_last_seq are replays to it. NAME may be a group:\n"
+     "then each of its workers is shown.\n"},
+    {"consumer state", "LOG NAME", "print the keys and values of a consumer's state", "o_", 2, 2,
+     consumer_state_run,
+     "As they were written last, in the order of the keys' bytes: on a terminal the key, a tab and the\n"
+     "value, escaped where they are not text; in a pipe one JSON object a line, with key and value, and\n"
+     "{\"$bin\": base64} for what is not UTF-8.\n"},
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",

@@ -117,6 +117,7 @@ static const struct {
     {'0', "next", "FILE", NULL,
      "hand over to the key in this file, and sign with both: from then on\n"
      "only that one seals the log"},
+    {'_', "key", "KEY", NULL, "only the value of this key"},
     {'6', "seal", "PUBKEY", NULL,
      "check the log against its seals; PUBKEY is the public key, or a file of\n"
      "one or more, one a line"},
@@ -669,6 +670,9 @@ static int seal_option_read(struct options *options, int letter, char *text)
         return 0;
     case '0':
         options->next = text;
+        return 0;
+    case '_':
+        options->state_key = text;
         return 0;
     case '6':
         options->seal = text;

@@ -65,6 +65,7 @@ struct options {
     uint32_t backoff_ms, backoff_max_ms, timeout_ms; /* likewise */
     evlog_on_failure on_failure;
     bool waits_for_ever;
+    const char *state_key; /* NULL: not given */
     const char *reason;
     const char *expect;       /* NULL: not given */
     const char *key;          /* the file of a private key; likewise */
@@ -145,6 +146,7 @@ int diff_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);
 int consumer_info_run(struct options *options);
+int consumer_state_run(struct options *options);
 int consumer_add_run(struct options *options);
 int consumer_rm_run(struct options *options);
 int consumer_reset_run(struct options *options);
