@@ -1,9 +1,9 @@
-# The page in Chromium, as somebody uses it: see check_web.sh. EVLOG and WEB are the programs, PICTURES is where the screenshots
-# go, the working directory is empty. Chromedriver is spoken to as W3C's WebDriver says; what it has not (dark and light,
-# the size of a telephone) by Chromium's own commands.
+# The page in Chromium, as somebody uses it: see check_web.sh. EVLOG and WEB are the programs, PICTURES is where the
+# screenshots go, the working directory is empty. Chromedriver is spoken to as W3C's WebDriver says; what that has not
+# (dark and light, the size of a telephone) by Chromium's own commands.
 #
-# Each function that begins with test_ is a case. After each one the console is empty, nothing violated the content security
-# policy, and nothing was asked of any other address.
+# Each function that begins with test_ is a case. After each one the console is empty, nothing violated the content
+# security policy, and nothing was asked of any other address.
 import base64
 import http.client
 import json
@@ -37,19 +37,22 @@ def until(what, true, seconds=15):
 class Browser:
     def __init__(self):
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, text=True)
         port = None
         while port is None:
             line = self.driver.stdout.readline()
             assert line, "chromedriver does not start"
             port = re.search(r"successfully on port (\d+)", line)
         self.connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=60)
-        options = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                            "--disable-background-networking", "--disable-component-update",
+        options = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                            "--no-first-run", "--disable-background-networking", "--disable-component-update",
                             "--user-data-dir=" + self.profile.name]}
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options,
+                  "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
         self.session = ""
-        self.session = "/session/" + self.call("POST", "/session", capabilities={"alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}})["sessionId"]
+        answer = self.call("POST", "/session", capabilities={"alwaysMatch": wanted})
+        self.session = "/session/" + answer["sessionId"]
         self.size(*WIDE)
         self.go("about:blank")
         self.said()
@@ -57,7 +60,8 @@ class Browser:
     def call(self, method, path, **body):
         self.connection.request(method, self.session + path, json.dumps(body) if method == "POST" else None)
         answer = json.loads(self.connection.getresponse().read())["value"]
-        assert not isinstance(answer, dict) or "error" not in answer, (path, body, answer["error"], answer.get("message", "")[:400])
+        if isinstance(answer, dict) and "error" in answer:
+            raise AssertionError((path, body, answer["error"], answer.get("message", "")[:400]))
         return answer
 
     def end(self):
@@ -126,10 +130,12 @@ class Browser:
 
     def focus(self):
         """What has the focus: its tag, and its name, address or text."""
-        return self.run("const e = document.activeElement; return [e.tagName, e.getAttribute('name') || e.getAttribute('href') || e.textContent.trim()]")
+        return self.run("""const e = document.activeElement;
+            return [e.tagName, e.getAttribute('name') || e.getAttribute('href') || e.textContent.trim()]""")
 
     def size(self, width, height):
-        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                      mobile=False)
 
     def scheme(self, name):
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
@@ -160,18 +166,22 @@ def lines(events):
 
 
 def make_logs():
-    """A hostile one, of whose fields each is; one with two thousand orders, a seal, and consumers; one that takes a while to verify."""
+    """One of which every field is hostile; one of orders, with a seal and consumers; one that is long to verify."""
     deep = "bottom"
     for n in range(18):
         deep = {"<xevil>": [deep]} if n % 2 else {"k": deep}
-    evil = [{"type": "<xevil>'\"&", "source": EVIL.replace("\x1b", ""), "sourcehost": "<xevil>&\"'", "headers": {"<xevil>": EVIL},
-             "data": {EVIL: [EVIL, {"<xevil>": None}, 1.5, True], "\r\n\r\ndata: x\n\nid: 7": "\n\ndata: y\n\n", "\u2066\u200f": "\u2067\u0000"}},
-            {"type": LONG + ".v1", "source": LONG, "sourcehost": LONG, "data": {LONG * 20: LONG * 500, "words": "word " * 3000, "deep": deep}},
+    evil = [{"type": "<xevil>'\"&", "source": EVIL.replace("\x1b", ""), "sourcehost": "<xevil>&\"'",
+             "headers": {"<xevil>": EVIL},
+             "data": {EVIL: [EVIL, {"<xevil>": None}, 1.5, True], "\u2066\u200f": "\u2067\u0000",
+                      "\r\n\r\ndata: x\n\nid: 7": "\n\ndata: y\n\n"}},
+            {"type": LONG + ".v1", "source": LONG, "sourcehost": LONG,
+             "data": {LONG * 20: LONG * 500, "words": "word " * 3000, "deep": deep}},
             {"type": "many.v1", "data": {f"k{n}": n for n in range(4000)}}]
     evlog("import", HOSTILE, "-", text=lines(evil))
     evlog("consumer", "add", HOSTILE, "<xevil>\"'&/..%41")
     evlog("consumer", "add", HOSTILE, LONG[:128])
-    schema = {"type": "record", "name": "A", "doc": "<xevil>", "fields": [{"name": "f", "type": ["null", "string"], "doc": EVIL + LONG}]}
+    schema = {"type": "record", "name": "A", "doc": "<xevil>",
+              "fields": [{"name": "f", "type": ["null", "string"], "doc": EVIL + LONG}]}
     evlog("schema", "add", HOSTILE, "typed<xevil>", "-", text=json.dumps(schema))
     evlog("send", HOSTILE, "org.example.plugged.v1", '{"n": 1}')
     os.environ |= {"PLUGIN_REFUSES": "all", "PLUGIN_WHY": EVIL + LONG}
@@ -179,9 +189,11 @@ def make_logs():
     evlog("consume", HOSTILE, "parking", "--plugin", plugin, check=False)
     evlog("erase", HOSTILE, "3", "--reason", "<xevil>ticket", "--yes")
 
-    evlog("import", "orders", "-", text=lines({"type": f"org.example.order.{kind}.v1", "source": f"shop/{n % 3}", "data": {
-        "order": {"id": n, "customer": {"name": f"Customer {n % 97}", "city": "Zürich"}, "items": [{"sku": f"S-{n % 11}", "count": n % 4 + 1}]}}}
-        for n in range(1, 2001) for kind in (("placed", "paid") if n % 5 else ("placed",))))
+    orders = [{"type": f"org.example.order.{kind}.v1", "source": f"shop/{n % 3}",
+               "data": {"order": {"id": n, "customer": {"name": f"Customer {n % 97}", "city": "Zürich"},
+                                  "items": [{"sku": f"S-{n % 11}", "count": n % 4 + 1}]}}}
+              for n in range(1, 2001) for kind in (("placed", "paid") if n % 5 else ("placed",))]
+    evlog("import", "orders", "-", text=lines(orders))
     evlog("consume", "orders", "mailer", "--exec", "cat >/dev/null")
     evlog("consumer", "add", "orders", "billing")
     evlog("seal", "keygen", "orders", "--key", "key")
@@ -191,25 +203,31 @@ def make_logs():
 
 EVLOG_PROGRAM = os.environ["EVLOG"]
 LOG = "/log/" + urllib.parse.quote(HOSTILE, safe="") + "/"
-PAGES = {"logs": "/", "events": "/log/orders/events", "filtered": "/log/orders/events?where=order.id%3C100&grep=s-7&source=shop/1&own=1",
-         "event": "/log/orders/event/5", "live": "/log/orders/live", "types": "/log/orders/types", "consumers": "/log/orders/consumers",
-         "consumer": "/log/orders/consumer/mailer", "verify": "/log/orders/verify", "about": "/log/orders/about", "wrong": "/log/orders/events?id=x",
-         "evil-events": LOG + "events", "evil-event": LOG + "event/1", "evil-long": LOG + "event/2", "evil-erased": LOG + "event/3",
-         "evil-live": LOG + "live", "evil-types": LOG + "types", "evil-consumers": LOG + "consumers", "evil-parked": LOG + "consumer/parking",
-         "evil-consumer": LOG + "consumer/" + urllib.parse.quote("<xevil>\"'&/..%41", safe=""), "evil-about": LOG + "about?" + EVIL.replace("\x1b", "%1b")}
+PAGES = {"logs": "/", "events": "/log/orders/events",
+         "filtered": "/log/orders/events?where=order.id%3C100&grep=s-7&source=shop/1&own=1",
+         "event": "/log/orders/event/5", "live": "/log/orders/live", "types": "/log/orders/types",
+         "consumers": "/log/orders/consumers", "consumer": "/log/orders/consumer/mailer",
+         "verify": "/log/orders/verify", "about": "/log/orders/about", "wrong": "/log/orders/events?id=x",
+         "evil-events": LOG + "events", "evil-event": LOG + "event/1", "evil-long": LOG + "event/2",
+         "evil-erased": LOG + "event/3", "evil-live": LOG + "live", "evil-types": LOG + "types",
+         "evil-consumers": LOG + "consumers", "evil-parked": LOG + "consumer/parking",
+         "evil-consumer": LOG + "consumer/" + urllib.parse.quote("<xevil>\"'&/..%41", safe=""),
+         "evil-about": LOG + "about?" + EVIL.replace("\x1b", "%1b")}
 
 
 # ------------------------------------------------------------------- cases ----
 
 def rows(browser):
-    return browser.run("return [...document.querySelectorAll('.events tbody tr')].map(row => row.innerText.replace(/\\s+/g, ' '))")
+    return browser.run(r"""return [...document.querySelectorAll('.events tbody tr')].map(
+        row => row.innerText.replace(/\s+/g, ' '))""")
 
 
 def test_it_is_looked_through_by_clicks(browser, place):
     browser.go(place)
     browser.follow("orders")
     assert len(rows(browser)) == 50 and browser.all(".chart svg a rect[class^=k]"), rows(browser)[:2]
-    assert re.search(r"placed\.v1\s+2,000", browser.text(".legend")) and re.search(r"paid\.v1\s+1,600", browser.text(".legend")), browser.text(".legend")
+    legend = browser.text(".legend")
+    assert re.search(r"placed\.v1\s+2,000", legend) and re.search(r"paid\.v1\s+1,600", legend), legend
     newest = rows(browser)[0]
     browser.follow("Older →")
     assert newest not in rows(browser) and "before=" in browser.url()
@@ -217,7 +235,7 @@ def test_it_is_looked_through_by_clicks(browser, place):
     assert rows(browser)[0] == newest
     browser.follow("org.example.order.paid.v1")
     assert all("paid" in row for row in rows(browser))
-    browser.run("document.querySelector('.chart a').dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))")
+    browser.run("document.querySelector('.chart a').dispatchEvent(new MouseEvent('click', {cancelable: true}))")
     until("a bar leads to its time", lambda: "since=" in browser.url() and "type=" in browser.url())
     browser.go(place + "log/orders/event/5")
     assert len(rows(browser)) == 7 and browser.all(".events tr.current")
@@ -258,7 +276,8 @@ def test_the_filter_is_the_commands_and_the_url_has_all_of_it(browser, place):
     until("the filter is in the address", lambda: "where=" in browser.url())
     given = urllib.parse.parse_qsl(urllib.parse.urlsplit(browser.url()).query)
     assert given == [("where", "order.id<=20"), ("grep", "customer 1"), ("source", "shop/1")], browser.url()
-    wanted = evlog("show", "orders", "--where", "order.id<=20", "--grep", "customer 1", "--source", "shop/1", "-o", "json").stdout.splitlines()
+    wanted = evlog("show", "orders", "--where", "order.id<=20", "--grep", "customer 1", "--source", "shop/1",
+                   "-o", "json").stdout.splitlines()
     assert len(rows(browser)) == len(wanted) > 0
     assert len(browser.all("input[name=where]")) == 2 and browser.all(".more[open]") # one more condition can be added
     view = browser.text()
@@ -278,14 +297,23 @@ def test_the_filter_is_the_commands_and_the_url_has_all_of_it(browser, place):
     assert "?" not in browser.url() and len(rows(browser)) == 50
 
 
+# How many elements and attributes there are that are none of ours, whether there is a character that is not to be shown
+# as it is, and the text.
+HOSTILE_THINGS = r"""
+const all = [...document.querySelectorAll("*")];
+const attributes = all.flatMap(e => [...e.attributes]);
+const text = document.body.innerText + document.title + attributes.map(a => a.value).join("\n");
+const foreign = "xevil, b:not(.legend b, td > b), iframe, object, embed, style, script:not([src='/page.js'])";
+const hidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+return [document.querySelectorAll(foreign).length,
+    attributes.filter(a => a.name.startsWith("on") || a.name == "style").length, hidden.test(text), text];
+"""
+
+
 def test_hostile_data_is_text_on_every_page(browser, place):
     for name, path in PAGES.items():
         browser.go(place + path[1:])
-        found = browser.run("""
-            const text = document.body.innerText + document.title + [...document.querySelectorAll("*")].flatMap(e => [...e.attributes].map(a => a.value)).join("\\n");
-            return [document.querySelectorAll("xevil, b:not(.legend b, td > b), iframe, object, embed, style, script:not([src='/page.js'])").length,
-                [...document.querySelectorAll("*")].filter(e => [...e.attributes].some(a => a.name.startsWith("on") || a.name == "style")).length,
-                /[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]/.test(text), text]""")
+        found = browser.run(HOSTILE_THINGS)
         assert found[:3] == [0, 0, False], (name, found)
         if name.startswith("evil") and name not in ("evil-long",):
             assert "<xevil" in found[3], name
@@ -322,15 +350,32 @@ const wrong = [];
 const say = (what, element) => wrong.push(what + ": " + element.outerHTML.slice(0, 100));
 if (document.documentElement.scrollWidth > innerWidth)
     for (const e of document.querySelectorAll("main *, header *"))
-        if (e.getBoundingClientRect().right > innerWidth + 1 && !e.closest("table, pre, nav, svg")) say("goes beyond the window", e);
-if (document.documentElement.scrollWidth > innerWidth) wrong.push("scrolls sideways: " + document.documentElement.scrollWidth);
+        if (e.getBoundingClientRect().right > innerWidth + 1 && !e.closest("table, pre, nav, svg"))
+            say("goes beyond the window", e);
+if (document.documentElement.scrollWidth > innerWidth) wrong.push("scrolls sideways");
 const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
-const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
-const light = ([r, g, b]) => [r, g, b].map(c => c / 255).map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4).reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
-const paper = e => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] == 255) return c; } return [255, 255, 255]; };
+function rgba(colour) {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+}
+function light(colour) {
+    const linear = c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
+    const [r, g, b] = colour.slice(0, 3).map(c => linear(c / 255));
+    return .2126 * r + .7152 * g + .0722 * b;
+}
+function paper(e) {
+    for (; e; e = e.parentElement) {
+        const colour = rgba(getComputedStyle(e).backgroundColor);
+        if (colour[3] == 255) return colour;
+    }
+    return [255, 255, 255];
+}
 const known = new Map();
 for (const e of document.querySelectorAll("body *")) {
-    if (![...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()) || !e.getClientRects().length || e.closest("svg, datalist, noscript")) continue;
+    const hasText = [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim());
+    if (!hasText || !e.getClientRects().length || e.closest("svg, datalist, noscript")) continue;
     const ink = getComputedStyle(e).color, ground = paper(e), key = ink + ground;
     if (known.has(key)) continue;
     const [a, b] = [light(rgba(ink)), light(ground)].sort((x, y) => y - x), ratio = (a + .05) / (b + .05);
@@ -338,7 +383,8 @@ for (const e of document.querySelectorAll("body *")) {
     if (ratio < 4.5) say("contrast " + ratio.toFixed(2), e);
 }
 if (document.querySelectorAll("h1").length != 1) wrong.push("not one h1");
-if (document.querySelectorAll("main").length != 1 || !document.documentElement.lang || !document.title) wrong.push("no main, language or title");
+if (document.querySelectorAll("main").length != 1 || !document.documentElement.lang || !document.title)
+    wrong.push("no main, language or title");
 for (const e of document.querySelectorAll("input, progress, select"))
     if (e.type != "hidden" && !e.closest("label") && !e.getAttribute("aria-label")) say("has no label", e);
 for (const e of document.querySelectorAll("a, button"))
@@ -354,7 +400,8 @@ return {wrong: wrong, light: light(paper(document.body))};
 def test_keys_are_enough(browser, place):
     browser.go(place + "log/orders/events")
     browser.press("Tab")
-    assert browser.focus() == ["A", "#main"] and browser.run("return document.activeElement.getBoundingClientRect().left >= 0"), browser.focus()
+    assert browser.focus() == ["A", "#main"], browser.focus()
+    assert browser.run("return document.activeElement.getBoundingClientRect().left >= 0")
     browser.press("Enter")
     assert browser.url().endswith("#main")
     browser.press("Tab")
@@ -371,14 +418,16 @@ def test_keys_are_enough(browser, place):
     until("j goes to the older ones", lambda: "before=" in browser.url())
     browser.press("k")
     until("k goes back to the newer ones", lambda: rows(browser)[:1] == [first])
-    # The tabulator comes to everything that can be clicked but for the bars of the picture, whose numbers are also a table.
+    # The tabulator comes to everything that can be clicked but for the bars, whose numbers are also a table.
     browser.go(place + "log/orders/event/5")
-    wanted = browser.run("return [...document.querySelectorAll('a, button, input, summary')].filter(e => e.getClientRects().length && e.tabIndex >= 0).length")
+    wanted = browser.run("""return [...document.querySelectorAll('a, button, input, summary')].filter(
+        e => e.getClientRects().length && e.tabIndex >= 0).length""")
     seen = []
     for _ in range(wanted + 3):
         browser.press("Tab")
         seen.append(browser.focus())
-        assert browser.run("const e = document.activeElement; return e == document.body || getComputedStyle(e).outlineStyle != 'none'"), browser.focus()
+        assert browser.run("""const e = document.activeElement;
+            return e == document.body || getComputedStyle(e).outlineStyle != 'none'"""), browser.focus()
     assert len(set(map(tuple, seen))) >= wanted - 6, (wanted, seen) # some lead to the same place
     browser.run("document.querySelector('.tree summary').focus()")
     browser.press("Enter")
@@ -387,6 +436,9 @@ def test_keys_are_enough(browser, place):
     assert "Zürich" in browser.text(".tree")
     browser.press("j")
     until("j goes to the next event", lambda: browser.url().endswith("/event/6"))
+
+
+HELD = "return document.querySelector('[data-held]').textContent"
 
 
 def send(n, count=1):
@@ -400,31 +452,33 @@ def test_the_live_view_stays_where_it_is_while_it_is_read(browser, place):
     until("an event comes", lambda: '"n": 100' in rows(browser)[0])
     browser.size(1200, 300)
     browser.run("scrollTo(0, 1e6)")
-    at = "const row = [...document.querySelectorAll('.events tbody tr')].find(r => r.getBoundingClientRect().top > 0); return [row.innerText, row.getBoundingClientRect().top, scrollY]"
+    at = """const row = [...document.querySelectorAll('.events tbody tr')].find(r => r.getBoundingClientRect().top > 0);
+        return [row.innerText, row.getBoundingClientRect().top, scrollY]"""
     before = browser.run(at)
     assert before[2] > 0
     send(101, 5)
-    until("they are counted", lambda: browser.run("return document.querySelector('[data-held]').textContent") == "Show 5 new")
+    until("they are counted", lambda: browser.run(HELD) == "Show 5 new")
     assert browser.run(at) == before
     browser.run("scrollTo(0, 0)")
     assert '"n": 100' in rows(browser)[0]
     browser.click("[data-held]")
-    assert ['"n": %d' % n in row for n, row in zip((105, 104, 103, 102, 101, 100), rows(browser))] == [True] * 6, rows(browser)[:7]
+    assert all('"n": %d' % (105 - i) in row for i, row in enumerate(rows(browser)[:6])), rows(browser)[:7]
     # While a row has the focus, and while it is paused, too.
     browser.size(*WIDE)
     browser.run("scrollTo(0, 0); document.querySelector('.events tbody a').focus()")
     send(106)
-    until("it is held", lambda: browser.run("return document.querySelector('[data-held]').textContent") == "Show 1 new")
+    until("it is held", lambda: browser.run(HELD) == "Show 1 new")
     browser.click("[data-held]")
     browser.run("document.activeElement.blur(); scrollTo(0, 0)")
     browser.click("[data-pause]")
     send(107, 2)
-    until("they are held", lambda: browser.run("return document.querySelector('[data-held]').textContent") == "Show 2 new")
+    until("they are held", lambda: browser.run(HELD) == "Show 2 new")
     browser.click("[data-pause]")
     assert '"n": 108' in rows(browser)[0]
     # More than it keeps: the rows stay bounded, and it says what it passed over.
     evlog("send", "lively", "org.example.burst.v1", "-", text='{"b": 1}\n' * 60000)
-    until("the end is there", lambda: browser.run("return document.querySelector('.events .seq a').textContent") == last_seq("lively"))
+    newest = "return document.querySelector('.events .seq a').textContent"
+    until("the end is there", lambda: browser.run(newest) == last_seq("lively"))
     assert len(rows(browser)) <= 300
     assert browser.has("were passed over")
     # A filter holds for it, too.
@@ -511,10 +565,13 @@ def make_picture_log():
     """Some seconds in the life of a course: its types come and go, so that there is something to see."""
     names = ["alice", "bob", "carol", "dave", "erin", "frank"]
     for step in range(60):
-        for kind, count in (("course.enrollment.created", 2 + 14 * (16 < step < 38)), ("student.registration.completed", 3 + step % 5),
-                            ("certificate.created", (step - 30) // 3 if step > 38 else 0), ("course.discussion.posted", step % 7 // 2)):
-            evlog("send", "demox", f"org.example.{kind}.v1", "-", text=lines(
-                {"user": {"id": step * 7 + n, "username": names[(step + n) % 6]}, "course": "course-v1:edX+DemoX+2026"} for n in range(count)), check=False)
+        counts = {"course.enrollment.created": 2 + 14 * (16 < step < 38),
+                  "student.registration.completed": 3 + step % 5, "course.discussion.posted": step % 7 // 2,
+                  "certificate.created": (step - 30) // 3 if step > 38 else 0}
+        for kind, count in counts.items():
+            events = [{"user": {"id": step * 7 + n, "username": names[(step + n) % 6]},
+                       "course": "course-v1:edX+DemoX+2026"} for n in range(count)]
+            evlog("send", "demox", f"org.example.{kind}.v1", "-", text=lines(events), check=False)
 
 
 def test_the_picture_of_the_readme(browser, place):
@@ -578,7 +635,8 @@ def main():
             failed = sum(run_case(case, browser, server.place) for case in cases)
     finally:
         browser.end()
-    print(f"{failed} of {len(cases)} cases of check_web.py failed" if failed else f"{len(cases)} cases of check_web.py hold in Chromium")
+    print(f"{failed} of {len(cases)} cases of check_web.py failed" if failed
+          else f"{len(cases)} cases of check_web.py hold in Chromium")
     return failed != 0
 
 

@@ -58,9 +58,16 @@ done
 evlog web "$home/log" --listen "unix:$home/socket" >"$home/said" &
 page=$!
 for i in $(seq 100); do [ -s "$home/said" ] && break; sleep 0.1; done
+cat >"$home/ask.pl" <<'PERL'
+use IO::Socket::UNIX;
+my $socket = IO::Socket::UNIX->new($ARGV[0]) or die;
+print $socket "GET /$ARGV[1] HTTP/1.0\r\nHost: localhost\r\n\r\n";
+local $/;
+$_ = <$socket>;
+exit !(m{^HTTP/1.[01] 200 } && length > 1000);
+PERL
 for path in page.css page.js log/log/events; do
-    perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new($ARGV[0]) or die; print $s "GET /$ARGV[1] HTTP/1.0\r\nHost: localhost\r\n\r\n";
-        local $/; $_ = <$s>; exit !(m{^HTTP/1.[01] 200 } && length > 1000)' "$home/socket" $path || fail "the page has no $path"
+    perl "$home/ask.pl" "$home/socket" $path || fail "the page has no $path"
 done
 kill $page
 wait $page || fail "evlog web ends with $?"

@@ -1,19 +1,23 @@
 #!/bin/sh
 # The README is true: its program compiles and prints what it says, its shell sessions do not fail (those of the relays
-# are left to test_relay.sh), what it links to and each test it names exists, and each guarantee has a mutant that applies.
+# are left to test_relay.sh), what it links to and each test it names exists, and each guarantee has a mutant that
+# applies.
 set -eu
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 block() { # block HEADING LANGUAGE: the first block of that language below the heading
-    awk -v heading="## $1" -v start="\`\`\`$2" '/^```$/ {if (on) exit} on; /^## / {here = $0 == heading} here && $0 == start {on = 1}' README.md
+    awk -v heading="## $1" -v start="\`\`\`$2" '/^```$/ {if (on) exit} on
+        /^## / {here = $0 == heading} here && $0 == start {on = 1}' README.md
 }
 session() { # session HEADING: runs the block of sh there
     block "$1" sh >"$home/block.sh"
     [ -s "$home/block.sh" ] || { echo "the README has no session below: $1"; exit 1; }
-    echo 'evlog() { command evlog "$@" || [ $? = 5 ]; }' | cat - "$home/block.sh" >"$home/session.sh" # 5: it was said what would be done
-    (cd "$home" && PATH="$build:$PATH" sh -eu session.sh) >/dev/null || { echo "the README's session fails: $1"; exit 1; }
+    # 5: it was said what would be done
+    echo 'evlog() { command evlog "$@" || [ $? = 5 ]; }' | cat - "$home/block.sh" >"$home/session.sh"
+    (cd "$home" && PATH="$build:$PATH" sh -eu session.sh) >/dev/null ||
+        { echo "the README's session fails: $1"; exit 1; }
 }
 msgpack=$(pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
 block "A program" c >"$home/enroll.c"
@@ -33,7 +37,8 @@ else
 fi
 if [ -x "$build/evlog-web" ]; then # each of the page's commands, at places of our own, until it says where it is
     echo 0123456789abcdef >"$home/token.txt"
-    block "The page" sh | sed "s/ *#.*//; s|/run/evlog-web|$home/socket|; s|10.0.0.5:8474|0.0.0.0:0|; s|enrollments\$|& --listen 127.0.0.1:0|" >"$home/commands"
+    block "The page" sh | sed "s/ *#.*//; s|/run/evlog-web|$home/socket|; s|10.0.0.5:8474|0.0.0.0:0|
+        s|enrollments\$|& --listen 127.0.0.1:0|" >"$home/commands"
     cd "$home"
     while read -r command words; do
         : >said
@@ -41,7 +46,8 @@ if [ -x "$build/evlog-web" ]; then # each of the page's commands, at places of o
         page=$!
         for i in $(seq 100); do [ -s said ] || sleep 0.1; done
         kill $page 2>/dev/null || true
-        wait $page && grep -q '^evlog web: http\|^evlog web: unix' said || { echo "fails: $command $words: $(cat said)"; exit 1; }
+        wait $page && grep -q '^evlog web: http\|^evlog web: unix' said ||
+            { echo "fails: $command $words: $(cat said)"; exit 1; }
     done <commands
     cd - >/dev/null
 else
@@ -55,7 +61,8 @@ for link in $(grep -oE '\]\([^)]+\)' README.md | sed 's/^](//; s/)$//' | grep -v
     file=${link%#*} part=${link#*#}
     [ ! "$file" ] || [ -e "$file" ] || { echo "README.md links to what is not there: $link"; exit 1; }
     case $link in
-    *#*) sed -n 's/^##* //p' "${file:-README.md}" | tr 'A-Z ' 'a-z-' | tr -d ",.?'" | grep -qx "$part" || { echo "README.md links to no heading: $link"; exit 1; } ;;
+    *#*) sed -n 's/^##* //p' "${file:-README.md}" | tr 'A-Z ' 'a-z-' | tr -d ",.?'" | grep -qx "$part" ||
+        { echo "README.md links to no heading: $link"; exit 1; } ;;
     esac
 done
 mutants=$(sh tests/mutants.sh check)

@@ -17,7 +17,8 @@ for unit in tools/packaging/*@.service tools/packaging/*@.timer; do
 done
 for unit in "$home"/*; do
     name=${unit##*/}
-    said=$(SYSTEMD_UNIT_PATH="$home:" systemd-analyze verify --man=no "$home/${name%@*}@site.${name##*.}" 2>&1) || fail "$name: $said"
+    said=$(SYSTEMD_UNIT_PATH="$home:" systemd-analyze verify --man=no "$home/${name%@*}@site.${name##*.}" 2>&1) ||
+        fail "$name: $said"
     [ -z "$said" ] || fail "$name: $said"
     count=$((count + 1))
 done
@@ -25,7 +26,8 @@ done
 
 # The page's example, with places of our own, is what the program takes.
 if [ -x "$build/evlog-web" ]; then
-    words=$(sed -n 's/^#     WEB="\(.*\)"$/\1/p' tools/packaging/evlog-web@.service | sed "s|/var/lib/site|$home|g; s|/run/evlog-web|$home|")
+    words=$(sed -n 's/^#     WEB="\(.*\)"$/\1/p' tools/packaging/evlog-web@.service |
+        sed "s|/var/lib/site|$home|g; s|/run/evlog-web|$home|")
     for log in events orders; do "$build/evlog" send "$home/$log" org.example.a.v1 '{}' >/dev/null; done
     "$build/evlog" web $words >"$home/said" &
     page=$!
