@@ -179,8 +179,8 @@ static const struct verb verbs[] = {
      "verify --seal PUBKEY --expect CHECKPOINT finds every event that was changed, taken out, added or\n"
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
      "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"
-     "With --next FILE the checkpoint names a new key, which signs it, too, and replaces the first one: that\n"
-     "seals nothing any more. Who has the first public key can follow to the new one.\n"},
+     "With --next FILE the checkpoint names a new key, which signs it, too, and replaces the first one:\n"
+     "that seals nothing any more. Who has the first public key can follow to the new one.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
      "print a proof that an event was sealed, or that seals agree", "6VU", 1, 2, prove_run,
      "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
