@@ -139,8 +139,8 @@ static int follow(struct audit *audit, size_t by, const struct sealed *sealed)
                       handover == KEYRING_TAKEN ? ", which alone is believed from there on"
                       : handover == KEYRING_UNSIGNED
                           ? ", which has not signed it: it is forged"
-                          : ", which is none of those that were given: whoever has the "
-                            "key that signed it has made it");
+                          : ", which is none of those that were given: give it, too, if it "
+                            "was published; else the key that signed this was stolen");
 }
 
 static int see_seal(struct audit *audit, const evlog_event *event)

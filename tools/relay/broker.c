@@ -20,7 +20,8 @@
 #define kafka_sink(options, uuid) ((void)(uuid), NULL)
 #define kafka_source(options, uuid) ((void)(uuid), NULL)
 #define kafka_schemas_new(url) ((void)(url), NULL)
-#define kafka_schemas_find(self, id, topic, raw) BROKER_OK
+#define kafka_schemas_find(self, id, topic, raw) \
+    ((void)(self), (void)(id), (void)(topic), (void)(raw), BROKER_OK)
 #define kafka_schemas_free(self) ((void)(self))
 #endif
 

@@ -261,8 +261,11 @@ static void close_client(struct kafka_source *self)
     self->is_broken = false;
 }
 
+/* Until now errors came by rd_kafka_poll. */
 static enum outcome subscribe(struct kafka_source *self)
 {
+    rd_kafka_poll_set_consumer(self->kafka.client);
+    self->kafka.is_redirected = true;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, self->topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t error = rd_kafka_subscribe(self->kafka.client, list);
@@ -294,8 +297,6 @@ static enum outcome make_client(struct kafka_source *self)
     outcome = kafka_make(&self->kafka, RD_KAFKA_CONSUMER, conf);
     if (outcome)
         return outcome;
-    rd_kafka_poll_set_consumer(self->kafka.client);
-    self->kafka.is_redirected = true;
     self->commits = rd_kafka_queue_new(self->kafka.client);
     return BROKER_OK;
 }
