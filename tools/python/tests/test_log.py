@@ -85,6 +85,16 @@ def test_datetimes_and_uuids_become_text(log):
     assert log[1].data == {"at": "2026-01-02T00:00:00+00:00", "id": str(id)}
 
 
+def test_a_send_inside_of_a_send_has_its_own_data(log):
+    class Time(datetime):
+        def isoformat(self):  # as a signal handler would
+            log.send(TYPE, {"inner": 1})
+            return "now"
+
+    log.send(TYPE, {"at": Time(2026, 1, 2, tzinfo=timezone.utc)})
+    assert [event.data for event in log] == [{"inner": 1}, {"at": "now"}]
+
+
 @pytest.mark.parametrize(
     "data", [{"at": datetime(2026, 1, 2)}, {"x": object()}, {"x": 1 << 70}, {"x": "\ud800"}, []]
 )

@@ -190,6 +190,8 @@ def test_replay_to_one_new_receiver(home):
     assert [r[:3] for r in received] == [(events[1].id, True, 2), (events[2].id, True, 3)]
     assert received[0][3] == enrollment("bob")
     assert len(events) == 4
+    with pytest.raises(CommandError, match="no_module"):
+        replay(log, to="no_module.receiver")
     with pytest.raises(CommandError, match=r"event 2 .*bad course \\x1b\[2J; 0 were delivered"):
         replay(log, **{**options, "to": "test_recording.failing_receiver"}, yes=True)
 

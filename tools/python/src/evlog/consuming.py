@@ -259,6 +259,7 @@ class Consumer(Iterator[ConsumedEvent]):
         return event
 
     def _enter_next(self) -> None:
+        self._live()
         if not self._in_next.acquire(blocking=False):
             raise BusyError(f"the consumer {self.name} is waiting for an event, or takes one")
 

@@ -51,10 +51,10 @@ class Command(BaseCommand):
         from openedx_events.tooling import load_all_signals
 
         load_all_signals()
-        receiver = import_string(options["to"]) if options["to"] else None
         try:
+            receiver = import_string(options["to"]) if options["to"] else None
             log = logs.existing(options["log"])
-        except evlog.Error as failure:
+        except (evlog.Error, ImportError) as failure:
             raise CommandError(str(failure)) from failure
         events = log.events(
             options["first"],
