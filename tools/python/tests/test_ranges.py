@@ -1,6 +1,7 @@
 """Ranges of a log, against a list."""
 
 import asyncio
+import contextlib
 import gc
 import random
 import threading
@@ -95,6 +96,29 @@ def test_looking_ahead_in_a_loop_loses_nothing(log, every):
         if event.seq % every == 0:
             seqs.extend(ahead.seq for ahead in [next(events, None)] if ahead)
     assert seqs == list(range(1, 10_001))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_an_interrupt_loses_nothing(log, monkeypatch, reverse):
+    fill(log, 10_000)
+    events = log.events(reverse=reverse, limit=9000)
+    take = ranges.Events._take
+    calls = []
+
+    def interrupted(self):
+        calls.append(self)
+        if len(calls) % 2:
+            raise KeyboardInterrupt
+        return take(self)
+
+    monkeypatch.setattr(ranges.Events, "_take", interrupted)
+    seqs = []
+    while len(seqs) < 9000:
+        with contextlib.suppress(KeyboardInterrupt):
+            seqs.extend([next(events).seq])
+            seqs.extend(event.seq for event in events)
+    assert seqs == (list(range(10_000, 1000, -1)) if reverse else list(range(1, 9001)))
+    assert len(calls) > 4
 
 
 def test_backwards(log):
