@@ -6,6 +6,7 @@ import gc
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -226,6 +227,27 @@ def test_a_cancelled_follow_lets_its_log_be_closed(path):
 
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(asyncio.wait_for(follow(), 0.1))
+
+
+def test_followers_leave_the_executor_to_others(log):
+    async def follow():
+        async for _ in log.follow():
+            pass
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        tasks = [asyncio.ensure_future(follow()) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(loop.run_in_executor(None, int), 5) == 0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    threads = threading.active_count()
+    asyncio.run(main())
+    while threading.active_count() > threads:  # they end by themselves
+        time.sleep(0.01)
 
 
 def test_others_have_their_turn_while_history_is_followed(log):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Optional
@@ -224,7 +225,7 @@ class Events(Iterator[Event]):
 class Follow(Iterator[Event], AsyncIterator[Event]):
     """The events from a place in the log on, and those that come, without an end.
 
-    With `for`, or with `async for`, which waits in a thread of the event loop's executor.
+    With `for`, or with `async for`, which waits in a thread of its own.
     """
 
     def __init__(self, log: Log, first: Optional[int], types: convert.Types) -> None:
@@ -232,6 +233,7 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
         self._types = Range(first, types=types).types
         self._next = log.bounds()[1] + 1 if first is None else max(first, 1)
         self._events: Iterator[Event] = iter(())
+        self._thread: Optional[ThreadPoolExecutor] = None  # which ends when this is dropped
 
     def __next__(self) -> Event:
         while True:
@@ -243,7 +245,9 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
         while True:
             for event in self._events:
                 return event
-            waiting = asyncio.get_running_loop().run_in_executor(None, self._wait)
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "evlog-follow")
+            waiting = asyncio.get_running_loop().run_in_executor(self._thread, self._wait)
             try:
                 self._look(await asyncio.shield(waiting))
             except asyncio.CancelledError:

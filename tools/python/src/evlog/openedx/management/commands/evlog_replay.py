@@ -53,16 +53,15 @@ class Command(BaseCommand):
         load_all_signals()
         try:
             receiver = import_string(options["to"]) if options["to"] else None
-            log = logs.existing(options["log"])
+            events = logs.existing(options["log"]).events(
+                options["first"],
+                options["last"],
+                since=options["since"],
+                until=options["until"],
+                types=options["type"],
+            )
         except (evlog.Error, ImportError) as failure:
             raise CommandError(str(failure)) from failure
-        events = log.events(
-            options["first"],
-            options["last"],
-            since=options["since"],
-            until=options["until"],
-            types=options["type"],
-        )
         if options["yes"]:
             self._deliver(events, receiver, options["keep_going"])
         else:
