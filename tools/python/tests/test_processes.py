@@ -146,6 +146,20 @@ def test_a_forked_child_goes_on_by_itself(log):
     assert seen == [4]
 
 
+def test_a_child_in_another_directory_has_the_same_log(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+
+    def child():
+        os.mkdir("elsewhere")
+        os.chdir("elsewhere")  # as daemons do
+        return log.send(TYPE, {}).seq
+
+    with evlog.open(path.name, durable=False) as log:
+        log.send(TYPE, {})
+        assert in_child(child) == 2
+        assert len(log) == 2
+
+
 def test_a_range_goes_on_in_a_child(log):
     log.send_many([(TYPE, {"i": i}) for i in range(5000)])
     events = log.events()

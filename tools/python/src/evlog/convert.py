@@ -98,8 +98,11 @@ def c_text(value: str) -> bytes:
 
 
 def c_path(path: Union[str, bytes]) -> bytes:
-    """A path for a C function."""
-    return _without_nul(os.fsencode(path), path)
+    """A path for a C function, which stays the same when the working directory changes."""
+    encoded = _without_nul(os.fsencode(path), path)
+    if encoded and not os.path.isabs(encoded):
+        return os.path.join(os.getcwdb(), encoded)
+    return encoded
 
 
 def _without_nul(encoded: bytes, value: Union[str, bytes]) -> bytes:

@@ -120,6 +120,7 @@ class Log:
 
     def __init__(self, path: Union[str, os.PathLike[str]], **options: Any) -> None:
         self.path = os.fspath(path)
+        self._c_path = convert.c_path(self.path)
         self._options = options
         self._definitions: dict[str, tuple[Optional[bytes], int]] = {}
         self._defines_openedx = False
@@ -131,7 +132,7 @@ class Log:
 
     def _open(self) -> Handle:
         options = _Options(self._options)
-        return Handle(convert.c_path(self.path), options.pointer, self._options["wait"])
+        return Handle(self._c_path, options.pointer, self._options["wait"])
 
     def _live(self) -> Handle:
         """The library's handle, of this process: after a fork another one."""
