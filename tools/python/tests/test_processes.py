@@ -13,6 +13,9 @@ import pytest
 from conftest import TYPE
 
 import evlog
+from evlog import handle
+from evlog._evlog import lib
+from evlog.errors import check
 
 # How long a signal may take: within a second, and another one where the machine is busy.
 LIMIT_S = 2
@@ -158,6 +161,21 @@ def test_a_child_in_another_directory_has_the_same_log(path, monkeypatch):
         log.send(TYPE, {})
         assert in_child(child) == 2
         assert len(log) == 2
+
+
+def test_a_child_that_cannot_open_the_log_at_once_tries_again(log, monkeypatch):
+    log.define(TYPE, SCHEMA)
+
+    def child():
+        with monkeypatch.context() as patch, pytest.raises(evlog.BusyError):
+            patch.setattr(handle.Handle, "define", lambda *_: check(lib.EVLOG_BUSY))
+            len(log)
+        log.send(TYPE, {"x": 1})
+        log.close()
+        with evlog.open(log.path, log_size_max=1 << 25):  # it is not open any more
+            return True
+
+    assert in_child(child)
 
 
 def test_a_range_goes_on_in_a_child(log):

@@ -147,6 +147,14 @@ class Log:
         if self._handle.was_closed:
             return self._handle
         fresh = self._open()
+        try:
+            self._restore(fresh)
+        except BaseException:
+            fresh.close()
+            raise
+        return fresh
+
+    def _restore(self, fresh: Handle) -> None:
         if self._defines_openedx:
             fresh.call(lib.evlog_define_openedx)
         for type, (schema, minor_version) in self._definitions.items():
@@ -154,7 +162,6 @@ class Log:
         for type in self._disabled:
             lib.evlog_signal_disable(fresh.signal(type))
         self._connections.connect_again(fresh)
-        return fresh
 
     # ----------------------------------------------------------- closing ----
 
