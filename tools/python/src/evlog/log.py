@@ -21,17 +21,12 @@ from evlog.event import Event, flat
 from evlog.handle import SLICE_MS, Handle
 from evlog.ranges import SEQ_MAX, Events, Follow, Range, find
 from evlog.receivers import Receiver
-from evlog.sending import Conditions, Sending, Sent
+from evlog.sending import DISPATCH, Conditions, Sending, Sent
 
 _DURABILITY = {
     None: lib.EVLOG_DURABILITY_DEFAULT,
     True: lib.EVLOG_DURABLE,
     False: lib.EVLOG_FAST,
-}
-_DISPATCH = {
-    None: lib.EVLOG_DISPATCH_DEFAULT,
-    True: lib.EVLOG_DISPATCH_ROBUST,
-    False: lib.EVLOG_DISPATCH_STRICT,
 }
 
 
@@ -92,7 +87,7 @@ class _Options:
         c.durability = _DURABILITY[options["durable"]]
         c.read_only = options["read_only"]
         c.no_create = not options["create"]
-        c.dispatch = _DISPATCH[options["robust"]]
+        c.dispatch = DISPATCH[options["robust"]]
         c.wait_ms = SLICE_MS
         for name in ("source", "service", "sourcehost"):
             setattr(c, name, self._text(options[name]))

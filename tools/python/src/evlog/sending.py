@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evlog.handle import Handle
 
 _FLAT_SENT = ffi.typeof("flat_sent *")
-_DISPATCH = {
+DISPATCH = {
     None: lib.EVLOG_DISPATCH_DEFAULT,
     True: lib.EVLOG_DISPATCH_ROBUST,
     False: lib.EVLOG_DISPATCH_STRICT,
@@ -125,7 +125,7 @@ class _Fields:
 def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tuple[Any, Any]:
     """An evlog_send_options and what has to be kept for it."""
     options = ffi.new("evlog_send_options *")
-    options.dispatch = _DISPATCH[robust]
+    options.dispatch = DISPATCH[robust]
     kept = None
     if conditions is not None:
         kept = convert.CTypes(conditions.unless_types or None)
