@@ -299,7 +299,7 @@ typedef struct {
     int result;
     char message[1024];
     uint64_t damage_first, damage_last;
-    bool at_end;
+    bool at_end, is_untaken;
     ...;
 } flat_batch;
 int flat_batch_open(evlog *log, const evlog_range *range, flat_batch **batch);

@@ -13,6 +13,7 @@ from conftest import TYPE
 
 import evlog
 from evlog import consuming
+from evlog._evlog import lib
 
 OTHER = "org.example.visit.v1"
 
@@ -271,6 +272,28 @@ def test_a_consumer_is_not_closed_while_it_takes_an_event(log, monkeypatch):
         flat = consuming.flat
         monkeypatch.setattr(consuming, "flat", close_first)
         assert [event.data["i"] for event in consumer] == [1, 2]
+
+
+def test_an_interrupt_while_it_takes_an_event_loses_nothing(log, monkeypatch):
+    fill(log, 3)
+    patiently = consuming.patiently
+    interrupts = []
+
+    def interrupted(*arguments):
+        patiently(*arguments)
+        if lib.evlog_consumer_next in arguments and len(interrupts) < 2:
+            interrupts.append(1)
+            raise KeyboardInterrupt
+
+    with log.consumer("c", timeout=0, attempts=2) as consumer:
+        first = consumer.next(0)
+        monkeypatch.setattr(consuming, "patiently", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(consumer)
+        consumer.fail(first)  # and so what was handed out after it comes again
+        with pytest.raises(KeyboardInterrupt):
+            consumer.next(1)
+        assert [event.seq for event in consumer] == [1, 2, 3]
 
 
 def test_an_exception_without_a_text_is_parked_too(log):

@@ -85,6 +85,26 @@ def test_datetimes_and_uuids_become_text(log):
     assert log[1].data == {"at": "2026-01-02T00:00:00+00:00", "id": str(id)}
 
 
+@pytest.mark.parametrize("packed", [b"\x81\x91\x01\x02", b"\x81\xa1a\xc7\x03\xff\1\2\3"])
+def test_data_that_python_cannot_have(log, packed):
+    log.send(TYPE, packed)
+    event = log[1]
+    for _ in range(2):
+        with pytest.raises(evlog.InvalidError, match="event 1"):
+            _ = event.data
+    assert bytes(event.packed) == packed
+
+
+def test_a_send_inside_of_a_send_has_its_own_data(log):
+    class Time(datetime):
+        def isoformat(self):  # as a signal handler would
+            log.send(TYPE, {"inner": 1})
+            return "now"
+
+    log.send(TYPE, {"at": Time(2026, 1, 2, tzinfo=timezone.utc)})
+    assert [event.data for event in log] == [{"inner": 1}, {"at": "now"}]
+
+
 @pytest.mark.parametrize(
     "data", [{"at": datetime(2026, 1, 2)}, {"x": object()}, {"x": 1 << 70}, {"x": "\ud800"}, []]
 )

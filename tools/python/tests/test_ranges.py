@@ -1,10 +1,12 @@
 """Ranges of a log, against a list."""
 
 import asyncio
+import contextlib
 import gc
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -95,6 +97,29 @@ def test_looking_ahead_in_a_loop_loses_nothing(log, every):
         if event.seq % every == 0:
             seqs.extend(ahead.seq for ahead in [next(events, None)] if ahead)
     assert seqs == list(range(1, 10_001))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_an_interrupt_loses_nothing(log, monkeypatch, reverse):
+    fill(log, 10_000)
+    events = log.events(reverse=reverse, limit=9000)
+    take = ranges.Events._take
+    calls = []
+
+    def interrupted(self):
+        calls.append(self)
+        if len(calls) % 2:
+            raise KeyboardInterrupt
+        return take(self)
+
+    monkeypatch.setattr(ranges.Events, "_take", interrupted)
+    seqs = []
+    while len(seqs) < 9000:
+        with contextlib.suppress(KeyboardInterrupt):
+            seqs.extend([next(events).seq])
+            seqs.extend(event.seq for event in events)
+    assert seqs == (list(range(10_000, 1000, -1)) if reverse else list(range(1, 9001)))
+    assert len(calls) > 4
 
 
 def test_backwards(log):
@@ -202,6 +227,27 @@ def test_a_cancelled_follow_lets_its_log_be_closed(path):
 
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(asyncio.wait_for(follow(), 0.1))
+
+
+def test_followers_leave_the_executor_to_others(log):
+    async def follow():
+        async for _ in log.follow():
+            pass
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        tasks = [asyncio.ensure_future(follow()) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(loop.run_in_executor(None, int), 5) == 0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    threads = threading.active_count()
+    asyncio.run(main())
+    while threading.active_count() > threads:  # they end by themselves
+        time.sleep(0.01)
 
 
 def test_others_have_their_turn_while_history_is_followed(log):

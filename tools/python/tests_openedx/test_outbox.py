@@ -215,8 +215,14 @@ def test_a_log_that_lost_its_end_is_looked_through(outboxed, monkeypatch, caplog
     assert names(outboxed) == ["alice"]
 
 
-def test_status_and_the_admin_page(outboxed, monkeypatch):
+def test_status_and_the_admin_page(outboxed, home, monkeypatch):
     monkeypatch.setattr(outbox, "_drain_quietly", lambda: None)
+    topic = logs.get(str(home / "bus" / "topic"))
+    topic.send("a.b", {})
+    with topic.consumer("printer", timeout=0, attempts=1) as consumer:
+        for event in consumer:
+            with event:
+                raise ValueError("<b>bad</b>")
     send("alice")
     with outboxed.consumer("mailer", start="new"):
         pass
@@ -229,6 +235,7 @@ def test_status_and_the_admin_page(outboxed, monkeypatch):
     page = client.get("/admin/evlog_openedx/outboxevent/").content.decode()
     assert "Outbox: 1 events" in page
     assert "mailer" in page
+    assert "1: ValueError: &lt;b&gt;bad&lt;/b&gt; (1 attempts)" in page
     assert COURSE_ENROLLMENT_CREATED.event_type in page
     row = OutboxEvent.objects.get()
     assert client.get(f"/admin/evlog_openedx/outboxevent/{row.pk}/change/").status_code == 200

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from evlog import convert
 from evlog._evlog import ffi, lib
 from evlog.delivering import replays_code, set_start
-from evlog.errors import BusyError, Error, ForkedError, InvalidError, check, text
+from evlog.errors import BusyError, Error, ForkedError, InvalidError, ReceiverError, check, text
 from evlog.event import UNREAD, Event, flat
 from evlog.handle import SLICE_MS, patiently
 from evlog.inspecting import Visit, keep_interrupt
@@ -186,7 +186,7 @@ class Consumer(Iterator[ConsumedEvent]):
         self._log = log
         self._handle: Handle = log._live()
         self._out: Optional[ConsumedEvent] = None
-        self._held: Optional[ConsumedEvent] = None  # handed out, and then a notice failed
+        self._held: Optional[ConsumedEvent] = None  # handed out, but an exception came first
         self._pointer: Any = None
         self._found = ffi.new("const evlog_event **")
         self._in_next = threading.Lock()  # until the event is copied
@@ -243,22 +243,20 @@ class Consumer(Iterator[ConsumedEvent]):
                 return event
 
     def _next(self, timeout_ms: int) -> Optional[ConsumedEvent]:
-        held, self._held = self._held, None
-        if held is not None:
-            return held
-        self._enter_next()
-        try:
-            self._call(lib.evlog_consumer_next, timeout_ms, self._found)
-            event = self._copied(self._found[0])
-        finally:
-            self._in_next.release()
-        if self._notices is not None:
-            self._held = event
+        if self._held is None:
+            self._enter_next()
+            try:
+                self._found[0] = ffi.NULL
+                self._call(lib.evlog_consumer_next, timeout_ms, self._found)
+            finally:  # a signal handler may have raised when it was handed out
+                self._held = self._copied(self._found[0])
+                self._in_next.release()
             self._raise_notice()
-            self._held = None
+        event, self._held = self._held, None
         return event
 
     def _enter_next(self) -> None:
+        self._live()
         if not self._in_next.acquire(blocking=False):
             raise BusyError(f"the consumer {self.name} is waiting for an event, or takes one")
 
@@ -292,7 +290,10 @@ class Consumer(Iterator[ConsumedEvent]):
         try:
             self._call(lib.evlog_consumer_fail, seq, words)
         except Error as failure:
+            if isinstance(failure, ReceiverError):
+                self._held = None
             raise failure from (why if isinstance(why, BaseException) else None)
+        self._held = None  # it was handed out later, so it comes again
         self._raise_notice()
 
     def commit(self) -> None:

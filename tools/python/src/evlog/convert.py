@@ -43,11 +43,15 @@ def _default(value: Any) -> Any:
     raise InvalidError(f"data of type {type(value).__name__} cannot be sent: {value!r}")
 
 
+def _new_pack() -> Any:
+    return msgpack.Packer(default=_default).pack
+
+
 class _Thread(threading.local):
-    """A packer for each thread: making one costs more than packing an event."""
+    """A packer for each thread: making one costs more than packing an event. None: it is in use."""
 
     def __init__(self) -> None:
-        self.pack = msgpack.Packer(default=_default).pack
+        self.pack: Any = _new_pack()
 
 
 _thread = _Thread()
@@ -63,12 +67,16 @@ def pack(data: Data) -> bytes:
 
 def pack_any(value: Any) -> bytes:
     """A value of any kind as MessagePack."""
+    # A signal handler, for one, may send while a datetime is made text.
+    pack, _thread.pack = _thread.pack, None
     try:
-        return _thread.pack(value)  # type: ignore[no-any-return]
+        return (pack or _new_pack())(value)  # type: ignore[no-any-return]
     except (TypeError, OverflowError, UnicodeEncodeError, ValueError) as exception:
         if isinstance(exception, InvalidError):
             raise
         raise InvalidError(f"data that cannot be sent: {exception}") from exception
+    finally:
+        _thread.pack = pack
 
 
 def unpack(packed: Any) -> Any:
@@ -90,8 +98,11 @@ def c_text(value: str) -> bytes:
 
 
 def c_path(path: Union[str, bytes]) -> bytes:
-    """A path for a C function."""
-    return _without_nul(os.fsencode(path), path)
+    """A path for a C function, which stays the same when the working directory changes."""
+    encoded = _without_nul(os.fsencode(path), path)
+    if encoded and not os.path.isabs(encoded):
+        return os.path.join(os.getcwdb(), encoded)
+    return encoded
 
 
 def _without_nul(encoded: bytes, value: Union[str, bytes]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Optional
@@ -192,35 +193,39 @@ class Events(Iterator[Event]):
                 return True
 
     def _take(self) -> bool:
-        """Takes what the batch has: events, then perhaps a failure; False: no events."""
+        """Takes what the batch has: events, then perhaps a failure; False: no events.
+
+        A signal handler may raise before the batch is marked as taken: then it is taken again.
+        """
         batch = self._batch
         count: int = batch.count
+        raw = ffi.buffer(batch.bytes, batch.used_size)[:]
+        ends: list[int] = ffi.unpack(batch.ends, count)
+        starts = [0, *ends[:-1]]
         if count:
-            self._take_events(batch, count)
-        if batch.result == lib.EVLOG_DAMAGED:
-            self._failure = DamagedError(text(batch.message), batch.damage_first, batch.damage_last)
-            self._move_past(batch.damage_first if self._range.reverse else batch.damage_last)
-        elif batch.result:
-            self._failure = error(batch.result, text(batch.message))
-        elif batch.at_end:
+            self._move_past(Event(raw[starts[-1] :], self._handle).seq)
+        spans, failure = zip(starts, ends), self._failed(batch)
+        self._raw, self._spans, self._failure = raw, spans, failure
+        if self._left is not None:
+            self._left -= count
+        batch.is_untaken = False
+        if batch.at_end:
             self._close_batch()
             self._move_past(self._window_end)
         return count > 0
 
-    def _take_events(self, batch: Any, count: int) -> None:
-        self._raw = ffi.buffer(batch.bytes, batch.used_size)[:]
-        ends: list[int] = ffi.unpack(batch.ends, count)
-        starts = [0, *ends[:-1]]
-        self._spans = zip(starts, ends)
-        self._move_past(Event(self._raw[starts[-1] :], self._handle).seq)
-        if self._left is not None:
-            self._left -= count
+    def _failed(self, batch: Any) -> Optional[Error]:
+        """What has ended a batch before its range."""
+        if batch.result == lib.EVLOG_DAMAGED:
+            self._move_past(batch.damage_first if self._range.reverse else batch.damage_last)
+            return DamagedError(text(batch.message), batch.damage_first, batch.damage_last)
+        return error(batch.result, text(batch.message)) if batch.result else None
 
 
 class Follow(Iterator[Event], AsyncIterator[Event]):
     """The events from a place in the log on, and those that come, without an end.
 
-    With `for`, or with `async for`, which waits in a thread of the event loop's executor.
+    With `for`, or with `async for`, which waits in a thread of its own.
     """
 
     def __init__(self, log: Log, first: Optional[int], types: convert.Types) -> None:
@@ -228,6 +233,7 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
         self._types = Range(first, types=types).types
         self._next = log.bounds()[1] + 1 if first is None else max(first, 1)
         self._events: Iterator[Event] = iter(())
+        self._thread: Optional[ThreadPoolExecutor] = None  # which ends when this is dropped
 
     def __next__(self) -> Event:
         while True:
@@ -239,7 +245,9 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
         while True:
             for event in self._events:
                 return event
-            waiting = asyncio.get_running_loop().run_in_executor(None, self._wait)
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "evlog-follow")
+            waiting = asyncio.get_running_loop().run_in_executor(self._thread, self._wait)
             try:
                 self._look(await asyncio.shield(waiting))
             except asyncio.CancelledError:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evlog.handle import Handle
 
 _FLAT_SENT = ffi.typeof("flat_sent *")
-_DISPATCH = {
+DISPATCH = {
     None: lib.EVLOG_DISPATCH_DEFAULT,
     True: lib.EVLOG_DISPATCH_ROBUST,
     False: lib.EVLOG_DISPATCH_STRICT,
@@ -125,7 +125,7 @@ class _Fields:
 def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tuple[Any, Any]:
     """An evlog_send_options and what has to be kept for it."""
     options = ffi.new("evlog_send_options *")
-    options.dispatch = _DISPATCH[robust]
+    options.dispatch = DISPATCH[robust]
     kept = None
     if conditions is not None:
         kept = convert.CTypes(conditions.unless_types or None)
@@ -138,8 +138,8 @@ def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tupl
 
 def send(handle: Handle, type: str, data: convert.Data, options: Any) -> Sent:
     """Sends one event; `options` is an evlog_send_options or NULL."""
+    packed = convert.pack(data)
     signal = handle.signal(type)
-    packed = data if isinstance(data, bytes) else convert.pack_any(data)
     flat = ffi.new(_FLAT_SENT)
     dispatch = receivers.begin()
     message = None
@@ -207,8 +207,8 @@ def send_many(
 def _sendings(handle: Handle, sendings: Sequence[Sending]) -> tuple[Any, list[Any]]:
     array = ffi.new("evlog_sending[]", len(sendings))
     kept: list[Any] = []
-    for item, sending in zip(array, sendings):
-        packed = convert.pack(sending.data)
+    all_packed = [convert.pack(sending.data) for sending in sendings]
+    for item, sending, packed in zip(array, sendings, all_packed):
         pointer = ffi.from_buffer(packed)
         kept += [packed, pointer, _Fields(item, sending)]
         item.signal = handle.signal(sending.type)

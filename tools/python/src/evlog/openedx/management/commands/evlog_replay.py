@@ -51,18 +51,17 @@ class Command(BaseCommand):
         from openedx_events.tooling import load_all_signals
 
         load_all_signals()
-        receiver = import_string(options["to"]) if options["to"] else None
         try:
-            log = logs.existing(options["log"])
-        except evlog.Error as failure:
+            receiver = import_string(options["to"]) if options["to"] else None
+            events = logs.existing(options["log"]).events(
+                options["first"],
+                options["last"],
+                since=options["since"],
+                until=options["until"],
+                types=options["type"],
+            )
+        except (evlog.Error, ImportError) as failure:
             raise CommandError(str(failure)) from failure
-        events = log.events(
-            options["first"],
-            options["last"],
-            since=options["since"],
-            until=options["until"],
-            types=options["type"],
-        )
         if options["yes"]:
             self._deliver(events, receiver, options["keep_going"])
         else:
