@@ -232,7 +232,8 @@ typedef struct evlog_options {
 
 /*
  * Opens the log in the directory `path`, and makes it when it does not exist (the parent must;
- * directories 0700, files 0600, less the umask), in a time that does not depend on its length.
+ * directories 0700, files 0600, less the umask), in a time that does not depend on its length. In an empty directory that is setgid
+ * and writable for its group (mode 02770) files are 0660, whatever the umask: each user of the group can then send.
  *
  * A log that this process has open already, by whatever path, is returned again and counted: each
  * evlog_open requires its evlog_close. An option that is set must then be as the log is open, or

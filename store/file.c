@@ -5,17 +5,44 @@
  * device. So what is opened is opened without waiting, and must be a regular file. A write that is
  * interrupted or short is continued. One past the process's limit of a file's size (ulimit -f) would
  * end the process by SIGXFSZ: it is not tried.
+ *
+ * Files are made 0600, less the umask. In a directory that is setgid and writable for its group (02770) they are made
+ * 0660 whatever the umask, so that each user of the group can send, whoever has made which file.
  */
 #include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
+
+/* Whether the directory that a file is in is its group's: setgid, so that files get its group, and writable for it. */
+static bool is_of_group(int directory, const char *name)
+{
+    struct stat status;
+    char parent[PATH_MAX];
+    const char *slash = strrchr(name, '/');
+    snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - name) + 1 : 1,
+             slash ? name : ".");
+    return fstatat(directory, parent, &status, 0) == 0 &&
+           (status.st_mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP);
+}
+
+/* One that this user has made is for its group to read and write, where the directory is, whatever the umask. An errno. */
+static int share_with_group(int directory, const char *name, int fd, const struct stat *status)
+{
+    const mode_t rights = S_IRGRP | S_IWGRP;
+    if ((status->st_mode & rights) == rights || status->st_uid != geteuid() ||
+        !is_of_group(directory, name))
+        return 0;
+    return fchmod(fd, (status->st_mode & 0777) | rights) ? errno : 0;
+}
 
 /* Returns an errno; ENXIO: it is not a regular file. */
 static int open_regular(int directory, const char *name, int flags, int *fd)
@@ -27,6 +54,8 @@ static int open_regular(int directory, const char *name, int flags, int *fd)
         errnum = errno;
     else if (!S_ISREG(status.st_mode))
         errnum = ENXIO;
+    else if (flags & O_CREAT)
+        errnum = share_with_group(directory, name, *fd, &status);
     if (errnum && *fd >= 0)
         close(*fd);
     if (errnum)

@@ -36,6 +36,10 @@ int copy_run(struct options *options)
         .since_seq = options->since_seq, .preview = options->preview, .visit = progress_visit};
     if (open_to_read(options, &log))
         return EXIT_LOG;
+    if (!options->preview && make_for_group(options, options->operands[0])) {
+        evlog_close(log);
+        return EXIT_MISUSE;
+    }
     progress_begin("copied up to event", evlog_inspect(log, &info) ? 0 : info.last_seq);
     progress_stops("the same command goes on; it was at event #");
     int code = evlog_copy(log, options->operands[0], &how, &copied);

@@ -16,7 +16,7 @@
 #define FILTER "=~!@#"
 static const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
-     "obKcdSimpH<()", 2, 3, send_run,
+     "obKcd+SimpH<()", 2, 3, send_run,
      "JSON is the event's data, an object; {} when it is left out. With - each line of standard\n"
      "input is one. They are appended in batches, each in one commit. A line that is wrong is\n"
      "named, those before it are in the log, and nothing after it is read; with --skip-bad it is\n"
@@ -61,8 +61,8 @@ static const struct verb verbs[] = {
      "whether it can read what the log has of it, and whether programs with the earlier schemas\n"
      "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"
      "In a pipe each finding is one JSON object, and the last line counts the events.\n"},
-    {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type", "OD",
-     2, 3, schema_add_run,
+    {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type",
+     "OD+", 2, 3, schema_add_run,
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
      "has could not be read under it, or programs that have an earlier schema could not read what\n"
      "is written under it, unless --force is given. evlog send then checks data against it.\n"},
@@ -115,7 +115,7 @@ static const struct verb verbs[] = {
      "a consumer has not done, unless --held-by says otherwise. Without options it shows the policy, the\n"
      "events that it would delete now, and which consumer holds events back. With options it reports\n"
      "what the new policy would delete now, and sets the policy only with --yes.\n"},
-    {"copy", "LOG NEW", "copy a log that may be in use, or add newer events to a copy", "12o", 2,
+    {"copy", "LOG NEW", "copy a log that may be in use, or add newer events to a copy", "12o+", 2,
      2, copy_run,
      "NEW is a directory: either it is made, or it is an earlier copy, to which the newer events are\n"
      "added. Other processes may send, read and consume meanwhile; none can open NEW. The copy has all\n"
@@ -145,7 +145,7 @@ static const struct verb verbs[] = {
      "numbers 0, lists empty. The fields of the Open edX types are marked. The result still fits the\n"
      "schemas.\n"},
     {"import", "LOG [FILE|-]", "append events that were elsewhere, with their ids and times",
-     "I2bOcdo", 1, 2, import_run,
+     "I2bOcd+o", 1, 2, import_run,
      "Reads what evlog export wrote, and events as lines of JSON with the keys that evlog show prints.\n"
      "type and data are needed; id, time, source, sourcehost, sourcelib, minorversion, headers and\n"
      "from_event_bus are kept where they are given. Log time is the time of the import, and the order is\n"

@@ -147,6 +147,9 @@ static const struct {
     {'d', "durability", "KIND", "durable or fast",
      "of a new log: durable (default) survives a power cut, fast\n"
      "does not, but survives the death of the process"},
+    {'+', "group-writable", NULL, NULL,
+     "of a new log: every user of its group can send and read, whatever the\n"
+     "umask (directory 2770, files 660)"},
     {'S', "service", "NAME", NULL, "the source becomes openedx/NAME/web"},
     {'i', "time", "TIME", "a time, and not 1970-01-01 to the microsecond",
      "when the event happened; default: now"},
@@ -715,6 +718,7 @@ static int option_read(struct options *options, int letter, char *text)
 
 static void option_set(struct options *options, int letter)
 {
+    options->group_writable |= letter == '+';
     options->no_pager |= letter == '[';
     options->open.offline |= letter == ']';
     options->range.newest_first |= letter == 'r';

@@ -194,10 +194,10 @@ static int add_from_file(evlog *log, const struct options *options)
 int schema_add_run(struct options *options)
 {
     evlog *log;
-    int code = evlog_open(options->path, &options->open, &log);
-    if (code)
-        return complain_library(code);
-    int status =
+    int status = open_to_append(options, &log);
+    if (status)
+        return status;
+    status =
         options->operands[1] ? add_from_file(log, options) : add_from_catalogue(log, options);
     return close_appended(log, status);
 }

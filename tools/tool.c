@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "evlog/plugin.h"
 #include "progress.h"
@@ -85,10 +87,35 @@ int open_to_write(const struct options *options, evlog **log)
     return code;
 }
 
+int make_for_group(const struct options *options, const char *path)
+{
+    struct stat there;
+    const mode_t groups = S_ISGID | S_IWGRP;
+    if (!options->group_writable || options->open.no_create)
+        return EXIT_DONE;
+    if (stat(path, &there) == 0) {
+        if ((there.st_mode & groups) == groups)
+            return EXIT_DONE;
+        return complain(
+            EXIT_MISUSE,
+            "%s: is there already, and is not its group's; to make it that: chmod g+rwxs "
+            "%s; chmod g+rw %s/*",
+            path, path, path);
+    }
+    if (mkdir(path, 0770) || chmod(path, 02770))
+        return complain(EXIT_LOG, "making the directory %s: %s", path, strerror(errno));
+    return EXIT_DONE;
+}
+
 int open_to_append(struct options *options, evlog **log)
 {
+    int status = make_for_group(options, options->path);
+    if (status)
+        return status;
     options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
     int code = evlog_open(options->path, &options->open, log);
+    if (code && options->group_writable)
+        rmdir(options->path); /* if it is empty */
     if (code)
         return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
                         "%s", evlog_errmsg());

@@ -91,6 +91,7 @@ struct options {
     int64_t idle_us;    /* 0: not given */
     uint64_t since_seq; /* of a copy; 0: not given */
     int no_pager;
+    int group_writable;
     int follow;
     int is_show;   /* tail goes on for show -f */
     int has_count; /* the range's limit was given; 0 only for following */
@@ -203,6 +204,12 @@ int open_as_it_is(const struct options *options, evlog **log);
 
 /* Opens the log to change it; it is not made. A failure is reported. */
 int open_to_write(const struct options *options, evlog **log);
+
+/*
+ * With --group-writable: makes the directory of a new log for it. EXIT_DONE, or the exit status, reported. What is made
+ * stays empty where no log is made in it then: rmdir.
+ */
+int make_for_group(const struct options *options, const char *path);
 
 /* Opens the log to append to it, with options->open. EXIT_DONE, or the exit status, reported. */
 int open_to_append(struct options *options, evlog **log);

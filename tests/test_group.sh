@@ -1,0 +1,51 @@
+#!/bin/sh
+# --group-writable: whatever the umask, the files of a new log are its group's, and two users of the group send, read,
+# consume and compact; without it only its maker can. usage: test_group.sh BUILD
+. "$(dirname "$0")/tool.sh"
+T=org.example.visit.v1
+umask 077
+modes() { (cd "$1" && stat -c %a . * | sort -u | tr '\n' ' '); }
+try 0 "" send alone $T '{}'
+is "without it" "$(modes alone)" "600 700 "
+try 0 "" send shared $T '{}' --group-writable
+is "with it" "$(modes shared)" "2770 660 "
+try 0 "" send shared $T '{}' --group-writable
+try 2 "is there already, and is not its group's; to make it that: chmod g+rwxs alone; chmod g+rw alone/*" send alone $T '{}' --group-writable
+echo '{"type": "record", "name": "N", "fields": [{"name": "n", "type": "long"}]}' >schema
+"$evlog" export shared >lines
+try 0 "" import imported lines --group-writable; is "import" "$(modes imported)" "2770 660 "
+try 0 "" schema add typed $T schema --group-writable; is "schema add" "$(modes typed)" "2770 660 "
+try 0 "" copy shared copied --group-writable; is "copy" "$(modes copied)" "2770 660 "
+try 3 "none: no log there" send none $T '{}' --no-create --group-writable
+try 2 "the sourcehost must be" send none $T '{}' --group-writable --sourcehost "$(printf 'a\377')"
+is "nothing is left of what failed" "$(ls -d none 2>/dev/null)" ""
+mkdir made && chmod 2770 made # by hand
+try 0 "" send made $T '{}'; is "a directory that was made for it" "$(modes made)" "2770 660 "
+mkdir plain && chmod 770 plain
+try 0 "" send plain $T '{}'; is "one that is only writable" "$(modes plain)" "600 770 "
+
+# Two users of one group, neither of whom is root.
+chmod 755 "$home"
+as() { user=$1; shift; setpriv --reuid="$user" --regid=64999 --clear-groups "$@"; }
+if [ "$(id -u)" != 0 ] || ! as 64001 "$evlog" --version >/dev/null 2>&1; then
+    echo "SKIPPED: two users: this one is not root, or they cannot run $evlog"
+    end_cases
+    exit
+fi
+mkdir ours && chmod 1777 ours
+as 64001 "$evlog" send ours/log $T '{"by": 1}' --group-writable >out 2>err || bad "the first user"
+rm -f ours/log/*-lock ours/log/shared ours/log/lock # and the second makes them anew
+as 64002 "$evlog" send ours/log $T '{"by": 2}' >out 2>err || bad "the second user"
+as 64001 "$evlog" send ours/log $T '{"by": 1}' >out 2>err || bad "the first user, again"
+as 64002 "$evlog" consume ours/log c --exec cat >out 2>err || bad "the second user consumes"
+is "and gets all" "$(grep -c '^{"seq"' out)" 3
+as 64001 "$evlog" consumer info ours/log c >out 2>err || bad "the first user looks"
+has '"checkpoint": 3'
+as 64002 "$evlog" trim ours/log --keep 1 --yes >out 2>err || bad "the second user trims"
+as 64001 "$evlog" verify ours/log >out 2>err || bad "the first user verifies"
+is "the files" "$(stat -c '%a %g' ours/log/* | sort -u)" "660 64999"
+is "are of both" "$(stat -c %u ours/log/* | sort -u | wc -l)" 2
+setpriv --reuid=64003 --regid=64003 --clear-groups "$evlog" show ours/log >out 2>err && bad "another user reads it"
+as 64001 "$evlog" send ours/own $T '{}' >out 2>err
+as 64002 "$evlog" send ours/own $T '{}' >out 2>err && bad "the second user sends to the first one's own log"
+end_cases
