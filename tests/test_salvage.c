@@ -577,7 +577,8 @@ static void what_the_disk_does_not_give_is_passed(void **state)
                    &file);
         uint64_t count = salvage(original, in(*state, "new"), i == AT_EVENTS ? &file : NULL,
                                  &salvaged, &reported);
-        assert_true(unreadable.failed_count > 0 || i == AT_STATE); /* of which pages may be not used */
+        assert_true(unreadable.failed_count > 0 ||
+                    i == AT_STATE); /* of which pages may be not used */
         assert_int_equal(salvaged.unreadable_size >= PAGE, unreadable.failed_count > 0);
         failed += unreadable.failed_count;
         unreadable.file.st_ino = 0;

@@ -226,12 +226,13 @@ check: deps
 
 # Power cuts, kills, flipped bits and failing calls in numbers that take minutes, and a newcomer's first ones; SEED=N
 # repeats a run.
-check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
+check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/tests/test_upkeep $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
 	@$(B)/tests/test_flips long
 	@$(B)/tests/test_salvage long
 	@$(B)/tests/test_years long
+	@$(B)/tests/test_upkeep long
 	@FAULTS=all $(B)/tests/test_faults
 	@FAULTS=all $(B)/tests/test_consumer_faults
 	@sh tests/newcomer.sh
