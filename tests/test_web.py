@@ -328,6 +328,22 @@ def test_the_commands_filters():
         page(server, "/log/sifted/events?" + "&".join(f"{name}=x%3D1" for name in order[1:] for _ in range(16)))
 
 
+def test_no_regular_expression_takes_long():
+    """Each of these takes minutes on a text of this size: glibc's regexec() has the square of it."""
+    evlog("send", "long", "long.v1", "-", text=(json.dumps({"a": "ab" * 400000}) + "\n") * 5)
+    evlog("send", "long", "short.v1", "-", text=json.dumps({"a": "ab" * 1900}) + "\n" + json.dumps({"a": "abx"}) + "\n")
+    with Server("long") as server:
+        for pattern, found in (("[ab]*x", [7]), ("(((([ab]*x|[ab]*y)+)+)+)+", [7]), ("(a|b)*a" + "(a|b)" * 20 + "c", []),
+                               ("(" * 30 + "a" + ")*" * 30 + "x$", [7]), (".*" * 20 + "x$", [7])):
+            began = time.monotonic()
+            shown = page(server, "/log/long/events?" + urllib.parse.urlencode({"where": "a~" + pattern}))
+            took = time.monotonic() - began
+            rows = [int(link["href"].split("/")[-1]) for link in shown.links if "/event/" in link.get("href", "")]
+            assert rows == found and "up to 4096 bytes" in shown.text and took < 20, (pattern, rows, took)
+        assert "up to 4096 bytes" not in page(server, "/log/long/events?where=a%3D1").text
+        page(server, "/log/long/events?grep=" + "a" * 257, 400)
+
+
 def test_times_are_utc_wherever_it_runs():
     os.environ["TZ"] = "Asia/Tokyo"
     try:

@@ -10,9 +10,12 @@
  *   own=1         the log's own events too
  *   before=SEQ    a place in the list: the events before it; after=SEQ: those after it
  *
- * What is empty is not there, so that a form can have all fields, and blanks before a value do not count. Of a regular
- * expression (where=PATH~VALUE) nothing is taken that may cost more than the text it is looked for in: it is short, and
- * has neither {N} nor \1.
+ * What is empty is not there, so that a form can have all fields, and blanks before a value do not count.
+ *
+ * A regular expression (where=PATH~VALUE) may cost what nobody can wait for: glibc's begins anew at each byte of the
+ * text, so its time is the square of the text's size, and some expressions become large by themselves. So it is short,
+ * has neither {N} nor \1 and few +, and is not looked for in events of more than LIKE_DATA_MAX bytes; the page says so.
+ * A text that is looked for is short, too.
  */
 #include "query.h"
 
@@ -24,7 +27,9 @@
 #include "times.h"
 #include "tool.h"
 
-#define WHERE_SIZE_MAX 128
+#define LIKE_SIZE_MAX 128
+#define LIKE_DATA_MAX 4096
+#define GREP_SIZE_MAX 256
 #define PLUS_MAX 4
 
 /* Whether a condition that is a regular expression costs little: glibc makes a + twice as large as what precedes it. */
@@ -38,7 +43,7 @@ static bool is_cheap(const char *text)
         if (*at == '{' || (*at == '\\' && isdigit((unsigned char)at[1])))
             return false;
     }
-    return strlen(text) <= WHERE_SIZE_MAX && plus_count <= PLUS_MAX;
+    return strlen(text) <= LIKE_SIZE_MAX && plus_count <= PLUS_MAX;
 }
 
 static int add_where(struct event_filter *filter, char *text)
@@ -48,7 +53,7 @@ static int add_where(struct event_filter *filter, char *text)
 
 static int add_grep(struct event_filter *filter, char *text)
 {
-    return event_filter_grep(filter, text);
+    return strlen(text) <= GREP_SIZE_MAX ? event_filter_grep(filter, text) : -1;
 }
 
 static int add_not_type(struct event_filter *filter, char *text)
@@ -158,8 +163,8 @@ static void read_filter(const struct request *request, struct query *query)
             char *text = keep(query, values.texts[j]);
             if (text && fields[i].add(&query->filter, text))
                 query->wrong =
-                    "Where is a path, one of = != < <= > >= ~, and a value: user.id=7. A regular expression "
-                    "is short here, has few +, and neither {N} nor \\1.";
+                    "Where is a path, one of = != < <= > >= ~, and a value: user.id=7. What is looked for is short "
+                    "here, and a regular expression has few + and neither {N} nor \\1.";
         }
     }
 }
@@ -213,8 +218,18 @@ bool query_chooses(const struct query *query)
            (query->range.type_count && query->range.types == query->types);
 }
 
+static bool has_like(const struct event_filter *filter)
+{
+    for (size_t i = 0; i < filter->condition_count; i++)
+        if (filter->conditions[i].relation == FILTER_LIKE)
+            return true;
+    return false;
+}
+
 bool query_matches(const struct query *query, const evlog_event *event)
 {
+    if (event->data_size > LIKE_DATA_MAX && has_like(&query->filter))
+        return false;
     return (!query->has_id || memcmp(event->id, query->id, sizeof query->id) == 0) &&
            event_filter_matches(event, (void *)&query->filter);
 }
@@ -321,6 +336,12 @@ int query_page(struct request *request, const char *title, const char *section,
     page_begin(request, title, section);
     query_read(request, &query);
     put_form(request, section);
+    if (has_like(&query.filter))
+        fprintf(
+            request->out,
+            "<p class=\"note\">A regular expression is looked for in events of up to %d bytes of data here; "
+            "evlog show has no such limit.</p>\n",
+            LIKE_DATA_MAX);
     int code = query.wrong ? EVLOG_INVALID : put(request, &query);
     if (code)
         html_wrong(request->out, query.wrong ? query.wrong : evlog_errmsg());
