@@ -219,6 +219,14 @@ static int trim_batches(struct trimming *trimming)
 
 /* ------------------------------------------------------------- the whole ---- */
 
+/* Whether another process has trimmed further since the bounds were looked at. */
+static bool is_overtaken(const struct trimming *trimming)
+{
+    uint64_t first, last;
+    return store_bounds(trimming->store, &first, &last) == EVLOG_OK &&
+           first > trimming->before_seq;
+}
+
 /* The record of the first event that is kept says what came before it. */
 static int raise_floor(struct trimming *trimming)
 {
@@ -230,6 +238,8 @@ static int raise_floor(struct trimming *trimming)
     if (result == EVLOG_OK)
         place.chain = reader.events[0].record.prev;
     reader_free(&reader);
+    if (result == EVLOG_DAMAGED && is_overtaken(trimming))
+        return EVLOG_OK; /* the floor is above it, and the event is gone */
     return result ? error_prefix(result, "the first event to be kept")
                   : floor_set(store->floor, &place);
 }

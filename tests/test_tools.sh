@@ -37,7 +37,7 @@ while read -r verb; do
     try 0 "" help $verb; has "usage: evlog $verb"
     is "lines of help $verb over 100 columns" "$(grep -c '.\{101\}' out)" 0
 done <verbs
-is "verbs that help lists" "$(grep -c . verbs)" 36
+is "verbs that help lists" "$(grep -c . verbs)" 37
 try 2 "no such verb: shwo; see: evlog help" shwo log
 try 2 "no such verb: nothing" help nothing
 

@@ -45,6 +45,22 @@ static void expect_bounds(evlog *log, uint64_t first, uint64_t last)
     OK(evlog_verify(log, NULL, NULL, NULL));
 }
 
+/* Called once, before a note that something was trimmed. */
+static void (*before_note)(void);
+
+struct store;
+int __real_note_append(struct store *store, const char *type, const void *data, size_t size);
+int __wrap_note_append(struct store *store, const char *type, const void *data, size_t size);
+
+int __wrap_note_append(struct store *store, const char *type, const void *data, size_t size)
+{
+    void (*call)(void) = before_note;
+    before_note = NULL;
+    if (call)
+        call();
+    return __real_note_append(store, type, data, size);
+}
+
 static int expect_next(const evlog_event *event, void *ctx)
 {
     uint64_t *next = ctx;
@@ -144,6 +160,48 @@ static void hear_lost(const evlog_notice *notice, void *ctx)
 {
     if (notice->kind == EVLOG_NOTICE_LOST)
         memcpy(ctx, (uint64_t[]){notice->first_seq, notice->last_seq}, 2 * sizeof(uint64_t));
+}
+
+/* A process that trims to event 60 when it is told to. */
+static struct {
+    atomic_int step;
+    pid_t pid;
+} * other;
+
+static void let_other_trim(void)
+{
+    other->step = 1;
+    expect_end(&other->pid, 1);
+}
+
+static void start_other(const char *path)
+{
+    evlog *log;
+    other = map_shared(sizeof *other);
+    pid_t pid = start_process();
+    if (pid) {
+        other->pid = pid;
+        return;
+    }
+    while (!other->step)
+        usleep(100);
+    if (evlog_open(path, NULL, &log) || evlog_trim(log, 60, NULL, NULL) || evlog_close(log))
+        die("trimming", 60);
+    _exit(0);
+}
+
+/* Another process, that of a sender with a policy as a rule, may trim further in the middle of it: then there is no more to do. */
+static void another_may_trim_further_meanwhile(void **state)
+{
+    evlog_signal *signal;
+    evlog_trimmed trimmed;
+    start_other(in(*state, "log"));
+    evlog *log = open_with(in(*state, "log"), EVLOG_DURABLE, &signal);
+    send_many(signal, 100);
+    before_note = let_other_trim;
+    OK(evlog_trim(log, 30, NULL, &trimmed));
+    expect_bounds(log, 60, 102);
+    OK(evlog_close(log));
 }
 
 static void a_consumer_holds_what_it_needs(void **state)
@@ -406,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(what_is_trimmed_is_gone),
         TEST_AT_HOME(the_newest_event_stays),
+        TEST_AT_HOME(another_may_trim_further_meanwhile),
         TEST_AT_HOME(a_preview_changes_nothing),
         TEST_AT_HOME(a_consumer_holds_what_it_needs),
         TEST_AT_HOME(a_parked_event_is_held),
