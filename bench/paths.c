@@ -4,7 +4,7 @@
  *   bench-paths durable|fast|bulk|durable-bulk|replay|consumer|state COUNT DIRECTORY
  *
  * Sends (one or 512 a call) or reads COUNT events of 256 bytes in a new log below DIRECTORY. bench/instructions.sh
- * counts what `measured` does.
+ * counts what `measured` does; not of "state", whose commits depend on time.
  */
 #include "bench.h"
 
