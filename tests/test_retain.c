@@ -215,7 +215,8 @@ static void an_age_is_kept(void **state)
         send_many(signal, 100);
         ahead_s += i < 5 ? 1200 : 600;
     }
-    OK(evlog_retain(log, &policy)); /* now: before, a note of the flusher's work could be among the events */
+    OK(evlog_retain(
+        log, &policy)); /* now: before, a note of the flusher's work could be among the events */
     OK(evlog_retention_apply(log));
     assert_int_equal(look(log).first_seq, 301); /* logged 50 minutes ago */
     ahead_s += 900;

@@ -173,8 +173,8 @@ static const struct verb verbs[] = {
      "5}", 1, 1, seal_keygen_run,
      "FILE gets the private key, and must not exist; only its owner can read it. Who checks the log\n"
      "needs the line that is printed. The key belongs to this log: its name has the log's uuid.\n"},
-    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "50}", 1,
-     1, seal_run,
+    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "50}",
+     1, 1, seal_run,
      "Appends an event evlog.sealed.v1, and prints the checkpoint in it: the number of events, the root\n"
      "of a Merkle tree (RFC 6962, SHA-256) over them, and the signature, as a note of C2SP\n"
      "(tlog-checkpoint). Keep what is printed where whoever can write to the log cannot: by it, evlog\n"

@@ -21,12 +21,12 @@
 
 /* The exit statuses: X(name, status, what it means), of which `evlog help exit` is made. */
 #define EXIT_STATUSES(X)                                                                         \
-    X(DONE, 0, "done")                                                \
+    X(DONE, 0, "done")                                                                           \
     X(NOTHING, 1,                                                                                \
       "nothing matched, no such consumer, something was found, or a command or receiver failed") \
     X(MISUSE, 2, "wrong arguments or input, or what was asked for is refused")                   \
     X(LOG, 3, "the log cannot be opened, read or written, or others have it; no room or memory") \
-    X(DAMAGED, 4, "events that were asked for are damaged or missing")                          \
+    X(DAMAGED, 4, "events that were asked for are damaged or missing")                           \
     X(PREVIEW, 5, "nothing was done, it was only said what would be: --yes does it")
 
 enum exit_status {
