@@ -958,10 +958,26 @@ static int read_held(struct env *env, env_reader *read, void *ctx)
     return result ? result : read(&snapshot, ctx);
 }
 
-static int read_once(struct env *env, env_reader *read, void *ctx, struct page_snapshot *snapshot)
+/*
+ * In the state a meta page that is being flushed can be read already, but nothing of it may be used yet: an event that names
+ * a source of it would be on disk before that source. liblmdb shows a commit to others when it has ended, so what is newer
+ * than the slot is not looked at, but the one before, which has ended then. (An event is in the journal, flushed, before its
+ * commit begins. Without a slot, in a process that can have none, this is not known.)
+ */
+static int read_ended(struct env *env, MDB_txn *slot, struct page_snapshot *snapshot)
+{
+    int result = read_snapshot(env, snapshot);
+    bool is_state = env->options.lock == SHARED_LOCK_STATE && !env->options.images && !*env->gone;
+    if (result == EVLOG_OK && is_state && slot && snapshot->txnid > mdb_txn_id(slot))
+        page_snapshot_step_back(snapshot);
+    return result;
+}
+
+static int read_once(struct env *env, MDB_txn *slot, env_reader *read, void *ctx,
+                     struct page_snapshot *snapshot)
 {
     snapshot->txnid = 0;
-    int result = read_snapshot(env, snapshot);
+    int result = read_ended(env, slot, snapshot);
     return result ? result : read(snapshot, ctx);
 }
 
@@ -984,7 +1000,7 @@ static int read_unheld(struct env *env, bool is_checked, env_reader *read, void 
     struct page_snapshot snapshot;
     int result, tries = can_lock_to_read(env) ? UNHELD_TRIES : UNHELD_TRIES_MAX;
     while (tries-- > 0) {
-        result = read_once(env, read, ctx, &snapshot);
+        result = read_once(env, NULL, read, ctx, &snapshot);
         if ((is_checked && result == EVLOG_OK) || env->options.images || is_whole(env, &snapshot))
             return result;
     }
@@ -999,7 +1015,7 @@ static int read_unheld(struct env *env, bool is_checked, env_reader *read, void 
         return result;
     result = is_mapped(env) ? resize_map(env, false) : EVLOG_OK; /* then there can be a slot */
     if (result == EVLOG_OK)
-        result = read_once(env, read, ctx, &snapshot);
+        result = read_once(env, NULL, read, ctx, &snapshot);
     env_unlock(env);
     return result;
 }
@@ -1015,7 +1031,7 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
         return result ? result : read(base, ctx);
     }
     if (state == ENV_LOCKED)
-        return read_once(env, read, ctx, &snapshot);
+        return read_once(env, NULL, read, ctx, &snapshot);
     if (env->lmdb)
         result = take_slot(env, &slot);
     if (result && result != EVLOG_DAMAGED) /* of the map: it is read without a slot */
@@ -1023,7 +1039,7 @@ int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx)
     if (!slot)
         return read_unheld(env, state == ENV_CHECKED, read, ctx);
     bool is_cached = state == ENV_CHECKED && !env->options.images && !*env->gone;
-    result = is_cached ? read_held(env, read, ctx) : read_once(env, read, ctx, &snapshot);
+    result = is_cached ? read_held(env, read, ctx) : read_once(env, slot, read, ctx, &snapshot);
     mdb_txn_abort(slot);
     return result;
 }

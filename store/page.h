@@ -45,6 +45,12 @@ struct page_snapshot {
  */
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
 
+/*
+ * The state before a snapshot, of the other meta page, which was read with it. false, and the snapshot as it was: that page
+ * is not sound, or not of the commit before.
+ */
+bool page_snapshot_step_back(struct page_snapshot *snapshot);
+
 /* page_snapshot_read, with a cache (page_cache.h). A reader's slot must be held, and be as long as the snapshot is used. */
 int page_snapshot_read_cached(int fd, const char *name, struct page_cache *cache,
                               struct page_snapshot *snapshot);

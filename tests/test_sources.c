@@ -3,6 +3,7 @@
  * bounded memory, and what becomes of an entry that is not as it was written.
  */
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "damage.h"
@@ -24,6 +25,22 @@ uint64_t __wrap_entry_digest(const void *bytes, size_t size)
     return same_digest ? same_digest : __real_entry_digest(bytes, size);
 }
 
+/* A commit's last write, of its meta page, has been made and is held before it ends. */
+static atomic_bool is_to_hold, is_held;
+
+#define META_SIZE_MAX 4096
+
+/* Takes the place of libc's, in liblmdb too. */
+__attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *bytes, size_t size,
+                                                      off_t at)
+{
+    ssize_t count = syscall(SYS_pwrite64, fd, bytes, size, at);
+    if (is_to_hold && size < META_SIZE_MAX && at < 2 * META_SIZE_MAX)
+        for (is_held = true; is_to_hold;)
+            usleep(100);
+    return count;
+}
+
 /* A state environment and its sources. */
 struct table {
     struct env *env;
@@ -37,6 +54,7 @@ static struct table open_table(const void *home, bool read_only)
                                   .read_only = read_only,
                                   .readers_max = 64,
                                   .is_unflushed = true,
+                                  .lock = SHARED_LOCK_STATE,
                                   .seed = SEED};
     OK(env_open(in(home, "state.mdb"), &options, &table.env));
     OK(sources_open(table.env, &table.sources));
@@ -317,6 +335,42 @@ static void any_number_of_them_fits(void **state)
     free(numbers);
 }
 
+/* ----------------------------------------------------------- while another defines ---- */
+
+struct definer {
+    struct table *table;
+    pthread_t thread;
+    atomic_bool is_done;
+};
+
+static void *define_one(void *ctx)
+{
+    struct definer *definer = ctx;
+    define(definer->table, TEXTS("a", "host", "1.2"));
+    definer->is_done = true;
+    return NULL;
+}
+
+/* What another thread is about to define can be read in the file before it is on disk: it is waited for. */
+static void one_that_is_not_on_disk_yet_is_waited_for(void **state)
+{
+    struct table first = open_table(*state, false), second = open_table(*state, false);
+    struct definer definers[2] = {{.table = &first}, {.table = &second}};
+    is_to_hold = true;
+    assert_int_equal(pthread_create(&definers[0].thread, NULL, define_one, &definers[0]), 0);
+    while (!is_held)
+        usleep(100);
+    assert_int_equal(pthread_create(&definers[1].thread, NULL, define_one, &definers[1]), 0);
+    usleep(100000);
+    assert_false(definers[1].is_done);
+    is_to_hold = false;
+    for (int i = 0; i < 2; i++)
+        pthread_join(definers[i].thread, NULL);
+    assert_int_equal(count_of(&second), 1);
+    close_table(&first);
+    close_table(&second);
+}
+
 /* ---------------------------------------------------------------- damage ---- */
 
 /* A damaged entry is not found; sending the texts again writes it as it was. */
@@ -411,6 +465,7 @@ int main(void)
         TEST_AT_HOME(threads_find_what_they_ask_for),
         TEST_AT_HOME(an_entry_is_the_golden_bytes),
         TEST_AT_HOME(any_number_of_them_fits),
+        TEST_AT_HOME(one_that_is_not_on_disk_yet_is_waited_for),
         TEST_AT_HOME(a_flipped_bit_is_found_and_mended),
         TEST_AT_HOME(a_forged_entry_is_found_and_mended),
     };
