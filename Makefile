@@ -146,7 +146,7 @@ $(B)/evlog-relay: $(RELAY_OBJ) $(B)/libevlog.a
 
 # What the page shows and runs, as it is in tools/web/.
 WEB_FILES = tools/web/page.css tools/web/page.js tools/web/icon.svg
-WEB_TOOLS = tool progress stop text times exposition
+WEB_TOOLS = tool progress stop text times exposition event_filter
 WEB_LIBS  = $$($(PKG_CONFIG) --libs $(WEB_PKGS)) -lm
 
 $(B)/obj/tools/web/files.o: $(WEB_FILES)
@@ -183,7 +183,7 @@ SCDOC := $(shell command -v scdoc)
 PAGES  = $(filter-out $(if $(WEB),,evlog-web.1),$(patsubst tools/man/%.scd,%,$(wildcard tools/man/*.scd)))
 MAN    = $(if $(SCDOC),$(PAGES:%=$(B)/man/%))
 
-$(B)/man/%: tools/man/%.scd tools/man/page.sh $(wildcard tools/man/*.scd) $(B)/evlog $(B)/evlog-relay
+$(B)/man/%: tools/man/%.scd tools/man/page.sh $(wildcard tools/man/*.scd) $(B)/evlog $(B)/evlog-relay $(WEB)
 	@mkdir -p $(@D)
 	$(call say,MAN,$@)
 	$(Q)sh tools/man/page.sh $(B) $< >$@.scd && scdoc <$@.scd >$@
@@ -197,7 +197,7 @@ clean:
 include tests/tests.mk
 -include bench/bench.mk
 include tools/packaging/packages.mk
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 
 # ----------------------------------------------------------- installing ----
 

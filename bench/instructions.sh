@@ -33,7 +33,7 @@ machine() {
 
 count() {
     machine
-    for path in durable fast durable-bulk bulk replay consumer; do
+    for path in durable fast durable-bulk bulk replay consumer state; do
         case $path in durable) short=256 ;; *) short=2048 ;; esac
         echo "$path: $((($(instructions $path $((3 * short))) - $(instructions $path $short)) / (2 * short)))"
     done

@@ -1,7 +1,7 @@
 /*
  * The hot paths by themselves, for callgrind and perf: nothing else is in the loop.
  *
- *   bench-paths durable|fast|bulk|durable-bulk|replay|consumer COUNT DIRECTORY
+ *   bench-paths durable|fast|bulk|durable-bulk|replay|consumer|state COUNT DIRECTORY
  *
  * Sends (one or 512 a call) or reads COUNT events of 256 bytes in a new log below DIRECTORY. bench/instructions.sh
  * counts what `measured` does.
@@ -45,14 +45,37 @@ static void replay(unsigned count)
     CHECK(outcome.delivered != count);
 }
 
-static void consume(unsigned count)
+/* A count for each of 100 keys. */
+static int tally(const evlog_event *event, void *ctx)
+{
+    evlog_consumer *consumer = *(evlog_consumer **)ctx;
+    uint64_t key = event->seq % 100, sum = 0;
+    const void *value;
+    size_t size;
+    if (evlog_state_get(consumer, &key, sizeof key, &value, &size) == EVLOG_OK)
+        memcpy(&sum, value, sizeof sum);
+    sum++;
+    return evlog_state_put(consumer, &key, sizeof key, &sum, sizeof sum);
+}
+
+static void consume_by(evlog_receiver *receiver, unsigned count)
 {
     evlog_consumer *consumer;
     uint64_t handed;
     CHECK(evlog_consumer_open(events, "bench", NULL, &consumer));
-    CHECK(evlog_consumer_poll(consumer, 0, 0, take, NULL, &handed));
+    CHECK(evlog_consumer_poll(consumer, 0, 0, receiver, &consumer, &handed));
     CHECK(handed != count);
     CHECK(evlog_consumer_close(consumer));
+}
+
+static void consume(unsigned count)
+{
+    consume_by(take, count);
+}
+
+static void consume_state(unsigned count)
+{
+    consume_by(tally, count);
 }
 
 static const struct path {
@@ -67,6 +90,7 @@ static const struct path {
     {"bulk", EVLOG_FAST, false, send_bulk},
     {"replay", EVLOG_FAST, true, replay},
     {"consumer", EVLOG_FAST, true, consume},
+    {"state", EVLOG_FAST, true, consume_state},
 };
 
 /* Named for callgrind, so neither inlined nor local. */
@@ -86,9 +110,10 @@ int main(int argc, char **argv)
     while (count && path < paths + path_count && strcmp(path->name, argv[1]) != 0)
         path++;
     if (count == 0 || path == paths + path_count) {
-        fprintf(stderr,
-                "usage: %s durable|fast|durable-bulk|bulk|replay|consumer COUNT DIRECTORY\n",
-                argv[0]);
+        fprintf(
+            stderr,
+            "usage: %s durable|fast|durable-bulk|bulk|replay|consumer|state COUNT DIRECTORY\n",
+            argv[0]);
         return 2;
     }
     snprintf(log_path, sizeof log_path, "%s/log", argv[3]);

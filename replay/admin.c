@@ -170,6 +170,20 @@ void evlog_consumer_info_free(evlog_consumer_info *info)
     free(info);
 }
 
+int evlog_each_state(evlog *log, const char *name,
+                     int (*visit)(const void *, size_t, const void *, size_t, void *), void *ctx)
+{
+    if (!name || !visit)
+        return error_set(EVLOG_INVALID,
+                         "no consumer, or no function to visit its state, is given");
+    int result = log_enter(log);
+    if (result)
+        return result;
+    result = consumers_each_state(log->store, name, visit, ctx);
+    log_leave(log);
+    return result;
+}
+
 /* ---------------------------------------------------------------- changing ---- */
 
 /* A worker is not removed by itself. */

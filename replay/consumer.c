@@ -15,6 +15,7 @@
  *   turn_failed  the turn and all after it are taken back: place moves back to before it. With
  *                attempts left it is the upcoming event, with a due time. Else it is put on record
  *                as parked, or skipped, and place moves over it
+ *   turn_given_back  likewise, and it is the upcoming event at once: no attempt has failed
  *
  * Acknowledging by hand is several turns out at once, and no other mechanism.
  *
@@ -359,9 +360,9 @@ int turn_begin_retry(evlog_consumer *consumer, const evlog_parked *parked)
         free(rest);
         return result;
     }
-    pending_add(&consumer->pending, off, turn_number_now(consumer));
+    pending_add(&consumer->pending, off, turn_number_now(consumer), consumer->passed_count);
     if (rest)
-        pending_add(&consumer->pending, rest, turn_number_now(consumer));
+        pending_add(&consumer->pending, rest, turn_number_now(consumer), consumer->passed_count);
     return EVLOG_OK;
 }
 
@@ -433,6 +434,15 @@ static int give_up(evlog_consumer *consumer, const struct turn *turn, const char
     move_on(consumer, turn->seq, turn->chain);
     consumer_notify(consumer, is_skipped ? EVLOG_NOTICE_SKIPPED : EVLOG_NOTICE_PARKED, turn->seq,
                     turn->seq, why);
+    return consumer_commit_if_due(consumer);
+}
+
+int turn_given_back(evlog_consumer *consumer, size_t i)
+{
+    struct turn turn = *turn_at(consumer, i);
+    take_back(consumer, i);
+    if (!turn.is_retry)
+        expect_again(consumer, &turn, 0);
     return consumer_commit_if_due(consumer);
 }
 

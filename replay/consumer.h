@@ -109,6 +109,9 @@ int turn_end(evlog_consumer *consumer, size_t i, enum turn_state state);
  */
 int turn_failed(evlog_consumer *consumer, size_t i, const char *why);
 
+/* Turn i and all after it are taken back, and come again at once; none of them has failed. */
+int turn_given_back(evlog_consumer *consumer, size_t i);
+
 /* ------------------------------------------------- events without a turn ---- */
 
 /* The place moves over an event that is not asked for, or is parked. */

@@ -19,8 +19,8 @@
  * and walks it backwards. So a window must be read whole: when its events do not fit the
  * reader's buffer, or some are damaged, a smaller window is tried.
  *
- * Oldest first, where only some types are wanted, blocks that by a summary have none of them are not read; and a
- * cursor makes the summaries of what it reads (store/summary.c). Newest first, all is read, and none is made.
+ * Where only some types are wanted, blocks that by a summary have none of them are not read. A cursor that reads oldest
+ * first makes the summaries of what it reads (store/summary.c).
  *
  * 1. Every seq of the range is given, or passed over for its type or by the range's `wants`, or reported as damaged, in the
  *    log's order or its reverse; damage at its place in that order.
@@ -261,8 +261,8 @@ static int read_forwards(evlog_cursor *cursor)
 {
     uint64_t last = cursor->last;
     if (cursor->filter.types)
-        summary_skip(&cursor->view, cursor->log->store, wants_number, cursor, &cursor->first,
-                     &last);
+        summary_skip(&cursor->view, cursor->log->store, wants_number, cursor, false,
+                     &cursor->first, &last);
     uint64_t first = cursor->first;
     if (first > last) {
         cursor->reader.count = cursor->used_count = 0;
@@ -301,10 +301,17 @@ static bool is_all_lost(evlog_cursor *cursor)
  */
 static int read_backwards(evlog_cursor *cursor)
 {
+    uint64_t low = cursor->first;
+    if (cursor->filter.types)
+        summary_skip(&cursor->view, cursor->log->store, wants_number, cursor, true, &low,
+                     &cursor->last);
+    if (low > cursor->last) {
+        cursor->reader.count = cursor->used_count = 0;
+        return EVLOG_OK;
+    }
     for (;;) {
         uint64_t last = cursor->last;
-        uint64_t first =
-            last - cursor->first < cursor->window ? cursor->first : last - cursor->window + 1;
+        uint64_t first = last - low < cursor->window ? low : last - cursor->window + 1;
         int result = read_batch(cursor, first, last);
         uint64_t next = cursor->reader.next;
         if (result == EVLOG_DAMAGED && were_trimmed(cursor))

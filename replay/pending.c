@@ -8,6 +8,8 @@
  * 1. The list is in the order in which the changes were made, which is that of their turns. So a
  *    commit takes a piece from its front, and a failure cuts one off its end.
  * 2. A key's changes are written in that order, or only the last of them.
+ * 3. A turn that has passed does not fail any more, and each commit passes it: of a key's changes that go with such
+ *    turns only the last is kept once another is made.
  *
  * Cost: a change is one allocation. Taking or cutting a part of the list hashes the rest again;
  * there is a rest only while several events are out.
@@ -24,23 +26,22 @@ static struct change **bucket_of(struct pending *pending, const void *key, size_
     return &pending->buckets[XXH3_64bits(key, key_size) % PENDING_BUCKETS];
 }
 
-static struct change *find(struct pending *pending, const void *key, size_t key_size)
+/* Where the newest change of a key is, of those in a bucket from `at` on; it is NULL there: there is none. */
+static struct change **look_for(struct change **at, const void *key, size_t key_size)
 {
-    struct change *change = *bucket_of(pending, key, key_size);
-    while (change && (change->key_size != key_size || memcmp(change->key, key, key_size) != 0))
-        change = change->older;
-    return change;
+    while (*at && ((*at)->key_size != key_size || memcmp((*at)->key, key, key_size) != 0))
+        at = &(*at)->older;
+    return at;
 }
 
 const struct change *pending_find(struct pending *pending, const struct entry_key *key)
 {
-    return find(pending, key->bytes, key->size);
+    return *look_for(bucket_of(pending, key->bytes, key->size), key->bytes, key->size);
 }
 
 void pending_begin(struct pending *pending)
 {
     *pending = (struct pending){.first = NULL};
-    pending->end = &pending->first;
 }
 
 void pending_free(struct pending *pending)
@@ -49,22 +50,49 @@ void pending_free(struct pending *pending)
     pending_begin(pending);
 }
 
-static void append(struct pending *pending, struct change *change)
+static size_t size_of(const struct change *change)
 {
-    struct change **bucket = bucket_of(pending, change->key, change->key_size);
+    return sizeof *change + change->key_size + change->value_size;
+}
+
+static void append(struct pending *pending, struct change *change, struct change **bucket)
+{
     change->next = NULL;
+    change->before = pending->last;
     change->is_superseded = false;
-    *pending->end = change;
-    pending->end = &change->next;
-    pending->size += sizeof *change + change->key_size + change->value_size;
+    if (pending->last)
+        pending->last->next = change;
+    else
+        pending->first = change;
+    pending->last = change;
+    pending->size += size_of(change);
     change->older = *bucket;
     *bucket = change;
 }
 
-void pending_add(struct pending *pending, struct change *change, uint64_t turn)
+/* Frees the change at a place in its bucket. It is not the last one of the list. */
+static void drop(struct pending *pending, struct change **at)
 {
+    struct change *change = *at;
+    *at = change->older;
+    change->next->before = change->before;
+    if (change->before)
+        change->before->next = change->next;
+    else
+        pending->first = change->next;
+    pending->size -= size_of(change);
+    free(change);
+}
+
+void pending_add(struct pending *pending, struct change *change, uint64_t turn, uint64_t passed)
+{
+    struct change **bucket = bucket_of(pending, change->key, change->key_size);
+    struct change *newest = *look_for(bucket, change->key, change->key_size);
+    struct change **at = newest && newest->turn <= passed ? &newest->older : NULL;
+    while (at && *(at = look_for(at, change->key, change->key_size)))
+        drop(pending, at);
     change->turn = turn;
-    append(pending, change);
+    append(pending, change, bucket);
 }
 
 /* Makes `changes`, a list in order, the pending one. */
@@ -73,7 +101,7 @@ static void rebuild(struct pending *pending, struct change *changes)
     pending_begin(pending);
     for (struct change *change = changes, *next; change; change = next) {
         next = change->next;
-        append(pending, change);
+        append(pending, change, bucket_of(pending, change->key, change->key_size));
     }
 }
 
@@ -104,9 +132,10 @@ struct change *pending_take(struct pending *pending, uint64_t turn)
     struct change *rest = split(pending, turn), *taken = pending->first;
     rebuild(pending, NULL);
     for (struct change *change = taken, *next; change; change = next) {
-        struct change *before = find(pending, change->key, change->key_size);
+        struct change **bucket = bucket_of(pending, change->key, change->key_size);
+        struct change *before = *look_for(bucket, change->key, change->key_size);
         next = change->next;
-        append(pending, change);
+        append(pending, change, bucket);
         if (before)
             before->is_superseded = true;
     }

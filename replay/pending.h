@@ -7,7 +7,7 @@
 #define PENDING_BUCKETS 256
 
 struct pending {
-    struct change *first, **end;             /* in the order in which they were made */
+    struct change *first, *last;             /* in the order in which they were made */
     size_t size;                             /* bytes */
     struct change *buckets[PENDING_BUCKETS]; /* by key, the newest first */
 };
@@ -15,8 +15,11 @@ struct pending {
 void pending_begin(struct pending *pending);
 void pending_free(struct pending *pending);
 
-/* Appends a change that goes with turn `turn`, not less than the last one's. Owns it now. */
-void pending_add(struct pending *pending, struct change *change, uint64_t turn);
+/*
+ * Appends a change that goes with turn `turn`, not less than the last one's. Owns it now. Turns up to `passed` will
+ * not be cut, and are taken all together.
+ */
+void pending_add(struct pending *pending, struct change *change, uint64_t turn, uint64_t passed);
 
 /* The newest change of a key; NULL: none. */
 const struct change *pending_find(struct pending *pending, const struct entry_key *key);

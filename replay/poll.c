@@ -126,20 +126,34 @@ static ptrdiff_t find_out(const evlog_consumer *consumer, uint64_t seq)
     return -1;
 }
 
-int evlog_consumer_fail(evlog_consumer *consumer, uint64_t seq, const char *why)
+/* Event `seq`, which is out, has failed; with `why` NULL it is given back. */
+static int take_back(evlog_consumer *consumer, uint64_t seq, const char *why)
 {
-    char sentence[SENTENCE_SIZE];
     int result = consumer_enter(consumer);
     if (result)
         return result;
     consumer_leave_event(consumer);
-    snprintf(sentence, sizeof sentence, "%s", why && *why ? why : "it failed");
     ptrdiff_t i = find_out(consumer, seq);
-    result = i < 0 ? error_set(EVLOG_INVALID, "consumer %s: event %" PRIu64 " is not handed out",
-                               consumer->claim.name, seq)
-                   : turn_failed(consumer, (size_t)i, sentence);
+    if (i < 0)
+        result = error_set(EVLOG_INVALID, "consumer %s: event %" PRIu64 " is not handed out",
+                           consumer->claim.name, seq);
+    else
+        result =
+            why ? turn_failed(consumer, (size_t)i, why) : turn_given_back(consumer, (size_t)i);
     consumer_leave(consumer);
     return result;
+}
+
+int evlog_consumer_fail(evlog_consumer *consumer, uint64_t seq, const char *why)
+{
+    char sentence[SENTENCE_SIZE];
+    snprintf(sentence, sizeof sentence, "%s", why && *why ? why : "it failed");
+    return take_back(consumer, seq, sentence);
+}
+
+int evlog_consumer_give_back(evlog_consumer *consumer, uint64_t seq)
+{
+    return take_back(consumer, seq, NULL);
 }
 
 int evlog_consumer_commit(evlog_consumer *consumer)

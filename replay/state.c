@@ -31,9 +31,11 @@ static int look_up(evlog_consumer *consumer, const struct entry_key *key, const 
     const struct change *change = pending_find(&consumer->pending, key);
     void *block;
     int result = EVLOG_NOTFOUND;
-    struct entry pending = {.value = change ? change->value : NULL, .is_sound = true};
-    if (pending.value)
-        return consumer_unpack_state(&pending, value, value_size);
+    if (change && change->value) {
+        *value = change->value + change->value_size - change->state_size;
+        *value_size = change->state_size;
+        return EVLOG_OK;
+    }
     if (!change)
         result = consumers_read_state(consumer->log->store, key, &block, value, value_size);
     if (result == EVLOG_NOTFOUND)
@@ -57,7 +59,7 @@ static int add(evlog_consumer *consumer, struct change *change)
                          "consumer %s: more than %d bytes of state wait for an acknowledgement",
                          consumer->claim.name, EVLOG_STATE_PENDING_MAX);
     }
-    pending_add(&consumer->pending, change, turn_number_now(consumer));
+    pending_add(&consumer->pending, change, turn_number_now(consumer), consumer->passed_count);
     return EVLOG_OK;
 }
 
@@ -71,7 +73,8 @@ int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size,
     if (result == EVLOG_OK && (!value || !value_size))
         result = error_set(EVLOG_INVALID, "no place for the value is given");
     if (result == EVLOG_OK) {
-        struct entry_key full = consumer_state_key(consumer->claim.name, key, key_size);
+        struct entry_key full;
+        consumer_state_key(consumer->claim.name, key, key_size, &full);
         result = look_up(consumer, &full, value, value_size);
     }
     consumer_leave(consumer);
@@ -91,7 +94,8 @@ int evlog_state_put(evlog_consumer *consumer, const void *key, size_t key_size, 
     if (result == EVLOG_OK && !value && value_size)
         result = error_set(EVLOG_INVALID, "no value is given");
     if (result == EVLOG_OK) {
-        struct entry_key full = consumer_state_key(consumer->claim.name, key, key_size);
+        struct entry_key full;
+        consumer_state_key(consumer->claim.name, key, key_size, &full);
         result = add(consumer, change_put_state(&full, value_size ? value : "", value_size));
     }
     consumer_leave(consumer);
@@ -107,7 +111,8 @@ int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_siz
         return result;
     result = check_key(key, key_size);
     if (result == EVLOG_OK) {
-        struct entry_key full = consumer_state_key(consumer->claim.name, key, key_size);
+        struct entry_key full;
+        consumer_state_key(consumer->claim.name, key, key_size, &full);
         result = look_up(consumer, &full, &value, &value_size);
         if (result == EVLOG_OK)
             result = add(consumer, change_delete_state(&full));

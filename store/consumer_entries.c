@@ -44,35 +44,37 @@ int consumer_name_check(const char *name)
 
 /* ---------------------------------------------------------------- keys ---- */
 
+static void begin_key(struct entry_key *key, enum entry_kind kind, const char *name)
+{
+    size_t name_size = strlen(name);
+    key->bytes[0] = (unsigned char)kind;
+    memcpy(key->bytes + 1, name, name_size);
+    key->size = 1 + name_size;
+    if (kind != ENTRY_CONSUMER)
+        key->bytes[key->size++] = '\0';
+}
+
 struct entry_key consumer_key(enum entry_kind kind, const char *name)
 {
     struct entry_key key;
-    size_t name_size = strlen(name);
-    key.bytes[0] = (unsigned char)kind;
-    memcpy(key.bytes + 1, name, name_size);
-    key.size = 1 + name_size;
-    if (kind != ENTRY_CONSUMER)
-        key.bytes[key.size++] = '\0';
-    return key;
-}
-
-static struct entry_key key_with(struct entry_key key, const void *bytes, size_t size)
-{
-    memcpy(key.bytes + key.size, bytes, size);
-    key.size += size;
+    begin_key(&key, kind, name);
     return key;
 }
 
 struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq)
 {
-    unsigned char bytes[sizeof seq];
-    be64_store(bytes, seq);
-    return key_with(consumer_key(kind, name), bytes, sizeof bytes);
+    struct entry_key key;
+    begin_key(&key, kind, name);
+    be64_store(key.bytes + key.size, seq);
+    key.size += sizeof seq;
+    return key;
 }
 
-struct entry_key consumer_state_key(const char *name, const void *bytes, size_t size)
+void consumer_state_key(const char *name, const void *bytes, size_t size, struct entry_key *key)
 {
-    return key_with(consumer_key(ENTRY_STATE, name), bytes, size);
+    begin_key(key, ENTRY_STATE, name);
+    memcpy(key->bytes + key->size, bytes, size);
+    key->size += size;
 }
 
 uint64_t consumer_key_seq(const struct entry *entry)
@@ -183,6 +185,7 @@ struct change *change_put_state(const struct entry_key *key, const void *value, 
     if (!change)
         return NULL;
     msgpack_pack_bin_with_body(&packing.packer, value, size);
+    change->state_size = size;
     return change_end(change, &packing);
 }
 

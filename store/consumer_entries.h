@@ -29,9 +29,9 @@ int consumer_name_check(const char *name);
 /* The key of `c` and `f`, and the prefix of the keys of a consumer's `p`, `r` or `v` entries. */
 struct entry_key consumer_key(enum entry_kind kind, const char *name);
 
-/* The keys of `p` or `r`, and of `v`. */
+/* The keys of `p` or `r`, and of `v`, of which many are made: so that one is not copied. */
 struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq);
-struct entry_key consumer_state_key(const char *name, const void *key, size_t key_size);
+void consumer_state_key(const char *name, const void *bytes, size_t size, struct entry_key *key);
 
 /* The seq at the end of the key of a `p` or `r` entry; 0: the key does not end in one. */
 uint64_t consumer_key_seq(const struct entry *entry);
@@ -44,9 +44,10 @@ struct change {
     bool is_superseded; /* not to be made: a later one of the list has the same key */
     size_t key_size, value_size;
     unsigned char *key, *value;
+    size_t state_size; /* of `v`: so many bytes at the end of `value` are the consumer's */
 
     /* For replay/pending.c, which keeps a list of them. */
-    struct change *older;
+    struct change *before, *older;
     uint64_t turn;
 };
 

@@ -235,6 +235,33 @@ int consumers_each_parked(struct store *store, const char *name,
     return end_list(damage, result);
 }
 
+int consumers_each_state(struct store *store, const char *name,
+                         int (*visit)(const void *, size_t, const void *, size_t, void *),
+                         void *ctx)
+{
+    struct entry_key prefix = consumer_key(ENTRY_STATE, name);
+    struct consumer_entry consumer;
+    char damage[ERROR_SIZE] = "";
+    struct entry_walk walk;
+    const struct entry *entry;
+    const void *value;
+    size_t size;
+    int result = consumers_read(store, name, &consumer);
+    if (result)
+        return result;
+    entry_walk_begin(&walk, store->state, ENV_NEWEST, &prefix, NULL);
+    while ((result = entry_walk_next(&walk, &entry)) == EVLOG_OK && entry) {
+        int read = consumer_unpack_state(entry, &value, &size);
+        result = read ? pass_over(damage, read)
+                      : visit(entry->key + prefix.size, entry->key_size - prefix.size, value,
+                              size, ctx);
+        if (result)
+            break;
+    }
+    entry_walk_end(&walk);
+    return end_list(damage, result);
+}
+
 /* ----------------------------------------------------------- verifying ---- */
 
 /* How many entries of a kind a consumer has. */

@@ -20,6 +20,12 @@ int consumers_read(struct store *store, const char *name, struct consumer_entry 
 /* The event types it wants, in one block to be freed; NULL and 0: all. */
 int consumers_read_types(struct store *store, const char *name, char ***types, size_t *count);
 
+/* As evlog_each_state. */
+int consumers_each_state(struct store *store, const char *name,
+                         int (*visit)(const void *key, size_t key_size, const void *value,
+                                      size_t value_size, void *ctx),
+                         void *ctx);
+
 /* A value of its state, in `*block`, to be freed. EVLOG_NOTFOUND: there is no such key. */
 int consumers_read_state(struct store *store, const struct entry_key *key, void **block,
                          const void **value, size_t *size);

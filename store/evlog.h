@@ -585,7 +585,7 @@ typedef struct evlog_range {
     /*
      * Event types, or beginnings of one: "org.openedx.learning.*". Parts of the log that have none of them, by the summaries
      * that earlier readers have made (of each 65,536 events that were read oldest first, unless the log was read_only), are
-     * not read, newest_first they are: so damage there is not reported. evlog_verify reads all.
+     * not read: so damage there is not reported. evlog_verify reads all.
      */
     const char *const *types;
     size_t type_count; /* 0: every type but the log's own, see evlog_define */

@@ -596,15 +596,27 @@ int page_seek(struct page_cursor *cursor, const void *key, size_t key_size)
     return descend(cursor, key, key_size);
 }
 
+/* Whether all keys between which the key lies are in this page, or below it: of a branch, not below its first or last node. */
+static bool is_inside(const unsigned char *page, bool is_leaf, const void *key, size_t key_size)
+{
+    unsigned first = is_leaf ? 0 : 1, count = page_node_count(page);
+    return count > first && node_compare(node_start(page, first), key, key_size) <= 0 &&
+           node_compare(node_start(page, count - 1), key, key_size) >= 0;
+}
+
 int page_seek_near(struct page_cursor *cursor, const void *key, size_t key_size)
 {
-    unsigned leaf_level = cursor->snapshot->depth - 1;
-    unsigned count = cursor->level_count > leaf_level ? page_node_count(cursor->leaf) : 0;
-    if (count == 0 || node_compare(node_start(cursor->leaf, 0), key, key_size) > 0 ||
-        node_compare(node_start(cursor->leaf, count - 1), key, key_size) < 0)
+    unsigned leaf_level = cursor->snapshot->depth - 1, level = cursor->level_count;
+    while (level > 0 &&
+           !is_inside(page_at(cursor, level - 1), level - 1 == leaf_level, key, key_size))
+        level--;
+    if (level == 0)
         return page_seek(cursor, key, key_size);
-    cursor->level[leaf_level].index = choose_node(cursor->leaf, true, key, key_size);
-    return EVLOG_OK;
+    cursor->level_count = level--;
+    cursor->level[level].index =
+        choose_node(page_at(cursor, level), level == leaf_level, key, key_size);
+    cursor->ahead_count = 0;
+    return descend(cursor, key, key_size);
 }
 
 /* The lowest level of branches that has a child to the right; -1: none. */

@@ -115,7 +115,7 @@ const unsigned char *page_on_path(const struct page_cursor *cursor, unsigned lev
  */
 int page_seek(struct page_cursor *cursor, const void *key, size_t key_size);
 
-/* The same; reads nothing when the key lies inside the leaf where the cursor is. The pages must have stayed as they were. */
+/* The same; does not read pages again that are on the path to the key, too. The pages must have stayed as they were. */
 int page_seek_near(struct page_cursor *cursor, const void *key, size_t key_size);
 
 /* Goes to the next leaf. EVLOG_NOTFOUND: that was the last. EVLOG_DAMAGED, EVLOG_IO. */

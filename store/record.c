@@ -314,25 +314,43 @@ bool record_measure(const void *bytes, size_t left, size_t *size)
     return true;
 }
 
+/* The record where a cursor is. */
+static int load(struct page_cursor *cursor, struct record *record)
+{
+    struct page_node node;
+    unsigned char *copy = NULL;
+    int result = page_cursor_node(cursor, &node);
+    if (result)
+        return result;
+    if (node.key_size != sizeof record->seq)
+        return error_set(EVLOG_DAMAGED, "%s: a key is not a seq", cursor->snapshot->name);
+    if (!node.data)
+        result = page_copy(cursor->snapshot, &node, RECORD_SIZE_MAX, &copy, NULL);
+    if (result == EVLOG_OK)
+        result =
+            record_decode(be64_load(node.key), copy ? copy : node.data, node.data_size, record);
+    if (result == EVLOG_OK)
+        record->headers = record->data = record->erasure = NULL;
+    free(copy);
+    return result;
+}
+
+int record_load_near(struct page_cursor *cursor, uint64_t seq, struct record *record)
+{
+    unsigned char key[sizeof seq];
+    be64_store(key, seq);
+    int result = page_seek_near(cursor, key, sizeof key);
+    return result ? result : load(cursor, record);
+}
+
 int record_load(const struct page_snapshot *snapshot, uint64_t seq, struct record *record)
 {
     unsigned char key[sizeof seq];
     struct page_cursor cursor = {.snapshot = snapshot};
-    struct page_node node;
-    unsigned char *value = NULL;
     be64_store(key, seq);
     int result = page_seek(&cursor, seq ? key : NULL, sizeof key);
     if (result == EVLOG_OK)
-        result = page_cursor_node(&cursor, &node);
-    if (result == EVLOG_OK && node.key_size != sizeof seq)
-        result = error_set(EVLOG_DAMAGED, "%s: a key is not a seq", snapshot->name);
-    if (result == EVLOG_OK)
-        result = page_copy(snapshot, &node, RECORD_SIZE_MAX, &value, NULL);
-    if (result == EVLOG_OK)
-        result = record_decode(be64_load(node.key), value, node.data_size, record);
-    if (result == EVLOG_OK)
-        record->headers = record->data = record->erasure = NULL;
-    free(value);
+        result = load(&cursor, record);
     page_cursor_free(&cursor);
     return result;
 }

@@ -92,4 +92,7 @@ bool record_measure(const void *bytes, size_t left, size_t *size);
  */
 int record_load(const struct page_snapshot *snapshot, uint64_t seq, struct record *record);
 
+/* The same, at a seq that is not 0, with the pages that the cursor has on its path: see page_seek_near. */
+int record_load_near(struct page_cursor *cursor, uint64_t seq, struct record *record);
+
 #endif

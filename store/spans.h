@@ -13,11 +13,19 @@ struct span {
     int64_t began_us;     /* log time of the era's first event; INT64_MAX: not known */
 };
 
+/* When an event was logged. */
+struct span_mark {
+    uint64_t seq; /* 0: not known */
+    int64_t log_time_us;
+    uint16_t era;
+};
+
 struct span_walk {
     struct store *store;
     int64_t since_us, until_us;
-    uint64_t next, last; /* not looked at yet */
-    int era;             /* of the last span; -1: there was none */
+    uint64_t next, last;  /* not looked at yet */
+    int era;              /* of the last span; -1: there was none */
+    struct span_mark end; /* of the event `last` */
     struct reader reader;
 };
 

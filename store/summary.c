@@ -167,15 +167,28 @@ static uint64_t block_first(const struct summary_view *view, unsigned block)
     return view->first_seq + (uint64_t)block * SUMMARY_BLOCK;
 }
 
-static void skip(struct summary_view *view, struct store *store, summary_wants *wants, void *ctx,
-                 uint64_t *first, uint64_t *last)
+/* A way through the blocks, from the first seq or from the last. */
+struct skipping {
+    struct summary_view *view;
+    struct store *store;
+    summary_wants *wants;
+    void *ctx;
+};
+
+/* The block of a seq in its segment, which is looked at. */
+static unsigned block_of(const struct skipping *skipping, uint64_t seq)
 {
+    if (skipping->view->first_seq != segment_of(seq))
+        look_at(skipping->view, skipping->store, skipping->wants, skipping->ctx, segment_of(seq));
+    return (unsigned)((seq - skipping->view->first_seq) / SUMMARY_BLOCK);
+}
+
+static void skip_forwards(const struct skipping *skipping, uint64_t *first, uint64_t *last)
+{
+    const struct summary_view *view = skipping->view;
     uint64_t end = *last;
     while (*first <= end && end - *first >= SUMMARY_BLOCK) { /* less is read without a look */
-        if (view->first_seq != segment_of(*first))
-            look_at(view, store, wants, ctx, segment_of(*first));
-        unsigned begin = (unsigned)((*first - view->first_seq) / SUMMARY_BLOCK);
-        unsigned block = begin;
+        unsigned begin = block_of(skipping, *first), block = begin;
         while (block < SUMMARY_BLOCKS && !view->is_wanted[block])
             block++;
         if (block > begin)
@@ -190,12 +203,37 @@ static void skip(struct summary_view *view, struct store *store, summary_wants *
     }
 }
 
-void summary_skip(struct summary_view *view, struct store *store, summary_wants *wants, void *ctx,
-                  uint64_t *first, uint64_t *last)
+/* The same from the other end; `block` is one past the last that may be wanted. */
+static void skip_backwards(const struct skipping *skipping, uint64_t *first, uint64_t *last)
 {
+    const struct summary_view *view = skipping->view;
+    uint64_t begin = *first;
+    while (begin <= *last && *last - begin >= SUMMARY_BLOCK) {
+        unsigned end = block_of(skipping, *last) + 1, block = end;
+        while (block > 0 && !view->is_wanted[block - 1])
+            block--;
+        if (block < end)
+            *last = block_first(view, block) - 1;
+        if (block == 0)
+            continue;
+        while (block > 0 && view->is_wanted[block - 1])
+            block--;
+        uint64_t run_first = block_first(view, block);
+        *first = run_first > begin ? run_first : begin;
+        return;
+    }
+}
+
+void summary_skip(struct summary_view *view, struct store *store, summary_wants *wants, void *ctx,
+                  bool from_last, uint64_t *first, uint64_t *last)
+{
+    const struct skipping skipping = {view, store, wants, ctx};
     char why[ERROR_SIZE];
     snprintf(why, sizeof why, "%s", evlog_errmsg());
-    skip(view, store, wants, ctx, first, last);
+    if (from_last)
+        skip_backwards(&skipping, first, last);
+    else
+        skip_forwards(&skipping, first, last);
     error_set(EVLOG_OK, "%s", why);
 }
 

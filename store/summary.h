@@ -24,11 +24,11 @@ typedef bool summary_wants(uint64_t number, void *ctx);
 
 /*
  * Of the seqs from `*first` to `*last`, which the log has: moves `*first` on past blocks that have no event that is wanted, and
- * `*last` back, to where such blocks begin again or more is not known. Nothing is left: `*first` is greater than `*last`.
- * A summary that cannot be read is none.
+ * `*last` back, to where such blocks begin again or more is not known; or, `from_last`, `*last` past such blocks, and
+ * `*first` to where they end again. Nothing is left: `*first` is greater than `*last`. A summary that cannot be read is none.
  */
 void summary_skip(struct summary_view *view, struct store *store, summary_wants *wants, void *ctx,
-                  uint64_t *first, uint64_t *last);
+                  bool from_last, uint64_t *first, uint64_t *last);
 
 /* A reader's way through the log, to make summaries of the segments that it has read in full. */
 struct summary_maker;

@@ -2,7 +2,7 @@
 # make check-bus: the relays with the real producers and consumers of Open edX, a real Kafka and a real Redis.
 # usage: check_bus.sh BUILD
 #
-# All event types go there and back, byte for byte; brokers and relays are killed in the middle. What this needs beside make check is
+# All event types go there and back, byte for byte; brokers and relays are killed in the middle; Kafka with TLS and SASL. What this needs beside make check is
 # fetched the first time: a venv with tests/bus/bus_requirements.txt (Python 3.12), and Kafka's jars (Java 17, Maven); both are
 # kept in BUS_DIR (BUILD/bus). What is missing is said, and its part skipped. BUS_ROUNDS: of kills, in each direction.
 set -u
@@ -57,7 +57,7 @@ all_types() { wc -l <"$1"; }
 # ------------------------------------------------------- Kafka ----
 
 start_kafka() { # with what it had
-    KAFKA_PARTITIONS=3 KAFKA_LIBS="$dir/jars" bash "$tests/bus/start_kafka.sh" "$dir/run" 29092 >kafka.out 2>&1 || { cat kafka.out; exit 1; }
+    KAFKA_PARTITIONS=3 KAFKA_LIBS="$dir/jars" KAFKA_TLS="$dir/run/server.pem" bash "$tests/bus/start_kafka.sh" "$dir/run" 29092 >kafka.out 2>&1 || { cat kafka.out; exit 1; }
     . "$dir/run/env"
     until_true "$peer" group "$BUS_KAFKA" nobody nothing
 }
@@ -65,6 +65,37 @@ records() { "$peer" read "$BUS_KAFKA" "$1" || bad "read $1"; }
 hex_to_text() { "$python" -c 'import sys
 for line in sys.stdin: print(bytes.fromhex(line.strip()).decode())'; }
 ids_in_topic() { records "$1" | sed 's/.* ce_id=\([0-9a-f]*\).*/\1/' | hex_to_text; }
+
+make_certificates() { # of localhost, by an authority of our own: run/server.pem and run/ca.pem
+    mkdir -p "$dir/run"
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out "$dir/run/ca.pem" -days 2 -subj /CN=ca >/dev/null 2>&1
+    openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost >/dev/null 2>&1
+    echo 'subjectAltName=DNS:localhost' >extensions
+    openssl x509 -req -in request.pem -CA "$dir/run/ca.pem" -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out cert.pem >/dev/null 2>&1
+    cat key.pem cert.pem >"$dir/run/server.pem" || exit 1
+}
+
+kafka_tls() { # TLS and SASL by -X, both ways; a certificate and a password that are not right end the relay
+    secure="kafka://localhost:$((${BUS_KAFKA#*:} + 3))?registry=$BUS_REGISTRY_URL"
+    set -- -X security.protocol=SASL_SSL -X sasl.mechanism=PLAIN
+    make_log t
+    send t 1 200
+    export EVLOG_RELAY_USER=evlog EVLOG_RELAY_PASSWORD=sesame
+    said_max=9 try 3 "certificate verify failed" relay out t "$secure" tls --key $KEY "$@"
+    said_max=9 try 3 "certificate verify failed" relay in u "$secure" tls --group g "$@"
+    set -- "$@" -X ssl.ca.location="$dir/run/ca.pem"
+    said_max=9 try 3 "certificate verify failed" relay out t "kafka://127.0.0.1${secure#kafka://localhost}" tls --key $KEY "$@"
+    EVLOG_RELAY_PASSWORD=wrong
+    said_max=9 try 3 "Authentication failed" relay out t "$secure" tls --key $KEY "$@"
+    said_max=9 try 3 "Authentication failed" relay in u "$secure" tls --group g "$@"
+    is "Kafka: no password in a sentence" "$(grep -c wrong err)" 0
+    EVLOG_RELAY_PASSWORD=sesame
+    said_max=9 try 1 "event 1 is parked" relay out t "$secure" tls --key $KEY --exactly-once "$@"
+    try 0 "" relay in u "$secure" tls --group g "$@"
+    unset EVLOG_RELAY_USER EVLOG_RELAY_PASSWORD
+    is "Kafka: what went by TLS, there and back" "$(ids_in_log u | sort | cksum)" "$(ids_in_log t | sort | cksum)"
+    is "Kafka: and how many" "$(ids_in_log u | wc -l)" 200
+}
 
 kafka_types() {
     real produce kafka there sent 2 || bad "the real producer"
@@ -137,9 +168,11 @@ if [ ! -x "$peer" ]; then skip "evlog-relay was built without Kafka"
 elif [ -z "$python" ]; then :
 elif ! command -v java >/dev/null || ! command -v mvn >/dev/null; then skip "Kafka needs Java 17 and Maven (openjdk-17-jre-headless, maven)"
 else
+    make_certificates
     start_kafka
     url="kafka://$BUS_KAFKA?registry=$BUS_REGISTRY_URL"
     export BUS_KAFKA BUS_REGISTRY_URL
+    kafka_tls
     kafka_types
     kafka_kills
     kafka_topic_comes

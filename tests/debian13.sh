@@ -1,9 +1,10 @@
 #!/bin/sh
-# On Debian 13, what the README says: make demo, make check, make install, its program, and CMake. usage: debian13.sh [packages]
+# On Debian 13, what the README says: make demo, make check, make install, its program, and CMake. usage: debian13.sh [packages [SUITE]]
 #
-# With `packages` it is tests/packages.sh instead: make deb, lintian, and using what was made.
+# With `packages` it is tests/packages.sh instead: make deb, lintian, and using what was made. SUITE is another Debian:
+# bookworm is 12.
 #
-# Makes a minimal Debian 13 with debootstrap in a temporary directory and works in it with chroot; takes about
+# Makes a minimal Debian with debootstrap in a temporary directory and works in it with chroot; takes about
 # 10 minutes. The committed tree is tried. Requires root, debootstrap and the package mirror that
 # this machine's apt uses; where one of them is missing it says so, and exits with 0.
 set -eu
@@ -14,7 +15,7 @@ seconds_max=1800
 if [ "${1:-}" = --inside ]; then
     cd /evlog
     export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
-    step() { echo "== Debian 13: $*"; }
+    step() { echo "== Debian $(cat /etc/debian_version): $*"; }
     if [ "${2:-}" = packages ]; then
         step make deb, lintian, and what a stranger does with the packages
         make -s deps >/dev/null
@@ -57,8 +58,9 @@ fi
 
 # ------------------------------------------------------------------ outside ----
 
+suite=${2:-trixie}
 cannot() {
-    echo "SKIPPED: Debian 13: $*"
+    echo "SKIPPED: Debian ($suite): $*"
     exit 0
 }
 cd "$(dirname "$0")/.."
@@ -74,7 +76,7 @@ home=$(mktemp -d)
 trap 'rm -rf --one-file-system "$home"' EXIT
 root=$home/root
 began=$(date +%s)
-debootstrap --variant=minbase --include=git,make,gcc,libc6-dev trixie "$root" "$mirror" >"$home/debootstrap.log" 2>&1 || {
+debootstrap --variant=minbase --include=git,make,gcc,libc6-dev $suite "$root" "$mirror" >"$home/debootstrap.log" 2>&1 || {
     tail -n 5 "$home/debootstrap.log"
     cannot "debootstrap could not make it"
 }
@@ -103,6 +105,6 @@ timeout --foreground $seconds_max env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME
     unshare --mount --pid --fork --kill-child sh -eu "$home/enter" "$root" "${1:-}" </dev/null &
 trap "kill $!; wait $!; exit 1" INT TERM HUP
 wait $! || status=$?
-[ $status = 124 ] && echo "Debian 13: not done after $seconds_max s"
-echo "== Debian 13: $([ $status = 0 ] && echo well || echo "FAILED ($status)"), $(($(date +%s) - began)) s in all"
+[ $status = 124 ] && echo "Debian ($suite): not done after $seconds_max s"
+echo "== Debian ($suite): $([ $status = 0 ] && echo well || echo "FAILED ($status)"), $(($(date +%s) - began)) s in all"
 exit $status

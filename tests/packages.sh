@@ -43,9 +43,35 @@ cc "$home/program.c" $(pkg-config --cflags --libs evlog) -o "$home/program"
 evlog verify "$home/log"
 [ "$(evlog show -o json "$home/log" | grep -c org.example.packaged.v1)" = 1 ] || fail "the event is not shown"
 evlog relay --help >/dev/null || fail "evlog-extras has no relay"
-for page in evlog evlog-relay evlog-web; do
-    [ -e /usr/share/man/man1/$page.1.gz ] || fail "no manual page: $page(1)"
+for page in tools/man/*.scd; do
+    page=${page##*/} page=${page%.scd}
+    [ -e "/usr/share/man/man${page##*.}/$page.gz" ] || fail "no manual page: $page"
 done
+for file in bash-completion/completions/evlog zsh/site-functions/_evlog fish/vendor_completions.d/evlog.fish; do
+    [ -s "/usr/share/$file" ] || fail "no completion: $file"
+done
+for unit in tools/packaging/*.service tools/packaging/*.timer; do
+    cmp "$unit" "/usr/lib/systemd/system/${unit##*/}" || fail "not as it was: $unit"
+done
+
+# The page, with its files.
+evlog web "$home/log" --listen "unix:$home/socket" >"$home/said" &
+page=$!
+for i in $(seq 100); do [ -s "$home/said" ] && break; sleep 0.1; done
+cat >"$home/ask.pl" <<'PERL'
+use IO::Socket::UNIX;
+my $socket = IO::Socket::UNIX->new($ARGV[0]) or die;
+print $socket "GET /$ARGV[1] HTTP/1.0\r\nHost: localhost\r\n\r\n";
+local $/;
+$_ = <$socket>;
+exit !(m{^HTTP/1.[01] 200 } && length > 1000);
+PERL
+for path in page.css page.js log/log/events; do
+    perl "$home/ask.pl" "$home/socket" $path || fail "the page has no $path"
+done
+kill $page
+wait $page || fail "evlog web ends with $?"
+
 apt-get remove -y -qq evlog libevlog0 >/dev/null
 left=$(find /usr/bin /usr/lib /usr/include /usr/share -iname '*evlog*' ! -path '*/python*')
 [ -z "$left" ] || fail "left: $left"

@@ -20,7 +20,7 @@
 #define ROUNDS 30
 #define BATCH 16
 
-static _Atomic unsigned commit_us, commits; /* that changed something */
+static _Atomic unsigned commit_us, begun, commits; /* commits: that changed something */
 static _Atomic bool is_failing;
 
 /* Records that are read by the writing thread, while it writes to the log. */
@@ -62,6 +62,7 @@ int __wrap_mdb_txn_commit(MDB_txn *txn)
     mdb_env_get_path(mdb_txn_env(txn), &path);
     if (!strstr(path, "events.mdb"))
         return __real_mdb_txn_commit(txn);
+    begun++;
     if (commit_us)
         usleep(commit_us);
     if (is_failing) {
@@ -308,12 +309,12 @@ static void *race_in_a_group(void *ctx)
     static const char *const types[] = {TYPE};
     struct sender *sender = ctx;
     for (uint64_t round = 0; round < ROUNDS; round++) {
-        unsigned before = commits;
+        unsigned before = begun;
         pthread_barrier_wait(sender->barrier);
         if (sender->number == 0) {
             sender->result = send_after(sender->fixture->other, (evlog_send_options){0});
         } else {
-            while (commits == before)
+            while (begun == before)
                 sched_yield();
             int result =
                 send_after(sender->fixture->signal, (evlog_send_options){.after_seq = 2 * round,

@@ -129,9 +129,9 @@ static void end_one(struct session *session)
     size_t i = dice(session->out_count);
     uint64_t seq = session->out[i];
     session->out[i] = session->out[--session->out_count];
-    int result = dice(5) || session->is_last
-                     ? evlog_consumer_done(session->consumer, seq)
-                     : evlog_consumer_fail(session->consumer, seq, "late");
+    int result = dice(5) || session->is_last ? evlog_consumer_done(session->consumer, seq)
+                 : dice(2)                   ? evlog_consumer_fail(session->consumer, seq, "late")
+                                             : evlog_consumer_give_back(session->consumer, seq);
     if (result && result != EVLOG_INVALID)
         die("ending", seq);
 }

@@ -218,6 +218,50 @@ static void a_retried_event_is_done_alone(void **state)
     close_all(consumer, &place);
 }
 
+/* What is given back comes again at once, with what came after it; however often, it has not failed. */
+static void what_is_given_back_has_not_failed(void **state)
+{
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer =
+        open_consumer(place.log, (evlog_consumer_options){.attempt_max = 2, .backoff_ms = 60000});
+    send_some(place.a, 3);
+    FAILS(EVLOG_INVALID, "event 1", evlog_consumer_give_back(consumer, 1));
+    next_are(consumer, 1, 2, 1);
+    OK(evlog_consumer_done(consumer, 1));
+    for (uint32_t attempt = 1; attempt <= 4; attempt++) {
+        next_is(consumer, 3, attempt == 1 ? 1 : 2);
+        put(consumer, "k", 3);
+        OK(evlog_consumer_give_back(consumer, 2));
+        assert_int_equal(get(consumer, "k"), 0);
+        next_is(consumer, 2, attempt + 1);
+    }
+    FAILS(EVLOG_INVALID, "event 3", evlog_consumer_give_back(consumer, 3));
+    assert_int_equal(parked_of(place.log).count, 0);
+    OK(evlog_consumer_done(consumer, 2));
+    next_is(consumer, 3, 2);
+    close_all(consumer, &place);
+}
+
+/* A parked event that is given back is one that is to be retried, as before. */
+static void a_retry_that_is_given_back_comes_again(void **state)
+{
+    struct opened place = open_log(*state);
+    park_all(&place, 2);
+    OK(evlog_parked_retry(place.log, "c", 2, NULL));
+    evlog_consumer *consumer = open_consumer(place.log, (evlog_consumer_options){.replay = 0});
+    for (int i = 0; i < 3; i++) {
+        next_is(consumer, 2, 2);
+        OK(evlog_consumer_give_back(consumer, 2));
+        assert_int_equal(info_of(place.log, "c").retry_count, 1);
+    }
+    next_is(consumer, 2, 2);
+    OK(evlog_consumer_done(consumer, 2));
+    OK(evlog_consumer_commit(consumer));
+    only_is_parked(place.log, 1);
+    none(consumer);
+    close_all(consumer, &place);
+}
+
 /* Closing with events out gives them back: they come again, and say so. */
 static void what_is_out_when_it_is_closed_comes_again(void **state)
 {
@@ -1016,6 +1060,8 @@ int main(void)
         TEST_AT_HOME(done_acknowledges_all_before),
         TEST_AT_HOME(done_again_and_too_early),
         TEST_AT_HOME(a_retried_event_is_done_alone),
+        TEST_AT_HOME(what_is_given_back_has_not_failed),
+        TEST_AT_HOME(a_retry_that_is_given_back_comes_again),
         TEST_AT_HOME(what_is_out_when_it_is_closed_comes_again),
         TEST_AT_HOME(an_event_is_valid_until_the_next),
         TEST_AT_HOME(out_has_a_limit),

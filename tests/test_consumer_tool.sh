@@ -107,7 +107,7 @@ try 0 "" consumer add log mail --start 4 --type 'com.*' --type $type
 try 0 "" consumer ls log
 is "ls, JSON" "$(field name <out)$(field checkpoint <out)$(field lag_events <out)$(field pid <out)" '"mail" "shop" 3 0 2 5 0 0 '
 is "the keys" "$(head -1 out | grep -oE '"[a-z_]+": ' | tr -d '":\n')" \
-    "name checkpoint lag_events lag_seconds replay_last_seq created updated done refused skipped parked to_retry state_keys paused pid types "
+    "name checkpoint checkpoint_log_time lag_events lag_seconds replay_last_seq created updated done refused skipped parked to_retry state_keys paused pid types "
 sleep 0.1; "$evlog" consumer info log shop | field lag_seconds >lag
 is "the lag in seconds" "$(awk '{print ($1 > 0.1 && $1 < 60)}' lag)" 1
 try 0 "" consumer info log mail; is "its types" "$(sed 's/.*"types": //' out)" "[\"com.*\", \"$type\"]}"
@@ -117,7 +117,7 @@ has "done up to  seq 3"; has "behind      2 events, "; has "replays     up to se
 try 0 "" consumer info log mail -o pretty; has '  "checkpoint": 3,'
 # A reset says what it would do, and does it only with --yes.
 for to in 6:5 last:5 last:2:3 "@1:0" now:5; do
-    try 0 "" consumer reset log shop --to "${to%:*}" -o short; has "the next event of consumer shop would be $((${to##*:} + 1)), and not 1; "
+    try 5 "" consumer reset log shop --to "${to%:*}" -o short; has "the next event of consumer shop would be $((${to##*:} + 1)), and not 1; "
     has "; do it with --yes"; is "nothing is done" "$(checkpoint log shop)" "0 "
     try 0 "" consumer reset log shop --to "${to%:*}" --yes -o short; has "the next event of consumer shop is $((${to##*:} + 1)), and not 1; "
     is "it is done" "$(checkpoint log shop)" "${to##*:} "
@@ -128,7 +128,7 @@ time=$("$evlog" get log 4 -o json | sed 's/.*"log_time": "\([^"]*\)".*/\1/')
 try 0 "" consumer reset log shop --to "$time" --yes -o short; is "to a time" "$(checkpoint log shop)" "3 "
 try 2 "the next to come is 6" consumer reset log shop --to 7 --yes; is "not past the end" "$(checkpoint log shop)" "3 "
 # So does rm; add makes it anew, where it is asked to.
-try 0 "" consumer rm log shop -o short; has "would remove consumer shop, done up to seq 3, with 0 parked events"
+try 5 "" consumer rm log shop -o short; has "would remove consumer shop, done up to seq 3, with 0 parked events"
 try 0 "" consumer info log shop
 try 0 "" consumer rm log shop --yes; try 1 "no consumer shop" consumer info log shop
 for start in first:0 2:1 last:5 last:99:0 1970-01-01:0; do
@@ -149,17 +149,17 @@ send log 2
 try 0 "" consume log shop --exec cat; is "what is new" "$(seqs_of out)" "6 7 "; is "is no replay" "$(field is_replay <out)" "false false "
 # One that fails has dealt with none, and they come again.
 "$evlog" consumer reset log shop --to first --yes >/dev/null
-try 1 "events 1 to 7 are not acknowledged: they come again" consume log shop --exec 'cat >/dev/null; exit 7'
+try 1 "events 1 to 7 are not acknowledged: they come again" consume log shop --on-failure stop --exec 'cat >/dev/null; exit 7'
 is "and why" "$(head -1 err)" "evlog: the command exited with 7"
 is "its checkpoint" "$(checkpoint log shop)" "0 "
-try 1 "event 1 is not acknowledged: it comes again" consume log shop -n 1 --exec 'cat; kill -9 $$'; is "again" "$(field attempt <out)" "2 "
+try 1 "event 1 is not acknowledged: it comes again" consume log shop -n 1 --on-failure stop --exec 'cat; kill -9 $$'; is "again" "$(field attempt <out)" "2 "
 is "and why" "$(head -1 err)" "evlog: the command was killed by signal 9"
 try 1 "the command exited with 127" consume log shop --exec no-such-command-here
 try 0 "" consume log shop --exec cat; is "attempts" "$(field attempt <out | grep -c '^[2-9] [2-9] [2-9] [2-9] [2-9] [2-9] [2-9] $')" 1
 # One that exits with 0 and has not read all has not dealt with all, however little it is.
 "$evlog" consumer reset log shop --to first --yes >/dev/null
-try 1 "the command exited with 0 and has not read all of its input" consume log shop --exec 'read -r line; sleep 0.2; exit 0'
-try 1 "does not read its input any more" consume many shop --exec 'exec <&-; sleep 0.3; exit 0' --rate 20
+try 1 "the command exited with 0 and has not read all of its input" consume log shop --on-failure stop --exec 'read -r line; sleep 0.2; exit 0'
+try 1 "does not read its input any more" consume many shop --on-failure stop --exec 'exec <&-; sleep 0.3; exit 0' --rate 20
 is "neither" "$(checkpoint log shop)$(checkpoint many shop)" "0 0 "
 # -n: so many, and the next ones the next time.
 try 0 "" consume log shop -n 2 --exec cat; is "-n 2" "$(seqs_of out)" "1 2 "
@@ -224,20 +224,20 @@ rm -f got; try 0 "" consume many lines --ack-lines --exec "$answer"
 is "all answered" "$(wc -l <got) $(checkpoint many lines)" "27 27 "
 # One that dies in the middle has dealt with those it answered.
 "$evlog" consumer reset many lines --to first --yes >/dev/null
-try 1 "the command exited with 5" consume many lines --ack-lines --exec 'for i in 1 2 3; do read -r line; echo; done; sleep 0.3; exit 5'
+try 1 "the command exited with 5" consume many lines --ack-lines --on-failure stop --exec 'for i in 1 2 3; do read -r line; echo; done; sleep 0.3; exit 5'
 is "three" "$(checkpoint many lines)" "3 "
 rm -f got; try 0 "" consume many lines --ack-lines -n 2 --exec "$answer"
 is "they come again" "$(seqs_of got)$(field attempt <got)" "4 5 2 2 "
 # One that fails in the end has dealt with what it answered nonetheless; one that exits with 0 only with that.
 try 1 "the command exited with 9" consume many lines --ack-lines -n 2 --exec "$answer; exit 9"; is "reported once" "$(wc -l <err)" 1
 is "both" "$(checkpoint many lines)" "7 "
-try 1 "exited with 0 and has not answered 2 events" consume many lines --ack-lines -n 3 --exec 'read -r a; echo; cat >/dev/null'
+try 1 "exited with 0 and has not answered 2 events" consume many lines --ack-lines -n 3 --on-failure stop --exec 'read -r a; echo; cat >/dev/null'
 is "one" "$(checkpoint many lines)" "8 "
 # One that answers too much is not believed, nor waited for.
 try 1 "the command has answered more events than it was given" consume many lines --ack-lines --exec yes
 try 1 "the command has answered more events than it was given" consume many lines --ack-lines -n 3 --exec 'cat; echo'
-try 1 "before its input ended" consume many lines --ack-lines -f --exec 'exec >&-; sleep 0.4'
-try 1 "the command exited with 1" consume many lines --ack-lines --exec 'exec <&-; sleep 0.2; exit 1'
+try 1 "before its input ended" consume many lines --ack-lines -f --on-failure stop --exec 'exec >&-; sleep 0.4'
+try 1 "the command exited with 1" consume many lines --ack-lines --on-failure stop --exec 'exec <&-; sleep 0.2; exit 1'
 # Thousands of events, more than may be unanswered, to a command that answers all in the end, each at
 # once, or with long lines; none waits for the other.
 send thousands 6000
@@ -247,7 +247,7 @@ for answer in 'tee got' 'sleep 0.3; tee got' "tee got | sed 's/.*/&&&&&&&&&&/'" 
     is "thousands to: $answer" "$(seqs_of got | cksum) $(checkpoint thousands lines)" "$(seq 6000 | tr '\n' ' ' | cksum) 6000 "
     "$evlog" consumer rm thousands lines --yes >/dev/null
 done
-try 1 "events 1 to 4096 are not acknowledged" consume thousands lines --ack-lines --exec 'cat >/dev/null; kill -9 $$' -n 4096
+try 1 "events 1 to 4096 are not acknowledged" consume thousands lines --ack-lines --on-failure stop --exec 'cat >/dev/null; kill -9 $$' -n 4096
 # Large events both ways.
 try 0 "" consume big lines --ack-lines --exec 'tee /dev/stderr 2>/dev/null'; is "large answers" "$(checkpoint big lines)" "1 "
 # -f: one command gets all; what it answers is acknowledged while it runs, also while events are slow to come.
@@ -297,9 +297,9 @@ is "the checkpoint" "$(checkpoint log hears)" "10 "
 try 0 "" parked ls log hears; is "on record" "$(field seq <out)$(field attempts <out)$(field error <out)" '4 3 "no seat for 4" '
 try 0 "" parked ls log hears -o short; is "and in short" "$(awk 'NR==2{print $1, $2, $6, $7, $8, $9}' out)" "4 3 no seat for 4"
 try 0 "" consumer ls log -o short; is "it counts" "$(awk '$NF=="hears"{print $5}' out)" 1
-try 0 "" consumer reset log hears --to 5 -o short; has "; 0 parked events and"
-try 0 "" consumer reset log hears --to 4 -o short; has "; 1 parked event and"
-try 0 "" consumer rm log hears -o short; has "with 1 parked event and"
+try 5 "" consumer reset log hears --to 5 -o short; has "; 0 parked events and"
+try 5 "" consumer reset log hears --to 4 -o short; has "; 1 parked event and"
+try 5 "" consumer rm log hears -o short; has "with 1 parked event and"
 for which in "" 0 x 4x; do try 2 "which? A seq, as evlog parked ls shows it, or --all" parked retry log hears $which; done
 try 2 "which?" parked drop log hears 4 --all
 try 1 "consumer hears: event 5 is not parked" parked retry log hears 5
@@ -316,8 +316,8 @@ try 1 "consumer hears has no parked events" parked retry log hears --all
 PLUGIN_REFUSES=all
 try 0 "" consumer reset log hears --to last:2 --yes
 said_max=9; try 1 "event 9 is parked" consume log hears --plugin "$plugin"; said_max=3
-try 0 "" parked drop log hears 9 -o short; has "1 event would go off the record; do it with --yes"
-try 0 "" parked drop log hears --all -o short; has "2 events would go off the record; do it with --yes"
+try 5 "" parked drop log hears 9 -o short; has "1 event would go off the record; do it with --yes"
+try 5 "" parked drop log hears --all -o short; has "2 events would go off the record; do it with --yes"
 try 0 "" parked ls log hears; is "nothing is done" "$(field seq <out)" "9 10 "
 try 0 "" parked drop log hears 9 --yes -o short; has "1 event off the record"
 try 0 "" parked ls log hears; is "the other is left" "$(field seq <out)" "10 "
@@ -358,7 +358,7 @@ try 1 "it has no consumers" consumer ls shared
 try 0 "" consume shared g --exec 'tee first' --worker 1/2 --by o.c
 try 0 "" consumer ls shared; is "both are there" "$(field name <out)$(field checkpoint <out)" '"g/1of2:o.c" "g/2of2:o.c" 40 0 '
 is "as a group" "$(sed -n 's/.*"group": //p' out | head -1)" '"g", "worker": 1, "workers": 2, "by": "o.c"}'
-try 1 "40 events are not" consume shared g/2of2:o.c --exec 'sed s/x/y/; echo "40 events are not" >&2; exit 1'
+try 1 "40 events are not" consume shared g/2of2:o.c --on-failure stop --exec 'sed s/x/y/; echo "40 events are not" >&2; exit 1'
 try 0 "" consume shared g/2of2:o.c --exec 'tee second'; is "by its whole name, again" "$(field attempt <out | tr ' ' '\n' | sort -u | tr -d '\n')" 2
 is "each event once" "$(cat first second | seqs_of | tr ' ' '\n' | grep . | sort -n | cksum)" "$(seq 40 | cksum)"
 customers() { sed 's/.*"c": "\(c[0-9]*\)".*/\1/' "$1" | sort -u; }
@@ -379,9 +379,9 @@ send shared 5
 try 0 "" consume shared g --exec cat --worker 1/2 --by o.c --to 40; is "not past it" "$(checkpoint shared g)" "40 40 "
 try 0 "" consume shared g --exec cat --worker 1/3 --by o.c; is "without a value: the first's" "$(seqs_of out)" "41 42 43 44 45 "
 is "three now, there" "$(checkpoint shared g)" "45 40 40 "
-try 0 "" consumer reset shared g --to first -o short; has "the next event of consumer g would be 1, and not 41; 0 parked events and"
+try 5 "" consumer reset shared g --to first -o short; has "the next event of consumer g would be 1, and not 41; 0 parked events and"
 try 0 "" consumer reset shared g --to first --yes -o short; is "all are moved" "$(checkpoint shared g)" "0 0 0 "
-try 0 "" consumer rm shared g -o short; is "says it of each" "$(grep -c 'would remove consumer g/[123]of3:o.c, ' out)" 3
+try 5 "" consumer rm shared g -o short; is "says it of each" "$(grep -c 'would remove consumer g/[123]of3:o.c, ' out)" 3
 # One that is idle does not make the group so.
 sleep 1.2; try 0 "" consume shared g --exec cat --worker 2/3 --by o.c
 try 0 "" consumer rm shared --idle 1s --yes -o short; has "no consumer is idle for that long"

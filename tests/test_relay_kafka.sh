@@ -16,9 +16,9 @@ trap 'exit 1' INT TERM
 TYPE=org.openedx.learning.course.enrollment.created.v1
 KEY=enrollment.user.pii.username
 rounds=${RELAY_ROUNDS:-6}
-registry= mock=
+registry= mock= tls=
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
-trap 'kill -9 $registry $mock 2>/dev/null; chmod -R u+rwx "$home"; rm -rf "$home"' EXIT
+trap 'kill -9 $registry $mock $tls 2>/dev/null; chmod -R u+rwx "$home"; rm -rf "$home"' EXIT
 
 start_registry() { # with what it had, on the same port
     rm -f registry.out
@@ -201,6 +201,32 @@ is "events under three schemas in turn" "$("$evlog" show d --type 'org.*' -o jso
 try 0 "" relay out d "$url" new-back --all
 is "each with its own schema again" "$(records new-back | cut -d' ' -f4 | cut -c11- | sort)" "$(cut -d' ' -f3 lines | cut -c11- | sort)"
 
+# Records whose schemas the registry gets later: retry asks it, and without it nothing is guessed.
+newest=$(register newest '{"type": "record", "name": "Newest", "fields": []}')
+four=$(printf '00%08x' $((0x${newest#00} + 1))) five=$(printf '00%08x' $((0x${newest#00} + 2)))
+mock_do topic later 1
+for i in 0 1 2; do
+    case $i in 1) body=${five}02780a ;; *) body=${four}0278 ;; esac
+    echo "0 - $body ce_type=$(hex org.late.v1) ce_id=$(uuid $i)"
+done | "$peer" write "$brokers" later || bad write
+said_max=9 try 0 "Schema not found" relay in g "$url" later --group g $fast
+echo '{"type": "record", "name": "CloudEvent", "namespace": "org.late.v1", "fields": [{"name": "other", "type": "string"}]}' |
+    "$evlog" schema add g org.late.v1 - >/dev/null 2>err || bad "schema add"
+said_max=9 try 1 "is refused still: it was written under a schema of the registry: evlog relay retry LOG URL asks that" relay retry g
+said_max=9 try 1 "Schema not found" relay retry g "$url"
+is "retried too early" "$(cat out)" "0 sent, 0 were in the log already, 3 refused still"
+try 2 "retry takes the URL of Kafka only" relay retry g redis://localhost
+stop_registry
+try 3 "registry http://127.0.0.1:$port: " relay retry g "$url"
+start_registry
+is "ids of the late schemas" "$(register late '{"type": "record", "name": "CloudEvent", "namespace": "org.late.v1", "fields": [{"name": "a", "type": "string"}]}') $(
+    register late '{"type": "record", "name": "CloudEvent", "namespace": "org.late.v1", "fields": [{"name": "a", "type": "string"}, {"name": "b", "type": "long", "default": 7}]}')" "$four $five"
+try 0 "" relay retry g "$url"
+is "retried" "$(cat out)" "3 sent, 0 were in the log already, 0 refused still"
+is "each by its own schema" "$("$evlog" show g --type org.late.v1 -o json | sed 's/.*"data": //' | tr -d '\n')" '{"a": "x"}}{"a": "x", "b": 5}}{"a": "x"}}'
+try 0 "" relay retry g "$url"
+is "and once" "$(cat out)" "0 sent, 3 were in the log already, 0 refused still"
+
 # ------------------------------------------------------- what the registry or a broker refuses ----
 
 make_log e
@@ -343,4 +369,20 @@ echo "kafka://$brokers?registry=http://me:tell-no-one@127.0.0.1:$port" >url
 is "with it" "$(count login)" 10
 EVLOG_REGISTRY_USER=me EVLOG_REGISTRY_PASSWORD=tell-no-on "$evlog" relay out n "$url" login --name other >out 2>>err
 grep -q tell-no err out && bad "a password is in a message"
+
+# ------------------------------------------------------- certificates ----
+
+# One that is not verified ends the relay: it would not be the next time. (With a real broker: make check-bus.)
+if command -v openssl >/dev/null; then
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.pem -days 2 -subj /CN=localhost >/dev/null 2>&1
+    openssl s_server -accept 127.0.0.1:0 -key tls.key -cert tls.pem -www </dev/null >tls.out 2>&1 & tls=$!
+    until_true grep -q '^ACCEPT 127' tls.out
+    secure=$(sed -n 's/^ACCEPT //p' tls.out)
+    for command in "out n" "in n --group g"; do
+        timeout 60 "$evlog" relay ${command%% n*} n "kafka://$secure?registry=http://127.0.0.1:$port" certificate ${command#* n} -X security.protocol=SSL >out 2>err
+        is "a certificate that is not verified ($command): status" $? 3
+        grep -q "certificate verify failed" err || bad "nothing of the certificate"
+    done
+    kill $tls
+fi
 end_cases

@@ -211,11 +211,11 @@ static void an_age_is_kept(void **state)
     evlog_signal *signal;
     const evlog_retention policy = {.age_us = 3600 * INT64_C(1000000)};
     evlog *log = open_log(*state, &signal);
-    OK(evlog_retain(log, &policy));
     for (unsigned i = 0; i < 6; i++) { /* 20 minutes apart */
         send_many(signal, 100);
         ahead_s += i < 5 ? 1200 : 600;
     }
+    OK(evlog_retain(log, &policy)); /* now: before, a note of the flusher's work could be among the events */
     OK(evlog_retention_apply(log));
     assert_int_equal(look(log).first_seq, 301); /* logged 50 minutes ago */
     ahead_s += 900;
@@ -224,8 +224,8 @@ static void an_age_is_kept(void **state)
     ahead_s += 360000;
     OK(evlog_retention_apply(log));
     evlog_info info = look(log);
-    assert_int_equal(info.first_seq,
-                     info.last_seq - 1); /* the newest, and what notes the others */
+    /* the newest, and what notes the others; when the flusher was first, the newest is that note */
+    assert_true(info.first_seq + 1 >= info.last_seq);
     OK(evlog_verify(log, NULL, NULL, NULL));
     OK(evlog_close(log));
     ahead_s = 0;

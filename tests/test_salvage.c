@@ -1,10 +1,13 @@
 /*
- * Salvaging: logs that are damaged at random, against what was intact; stale versions, other logs' pages, and what only
+ * Salvaging: logs that are damaged at random, or not readable, against what was intact; stale versions, other logs' pages, and what only
  * one of the files has; and damage to each file by itself.
  *
  * Intact is an event whose record's bytes, where the tree of the log had them, are as they were. `test_salvage long` damages
  * 10,000 logs, without it 200.
  */
+#include <errno.h>
+#include <sys/stat.h>
+
 #include "evlog/upkeep.h"
 
 #include "damage.h"
@@ -495,6 +498,102 @@ static void what_is_intact_is_found(void **state)
     forget(&stranger);
 }
 
+/* ------------------------------------------------------- a failing disk ---- */
+
+#define UNREADABLE_MAX 40
+#define UNREADABLE_ROUNDS 40
+
+/* Pages of a file that the disk does not give. */
+static struct {
+    struct stat file; /* of this one; st_ino 0: of none */
+    uint64_t pages[UNREADABLE_MAX];
+    size_t count;
+    uint64_t failed_count; /* reads */
+} unreadable;
+
+ssize_t __real_pread(int fd, void *bytes, size_t size, off_t at);
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at);
+
+/* As the kernel: a read ends before a page that cannot be had, and one that begins there fails. */
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at)
+{
+    struct stat file;
+    bool is_it = unreadable.file.st_ino && fstat(fd, &file) == 0 &&
+                 file.st_ino == unreadable.file.st_ino && file.st_dev == unreadable.file.st_dev;
+    for (size_t i = 0; is_it && i < unreadable.count; i++) {
+        off_t begin = (off_t)unreadable.pages[i] * PAGE;
+        if (at >= begin && at < begin + PAGE) {
+            unreadable.failed_count++;
+            errno = EIO;
+            return -1;
+        }
+        if (at < begin && at + (off_t)size > begin)
+            size = (size_t)(begin - at);
+    }
+    return __real_pread(fd, bytes, size, at);
+}
+
+/* Some pages of a file cannot be read; `*file` is what can be, with zeros for them, to be freed. */
+static void fail_pages(const struct original *original, unsigned i, uint64_t count,
+                       uint64_t *seed, struct bytes *file)
+{
+    const struct bytes *good = &original->files[i];
+    *file = (struct bytes){.at = malloc(good->size), .size = good->size};
+    memcpy(file->at, good->at, good->size);
+    memset(&unreadable, 0, sizeof unreadable);
+    for (; unreadable.count < count; unreadable.count++) {
+        static const unsigned char unused[PAGE];
+        uint64_t page;
+        do
+            page = load_random(seed, good->size / PAGE);
+        while (memcmp(good->at + page * PAGE, unused, PAGE) == 0);
+        unreadable.pages[unreadable.count] = page;
+        memset(file->at + page * PAGE, 0, PAGE);
+    }
+    assert_int_equal(stat(file_of(original->path, i), &unreadable.file), 0);
+}
+
+/*
+ * Pages that cannot be read cost what is on them: all that is intact elsewhere is had, what is missing is reported as a gap, and
+ * how many bytes could not be read is reported, too.
+ */
+static void what_the_disk_does_not_give_is_passed(void **state)
+{
+    static struct original originals[2];
+    uint64_t seed = load_seed(), had = 0, lost = 0, failed = 0;
+    has_stranger = false;
+    for (int i = 0; i < 2; i++) {
+        make_log(in(*state, i ? "log1" : "log0"), i ? EVLOG_FAST : EVLOG_DURABLE, i);
+        keep(in(*state, i ? "log1" : "log0"), &originals[i]);
+    }
+    for (int round = 0; round < UNREADABLE_ROUNDS * (is_long ? 20 : 1); round++) {
+        const struct original *original = &originals[round % 2];
+        unsigned i = round % 4 == 3 ? AT_STATE : AT_EVENTS;
+        struct reported reported;
+        evlog_salvaged salvaged;
+        struct bytes file;
+        put_back(original);
+        fail_pages(original, i, 1 + load_random(&seed, round % 5 ? 4 : UNREADABLE_MAX), &seed,
+                   &file);
+        uint64_t count = salvage(original, in(*state, "new"), i == AT_EVENTS ? &file : NULL,
+                                 &salvaged, &reported);
+        assert_true(unreadable.failed_count > 0 ||
+                    i == AT_STATE); /* of which pages may be not used */
+        assert_int_equal(salvaged.unreadable_size >= PAGE, unreadable.failed_count > 0);
+        failed += unreadable.failed_count;
+        unreadable.file.st_ino = 0;
+        use_new(in(*state, "new"), &reported, &salvaged);
+        had += count;
+        lost += original->last - original->first + 1 - count;
+        free(file.at);
+    }
+    printf("%" PRIu64 " reads failed; %" PRIu64 " events were had, %" PRIu64 " not\n", failed,
+           had, lost);
+    assert_true(had > 10 * lost && lost > 0);
+    for (int i = 0; i < 2; i++)
+        forget(&originals[i]);
+}
+
 /* --------------------------------------------------- which of several ---- */
 
 /* Makes both meta pages unsound, so that no tree leads to anything. */
@@ -798,6 +897,7 @@ int main(int argc, char **argv)
         TEST_AT_HOME(without_names_events_are_read_by_number),
         TEST_AT_HOME(an_interrupted_call_has_done_nothing),
         TEST_AT_HOME(what_cannot_be_salvaged_is_refused),
+        TEST_AT_HOME(what_the_disk_does_not_give_is_passed),
         TEST_AT_HOME(what_is_intact_is_found),
     };
     is_long = argc > 1 && strcmp(argv[1], "long") == 0;

@@ -138,6 +138,14 @@ is "findings" "$(wc -l <out)" 2
 verdicts violated unproved proved
 attack erase-badly 3
 try 1 "" verify harmed --seal pub; has 'events 1 to 5 are not what event 6 has sealed'
+# A true note of one erasure, said of another event.
+cp -r log kept
+"$evlog" erase log 2 --reason 'ticket 1' --key key --yes >/dev/null # 12
+attack copy-note 12 3
+try 1 "" verify harmed --seal pub
+has 'integrity: event 12: its note of an erasure is of another event'
+has 'integrity: event 2: it was erased, and no erasure of it is signed by this key'; verdicts violated unproved proved
+rm -rf log; mv kept log
 
 # A clock turned back, to have logged earlier what is logged now; and one ahead.
 attack turn-back 11 86400

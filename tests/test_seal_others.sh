@@ -46,6 +46,18 @@ sed 's/^index 5$/index 6/; s/^index 4$/index 5/' out >wrong
 is "another index" "$(./verify pub inclusion wrong 2>&1 | grep -c good)" 0
 sed 's/^38$/39/' out >wrong; is "another size" "$(./verify pub inclusion wrong 2>&1 | grep -c good)" 0
 
+# A checkpoint that hands over, signed by both keys, and one of the new key.
+cp -r log replaced
+"$evlog" seal keygen replaced --key next >next.pub
+"$evlog" seal replaced --key key --next next >handover
+"$evlog" seal replaced --key next >after
+cp pub old.pub; cat old.pub next.pub >pub
+theirs "good $origin 39" checkpoint handover
+is "without its fourth line" "$(sed 4d handover >wrong; ./verify pub checkpoint wrong 2>&1 | grep -c good)" 0
+cp next.pub pub
+theirs "good $origin 40" checkpoint after
+cp old.pub pub
+
 # Of a log that was trimmed, what is kept.
 send 7
 "$evlog" trim log --before 12 --yes >/dev/null

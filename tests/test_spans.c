@@ -44,6 +44,17 @@ int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left)
     return 0;
 }
 
+static unsigned look_count; /* events that seeks have looked at */
+
+int __real_record_load_near(struct page_cursor *cursor, uint64_t seq, struct record *record);
+int __wrap_record_load_near(struct page_cursor *cursor, uint64_t seq, struct record *record);
+
+int __wrap_record_load_near(struct page_cursor *cursor, uint64_t seq, struct record *record)
+{
+    look_count++;
+    return __real_record_load_near(cursor, seq, record);
+}
+
 /* ----------------------------------------------------------------- log ---- */
 
 /* What the log has, by seq. */
@@ -245,6 +256,89 @@ static void also_beside_damage(void **state)
     wall_us = 0;
 }
 
+/* Where the first events of a range may be some that cannot be read, that is said, and no more of them. */
+static void damage_in_front_is_reported(void **state)
+{
+    static struct twin twin = {.first = 1, .last = 60};
+    evlog_signal *signal;
+    evlog *log = open_log(*state, &signal);
+    uint64_t random = load_seed();
+    for (uint64_t seq = 1; seq <= twin.last; seq++)
+        send_at(signal, twin.log_us[seq] = NOON + (int64_t)seq * SECOND);
+    OK(evlog_close(log));
+    char *path = strdup(in(*state, "log/events.mdb"));
+    for (uint64_t seq = 2; seq < twin.last; seq++)
+        if (load_random(&random, 2))
+            harm(path, &twin, seq);
+    free(path);
+    assert_int_equal(unlink(in(*state, "log/edge")), 0);
+    log = open_log(*state, NULL);
+    for (uint64_t seq = 2; seq <= twin.last; seq++) {
+        const evlog_event *event;
+        evlog_cursor *cursor;
+        uint64_t expected = seq, first = seq, last;
+        while (twin.is_damaged[expected - 1])
+            expected--;
+        OK(evlog_cursor_open(log, &(evlog_range){.since_us = twin.log_us[seq]}, &cursor));
+        int result = evlog_cursor_next(cursor, &event);
+        if (result == EVLOG_DAMAGED)
+            OK(evlog_cursor_damage(cursor, &first, &last));
+        assert_int_equal(result == EVLOG_DAMAGED, twin.is_damaged[expected]);
+        assert_int_equal(first, expected);
+        OK(evlog_cursor_close(cursor));
+    }
+    OK(evlog_close(log));
+    wall_us = 0;
+}
+
+/* Looks at most so often, to find where one seq in many begins. */
+static void look_at_most(evlog *log, int64_t since_us, unsigned most, unsigned *sum)
+{
+    evlog_cursor *cursor;
+    look_count = 0;
+    OK(evlog_cursor_open(log, &(evlog_range){.since_us = since_us, .limit = 1}, &cursor));
+    assert_in_range(look_count, 0, most);
+    *sum += look_count;
+    OK(evlog_cursor_close(cursor));
+}
+
+/* By halving it would be 13 or so a seek. */
+static void a_seek_looks_at_few_events_when_they_come_evenly(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, &signal);
+    uint64_t random = load_seed();
+    unsigned sum = 0;
+    int64_t now_us = NOON;
+    for (int i = 0; i < 5000; i++)
+        send_at(signal, now_us += SECOND + (int64_t)load_random(&random, SECOND));
+    for (int i = 0; i < 100; i++)
+        look_at_most(log, NOON + (int64_t)load_random(&random, now_us - NOON), 16, &sum);
+    assert_in_range(sum, 100, 700);
+    OK(evlog_close(log));
+    wall_us = 0;
+}
+
+/* And not many more than by halving when they don't: each comes after twice as long as the one before, or half as long. */
+static void nor_at_many_when_they_do_not(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, &signal);
+    unsigned sum = 0;
+    int64_t now_us = NOON;
+    for (int i = 0; i < 1000; i++)
+        send_at(signal, now_us += (int64_t)1 << i % 40);
+    for (int i = 0; i < 40; i++)
+        send_at(signal, now_us += (int64_t)1 << (40 - i));
+    for (int i = 0; i < 1000; i++)
+        send_at(signal, now_us);
+    for (int i = 0; i <= 200; i++)
+        look_at_most(log, NOON + (now_us - NOON) / 200 * i, 24, &sum);
+    look_at_most(log, now_us, 24, &sum);
+    OK(evlog_close(log));
+    wall_us = 0;
+}
+
 static int count_one(const evlog_event *event, void *ctx)
 {
     (void)event;
@@ -385,6 +479,9 @@ int main(void)
         TEST_AT_HOME(a_range_by_time_is_exact),
         TEST_AT_HOME(also_where_the_oldest_are_gone),
         TEST_AT_HOME(also_beside_damage),
+        TEST_AT_HOME(damage_in_front_is_reported),
+        TEST_AT_HOME(a_seek_looks_at_few_events_when_they_come_evenly),
+        TEST_AT_HOME(nor_at_many_when_they_do_not),
         TEST_AT_HOME(one_send_in_the_future_harms_nothing_else),
         TEST_AT_HOME(a_last_event_in_the_future_is_remarked),
         TEST_AT_HOME(forged_eras_end),

@@ -4,6 +4,7 @@
  * twin, an array in memory, says what that is.
  */
 #include "consume.h"
+#include "consumer.h"
 #include "damage.h"
 #include "load.h"
 
@@ -121,6 +122,40 @@ static void what_is_pending_has_a_limit(void **state)
     OK(evlog_close(place.log));
 }
 
+/* Puts a value of 60 KB twice, the number of the event in front; fails at each tenth one. */
+static int put_over_and_over(const evlog_event *event, void *ctx)
+{
+    static char bytes[60000];
+    evlog_consumer *consumer = *(evlog_consumer **)ctx;
+    uint64_t before = event->seq - 1 - (event->seq % 10 == 1);
+    const void *value;
+    size_t size;
+    if (event->seq > 1) {
+        OK(evlog_state_get(consumer, "key", 3, &value, &size));
+        assert_memory_equal(value, &before, sizeof before);
+    }
+    for (int i = 0; i < 2; i++) {
+        memcpy(bytes, &event->seq, sizeof event->seq);
+        OK(evlog_state_put(consumer, "key", 3, bytes, sizeof bytes));
+        assert_in_range(consumer->pending.size, sizeof bytes, 3 * (sizeof bytes + 200));
+    }
+    return event->seq % 10 == 0 ? evlog_fail("no") : 0;
+}
+
+/* Of a key only what may still count is kept; the value before comes back when an event fails. */
+static void what_is_put_over_and_over_does_not_add_up(void **state)
+{
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer = open_consumer(
+        place.log, "c",
+        (evlog_consumer_options){.attempt_max = 1, .on_failure = EVLOG_FAILURE_SKIP});
+    send_some(place.a, 100);
+    OK(evlog_consumer_poll(consumer, 0, 0, put_over_and_over, &consumer, NULL));
+    assert_int_equal(info_of(place.log, "c").checkpoint, 100);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
 /* ------------------------------------------------------------- what is seen ---- */
 
 /* What was put is seen at once, the last of several; a value may be put under another key. */
@@ -186,6 +221,57 @@ static void many_keys_are_told_apart(void **state)
     OK(evlog_consumer_poll(consumer, 0, 0, put_many, &consumer, NULL));
     assert_int_equal(info_of(place.log, "c").state_count, 2000);
     OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
+/* What evlog_each_state has visited, as text. */
+struct visited {
+    char text[200];
+    int stop;
+};
+
+static int note_state(const void *key, size_t key_size, const void *value, size_t value_size,
+                      void *ctx)
+{
+    struct visited *visited = ctx;
+    size_t length = strlen(visited->text);
+    snprintf(visited->text + length, sizeof visited->text - length, "%.*s=%.*s ", (int)key_size,
+             (const char *)key, (int)value_size, (const char *)value);
+    return visited->stop;
+}
+
+static void state_is(evlog *log, const char *name, const char *expected)
+{
+    struct visited visited = {.stop = 0};
+    OK(evlog_each_state(log, name, note_state, &visited));
+    assert_string_equal(visited.text, expected);
+}
+
+/* The whole state can be listed, in the order of its keys: as it was written last, of this consumer alone. */
+static void the_state_is_listed(void **state)
+{
+    struct opened place = open_log(*state);
+    struct visited visited = {.stop = 7};
+    evlog_consumer *other = open_consumer(place.log, "cc", (evlog_consumer_options){.replay = 0});
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
+    FAILS(EVLOG_NOTFOUND, "no consumer d",
+          evlog_each_state(place.log, "d", note_state, &visited));
+    FAILS(EVLOG_INVALID, "no function", evlog_each_state(place.log, "c", NULL, NULL));
+    put(other, "a", "not this one's");
+    OK(evlog_consumer_commit(other));
+    put(consumer, "b", "");
+    put(consumer, "a", "1");
+    put(consumer, "aa", "2");
+    state_is(place.log, "c", "");
+    OK(evlog_consumer_commit(consumer));
+    OK(evlog_state_delete(consumer, "aa", 2));
+    state_is(place.log, "c", "a=1 aa=2 b= ");
+    assert_int_equal(evlog_each_state(place.log, "c", note_state, &visited), 7);
+    assert_string_equal(visited.text, "a=1 ");
+    OK(evlog_consumer_close(consumer));
+    state_is(place.log, "c", "a=1 b= ");
+    OK(evlog_consumer_close(other));
     OK(evlog_close(place.log));
 }
 
@@ -519,6 +605,10 @@ static void a_damaged_value_is_told(void **state)
     FAILS(EVLOG_DAMAGED, "not as it was written",
           evlog_state_get(consumer, "not a value", 11, &value, &size));
     assert_string_equal(value, "untouched");
+    struct visited visited = {.stop = 0};
+    FAILS(EVLOG_DAMAGED, "not as it was written",
+          evlog_each_state(place.log, "c", note_state, &visited));
+    assert_string_equal(visited.text, "good=12345 ");
     assert_value(consumer, "good", "12345");
     put(consumer, "bad", "mended");
     OK(evlog_consumer_close(consumer));
@@ -561,8 +651,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(keys_and_values_have_limits),
         TEST_AT_HOME(what_is_pending_has_a_limit),
+        TEST_AT_HOME(what_is_put_over_and_over_does_not_add_up),
         TEST_AT_HOME(the_last_put_is_seen),
         TEST_AT_HOME(many_keys_are_told_apart),
+        TEST_AT_HOME(the_state_is_listed),
         TEST_AT_HOME(consumers_do_not_share_it),
         TEST_AT_HOME(a_failing_receiver_has_put_nothing),
         TEST_AT_HOME(what_is_put_between_polls_waits_for_the_ack),

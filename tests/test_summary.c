@@ -81,15 +81,20 @@ static void catch_up(evlog *log, struct twin *twin)
 
 struct expected {
     const struct twin *twin;
-    uint64_t next, last;
+    uint64_t first, last, next;
+    int step;        /* 1, or -1: newest first */
     unsigned wanted; /* a bit for each type */
 };
 
+static bool is_in(const struct expected *expected)
+{
+    return expected->next >= expected->first && expected->next <= expected->last;
+}
+
 static void find_next(struct expected *expected)
 {
-    while (expected->next <= expected->last &&
-           !(expected->wanted >> expected->twin->types[expected->next] & 1))
-        expected->next++;
+    while (is_in(expected) && !(expected->wanted >> expected->twin->types[expected->next] & 1))
+        expected->next += (uint64_t)expected->step;
 }
 
 static int is_expected(const evlog_event *event, void *ctx)
@@ -100,26 +105,37 @@ static int is_expected(const evlog_event *event, void *ctx)
         return evlog_fail("another event was expected");
     if (strcmp(event->event_type, names[expected->twin->types[event->seq]]) != 0)
         return evlog_fail("another type was expected");
-    expected->next++;
+    expected->next += (uint64_t)expected->step;
     return 0;
 }
 
 /* A replay of some types gives exactly what the twin has. */
-static void check(evlog *log, const struct twin *twin, unsigned wanted, uint64_t first,
-                  uint64_t last)
+static void check_one_way(evlog *log, const struct twin *twin, unsigned wanted, uint64_t first,
+                          uint64_t last, bool newest_first)
 {
     const char *types[TYPES];
-    struct expected expected = {.twin = twin, .next = first, .last = last, .wanted = wanted};
-    evlog_range range = {.types = types, .first_seq = first, .last_seq = last};
-    if (expected.next < twin->first)
-        expected.next = twin->first;
+    struct expected expected = {.twin = twin,
+                                .first = first > twin->first ? first : twin->first,
+                                .last = last,
+                                .step = newest_first ? -1 : 1,
+                                .wanted = wanted};
+    evlog_range range = {
+        .types = types, .first_seq = first, .last_seq = last, .newest_first = newest_first};
+    expected.next = newest_first ? last : expected.first;
     for (unsigned i = 0; i < TYPES; i++)
         if (wanted >> i & 1)
             types[range.type_count++] = names[i];
     OK(evlog_replay(log, &range, is_expected, &expected, NULL));
     find_next(&expected);
-    if (expected.next <= last)
+    if (is_in(&expected))
         fail_msg("event %" PRIu64 " was not given", expected.next);
+}
+
+static void check(evlog *log, const struct twin *twin, unsigned wanted, uint64_t first,
+                  uint64_t last)
+{
+    check_one_way(log, twin, wanted, first, last, true);
+    check_one_way(log, twin, wanted, first, last, false);
 }
 
 static void check_some(evlog *log, const struct twin *twin, uint64_t *seed)
@@ -255,14 +271,14 @@ static evlog *make_log(const char *path, struct twin *twin)
     return log;
 }
 
-static uint64_t size_of_a_look(evlog *log, const struct twin *twin)
+static uint64_t size_of_a_look(evlog *log, const struct twin *twin, bool newest_first)
 {
     read_size = 0;
-    check(log, twin, 1u << (TYPES - 1), twin->first, twin->last);
+    check_one_way(log, twin, 1u << (TYPES - 1), twin->first, twin->last, newest_first);
     return read_size;
 }
 
-/* It is made by the first who reads, by no send and no reader that may not write; then blocks are passed over. */
+/* It is made by the first who reads oldest first, by no send and no reader that may not write; then blocks are passed over. */
 static void what_has_none_is_not_read(void **state)
 {
     struct twin *twin = calloc(1, sizeof *twin);
@@ -275,14 +291,19 @@ static void what_has_none_is_not_read(void **state)
     assert_int_equal(count_summaries(log), 0);
     OK(evlog_close(log));
     log = open_log(path);
-    uint64_t all = size_of_a_look(log, twin);
+    size_of_a_look(log, twin, true);
+    assert_int_equal(count_summaries(log), 0);
+    uint64_t all = size_of_a_look(log, twin, false);
     assert_int_equal(count_summaries(log), 2);
-    uint64_t few = size_of_a_look(log, twin);
-    if (few * 20 > all)
-        fail_msg("%" PRIu64 " bytes were read, and %" PRIu64 " without a summary", few, all);
+    for (unsigned newest_first = 0; newest_first < 2; newest_first++) {
+        uint64_t few = size_of_a_look(log, twin, newest_first);
+        if (few * 20 > all)
+            fail_msg("%" PRIu64 " bytes were read, and %" PRIu64 " without a summary", few, all);
+    }
     OK(evlog_trim(log, SUMMARY_SEGMENT / 2, NULL, NULL));
     catch_up(log, twin);
-    assert_true(size_of_a_look(log, twin) * 20 <= all);
+    assert_true(size_of_a_look(log, twin, false) * 20 <= all);
+    assert_true(size_of_a_look(log, twin, true) * 20 <= all);
     OK(evlog_close(log));
     free(twin);
 }

@@ -310,7 +310,7 @@ try 2 "what is to go?" trim old
 try 2 "--max-age takes a number and s, m, h, d or w" trim old --max-age soon
 try 2 "--before takes a seq or a time" trim old --before first
 try 2 "--max-size takes a number of bytes" trim old --max-size 5X
-try 0 "" trim old --keep 10; has "\"last_seq\": $((count - 10)), \"deleted\": 0, \"done\": false"
+try 5 "" trim old --keep 10; has "\"last_seq\": $((count - 10)), \"deleted\": 0, \"done\": false"
 is "a preview" "$("$evlog" show old | wc -l)" "$count"
 try 0 "" trim old --max-age 1h --yes -o short; has "nothing to trim"
 try 0 "" trim old --max-size 1T --yes -o short; has "nothing to trim"
@@ -325,7 +325,7 @@ try 0 "" trim old --before now --yes --force
 is "the newest stays" "$("$evlog" show old --type '*' --type 'evlog.*' | wc -l)" 2
 try 0 "" trim old --before now --yes --force
 "$evlog" send old t.v1 '{}' >/dev/null
-try 0 "" trim old --max-size 1T --force -o short; has "nothing to trim" # the log's own events are there, too
+try 5 "" trim old --max-size 1T --force -o short; has "nothing to trim" # the log's own events are there, too
 try 3 "no log there" trim none --keep 1
 
 # ----------------------------------------------------------------------- compact ----
@@ -333,8 +333,8 @@ try 3 "no log there" trim none --keep 1
 seq -f '{"n": %.0f}' 3000 | "$evlog" send loose t.v1 - >/dev/null 2>&1
 try 0 "" trim loose --keep 10 --yes
 "$evlog" show loose >kept.json
-try 0 "" compact loose -o short; has "on disk would become about"; has "do it with --yes"
-try 0 "" compact loose; has '"done": false'
+try 5 "" compact loose -o short; has "on disk would become about"; has "do it with --yes"
+try 5 "" compact loose; has '"done": false'
 try 0 "" compact loose --yes; has '"done": true'
 is "what is kept" "$("$evlog" show loose)" "$(cat kept.json)"
 try 0 "" compact loose --yes -o short; has "on disk are now"
@@ -352,8 +352,8 @@ try 2 "why?" erase people 3 --yes
 try 2 "needs a reason" erase people 3 --yes --reason ""
 try 2 "neither a seq" erase people 3 x --yes --reason r
 try 1 "no event 99" erase people 3 99 --yes --reason r
-try 0 "" erase people 3 "$id" --reason r -o short; has "would be erased"; has '{"name": "learner7"}'
-try 0 "" erase people 3 "$id" --reason r; has '"was_erased": false, "done": false}'
+try 5 "" erase people 3 "$id" --reason r -o short; has "would be erased"; has '{"name": "learner7"}'
+try 5 "" erase people 3 "$id" --reason r; has '"was_erased": false, "done": false}'
 is "nothing is erased yet" "$("$evlog" show people | grep -c '"data": null')" 0
 try 0 "" erase people 3 "$id" 13 --reason "on request" --yes; has '"was_erased": false, "done": true}'
 is "three are" "$("$evlog" show people | grep -c '"data": null')" 3
@@ -383,7 +383,7 @@ try 2 "--held-by goes with" retain kept100 --held-by none
 try 2 "goes with no limit" retain kept100 --off --keep 3
 try 2 "--max-age takes a number and s, m, h, d or w" retain kept100 --max-age 0d
 try 2 "consumer's name" retain kept100 --keep 3 --held-by 'a b' --yes
-try 0 "" retain kept100 --keep 20 -o short; has "to go       events 1 to 80"; has "make it that with --yes"
+try 5 "" retain kept100 --keep 20 -o short; has "to go       events 1 to 80"; has "make it that with --yes"
 try 0 "" retain kept100 -o short; has "keeps       all"
 try 0 "" consumer add kept100 lazy
 try 0 "" retain kept100 --keep 20 --max-age 90d --max-size 1M --yes -o short
@@ -401,19 +401,19 @@ try 0 "" info kept100 -o short; has "free for events to come"
 
 # ----------------------------------------------------------------- idle consumers ----
 
-try 0 "" consumer rm kept100 --idle 1h -o short; is "nobody is idle" "$(cat out)" "no consumer is idle for that long"
+try 5 "" consumer rm kept100 --idle 1h -o short; is "nobody is idle" "$(cat out)" "no consumer is idle for that long"
 try 2 "which one?" consumer rm kept100
 try 2 "which one?" consumer rm kept100 lazy --idle 1h
 sleep 1.1 # idle for that long
 try 0 "" consumer add kept100 new
-try 0 "" consumer rm kept100 --idle 1s -o short; has "would remove consumer lazy"
+try 5 "" consumer rm kept100 --idle 1s -o short; has "would remove consumer lazy"
 try 0 "" consumer rm kept100 --idle 1s --yes; has '{"name": "lazy", '
 is "who was not" "$("$evlog" consumer ls kept100 -o json | grep -c '"name": "new"')" 1
 
 # -------------------------------------------------------------------------- copy ----
 
 seq -f '{"n": %.0f}' 10 | "$evlog" send kept t.v1 - >/dev/null 2>&1
-try 0 "" copy kept kept-copy --preview -o short; has "events 1 to 10 would be copied"
+try 5 "" copy kept kept-copy --preview -o short; has "events 1 to 10 would be copied"
 is "a preview of a copy" "$(ls -d kept-copy 2>/dev/null)" ""
 try 0 "" copy kept kept-copy; has '"first_seq": 1, "last_seq": 10, "events": 10, "missing": 0, "done": true'
 is "a copy" "$("$evlog" show kept-copy)" "$("$evlog" show kept)"
@@ -429,7 +429,7 @@ try 2 "usage" copy many
 
 # ------------------------------------------------------------ salvage and repair ----
 
-try 0 "" salvage kept kept-new -o short; has "11 events and 0 consumers would be in kept-new; do it with --yes"
+try 5 "" salvage kept kept-new -o short; has "11 events and 0 consumers would be in kept-new; do it with --yes"
 is "a preview of a salvage" "$(ls -d kept-new 2>/dev/null)" ""
 try 0 "" salvage kept kept-new --yes; has '"events": 11, "first_seq": 1, "last_seq": 11, "missing": 0'; has '"done": true}'
 is "what was salvaged" "$("$evlog" show kept-new)" "$("$evlog" show kept)"
@@ -438,6 +438,6 @@ try 4 "" salvage kept kept-less --yes; has '{"first_seq": 5, "last_seq": 5, "tex
 try 4 "event 5: missing" get kept-less 5
 try 4 "1 event is missing in kept-less, and in the copy" copy kept-less kept-less-copy; has '"missing": 1'
 try 4 "1 event is missing in kept-less" copy kept-less kept-less-copy2 -o short
-try 0 "" repair kept -o short; has "the newest event is sound: there is nothing to repair"
+try 5 "" repair kept -o short; has "the newest event is sound: there is nothing to repair"
 
 end_cases

@@ -1,4 +1,5 @@
 /* Structs sent and events read into structs, also under older and newer schemas. */
+#include "bytes.h"
 #include "shop.h"
 
 #define THING_TYPE "org.example.thing.v1"
@@ -554,9 +555,34 @@ static void receivers_unpack(void **state)
     OK(evlog_close(log));
 }
 
+/* Strings are packed as msgpack-c does it, whatever their length; also when the buffer grows in one. */
+static void strings_are_as_short_as_can_be(void **state)
+{
+    static char text[70000];
+    struct bytes all;
+    (void)state;
+    memset(text, 'x', sizeof text);
+    bytes_begin(&all);
+    for (size_t size = 0; size <= sizeof text; size += size < 600 ? 1 : 6940) {
+        msgpack_sbuffer expected;
+        msgpack_packer packer;
+        size_t before = all.buffer.size;
+        msgpack_sbuffer_init(&expected);
+        msgpack_packer_init(&packer, &expected, msgpack_sbuffer_write);
+        msgpack_pack_str_with_body(&packer, text, size);
+        bytes_put_text(&all, text, size);
+        assert_int_equal(all.buffer.size - before, expected.size);
+        assert_memory_equal(all.buffer.data + before, expected.data, expected.size);
+        msgpack_sbuffer_destroy(&expected);
+    }
+    assert_false(all.is_full);
+    bytes_free(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings_are_as_short_as_can_be),
         TEST_AT_HOME(structs_come_back),
         cmocka_unit_test(strings_are_borrowed),
         TEST_AT_HOME(refuses_structs_that_say_nothing),

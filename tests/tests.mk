@@ -49,6 +49,9 @@ $(B)/tests/test_times: $(B)/asan/tools/times.o
 $(B)/tests/test_merkle: $(B)/asan/tools/merkle.o $(B)/asan/tools/sha256.o
 $(B)/tests/test_merkle $(B)/tests/test_signed_note: LDEXTRA = -lsodium
 $(B)/tests/test_signed_note: $(patsubst %,$(B)/asan/tools/%.o,signed_note sha256 tool progress stop text)
+SEAL_TOOLS = audit audit_notes keyring sealed erasure leaf merkle signed_note sha256 tool progress stop text
+$(B)/tests/fuzz_seal: $(SEAL_TOOLS:%=$(B)/asan/tools/%.o)
+$(B)/tests/fuzz_seal: LDEXTRA = -lsodium
 
 # The command with the sanitizers, for the tests of the command; plugins find the library in it.
 $(B)/asan/evlog: $(TOOL_SRC:%.c=$(B)/asan/%.o) $(ASAN_LIB)
@@ -80,8 +83,9 @@ $(B)/tests/test_proof: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_watch: LDEXTRA = -Wl,--wrap=fstat
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_random: LDEXTRA = -Wl,--wrap=getrandom
+$(B)/tests/test_salvage: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
-$(B)/tests/test_spans: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
+$(B)/tests/test_spans: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep,--wrap=record_load_near
 
 # Ranges.
 $(B)/tests/test_cursor: LDEXTRA = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
@@ -115,12 +119,13 @@ $(PLUGIN_KINDS:%=$(B)/plugins/%.so): $(B)/plugins/%.so: tests/plugin.c store/evl
 $(B)/tests/test_plugin: $(PLUGINS)
 $(B)/tests/test_plugin: LDEXTRA = -rdynamic
 
-# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record.
-FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state fuzz_sql fuzz_salvage
+# Fuzz targets, with the plain driver; with clang: make fuzz-unpack, fuzz-schema, fuzz-value, fuzz-record, fuzz-seal.
+FUZZERS     = fuzz_unpack fuzz_schema fuzz_value fuzz_record fuzz_events fuzz_state fuzz_sql fuzz_salvage fuzz_seal
 FUZZ_ROUNDS = 4000
 run-fuzz_events run-fuzz_state run-fuzz_sql: FUZZ_ROUNDS = 400
 run-fuzz_salvage: FUZZ_ROUNDS = 150
 fuzz-sql: FUZZ_MORE = -Itools/sql $(SQL_SRC) -lsqlite3
+fuzz-seal: FUZZ_MORE = $(SEAL_TOOLS:%=tools/%.c) -ljansson -lsodium
 
 $(FUZZERS:%=$(B)/tests/%): $(B)/asan/tests/fuzz_main.o
 
@@ -219,20 +224,32 @@ check: deps
 	@$(MAKE) --no-print-directory $(RUNS:%=run-%)
 	@sh tests/summary.sh $(RESULTS) $(words $(RUNS))
 
-# Power cuts, kills, flipped bits and failing calls in numbers that take minutes; SEED=N repeats a run.
-check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
+# Power cuts, kills, flipped bits and failing calls in numbers that take minutes, and a newcomer's first ones; SEED=N
+# repeats a run.
+check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/tests/test_upkeep $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
 	@$(B)/tests/test_flips long
 	@$(B)/tests/test_salvage long
 	@$(B)/tests/test_years long
+	@$(B)/tests/test_upkeep long
 	@FAULTS=all $(B)/tests/test_faults
 	@FAULTS=all $(B)/tests/test_consumer_faults
+	@sh tests/newcomer.sh
 
 # The relays with the real producers and consumers, Kafka and Redis; fetches what it needs. Minutes.
 check-bus: deps
 	@$(MAKE) --no-print-directory -s all $(KAFKA_PEER)
 	@sh tests/check_bus.sh $(B)
+
+# The page in Chromium, with screenshots in build/web: Debian's chromium and chromium-driver. A minute.
+check-web: all $(B)/plugins/refusing.so
+	@sh tests/check_web.sh $(B)
+
+# The picture of the README, made anew.
+screenshot: all $(B)/plugins/refusing.so
+	@sh tests/check_web.sh $(B) test_the_picture_of_the_readme
+	$(Q)cp $(B)/web/page.png tools/web/page.png
 
 # Breaks each guarantee of the README in turn: its test must fail (tests/mutants.sh). Many minutes.
 MUTANTS := $(patsubst tests/mutants/%.patch,%,$(wildcard tests/mutants/*.patch))
@@ -263,4 +280,4 @@ lint: all
 	@sh tests/lint.sh $(B)
 
 .SECONDARY:
-.PHONY: fixture prove check check-bus check-python check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)
+.PHONY: fixture prove check check-bus check-web screenshot check-python check-long check-mutants check-tsan lint test-programs tsan-programs $(MUTANTS:%=mutant-%) $(RUNS:%=run-%) $(TSAN_TESTS:%=run-tsan-%)

@@ -4,7 +4,7 @@ set -u
 build=$(cd "$1" && pwd)
 evlog=$build/asan/evlog
 [ -x "$evlog" ] || evlog=$build/evlog
-export ASAN_OPTIONS=exitcode=99:detect_leaks=0
+export ASAN_OPTIONS="exitcode=99:detect_leaks=0:suppressions=$(cd "$(dirname "$0")" && pwd)/asan.supp"
 export EVLOG_PAGER= NO_COLOR=1 # test_terminal.sh has them
 home=$(mktemp -d)
 trap 'chmod -R u+rwx "$home"; rm -rf "$home"' EXIT

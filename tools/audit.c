@@ -11,12 +11,14 @@
  *    root is compared. So a checkpoint proves each event up to its size, by SHA-256, whatever else the log says.
  * 2. Where a root differs, something between it and the one before was changed, added or taken out. From the roots
  *    that are in the seal's event, if they make its root, the tree goes on: so it is found between which two seals.
- * 3. A log that was trimmed begins with such roots, of the seal whose size is the event before the first one.
+ * 3. A log that was trimmed begins with such roots, of the seal whose size is the event before the first one; of whatever key, since
+ *    roots that are not those of what went make no root that is signed.
  * 4. Only the checkpoint that is expected says that nothing was cut off: inside a log an end leaves no trace, and an
  *    older copy is good. The event of its seal must be there, too: `evlog seal` appends it before it prints it.
  * 5. When a seal was made is signed with it. Events that follow it and say that they were logged before, or the
  *    reverse, are findings.
- * 6. What was erased must have been signed for, or have been erased, on record, before the log was first sealed.
+ * 6. What was erased must have been signed for, or have been erased, on record, before the log was first sealed by these keys.
+ * 7. Which keys are believed, and where in the log, keyring.c says.
  *
  * What is not found: what whoever holds the key did before sealing; what was never sealed, which is named as
  * unproved; and that records are whole and chained is what verify itself checks (store/verify.c).
@@ -71,8 +73,9 @@ static int reload(struct walk *walk, const struct audit_seal *seal)
     int code = seal->has_tree ? evlog_read(walk->audit->log, seal->seq, &event) : EVLOG_DAMAGED;
     if (code)
         return code == EVLOG_DAMAGED || code == EVLOG_NOTFOUND ? EVLOG_OK : code;
-    walk->is_known = sealed_read(&walk->audit->key, event, &sealed) == NOTE_GOOD &&
-                     sealed.tree.size == seal->checkpoint.size;
+    walk->is_known =
+        sealed_read(&walk->audit->keys.keys[seal->by].key, event, &sealed) == NOTE_GOOD &&
+        sealed.tree.size == seal->checkpoint.size;
     if (walk->is_known)
         walk->tree = sealed.tree;
     walk->is_explained = !walk->is_known;
@@ -191,8 +194,10 @@ static bool is_signed_for(const struct audit *audit, const evlog_leaf *leaf)
         *(audit->erasures[middle].seq < leaf->seq ? &low : &high) =
             audit->erasures[middle].seq < leaf->seq ? middle + 1 : middle;
     }
-    uint64_t first_sealed =
-        audit->seal_count && audit->info.first_seq == 1 ? audit->seals[0].checkpoint.size : 0;
+    const struct audit_seal *first = audit->seals;
+    uint64_t first_sealed = audit->seal_count && (audit->info.first_seq == 1 || first->begins)
+                                ? first->checkpoint.size
+                                : 0;
     for (size_t i = low; i < audit->erasure_count && audit->erasures[i].seq == leaf->seq; i++) {
         const struct audit_erasure *erasure = &audit->erasures[i];
         if (erasure->is_signed ? memcmp(erasure->digest, leaf->contents, SHA256_SIZE) == 0
@@ -336,11 +341,12 @@ static int begin(struct walk *walk)
         if (walk->tree.size == gone)
             return compare_due(walk);
     }
-    walk->tree = (struct merkle){.size = 0};
-    merkle_add_empty(&walk->tree, gone);
+    walk->tree = audit->gone;
+    if (!walk->tree.size)
+        merkle_add_empty(&walk->tree, gone);
     walk->is_known = walk->is_guessed = true;
     walk->is_explained = false;
-    return 0;
+    return audit->gone.size ? compare_due(walk) : 0;
 }
 
 static int check_trimmed(struct audit *audit)
@@ -360,13 +366,18 @@ static int check_trimmed(struct audit *audit)
                                                                : "");
 }
 
+static bool is_same(const struct note_checkpoint *one, const struct note_checkpoint *other)
+{
+    return one->size == other->size && memcmp(one->root, other->root, SHA256_SIZE) == 0 &&
+           memcmp(one->next, other->next, sizeof one->next) == 0;
+}
+
 /* Whether the log has the event of the seal that is expected. */
 static bool has_its_event(const struct audit *audit)
 {
     for (size_t i = 0; i < audit->seal_count; i++)
         if (!is_expected(&audit->seals[i]) &&
-            audit->seals[i].checkpoint.size == audit->expected->size &&
-            memcmp(audit->seals[i].checkpoint.root, audit->expected->root, SHA256_SIZE) == 0)
+            is_same(&audit->seals[i].checkpoint, audit->expected))
             return true;
     return false;
 }
@@ -411,10 +422,11 @@ static int check_seals(struct audit *audit)
 static int check_name(struct audit *audit)
 {
     char name[NOTE_NAME_SIZE_MAX + 1];
-    if (strcmp(sealed_name(&audit->info, name), audit->key.name) == 0)
+    const struct note_key *key = &audit->keys.keys[0].key;
+    if (strcmp(sealed_name(&audit->info, name), key->name) == 0)
         return 0;
     return audit_find(audit, AUDIT_INTEGRITY, false, 0, 0,
-                      "the key is of the log %s, and this is %s", audit->key.name, name);
+                      "the key is of the log %s, and this is %s", key->name, name);
 }
 
 static int walk_through(struct audit *audit)
@@ -447,6 +459,7 @@ int audit_run(struct audit *audit, const struct note_checkpoint *expected)
 
 void audit_free(struct audit *audit)
 {
+    keyring_free(&audit->keys);
     free(audit->seals);
     free(audit->erasures);
 }

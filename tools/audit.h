@@ -4,9 +4,7 @@
 
 #include <jansson.h>
 
-#include "erasure.h"
-#include "merkle.h"
-#include "signed_note.h"
+#include "keyring.h"
 #include "tool.h"
 
 /* How far apart a signed time and a log time may be: a seal is appended after it was signed, and two processes have two clocks. */
@@ -20,12 +18,14 @@ enum audit_about {
     AUDIT_ABOUTS
 };
 
-/* A checkpoint that this key has signed. */
+/* A checkpoint that one of the keys has signed. */
 struct audit_seal {
     uint64_t seq; /* of its event; 0: it is the one that is expected */
+    size_t by;    /* the key, in the ring */
     int64_t log_time_us;
     struct note_checkpoint checkpoint;
     bool has_tree; /* its event has the roots to go on from */
+    bool begins;   /* it is the first one that this key has signed */
 };
 
 struct audit_erasure {
@@ -37,7 +37,7 @@ struct audit_erasure {
 
 struct audit {
     evlog *log;
-    struct note_key key;
+    struct keyring keys;
     evlog_info info;
     int (*visit)(const evlog_finding *finding, uint64_t seq, void *ctx);
     void *ctx;
@@ -48,6 +48,8 @@ struct audit {
     size_t seal_count, seal_max;
     struct audit_erasure *erasures; /* by seq */
     size_t erasure_count, erasure_max;
+    uint64_t others_count, others_first, others_last; /* seals by keys that are not in the ring */
+    struct merkle gone; /* what one of these says of the events that were trimmed; size 0: none */
     uint64_t trimmed_to,
         trim_noted_seq; /* what is trimmed by an event, and that event; 0: none */
 
@@ -58,7 +60,7 @@ struct audit {
 };
 
 /*
- * Checks the log, whose key, info and visitor are set, against its seals and, or NULL, a checkpoint. Findings go to
+ * Checks the log, whose keys, info and visitor are set, against its seals and, or NULL, a checkpoint. Findings go to
  * `visit`; what that returns, if it is not 0, ends it. An error of the library.
  */
 int audit_run(struct audit *audit, const struct note_checkpoint *expected);

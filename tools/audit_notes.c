@@ -2,7 +2,7 @@
  * What a log says of itself: its seals, erasures and trims, as far as an auditor may believe them. They are read
  * first, by their types, since the tree needs to know at which sizes there is a root to compare with (audit.c).
  *
- * Memory: some 100 bytes a seal and an erasure. Only notes that the key has signed count as seals.
+ * Memory: some 150 bytes a seal and an erasure. Only notes that one of the keys has signed, before it handed over, count as seals.
  */
 #include <evlog/value.h>
 #include <stdarg.h>
@@ -82,47 +82,141 @@ static int check_time(struct audit *audit, const struct sealed *sealed)
     return 0;
 }
 
+/* Of another key: an earlier one, or a forger's. It proves nothing, but what it says of what was trimmed can be tried. */
+static void note_others(struct audit *audit, const evlog_event *event)
+{
+    struct sealed said;
+    if (audit->others_count++ == 0)
+        audit->others_first = event->seq;
+    audit->others_last = event->seq;
+    if (sealed_read(NULL, event, &said) == NOTE_GOOD &&
+        said.tree.size + 1 == audit->info.first_seq)
+        audit->gone = said.tree;
+}
+
+static int report_others(struct audit *audit)
+{
+    uint64_t first = audit->others_first, last = audit->others_last;
+    if (audit->others_count == 1)
+        return audit_find(audit, AUDIT_INTEGRITY, true, first, first,
+                          "event %" PRIu64 ": its seal %s", first,
+                          note_verdict_text(NOTE_OTHERS));
+    return audit->others_count == 0 ? 0
+                                    : audit_find(audit, AUDIT_INTEGRITY, true, first, last,
+                                                 "events %" PRIu64 " to %" PRIu64 ": %" PRIu64
+                                                 " seals among them are not signed by this key",
+                                                 first, last, audit->others_count);
+}
+
+/* A key that has handed over signs nothing any more. What audit_find returns; `*is_over`: it has. */
+static int check_over(struct audit *audit, size_t by, uint64_t seq, const char *what,
+                      bool *is_over)
+{
+    const struct keyring_key *key = &audit->keys.keys[by];
+    *is_over = key->to_seq != 0;
+    return !*is_over ? 0
+                     : audit_find(audit, AUDIT_INTEGRITY, false, seq, seq,
+                                  "event %" PRIu64 ": its %s is signed by a key that had handed "
+                                  "over, by event %" PRIu64 ": whoever has that key has made it",
+                                  seq, what, key->to_seq);
+}
+
+/* Whether a seal hands over to another key, and that one is believed. */
+static int follow(struct audit *audit, size_t by, const struct sealed *sealed)
+{
+    char text[NOTE_KEY_TEXT_SIZE];
+    struct note_key next;
+    uint64_t seq = sealed->seq;
+    enum keyring_handover handover = keyring_follow(&audit->keys, by, sealed);
+    if (handover == KEYRING_NONE)
+        return 0;
+    if (handover == KEYRING_NOMEM)
+        return out_of_memory();
+    note_key_of_name(&audit->keys.keys[0].key, sealed->checkpoint.next, &next);
+    return audit_find(audit, AUDIT_INTEGRITY, handover == KEYRING_TAKEN, seq, seq,
+                      "event %" PRIu64 ": it hands over to the key %s%s", seq,
+                      note_key_text(&next, text),
+                      handover == KEYRING_TAKEN ? ", which alone is believed from there on"
+                      : handover == KEYRING_UNSIGNED
+                          ? ", which has not signed it: it is forged"
+                          : ", which is none of those that were given: give it, too, if it "
+                            "was published; else the key that signed this was stolen");
+}
+
 static int see_seal(struct audit *audit, const evlog_event *event)
 {
     struct sealed sealed;
     uint64_t seq = event->seq;
-    enum note_verdict verdict = sealed_read(&audit->key, event, &sealed);
-    if (verdict) /* of another key: an earlier one, or a forger's, which proves nothing */
-        return audit_find(audit, AUDIT_INTEGRITY, verdict == NOTE_OTHERS, seq, seq,
+    bool is_over;
+    size_t by;
+    enum note_verdict verdict = keyring_read_seal(&audit->keys, event, &sealed, &by);
+    if (verdict == NOTE_OTHERS) {
+        note_others(audit, event);
+        return 0;
+    }
+    if (verdict)
+        return audit_find(audit, AUDIT_INTEGRITY, false, seq, seq,
                           "event %" PRIu64 ": its seal %s", seq, note_verdict_text(verdict));
-    int result = check_time(audit, &sealed);
+    int result = check_over(audit, by, seq, "seal", &is_over);
+    if (result || is_over)
+        return result;
+    result = check_time(audit, &sealed);
+    if (result == 0)
+        result = follow(audit, by, &sealed);
     if (result)
         return result;
-    return add_seal(audit, &(struct audit_seal){.seq = seq,
-                                                .log_time_us = sealed.log_time_us,
-                                                .checkpoint = sealed.checkpoint,
-                                                .has_tree = sealed.tree.size != 0});
+    return add_seal(audit,
+                    &(struct audit_seal){.seq = seq,
+                                         .by = by,
+                                         .log_time_us = sealed.log_time_us,
+                                         .checkpoint = sealed.checkpoint,
+                                         .has_tree = sealed.tree.size != 0,
+                                         .begins = keyring_begins(&audit->keys, by, &sealed)});
+}
+
+static int add_erasure(struct audit *audit, const struct audit_erasure *erasure)
+{
+    void *erasures = audit->erasures;
+    int code = grow(&erasures, audit->erasure_count, &audit->erasure_max, sizeof *erasure);
+    audit->erasures = erasures;
+    if (code == EVLOG_OK)
+        audit->erasures[audit->erasure_count++] = *erasure;
+    return code;
+}
+
+/* The note of an erasure, if it is one of these keys: another one's counts as none. What audit_find returns. */
+static int check_note(struct audit *audit, evlog_string note, struct audit_erasure *erasure,
+                      bool *is_wrong)
+{
+    struct erasure said;
+    size_t by;
+    uint64_t seq = erasure->noted_seq;
+    enum note_verdict verdict = keyring_read_erasure(&audit->keys, note, &said, &by);
+    *is_wrong = verdict != NOTE_OTHERS && (verdict || said.seq != erasure->seq);
+    if (*is_wrong)
+        return audit_find(audit, AUDIT_INTEGRITY, false, seq, seq,
+                          "event %" PRIu64 ": its note of an erasure %s", seq,
+                          verdict ? note_verdict_text(verdict) : "is of another event");
+    if (verdict)
+        return 0;
+    erasure->is_signed = true;
+    memcpy(erasure->digest, said.digest, sizeof erasure->digest);
+    return check_over(audit, by, seq, "note of an erasure", is_wrong);
 }
 
 static int see_erasure(struct audit *audit, const evlog_event *event)
 {
     struct audit_erasure erasure = {.noted_seq = event->seq};
-    struct erasure said;
     evlog_value data, value;
-    void *erasures = audit->erasures;
+    bool is_wrong = false;
+    int result = 0;
     if (evlog_data_value(event->data, event->data_size, &data) ||
         evlog_value_find(&data, "seq", &value) || value.kind != EVLOG_VALUE_INTEGER)
         return 0;
     erasure.seq = (uint64_t)value.integer;
-    if (evlog_value_find(&data, "note", &value) == EVLOG_OK && value.kind == EVLOG_VALUE_STRING) {
-        enum note_verdict verdict = erasure_read(&audit->key, value.string, &said);
-        erasure.is_signed = verdict == NOTE_GOOD && said.seq == erasure.seq;
-        if (!erasure.is_signed)
-            return audit_find(audit, AUDIT_INTEGRITY, false, event->seq, event->seq,
-                              "event %" PRIu64 ": its note of an erasure %s", event->seq,
-                              verdict ? note_verdict_text(verdict) : "is of another event");
-        memcpy(erasure.digest, said.digest, sizeof erasure.digest);
-    }
-    int code = grow(&erasures, audit->erasure_count, &audit->erasure_max, sizeof erasure);
-    audit->erasures = erasures;
-    if (code == EVLOG_OK)
-        audit->erasures[audit->erasure_count++] = erasure;
-    return code;
+    if (evlog_value_find(&data, "note", &value) == EVLOG_OK && value.kind == EVLOG_VALUE_STRING)
+        result = check_note(audit, value.string, &erasure, &is_wrong);
+    return result || is_wrong ? result : add_erasure(audit, &erasure);
 }
 
 static int see_trim(struct audit *audit, const evlog_event *event)
@@ -176,6 +270,8 @@ int audit_read_notes(struct audit *audit)
             code = see(audit, event);
     } while (code == EVLOG_DAMAGED || (code == EVLOG_OK && event));
     evlog_cursor_close(cursor);
+    if (code == EVLOG_OK)
+        code = report_others(audit);
     if (code == EVLOG_OK && audit->expected)
         code = add_seal(audit, &(struct audit_seal){.checkpoint = *audit->expected});
     if (audit->seal_count)

@@ -68,12 +68,25 @@ static json_t *until_json(const struct audit *audit)
     return json_string(evlog_time_text(audit->sealed_time_s * 1000000, time));
 }
 
+static json_t *keys_json(const struct audit *audit)
+{
+    char text[NOTE_KEY_TEXT_SIZE];
+    json_t *keys = json_array();
+    for (size_t i = 0; i < audit->keys.count; i++)
+        if (json_array_append_new(keys,
+                                  json_string(note_key_text(&audit->keys.keys[i].key, text)))) {
+            json_decref(keys);
+            return NULL;
+        }
+    return keys;
+}
+
 json_t *audit_json(const struct audit *audit)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "integrity",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "integrity",
                      verdict(audit, AUDIT_INTEGRITY), "completeness",
                      verdict(audit, AUDIT_COMPLETENESS), "freshness",
-                     verdict(audit, AUDIT_FRESHNESS), "origin", audit->key.name, "sealed_to",
-                     (json_int_t)audit->sealed_to, "sealed_until", until_json(audit), "unproved",
-                     unproved_json(audit));
+                     verdict(audit, AUDIT_FRESHNESS), "origin", audit->keys.keys[0].key.name,
+                     "sealed_to", (json_int_t)audit->sealed_to, "sealed_until", until_json(audit),
+                     "unproved", unproved_json(audit), "keys", keys_json(audit));
 }

@@ -1,16 +1,11 @@
 /*
  * evlog consume: any program as a durable consumer.
  *
- * The consumer acknowledges by hand: what the command was given is acknowledged when its input
- * has ended and it exits with 0, or, with --ack-lines, event by event as it answers with lines
- * (feed.c). What is not acknowledged is given again by the next run. A command that stops
- * reading, or ends before its input does, has failed.
+ * With --exec a command gets the events, in runs (runs.c). With --plugin there is no command: the consumer hands its
+ * events to the receivers that are connected, and each is done when they have returned.
  *
- * A parked event that is retried is given to a command of its own, which has to be done with it
- * when it ends: so it is acknowledged alone.
- *
- * With --plugin there is no command: the consumer hands its events to the receivers that are
- * connected, and each is done when they have returned.
+ * A consumer that exists goes on as it was made: --type and --start of other events are refused, for what they say
+ * would else be kept, or passed over, without a word.
  *
  * SIGINT and SIGTERM end the giving out; the command's input then ends, and what it has done
  * is acknowledged as always. A second one ends the process at once (stop.c).
@@ -20,122 +15,31 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "feed.h"
+#include "consume.h"
 #include "print.h"
 #include "progress.h"
 #include "stop.h"
 
-#define ANSWER_WAIT_MS 10
-#define MOMENT_MS 100
-
-struct consuming {
-    const struct options *options;
-    evlog *log;
-    evlog_consumer *consumer;
-    struct feed feed;
-    int is_caught_up;
-    uint64_t given_count, acked_count, parked_count;
-};
-
-/* -------------------------------------------------------------------- giving ---- */
-
-static int answered(uint64_t seq, void *ctx)
+/* Events that are not done and do not come again: it was not for nothing that they are reported. */
+static void report_notice(struct consuming *consuming, const evlog_notice *notice,
+                          const char *what)
 {
-    struct consuming *consuming = ctx;
-    return evlog_consumer_done(consuming->consumer, seq);
-}
-
-static int give_in_turn(struct consuming *consuming, uint64_t seq, const char *line, size_t size)
-{
-    int code = EVLOG_OK;
-    if (!consuming->feed.is_running)
-        code = feed_start(&consuming->feed, consuming->options->exec);
-    return code ? code : feed_event(&consuming->feed, seq, line, size);
-}
-
-/* An event that is retried: the command's end says what becomes of it. */
-static int give_alone(struct consuming *consuming, uint64_t seq, const char *line, size_t size)
-{
-    struct feed *feed = calloc(1, sizeof *feed);
-    if (!feed)
-        return evlog_fail("out of memory");
-    feed->is_heard = consuming->options->ack_lines;
-    int code = feed_start(feed, consuming->options->exec);
-    if (!code) {
-        code = feed_event(feed, seq, line, size);
-        int ended = feed_end(feed);
-        code = ended ? ended : code;
-    }
-    free(feed);
-    if (!code)
-        code = evlog_consumer_done(consuming->consumer, seq);
-    consuming->acked_count += !code;
-    return code;
-}
-
-/* The receiver. */
-static int give(const evlog_event *event, void *ctx)
-{
-    struct consuming *consuming = ctx;
-    char *line = NULL;
-    size_t size = 0;
-    FILE *memory = open_memstream(&line, &size);
-    int code = EVLOG_OK, failed = !memory || event_put(memory, event, OUTPUT_JSON);
-    if (memory)
-        failed |= fclose(memory) != 0;
-    if (failed)
-        code = evlog_fail("out of memory");
-    else if (event->is_retry)
-        code = give_alone(consuming, event->seq, line, size);
-    else
-        code = give_in_turn(consuming, event->seq, line, size);
-    free(line);
-    progress_at(++consuming->given_count);
-    return code;
-}
-
-/* ------------------------------------------------------------------- one run ---- */
-
-static void report_rest(uint64_t first, uint64_t last)
-{
+    uint64_t first = notice->first_seq, last = notice->last_seq;
     if (first == last)
-        complain(EXIT_NOTHING, "event %" PRIu64 " is not acknowledged: it comes again", first);
+        complain(0, "event %" PRIu64 " is %s: %s", first, what, notice->text);
     else
-        complain(EXIT_NOTHING,
-                 "events %" PRIu64 " to %" PRIu64 " are not acknowledged: they come again", first,
-                 last);
+        complain(0, "events %" PRIu64 " to %" PRIu64 " are %s: %s", first, last, what,
+                 notice->text);
+    consume_note(consuming, EXIT_NOTHING);
+    if (last >= consuming->again_seq)
+        consuming->again_seq = 0;
 }
-
-/*
- * Ends the command's input, and acknowledges what it has dealt with. `status` is how it went so
- * far, -1: well. The same again.
- */
-static int end_run(struct consuming *consuming, int status)
-{
-    struct feed *feed = &consuming->feed;
-    if (!feed->is_running)
-        return status;
-    int code = feed_end(feed);
-    if (!code && status < 0 && !feed->is_heard && feed->fed_count) {
-        code = evlog_consumer_done(consuming->consumer, feed->last_seq);
-        feed->unanswered = code ? feed->fed_count : 0;
-    }
-    if (code)
-        status = complain_library(code);
-    consuming->acked_count += feed->fed_count - feed->unanswered;
-    if (feed->unanswered)
-        report_rest(feed_oldest(feed), feed->last_seq);
-    return status;
-}
-
-/* --------------------------------------------------------------------- the whole ---- */
 
 /* What the consumer reports: whether it is caught up, and what has failed. */
 static void hear_notice(const evlog_notice *notice, void *ctx)
 {
     struct consuming *consuming = ctx;
-    uint64_t first = notice->first_seq, last = notice->last_seq;
-    switch ((int)notice->kind) {
+    switch (notice->kind) {
     case EVLOG_NOTICE_CAUGHT_UP:
         consuming->is_caught_up = 1;
         break;
@@ -143,109 +47,126 @@ static void hear_notice(const evlog_notice *notice, void *ctx)
         consuming->is_caught_up = 0;
         break;
     case EVLOG_NOTICE_PARKED:
-        complain(EXIT_NOTHING, "event %" PRIu64 " is parked: %s", first, notice->text);
-        consuming->parked_count++;
+        report_notice(consuming, notice, "parked");
+        break;
+    case EVLOG_NOTICE_SKIPPED:
+        report_notice(consuming, notice, "skipped");
         break;
     case EVLOG_NOTICE_LOST:
-        if (first == last)
-            complain(EXIT_NOTHING, "event %" PRIu64 " is lost: %s", first, notice->text);
-        else
-            complain(EXIT_NOTHING, "events %" PRIu64 " to %" PRIu64 " are lost: %s", first, last,
-                     notice->text);
-        consuming->parked_count++;
+        report_notice(consuming, notice, "lost");
         break;
     }
 }
 
-/* Gives out what there is; with a timeout waits for the first. `*count`: how many. */
-static int give_out(struct consuming *consuming, int64_t timeout_ms, uint64_t *count)
+/* ------------------------------------------------------------------- plugins ---- */
+
+/* Hands out what there is; with a timeout waits for the first. `*count`: how many. */
+static int hand_out(struct consuming *consuming, int64_t timeout_ms, uint64_t *count)
 {
-    const struct options *options = consuming->options;
-    uint64_t limit = options->range.limit ? options->range.limit - consuming->given_count : 0;
-    uint64_t room = EVLOG_OUT_MAX - consuming->feed.fed_count;
-    if (options->exec && (!limit || limit > room))
-        limit = room;
-    int code = evlog_consumer_poll(consuming->consumer, limit, timeout_ms,
-                                   options->exec ? give : NULL, consuming, count);
-    if (!options->exec)
-        progress_at(consuming->given_count += *count);
+    const evlog_range *range = &consuming->options->range;
+    uint64_t limit = range->limit ? range->limit - consuming->given_count : 0;
+    int code =
+        evlog_consumer_poll(consuming->consumer, limit, timeout_ms, NULL, consuming, count);
+    progress_at(consuming->given_count += *count);
     return code == EVLOG_STOPPED ? EVLOG_OK : code; /* stop_is_asked says so */
 }
 
-/* 1 when the consumer is paused, or an error. */
-static int is_paused(const struct consuming *consuming)
+/* Hands out what there is, or waits a moment where events are due later. */
+static int poll_round(struct consuming *consuming)
 {
-    evlog_consumer_info *info;
-    int code =
-        evlog_consumer_inspect(consuming->log, evlog_consumer_name(consuming->consumer), &info);
-    if (code)
-        return code;
-    int paused = info->is_paused;
-    evlog_consumer_info_free(info);
-    return paused;
-}
-
-/*
- * Nothing was given out just now: it is over, or answers are to come, or the command can end for
- * now, or events are due later.
- */
-static int wait_a_moment(struct consuming *consuming, int *status)
-{
-    const struct options *options = consuming->options;
-    struct feed *feed = &consuming->feed;
+    bool follow = consuming->options->follow;
     uint64_t count;
-    if (feed->is_heard && feed->unanswered)
-        return feed_hear(feed, ANSWER_WAIT_MS);
-    int paused = is_paused(consuming);
-    if (paused < 0)
-        return paused;
-    if (paused && !options->follow)
-        return evlog_fail("the consumer is paused; see: evlog help consumer resume");
-    if (!feed->is_running || feed->is_heard || !(paused || consuming->is_caught_up))
-        return give_out(consuming, MOMENT_MS, &count);
-    *status = end_run(consuming, -1);
-    return EVLOG_OK;
-}
-
-/* Gives out what there is, and hears what is answered. `*status` -1: go on, else it is over. */
-static int round_of(struct consuming *consuming, int *status)
-{
-    const struct options *options = consuming->options;
-    const struct feed *feed = &consuming->feed;
-    int is_idle = feed->is_heard ? !feed->unanswered : !feed->is_running;
-    uint64_t count;
-    if (feed->is_running && !feed->is_heard && feed->fed_count == EVLOG_OUT_MAX) {
-        *status = end_run(consuming, -1); /* as many as can be out; then another run */
-        return EVLOG_OK;
-    }
-    int code = give_out(consuming, options->follow && is_idle ? -1 : 0, &count);
+    int code = hand_out(consuming, follow ? -1 : 0, &count);
     if (code || stop_is_asked())
         return code;
-    if (consuming->is_caught_up && !options->follow)
-        *status = EXIT_DONE;
-    else if (!count)
-        code = wait_a_moment(consuming, status);
-    return code;
+    if (!follow && consuming->is_caught_up) {
+        consuming->is_over = true;
+        return EVLOG_OK;
+    }
+    int paused = count ? 0 : runs_is_paused(consuming);
+    if (paused > 0 && !follow)
+        return evlog_fail("the consumer is paused; see: evlog help consumer resume");
+    return paused < 0 || count ? paused : hand_out(consuming, MOMENT_MS, &count);
 }
 
-static int consume(struct consuming *consuming)
+static void consume_by_plugins(struct consuming *consuming)
 {
     uint64_t limit = consuming->options->range.limit;
-    int status = -1, code = EVLOG_OK;
-    while (!code && status < 0 && !stop_is_asked() && !(limit && consuming->given_count >= limit))
-        code = round_of(consuming, &status);
+    int code = EVLOG_OK;
+    while (!code && !consuming->is_over && !stop_is_asked() &&
+           !(limit && consuming->given_count >= limit))
+        code = poll_round(consuming);
     if (code)
-        status = complain_library(code);
-    status = end_run(consuming, status == EXIT_DONE ? -1 : status);
-    if (status < 0)
-        status = consuming->parked_count ? EXIT_NOTHING : EXIT_DONE;
-    return status;
+        consume_note(consuming, complain_library(code));
 }
 
-static int open_consumer(struct consuming *consuming)
+/* --------------------------------------------------------------------- the whole ---- */
+
+/* What there is already of the name that is consumed: a consumer, or a group of workers. */
+struct existing {
+    const struct options *options;
+    uint64_t checkpoint;
+    bool is_there, has_other_types;
+};
+
+static bool has_type(const evlog_consumer_info *info, const char *type)
+{
+    for (size_t i = 0; i < info->type_count; i++)
+        if (strcmp(info->types[i], type) == 0)
+            return true;
+    return false;
+}
+
+static bool is_named(const evlog_consumer_info *info, const struct options *options)
+{
+    const char *name = options->operands[0];
+    if (!options->worker)
+        return strcmp(info->name, name) == 0;
+    return info->group && strcmp(info->group, name) == 0;
+}
+
+static int compare_existing(const evlog_consumer_info *info, void *ctx)
+{
+    struct existing *existing = ctx;
+    const evlog_range *range = &existing->options->range;
+    if (!is_named(info, existing->options))
+        return 0;
+    existing->is_there = true;
+    existing->checkpoint = info->checkpoint;
+    existing->has_other_types |= info->type_count != range->type_count;
+    for (size_t i = 0; i < range->type_count; i++)
+        existing->has_other_types |= !has_type(info, range->types[i]);
+    return 0;
+}
+
+/* A consumer that exists goes on as it is. -1: it does as it is asked to, else the exit status. */
+static int check_existing(evlog *log, const struct options *options)
+{
+    struct existing existing = {.options = options};
+    const char *name = options->operands[0], *path = options->path;
+    if (!options->start.start && !options->range.type_count)
+        return -1;
+    int code = evlog_each_consumer(log, compare_existing, &existing);
+    if (code && code != EVLOG_DAMAGED) /* opening it says more */
+        return complain_library(code);
+    if (existing.is_there && options->start.start)
+        return complain(
+            EXIT_MISUSE,
+            "consumer %s exists, and goes on where it was: leave out --start, or move "
+            "it with: evlog consumer reset %s %s --to WHERE",
+            name, path, name);
+    if (existing.is_there && options->range.type_count && existing.has_other_types)
+        return complain(EXIT_MISUSE,
+                        "consumer %s exists, with other types (evlog consumer info %s %s): leave "
+                        "out --type, or make it anew with: evlog consumer rm %s %s, and "
+                        "--start %" PRIu64,
+                        name, path, name, path, name, existing.checkpoint + 1);
+    return -1;
+}
+
+static evlog_consumer_options consumer_options(struct consuming *consuming)
 {
     const struct options *options = consuming->options;
-    const char *name = options->operands[0];
     evlog_consumer_options wanted = {.start = options->start.start,
                                      .start_seq = options->start.start_seq,
                                      .start_time_us = options->start.start_time_us,
@@ -253,6 +174,10 @@ static int open_consumer(struct consuming *consuming)
                                      .no_create = options->open.no_create,
                                      .types = options->range.types,
                                      .type_count = options->range.type_count,
+                                     .on_failure = options->on_failure,
+                                     .attempt_max = options->attempts,
+                                     .backoff_ms = options->backoff_ms,
+                                     .backoff_max_ms = options->backoff_max_ms,
                                      .speed = options->range.speed,
                                      .per_second = options->range.per_second,
                                      .worker = options->worker,
@@ -263,12 +188,27 @@ static int open_consumer(struct consuming *consuming)
                                      .wants_ctx = options->range.wants_ctx,
                                      .notice = hear_notice,
                                      .notice_ctx = consuming};
-    if (options->exec) {
-        wanted.ack_by_hand = 1;
-        wanted.on_failure = EVLOG_FAILURE_STOP;
-        wanted.attempt_max = 1;
+    if (options->exec)
+        runs_options(options, &wanted);
+    return wanted;
+}
+
+/* With --wait it waits until no other process has it. EVLOG_BUSY: one has it still. */
+static int open_consumer(struct consuming *consuming)
+{
+    const struct options *options = consuming->options;
+    const char *name = options->operands[0];
+    evlog_consumer_options wanted = consumer_options(consuming);
+    int code = evlog_consumer_open(consuming->log, name, &wanted, &consuming->consumer);
+    if (code != EVLOG_BUSY || !(options->open.wait_ms || options->waits_for_ever))
+        return code;
+    complain(0, "%s: waiting for it", evlog_errmsg());
+    wanted.claim_wait_ms = options->waits_for_ever ? UINT32_MAX : options->open.wait_ms;
+    for (;; sleep(1)) {
+        code = evlog_consumer_open(consuming->log, name, &wanted, &consuming->consumer);
+        if (code != EVLOG_BUSY || !options->waits_for_ever)
+            return code;
     }
-    return evlog_consumer_open(consuming->log, name, &wanted, &consuming->consumer);
 }
 
 static void report_counts(const struct consuming *consuming)
@@ -287,6 +227,9 @@ static int run(struct consuming *consuming)
     int status = options->exec ? -1 : plug(consuming->log, options);
     if (status >= 0)
         return status;
+    status = check_existing(consuming->log, options);
+    if (status >= 0)
+        return status;
     int code = open_consumer(consuming);
     if (code)
         return library_status(code);
@@ -295,13 +238,18 @@ static int run(struct consuming *consuming)
     stop_consumer(consuming->consumer);
     if (!isatty(STDOUT_FILENO)) /* where the command's output may come between */
         progress_begin("events given", options->range.limit);
-    status = consume(consuming);
+    if (options->exec)
+        runs_consume(consuming);
+    else
+        consume_by_plugins(consuming);
     progress_end();
     stop_consumer(NULL);
     code = evlog_consumer_close(consuming->consumer);
     if (isatty(STDERR_FILENO))
         report_counts(consuming);
-    return code && status == EXIT_DONE ? complain_library(code) : status;
+    if (code)
+        consume_note(consuming, complain_library(code));
+    return consuming->status;
 }
 
 /* -1: go on, else the exit status. */
@@ -317,6 +265,8 @@ static int check_options(const struct options *options)
                         options->path, options->operands[0]);
     if (options->ack_lines && !options->exec)
         return complain(EXIT_MISUSE, "--ack-lines is for a command that is run with --exec");
+    if (options->timeout_ms && !options->exec)
+        return complain(EXIT_MISUSE, "--timeout is for a command that is run with --exec");
     return -1;
 }
 
@@ -329,8 +279,6 @@ int consume_run(struct options *options)
     if (!consuming)
         return complain(EXIT_LOG, "out of memory");
     consuming->options = options;
-    consuming->feed =
-        (struct feed){.is_heard = options->ack_lines, .answered = answered, .ctx = consuming};
     status = EXIT_LOG;
     if (!open_to_write(options, &consuming->log)) {
         status = run(consuming);

@@ -1,4 +1,5 @@
-/* evlog consumer ls, info, add, rm, reset, pause, resume. */
+/* evlog consumer ls, info, state, add, rm, reset, pause, resume. */
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,19 +41,41 @@ static json_t *json_of_types(const evlog_consumer_info *info)
     return types;
 }
 
-static int put_json(const evlog_consumer_info *info, enum output output)
+/*
+ * When the last event that it is done with was logged; 0: not known. Since when it is there is not recorded: not longer
+ * than since then, and until its next commit at least since updated_us.
+ */
+static int64_t place_time(evlog *log, const evlog_consumer_info *info)
+{
+    evlog_event *event;
+    if (!info->checkpoint || evlog_read(log, info->checkpoint, &event))
+        return 0;
+    int64_t time_us = event->log_time_us;
+    evlog_event_free(event);
+    return time_us;
+}
+
+static json_t *json_of_place(evlog *log, const evlog_consumer_info *info)
+{
+    char text[TIME_TEXT_SIZE];
+    int64_t time_us = place_time(log, info);
+    return time_us ? json_string(evlog_time_text(time_us, text)) : json_null();
+}
+
+static int put_json(evlog *log, const evlog_consumer_info *info, enum output output)
 {
     char created[TIME_TEXT_SIZE], updated[TIME_TEXT_SIZE];
     json_t *object = json_pack(
-        "{s:s, s:I, s:I, s:f, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:o}", /**/
-        "name", info->name, "checkpoint", (json_int_t)info->checkpoint, "lag_events",
-        (json_int_t)info->lag_count, "lag_seconds", (double)info->lag_us / 1e6, "replay_last_seq",
-        (json_int_t)info->replay_last_seq, "created", evlog_time_text(info->created_us, created),
-        "updated", evlog_time_text(info->updated_us, updated), "done",
-        (json_int_t)info->done_count, "refused", (json_int_t)info->refused_count, "skipped",
-        (json_int_t)info->skipped_count, "parked", (json_int_t)info->parked_count, "to_retry",
-        (json_int_t)info->retry_count, "state_keys", (json_int_t)info->state_count, "paused",
-        info->is_paused, "pid", (int)info->pid, "types", json_of_types(info));
+        "{s:s, s:I, s:o, s:I, s:f, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:o}", /**/
+        "name", info->name, "checkpoint", (json_int_t)info->checkpoint, "checkpoint_log_time",
+        json_of_place(log, info), "lag_events", (json_int_t)info->lag_count, "lag_seconds",
+        (double)info->lag_us / 1e6, "replay_last_seq", (json_int_t)info->replay_last_seq,
+        "created", evlog_time_text(info->created_us, created), "updated",
+        evlog_time_text(info->updated_us, updated), "done", (json_int_t)info->done_count,
+        "refused", (json_int_t)info->refused_count, "skipped", (json_int_t)info->skipped_count,
+        "parked", (json_int_t)info->parked_count, "to_retry", (json_int_t)info->retry_count,
+        "state_keys", (json_int_t)info->state_count, "paused", info->is_paused, "pid",
+        (int)info->pid, "types", json_of_types(info));
     if (object)
         add_worker(object, info);
     return json_put(object, output);
@@ -61,6 +84,7 @@ static int put_json(const evlog_consumer_info *info, enum output output)
 /* One of a list. */
 struct listing {
     const struct options *options;
+    evlog *log;
     int count, failed;
 };
 
@@ -70,7 +94,7 @@ static int list_one(const evlog_consumer_info *info, void *ctx)
     char lag[32], pid[16] = "-";
     if (listing->options->output != OUTPUT_SHORT) {
         listing->count++;
-        listing->failed = put_json(info, listing->options->output);
+        listing->failed = put_json(listing->log, info, listing->options->output);
         return listing->failed;
     }
     if (!listing->count++)
@@ -103,7 +127,7 @@ static int show_one(const evlog_consumer_info *info, void *ctx)
     char time[TIME_TEXT_SIZE], lag[32];
     listing->count++;
     if (listing->options->output != OUTPUT_SHORT) {
-        listing->failed = put_json(info, listing->options->output);
+        listing->failed = put_json(listing->log, info, listing->options->output);
         return listing->failed;
     }
     fputs("consumer    ", stdout);
@@ -115,8 +139,11 @@ static int show_one(const evlog_consumer_info *info, void *ctx)
         text_put(stdout, info->by, strlen(info->by), 0, 0);
     }
     printf("\nmade        %s\n", time_short_text(info->created_us, time));
-    printf("done up to  seq %" PRIu64 ", on %s\n", info->checkpoint,
-           time_short_text(info->updated_us, time));
+    printf("done up to  seq %" PRIu64, info->checkpoint);
+    int64_t place_us = place_time(listing->log, info);
+    if (place_us)
+        printf(", logged on %s", time_short_text(place_us, time));
+    printf("\nwrote last  on %s\n", time_short_text(info->updated_us, time));
     printf("behind      %" PRIu64 " event%s, %s\n", info->lag_count, plural(info->lag_count),
            lag_text(info->lag_us, lag));
     printf("replays     up to seq %" PRIu64 "\n", info->replay_last_seq);
@@ -176,6 +203,7 @@ static int list(struct options *options, const char *name,
     struct listing listing = {.options = options};
     if (open_to_read(options, &log))
         return EXIT_LOG;
+    listing.log = log;
     int code =
         name ? look_at(log, name, visit, &listing) : evlog_each_consumer(log, visit, &listing);
     int status = EXIT_DONE;
@@ -199,6 +227,70 @@ int consumer_ls_run(struct options *options)
 int consumer_info_run(struct options *options)
 {
     return list(options, options->operands[0], show_one);
+}
+
+/* -------------------------------------------------------------------- state ---- */
+
+struct states {
+    const struct options *options;
+    uint64_t count;
+    int failed;
+};
+
+/* Bytes: a string, where they are UTF-8, else {"$bin": base64}, as in events. */
+static json_t *json_of_bytes(const void *bytes, size_t size)
+{
+    json_t *json = json_stringn(bytes, size);
+    if (json)
+        return json;
+    size_t text_size = sodium_base64_encoded_len(size, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(text_size);
+    if (text)
+        json = json_pack(
+            "{s:s}", "$bin",
+            sodium_bin2base64(text, text_size, bytes, size, sodium_base64_VARIANT_ORIGINAL));
+    free(text);
+    return json;
+}
+
+/* A line for each on a terminal: the key, a tab, and the value; what is not text is escaped. */
+static int state_one(const void *key, size_t key_size, const void *value, size_t value_size,
+                     void *ctx)
+{
+    struct states *states = ctx;
+    const char *wanted = states->options->state_key;
+    if (wanted && (strlen(wanted) != key_size || memcmp(wanted, key, key_size) != 0))
+        return 0;
+    states->count++;
+    if (states->options->output != OUTPUT_SHORT) {
+        states->failed = json_put(json_pack("{s:o, s:o}", "key", json_of_bytes(key, key_size),
+                                            "value", json_of_bytes(value, value_size)),
+                                  states->options->output);
+        return states->failed;
+    }
+    text_put(stdout, key, key_size, 0, 0);
+    putchar('\t');
+    text_put(stdout, value, value_size, 0, 0);
+    putchar('\n');
+    return 0;
+}
+
+int consumer_state_run(struct options *options)
+{
+    evlog *log;
+    struct states states = {.options = options};
+    const char *name = options->operands[0];
+    if (open_to_read(options, &log))
+        return EXIT_LOG;
+    int code = evlog_each_state(log, name, state_one, &states);
+    int status = states.failed ? complain(EXIT_LOG, "out of memory") : library_status(code);
+    if (status == EXIT_DONE && !states.count)
+        status = complain(EXIT_NOTHING,
+                          options->state_key ? "consumer %s has no such key in its state"
+                                             : "consumer %s has no state",
+                          name);
+    evlog_close(log);
+    return status;
 }
 
 /* ----------------------------------------------------------------- changing ---- */

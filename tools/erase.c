@@ -100,26 +100,40 @@ static int find_all(evlog *log, evlog_event **events, const struct options *opti
     return EXIT_DONE;
 }
 
-/* In a sealed log an erasure is signed. EXIT_DONE, or the status, reported. */
-static int check_key(evlog *log, const struct note_secret *secret, const struct options *options)
+/* Whether erasures may be signed by this key. EXIT_DONE, or the status, reported. */
+static int check_secret(evlog *log, const struct note_key *key, const char *file)
 {
     char name[NOTE_NAME_SIZE_MAX + 1];
     evlog_info info;
-    bool is_sealed;
-    int code = sealed_is_any(log, &is_sealed);
-    if (code == EVLOG_OK)
-        code = evlog_inspect(log, &info);
+    struct sealed last;
+    bool is_any;
+    int code = evlog_inspect(log, &info);
     if (code)
         return complain_library(code);
-    if (is_sealed && !secret && options->yes)
+    if (strcmp(sealed_name(&info, name), key->name) != 0)
+        return complain(EXIT_MISUSE, "%s: is the key of %s, and this log is %s", file, key->name,
+                        name);
+    code = sealed_find(log, key, 0, UINT64_MAX, &last, NULL, &is_any);
+    if (code)
+        return code == EVLOG_NOTFOUND ? EXIT_DONE : complain_library(code);
+    return sealed_check_use(&last, key, file);
+}
+
+/* In a sealed log an erasure is signed. EXIT_DONE, or the status, reported. */
+static int check_key(evlog *log, const struct note_secret *secret, const struct options *options)
+{
+    bool is_sealed;
+    if (secret)
+        return check_secret(log, &secret->key, options->key);
+    int code = sealed_is_any(log, &is_sealed);
+    if (code)
+        return complain_library(code);
+    if (is_sealed && options->yes)
         return complain(
             EXIT_MISUSE,
             "%s: the log is sealed, and what is erased in it must be signed for: --key "
             "FILE, or evlog verify --seal reports it",
             options->path);
-    if (secret && strcmp(sealed_name(&info, name), secret->key.name) != 0)
-        return complain(EXIT_MISUSE, "%s: is the key of %s, and this log is %s", options->key,
-                        secret->key.name, name);
     return EXIT_DONE;
 }
 

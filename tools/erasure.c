@@ -60,7 +60,7 @@ char *erasure_sign(const struct note_secret *secret, const evlog_event *event,
                         secret->key.name, event->seq, evlog_uuid_text(event->id, id),
                         event->event_type, note_hash_text(digest, hash), who,
                         evlog_time_text(evlog_now_us(), when), why) >= 0)
-        note = note_sign(secret, text, 0);
+        note = note_sign(secret, NULL, text, 0);
     free(text);
     free(why);
     return note;

@@ -168,6 +168,14 @@ int event_filter_where(struct event_filter *filter, char *text)
     return 0;
 }
 
+void event_filter_free(struct event_filter *filter)
+{
+    for (size_t i = 0; i < filter->condition_count; i++)
+        if (filter->conditions[i].relation == FILTER_LIKE)
+            regfree(&filter->conditions[i].regex);
+    *filter = (struct event_filter){0};
+}
+
 /* -------------------------------------------------------------- comparing ---- */
 
 static int order(bool is_less, bool is_more)

@@ -61,6 +61,9 @@ int event_filter_where(struct event_filter *filter, char *text);
 int event_filter_grep(struct event_filter *filter, const char *text);
 int event_filter_pattern(struct patterns *patterns, const char *text);
 
+/* Frees what the filter has taken; not needed where the program ends. */
+void event_filter_free(struct event_filter *filter);
+
 bool event_filter_is_empty(const struct event_filter *filter);
 
 /* Whether the filter `ctx` wants the event, as `wants` of a range. */

@@ -98,7 +98,8 @@ static const struct verb verbs[] = {
      "seals in the log, and with --expect FILE with a checkpoint that evlog seal printed earlier. Three\n"
      "verdicts: integrity (nothing was changed), completeness (nothing was cut off; only --expect shows\n"
      "that), freshness (until when it is sealed). Events that no seal covers are named as unproved. In a\n"
-     "pipe the last line has the verdicts, too.\n"},
+     "pipe the last line has the verdicts, too. A key that this one has handed over to is followed, and\n"
+     "reported; with several keys in PUBKEY these are all, and a handover to another one is a finding.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
      "delete the oldest events", "BNGzQyo", 1, 1, trim_run,
      "The log then begins with the first event that is kept, for every reader and consumer. No seq is\n"
@@ -172,14 +173,16 @@ static const struct verb verbs[] = {
      "5}", 1, 1, seal_keygen_run,
      "FILE gets the private key, and must not exist; only its owner can read it. Who checks the log\n"
      "needs the line that is printed. The key belongs to this log: its name has the log's uuid.\n"},
-    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "5}", 1,
+    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "50}", 1,
      1, seal_run,
      "Appends an event evlog.sealed.v1, and prints the checkpoint in it: the number of events, the root\n"
      "of a Merkle tree (RFC 6962, SHA-256) over them, and the signature, as a note of C2SP\n"
      "(tlog-checkpoint). Keep what is printed where whoever can write to the log cannot: by it, evlog\n"
      "verify --seal PUBKEY --expect CHECKPOINT finds every event that was changed, taken out, added or\n"
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
-     "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"},
+     "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"
+     "With --next FILE the checkpoint names a new key, which signs it, too, and replaces the first one:\n"
+     "that seals nothing any more. Who has the first public key can follow to the new one.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
      "print a proof that an event was sealed, or that seals agree", "6VU}]", 1, 2, prove_run,
      "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
@@ -207,12 +210,12 @@ static const struct verb verbs[] = {
      "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
      "any more. -n 0 prints only what comes. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg" FILTER, 2, 2,
-     consume_run,
+     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg`jq;l^" FILTER,
+     2, 2, consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
      "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"
-     "its input ends; its exit with 0, when it has read all, acknowledges all. Else they come again\n"
-     "the next time. With --ack-lines each line that it prints acknowledges one event, the oldest\n"
+     "its input ends; its exit with 0, when it has read all, acknowledges all.\n"
+     "With --ack-lines each line that it prints acknowledges one event, the oldest\n"
      "that is not yet. In the JSON, attempt is more than 1 when an event may have been given out\n"
      "before, and is_replay says whether it was in the log before the consumer was made.\n"
      "\n"
@@ -220,10 +223,17 @@ static const struct verb verbs[] = {
      "with --ack-lines gets it on its input. SIGINT or SIGTERM stop the giving out: COMMAND may\n"
      "finish what it has, which is then acknowledged as always. A second one ends it at once.\n"
      "\n"
-     "With --plugin the events go to the receivers that the plugins connect. An event whose\n"
-     "receiver fails three times is parked, and the next one comes: see evlog help parked. Those\n"
-     "that are to be retried come first; COMMAND is run for each of these alone. --type is kept\n"
-     "with the consumer: what it was not asked for then is not given later. Receivers of all events\n"
+     "When COMMAND fails, what it has not acknowledged comes again in its next run, half as many at a\n"
+     "time, until it fails with one event alone. That one is tried --attempts times; then it is parked,\n"
+     "on record with the reason, and the others go on: see evlog help parked. No event is to blame, and\n"
+     "it ends at once, when COMMAND exits with 126 or 127 (it cannot be run) or 75 (EX_TEMPFAIL: it\n"
+     "can do nothing now). With --on-failure stop it ends when COMMAND has failed, and all comes again\n"
+     "the next time. Parked events that are to be retried come first; COMMAND is run for each alone.\n"
+     "\n"
+     "With --plugin the events go to the receivers that the plugins connect, and one whose receiver\n"
+     "fails is tried and parked likewise. --type is kept with the consumer: what it was not asked for\n"
+     "then is not given later; so is --start, and both must be left out, or be the same types, when the\n"
+     "consumer exists. Receivers of all events\n"
      "get those of the types that the log had when evlog consume was started. --where and the other\n"
      "filters are not kept: what they pass over counts as done, and is not given later without them.\n"
      "\n"
@@ -233,8 +243,8 @@ static const struct verb verbs[] = {
      "worker 1's; an erased event goes to every worker. N and PATH can be changed when all N are done\n"
      "up to the same seq and have nothing parked: run each with --to SEQ.\n"
      "\n"
-     "Exit status 1 when COMMAND failed, or events were parked or lost; 3 also when another process\n"
-     "has the consumer.\n"},
+     "Exit status 1 when COMMAND failed for good, or events were parked, skipped or lost; 3 also when\n"
+     "another process has the consumer.\n"},
     {"consumer ls", "LOG", "list the consumers and how far behind they are", "o]", 1, 1,
      consumer_ls_run,
      "The lag is the events of the log after the last that a consumer is done with, wanted or not,\n"
@@ -242,8 +252,14 @@ static const struct verb verbs[] = {
      "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
     {"consumer info", "LOG NAME", "show what a consumer is", "o]", 2, 2, consumer_info_run,
      "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
-     "and retried. Those up to replay_last_seq are replays to it. NAME may be a group: then each of its\n"
-     "workers is shown.\n"},
+     "and retried. It came there after that event was logged (checkpoint_log_time), and not later\n"
+     "than it wrote last (updated). Those up to replay_last_seq are replays to it. NAME may be a group:\n"
+     "then each of its workers is shown.\n"},
+    {"consumer state", "LOG NAME", "print the keys and values of a consumer's state", "o_", 2, 2,
+     consumer_state_run,
+     "As they were written last, in the order of the keys' bytes: on a terminal the key, a tab and the\n"
+     "value, escaped where they are not text; in a pipe one JSON object a line, with key and value, and\n"
+     "{\"$bin\": base64} for what is not UTF-8.\n"},
     {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
      "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",
@@ -453,6 +469,8 @@ int main(int argc, char **argv)
         if (strchr(verb->options, '[') && !options.no_pager && !options.follow)
             pager_begin();
         status = verb->run(&options);
+        if (status == EXIT_DONE && options_preview(verb, &options))
+            status = EXIT_PREVIEW;
     }
     return output_flushed(status);
 }

@@ -69,6 +69,22 @@ static const struct {
      "the longest to wait for another process that writes to, opens or closes\n"
      "the log, and may be stopped; default: 10. When it is given, -f also waits\n"
      "for a log that is not there yet"},
+    {'`', "wait", "SECONDS", "a number of seconds above 0, or forever",
+     "the longest to wait for another process that writes to, opens or closes\n"
+     "the log, and may be stopped; default: 10. When it is given, also for one\n"
+     "that has the consumer: a hot standby"},
+    {'j', "attempts", "N", "a number: 1, 2, 3 ...",
+     "how often an event is tried before it has failed; default: 3 (with\n"
+     "--exec and --on-failure stop: 1)"},
+    {'q', "backoff", "SECONDS", "a number of seconds above 0",
+     "the wait before the second attempt, doubled for each more; default: 0.1"},
+    {';', "backoff-max", "SECONDS", "a number of seconds above 0",
+     "the longest wait between two attempts; default: 30"},
+    {'l', "on-failure", "WHAT", "park, stop or skip",
+     "what becomes of an event that has failed: park (default), stop or skip"},
+    {'^', "timeout", "SECONDS", "a number of seconds above 0",
+     "kill the command, and what it has started, when for so long it does\n"
+     "not read on, does not answer, or does not end"},
     {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
      "where a new consumer begins; default: first"},
     {'L', "worker", "I/N", "two numbers, as 1/4, from 1/1 to 256/256",
@@ -98,8 +114,13 @@ static const struct {
      "the head that was noted earlier: what the log held is as it was; with\n"
      "--seal also the file of a checkpoint"},
     {'5', "key", "FILE", NULL, "the file of the private key"},
+    {'0', "next", "FILE", NULL,
+     "hand over to the key in this file, and sign with both: from then on\n"
+     "only that one seals the log"},
+    {'_', "key", "KEY", NULL, "only the value of this key"},
     {'6', "seal", "PUBKEY", NULL,
-     "check the log against its seals; PUBKEY is the public key, or its file"},
+     "check the log against its seals; PUBKEY is the public key, or a file of\n"
+     "one or more, one a line"},
     {'V', "size", "N", "a number: 1, 2, 3 ...", "the seal of N events; default: the newest"},
     {'U', "since-size", "N", "a number: 1, 2, 3 ...",
      "that the seal goes on from the first N events"},
@@ -225,6 +246,13 @@ bool option_at(size_t i, struct option_help *option)
     *option = (struct option_help){table[i].name, short_of(i), table[i].argument, table[i].takes,
                                    table[i].help};
     return true;
+}
+
+bool options_preview(const struct verb *verb, const struct options *options)
+{
+    bool shows = verb->run == retain_run && !options->keep_age_us && !options->keep_count &&
+                 !options->keep_size && !options->off;
+    return options->preview || (takes(verb, 'y') && !options->yes && !shows);
 }
 
 bool option_is_of(const struct verb *verb, size_t i)
@@ -415,6 +443,7 @@ static int read_factor(const char *text, double *factor)
     return end == text || *end || !(*factor > 0) || *factor > 1e9 ? -1 : 0;
 }
 
+/* Seconds, as milliseconds. */
 static int read_wait(const char *text, uint32_t *wait_ms)
 {
     double seconds;
@@ -498,6 +527,43 @@ static int filter_option_read(struct options *options, int letter, char *text)
         return event_filter_pattern(&filter->hosts, text);
     case '%':
         return read_by(text, &options->by_event_time);
+    default:
+        return 1;
+    }
+}
+
+static int read_on_failure(const char *text, evlog_on_failure *on_failure)
+{
+    static const char *const names[] = {"park", "stop", "skip"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *on_failure = (evlog_on_failure)i;
+            return 0;
+        }
+    return -1;
+}
+
+/* How events that fail are dealt with. 0, -1 when it is wrong, 1 when it is another option. */
+static int failure_option_read(struct options *options, int letter, char *text)
+{
+    uint64_t number;
+    switch (letter) {
+    case '`':
+        options->waits_for_ever = strcmp(text, "forever") == 0;
+        return options->waits_for_ever ? 0 : read_wait(text, &options->open.wait_ms);
+    case 'j':
+        if (whole_number(text, 1, UINT32_MAX, &number))
+            return -1;
+        options->attempts = (uint32_t)number;
+        return 0;
+    case 'q':
+        return read_wait(text, &options->backoff_ms);
+    case ';':
+        return read_wait(text, &options->backoff_max_ms);
+    case 'l':
+        return read_on_failure(text, &options->on_failure);
+    case '^':
+        return read_wait(text, &options->timeout_ms);
     default:
         return 1;
     }
@@ -605,6 +671,12 @@ static int seal_option_read(struct options *options, int letter, char *text)
     case '5':
         options->key = text;
         return 0;
+    case '0':
+        options->next = text;
+        return 0;
+    case '_':
+        options->state_key = text;
+        return 0;
     case '6':
         options->seal = text;
         return 0;
@@ -617,8 +689,8 @@ static int seal_option_read(struct options *options, int letter, char *text)
 static int option_read(struct options *options, int letter, char *text)
 {
     static int (*const groups[])(struct options *, int, char *) = {
-        range_option_read, filter_option_read, keep_option_read,
-        send_option_read,  output_option_read, seal_option_read};
+        range_option_read,  filter_option_read, keep_option_read,   send_option_read,
+        output_option_read, seal_option_read,   failure_option_read};
     int result = 1;
     for (size_t i = 0; result > 0 && i < sizeof groups / sizeof *groups; i++)
         result = groups[i](options, letter, text);
@@ -695,6 +767,8 @@ static int option_take(const struct verb *verb, struct options *options, int let
     if (!takes(verb, letter))
         return complain(EXIT_MISUSE, "evlog %s has no option --%s; see: evlog help %s",
                         verb->name, table[i].name, verb->name);
+    if (letter == 'x' && options->exec)
+        return complain(EXIT_MISUSE, "--exec is given twice: one command gets the events");
     if (!table[i].argument)
         option_set(options, letter);
     else if (option_read(options, letter, optarg))

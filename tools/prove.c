@@ -21,10 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keyring.h"
 #include "leaf.h"
 #include "print.h"
 #include "progress.h"
-#include "sealed.h"
 #include "text.h"
 #include "tool.h"
 
@@ -78,8 +78,22 @@ static int see(const evlog_leaf *leaf, void *ctx)
     return EVLOG_OK;
 }
 
-/* What was trimmed, by the roots of the seal before the first event. EXIT_DONE, or the status, reported. */
-static int add_trimmed(struct proving *proving, const struct note_key *key,
+/* A seal of one of the keys, the last that was given first. As sealed_find. */
+static int find_by_any(evlog *log, const struct keyring *keys, uint64_t size_min,
+                       uint64_t size_max, struct sealed *sealed, char **note)
+{
+    bool is_any;
+    int code = EVLOG_NOTFOUND;
+    for (size_t i = keys->count; code == EVLOG_NOTFOUND && i-- > 0;)
+        code = sealed_find(log, &keys->keys[i].key, size_min, size_max, sealed, note, &is_any);
+    return code;
+}
+
+/*
+ * What was trimmed, by the roots of the seal before the first event, which may be of another key: wrong ones make no root that
+ * is signed. EXIT_DONE, or the status, reported.
+ */
+static int add_trimmed(struct proving *proving, const struct keyring *keys,
                        const evlog_info *info)
 {
     struct sealed sealed;
@@ -87,7 +101,9 @@ static int add_trimmed(struct proving *proving, const struct note_key *key,
     uint64_t gone = info->first_seq - 1;
     if (gone == 0)
         return EXIT_DONE;
-    int code = sealed_find(proving->names.log, key, gone, gone, &sealed, NULL, &is_any);
+    int code = find_by_any(proving->names.log, keys, gone, gone, &sealed, NULL);
+    if (code == EVLOG_NOTFOUND)
+        code = sealed_find(proving->names.log, NULL, gone, gone, &sealed, NULL, &is_any);
     if (code == EVLOG_NOTFOUND)
         return complain(EXIT_LOG,
                         "the log begins with event %" PRIu64
@@ -103,11 +119,11 @@ static int add_trimmed(struct proving *proving, const struct note_key *key,
 }
 
 /* Reads the events, and compares the root that they make with the one that was sealed. */
-static int prove(struct proving *proving, const struct note_key *key, const evlog_info *info,
+static int prove(struct proving *proving, const struct keyring *keys, const evlog_info *info,
                  const struct note_checkpoint *checkpoint)
 {
     unsigned char root[SHA256_SIZE];
-    int status = add_trimmed(proving, key, info);
+    int status = add_trimmed(proving, keys, info);
     if (status)
         return status;
     progress_begin("events read", checkpoint->size);
@@ -155,13 +171,12 @@ static void put_inclusion(const struct proving *proving)
 /* ---------------------------------------------------------------- verbs ---- */
 
 /* The seal to prove by: the newest one of at least `size_min` events and, where a size is asked for, of just so many. */
-static int find_seal(const struct options *options, evlog *log, const struct note_key *key,
+static int find_seal(const struct options *options, evlog *log, const struct keyring *keys,
                      uint64_t size_min, struct sealed *sealed, char **note)
 {
-    bool is_any;
     uint64_t size = options->size;
-    int code = sealed_find(log, key, size ? size : size_min, size ? size : UINT64_MAX, sealed,
-                           note, &is_any);
+    int code =
+        find_by_any(log, keys, size ? size : size_min, size ? size : UINT64_MAX, sealed, note);
     if (code && code != EVLOG_NOTFOUND)
         return complain_library(code);
     if (code == EVLOG_OK && sealed->checkpoint.size >= size_min)
@@ -176,7 +191,7 @@ static int find_seal(const struct options *options, evlog *log, const struct not
 }
 
 static int prove_event(const struct options *options, struct proving *proving,
-                       const struct note_key *key, const evlog_info *info)
+                       const struct keyring *keys, const evlog_info *info)
 {
     struct sealed sealed;
     char *note;
@@ -187,12 +202,12 @@ static int prove_event(const struct options *options, struct proving *proving,
         return complain(EXIT_NOTHING,
                         "%s: no event %" PRIu64 ": the log has %" PRIu64 " to %" PRIu64,
                         options->path, seq, info->first_seq, info->last_seq);
-    int status = find_seal(options, proving->names.log, key, seq, &sealed, &note);
+    int status = find_seal(options, proving->names.log, keys, seq, &sealed, &note);
     if (status)
         return status;
     proving->index = seq - 1;
     proving->count = merkle_path(seq - 1, sealed.checkpoint.size, proving->path);
-    status = prove(proving, key, info, &sealed.checkpoint);
+    status = prove(proving, keys, info, &sealed.checkpoint);
     if (status == EXIT_DONE) {
         put_inclusion(proving);
         text_put(proving->out, note, strlen(note), 1, 0);
@@ -202,7 +217,7 @@ static int prove_event(const struct options *options, struct proving *proving,
 }
 
 static int prove_growth(const struct options *options, struct proving *proving,
-                        const struct note_key *key, const evlog_info *info)
+                        const struct keyring *keys, const evlog_info *info)
 {
     struct sealed sealed;
     char *note;
@@ -212,11 +227,11 @@ static int prove_growth(const struct options *options, struct proving *proving,
                         "events up to %" PRIu64 " were trimmed: what was sealed of %" PRIu64
                         " events cannot be proved any more",
                         info->first_seq - 1, old);
-    int status = find_seal(options, proving->names.log, key, old, &sealed, &note);
+    int status = find_seal(options, proving->names.log, keys, old, &sealed, &note);
     if (status)
         return status;
     proving->count = merkle_consistency(old, sealed.checkpoint.size, proving->path);
-    status = prove(proving, key, info, &sealed.checkpoint);
+    status = prove(proving, keys, info, &sealed.checkpoint);
     if (status == EXIT_DONE) {
         fprintf(proving->out, "old %" PRIu64 "\n", old);
         put_hashes(proving);
@@ -227,11 +242,12 @@ static int prove_growth(const struct options *options, struct proving *proving,
 }
 
 /* Makes the proof's text in `out`. EXIT_DONE, or the status, reported. */
-static int prove_either(const struct options *options, evlog *log, const struct note_key *key,
+static int prove_either(const struct options *options, evlog *log, const struct keyring *keys,
                         FILE *out)
 {
     evlog_info info;
     char name[NOTE_NAME_SIZE_MAX + 1];
+    const struct note_key *key = &keys->keys[0].key;
     int code = evlog_inspect(log, &info);
     if (code)
         return complain_library(code);
@@ -243,18 +259,18 @@ static int prove_either(const struct options *options, evlog *log, const struct 
     proving->out = out;
     proving->names.log = log;
     proving->index = UINT64_MAX;
-    int status = options->old_size ? prove_growth(options, proving, key, &info)
-                                   : prove_event(options, proving, key, &info);
+    int status = options->old_size ? prove_growth(options, proving, keys, &info)
+                                   : prove_event(options, proving, keys, &info);
     free(proving);
     return status;
 }
 
-static int prove_and_put(const struct options *options, evlog *log, const struct note_key *key)
+static int prove_and_put(const struct options *options, evlog *log, const struct keyring *keys)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    int status = out ? prove_either(options, log, key, out) : EXIT_LOG;
+    int status = out ? prove_either(options, log, keys, out) : EXIT_LOG;
     if (!out || fclose(out))
         status = complain(EXIT_LOG, "out of memory");
     else if (status == EXIT_DONE && options->output == OUTPUT_JSON)
@@ -267,7 +283,7 @@ static int prove_and_put(const struct options *options, evlog *log, const struct
 
 int prove_run(struct options *options)
 {
-    struct note_key key;
+    struct keyring keys = {.count = 0};
     evlog *log;
     if (!options->seal)
         return complain(EXIT_MISUSE,
@@ -276,12 +292,13 @@ int prove_run(struct options *options)
         return complain(EXIT_MISUSE,
                         "what is to be proved? a SEQ: that it was sealed; --since-size N: that "
                         "nothing was changed since N events were");
-    int status = note_key_read(options->seal, &key);
-    if (status)
-        return status;
-    if (open_to_read(options, &log))
-        return EXIT_LOG;
-    status = prove_and_put(options, log, &key);
-    evlog_close(log);
+    int status = keyring_read(&keys, options->seal);
+    if (status == EXIT_DONE && open_to_read(options, &log))
+        status = EXIT_LOG;
+    else if (status == EXIT_DONE) {
+        status = prove_and_put(options, log, &keys);
+        evlog_close(log);
+    }
+    keyring_free(&keys);
     return status;
 }

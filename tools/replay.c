@@ -39,14 +39,14 @@ static int ended(const evlog_event *event, int state)
 static int run(const struct options *options, const evlog_event *event, const char *line,
                size_t line_size)
 {
-    struct child child;
+    struct child child = {.is_group = false};
     int state;
     int error = child_start(&child, options->exec, 0);
     if (error)
         return complain(-1, "event %" PRIu64 ": cannot run the command: %s", event->seq,
                         strerror(error));
     (void)!child_feed(&child, line, line_size); /* one that does not read it is as good */
-    error = child_end(&child, &state, NULL);
+    error = child_end(&child, &state, NULL, INT64_MAX);
     if (error)
         return complain(-1, "event %" PRIu64 ": cannot wait for the command: %s", event->seq,
                         strerror(error));

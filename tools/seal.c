@@ -10,6 +10,8 @@
  * proves is proved by who has the public key and a printed note; nothing in the log itself is needed for that, as it
  * may be a forger's. audit.c says what is concluded.
  *
+ * With a second key the seal hands over to it: the checkpoint names it, both sign, and the first key is refused from then on (keyring.c).
+ *
  * A key belongs to one log: its name is the origin of the log's checkpoints. So a note says which log it is of, and
  * no log can be passed off as another one.
  *
@@ -55,8 +57,8 @@ static int add_events(struct sealing *sealing, const evlog_info *info)
 }
 
 /* The tree that the newest seal of this key has, or an empty one. EXIT_DONE, or the status, reported. */
-static int begin(struct sealing *sealing, const struct note_key *key, const evlog_info *info,
-                 int64_t *last_time_s)
+static int begin(struct sealing *sealing, const struct note_key *key, const char *file,
+                 const evlog_info *info, int64_t *last_time_s)
 {
     struct sealed sealed;
     bool is_any;
@@ -67,7 +69,7 @@ static int begin(struct sealing *sealing, const struct note_key *key, const evlo
     if (code == EVLOG_OK) {
         sealing->tree = sealed.tree;
         *last_time_s = sealed.checkpoint.time_s;
-        return EXIT_DONE;
+        return sealed_check_use(&sealed, key, file);
     }
     if (is_any && info->first_seq > 1)
         return complain(EXIT_LOG,
@@ -105,14 +107,18 @@ static int put_seal(const struct note_checkpoint *checkpoint, const char *note,
 }
 
 /* Signs the tree, appends the seal, and prints it. */
-static int sign(struct sealing *sealing, const struct note_secret *secret, int64_t time_s,
-                const struct options *options)
+static int sign(struct sealing *sealing, const struct note_secret *secret,
+                const struct note_secret *next, int64_t time_s, const struct options *options)
 {
     struct merkle *tree = &sealing->tree;
-    struct note_checkpoint checkpoint = {.size = tree->size, .time_s = time_s};
+    struct note_checkpoint checkpoint = {
+        .size = tree->size, .time_s = time_s, .has_next = next != NULL};
     char text[NOTE_CHECKPOINT_TEXT_SIZE];
     merkle_root(tree, checkpoint.root);
-    char *note = note_sign(secret, note_checkpoint_text(&secret->key, &checkpoint, text), time_s);
+    if (next)
+        memcpy(checkpoint.next, next->key.public_key, sizeof checkpoint.next);
+    char *note =
+        note_sign(secret, next, note_checkpoint_text(&secret->key, &checkpoint, text), time_s);
     if (!note)
         return complain(EXIT_LOG, "out of memory");
     int code = evlog_add_seal(sealing->names.log, tree->size, note, tree->roots,
@@ -122,21 +128,51 @@ static int sign(struct sealing *sealing, const struct note_secret *secret, int64
     return status;
 }
 
-static int seal(evlog *log, const struct note_secret *secret, const struct options *options)
+static int check_name(const struct note_key *key, const char *file, const evlog_info *info)
+{
+    char name[NOTE_NAME_SIZE_MAX + 1];
+    if (strcmp(sealed_name(info, name), key->name) == 0)
+        return EXIT_DONE;
+    return complain(EXIT_MISUSE, "%s: is the key of %s, and this log is %s", file, key->name,
+                    name);
+}
+
+/* A key that has sealed the log is none to hand over to: it may have been replaced for a reason. */
+static int check_next(evlog *log, const struct note_secret *next, const struct options *options,
+                      const evlog_info *info)
+{
+    struct sealed sealed;
+    bool is_any;
+    int status = check_name(&next->key, options->next, info);
+    if (status)
+        return status;
+    int code = sealed_find(log, &next->key, 0, UINT64_MAX, &sealed, NULL, &is_any);
+    if (code == EVLOG_OK)
+        return complain(EXIT_MISUSE,
+                        "%s: this key has sealed the log, by event %" PRIu64
+                        ": hand over to a new one, which evlog seal keygen makes",
+                        options->next, sealed.seq);
+    return code == EVLOG_NOTFOUND ? EXIT_DONE : complain_library(code);
+}
+
+/* `next`: NULL, or the key to hand over to. */
+static int seal(evlog *log, const struct note_secret *secret, const struct note_secret *next,
+                const struct options *options)
 {
     struct sealing sealing = {.names = {.log = log}};
-    char name[NOTE_NAME_SIZE_MAX + 1];
     evlog_info info;
     int64_t last_time_s;
     int code = evlog_inspect(log, &info);
     if (code)
         return complain_library(code);
-    if (strcmp(sealed_name(&info, name), secret->key.name) != 0)
-        return complain(EXIT_MISUSE, "%s: is the key of %s, and this log is %s", options->key,
-                        secret->key.name, name);
+    int status = check_name(&secret->key, options->key, &info);
+    if (status == EXIT_DONE && next)
+        status = check_next(log, next, options, &info);
+    if (status)
+        return status;
     if (info.last_seq == 0)
         return complain(EXIT_NOTHING, "%s: the log is empty", options->path);
-    int status = begin(&sealing, &secret->key, &info, &last_time_s);
+    status = begin(&sealing, &secret->key, options->key, &info, &last_time_s);
     int64_t time_s = status ? 0 : time_of(last_time_s);
     if (time_s == 0)
         return status ? status : EXIT_LOG;
@@ -147,13 +183,21 @@ static int seal(evlog *log, const struct note_secret *secret, const struct optio
             "%s; a log is not sealed while events that are not sealed yet are damaged: "
             "run evlog verify %s",
             evlog_errmsg(), options->path);
-    return code ? complain_library(code) : sign(&sealing, secret, time_s, options);
+    return code ? complain_library(code) : sign(&sealing, secret, next, time_s, options);
+}
+
+static int seal_with(struct options *options, const struct note_secret *secret,
+                     const struct note_secret *next)
+{
+    evlog *log;
+    if (open_to_write(options, &log))
+        return EXIT_LOG;
+    return close_appended(log, seal(log, secret, next, options));
 }
 
 int seal_run(struct options *options)
 {
-    struct note_secret secret;
-    evlog *log;
+    struct note_secret secret, next;
     if (!options->key)
         return complain(EXIT_MISUSE,
                         "with which key? --key FILE; evlog seal keygen %s --key FILE makes one",
@@ -161,9 +205,13 @@ int seal_run(struct options *options)
     int status = note_secret_read(options->key, &secret);
     if (status)
         return status;
-    status = open_to_write(options, &log) ? EXIT_LOG : EXIT_DONE;
-    if (status == EXIT_DONE)
-        status = close_appended(log, seal(log, &secret, options));
+    if (options->next)
+        status = note_secret_read(options->next, &next);
+    if (status == EXIT_DONE) {
+        status = seal_with(options, &secret, options->next ? &next : NULL);
+        if (options->next)
+            note_secret_free(&next);
+    }
     note_secret_free(&secret);
     return status;
 }

@@ -8,11 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tool.h"
+
 const char *sealed_name(const evlog_info *info, char name[NOTE_NAME_SIZE_MAX + 1])
 {
     char uuid[EVLOG_UUID_TEXT_SIZE];
     strcpy(name, "evlog/");
     return strcat(name, evlog_uuid_text(info->origin, uuid));
+}
+
+/* The tree that an event says, which is to be proved. */
+static enum note_verdict read_unchecked(const evlog_event *event, const evlog_value *data,
+                                        const evlog_value *roots, struct sealed *sealed)
+{
+    evlog_value size;
+    *sealed = (struct sealed){.seq = event->seq, .log_time_us = event->log_time_us};
+    if (evlog_value_find(data, "size", &size) || size.kind != EVLOG_VALUE_INTEGER ||
+        size.integer <= 0 || (uint64_t)size.integer >= event->seq)
+        return NOTE_MALFORMED;
+    sealed->checkpoint.size = (uint64_t)size.integer;
+    return merkle_load(&sealed->tree, sealed->checkpoint.size, roots->bytes.data,
+                       roots->bytes.size)
+               ? NOTE_GOOD
+               : NOTE_MALFORMED;
 }
 
 enum note_verdict sealed_read(const struct note_key *key, const evlog_event *event,
@@ -24,6 +42,8 @@ enum note_verdict sealed_read(const struct note_key *key, const evlog_event *eve
         evlog_value_find(&data, "note", &note) || note.kind != EVLOG_VALUE_STRING ||
         evlog_value_find(&data, "roots", &roots) || roots.kind != EVLOG_VALUE_BYTES)
         return NOTE_MALFORMED;
+    if (!key)
+        return read_unchecked(event, &data, &roots, sealed);
     *sealed = (struct sealed){
         .seq = event->seq, .log_time_us = event->log_time_us, .note = note.string};
     enum note_verdict verdict =
@@ -39,6 +59,18 @@ enum note_verdict sealed_read(const struct note_key *key, const evlog_event *eve
             sealed->tree = (struct merkle){.size = 0};
     }
     return NOTE_GOOD;
+}
+
+int sealed_check_use(const struct sealed *last, const struct note_key *key, const char *file)
+{
+    char text[NOTE_KEY_TEXT_SIZE];
+    struct note_key next;
+    if (!last->checkpoint.has_next ||
+        memcmp(last->checkpoint.next, key->public_key, sizeof last->checkpoint.next) == 0)
+        return EXIT_DONE;
+    note_key_of_name(key, last->checkpoint.next, &next);
+    return complain(EXIT_MISUSE, "%s: this key has handed over, by event %" PRIu64 ", to %s",
+                    file, last->seq, note_key_text(&next, text));
 }
 
 static int see_type(const evlog_type *type, void *ctx)

@@ -9,10 +9,11 @@
  *   key id         SHA-256(NAME | 0a | type | public key)'s first 4 bytes; type 01, and 04 for the line with a time
  *   verifier key   NAME+HEX(key id)+BASE64(01 | public key)
  *   private key    PRIVATE+KEY+NAME+HEX(key id)+BASE64(01 | seed), one line, in a file for its owner alone (Go's sumdb/note has it so)
- *   checkpoint     TEXT is three lines: origin, size, BASE64(root); the origin is the key's name
+ *   checkpoint     TEXT is three lines: origin, size, BASE64(root); the origin is the key's name. A fourth one, "next " and a
+ *                  verifier key of the same name, hands over to that key, which has signed the note as well (keyring.c)
  *
  * 1. The line with a time is a cosignature (C2SP tlog-cosignature) by the log's own key: so when a checkpoint was
- *    made is signed, in a form that others' tools read, and the text has no line that they advise against.
+ *    made is signed, in a form that others' tools read, and no line of the text.
  *    No text that is signed begins with "cosignature/v1".
  * 2. Where one line of a known key does not fit, the note is refused whole. Lines of other keys (witnesses) are
  *    passed over.
@@ -35,13 +36,14 @@
 #include "tool.h"
 
 #define DASH "\xe2\x80\x94 "
-#define PRIVATE "PRIVATE+KEY+"
+#define NEXT "next "
 #define TYPE_TEXT 1
 #define TYPE_TIME 4
 #define TIME_SIZE 8
 #define SIGNATURE_SIZE crypto_sign_BYTES
 #define LINE_BYTES_MAX (NOTE_KEY_ID_SIZE + TIME_SIZE + SIGNATURE_SIZE)
-#define LINES_MAX 64 /* of signatures in a note */
+#define LINES_MAX 64                                /* of signatures in a note */
+#define LINES_SIZE (2 * (NOTE_NAME_SIZE_MAX + 140)) /* of a key's two lines */
 #define BASE64 sodium_base64_VARIANT_ORIGINAL
 
 static const char *base64(const unsigned char *bytes, size_t size, char *text, size_t text_size)
@@ -145,13 +147,21 @@ static bool split_key(const char *text, struct note_key *key, unsigned char byte
     return is_good;
 }
 
-static bool parse_key(const char *text, struct note_key *key)
+bool note_key_parse(const char *text, struct note_key *key)
 {
     unsigned char public_key[32], id[NOTE_KEY_ID_SIZE];
     if (!split_key(text, key, public_key, id))
         return false;
     complete(key, public_key);
     return memcmp(id, key->id, sizeof id) == 0;
+}
+
+void note_key_of_name(const struct note_key *named, const unsigned char public_key[32],
+                      struct note_key *key)
+{
+    if (key != named)
+        *key = *named;
+    complete(key, public_key);
 }
 
 /* The whole of a small file, with a NUL behind it. -1 with errno. */
@@ -166,31 +176,6 @@ static ssize_t read_small(int fd, char *text, size_t size)
     }
     text[used] = '\0';
     return (ssize_t)used;
-}
-
-int note_key_read(const char *text, struct note_key *key)
-{
-    char line[NOTE_KEY_TEXT_SIZE];
-    if (parse_key(text, key))
-        return EXIT_DONE;
-    int fd = open(text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t size = fd < 0 ? -1 : read_small(fd, line, sizeof line);
-    if (fd >= 0)
-        close(fd);
-    if (size >= 0 && parse_key(line, key))
-        return EXIT_DONE;
-    if (size >= 0 && strncmp(line, PRIVATE, strlen(PRIVATE)) == 0) {
-        sodium_memzero(line, sizeof line);
-        return complain(EXIT_MISUSE,
-                        "%s: is the private key, which stays with who seals; the public "
-                        "one is what evlog seal keygen printed",
-                        text);
-    }
-    return complain(
-        EXIT_MISUSE,
-        "not a public key, nor a file with one: %s; it is what evlog seal keygen printed: "
-        "evlog/UUID+ID+BASE64",
-        strncmp(text, PRIVATE, strlen(PRIVATE)) ? text : "(a private key)");
 }
 
 /* ------------------------------------------------------------- secrets ---- */
@@ -214,13 +199,13 @@ static bool write_file(int fd, const char *text)
 static int make_file(const char *path, const struct note_secret *secret,
                      const unsigned char seed[32])
 {
-    char text[NOTE_KEY_TEXT_SIZE + sizeof PRIVATE] = PRIVATE;
+    char text[NOTE_KEY_TEXT_SIZE + sizeof NOTE_PRIVATE] = NOTE_PRIVATE;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return complain(errno == EEXIST ? EXIT_MISUSE : EXIT_LOG, "%s: %s", path,
                         errno == EEXIST ? "exists, and a key is not overwritten"
                                         : strerror(errno));
-    put_key(&secret->key, seed, text + strlen(PRIVATE), NOTE_KEY_TEXT_SIZE);
+    put_key(&secret->key, seed, text + strlen(NOTE_PRIVATE), NOTE_KEY_TEXT_SIZE);
     strcat(text, "\n");
     bool is_written = write_file(fd, text);
     sodium_memzero(text, sizeof text);
@@ -268,7 +253,7 @@ static int check_file(int fd, const char *path)
 
 int note_secret_read(const char *path, struct note_secret *secret)
 {
-    char text[NOTE_KEY_TEXT_SIZE + sizeof PRIVATE];
+    char text[NOTE_KEY_TEXT_SIZE + sizeof NOTE_PRIVATE];
     unsigned char seed[32], id[NOTE_KEY_ID_SIZE];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
@@ -281,8 +266,8 @@ int note_secret_read(const char *path, struct note_secret *secret)
         return status;
     sodium_mlock(secret, sizeof *secret);
     bool is_good = sodium_init() >= 0 && size > 0 &&
-                   strncmp(text, PRIVATE, strlen(PRIVATE)) == 0 &&
-                   split_key(text + strlen(PRIVATE), &secret->key, seed, id) &&
+                   strncmp(text, NOTE_PRIVATE, strlen(NOTE_PRIVATE)) == 0 &&
+                   split_key(text + strlen(NOTE_PRIVATE), &secret->key, seed, id) &&
                    derive(secret, seed) && memcmp(id, secret->key.id, sizeof id) == 0;
     sodium_memzero(text, sizeof text);
     sodium_memzero(seed, sizeof seed);
@@ -334,16 +319,29 @@ static bool make_line(const struct note_secret *secret, const char *text, int64_
     return is_signed;
 }
 
-char *note_sign(const struct note_secret *secret, const char *text, int64_t time_s)
+/* The lines of one key: with the time, too, unless it is 0. */
+static bool make_lines(const struct note_secret *secret, const char *text, int64_t time_s,
+                       char lines[LINES_SIZE])
 {
-    char line[128], time_line[128] = "", *note;
+    char line[128], time_line[128];
     if (!make_line(secret, text, 0, line, sizeof line) ||
         (time_s && !make_line(secret, text, time_s, time_line, sizeof time_line)))
+        return false;
+    int used = snprintf(lines, LINES_SIZE, DASH "%s %s\n", secret->key.name, line);
+    if (time_s)
+        snprintf(lines + used, LINES_SIZE - (size_t)used, DASH "%s %s\n", secret->key.name,
+                 time_line);
+    return true;
+}
+
+char *note_sign(const struct note_secret *secret, const struct note_secret *next,
+                const char *text, int64_t time_s)
+{
+    char lines[LINES_SIZE], next_lines[LINES_SIZE] = "", *note;
+    if (!make_lines(secret, text, time_s, lines) ||
+        (next && !make_lines(next, text, time_s, next_lines)))
         return NULL;
-    int size = time_s ? asprintf(&note, "%s\n" DASH "%s %s\n" DASH "%s %s\n", text,
-                                 secret->key.name, line, secret->key.name, time_line)
-                      : asprintf(&note, "%s\n" DASH "%s %s\n", text, secret->key.name, line);
-    return size < 0 ? NULL : note;
+    return asprintf(&note, "%s\n%s%s", text, lines, next_lines) < 0 ? NULL : note;
 }
 
 /* ------------------------------------------------------------ checking ---- */
@@ -455,13 +453,39 @@ const char *note_checkpoint_text(const struct note_key *key,
                                  const struct note_checkpoint *checkpoint,
                                  char text[NOTE_CHECKPOINT_TEXT_SIZE])
 {
-    char root[NOTE_HASH_TEXT_SIZE];
-    snprintf(text, NOTE_CHECKPOINT_TEXT_SIZE, "%s\n%" PRIu64 "\n%s\n", key->name,
-             checkpoint->size, note_hash_text(checkpoint->root, root));
+    char root[NOTE_HASH_TEXT_SIZE], next_text[NOTE_KEY_TEXT_SIZE];
+    struct note_key next;
+    int used = snprintf(text, NOTE_CHECKPOINT_TEXT_SIZE, "%s\n%" PRIu64 "\n%s\n", key->name,
+                        checkpoint->size, note_hash_text(checkpoint->root, root));
+    if (checkpoint->has_next) {
+        note_key_of_name(key, checkpoint->next, &next);
+        snprintf(text + used, NOTE_CHECKPOINT_TEXT_SIZE - (size_t)used, NEXT "%s\n",
+                 note_key_text(&next, next_text));
+    }
     return text;
 }
 
-/* Three lines, and perhaps more, which say nothing. Written anew, the first three must be the same. */
+/* The fourth line, from `at` up to `end`. false: it begins like one that hands over, and does not name a key. */
+static bool parse_next(const char *at, const char *end, struct note_checkpoint *checkpoint)
+{
+    char text[NOTE_KEY_TEXT_SIZE];
+    struct note_key next;
+    size_t size = (size_t)(end - at);
+    if (size <= strlen(NEXT) || memcmp(at, NEXT, strlen(NEXT)) != 0)
+        return true;
+    at += strlen(NEXT);
+    size = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at);
+    if (size >= sizeof text)
+        return false;
+    memcpy(text, at, size);
+    text[size] = '\0';
+    checkpoint->has_next = note_key_parse(text, &next);
+    if (checkpoint->has_next)
+        memcpy(checkpoint->next, next.public_key, sizeof checkpoint->next);
+    return checkpoint->has_next;
+}
+
+/* Three lines, or four. More say nothing. Written anew, they must be the same. */
 static bool parse_checkpoint(const struct note_key *key, const struct note_text *text,
                              struct note_checkpoint *checkpoint)
 {
@@ -475,7 +499,8 @@ static bool parse_checkpoint(const struct note_key *key, const struct note_text 
     const char *root = line ? line + 1 : end;
     const char *root_end = memchr(root, '\n', (size_t)(end - root));
     if (!line || line - number > 19 || !root_end ||
-        unbase64(root, root_end, checkpoint->root, 32) != 32)
+        unbase64(root, root_end, checkpoint->root, 32) != 32 ||
+        !parse_next(root_end + 1, end, checkpoint))
         return false;
     checkpoint->size = strtoull(number, NULL, 10); /* ends at the newline */
     checkpoint->time_s = text->time_s;

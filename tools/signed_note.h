@@ -25,11 +25,18 @@ struct note_secret {
     unsigned char secret_key[64];
 };
 
-/* Reads a verifier key, NAME+ID+BASE64, or the first line of the file of that name. The exit status, reported. */
-int note_key_read(const char *text, struct note_key *key);
+/* What a private key's file begins with. */
+#define NOTE_PRIVATE "PRIVATE+KEY+"
+
+/* Reads a verifier key, NAME+ID+BASE64. false: it is none. */
+bool note_key_parse(const char *text, struct note_key *key);
 
 /* The other way. Returns `text`. */
 const char *note_key_text(const struct note_key *key, char text[NOTE_KEY_TEXT_SIZE]);
+
+/* The key of another one's name that has this public key. */
+void note_key_of_name(const struct note_key *named, const unsigned char public_key[32],
+                      struct note_key *key);
 
 /* Makes a key of that name in a new file, for its owner alone. The exit status, reported. */
 int note_secret_make(const char *path, const char *name, struct note_key *key);
@@ -39,10 +46,11 @@ int note_secret_read(const char *path, struct note_secret *secret);
 void note_secret_free(struct note_secret *secret);
 
 /*
- * Signs a text, which ends with a newline. time_s: a second signature line covers text and time; 0: there is none.
- * The note is the caller's to free; NULL: out of memory.
+ * Signs a text, which ends with a newline, also with `next` unless it is NULL. time_s: a second signature line of each key
+ * covers text and time; 0: there is none. The note is the caller's to free; NULL: out of memory.
  */
-char *note_sign(const struct note_secret *secret, const char *text, int64_t time_s);
+char *note_sign(const struct note_secret *secret, const struct note_secret *next,
+                const char *text, int64_t time_s);
 
 enum note_verdict {
     NOTE_GOOD,
@@ -69,9 +77,11 @@ struct note_checkpoint {
     uint64_t size;
     unsigned char root[32];
     int64_t time_s; /* when it was signed; 0: not said */
+    bool has_next;  /* it hands over to another key of the same name: */
+    unsigned char next[32];
 };
 
-#define NOTE_CHECKPOINT_TEXT_SIZE 400
+#define NOTE_CHECKPOINT_TEXT_SIZE (NOTE_KEY_TEXT_SIZE + 400)
 
 /* The text of a checkpoint whose origin is the key's name. Returns `text`. */
 const char *note_checkpoint_text(const struct note_key *key,

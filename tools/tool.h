@@ -21,12 +21,13 @@
 
 /* The exit statuses: X(name, status, what it means), of which `evlog help exit` is made. */
 #define EXIT_STATUSES(X)                                                                         \
-    X(DONE, 0, "done; without --yes it would be")                                                \
+    X(DONE, 0, "done")                                                \
     X(NOTHING, 1,                                                                                \
       "nothing matched, no such consumer, something was found, or a command or receiver failed") \
     X(MISUSE, 2, "wrong arguments or input, or what was asked for is refused")                   \
     X(LOG, 3, "the log cannot be opened, read or written, or others have it; no room or memory") \
-    X(DAMAGED, 4, "events that were asked for are damaged or missing")
+    X(DAMAGED, 4, "events that were asked for are damaged or missing")                          \
+    X(PREVIEW, 5, "nothing was done, it was only said what would be: --yes does it")
 
 enum exit_status {
 #define X(name, status, text) EXIT_##name = status,
@@ -60,12 +61,18 @@ struct options {
     const char *columns[COLUMNS_MAX]; /* NAME=PATH */
     size_t column_count;
     const char *exec;
+    uint32_t attempts;                               /* of a consumer's event; 0: not given */
+    uint32_t backoff_ms, backoff_max_ms, timeout_ms; /* likewise */
+    evlog_on_failure on_failure;
+    bool waits_for_ever;
+    const char *state_key; /* NULL: not given */
     const char *reason;
     const char *expect;       /* NULL: not given */
     const char *key;          /* the file of a private key; likewise */
+    const char *next;         /* that of the key that follows it; likewise */
     uint64_t size;            /* of a seal; 0: not given */
     uint64_t old_size;        /* of an earlier one; likewise */
-    const char *seal;         /* a public key, or its file; likewise */
+    const char *seal;         /* a public key, or the file of some; likewise */
     uint32_t worker, workers; /* 0: not given */
     const char *by;           /* NULL: not given */
     int known;
@@ -140,6 +147,7 @@ int diff_run(struct options *options);
 int consume_run(struct options *options);
 int consumer_ls_run(struct options *options);
 int consumer_info_run(struct options *options);
+int consumer_state_run(struct options *options);
 int consumer_add_run(struct options *options);
 int consumer_rm_run(struct options *options);
 int consumer_reset_run(struct options *options);
@@ -169,6 +177,9 @@ bool option_at(size_t i, struct option_help *option);
 
 /* Whether the i-th is one of a verb. */
 bool option_is_of(const struct verb *verb, size_t i);
+
+/* Whether it was asked only to say what it would do: a verb that takes --yes without that, or --preview. */
+bool options_preview(const struct verb *verb, const struct options *options);
 
 /* Help on a verb. */
 void verb_help(FILE *out, const struct verb *verb);

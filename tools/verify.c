@@ -80,8 +80,8 @@ struct expected {
     bool is_head, is_checkpoint;
 };
 
-/* Reads a checkpoint that `key` has signed. EXIT_DONE, or the status, reported. */
-static int read_checkpoint(const char *path, const struct note_key *key,
+/* Reads a checkpoint that one of the keys has signed. EXIT_DONE, or the status, reported. */
+static int read_checkpoint(const char *path, const struct keyring *keys,
                            struct note_checkpoint *checkpoint)
 {
     char *note = malloc(NOTE_SIZE_MAX + 1);
@@ -97,7 +97,7 @@ static int read_checkpoint(const char *path, const struct note_key *key,
                           "checkpoint: %s: %s",
                           path, strerror(errno));
     else
-        verdict = note_read_checkpoint(key, note, size, checkpoint);
+        verdict = keyring_read_checkpoint(keys, note, size, checkpoint);
     if (verdict)
         status =
             complain(EXIT_MISUSE, "%s: this checkpoint %s", path, note_verdict_text(verdict));
@@ -107,10 +107,10 @@ static int read_checkpoint(const char *path, const struct note_key *key,
     return status;
 }
 
-static int read_expected(const struct options *options, struct note_key *key,
+static int read_expected(const struct options *options, struct keyring *keys,
                          struct expected *expected)
 {
-    int status = options->seal ? note_key_read(options->seal, key) : EXIT_DONE;
+    int status = options->seal ? keyring_read(keys, options->seal) : EXIT_DONE;
     if (status || !options->expect)
         return status;
     expected->is_head = head_read(options->expect, &expected->head);
@@ -122,7 +122,7 @@ static int read_expected(const struct options *options, struct note_key *key,
             "--expect takes SEQ:CHAIN, as evlog info prints it: 5003:0123456789abcdef; "
             "or, with --seal PUBKEY, the file of a checkpoint");
     expected->is_checkpoint = true;
-    return read_checkpoint(options->expect, key, &expected->checkpoint);
+    return read_checkpoint(options->expect, keys, &expected->checkpoint);
 }
 
 /* The seals, after the log itself. An error of the library. */
@@ -160,14 +160,14 @@ int verify_run(struct options *options)
     struct verify verify = {.options = options};
     struct audit audit = {.log = NULL};
     struct expected expected = {.is_head = false};
-    int status = read_expected(options, &audit.key, &expected);
-    if (status)
-        return status;
-    if (open_as_it_is(options, &audit.log))
-        return EXIT_LOG;
-    int code = check(&verify, &audit, &expected, &checked);
-    status = report_result(&verify, &audit, code, checked);
+    int status = read_expected(options, &audit.keys, &expected);
+    if (status == EXIT_DONE && open_as_it_is(options, &audit.log))
+        status = EXIT_LOG;
+    if (status == EXIT_DONE) {
+        int code = check(&verify, &audit, &expected, &checked);
+        status = report_result(&verify, &audit, code, checked);
+        evlog_close(audit.log);
+    }
     audit_free(&audit);
-    evlog_close(audit.log);
     return status;
 }

@@ -44,14 +44,20 @@ char *bytes_grow(struct bytes *bytes, size_t size)
 
 void bytes_put_text(struct bytes *bytes, const char *text, size_t size)
 {
-    msgpack_sbuffer *buffer = &bytes->buffer;
-    if (size > 0x1f || buffer->alloc - buffer->size < 1 + size) {
+    char *room = size <= UINT8_MAX ? bytes_reserve(bytes, 2 + size) : NULL;
+    if (!room) {
         msgpack_pack_str_with_body(&bytes->packer, text, size);
         return;
     }
-    buffer->data[buffer->size] = (char)(0xa0 | size);
-    memcpy(buffer->data + buffer->size + 1, text, size);
-    buffer->size += 1 + size;
+    char *at = room;
+    if (size <= 0x1f) {
+        *at++ = (char)(0xa0 | size);
+    } else {
+        *at++ = (char)0xd9;
+        *at++ = (char)size;
+    }
+    memcpy(at, text, size);
+    bytes->buffer.size += (size_t)(at - room) + size;
 }
 
 void bytes_free(struct bytes *bytes)

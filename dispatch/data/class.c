@@ -31,17 +31,6 @@ const struct kind *kind_of(int kind)
     return kinds[kind].avro ? &kinds[kind] : &string; /* a string of any form */
 }
 
-int kind_is_text(int kind)
-{
-    return kind == EVLOG_KIND_STRING ||
-           (kind >= EVLOG_KIND_DATETIME && kind <= EVLOG_KIND_CONTAINER_KEY);
-}
-
-int kind_is_string(int kind)
-{
-    return kind_is_text(kind) && kind != EVLOG_KIND_DATETIME && kind != EVLOG_KIND_UUID;
-}
-
 size_t shape_size(uint64_t shape, const evlog_class *of)
 {
     int kind = shape_kind(shape);
@@ -62,19 +51,14 @@ struct fields class_fields(const evlog_class *of)
     return fields;
 }
 
-static int has_name(const evlog_field *field, const char *name, size_t name_size)
-{
-    return field->name_size == name_size && memcmp(field->name, name, name_size) == 0;
-}
-
-const evlog_field *class_find(const struct fields *fields, const char *name, size_t name_size,
-                              size_t *hint)
+const evlog_field *class_search(const struct fields *fields, const char *name, size_t name_size,
+                                size_t *hint)
 {
     for (size_t i = 0, at = *hint; i < fields->count; i++, at++) {
         if (at >= fields->count)
             at = 0;
         const evlog_field *field = field_at(fields, at);
-        if (has_name(field, name, name_size)) {
+        if (field_has_name(field, name, name_size)) {
             *hint = at + 1;
             return field;
         }
@@ -96,7 +80,7 @@ int class_is_same(const evlog_class *a, const evlog_class *b)
         return 0;
     for (size_t i = 0; i < a_fields.count; i++) {
         const evlog_field *x = field_at(&a_fields, i), *y = field_at(&b_fields, i);
-        if (!has_name(x, y->name, y->name_size) || x->shape != y->shape ||
+        if (!field_has_name(x, y->name, y->name_size) || x->shape != y->shape ||
             x->offset != y->offset || x->is_optional != y->is_optional ||
             !text_is_same(x->fallback, y->fallback) || !class_is_same(x->of, y->of))
             return 0;

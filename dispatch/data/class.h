@@ -2,6 +2,8 @@
 #ifndef DISPATCH_CLASS_H
 #define DISPATCH_CLASS_H
 
+#include <string.h>
+
 #include "evlog/class.h"
 
 /* Kinds that no data class has, only a schema that comes as text, and a flag beside NULLABLE. */
@@ -45,13 +47,37 @@ static inline const evlog_field *field_at(const struct fields *fields, size_t i)
     return (const evlog_field *)((const char *)fields->first + i * fields->size);
 }
 
+static inline int field_has_name(const evlog_field *field, const char *name, size_t name_size)
+{
+    return field->name_size == name_size && memcmp(field->name, name, name_size) == 0;
+}
+
+/* class_find where it is not at `*hint`. */
+const evlog_field *class_search(const struct fields *fields, const char *name, size_t name_size,
+                                size_t *hint);
+
 /* The field of that name; NULL: none. Searches from `*hint` on, and moves it behind the field. */
-const evlog_field *class_find(const struct fields *fields, const char *name, size_t name_size,
-                              size_t *hint);
+static inline const evlog_field *class_find(const struct fields *fields, const char *name,
+                                            size_t name_size, size_t *hint)
+{
+    const evlog_field *field = *hint < fields->count ? field_at(fields, *hint) : NULL;
+    if (!field || !field_has_name(field, name, name_size))
+        return class_search(fields, name, name_size, hint);
+    ++*hint;
+    return field;
+}
 
 /* Whether a kind is text in Avro; and whether it is evlog_string in C, as times and UUIDs are not. */
-int kind_is_text(int kind);
-int kind_is_string(int kind);
+static inline int kind_is_text(int kind)
+{
+    return kind == EVLOG_KIND_STRING ||
+           (kind >= EVLOG_KIND_DATETIME && kind <= EVLOG_KIND_CONTAINER_KEY);
+}
+
+static inline int kind_is_string(int kind)
+{
+    return kind_is_text(kind) && kind != EVLOG_KIND_DATETIME && kind != EVLOG_KIND_UUID;
+}
 
 /* What a kind is called, and its size. */
 struct kind {

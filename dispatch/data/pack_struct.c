@@ -208,12 +208,16 @@ static void pack_value(struct packing *packing, const struct place *place, uint6
         pack_scalar(packing, place, kind, at);
 }
 
+/* Of `problems` only what is read is set: it is large. */
 int pack_struct(const evlog_class *of, const char *argument, const void *data,
                 struct bytes *bytes)
 {
     static const struct place whole = {.up = NULL};
     struct place inner = {.up = &whole, .name = argument};
-    struct packing packing = {.bytes = bytes};
+    struct packing packing;
+    packing.bytes = bytes;
+    packing.is_too_large = 0;
+    packing.problems.size = packing.problems.count = packing.problems.left_out = 0;
     if (argument) {
         inner.name_size = strlen(argument);
         msgpack_pack_map(&bytes->packer, 1);

@@ -195,6 +195,13 @@ EVLOG_API int evlog_consumer_done(evlog_consumer *consumer, uint64_t seq);
  */
 EVLOG_API int evlog_consumer_fail(evlog_consumer *consumer, uint64_t seq, const char *why);
 
+/*
+ * Gives event `seq` back, which is out: it and what was handed out after it are taken back, with their
+ * state, and come again, as by evlog_consumer_fail. No attempt of them has failed; a retried parked event
+ * stays one that is to be retried. EVLOG_INVALID: it is not out.
+ */
+EVLOG_API int evlog_consumer_give_back(evlog_consumer *consumer, uint64_t seq);
+
 /* Writes the checkpoint now. EVLOG_FULL, EVLOG_IO, EVLOG_LIMIT: the next call tries again. */
 EVLOG_API int evlog_consumer_commit(evlog_consumer *consumer);
 
@@ -240,6 +247,17 @@ EVLOG_API int evlog_state_get(evlog_consumer *consumer, const void *key, size_t 
 EVLOG_API int evlog_state_put(evlog_consumer *consumer, const void *key, size_t key_size,
                               const void *value, size_t value_size);
 EVLOG_API int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_size);
+
+/*
+ * Calls `visit` for each key of a consumer's state as it was written last, in the order of their bytes, until it
+ * returns other than 0, and returns that, or EVLOG_OK. For any process, whichever has the consumer: keys that come or go
+ * meanwhile may be visited or not. Key and value are valid inside the call. EVLOG_NOTFOUND: no such consumer.
+ * EVLOG_DAMAGED: some could not be read; all others were visited.
+ */
+EVLOG_API int evlog_each_state(evlog *log, const char *name,
+                               int (*visit)(const void *key, size_t key_size, const void *value,
+                                            size_t value_size, void *ctx),
+                               void *ctx);
 
 /* ------------------------------------------------------- administration ---- */
 

@@ -98,6 +98,16 @@ elif attack == "strip-time":
     *fields, headers, data = msgpack.unpackb(records[at])
     data["note"] = "".join(data["note"].splitlines(True)[:-1])
     records[at] = contents(records[at], data)
+elif attack == "note":  # a seal's note, edited by these commands of sed
+    import subprocess
+    *fields, headers, data = msgpack.unpackb(records[at])
+    commands = [word for command in arguments[1:] for word in ("-e", command)]
+    data["note"] = subprocess.run(["sed", *commands], input=data["note"], text=True, check=True, stdout=subprocess.PIPE).stdout
+    records[at] = contents(records[at], data)
+elif attack == "graft":  # another log's event at the end, and an event erased as that says
+    records.append(read(arguments[0])[numbers[0] - 1])
+    at = numbers[1] - first
+    records[at] = erased(records[at], sha(records[at]))
 elif attack == "erase":  # with the digest that evlog would leave
     records[at] = erased(records[at], sha(records[at]))
 elif attack == "erase-badly":
@@ -111,13 +121,11 @@ elif attack == "turn-back":  # an event more, logged so many seconds before the 
     records.append(record)
 elif attack == "splice":  # from that event on the other log's
     records[at:] = read(arguments[1])[at:]
-elif attack == "pass-off":  # this log as the one of that origin
-    other = dict(line.partition(" ")[::2] for line in open(arguments[0] + "/format").read().splitlines())
-    lines["origin"] = other["origin"]
-elif attack == "copy-note":  # the erasure that is signed for one event, said of another
+elif attack == "copy-note":  # the erasure that is signed for one event, said of another, which is erased
     *fields, headers, data = msgpack.unpackb(records[at])
     data["seq"] = numbers[1]
     records[at] = contents(records[at], data)
+    records[numbers[1] - first] = erased(records[numbers[1] - first], sha(records[numbers[1] - first]))
 else:
     sys.exit("no such attack: " + attack)
 write(records, first)

@@ -66,6 +66,15 @@ class BuildWithLibrary(build_ext):
         return build
 
 
+def check_packages():
+    """What the build needs and the machine does not have is said in a sentence."""
+    script = ROOT / "tools" / "packaging" / "deps.sh"
+    check = ["sh", script, "check", "lmdb", "msgpack", "libxxhash"]
+    if script.exists() and subprocess.run(check).returncode:
+        raise SystemExit(1)
+
+
+check_packages()
 setup(
     cffi_modules=["binding/build.py:ffi"],
     cmdclass={"build_ext": BuildWithLibrary, "sdist": SourcesWithLibrary},

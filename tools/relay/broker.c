@@ -1,4 +1,5 @@
 /* The brokers that this evlog-relay was built with: RELAY_REDIS and RELAY_KAFKA come from the Makefile. */
+#include "kafka_schemas.h"
 #include "relay.h"
 
 #ifdef RELAY_REDIS
@@ -18,6 +19,10 @@
     "and make it again"
 #define kafka_sink(options, uuid) ((void)(uuid), NULL)
 #define kafka_source(options, uuid) ((void)(uuid), NULL)
+#define kafka_schemas_new(url) ((void)(url), NULL)
+#define kafka_schemas_find(self, id, topic, raw) \
+    ((void)(self), (void)(id), (void)(topic), (void)(raw), BROKER_OK)
+#define kafka_schemas_free(self) ((void)(self))
 #endif
 
 const char *broker_missing(enum url_scheme scheme)
@@ -35,4 +40,20 @@ struct source *broker_source(const struct relay_options *options, const char *uu
 {
     return options->url.scheme == URL_KAFKA ? kafka_source(options, uuid)
                                             : redis_source(options, uuid);
+}
+
+struct kafka_schemas *broker_schemas(const struct relay_options *options)
+{
+    return kafka_schemas_new(&options->url);
+}
+
+enum outcome broker_find_schema(struct kafka_schemas *schemas, uint32_t id, const char *topic,
+                                struct raw *raw)
+{
+    return kafka_schemas_find(schemas, id, topic, raw);
+}
+
+void broker_schemas_free(struct kafka_schemas *schemas)
+{
+    kafka_schemas_free(schemas);
 }

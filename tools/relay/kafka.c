@@ -39,6 +39,12 @@ enum outcome kafka_fail(const char *doing, rd_kafka_resp_err_t error, const char
                        doing, text ? text : rd_kafka_err2str(error));
 }
 
+/* A certificate that does not fit will not fit the next time. Other failures of TLS may be a broker that is being restarted. */
+static bool is_about_certificate(const char *reason)
+{
+    return strstr(reason, "certificate verify failed") != NULL;
+}
+
 static void hear_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
 {
     struct kafka *kafka = opaque;
@@ -48,7 +54,8 @@ static void hear_error(rd_kafka_t *client, int error, const char *reason, void *
         if (*kafka->why)
             return; /* what the single brokers said is better */
     }
-    kafka->needs_a_hand |= is_about_credentials((rd_kafka_resp_err_t)error);
+    kafka->needs_a_hand |=
+        is_about_credentials((rd_kafka_resp_err_t)error) || is_about_certificate(reason);
     snprintf(kafka->why, sizeof kafka->why, "%s", reason);
 }
 

@@ -43,16 +43,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "evlog/schema.h"
-#include "registry.h"
+#include "kafka_schemas.h"
 
 #define COUNT_MAX 512
 #define SIZE_LARGE ((size_t)8 << 20) /* a batch ends behind so many bytes */
 #define LOOK_BACK 8192               /* events: two puts of a relay out */
 #define FIELDS_MAX 1024              /* headers of a record; what is behind is not looked at */
-#define SCHEMAS_MAX 4096
-#define UNKNOWN_WAIT_MS \
-    10000 /* so long an id that the registry does not have is not asked for again */
 #define NOTES_MAX 48
 #define NOTES_SIZE_MAX 4000 /* less than offset.metadata.max.bytes of a broker */
 #define NOTES_HEAD "evlog1"
@@ -69,20 +65,12 @@ struct partition {
     char others[NOTES_SIZE_MAX]; /* of other logs: " UUID:SEQ" each */
 };
 
-/* A schema of the registry. */
-struct written {
-    uint32_t id;
-    evlog_schema *schema; /* NULL: it cannot be used */
-    char why[256];
-    int64_t until_ms; /* of one that cannot: then it is asked for again */
-};
-
 struct kafka_source {
     struct source source;
     struct kafka kafka;
     const struct relay_options *options;
     const char *topic;
-    struct registry *registry;
+    struct kafka_schemas *schemas;
     char uuid[EVLOG_UUID_TEXT_SIZE];
     char member[256];
     int place_fd; /* -1: not taken */
@@ -101,8 +89,6 @@ struct kafka_source {
     struct raw_field *fields;
     size_t field_count, field_max;
     size_t firsts[COUNT_MAX]; /* of a message's fields */
-    struct written *written;
-    size_t written_count;
     uint64_t
         assigned_seq; /* the head of the log when the partitions were assigned, or offsets went back */
     bool has_older; /* the batch has records that may be in the log up to it */
@@ -275,8 +261,11 @@ static void close_client(struct kafka_source *self)
     self->is_broken = false;
 }
 
+/* Until now errors came by rd_kafka_poll. */
 static enum outcome subscribe(struct kafka_source *self)
 {
+    rd_kafka_poll_set_consumer(self->kafka.client);
+    self->kafka.is_redirected = true;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, self->topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t error = rd_kafka_subscribe(self->kafka.client, list);
@@ -308,8 +297,6 @@ static enum outcome make_client(struct kafka_source *self)
     outcome = kafka_make(&self->kafka, RD_KAFKA_CONSUMER, conf);
     if (outcome)
         return outcome;
-    rd_kafka_poll_set_consumer(self->kafka.client);
-    self->kafka.is_redirected = true;
     self->commits = rd_kafka_queue_new(self->kafka.client);
     return BROKER_OK;
 }
@@ -328,7 +315,7 @@ static enum outcome source_open(void *ctx)
     if (outcome == BROKER_OK && is_new)
         outcome = subscribe(self);
     if (outcome == BROKER_OK)
-        return registry_check(self->registry);
+        return kafka_schemas_check(self->schemas);
     if (is_new)
         close_client(self);
     return outcome;
@@ -336,70 +323,17 @@ static enum outcome source_open(void *ctx)
 
 /* -------------------------------------------------------------- schemas ---- */
 
-static void free_written(struct kafka_source *self)
-{
-    for (size_t i = 0; i < self->written_count; i++)
-        evlog_schema_free(self->written[i].schema);
-    self->written_count = 0;
-}
-
-static struct written *known_schema(struct kafka_source *self, uint32_t id)
-{
-    for (size_t i = self->written_count; i-- > 0;)
-        if (self->written[i].id == id)
-            return &self->written[i];
-    return NULL;
-}
-
-/* Asks the registry. What it does not have, or evlog cannot read, is found too, without a schema. */
-static enum outcome ask_schema(struct kafka_source *self, uint32_t id, struct written *written)
-{
-    char *text = NULL;
-    *written = (struct written){.id = id};
-    enum outcome outcome = registry_schema(self->registry, id, self->topic, &text);
-    if (outcome == BROKER_UNFIT)
-        snprintf(written->why, sizeof written->why, "schema %" PRIu32 ": %s", id, broker_why());
-    else if (outcome)
-        return outcome;
-    else if (evlog_schema_parse(text, &written->schema)) {
-        written->schema = NULL;
-        snprintf(written->why, sizeof written->why, "schema %" PRIu32 ": %s", id, evlog_errmsg());
-    }
-    free(text);
-    written->until_ms = now_ms() + UNKNOWN_WAIT_MS;
-    return BROKER_OK;
-}
-
-static enum outcome find_schema(struct kafka_source *self, uint32_t id, struct written **found)
-{
-    struct written *written = known_schema(self, id);
-    if (!written || (!written->schema && now_ms() > written->until_ms)) {
-        struct written asked;
-        enum outcome outcome = ask_schema(self, id, &asked);
-        if (outcome)
-            return outcome;
-        if (!written)
-            written = &self->written[self->written_count++];
-        *written = asked;
-    }
-    *found = written;
-    return BROKER_OK;
-}
-
 /* The schemas of the batch. BROKER_AWAY: it is held. */
 static enum outcome find_schemas(struct kafka_source *self)
 {
     uint32_t id;
-    struct written *written;
     for (size_t i = 0; i < self->count; i++) {
         struct raw *raw = &self->raws[i];
         if (raw->schema || raw->why || !raw_schema_id(raw, &id))
             continue;
-        enum outcome outcome = find_schema(self, id, &written);
+        enum outcome outcome = kafka_schemas_find(self->schemas, id, self->topic, raw);
         if (outcome)
             return outcome;
-        raw->schema = written->schema;
-        raw->why = written->schema ? NULL : written->why;
     }
     return BROKER_OK;
 }
@@ -622,8 +556,7 @@ static enum outcome source_read(void *ctx, uint64_t head_seq, bool is_waiting,
         self->head_seq = head_seq;
         self->after_seq = UINT64_MAX;
         self->has_older = false;
-        if (self->written_count > SCHEMAS_MAX - COUNT_MAX)
-            free_written(self);
+        kafka_schemas_trim(self->schemas, COUNT_MAX);
         outcome = fill_batch(self);
         if (outcome && self->count)
             self->is_broken = true; /* what was read of it is read again */
@@ -725,11 +658,9 @@ static void source_close(void *ctx)
 {
     struct kafka_source *self = ctx;
     close_client(self);
-    free_written(self);
-    registry_free(self->registry);
+    kafka_schemas_free(self->schemas);
     if (self->place_fd >= 0)
         close(self->place_fd);
-    free(self->written);
     free(self->fields);
     free(self);
 }
@@ -745,9 +676,8 @@ struct source *kafka_source(const struct relay_options *options, const char *uui
     snprintf(self->uuid, sizeof self->uuid, "%s", uuid);
     kafka_id("evlog-relay", uuid, options->consumer, self->member);
     self->source = (struct source){self, source_open, source_read, source_taken, source_close};
-    self->registry = registry_new(&options->url);
-    self->written = calloc(SCHEMAS_MAX, sizeof *self->written);
-    if (!self->registry || !self->written) {
+    self->schemas = kafka_schemas_new(&options->url);
+    if (!self->schemas) {
         source_close(self);
         return NULL;
     }

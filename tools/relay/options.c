@@ -466,8 +466,13 @@ int options_read_retry(int argc, char **argv, struct relay_options *options)
     int status = read_all(argc, argv, allowed, &arguments);
     if (status >= 0)
         return status;
-    if (argc - optind != 1)
-        return misuse("usage: evlog relay retry LOG [--from SEQ]", NULL);
+    if (argc - optind != 1 && argc - optind != 2)
+        return misuse("usage: evlog relay retry LOG [URL] [--from SEQ]", NULL);
     options->log = argv[optind];
-    return -1;
+    options->has_url = argc - optind == 2;
+    if (options->has_url)
+        status = read_url(argv[optind + 1], &options->url);
+    if (status < 0 && options->has_url && options->url.scheme != URL_KAFKA)
+        return misuse("retry takes the URL of Kafka only, for the registry in it", NULL);
+    return status;
 }

@@ -4,6 +4,9 @@
  * The id of such an event is made of the message: its bytes and where it came from. So a message that is
  * delivered again is refused once, and the event that it may become later can have the message's own id.
  * What was retried with success is known by that id: there is no other record of it.
+ *
+ * A message of Kafka is read by the schema that it was written under, whose number it has: retry asks the registry, and guesses nothing.
+ * Where this process has the type under another schema, the log is opened anew, and the walk goes on at that event.
  */
 #include "tool.h"
 
@@ -102,6 +105,10 @@ int refused_make(evlog_signal *refused, const struct relay_options *options,
 struct retry {
     evlog *log;
     const struct relay_options *options;
+    struct kafka_schemas *schemas; /* NULL: no registry was given */
+    uint64_t next_seq;    /* of the walk, when the log is to be opened again; 0: it is not */
+    bool is_reopened;     /* the next event is the one that it was opened again for */
+    enum outcome outcome; /* of the registry */
     uint64_t sent_count, known_count, still_count;
 };
 
@@ -131,11 +138,31 @@ static int raw_of(const evlog_event *event, struct raw_field *fields, struct raw
     return 0;
 }
 
+/* What a message of Kafka was written under, or why that is not known. */
+static enum outcome find_schema(struct retry *retry, const evlog_event *event, struct raw *raw)
+{
+    char name[EVLOG_NAME_SIZE_MAX + 1] = "";
+    evlog_value topic;
+    uint32_t id;
+    if (strcmp(raw->broker, "kafka") != 0 || !raw_schema_id(raw, &id))
+        return BROKER_OK;
+    raw->why =
+        "it was written under a schema of the registry: evlog relay retry LOG URL asks that";
+    if (!retry->schemas)
+        return BROKER_OK;
+    if (evlog_event_find(event, "topic", &topic) == EVLOG_OK && topic.kind == EVLOG_VALUE_STRING)
+        snprintf(name, sizeof name, "%.*s", (int)topic.string.size, topic.string.text);
+    return broker_find_schema(retry->schemas, id, name, raw);
+}
+
 static int send_again(struct retry *retry, const struct raw *raw, uint64_t refused_seq)
 {
     struct reading reading;
     evlog_sent sent = {.seq = 0};
     int result = reading_make(retry->log, raw, &reading);
+    if (reading.is_other_schema && !retry->is_reopened)
+        retry->next_seq = refused_seq;
+    retry->is_reopened = false;
     if (result == EVLOG_OK) {
         evlog_send_options how = {.metadata = &reading.metadata,
                                   .from_event_bus = true,
@@ -163,10 +190,16 @@ static int retry_event(const evlog_event *event, void *ctx)
         complain(0, "event %" PRIu64 ": the message is not kept in it", event->seq);
         return 0;
     }
+    retry->outcome = find_schema(retry, event, &raw);
+    if (retry->outcome)
+        return evlog_fail(retry->outcome == BROKER_STOPPED ? "stopped" : broker_why());
     int result = send_again(retry, &raw, event->seq);
+    if (retry->next_seq)
+        return 1;
     if (result == EVLOG_RECEIVER)
         complain(0, "%s", evlog_errmsg());
-    else if (result == EVLOG_INVALID || result == EVLOG_NOTFOUND || result == EVLOG_LIMIT) {
+    else if (result == EVLOG_INVALID || result == EVLOG_NOTFOUND || result == EVLOG_LIMIT ||
+             result == EVLOG_CONFLICT) {
         retry->still_count++;
         complain(0, "event %" PRIu64 " is refused still: %s", event->seq, evlog_errmsg());
     } else if (result) {
@@ -175,20 +208,38 @@ static int retry_event(const evlog_event *event, void *ctx)
     return 0;
 }
 
-int retry_run(const struct relay_options *options)
+/* From the first event on, or the next one. More than 0: until an event for which the log is opened again. */
+static int walk(struct retry *retry)
 {
     static const char *const types[] = {EVLOG_REFUSED_TYPE};
-    struct retry retry = {.options = options};
-    evlog_range range = {.first_seq = options->first_seq, .types = types, .type_count = 1};
+    evlog_range range = {.first_seq =
+                             retry->next_seq ? retry->next_seq : retry->options->first_seq,
+                         .types = types,
+                         .type_count = 1};
     evlog_options open = {.no_create = true, .data_size_max = EVLOG_DATA_SIZE_MAX};
-    int code = evlog_open(options->log, &open, &retry.log);
+    retry->is_reopened = retry->next_seq != 0;
+    retry->next_seq = 0;
+    int code = evlog_open(retry->options->log, &open, &retry->log);
     if (code)
-        return complain(RELAY_STATUS_LOG, "%s", evlog_errmsg());
-    code = evlog_replay(retry.log, &range, retry_event, &retry, NULL);
+        return code;
+    code = evlog_replay(retry->log, &range, retry_event, retry, NULL);
+    int closed = evlog_close(retry->log);
+    return code ? code : closed;
+}
+
+int retry_run(const struct relay_options *options)
+{
+    struct retry retry = {.options = options};
+    int code;
+    if (options->has_url && !(retry.schemas = broker_schemas(options)))
+        return complain(RELAY_STATUS_LOG, "out of memory");
+    do
+        code = walk(&retry);
+    while (retry.next_seq);
     if (code)
         complain(0, "%s", evlog_errmsg());
     printf("%" PRIu64 " sent, %" PRIu64 " were in the log already, %" PRIu64 " refused still\n",
            retry.sent_count, retry.known_count, retry.still_count);
-    evlog_close(retry.log);
+    broker_schemas_free(retry.schemas);
     return code ? RELAY_STATUS_LOG : retry.still_count ? RELAY_STATUS_FAILED : RELAY_STATUS_DONE;
 }

@@ -10,7 +10,7 @@
  *   in.c         messages into the log; refused.c: those that cannot be used; known.c: those it may have
  *   redis.c      a connection, redis_tls.c its TLS; redis_out.c, redis_in.c: Redis Streams as a sink and as a source
  *   kafka.c      librdkafka; kafka_out.c, kafka_in.c: Kafka as a sink and as a source
- *   registry.c   the schema registry; key.c: Kafka's key of an event
+ *   registry.c   the schema registry, kafka_schemas.c what it has; key.c: Kafka's key of an event
  *   metrics.c    --metrics FILE
  *
  * out.c and in.c know nothing of Redis or Kafka, and redis_*.c and kafka_*.c nothing of a log: between them are
@@ -101,6 +101,7 @@ struct relay_options {
     uint64_t stream_length_max; /* MAXLEN ~; 0: none */
     uint32_t claim_ms;  /* idle time after which another consumer's messages are taken over */
     uint64_t first_seq; /* retry: from here on */
+    bool has_url;       /* retry: the URL was given, for its registry */
 };
 
 /* -1: go on, else the exit status. What the options point to lives as long as the process. */
@@ -277,6 +278,12 @@ const char *broker_missing(enum url_scheme scheme);
 /* That of options->url. `uuid`: the log's. NULL: out of memory. */
 struct sink *broker_sink(const struct relay_options *options, const char *uuid);
 struct source *broker_source(const struct relay_options *options, const char *uuid);
+
+/* The schemas of messages of Kafka, by their ids, from the registry of options->url. NULL: out of memory. */
+struct kafka_schemas *broker_schemas(const struct relay_options *options);
+enum outcome broker_find_schema(struct kafka_schemas *schemas, uint32_t id, const char *topic,
+                                struct raw *raw); /* as kafka_schemas_find */
+void broker_schemas_free(struct kafka_schemas *schemas);
 
 struct sink *redis_sink(const struct relay_options *options, const char *uuid);
 struct source *redis_source(const struct relay_options *options, const char *uuid);

@@ -3,8 +3,8 @@
  *
  * An event of the stream is a row of the table, as list.c writes it; its id is the seq, so a browser that reconnects
  * goes on after the last that it has. What is new is waited for with evlog_wait. Not more than BATCH events go out
- * in BATCH_MS: when more come than that, the stream falls behind, and from BEHIND_MAX on it passes over the older
- * ones and says which.
+ * in BATCH_MS, nor does it look at events for longer: when more come than that, the stream falls behind, and from
+ * BEHIND_MAX on it passes over the older ones and says which.
  */
 #include "html.h"
 
@@ -20,8 +20,8 @@
 #define FIRST_COUNT 25
 #define BATCH 50
 #define BATCH_MS 200
-#define WAIT_MS 250      /* until it is looked whether to stop */
-#define BEHIND_MAX 20000 /* events */
+#define WAIT_MS 250     /* until it is looked whether to stop */
+#define BEHIND_MAX 2000 /* events */
 #define ALIVE_MS 5000 /* after which something is sent, so that a closed connection is noticed */
 
 /* ----------------------------------------------------------------- page ---- */
@@ -79,6 +79,7 @@ struct stream {
     struct query query;
     struct stat directory; /* of the log, when it was opened */
     uint64_t seq;          /* of the last event that was looked at */
+    bool is_behind;        /* the last look did not come to the end */
     char *text;            /* what is to be sent */
     size_t size, sent;
     int64_t sent_ms;
@@ -110,7 +111,7 @@ static int put_event(const evlog_event *event, void *ctx)
 static int put_new(struct stream *stream, uint64_t last)
 {
     FILE *out = stream->request.out;
-    if (last - stream->seq > BEHIND_MAX) {
+    if (stream->is_behind && last - stream->seq > BEHIND_MAX) {
         fprintf(out, "event: passed\ndata: {\"first\": %" PRIu64 ", \"last\": %" PRIu64 "}\n\n",
                 stream->seq + 1, last - BEHIND_MAX / 2);
         stream->seq = last - BEHIND_MAX / 2;
@@ -123,7 +124,8 @@ static int put_new(struct stream *stream, uint64_t last)
                         .visit = put_event,
                         .ctx = stream};
     int code = scan_run(stream->request.log, &scan);
-    stream->seq = scan.next_seq ? scan.next_seq - 1 : last;
+    stream->is_behind = scan.next_seq != 0;
+    stream->seq = stream->is_behind ? scan.next_seq - 1 : last;
     return code;
 }
 

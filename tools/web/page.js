@@ -5,13 +5,14 @@
 "use strict";
 
 const ROWS_MAX = 300; /* of the live view; older ones are taken off */
+const WHILE_MS = 100;
 
 function follow(live) {
     const body = live.querySelector("tbody");
     const status = live.querySelector("[role=status]");
     const pause = live.querySelector("[data-pause]");
     const show = live.querySelector("[data-held]");
-    let held = [], passed = 0, isPaused = false;
+    let arrived = [], held = [], passed = 0, isPaused = false;
 
     /* What somebody reads stays where it is: new rows wait while the top of the list is out of sight, or used. */
     const isRead = () => isPaused || live.getBoundingClientRect().top < 0 || body.contains(document.activeElement);
@@ -25,16 +26,24 @@ function follow(live) {
             body.lastElementChild.remove();
     }
 
-    function take(row) {
-        if (!isRead() && !held.length)
-            return put([row]);
-        held.push(row);
-        if (held.length > ROWS_MAX) {
-            held.shift();
-            passed++;
-        }
+    function hold(rows) {
+        held.push(...rows);
+        passed += Math.max(0, held.length - ROWS_MAX);
+        held = held.slice(-ROWS_MAX);
         show.hidden = false;
         show.textContent = "Show " + (held.length + passed) + " new";
+    }
+
+    /* What came in a while, at once: looking where the list is, and changing it, are dear. */
+    function takeArrived() {
+        const template = document.createElement("template");
+        template.innerHTML = arrived.join("");
+        const rows = [...template.content.children];
+        arrived = [];
+        if (isRead() || held.length)
+            hold(rows);
+        else
+            put(rows);
     }
 
     function showHeld() {
@@ -56,10 +65,9 @@ function follow(live) {
             : "Not connected; trying again.";
     };
     stream.onmessage = message => {
-        const template = document.createElement("template");
-        template.innerHTML = message.data;
-        if (template.content.firstElementChild)
-            take(template.content.firstElementChild);
+        if (!arrived.length)
+            setTimeout(takeArrived, WHILE_MS);
+        arrived.push(message.data);
     };
     stream.addEventListener("passed", message => {
         const range = JSON.parse(message.data);

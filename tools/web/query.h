@@ -2,13 +2,18 @@
 #ifndef WEB_QUERY_H
 #define WEB_QUERY_H
 
+#include "event_filter.h"
 #include "web.h"
 
+#define TEXTS_MAX (1 + 5 * PATTERNS_MAX) /* of a URL */
+
 struct query {
-    char *text; /* what `types` point into */
+    char *texts[TEXTS_MAX]; /* what `types` and `filter` point into */
+    size_t text_count;
     const char *types[PATTERNS_MAX];
     evlog_range range; /* its types are `types` */
-    bool is_own;       /* the log's own events too */
+    struct event_filter filter;
+    bool is_own; /* the log's own events too */
     bool has_id;
     uint8_t id[16];
     const char *wrong; /* what is wrong with the request; NULL: nothing */

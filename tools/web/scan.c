@@ -4,6 +4,9 @@
  * A cursor passes over what is not wanted inside of one call, however much that is. So it gets a part of the range at a
  * time, at first a small one, and larger ones as long as they are quick; between two parts and after each event the
  * clock is looked at. What is left is said, and a link goes on from there.
+ *
+ * Only a cursor that goes forwards passes over blocks of which a summary says that they have none of the types. So
+ * newest first a part of some size is first asked forwards for its first event, and read down to that.
  */
 #include "scan.h"
 
@@ -12,6 +15,7 @@
 #define PART_MIN 64
 #define PART_MAX (64 << 10)
 #define PART_MS 10
+#define ASKED_MIN 1024 /* smaller parts are read at once */
 
 struct walk {
     evlog *log;
@@ -42,16 +46,36 @@ static void pass_damage(struct walk *walk, const evlog_cursor *cursor)
     walk->is_ended |= now_ms() >= walk->until_ms;
 }
 
-/* The seqs from first to last. */
-static int walk_part(struct walk *walk, uint64_t first, uint64_t last)
+/* Whether the part has an event of the types, or one that cannot be read; `range` then begins there. */
+static int find_first(struct walk *walk, evlog_range *range, bool *is_found)
 {
-    evlog_range range = walk->scan->query->range;
+    evlog_range asked = *range;
+    evlog_cursor *cursor;
+    const evlog_event *event = NULL;
+    uint64_t last;
+    asked.newest_first = false;
+    asked.limit = 1;
+    *is_found = true;
+    int code = evlog_cursor_open(walk->log, &asked, &cursor);
+    if (code)
+        return code;
+    code = evlog_cursor_next(cursor, &event);
+    if (code == EVLOG_DAMAGED)
+        code = evlog_cursor_damage(cursor, &range->first_seq, &last);
+    else if (!code && event)
+        range->first_seq = event->seq;
+    else
+        *is_found = false;
+    evlog_cursor_close(cursor);
+    return code;
+}
+
+/* The events of a part. */
+static int walk_range(struct walk *walk, const evlog_range *range)
+{
     evlog_cursor *cursor;
     const evlog_event *event;
-    range.first_seq = first;
-    range.last_seq = last;
-    range.newest_first = walk->scan->newest_first;
-    int code = evlog_cursor_open(walk->log, &range, &cursor);
+    int code = evlog_cursor_open(walk->log, range, &cursor);
     if (code)
         return code;
     while (!walk->is_ended) {
@@ -66,6 +90,20 @@ static int walk_part(struct walk *walk, uint64_t first, uint64_t last)
     }
     evlog_cursor_close(cursor);
     return code;
+}
+
+/* The seqs from first to last. */
+static int walk_part(struct walk *walk, uint64_t first, uint64_t last)
+{
+    evlog_range range = walk->scan->query->range;
+    bool is_found = true;
+    int code = EVLOG_OK;
+    range.first_seq = first;
+    range.last_seq = last;
+    range.newest_first = walk->scan->newest_first;
+    if (range.newest_first && range.type_count && last - first >= ASKED_MIN)
+        code = find_first(walk, &range, &is_found);
+    return code || !is_found ? code : walk_range(walk, &range);
 }
 
 int scan_run(evlog *log, struct scan *scan)

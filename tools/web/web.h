@@ -37,7 +37,7 @@
 #define REQUEST_SIZE_MAX (16 << 10) /* of a request's line and headers */
 #define FORM_SIZE_MAX 4096
 #define IDLE_SECONDS 20 /* a connection that says nothing for so long is closed */
-#define PAGE_MS 70      /* that a part of a page may look at events */
+#define PAGE_MS 50      /* that a part of a page may look at events */
 #define PATTERNS_MAX 16 /* event types of one filter */
 #define LIST_COUNT 50   /* events on a page */
 

@@ -1,6 +1,8 @@
 // A verifier of what evlog seal and evlog prove print that is not ours: golang.org/x/mod/sumdb/note, transparency-dev/formats and
 // transparency-dev/merkle.
 //
+// With several keys in the file, one a line, the checkpoint must be signed by all.
+//
 // usage: verify PUBKEY-FILE checkpoint FILE | inclusion FILE | consistency OLD-CHECKPOINT FILE
 package main
 
@@ -44,29 +46,33 @@ func cosigner(vkey string) string {
 	return fmt.Sprintf("%s+%08x+%s", parts[0], binary.BigEndian.Uint32(sum[:4]), base64.StdEncoding.EncodeToString(key))
 }
 
-func checkpoint(vkey string, data []byte) *flog.Checkpoint {
-	signer, err := note.NewVerifier(vkey)
+func checkpoint(vkeys []string, data []byte) *flog.Checkpoint {
+	var verifiers []note.Verifier
+	for _, vkey := range vkeys {
+		signer, err := note.NewVerifier(vkey)
+		check(err)
+		timed, err := fnote.NewVerifierForCosignatureV1(cosigner(vkey))
+		check(err)
+		verifiers = append(verifiers, signer, timed)
+	}
+	point, _, opened, err := flog.ParseCheckpoint(data, verifiers[0].Name(), verifiers[0], verifiers[1:]...)
 	check(err)
-	timed, err := fnote.NewVerifierForCosignatureV1(cosigner(vkey))
-	check(err)
-	point, _, opened, err := flog.ParseCheckpoint(data, signer.Name(), signer, timed)
-	check(err)
-	if len(opened.Sigs) != 2 || len(opened.UnverifiedSigs) != 0 {
+	if len(opened.Sigs) != len(verifiers) || len(opened.UnverifiedSigs) != 0 {
 		log.Fatalf("%d signatures fit, %d are unknown", len(opened.Sigs), len(opened.UnverifiedSigs))
 	}
 	return point
 }
 
 func main() {
-	vkey := strings.TrimSpace(string(read(os.Args[1])))
+	vkeys := strings.Fields(string(read(os.Args[1])))
 	switch os.Args[2] {
 	case "checkpoint":
-		point := checkpoint(vkey, read(os.Args[3]))
+		point := checkpoint(vkeys, read(os.Args[3]))
 		fmt.Println("good", point.Origin, point.Size)
 	case "inclusion":
 		var p tlogproof.TLogProof
 		check(p.Unmarshal(read(os.Args[3])))
-		point := checkpoint(vkey, p.Checkpoint)
+		point := checkpoint(vkeys, p.Checkpoint)
 		hashes := make([][]byte, len(p.Hashes))
 		for i := range p.Hashes {
 			hashes[i] = p.Hashes[i][:]
@@ -75,9 +81,9 @@ func main() {
 		check(proof.VerifyInclusion(rfc6962.DefaultHasher, p.Index, point.Size, leaf, hashes, point.Hash))
 		fmt.Println("good", binary.BigEndian.Uint64(p.ExtraData[1:9]), "of", point.Size)
 	case "consistency":
-		old := checkpoint(vkey, read(os.Args[3]))
+		old := checkpoint(vkeys, read(os.Args[3]))
 		head, rest, _ := bytes.Cut(read(os.Args[4]), []byte("\n\n"))
-		point := checkpoint(vkey, rest)
+		point := checkpoint(vkeys, rest)
 		lines := strings.Split(string(head), "\n")
 		if lines[0] != fmt.Sprintf("old %d", old.Size) {
 			log.Fatal("not of that checkpoint: ", lines[0])

@@ -62,6 +62,7 @@ def iterate(log):
         evlog.errors.check(lib.flat_batch_open(log._live().pointer(), wanted.pointer, batch))
         while not batch[0].at_end:
             lib.flat_batch_fill(batch[0])
+            batch[0].is_untaken = False
         lib.flat_batch_close(batch[0])
 
     def without_data():

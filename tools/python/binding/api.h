@@ -226,6 +226,8 @@ typedef struct {
     evlog_replays replay;
     evlog_on_failure on_failure;
     uint32_t attempt_max, backoff_ms, backoff_max_ms, commit_every, claim_wait_ms;
+    double speed, per_second;
+    uint64_t last_seq;
     uint64_t behind_count;
     void (*notice)(const evlog_notice *notice, void *ctx);
     void *notice_ctx;
@@ -297,7 +299,7 @@ typedef struct {
     int result;
     char message[1024];
     uint64_t damage_first, damage_last;
-    bool at_end;
+    bool at_end, is_untaken;
     ...;
 } flat_batch;
 int flat_batch_open(evlog *log, const evlog_range *range, flat_batch **batch);

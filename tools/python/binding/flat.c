@@ -113,6 +113,7 @@ typedef struct flat_batch {
     char message[1024];
     uint64_t damage_first, damage_last; /* EVLOG_DAMAGED: the seqs */
     bool at_end;
+    bool is_untaken; /* Python, which may be interrupted, has not taken all this yet */
 } flat_batch;
 
 static void flat_batch_close(flat_batch *batch)
@@ -192,9 +193,12 @@ static bool append_waiting(flat_batch *batch)
     return true;
 }
 
-/* Replaces the batch's events by the next ones of the cursor. */
+/* Replaces the batch's events by the next ones of the cursor, when they were taken. */
 static void flat_batch_fill(flat_batch *batch)
 {
+    if (batch->is_untaken)
+        return;
+    batch->is_untaken = true;
     batch->used_size = batch->count = 0;
     batch->result = EVLOG_OK;
     while (!batch->at_end && batch->count < BATCH_COUNT_MAX) {

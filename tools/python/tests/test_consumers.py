@@ -12,6 +12,8 @@ import pytest
 from conftest import TYPE
 
 import evlog
+from evlog import consuming
+from evlog._evlog import lib
 
 OTHER = "org.example.visit.v1"
 
@@ -45,6 +47,18 @@ def test_types_are_kept_with_it(log):
     fill(log, 1, OTHER)
     assert drain(log) == [6]
     assert log.consumer_info("c").types == [OTHER]
+
+
+def test_a_backfill_has_an_end_and_a_pace(log):
+    fill(log, 30)
+    began = time.monotonic()
+    with log.consumer("c", timeout=0.5, to=10, per_second=100) as consumer:
+        assert [event.seq for event in consumer] == list(range(1, 11))
+    assert time.monotonic() - began >= 0.08
+    assert drain(log, to=12) == [11, 12]
+    assert drain(log)[0] == 13
+    with pytest.raises(evlog.InvalidError):
+        drain(log, "d", per_second=-1)
 
 
 def test_what_was_handed_out_and_not_finished_comes_again(log):
@@ -241,6 +255,63 @@ def test_a_consumer_is_not_closed_in_its_notice(log):
     assert len(failures) == 2
     consumer.close()
     assert log.consumer_info("c").checkpoint == 1
+
+
+def test_a_consumer_is_not_closed_while_it_takes_an_event(log, monkeypatch):
+    fill(log, 2)
+
+    def close_first(c_event):  # as another thread or a signal handler would
+        for what in (consumer, log):
+            with pytest.raises(evlog.BusyError):
+                what.close()
+        with pytest.raises(evlog.BusyError):
+            consumer.next(0)
+        return flat(c_event)
+
+    with log.consumer("c", timeout=0) as consumer:
+        flat = consuming.flat
+        monkeypatch.setattr(consuming, "flat", close_first)
+        assert [event.data["i"] for event in consumer] == [1, 2]
+
+
+def test_an_interrupt_while_it_takes_an_event_loses_nothing(log, monkeypatch):
+    fill(log, 3)
+    patiently = consuming.patiently
+    interrupts = []
+
+    def interrupted(*arguments):
+        patiently(*arguments)
+        if lib.evlog_consumer_next in arguments and len(interrupts) < 2:
+            interrupts.append(1)
+            raise KeyboardInterrupt
+
+    with log.consumer("c", timeout=0, attempts=2) as consumer:
+        first = consumer.next(0)
+        monkeypatch.setattr(consuming, "patiently", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(consumer)
+        consumer.fail(first)  # and so what was handed out after it comes again
+        with pytest.raises(KeyboardInterrupt):
+            consumer.next(1)
+        assert [event.seq for event in consumer] == [1, 2, 3]
+
+
+def test_an_exception_without_a_text_is_parked_too(log):
+    class Broken(Exception):
+        def __str__(self):
+            raise LookupError
+
+    fill(log, 1)
+    with log.consumer("c", timeout=0, attempts=1) as consumer:
+        for event in consumer:
+            with event:
+                raise Broken
+        assert [parked.error for parked in consumer.parked()] == [
+            "Broken: its text cannot be had (LookupError)"
+        ]
+    log.connect(TYPE, lambda event: (_ for _ in ()).throw(Broken))
+    with pytest.raises(evlog.ReceiverError, match="Broken"):
+        fill(log, 1)
 
 
 def test_stopping_while_it_is_closed(log):

@@ -85,6 +85,26 @@ def test_datetimes_and_uuids_become_text(log):
     assert log[1].data == {"at": "2026-01-02T00:00:00+00:00", "id": str(id)}
 
 
+@pytest.mark.parametrize("packed", [b"\x81\x91\x01\x02", b"\x81\xa1a\xc7\x03\xff\1\2\3"])
+def test_data_that_python_cannot_have(log, packed):
+    log.send(TYPE, packed)
+    event = log[1]
+    for _ in range(2):
+        with pytest.raises(evlog.InvalidError, match="event 1"):
+            _ = event.data
+    assert bytes(event.packed) == packed
+
+
+def test_a_send_inside_of_a_send_has_its_own_data(log):
+    class Time(datetime):
+        def isoformat(self):  # as a signal handler would
+            log.send(TYPE, {"inner": 1})
+            return "now"
+
+    log.send(TYPE, {"at": Time(2026, 1, 2, tzinfo=timezone.utc)})
+    assert [event.data for event in log] == [{"inner": 1}, {"at": "now"}]
+
+
 @pytest.mark.parametrize(
     "data", [{"at": datetime(2026, 1, 2)}, {"x": object()}, {"x": 1 << 70}, {"x": "\ud800"}, []]
 )
@@ -94,9 +114,26 @@ def test_what_cannot_be_sent_is_refused(log, data):
     assert len(log) == 0
 
 
-def test_naive_times_are_refused(log):
+def test_times_that_an_event_cannot_have_are_refused(log):
     with pytest.raises(ValueError, match="naive"):
         log.send(TYPE, {}, time=datetime(2026, 1, 2))
+    with pytest.raises(evlog.InvalidError, match="1970"):
+        log.send(TYPE, {}, time=datetime(1970, 1, 1, tzinfo=timezone.utc))
+    assert len(log) == 0
+
+
+def test_what_is_no_text_is_refused(log, path):
+    uses = (
+        lambda: log.send("a.\ud800", {}),
+        lambda: log.send(TYPE, {}, headers={"h": "\ud800"}),
+        lambda: log.send(TYPE, {}, headers={"h": "\0"}),
+        lambda: log.consumer("\ud800"),
+        lambda: evlog.open(f"{path}2\0"),
+    )
+    for use in uses:
+        with pytest.raises(evlog.InvalidError):
+            use()
+    assert not path.with_name("log2").exists()
 
 
 def test_data_are_checked_against_the_schema(log):
@@ -130,7 +167,9 @@ def test_the_types_of_open_edx(log):
 def test_many_are_all_or_none(log):
     sent = log.send_many([(TYPE, {"i": i}) for i in range(100)])
     assert [s.seq for s in sent] == list(range(1, 101))
-    assert len({s.id for s in sent}) == 100
+    noise = [bytearray(b"x" * size) for size in range(2000, 4000)]  # takes memory that was freed
+    assert [s.id for s in sent] == [event.id for event in log]
+    del noise
     with pytest.raises(evlog.InvalidError):
         log.send_many([(TYPE, {}), (TYPE, b"\xc1")])
     assert len(log) == 100
@@ -154,9 +193,10 @@ def test_a_conditional_send_by_what_was_read(log):
         log.send(TYPE, {}, unless_any=True)
     log.send(TYPE, {}, unless_any=True, after=1)
     log.send(TYPE, {}, unless_types="org.other.*")
+    log.send(TYPE, {}, unless_types=[])
     with pytest.raises(evlog.ConflictError):
         log.send(TYPE, {}, unless_types=["org.other.*", TYPE], after=1)
-    assert len(log) == 3
+    assert len(log) == 4
 
 
 def test_a_disabled_type_sends_nothing(log):

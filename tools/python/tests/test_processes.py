@@ -13,6 +13,9 @@ import pytest
 from conftest import TYPE
 
 import evlog
+from evlog import handle
+from evlog._evlog import lib
+from evlog.errors import check
 
 # How long a signal may take: within a second, and another one where the machine is busy.
 LIMIT_S = 2
@@ -144,6 +147,35 @@ def test_a_forked_child_goes_on_by_itself(log):
     assert seen == []
     assert log.send(TYPE, {"x": 4}).seq == 4
     assert seen == [4]
+
+
+def test_a_child_in_another_directory_has_the_same_log(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+
+    def child():
+        os.mkdir("elsewhere")
+        os.chdir("elsewhere")  # as daemons do
+        return log.send(TYPE, {}).seq
+
+    with evlog.open(path.name, durable=False) as log:
+        log.send(TYPE, {})
+        assert in_child(child) == 2
+        assert len(log) == 2
+
+
+def test_a_child_that_cannot_open_the_log_at_once_tries_again(log, monkeypatch):
+    log.define(TYPE, SCHEMA)
+
+    def child():
+        with monkeypatch.context() as patch, pytest.raises(evlog.BusyError):
+            patch.setattr(handle.Handle, "define", lambda *_: check(lib.EVLOG_BUSY))
+            len(log)
+        log.send(TYPE, {"x": 1})
+        log.close()
+        with evlog.open(log.path, log_size_max=1 << 25):  # it is not open any more
+            return True
+
+    assert in_child(child)
 
 
 def test_a_range_goes_on_in_a_child(log):

@@ -15,12 +15,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.test import Client
+from django.test import Client, override_settings
+from openedx_events.apps import general_signal_handler
 from openedx_events.learning.signals import COURSE_ENROLLMENT_CREATED
 from samples import enrollment
 
 import evlog
-from evlog.openedx import codec, logs, outbox
+from evlog.openedx import codec, logs, outbox, recording
 from evlog.openedx.models import OutboxEvent
 
 
@@ -77,6 +78,53 @@ def test_what_cannot_be_in_the_outbox_fails_the_transaction(outboxed, monkeypatc
     assert names(outboxed) == []
 
 
+def test_what_the_bus_cannot_put_in_the_outbox_fails_too(outboxed, setting, monkeypatch):
+    entry = {"event_key_field": "enrollment.user.pii.username", "enabled": True}
+    config = {COURSE_ENROLLMENT_CREATED.event_type: {"enrollments": entry}}
+    setting(outbox=True, path=None)
+    monkeypatch.setattr(outbox, "insert", lambda *_: 1 / 0)
+    COURSE_ENROLLMENT_CREATED.connect(general_signal_handler)
+    try:
+        with (
+            override_settings(EVENT_BUS_PRODUCER_CONFIG=config),
+            pytest.raises(recording.NotInOutboxError) as raised,
+            transaction.atomic(),
+        ):
+            User.objects.create(username="not committed")
+            send("alice")
+    finally:
+        COURSE_ENROLLMENT_CREATED.disconnect(general_signal_handler)
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    assert not User.objects.filter(username="not committed").exists()
+
+
+def test_without_autocommit_it_is_drained_later(outboxed):
+    transaction.set_autocommit(False)
+    try:
+        send("alice")
+        transaction.commit()
+        send("bob")
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+    assert names(outboxed) == []
+    assert outbox.drain() == 1
+    assert names(outboxed) == ["alice"]
+
+
+def test_a_log_that_fails_does_not_hold_up_the_others(outboxed, home, setting, monkeypatch):
+    monkeypatch.setattr(outbox, "_drain_quietly", lambda: None)
+    (home / "file").write_text("in the way")
+    for path in ("file", "lms", "file/under", "lms"):
+        setting(outbox=True, path=str(home / path))
+        send(path)
+    with pytest.raises(evlog.InvalidError):
+        outbox.drain(batch=1)
+    assert names(logs.get(str(home / "lms"))) == ["lms", "lms"]
+    assert outbox.size().count == 2
+    assert outbox.size().refused_count == 0
+
+
 def test_metadata_are_those_of_its_receivers(outboxed):
     seen = []
 
@@ -131,6 +179,17 @@ def test_what_the_log_refuses_is_kept_and_passed(outboxed, monkeypatch, caplog):
     assert names(outboxed) == ["alice", "carol", "bob"]
 
 
+def test_a_row_of_a_schema_that_cannot_be_read_is_kept_and_passed(outboxed, monkeypatch):
+    monkeypatch.setattr(outbox, "_drain_quietly", lambda: None)
+    send("alice")
+    other = {"type": "record", "name": "CloudEvent", "fields": [{"name": "x", "type": "long"}]}
+    OutboxEvent.objects.update(schema=json.dumps(other), data=b"\2")
+    send("bob")
+    assert outbox.drain() == 1
+    assert names(outboxed) == ["bob"]
+    assert outbox.size().refused_count == 1
+
+
 def test_rows_keep_the_schema_they_were_written_under(outboxed, monkeypatch):
     monkeypatch.setattr(outbox, "_drain_quietly", lambda: None)
     send("alice")
@@ -156,8 +215,14 @@ def test_a_log_that_lost_its_end_is_looked_through(outboxed, monkeypatch, caplog
     assert names(outboxed) == ["alice"]
 
 
-def test_status_and_the_admin_page(outboxed, monkeypatch):
+def test_status_and_the_admin_page(outboxed, home, monkeypatch):
     monkeypatch.setattr(outbox, "_drain_quietly", lambda: None)
+    topic = logs.get(str(home / "bus" / "topic"))
+    topic.send("a.b", {})
+    with topic.consumer("printer", timeout=0, attempts=1) as consumer:
+        for event in consumer:
+            with event:
+                raise ValueError("<b>bad</b>")
     send("alice")
     with outboxed.consumer("mailer", start="new"):
         pass
@@ -170,6 +235,7 @@ def test_status_and_the_admin_page(outboxed, monkeypatch):
     page = client.get("/admin/evlog_openedx/outboxevent/").content.decode()
     assert "Outbox: 1 events" in page
     assert "mailer" in page
+    assert "1: ValueError: &lt;b&gt;bad&lt;/b&gt; (1 attempts)" in page
     assert COURSE_ENROLLMENT_CREATED.event_type in page
     row = OutboxEvent.objects.get()
     assert client.get(f"/admin/evlog_openedx/outboxevent/{row.pk}/change/").status_code == 200
@@ -179,6 +245,7 @@ def test_status_and_the_admin_page(outboxed, monkeypatch):
         ).status_code
         == 403
     )
+    monkeypatch.undo()
     action = {"action": "try_again", "_selected_action": [row.pk]}
     client.post("/admin/evlog_openedx/outboxevent/", action)
     assert names(outboxed) == ["alice"]

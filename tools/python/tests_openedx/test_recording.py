@@ -128,9 +128,48 @@ def test_failing_to_record_is_loud(home, setting, connected, caplog, on_failure)
 def test_bad_settings_are_refused(home):
     from evlog.openedx import conf
 
-    for bad in ({"paht": "x"}, {"on_failure": "explode"}, {"outbox": "yes"}, "x"):
+    for bad in (
+        {"paht": "x"},
+        {"on_failure": "explode"},
+        {"outbox": "yes"},
+        {"types": [None]},
+        {"path": 7},
+        "x",
+    ):
         with override_settings(EVLOG=bad), pytest.raises(ImproperlyConfigured):
             conf.get()
+
+
+def test_a_log_that_could_once_be_read_only_is_written_to_later(home, monkeypatch):
+    COURSE_ENROLLMENT_CREATED.send_event(enrollment=enrollment())
+    logs.close_all()
+    path = str(home / "lms")
+    real = evlog.open
+
+    def refused(path, read_only=False, **options):
+        if not read_only:
+            raise evlog.IoError("too many open files")
+        return real(path, read_only=True, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evlog, "open", refused)
+        assert len(logs.existing(path)) == 1
+    COURSE_ENROLLMENT_CREATED.send_event(enrollment=enrollment())
+    assert len(recorded(home)) == 2
+
+
+def test_paths_may_be_objects_or_empty(home, setting):
+    from evlog.openedx import conf
+
+    setting(path=home / "lms", bus_path="")
+    COURSE_ENROLLMENT_CREATED.send_event(enrollment=enrollment())
+    assert len(recorded(home)) == 1
+    assert conf.get().bus_path is None
+    setting(path="")
+    COURSE_ENROLLMENT_CREATED.send_event(enrollment=enrollment())
+    setting(types=[])
+    COURSE_ENROLLMENT_CREATED.send_event(enrollment=enrollment())
+    assert len(recorded(home)) == 1
 
 
 received = []
@@ -142,7 +181,7 @@ def new_receiver(signal, sender, metadata, enrollment, from_event_bus, **_):
 
 
 def failing_receiver(**_):
-    raise ZeroDivisionError("bad course")
+    raise ZeroDivisionError("bad course \33[2J")
 
 
 def replay(*arguments, **options):
@@ -169,7 +208,11 @@ def test_replay_to_one_new_receiver(home):
     assert [r[:3] for r in received] == [(events[1].id, True, 2), (events[2].id, True, 3)]
     assert received[0][3] == enrollment("bob")
     assert len(events) == 4
-    with pytest.raises(CommandError, match=r"event 2 .*bad course; 0 were delivered"):
+    with pytest.raises(CommandError, match="range"):
+        replay(log, **{**options, "first": 3, "last": 2})
+    with pytest.raises(CommandError, match="no_module"):
+        replay(log, to="no_module.receiver")
+    with pytest.raises(CommandError, match=r"event 2 .*bad course \\x1b\[2J; 0 were delivered"):
         replay(log, **{**options, "to": "test_recording.failing_receiver"}, yes=True)
 
 

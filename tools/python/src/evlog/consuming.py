@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from evlog import convert
 from evlog._evlog import ffi, lib
 from evlog.delivering import replays_code, set_start
-from evlog.errors import BusyError, Error, ForkedError, InvalidError, check, text
+from evlog.errors import BusyError, Error, ForkedError, InvalidError, ReceiverError, check, text
 from evlog.event import UNREAD, Event, flat
 from evlog.handle import SLICE_MS, patiently
 from evlog.inspecting import Visit, keep_interrupt
@@ -113,7 +113,7 @@ class State:
 
 
 def _key(key: Union[str, bytes]) -> bytes:
-    return key.encode() if isinstance(key, str) else key
+    return convert.utf8(key) if isinstance(key, str) else key
 
 
 class _Notices(Visit):
@@ -151,6 +151,8 @@ class _Options:
         c.backoff_ms = int(options["backoff"] * 1000)
         c.backoff_max_ms = int(options["backoff_max"] * 1000)
         c.commit_every = options["commit_every"]
+        c.last_seq = options["to"]
+        c.per_second, c.speed = options["per_second"], options["speed"]
         if notices is not None:
             c.notice, c.notice_ctx = lib.python_notice, notices.context
 
@@ -184,10 +186,10 @@ class Consumer(Iterator[ConsumedEvent]):
         self._log = log
         self._handle: Handle = log._live()
         self._out: Optional[ConsumedEvent] = None
-        self._held: Optional[ConsumedEvent] = None  # handed out, and then a notice failed
+        self._held: Optional[ConsumedEvent] = None  # handed out, but an exception came first
         self._pointer: Any = None
         self._found = ffi.new("const evlog_event **")
-        self._in_call = threading.RLock()
+        self._in_next = threading.Lock()  # until the event is copied
         self._stopping = threading.RLock()  # while `stop` or `close` uses the pointer
         self._notices = None if notice is None else _Notices(notice)
         self._options = _Options(options, self._notices)
@@ -241,17 +243,22 @@ class Consumer(Iterator[ConsumedEvent]):
                 return event
 
     def _next(self, timeout_ms: int) -> Optional[ConsumedEvent]:
-        held, self._held = self._held, None
-        if held is not None:
-            return held
-        with self._in_call:
-            self._call(lib.evlog_consumer_next, timeout_ms, self._found)
-            event = self._copied(self._found[0])
-        if self._notices is not None:
-            self._held = event
+        if self._held is None:
+            self._enter_next()
+            try:
+                self._found[0] = ffi.NULL
+                self._call(lib.evlog_consumer_next, timeout_ms, self._found)
+            finally:  # a signal handler may have raised when it was handed out
+                self._held = self._copied(self._found[0])
+                self._in_next.release()
             self._raise_notice()
-            self._held = None
+        event, self._held = self._held, None
         return event
+
+    def _enter_next(self) -> None:
+        self._live()
+        if not self._in_next.acquire(blocking=False):
+            raise BusyError(f"the consumer {self.name} is waiting for an event, or takes one")
 
     def _copied(self, c_event: Any) -> Optional[ConsumedEvent]:
         if not c_event:
@@ -283,7 +290,10 @@ class Consumer(Iterator[ConsumedEvent]):
         try:
             self._call(lib.evlog_consumer_fail, seq, words)
         except Error as failure:
+            if isinstance(failure, ReceiverError):
+                self._held = None
             raise failure from (why if isinstance(why, BaseException) else None)
+        self._held = None  # it was handed out later, so it comes again
         self._raise_notice()
 
     def commit(self) -> None:
@@ -340,23 +350,18 @@ class Consumer(Iterator[ConsumedEvent]):
         Raises BusyError, and it stays open, in `notice`, and while another thread waits with it.
         """
         with self._stopping:
-            pointer, self._pointer = self._pointer, None
-            if pointer is None or not self._handle.is_open:
+            if self._pointer is None or not self._handle.is_open:
                 return
+            self._enter_next()
             try:
+                pointer, self._pointer = self._pointer, None
                 check(lib.evlog_consumer_close(pointer))
             except BusyError:
                 self._pointer = pointer
                 raise
-        self._out = self._held = None
-
-    def _close_with_log(self) -> None:
-        """Before its log is closed. One that another thread waits with keeps the log open."""
-        if self._in_call.acquire(blocking=False):
-            try:
-                self.close()
             finally:
-                self._in_call.release()
+                self._in_next.release()
+        self._out = self._held = None
 
     def __enter__(self) -> Consumer:
         return self

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import msgpack
 
@@ -42,11 +43,15 @@ def _default(value: Any) -> Any:
     raise InvalidError(f"data of type {type(value).__name__} cannot be sent: {value!r}")
 
 
+def _new_pack() -> Any:
+    return msgpack.Packer(default=_default).pack
+
+
 class _Thread(threading.local):
-    """A packer for each thread: making one costs more than packing an event."""
+    """A packer for each thread: making one costs more than packing an event. None: it is in use."""
 
     def __init__(self) -> None:
-        self.pack = msgpack.Packer(default=_default).pack
+        self.pack: Any = _new_pack()
 
 
 _thread = _Thread()
@@ -62,12 +67,16 @@ def pack(data: Data) -> bytes:
 
 def pack_any(value: Any) -> bytes:
     """A value of any kind as MessagePack."""
+    # A signal handler, for one, may send while a datetime is made text.
+    pack, _thread.pack = _thread.pack, None
     try:
-        return _thread.pack(value)  # type: ignore[no-any-return]
+        return (pack or _new_pack())(value)  # type: ignore[no-any-return]
     except (TypeError, OverflowError, UnicodeEncodeError, ValueError) as exception:
         if isinstance(exception, InvalidError):
             raise
         raise InvalidError(f"data that cannot be sent: {exception}") from exception
+    finally:
+        _thread.pack = pack
 
 
 def unpack(packed: Any) -> Any:
@@ -75,19 +84,48 @@ def unpack(packed: Any) -> Any:
     return msgpack.unpackb(packed, strict_map_key=False)
 
 
+def utf8(value: str) -> bytes:
+    """A str's bytes."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError as exception:
+        raise InvalidError(f"{value!r} is not text: {exception}") from exception
+
+
 def c_text(value: str) -> bytes:
     """A str for a C function that takes text."""
-    encoded = value.encode()
+    return _without_nul(utf8(value), value)
+
+
+def c_path(path: Union[str, bytes]) -> bytes:
+    """A path for a C function, which stays the same when the working directory changes."""
+    encoded = _without_nul(os.fsencode(path), path)
+    if encoded and not os.path.isabs(encoded):
+        return os.path.join(os.getcwdb(), encoded)
+    return encoded
+
+
+def _without_nul(encoded: bytes, value: Union[str, bytes]) -> bytes:
     if b"\0" in encoded:
         raise InvalidError(f"{value!r} contains NUL")
     return encoded
+
+
+def type_names(types: Types) -> Optional[tuple[str, ...]]:
+    """Event types and patterns, which may come from an iterator; None: every type."""
+    if types is None:
+        return None
+    names = (types,) if isinstance(types, str) else tuple(types)
+    if not names:
+        raise InvalidError("no types are asked for: None is every type")
+    return names
 
 
 class CTypes:
     """A list of event types and patterns as the library takes it; `array` lives as long as this object."""
 
     def __init__(self, types: Types) -> None:
-        names = [types] if isinstance(types, str) else list(types or ())
+        names = type_names(types) or ()
         self._texts = [ffi.new("char[]", c_text(name)) for name in names]
         self.array = ffi.new("const char *[]", self._texts) if names else ffi.NULL
         self.count = len(names)

@@ -12,7 +12,7 @@ from msgpack import unpackb
 
 from evlog import convert
 from evlog._evlog import ffi, lib
-from evlog.errors import text
+from evlog.errors import InvalidError, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,12 +69,18 @@ class Event:
 
     @property
     def data(self) -> Any:
-        """What was sent, a dict; None when it was erased. The same object each time."""
+        """What was sent, a dict; None when it was erased. The same object each time.
+
+        Raises InvalidError where Python cannot have them: another program's key that is a list, say.
+        """
         data = self._data
         if data is UNREAD:
             raw = self._raw
             size = _DATA_SIZE_ALONE.unpack_from(raw, _DATA_SIZE_OFFSET)[0]
-            data = self._data = unpackb(raw[-size:], strict_map_key=False) if size else None
+            try:
+                data = self._data = unpackb(raw[-size:], strict_map_key=False) if size else None
+            except (TypeError, ValueError) as exception:
+                raise InvalidError(f"event {self.seq}, its data: {exception}") from exception
         return data
 
     @property

@@ -21,17 +21,12 @@ from evlog.event import Event, flat
 from evlog.handle import SLICE_MS, Handle
 from evlog.ranges import SEQ_MAX, Events, Follow, Range, find
 from evlog.receivers import Receiver
-from evlog.sending import Conditions, Sending, Sent
+from evlog.sending import DISPATCH, Conditions, Sending, Sent
 
 _DURABILITY = {
     None: lib.EVLOG_DURABILITY_DEFAULT,
     True: lib.EVLOG_DURABLE,
     False: lib.EVLOG_FAST,
-}
-_DISPATCH = {
-    None: lib.EVLOG_DISPATCH_DEFAULT,
-    True: lib.EVLOG_DISPATCH_ROBUST,
-    False: lib.EVLOG_DISPATCH_STRICT,
 }
 
 
@@ -92,7 +87,7 @@ class _Options:
         c.durability = _DURABILITY[options["durable"]]
         c.read_only = options["read_only"]
         c.no_create = not options["create"]
-        c.dispatch = _DISPATCH[options["robust"]]
+        c.dispatch = DISPATCH[options["robust"]]
         c.wait_ms = SLICE_MS
         for name in ("source", "service", "sourcehost"):
             setattr(c, name, self._text(options[name]))
@@ -120,6 +115,7 @@ class Log:
 
     def __init__(self, path: Union[str, os.PathLike[str]], **options: Any) -> None:
         self.path = os.fspath(path)
+        self._c_path = convert.c_path(self.path)
         self._options = options
         self._definitions: dict[str, tuple[Optional[bytes], int]] = {}
         self._defines_openedx = False
@@ -131,7 +127,7 @@ class Log:
 
     def _open(self) -> Handle:
         options = _Options(self._options)
-        return Handle(os.fsencode(self.path), options.pointer, self._options["wait"])
+        return Handle(self._c_path, options.pointer, self._options["wait"])
 
     def _live(self) -> Handle:
         """The library's handle, of this process: after a fork another one."""
@@ -146,6 +142,14 @@ class Log:
         if self._handle.was_closed:
             return self._handle
         fresh = self._open()
+        try:
+            self._restore(fresh)
+        except BaseException:
+            fresh.close()
+            raise
+        return fresh
+
+    def _restore(self, fresh: Handle) -> None:
         if self._defines_openedx:
             fresh.call(lib.evlog_define_openedx)
         for type, (schema, minor_version) in self._definitions.items():
@@ -153,7 +157,6 @@ class Log:
         for type in self._disabled:
             lib.evlog_signal_disable(fresh.signal(type))
         self._connections.connect_again(fresh)
-        return fresh
 
     # ----------------------------------------------------------- closing ----
 
@@ -167,7 +170,7 @@ class Log:
         for cursor in list(self._cursors):
             cursor.close()
         for consumer in list(self._consumers):
-            consumer._close_with_log()
+            consumer.close()
         self._connections.suspend(self._handle)
         try:
             self._handle.close()
@@ -378,6 +381,9 @@ class Log:
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events())
 
+    def __reversed__(self) -> Iterator[Event]:
+        return iter(self.events(reverse=True))
+
     def __getitem__(self, seq: int) -> Event:
         if seq < 0:
             seq += self.bounds()[1] + 1
@@ -476,6 +482,9 @@ class Log:
         on_failure: str = "park",
         replays: str = "knowing",
         commit_every: int = 0,
+        to: int = 0,
+        per_second: float = 0.0,
+        speed: float = 0.0,
         notice: Optional[Callable[[Notice], Any]] = None,
     ) -> Consumer:
         """Opens a consumer: a place in the log with a name, which outlives the process.
@@ -498,6 +507,10 @@ class Log:
         or `on_failure` is "stop" (ReceiverError, and it comes again) or "skip". `replays`: see
         `connect`. The checkpoint is written every `commit_every` events (0: 4096), when the loop
         waits, and when the consumer is closed. `notice` is called with a `Notice`.
+
+        For a backfill: it is given no event after seq `to`, at most `per_second` events a second,
+        and history at `speed` times the pace at which it was logged (1: as it was; 0: no waiting).
+        `timeout` is then to be longer than the time between two events.
         """
         options = {
             "types": types,
@@ -509,6 +522,9 @@ class Log:
             "on_failure": on_failure,
             "replays": replays,
             "commit_every": commit_every,
+            "to": to,
+            "per_second": per_second,
+            "speed": speed,
         }
         made = Consumer(self, name, options, wait, timeout, notice)
         self._consumers.add(made)

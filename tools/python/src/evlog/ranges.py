@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Optional
 
 from evlog import convert
 from evlog._evlog import ffi, lib
-from evlog.errors import DamagedError, Error, InvalidError, NotFoundError, check, error, text
+from evlog.errors import (
+    BusyError,
+    DamagedError,
+    Error,
+    InvalidError,
+    NotFoundError,
+    check,
+    error,
+    text,
+)
 from evlog.event import UNREAD, Event, flat
 from evlog.handle import SLICE_MS
 
@@ -20,6 +31,8 @@ if TYPE_CHECKING:
 # Events that are passed over in one call of the library, at most: a search can be interrupted.
 WINDOW = 500_000
 SEQ_MAX = (1 << 64) - 1
+# Seqs that are followed at once, at most: then the event loop has its turn.
+PART = 4096
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,10 @@ class Range:
     keep_going: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "types", convert.type_names(self.types))
+        for number in (self.first, self.last, self.limit):
+            if number is not None and number < 0:
+                raise InvalidError(f"{number} in a range: seqs and limits are not negative")
         if self.first is not None and self.last is not None and self.first > self.last:
             raise InvalidError(f"a range from {self.first} to {self.last}")
 
@@ -85,6 +102,7 @@ class Events(Iterator[Event]):
         self._raw = b""
         self._spans: Iterator[tuple[int, int]] = iter(())  # of the events in `_raw`
         self._failure: Optional[Error] = None
+        self._filling = threading.Lock()  # while the batch is used, which another thread may close
         self._batch: Any = None  # a flat_batch, a cursor on `_first` to `_last` or the next window
         self._window_end = 0
         self._handle: Any = None
@@ -95,14 +113,15 @@ class Events(Iterator[Event]):
     def __iter__(self) -> Iterator[Event]:
         new = Event.__new__
         while True:
-            raw, handle = self._raw, self._handle
-            for start, end in self._spans:
+            raw, handle, spans = self._raw, self._handle, self._spans
+            for start, end in spans:
                 event = new(Event)
                 event._raw = raw[start:end]
                 event._handle = handle
                 event._data = UNREAD
                 yield event
-            if not self._fill():
+            # Another iterator of the same range may have gone on meanwhile.
+            if self._spans is spans and not self._fill():
                 return
 
     def __next__(self) -> Event:
@@ -111,10 +130,15 @@ class Events(Iterator[Event]):
         raise StopIteration
 
     def close(self) -> None:
-        """Ends it, and frees what it holds."""
-        self._first, self._last = 1, 0
-        self._spans = iter(())
-        self._close_batch()
+        """Ends it, and frees what it holds. Raises BusyError while another thread reads it."""
+        if not self._filling.acquire(blocking=False):
+            raise BusyError("another thread reads a range")
+        try:
+            self._first, self._last = 1, 0
+            self._spans = iter(())
+            self._close_batch()
+        finally:
+            self._filling.release()
 
     def __del__(self) -> None:
         if getattr(self, "_batch", None) is not None:
@@ -150,6 +174,10 @@ class Events(Iterator[Event]):
 
     def _fill(self) -> bool:
         """Reads more events into `_raw`; False: there are no more."""
+        with self._filling:
+            return self._fill_alone()
+
+    def _fill_alone(self) -> bool:
         while True:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
@@ -165,42 +193,47 @@ class Events(Iterator[Event]):
                 return True
 
     def _take(self) -> bool:
-        """Takes what the batch has: events, then perhaps a failure; False: no events."""
+        """Takes what the batch has: events, then perhaps a failure; False: no events.
+
+        A signal handler may raise before the batch is marked as taken: then it is taken again.
+        """
         batch = self._batch
         count: int = batch.count
+        raw = ffi.buffer(batch.bytes, batch.used_size)[:]
+        ends: list[int] = ffi.unpack(batch.ends, count)
+        starts = [0, *ends[:-1]]
         if count:
-            self._take_events(batch, count)
-        if batch.result == lib.EVLOG_DAMAGED:
-            self._failure = DamagedError(text(batch.message), batch.damage_first, batch.damage_last)
-            self._move_past(batch.damage_first if self._range.reverse else batch.damage_last)
-        elif batch.result:
-            self._failure = error(batch.result, text(batch.message))
-        elif batch.at_end:
+            self._move_past(Event(raw[starts[-1] :], self._handle).seq)
+        spans, failure = zip(starts, ends), self._failed(batch)
+        self._raw, self._spans, self._failure = raw, spans, failure
+        if self._left is not None:
+            self._left -= count
+        batch.is_untaken = False
+        if batch.at_end:
             self._close_batch()
             self._move_past(self._window_end)
         return count > 0
 
-    def _take_events(self, batch: Any, count: int) -> None:
-        self._raw = ffi.buffer(batch.bytes, batch.used_size)[:]
-        ends: list[int] = ffi.unpack(batch.ends, count)
-        starts = [0, *ends[:-1]]
-        self._spans = zip(starts, ends)
-        self._move_past(Event(self._raw[starts[-1] :], self._handle).seq)
-        if self._left is not None:
-            self._left -= count
+    def _failed(self, batch: Any) -> Optional[Error]:
+        """What has ended a batch before its range."""
+        if batch.result == lib.EVLOG_DAMAGED:
+            self._move_past(batch.damage_first if self._range.reverse else batch.damage_last)
+            return DamagedError(text(batch.message), batch.damage_first, batch.damage_last)
+        return error(batch.result, text(batch.message)) if batch.result else None
 
 
 class Follow(Iterator[Event], AsyncIterator[Event]):
     """The events from a place in the log on, and those that come, without an end.
 
-    With `for`, or with `async for`, which waits in a thread of the event loop's executor.
+    With `for`, or with `async for`, which waits in a thread of its own.
     """
 
     def __init__(self, log: Log, first: Optional[int], types: convert.Types) -> None:
         self._log = log
-        self._types = types
-        self._next = log.bounds()[1] + 1 if first is None else first
+        self._types = Range(first, types=types).types
+        self._next = log.bounds()[1] + 1 if first is None else max(first, 1)
         self._events: Iterator[Event] = iter(())
+        self._thread: Optional[ThreadPoolExecutor] = None  # which ends when this is dropped
 
     def __next__(self) -> Event:
         while True:
@@ -212,8 +245,14 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
         while True:
             for event in self._events:
                 return event
-            loop = asyncio.get_running_loop()
-            self._look(await loop.run_in_executor(None, self._wait))
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "evlog-follow")
+            waiting = asyncio.get_running_loop().run_in_executor(self._thread, self._wait)
+            try:
+                self._look(await asyncio.shield(waiting))
+            except asyncio.CancelledError:
+                await asyncio.wait([waiting])  # its thread uses the log, which may be closed next
+                raise
 
     def _wait(self) -> int:
         """Waits for a slice of time, and returns the head of the log."""
@@ -221,8 +260,9 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
 
     def _look(self, head: int) -> None:
         if head >= self._next:
-            first, self._next = self._next, head + 1
-            self._events = Events(self._log, Range(first=first, last=head, types=self._types))
+            last = min(head, self._next + PART - 1)
+            self._events = Events(self._log, Range(self._next, last, types=self._types))
+            self._next = last + 1
 
 
 def find(log: Log, id: bytes) -> Event:

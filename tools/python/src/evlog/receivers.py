@@ -147,7 +147,11 @@ def python_receive(c_event: Any, context: Any) -> int:
 
 def sentence(exception: BaseException) -> bytes:
     """What an exception says, for the record."""
-    words = (
-        f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
-    )
+    words = type(exception).__name__
+    try:
+        said = str(exception)
+    except Exception as another:  # it is a program's own code
+        said = f"its text cannot be had ({type(another).__name__})"
+    if said:
+        words = f"{words}: {said}"
     return words.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evlog.handle import Handle
 
 _FLAT_SENT = ffi.typeof("flat_sent *")
-_DISPATCH = {
+DISPATCH = {
     None: lib.EVLOG_DISPATCH_DEFAULT,
     True: lib.EVLOG_DISPATCH_ROBUST,
     False: lib.EVLOG_DISPATCH_STRICT,
@@ -92,6 +92,8 @@ class _Fields:
             target.headers, target.header_count = headers.array, headers.count
         if sending.time is not None:
             target.time_us = convert.microseconds(sending.time)
+            if target.time_us == 0:
+                raise InvalidError(f"an event cannot have the time {sending.time}, which means now")
         if (
             sending.id
             or sending.minorversion
@@ -123,10 +125,10 @@ class _Fields:
 def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tuple[Any, Any]:
     """An evlog_send_options and what has to be kept for it."""
     options = ffi.new("evlog_send_options *")
-    options.dispatch = _DISPATCH[robust]
+    options.dispatch = DISPATCH[robust]
     kept = None
     if conditions is not None:
-        kept = convert.CTypes(conditions.unless_types)
+        kept = convert.CTypes(conditions.unless_types or None)
         options.after_seq = conditions.after
         options.unless_id = conditions.unless_id
         options.unless_any = conditions.unless_any
@@ -136,8 +138,8 @@ def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tupl
 
 def send(handle: Handle, type: str, data: convert.Data, options: Any) -> Sent:
     """Sends one event; `options` is an evlog_send_options or NULL."""
+    packed = convert.pack(data)
     signal = handle.signal(type)
-    packed = data if isinstance(data, bytes) else convert.pack_any(data)
     flat = ffi.new(_FLAT_SENT)
     dispatch = receivers.begin()
     message = None
@@ -195,9 +197,8 @@ def send_many(
         receivers.end(dispatch)
     del kept, kept_too
     answers = dispatch.by_seq()
-    made = [
-        Sent(ffi.addressof(flat, i), answers.get(flat[i].seq, [])) for i in range(len(sendings))
-    ]
+    # Each has a copy: an element of the array does not keep the array.
+    made = [Sent(ffi.new(_FLAT_SENT, each), answers.get(each.seq, [])) for each in flat]
     if code:
         _fail(code, message, made, dispatch)
     return made
@@ -206,8 +207,8 @@ def send_many(
 def _sendings(handle: Handle, sendings: Sequence[Sending]) -> tuple[Any, list[Any]]:
     array = ffi.new("evlog_sending[]", len(sendings))
     kept: list[Any] = []
-    for item, sending in zip(array, sendings):
-        packed = convert.pack(sending.data)
+    all_packed = [convert.pack(sending.data) for sending in sendings]
+    for item, sending, packed in zip(array, sendings, all_packed):
         pointer = ffi.from_buffer(packed)
         kept += [packed, pointer, _Fields(item, sending)]
         item.signal = handle.signal(sending.type)

@@ -22,9 +22,10 @@ class OutboxEventAdmin(admin.ModelAdmin):
 
     @admin.action(description="Try again what the log has refused", permissions=["view"])
     def try_again(self, request: HttpRequest, rows: Any) -> None:
-        """The next drain takes them."""
+        """They are moved now, or after the request's transaction."""
         rows.update(error="")
-        self.message_user(request, f"{outbox.drain()} events were moved")
+        outbox.drain_after_commit()
+        self.message_user(request, "They are tried again.")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Rows come from events only."""

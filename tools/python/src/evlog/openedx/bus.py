@@ -21,6 +21,7 @@ from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals, prepar
 
 import evlog
 from evlog.openedx import codec, conf, delivery, logs
+from evlog.openedx.recording import NotInOutboxError
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +49,15 @@ class EvlogProducer(EventBusProducer):
         settings = conf.get()
         try:
             self._send(settings, signal, topic, event_data, event_metadata)
-        except Exception:
+        except Exception as failure:
             logger.exception(
                 "The event %s %s could not be put on the topic %s.",
                 signal.event_type,
                 event_metadata.id,
                 topic,
             )
+            if settings.outbox:
+                raise NotInOutboxError(f"{signal.event_type} {event_metadata.id}") from failure
             if settings.on_failure == "raise":
                 raise
 

@@ -12,6 +12,7 @@ EVLOG = {
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Optional
@@ -35,7 +36,7 @@ class Conf:
 
     def wants(self, event_type: str) -> bool:
         """Whether events of this type are recorded."""
-        return evlog.matches(self.types, event_type)
+        return bool(self.types) and evlog.matches(self.types, event_type)
 
 
 def get() -> Conf:
@@ -52,13 +53,25 @@ def get() -> Conf:
 
 def _checked(given: Mapping[str, Any]) -> Conf:
     types = given.get("types", ("*",))
-    conf = Conf(**{**given, "types": (types,) if isinstance(types, str) else tuple(types)})
+    types = (types,) if isinstance(types, str) else tuple(types)
+    if not all(isinstance(name, str) for name in types):
+        raise ImproperlyConfigured('EVLOG["types"] is a list of event types')
+    paths = {name: _path(name, given.get(name)) for name in ("path", "bus_path")}
+    conf = Conf(**{**given, **paths, "types": types})
     if conf.on_failure not in ("log", "raise"):
         raise ImproperlyConfigured('EVLOG["on_failure"] is "log" or "raise"')
     for name in ("outbox", "durable"):
         if not isinstance(getattr(conf, name), bool):
             raise ImproperlyConfigured(f'EVLOG["{name}"] is True or False')
     return conf
+
+
+def _path(name: str, path: Any) -> Optional[str]:
+    if path is None or path == "":
+        return None
+    if not isinstance(path, (str, os.PathLike)):
+        raise ImproperlyConfigured(f'EVLOG["{name}"] is a path')
+    return os.fspath(path)
 
 
 def topic_path(topic: str) -> str:

@@ -29,16 +29,17 @@ def get(path: str) -> evlog.Log:
 
 
 def existing(path: str) -> evlog.Log:
-    """A log that is there, to be read; it is not made. Where it cannot be written to, it is read only.
+    """A log that is there, to be read; it is not made.
 
-    Opened like the others: a receiver of this process may send into it.
+    Opened like the others: a receiver of this process may send into it. Where it cannot be written to
+    now, it is read only, and closed when it is dropped.
     """
     with _lock:
         if path not in _logs:
             try:
                 _logs[path] = evlog.open(path, create=False)
             except (evlog.IoError, evlog.ReadOnlyError, evlog.DamagedError):
-                _logs[path] = evlog.open(path, read_only=True)
+                return evlog.open(path, read_only=True)
         return _logs[path]
 
 

@@ -13,7 +13,7 @@ Order is that of the rows' keys among the rows that are visible: two transaction
 commit in the other order than they inserted, and then a later drain appends the earlier key.
 
 After each commit the process drains by itself; `manage.py evlog_drain` does it for what a killed or
-failing process left.
+failing process left, and where autocommit is off and Django does not know of a commit.
 """
 
 from __future__ import annotations
@@ -35,15 +35,9 @@ logger = logging.getLogger(__name__)
 
 BATCH = 1000
 
-# What is about the event, and not about the log: the others can be moved.
-_REFUSED = (
-    evlog.InvalidError,
-    evlog.LimitError,
-    evlog.ConflictError,
-    ValueError,
-    TypeError,
-    LookupError,
-)
+_ABOUT_THE_LOG = (evlog.Error, OSError, MemoryError)
+# The others are about the event, and so are these.
+_REFUSED = (evlog.InvalidError, evlog.LimitError, evlog.ConflictError, evlog.NotFoundError)
 
 
 def insert(log_path: str, signal: Any, metadata: Any, data: dict[str, Any]) -> None:
@@ -63,24 +57,27 @@ def insert(log_path: str, signal: Any, metadata: Any, data: dict[str, Any]) -> N
         schema=encoder.schema_text or "",
         data=encoder.encoded(data),
     )
-    _drain_after_commit(using)
+    drain_after_commit()
 
 
 def _head(log_path: str) -> int:
     """The log's last seq. A log that cannot be used now is no reason to lose the event."""
     try:
         return logs.get(log_path).wait(0, 0)
-    except evlog.Error:
+    except (evlog.Error, OSError):
         logger.exception("The log %s cannot be used; the event stays in the outbox.", log_path)
         return 0
 
 
-def _drain_after_commit(using: str) -> None:
+def drain_after_commit() -> None:
     """Drains once after the commit, however many events the transaction has.
 
     A hook of a savepoint goes with it when it is rolled back: it counts only inside.
     """
+    using = router.db_for_write(OutboxEvent)
     connection = transaction.get_connection(using)
+    if not (connection.in_atomic_block or connection.get_autocommit()):
+        return
     for savepoints, hook, *_ in connection.run_on_commit:
         if hook is _drain_quietly and savepoints <= set(connection.savepoint_ids):
             return
@@ -98,19 +95,28 @@ def _drain_quietly() -> None:
 def drain(batch: int = BATCH) -> int:
     """Moves all rows that are visible into their logs, in order; returns how many. Any process may.
 
-    A row that its log refuses is kept with the reason, and passed over from then on.
+    A row that its log refuses is kept with the reason, and passed over from then on. The failure of a
+    log is raised when the others have theirs. In a transaction, its own rows are visible to it.
     """
     using = router.db_for_write(OutboxEvent)
     moved = 0
+    failures: dict[str, Exception] = {}
     while True:
-        rows = list(OutboxEvent.objects.using(using).filter(error="").order_by("id")[:batch])
+        waiting = OutboxEvent.objects.using(using).filter(error="")
+        rows = list(waiting.exclude(log_path__in=list(failures)).order_by("id")[:batch])
         if not rows:
-            return moved
+            break
         done: list[int] = []
         for log_path in dict.fromkeys(row.log_path for row in rows):
-            done += _append(log_path, [row for row in rows if row.log_path == log_path], using)
+            try:
+                done += _append(log_path, [row for row in rows if row.log_path == log_path], using)
+            except _ABOUT_THE_LOG as failure:
+                failures[log_path] = failure
         OutboxEvent.objects.using(using).filter(pk__in=done).delete()
         moved += len(done)
+    if failures:
+        raise next(iter(failures.values()))
+    return moved
 
 
 def retry_refused() -> int:
@@ -124,7 +130,9 @@ def _append(log_path: str, rows: Sequence[OutboxEvent], using: str) -> list[int]
     log = logs.get(log_path)
     try:
         _send(log, rows)
-    except _REFUSED as failure:
+    except Exception as failure:
+        if isinstance(failure, _ABOUT_THE_LOG) and not isinstance(failure, _REFUSED):
+            raise
         if len(rows) > 1:
             return [key for row in rows for key in _append(log_path, [row], using)]
         logger.error("The log %s refuses the event %s: %s", log_path, rows[0], failure)

@@ -18,6 +18,10 @@ from evlog.openedx.delivery import current_event
 logger = logging.getLogger(__name__)
 
 
+class NotInOutboxError(Exception):
+    """The producer of the bus could not insert an event's row: its transaction is not to commit."""
+
+
 class Recorder(Signal):
     """Django's Signal, with a log."""
 
@@ -29,7 +33,11 @@ class Recorder(Signal):
     def send_robust(self, sender: Any, **named: Any) -> Any:
         """Records the event, and then sends it."""
         _record(self, named)
-        return super().send_robust(sender, **named)
+        responses = super().send_robust(sender, **named)
+        for _, response in responses:
+            if isinstance(response, NotInOutboxError):
+                raise response
+        return responses
 
 
 def install() -> None:

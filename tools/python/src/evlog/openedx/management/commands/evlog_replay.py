@@ -19,6 +19,11 @@ def _time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
+def _shown(text: str) -> str:
+    """Text of an event or a receiver, for a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class Command(BaseCommand):
     """Delivers events of a log again, with their own ids and times."""
 
@@ -46,18 +51,17 @@ class Command(BaseCommand):
         from openedx_events.tooling import load_all_signals
 
         load_all_signals()
-        receiver = import_string(options["to"]) if options["to"] else None
         try:
-            log = logs.existing(options["log"])
-        except evlog.Error as failure:
+            receiver = import_string(options["to"]) if options["to"] else None
+            events = logs.existing(options["log"]).events(
+                options["first"],
+                options["last"],
+                since=options["since"],
+                until=options["until"],
+                types=options["type"],
+            )
+        except (evlog.Error, ImportError) as failure:
             raise CommandError(str(failure)) from failure
-        events = log.events(
-            options["first"],
-            options["last"],
-            since=options["since"],
-            until=options["until"],
-            types=options["type"],
-        )
         if options["yes"]:
             self._deliver(events, receiver, options["keep_going"])
         else:
@@ -80,7 +84,8 @@ class Command(BaseCommand):
                 delivered += 1
             except Exception as exception:
                 failed += 1
-                words = f"event {event.seq} {event.type} {event.id}: {type(exception).__name__}: {exception}"
+                what = _shown(f"{type(exception).__name__}: {exception}")
+                words = f"event {event.seq} {event.type} {event.id}: {what}"
                 if not keep_going:
                     raise CommandError(
                         f"{words}; {delivered} were delivered before it"
