@@ -43,8 +43,8 @@ evlog_up{log="nothere"} 0|3|metrics nothere
 "imported": 1|0|import lines
 "imported": 1|0|import newer lines
 "b": {"path": "b"|1|diff b
-"seq": 1|0|erase 1 --reason x
-"seq": 1|0|erase b 1 --reason x
+"seq": 1|5|erase 1 --reason x
+"seq": 1|5|erase b 1 --reason x
 no consumer x|1|consumer rm x
 no consumer x|1|consumer info x
 no consumer x|1|consumer info b x
