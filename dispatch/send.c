@@ -35,6 +35,7 @@
 #include "pack.h"
 #include "peer.h"
 #include "receivers.h"
+#include "retain.h"
 #include "schema.h"
 #include "send.h"
 #include "sized.h"
@@ -455,6 +456,7 @@ static int send_given(evlog *log, struct given *given, evlog_dispatch how, struc
                       struct record *records)
 {
     size_t record_count = 0;
+    retain_help(log->store);
     given->now_us = clock_wall_us();
     int result = prepare_all(log, given, parcels, records, &record_count);
     if (result == EVLOG_OK)

@@ -8,7 +8,9 @@
  * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and drops what
  * is beyond it in steps of at most STEP_COUNT events, as trim.c does: floor, deletion, flush. A send waits for
  * one such batch at most. One process at a time does it (TRIMMING_AT), and none while one is trimming.
- * Where a send found no room it looks at once.
+ * Where a send found no room it looks at once. A sender that is faster than this thread would make the log grow
+ * without end: when a limit is exceeded by far (is_behind), each send first does a step itself, or waits a moment for
+ * the process that is at one.
  *
  * To begin it waits until a limit is exceeded by a slack (slack_of), and then goes down to the limit: each step
  * has some flushes, which dropping one event after each send would cost each time.
@@ -34,6 +36,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "consumer_entries.h"
@@ -56,6 +59,9 @@ static const char key[] = {ENTRY_LOG, 'r', 'e', 't', 'e', 'n', 't', 'i', 'o', 'n
 #define SECOND_US INT64_C(1000000)
 #define HOUR_US (3600 * SECOND_US)
 #define LOOK_EVERY_US SECOND_US
+#define BEHIND_STEPS 8 /* that are due, and a part of what is kept */
+#define BEHIND_PART 16
+#define HELP_WAIT_US 1000
 #define SLACK_SIZE_MAX ((uint64_t)2 << 20)
 
 /* The entry. */
@@ -355,7 +361,7 @@ static int before_by_age(const struct looking *looking, uint64_t *before_seq)
  * log's first event when there is nothing.
  */
 struct due {
-    uint64_t first, before_seq, free_seq;
+    uint64_t first, before_seq, free_seq, last;
     bool is_sealed;
     char held_by[256]; /* empty: what is held is not sealed */
 };
@@ -388,6 +394,7 @@ static int find_due(struct store *store, const evlog_retention *retention, bool 
     if (result)
         return result;
     due->first = due->before_seq = looking.first;
+    due->last = looking.last;
     for (size_t i = 0; i < 3; i++)
         if (before[i] > due->before_seq)
             due->before_seq = before[i];
@@ -467,12 +474,19 @@ static bool is_note_due(const struct policy *policy)
     return policy->pending_first && (count >= NOTE_COUNT || since_us >= HOUR_US || since_us < 0);
 }
 
+static bool is_behind(const struct due *due)
+{
+    uint64_t count = due->free_seq - due->first, kept = due->last - due->free_seq;
+    return count > BEHIND_STEPS * STEP_COUNT && count > kept / BEHIND_PART;
+}
+
 /* One step; `*is_more`: another one is due. */
 static int step(struct store *store, struct policy *policy, bool with_slack, bool *is_more)
 {
     struct due due;
     int result = find_due(store, policy->retention, with_slack, &due);
     *is_more = false;
+    atomic_store(&store->is_behind, result == EVLOG_OK && is_behind(&due));
     if (result || due.free_seq == due.first)
         return result;
     uint64_t before_seq = due.free_seq;
@@ -507,18 +521,31 @@ static int step_alone(struct store *store, bool with_slack, bool *is_work_left, 
     return result;
 }
 
-/* The same, by one thread of one process; what another process is at is left to it. */
+/* One thread of one process at a time. false: another process is at it. */
+static bool begin_alone(struct store *store)
+{
+    pthread_mutex_lock(&store->retaining);
+    if (held_lock(store->events_fd, TRIMMING_AT, HELD_ALONE) == 0)
+        return true;
+    pthread_mutex_unlock(&store->retaining);
+    return false;
+}
+
+static void end_alone(struct store *store)
+{
+    held_unlock(store->events_fd, TRIMMING_AT);
+    pthread_mutex_unlock(&store->retaining);
+}
+
+/* The same; what another process is at is left to it. */
 static int step_locked(struct store *store, bool with_slack, bool *is_work_left, bool *is_more)
 {
-    int result = EVLOG_OK;
     *is_work_left = true;
     *is_more = false;
-    pthread_mutex_lock(&store->retaining);
-    if (held_lock(store->events_fd, TRIMMING_AT, HELD_ALONE) == 0) {
-        result = step_alone(store, with_slack, is_work_left, is_more);
-        held_unlock(store->events_fd, TRIMMING_AT);
-    }
-    pthread_mutex_unlock(&store->retaining);
+    if (!begin_alone(store))
+        return EVLOG_OK;
+    int result = step_alone(store, with_slack, is_work_left, is_more);
+    end_alone(store);
     return result;
 }
 
@@ -532,6 +559,20 @@ static int64_t retain_some(void *ctx)
     if (is_more)
         return FLUSHER_WORK_GOES_ON;
     return is_work_left ? clock_wall_us() + LOOK_EVERY_US : FLUSHER_WORK_IS_DONE;
+}
+
+void retain_help(struct store *store)
+{
+    bool is_work_left, is_more;
+    if (!atomic_load_explicit(&store->is_behind, memory_order_relaxed))
+        return;
+    if (!begin_alone(store)) {
+        usleep(HELP_WAIT_US);
+        return;
+    }
+    if (atomic_load(&store->is_behind)) /* a failure: the next time */
+        step_alone(store, false, &is_work_left, &is_more);
+    end_alone(store);
 }
 
 void retain_begin(struct store *store)

@@ -15,6 +15,9 @@ int retain_get(struct store *store, evlog_retention **retention);
 int retain_look(struct store *store, const evlog_retention *retention, evlog_retained *retained);
 int retain_apply(struct store *store);
 
+/* Before a send, with nothing held: does a step of it when the flusher's thread is behind. */
+void retain_help(struct store *store);
+
 /* From now on the flusher's thread applies the policy; before the first commit. */
 void retain_begin(struct store *store);
 

@@ -3,6 +3,7 @@
 #define STORE_STORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,7 @@ struct store {
     struct appender *appender; /* NULL: read only */
     pthread_mutex_t retaining; /* one thread applies the policy, see retain.c */
     bool is_retaining;         /* that of the flusher is at it */
+    atomic_bool is_behind;     /* so senders do it, too */
     struct seals seals;        /* which this process has seen */
     struct recovery recovery;  /* what opening has found */
     struct recovery_view view; /* of a reader */

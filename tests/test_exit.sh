@@ -42,7 +42,7 @@ cat >causes <<'END'
 1|diff log other
 1|schema check typed $T string
 1|replay log --exec false
-1|consume log new --exec false
+1|consume log new -n 1 --exec false
 1|types log --type none
 1|prove log 3 --seal public
 2|

@@ -42,6 +42,11 @@ POISON=4; fresh 10
 try 1 "event 4 is parked: the command exited with 3" consume $log c --ack-lines --exec "$answers"
 try 0 "" parked ls $log c; has '"error": "the command exited with 3"'
 is "of ten, in so many runs" "$(wc -l <runs)" 8 # of 10, 3, 1, 1, 1, and when it is parked 1, 2, 4
+# An event that is parked counts for -n, and once.
+"$evlog" consumer reset $log c --to first --yes >/dev/null
+try 1 "event 1 is parked" consume $log c -n 1 --backoff 0.001 --exec false; is "only that one" "$(parked $log c)" "1 "
+"$evlog" parked drop $log c --all --yes >/dev/null
+try 1 "event 4 is parked" consume $log c -n 3 --backoff 0.001 --ack-lines --exec "$answers"; is "of three" "$(parked $log c) $(checkpoint $log c)" "4  4 "
 # One that was parked can be retried, by either; it is parked again, or done.
 for how in "--ack-lines --exec=$answers" "--exec=$at_end"; do
     "$evlog" parked retry $log c --all >/dev/null

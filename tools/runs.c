@@ -76,6 +76,7 @@ static enum end blame(struct consuming *consuming, uint64_t seq, const char *why
     if (consuming->blame_count < max)
         complain(EXIT_NOTHING, "event %" PRIu64 ", attempt %u of %u: %s", seq,
                  consuming->blame_count, max, why);
+    consuming->given_count += consuming->blame_count >= max; /* it does not come again */
     int code = evlog_consumer_fail(consuming->consumer, seq, why);
     if (!code)
         return END_AGAIN;
@@ -321,8 +322,10 @@ void runs_consume(struct consuming *consuming)
                                     .timeout_ms = options->timeout_ms};
     while (!code && !consuming->is_over && !stop_is_asked()) {
         code = round_of(consuming);
-        if (!code && has_reached_limit(consuming))
-            consuming->is_over |= end_run(consuming) != END_AGAIN;
+        if (!code && has_reached_limit(consuming)) {
+            end_run(consuming);
+            consuming->is_over |= has_reached_limit(consuming); /* nothing comes again */
+        }
     }
     if (code)
         consume_note(consuming, complain_library(code));
