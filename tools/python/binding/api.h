@@ -283,6 +283,9 @@ typedef struct {
     const char *error;
     ...;
 } evlog_parked;
+int evlog_each_state(evlog *log, const char *name,
+                     int (*visit)(const void *key, size_t key_size, const void *value, size_t value_size, void *ctx),
+                     void *ctx);
 int evlog_each_parked(evlog *log, const char *name, int (*visit)(const evlog_parked *parked, void *ctx),
                       void *ctx);
 int evlog_parked_retry(evlog *log, const char *name, uint64_t seq, uint64_t *count);
@@ -318,5 +321,6 @@ extern "Python" int python_type(const evlog_type *type, void *ctx);
 extern "Python" int python_finding(const evlog_finding *finding, uint64_t seq, void *ctx);
 extern "Python" int python_trimming(uint64_t deleted_count, void *ctx);
 extern "Python" int python_consumer(const evlog_consumer_info *info, void *ctx);
+extern "Python" int python_state(const void *key, size_t key_size, const void *value, size_t value_size, void *ctx);
 extern "Python" int python_parked(const evlog_parked *parked, void *ctx);
 extern "Python" void python_notice(const evlog_notice *notice, void *ctx);

@@ -156,6 +156,7 @@ def test_state_is_lasting_with_the_checkpoint(log):
     with log.consumer("c", timeout=0) as consumer:
         assert consumer.state["sum"] == 3
         assert consumer.state[b"last"] == {"seq": 2}
+        assert log.consumer_state("c") == {b"last": {"seq": 2}, b"sum": 3}
         for event in consumer:
             with event:
                 consumer.state["sum"] += event.data["i"]
@@ -169,6 +170,9 @@ def test_state_is_lasting_with_the_checkpoint(log):
         assert "sum" not in consumer.state
         with pytest.raises(evlog.LimitError):
             consumer.state["large"] = "x" * 100_000
+    assert log.consumer_state("c") == {b"last": {"seq": 2}}
+    with pytest.raises(evlog.NotFoundError):
+        log.consumer_state("none")
 
 
 def test_state_of_a_failed_event_is_dropped(log):

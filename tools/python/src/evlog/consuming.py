@@ -75,7 +75,7 @@ class State:
     """A consumer's own small values by key; keys are str or bytes, values what MessagePack has.
 
     What is set while an event is handled becomes lasting in one transaction with the checkpoint that
-    passes it, and is dropped when that event fails.
+    passes it, and is dropped when that event fails. All that is lasting: `Log.consumer_state`.
     """
 
     def __init__(self, consumer: Consumer) -> None:

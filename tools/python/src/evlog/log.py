@@ -552,6 +552,10 @@ class Log:
         """A paused consumer hands out nothing; whoever has it notices within a moment."""
         self._live().call(lib.evlog_consumer_set_paused, convert.c_text(name), paused)
 
+    def consumer_state(self, name: str) -> dict[bytes, Any]:
+        """A consumer's state as it was written last, with its checkpoint; for any process."""
+        return parking.state(self._live(), name)
+
     def parked(self, name: str) -> list[parking.Parked]:
         """The events that a consumer has set aside, by seq."""
         return parking.parked(self._live(), name)

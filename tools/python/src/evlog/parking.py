@@ -83,6 +83,13 @@ def python_parked(parked: Any, context: Any) -> int:
     return ffi.from_handle(context).call(parked)  # type: ignore[no-any-return]
 
 
+@ffi.def_extern(error=1, onerror=keep_interrupt)  # type: ignore[untyped-decorator]
+def python_state(key: Any, key_size: int, value: Any, value_size: int, context: Any) -> int:
+    """evlog_each_state's visitor."""
+    pair = ffi.buffer(key, key_size)[:], ffi.buffer(value, value_size)[:]
+    return ffi.from_handle(context).call(pair)  # type: ignore[no-any-return]
+
+
 def _info(c: Any) -> ConsumerInfo:
     return ConsumerInfo(
         name=text(c.name),
@@ -157,6 +164,17 @@ def parked(handle: Handle, name: str) -> list[Parked]:
         _parked,
         lambda log, context: lib.evlog_each_parked(log, c_name, lib.python_parked, context),
     )
+
+
+def state(handle: Handle, name: str) -> dict[bytes, Any]:
+    """See `Log.consumer_state`."""
+    c_name = convert.c_text(name)
+    pairs = _each(
+        handle,
+        lambda pair: (pair[0], convert.unpack(pair[1])),
+        lambda log, context: lib.evlog_each_state(log, c_name, lib.python_state, context),
+    )
+    return dict(pairs)
 
 
 def retry(handle: Handle, name: str, seq: int) -> int:
