@@ -11,12 +11,15 @@
 #include "terminal.h"
 #include "tool.h"
 
-/* The letters of `options` are those of the table in options.c. */
-#define RANGE "FtsuTnr%" FILTER
-#define FILTER "=~!@#"
+#define RANGE \
+    OPT_FROM, OPT_TO, OPT_SINCE, OPT_UNTIL, OPT_TYPE, OPT_COUNT, OPT_REVERSE, OPT_BY_TIME, FILTER
+#define FILTER OPT_WHERE, OPT_GREP, OPT_NOT_TYPE, OPT_SOURCE, OPT_HOST
 static const struct verb verbs[] = {
     {"send", "LOG TYPE [JSON|-]", "append an event, or one for each line of standard input",
-     "obKcd+SimpH<()", 2, 3, send_run,
+     TAKES(OPT_OUTPUT, OPT_SKIP_BAD, OPT_KNOWN, OPT_NO_NEW_LOG, OPT_DURABILITY,
+           OPT_GROUP_WRITABLE, OPT_SERVICE, OPT_TIME, OPT_MINORVERSION, OPT_PLUGIN, OPT_HEADER,
+           OPT_LENIENT, OPT_UNTYPED, OPT_SOURCEHOST),
+     2, 3, send_run,
      "JSON is the event's data, an object; {} when it is left out. With - each line of standard\n"
      "input is one. They are appended in batches, each in one commit. A line that is wrong is\n"
      "named, those before it are in the log, and nothing after it is read; with --skip-bad it is\n"
@@ -33,7 +36,10 @@ static const struct verb verbs[] = {
      "  {\"$float\": \"nan\"}                   nan, inf or -inf\n"
      "  {\"$map\": [[1, \"a\"]]}                a map with keys that are not plain strings\n"
      "and an object that only looks like one of these has one more $: {\"$$bin\": 1}.\n"},
-    {"show", "LOG", "print events, oldest first", RANGE "fo{[]|", 1, 1, show_run,
+    {"show", "LOG", "print events, oldest first",
+     TAKES(RANGE, OPT_FOLLOW, OPT_OUTPUT, OPT_FIELDS, OPT_NO_PAGER, OPT_OFFLINE,
+           OPT_WAIT_FOR_LOG),
+     1, 1, show_run,
      "On a terminal one line an event, cut to its width (-o pretty shows all of it); in a pipe one\n"
      "JSON object a line, with the keys seq log_time id type minorversion time source sourcehost\n"
      "sourcelib from_event_bus headers (where there are some) data in this order, and times always\n"
@@ -41,32 +47,38 @@ static const struct verb verbs[] = {
      "again as it is.\n"
      "Events that are damaged are passed over, and reported at the end with exit status 4. With -f it\n"
      "goes on with what any process sends, like evlog tail -f; -n N then begins with the last N.\n"},
-    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID", "o{]", 2, 2, get_run,
+    {"get", "LOG SEQ|ID", "print one event, by its seq or its UUID",
+     TAKES(OPT_OUTPUT, OPT_FIELDS, OPT_OFFLINE), 2, 2, get_run,
      "An ID is looked for from the first event on, since the log has no index of them.\n"},
     {"replay", "LOG --exec COMMAND | --plugin FILE.so",
      "run a command or a plugin's receivers for each event, in the original order",
-     RANGE "{xkpER", 1, 1, replay_run,
+     TAKES(RANGE, OPT_FIELDS, OPT_EXEC, OPT_KEEP_GOING, OPT_PLUGIN, OPT_SPEED, OPT_RATE), 1, 1,
+     replay_run,
      "COMMAND runs once for each event, by /bin/sh, with the event as one JSON line on its\n"
      "standard input (with --fields only these) and its seq, type and id in EVLOG_SEQ, EVLOG_TYPE\n"
      "and EVLOG_ID. Unless it exits with 0 the replay stops and names the event, from which --from\n"
      "can go on. With --plugin the events go to the receivers that the plugins connect.\n"},
-    {"types", "LOG", "list the event types and how many events each has", "FtsuToMa[]", 1, 1,
-     types_run,
+    {"types", "LOG", "list the event types and how many events each has",
+     TAKES(OPT_FROM, OPT_TO, OPT_SINCE, OPT_UNTIL, OPT_TYPE, OPT_OUTPUT, OPT_SCHEMA, OPT_ALL,
+           OPT_NO_PAGER, OPT_OFFLINE),
+     1, 1, types_run,
      "Reads through the range, so it takes the time that takes; with --schema it reads no events.\n"
      "The log's own types, evlog.*, are listed with --all or when they are asked for.\n"},
     {"schema check", "LOG [TYPE FILE|-]",
-     "check the events, or a new schema, against the log's schemas", "o]", 1, 3, schema_check_run,
+     "check the events, or a new schema, against the log's schemas",
+     TAKES(OPT_OUTPUT, OPT_OFFLINE), 1, 3, schema_check_run,
      "With LOG alone every event is read and checked against the schema that it was written under.\n"
      "With TYPE and FILE it says whether the Avro schema in FILE can become the next one of TYPE:\n"
      "whether it can read what the log has of it, and whether programs with the earlier schemas\n"
      "can read what is written under it. Nothing is changed. Exit status 1 when it finds something.\n"
      "In a pipe each finding is one JSON object, and the last line counts the events.\n"},
     {"schema add", "LOG TYPE [FILE|-]", "make an Avro schema the next one of an event type",
-     "OD+", 2, 3, schema_add_run,
+     TAKES(OPT_FORCE_SCHEMA, OPT_FORM, OPT_GROUP_WRITABLE), 2, 3, schema_add_run,
      "Without FILE it is that of the Open edX event of this type. It is refused when what the log\n"
      "has could not be read under it, or programs that have an earlier schema could not read what\n"
      "is written under it, unless --force is given. evlog send then checks data against it.\n"},
-    {"sql", "LOG... QUERY", "query logs in SQL: SELECT ... FROM e", "JY", 2, 100, sql_run,
+    {"sql", "LOG... QUERY", "query logs in SQL: SELECT ... FROM e",
+     TAKES(OPT_OUTPUT_OF_ROWS, OPT_COLUMN), 2, 100, sql_run,
      "The first log is the table e, the others are e2, e3 ... Their columns are seq, log_time, time, id,\n"
      "type, source, host, lib, headers, data (these two in JSON), damage, and one for each --column.\n"
      "QUERY is one statement of SQLite's SQL, which can only read these logs. A value in the data is\n"
@@ -76,17 +88,18 @@ static const struct verb verbs[] = {
      "events, evlog.*, are rows too. evlog-sql(1) has examples.\n"
      "A query that meets a damaged event fails, with exit status 4. When it asks for the column damage,\n"
      "it gets a row for the event instead, in which damage is what is wrong.\n"},
-    {"info", "LOG", "show what the log is: how many events, from when to when, how large", "o]",
-     1, 1, info_run, "Takes the same time whatever the log's length.\n"},
-    {"metrics", "LOG...", "print metrics of logs and their consumers as Prometheus' text", "", 1,
-     1 + OPERANDS_MAX, metrics_run,
+    {"info", "LOG", "show what the log is: how many events, from when to when, how large",
+     TAKES(OPT_OUTPUT, OPT_OFFLINE), 1, 1, info_run,
+     "Takes the same time whatever the log's length.\n"},
+    {"metrics", "LOG...", "print metrics of logs and their consumers as Prometheus' text",
+     TAKES(OPT_HELP), 1, 1 + OPERANDS_MAX, metrics_run,
      "For node_exporter's textfile collector and its like, from cron or a timer. What reads the file must\n"
      "not see half of it, so write another one and rename it, or use sponge (Debian: moreutils):\n"
      "  evlog metrics LOG >/var/lib/node/evlog.prom.new; mv /var/lib/node/evlog.prom.new \\\n"
      "    /var/lib/node/evlog.prom\n"
      "A log that cannot be read has evlog_up 0, and the exit status is 3; the others are printed.\n"},
-    {"verify", "LOG", "check every event and page, and report what is wrong", "o46]", 1, 1,
-     verify_run,
+    {"verify", "LOG", "check every event and page, and report what is wrong",
+     TAKES(OPT_OUTPUT, OPT_EXPECT, OPT_SEAL, OPT_OFFLINE), 1, 1, verify_run,
      "Reads the whole log. Exit status 1 when anything was found. In a pipe each finding is one JSON\n"
      "object, and the last line is the result: events (that were read), findings (0 when all is well;\n"
      "remarks do not count), first_seq, last_seq, head. Events that were cut off at the end leave\n"
@@ -101,7 +114,9 @@ static const struct verb verbs[] = {
      "pipe the last line has the verdicts, too. A key that this one has handed over to is followed, and\n"
      "reported; with several keys in PUBKEY these are all, and a handover to another one is a finding.\n"},
     {"trim", "LOG --before WHERE | --keep N | --max-age AGE | --max-size SIZE",
-     "delete the oldest events", "BNGzQyo", 1, 1, trim_run,
+     "delete the oldest events",
+     TAKES(OPT_BEFORE, OPT_KEEP, OPT_MAX_AGE, OPT_MAX_SIZE, OPT_FORCE, OPT_YES, OPT_OUTPUT), 1, 1,
+     trim_run,
      "The log then begins with the first event that is kept, for every reader and consumer. No seq is\n"
      "used again, and evlog verify checks what is kept as before. The newest event is never deleted.\n"
      "The space is used by events to come; the file does not get smaller. An event evlog.trimmed.v1\n"
@@ -109,34 +124,37 @@ static const struct verb verbs[] = {
      "It is refused when a consumer has not done, or has parked, some of the events. Without --yes it\n"
      "only reports what would be deleted.\n"},
     {"retain", "LOG [--max-age AGE] [--keep N] [--max-size SIZE] | LOG --off",
-     "show or set how much the log keeps", "NGz78yo", 1, 1, retain_run,
+     "show or set how much the log keeps",
+     TAKES(OPT_KEEP, OPT_MAX_AGE, OPT_MAX_SIZE, OPT_HELD_BY, OPT_OFF, OPT_YES, OPT_OUTPUT), 1, 1,
+     retain_run,
      "The policy is kept in the log, and every process that sends applies it in the background: no limit\n"
      "is exceeded by more than a tenth for long. The newest event is always kept, and so are events that\n"
      "a consumer has not done, unless --held-by says otherwise. Without options it shows the policy, the\n"
      "events that it would delete now, and which consumer holds events back. With options it reports\n"
      "what the new policy would delete now, and sets the policy only with --yes.\n"},
-    {"copy", "LOG NEW", "copy a log that may be in use, or add newer events to a copy", "12o+", 2,
-     2, copy_run,
+    {"copy", "LOG NEW", "copy a log that may be in use, or add newer events to a copy",
+     TAKES(OPT_SINCE_SEQ, OPT_PREVIEW, OPT_OUTPUT, OPT_GROUP_WRITABLE), 2, 2, copy_run,
      "NEW is a directory: either it is made, or it is an earlier copy, to which the newer events are\n"
      "added. Other processes may send, read and consume meanwhile; none can open NEW. The copy has all\n"
      "events up to a moment during the copying, and the consumers and their state as of that moment or\n"
      "earlier. The copy is a log of its own: after something else was appended to it, nothing can be\n"
      "added from LOG. After an interruption the same command continues where it was. Exit status 4 when\n"
      "events of LOG are missing: they are missing in NEW, too.\n"},
-    {"diff", "LOG OTHER", "find the first event at which two logs part", "o]", 2, 2, diff_run,
+    {"diff", "LOG OTHER", "find the first event at which two logs part",
+     TAKES(OPT_OUTPUT, OPT_OFFLINE), 2, 2, diff_run,
      "For a log and a copy of it (same origin), also where one or both were trimmed or have gone on: what\n"
      "both have is compared. It says whether one ends earlier, and of the first event that differs which\n"
      "of its fields do, and where in the data. For logs of different origins, as after evlog import, log\n"
      "times are not compared. Exit status 0: the same; 1: they differ, or one ends earlier; 4: the same,\n"
      "but for events that neither can read.\n"},
-    {"compact", "LOG", "give the space that trimming has freed back to the disk", "yo", 1, 1,
-     compact_run,
+    {"compact", "LOG", "give the space that trimming has freed back to the disk",
+     TAKES(OPT_YES, OPT_OUTPUT), 1, 1, compact_run,
      "The log's files are written anew and then replace the old ones; events, seqs and consumers stay as\n"
      "they are. No other process may have the log open meanwhile, not even to read, and the disk must\n"
      "have room for a second copy of the log's contents. When it is interrupted, either nothing was\n"
      "done, or the next evlog compact finishes it. Without --yes it only reports what would be done.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
-     RANGE "X]", 1, 1, export_run,
+     TAKES(RANGE, OPT_REDACT, OPT_OFFLINE), 1, 1, export_run,
      "One JSON object a line: first one for each event type and schema of the log, then the events, as\n"
      "evlog show -o json prints them. An event that was sent under another schema than the last line\n"
      "about its type says is preceded by a short line that names the schema. The log's own events are\n"
@@ -145,7 +163,9 @@ static const struct verb verbs[] = {
      "numbers 0, lists empty. The fields of the Open edX types are marked. The result still fits the\n"
      "schemas.\n"},
     {"import", "LOG [FILE|-]", "append events that were elsewhere, with their ids and times",
-     "I2bOcd+o", 1, 2, import_run,
+     TAKES(OPT_SKIP_KNOWN, OPT_PREVIEW, OPT_SKIP_BAD, OPT_FORCE_SCHEMA, OPT_NO_NEW_LOG,
+           OPT_DURABILITY, OPT_GROUP_WRITABLE, OPT_OUTPUT),
+     1, 2, import_run,
      "Reads what evlog export wrote, and events as lines of JSON with the keys that evlog show prints.\n"
      "type and data are needed; id, time, source, sourcehost, sourcelib, minorversion, headers and\n"
      "from_event_bus are kept where they are given. Log time is the time of the import, and the order is\n"
@@ -157,8 +177,8 @@ static const struct verb verbs[] = {
      "how far each input was imported. An input is identified by its first event. It may have new events\n"
      "at its end. One that begins with another event is another input, for example a new export of a log\n"
      "that was trimmed. --skip-known passes over all events whose ids the log has, from any input.\n"},
-    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good", "v3yo5",
-     2, 1 + OPERANDS_MAX, erase_run,
+    {"erase", "LOG SEQ|ID... --reason TEXT", "erase the data of single events, for good",
+     TAKES(OPT_REASON, OPT_NOW, OPT_YES, OPT_OUTPUT, OPT_KEY), 2, 1 + OPERANDS_MAX, erase_run,
      "No reader or consumer gets the data, headers and salts of these events any more, whatever its\n"
      "position. seq, id, type, times and source stay, and evlog verify reports no damage. An event\n"
      "evlog.erased.v1 records what was erased, and why. In place of the data the log keeps a SHA-256 of\n"
@@ -170,11 +190,11 @@ static const struct verb verbs[] = {
      "In a log that is sealed an erasure is signed, with --key FILE: who, when, and why are in the event.\n"
      "Without --yes it only shows the events. When one of them does not exist, none is erased.\n"},
     {"seal keygen", "LOG --key FILE", "make the key that seals a log, and print its public key",
-     "5}", 1, 1, seal_keygen_run,
+     TAKES(OPT_KEY, OPT_OUTPUT_OF_NOTES), 1, 1, seal_keygen_run,
      "FILE gets the private key, and must not exist; only its owner can read it. Who checks the log\n"
      "needs the line that is printed. The key belongs to this log: its name has the log's uuid.\n"},
-    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint", "50}",
-     1, 1, seal_run,
+    {"seal", "LOG --key FILE", "sign what the log holds, and print that as a checkpoint",
+     TAKES(OPT_KEY, OPT_NEXT, OPT_OUTPUT_OF_NOTES), 1, 1, seal_run,
      "Appends an event evlog.sealed.v1, and prints the checkpoint in it: the number of events, the root\n"
      "of a Merkle tree (RFC 6962, SHA-256) over them, and the signature, as a note of C2SP\n"
      "(tlog-checkpoint). Keep what is printed where whoever can write to the log cannot: by it, evlog\n"
@@ -184,33 +204,41 @@ static const struct verb verbs[] = {
      "With --next FILE the checkpoint names a new key, which signs it, too, and replaces the first one:\n"
      "that seals nothing any more. Who has the first public key can follow to the new one.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
-     "print a proof that an event was sealed, or that seals agree", "6VU}]", 1, 2, prove_run,
+     "print a proof that an event was sealed, or that seals agree",
+     TAKES(OPT_SEAL, OPT_SIZE, OPT_SINCE_SIZE, OPT_OUTPUT_OF_NOTES, OPT_OFFLINE), 1, 2, prove_run,
      "For somebody who has the public key and not the log. With SEQ: an inclusion proof, in the form of\n"
      "C2SP's tlog-proof, with the checkpoint; its extra data are the leaf, by which the event can be\n"
      "recognized (tools/leaf.c). With --since-size: a consistency proof that the checkpoint goes on from\n"
      "an earlier one of N events, as a C2SP witness wants it. A log whose events are not what was\n"
      "sealed proves nothing. All events up to the checkpoint are read.\n"},
-    {"salvage", "LOG NEW", "make a new log of all that can be read of a damaged one", "yo", 2, 2,
-     salvage_run,
+    {"salvage", "LOG NEW", "make a new log of all that can be read of a damaged one",
+     TAKES(OPT_YES, OPT_OUTPUT), 2, 2, salvage_run,
      "NEW gets every event whose checksum holds, in order, also those that the index of the file no\n"
      "longer leads to; and types, sources and consumers, each consumer only with all of its state. LOG\n"
      "is not changed, and may be too damaged to be opened. Missing events are reported, with exit status\n"
      "4; they stay missing in NEW, where an event evlog.salvaged.v1 records them. Of an undamaged log\n"
      "NEW has the same events and consumers. NEW must not exist. Without --yes it only reports what\n"
      "would be done.\n"},
-    {"repair", "LOG", "cut off what is damaged at the end of a log", "yo", 1, 1, repair_run,
+    {"repair", "LOG", "cut off what is damaged at the end of a log", TAKES(OPT_YES, OPT_OUTPUT),
+     1, 1, repair_run,
      "A log whose newest event is damaged cannot be written to. Everything after its last undamaged\n"
      "event is cut off and kept in the file LOG/cut-FIRST-LAST, and an event evlog.repaired.v1 records\n"
      "that. No seq is used again: the events stay missing, and evlog verify reports them. evlog salvage\n"
      "reports whether they can be read from another file. Without --yes it only reports what would be\n"
      "done.\n"},
-    {"tail", "LOG", "print the last events, and with -f those that come", "fFsTn%o{]|" FILTER, 1,
-     1, tail_run,
+    {"tail", "LOG", "print the last events, and with -f those that come",
+     TAKES(OPT_FOLLOW, OPT_FROM, OPT_SINCE, OPT_TYPE, OPT_COUNT, OPT_BY_TIME, OPT_OUTPUT,
+           OPT_FIELDS, OPT_OFFLINE, OPT_WAIT_FOR_LOG, FILTER),
+     1, 1, tail_run,
      "The last 10, or -n N of them; with --from or --since all from there on. With -f it goes on, with\n"
      "what any process sends, until it is interrupted, the log is deleted, or nobody reads its output\n"
      "any more. -n 0 prints only what comes. Output as with evlog show.\n"},
     {"consume", "LOG NAME --exec COMMAND | --plugin FILE.so",
-     "run a command or a plugin's receivers as a durable consumer", "xpfAnTtWERCLg`jq;l^" FILTER,
+     "run a command or a plugin's receivers as a durable consumer",
+     TAKES(OPT_EXEC, OPT_PLUGIN, OPT_FOLLOW, OPT_ACK_LINES, OPT_COUNT, OPT_TYPE, OPT_TO,
+           OPT_START, OPT_SPEED, OPT_RATE, OPT_NO_NEW_CONSUMER, OPT_WORKER, OPT_BY_PATH,
+           OPT_WAIT_FOR_CLAIM, OPT_ATTEMPTS, OPT_BACKOFF, OPT_BACKOFF_MAX, OPT_ON_FAILURE,
+           OPT_TIMEOUT, FILTER),
      2, 2, consume_run,
      "The consumer NAME is made when it does not exist; else it goes on where it was. COMMAND is\n"
      "run by /bin/sh and gets events as JSON lines on its standard input. When there are no more\n"
@@ -245,45 +273,47 @@ static const struct verb verbs[] = {
      "\n"
      "Exit status 1 when COMMAND failed for good, or events were parked, skipped or lost; 3 also when\n"
      "another process has the consumer.\n"},
-    {"consumer ls", "LOG", "list the consumers and how far behind they are", "o]", 1, 1,
-     consumer_ls_run,
+    {"consumer ls", "LOG", "list the consumers and how far behind they are",
+     TAKES(OPT_OUTPUT, OPT_OFFLINE), 1, 1, consumer_ls_run,
      "The lag is the events of the log after the last that a consumer is done with, wanted or not,\n"
      "and how long ago the first of them was logged: in JSON lag_events and lag_seconds. pid is the\n"
      "process that has it; in JSON 0 is none, and -1 one that has no pid here (containers).\n"},
-    {"consumer info", "LOG NAME", "show what a consumer is", "o]", 2, 2, consumer_info_run,
+    {"consumer info", "LOG NAME", "show what a consumer is", TAKES(OPT_OUTPUT, OPT_OFFLINE), 2, 2,
+     consumer_info_run,
      "Events up to its checkpoint (done up to) are never given to it again, unless they are parked\n"
      "and retried. It came there after that event was logged (checkpoint_log_time), and not later\n"
      "than it wrote last (updated). Those up to replay_last_seq are replays to it. NAME may be a group:\n"
      "then each of its workers is shown.\n"},
-    {"consumer state", "LOG NAME", "print the keys and values of a consumer's state", "o_", 2, 2,
-     consumer_state_run,
+    {"consumer state", "LOG NAME", "print the keys and values of a consumer's state",
+     TAKES(OPT_OUTPUT, OPT_STATE_KEY), 2, 2, consumer_state_run,
      "As they were written last, in the order of the keys' bytes: on a terminal the key, a tab and the\n"
      "value, escaped where they are not text; in a pipe one JSON object a line, with key and value, and\n"
      "{\"$bin\": base64} for what is not UTF-8.\n"},
-    {"consumer add", "LOG NAME", "make a consumer", "WT", 2, 2, consumer_add_run,
-     "It begins at --start, and gets the events of the types given, or all.\n"},
+    {"consumer add", "LOG NAME", "make a consumer", TAKES(OPT_START, OPT_TYPE), 2, 2,
+     consumer_add_run, "It begins at --start, and gets the events of the types given, or all.\n"},
     {"consumer rm", "LOG NAME | LOG --idle AGE",
-     "remove a consumer, its parked events and its state", "9yo", 1, 2, consumer_rm_run,
+     "remove a consumer, its parked events and its state", TAKES(OPT_IDLE, OPT_YES, OPT_OUTPUT),
+     1, 2, consumer_rm_run,
      "With --idle, all that have committed nothing for so long and that no process has: they may\n"
      "keep a retention policy from deleting events. A group goes as a whole, by its name. Without --yes\n"
      "it only reports what would be removed.\n"},
-    {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log", "Zyo",
-     2, 2, consumer_reset_run,
+    {"consumer reset", "LOG NAME --to WHERE", "put a consumer somewhere else in the log",
+     TAKES(OPT_TO_WHERE, OPT_YES, OPT_OUTPUT), 2, 2, consumer_reset_run,
      "The event at WHERE is its next. Its state is dropped, and what is parked from there on. All\n"
      "events that are in the log now are replays to it. NAME may be a group: all its workers are moved.\n"
      "Without --yes it only reports what would be done.\n"},
-    {"consumer pause", "LOG NAME", "let a consumer get nothing until it is resumed", "", 2, 2,
-     consumer_pause_run, "In whichever process it is at work.\n"},
-    {"consumer resume", "LOG NAME", "let a paused consumer go on", "", 2, 2, consumer_resume_run,
-     ""},
-    {"parked ls", "LOG NAME", "list the events that a consumer has parked", "o]", 2, 2,
-     parked_ls_run,
+    {"consumer pause", "LOG NAME", "let a consumer get nothing until it is resumed",
+     TAKES(OPT_HELP), 2, 2, consumer_pause_run, "In whichever process it is at work.\n"},
+    {"consumer resume", "LOG NAME", "let a paused consumer go on", TAKES(OPT_HELP), 2, 2,
+     consumer_resume_run, ""},
+    {"parked ls", "LOG NAME", "list the events that a consumer has parked",
+     TAKES(OPT_OUTPUT, OPT_OFFLINE), 2, 2, parked_ls_run,
      "Those whose receiver failed too often, and those that were lost: damaged, or trimmed away.\n"},
-    {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again", "ao", 2, 3,
-     parked_retry_run,
+    {"parked retry", "LOG NAME SEQ|--all", "have parked events tried again",
+     TAKES(OPT_ALL, OPT_OUTPUT), 2, 3, parked_retry_run,
      "The consumer gets them, first of all, when it runs. One that fails is parked again.\n"},
-    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record", "ayo", 2, 3,
-     parked_drop_run,
+    {"parked drop", "LOG NAME SEQ|--all", "take parked events off the record",
+     TAKES(OPT_ALL, OPT_YES, OPT_OUTPUT), 2, 3, parked_drop_run,
      "The consumer never gets them again. Without --yes it only reports what would be dropped.\n"},
 };
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
@@ -466,7 +496,7 @@ int main(int argc, char **argv)
         return no_such_verb(argv[1]);
     status = options_read(verb, argc - used, argv + used, &options);
     if (status < 0) {
-        if (strchr(verb->options, '[') && !options.no_pager && !options.follow)
+        if (verb_takes(verb, OPT_NO_PAGER) && !options.no_pager && !options.follow)
             pager_begin();
         status = verb->run(&options);
         if (status == EXIT_DONE && options_preview(verb, &options))

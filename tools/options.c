@@ -1,7 +1,6 @@
 /*
- * The arguments of the verbs. One table holds every option; a verb names those it takes
- * by their letters, and help is made from the same table. Those of EVERY are taken by every verb. Only
- * those of SHORT are short options, the other letters are names in here.
+ * The arguments of the verbs. One table holds every option; a verb names those it takes (TAKES, in main.c), and help
+ * is made from the same table. Those at its end, from the plain --wait on, are taken by every verb.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -15,160 +14,174 @@
 #include "times.h"
 #include "tool.h"
 
-#define SHORT "hnorf"
-#define EVERY "hw&"
+#define SHORTS "hn:o:rf" /* as getopt takes them */
+#define LONG_FIRST 256   /* what getopt gives for the others: this, and the place in the table */
 
 static const struct {
-    char letter;
+    enum verb_option option;
+    char letter; /* of its short form; 0: it has none */
     const char *name;
     const char *argument; /* NULL: it takes none */
     const char *takes;    /* what an argument that was wrong should have been */
     const char *help;
 } table[] = {
-    {'F', "from", "SEQ", "a seq: 1, 2, 3 ...", "first event"},
-    {'t', "to", "SEQ", "a seq: 1, 2, 3 ...", "last event"},
-    {'s', "since", "TIME", "a time", "first time of logging"},
-    {'u', "until", "TIME", "a time", "last time of logging; a date means all of that day"},
-    {'T', "type", "TYPE", "no more than 256 types",
+    {OPT_FROM, 0, "from", "SEQ", "a seq: 1, 2, 3 ...", "first event"},
+    {OPT_TO, 0, "to", "SEQ", "a seq: 1, 2, 3 ...", "last event"},
+    {OPT_SINCE, 0, "since", "TIME", "a time", "first time of logging"},
+    {OPT_UNTIL, 0, "until", "TIME", "a time",
+     "last time of logging; a date means all of that day"},
+    {OPT_TYPE, 0, "type", "TYPE", "no more than 256 types",
      "event type, or the beginning of one and *; may be repeated"},
-    {'=', "where", "PATH=VALUE", "PATH, one of = != < <= > >= ~, and a value that fits it",
+    {OPT_WHERE, 0, "where", "PATH=VALUE",
+     "PATH, one of = != < <= > >= ~, and a value that fits it",
      "events whose data have this; also != < <= > >= and ~, see below"},
-    {'~', "grep", "TEXT", "a text, and no more than 64",
+    {OPT_GREP, 0, "grep", "TEXT", "a text, and no more than 64",
      "events with TEXT in their data or headers; unless it has capitals,\n"
      "case does not matter"},
-    {'!', "not-type", "TYPE", "an event type, and no more than 64", "events of other types"},
-    {'@', "source", "SOURCE", "a source, and no more than 64",
+    {OPT_NOT_TYPE, 0, "not-type", "TYPE", "an event type, and no more than 64",
+     "events of other types"},
+    {OPT_SOURCE, 0, "source", "SOURCE", "a source, and no more than 64",
      "events of this source (of one of these), or beginning of one and *"},
-    {'#', "host", "HOST", "a host, and no more than 64", "the same for the source's host"},
-    {'%', "by", "WHICH", "log or time",
+    {OPT_HOST, 0, "host", "HOST", "a host, and no more than 64",
+     "the same for the source's host"},
+    {OPT_BY_TIME, 0, "by", "WHICH", "log or time",
      "which time --since and --until mean: log (default), when it was logged,\n"
      "or time, the event's own; then the whole log is read"},
-    {'n', "count", "N", "a number: 1, 2, 3 ...", "at most N events"},
-    {'r', "reverse", NULL, NULL, "newest first; -n then counts from the newest"},
-    {'o', "output", "FORM", "short, json or pretty",
+    {OPT_COUNT, 'n', "count", "N", "a number: 1, 2, 3 ...", "at most N events"},
+    {OPT_REVERSE, 'r', "reverse", NULL, NULL, "newest first; -n then counts from the newest"},
+    {OPT_OUTPUT, 'o', "output", "FORM", "short, json or pretty",
      "short, json (one object a line) or pretty; default: short\n"
      "(get: pretty) on a terminal, json in a pipe"},
-    {'{', "fields", "FIELDS", "names with commas between, and no more than 64",
+    {OPT_FIELDS, 0, "fields", "FIELDS", "names with commas between, and no more than 64",
      "only these, in this order: seq,time,enrollment.user.id; see below"},
-    {'[', "no-pager", NULL, NULL,
+    {OPT_NO_PAGER, 0, "no-pager", NULL, NULL,
      "print to the terminal itself, and not through EVLOG_PAGER, PAGER or less"},
-    {']', "offline", NULL, NULL,
+    {OPT_OFFLINE, 0, "offline", NULL, NULL,
      "leave no trace in the log's directory, which nobody need be able to write\n"
      "to; a program that sends meanwhile can make events look damaged"},
-    {'J', "output", "FORM", "table, csv or json",
+    {OPT_OUTPUT_OF_ROWS, 'o', "output", "FORM", "table, csv or json",
      "table, csv (with a line of names) or json (one object a line); default:\n"
      "table on a terminal, json in a pipe"},
-    {'}', "output", "FORM", "note or json",
+    {OPT_OUTPUT_OF_NOTES, 'o', "output", "FORM", "note or json",
      "note (default), as others read it, or json, an object that has it"},
-    {'Y', "column", "NAME=PATH", "NAME=PATH, and no more than 100",
+    {OPT_COLUMN, 0, "column", "NAME=PATH", "NAME=PATH, and no more than 100",
      "a column of the value at PATH in the data (user=enrollment.user.id); may\n"
      "be repeated"},
-    {'x', "exec", "COMMAND", NULL, "the command to run for the events"},
-    {'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
-    {'|', "wait", "SECONDS", "a number of seconds above 0",
+    {OPT_EXEC, 0, "exec", "COMMAND", NULL, "the command to run for the events"},
+    {OPT_FOLLOW, 'f', "follow", NULL, NULL, "when all is dealt with, wait for more"},
+    {OPT_WAIT_FOR_LOG, 0, "wait", "SECONDS", "a number of seconds above 0",
      "the longest to wait for another process that writes to, opens or closes\n"
      "the log, and may be stopped; default: 10. When it is given, -f also waits\n"
      "for a log that is not there yet"},
-    {'`', "wait", "SECONDS", "a number of seconds above 0, or forever",
+    {OPT_WAIT_FOR_CLAIM, 0, "wait", "SECONDS", "a number of seconds above 0, or forever",
      "the longest to wait for another process that writes to, opens or closes\n"
      "the log, and may be stopped; default: 10. When it is given, also for one\n"
      "that has the consumer: a hot standby"},
-    {'j', "attempts", "N", "a number: 1, 2, 3 ...",
+    {OPT_ATTEMPTS, 0, "attempts", "N", "a number: 1, 2, 3 ...",
      "how often an event is tried before it has failed; default: 3 (with\n"
      "--exec and --on-failure stop: 1)"},
-    {'q', "backoff", "SECONDS", "a number of seconds above 0",
+    {OPT_BACKOFF, 0, "backoff", "SECONDS", "a number of seconds above 0",
      "the wait before the second attempt, doubled for each more; default: 0.1"},
-    {';', "backoff-max", "SECONDS", "a number of seconds above 0",
+    {OPT_BACKOFF_MAX, 0, "backoff-max", "SECONDS", "a number of seconds above 0",
      "the longest wait between two attempts; default: 30"},
-    {'l', "on-failure", "WHAT", "park, stop or skip",
+    {OPT_ON_FAILURE, 0, "on-failure", "WHAT", "park, stop or skip",
      "what becomes of an event that has failed: park (default), stop or skip"},
-    {'^', "timeout", "SECONDS", "a number of seconds above 0",
+    {OPT_TIMEOUT, 0, "timeout", "SECONDS", "a number of seconds above 0",
      "kill the command, and what it has started, when for so long it does\n"
      "not read on, does not answer, or does not end"},
-    {'W', "start", "WHERE", "first, last, last:N, a seq or a time",
+    {OPT_START, 0, "start", "WHERE", "first, last, last:N, a seq or a time",
      "where a new consumer begins; default: first"},
-    {'L', "worker", "I/N", "two numbers, as 1/4, from 1/1 to 256/256",
+    {OPT_WORKER, 0, "worker", "I/N", "two numbers, as 1/4, from 1/1 to 256/256",
      "be worker I of N, which share the events by the value at --by"},
-    {'g', "by", "PATH", "a path", "where in an event's data that value is: order.customer.id"},
-    {'Z', "to", "WHERE", "first, last, last:N, a seq or a time", "where it is to go on"},
-    {'B', "before", "WHERE", "a seq or a time",
+    {OPT_BY_PATH, 0, "by", "PATH", "a path",
+     "where in an event's data that value is: order.customer.id"},
+    {OPT_TO_WHERE, 0, "to", "WHERE", "first, last, last:N, a seq or a time",
+     "where it is to go on"},
+    {OPT_BEFORE, 0, "before", "WHERE", "a seq or a time",
      "the first event to be kept, by its seq or time of logging"},
-    {'N', "keep", "N", "a number: 1, 2, 3 ...", "keep the newest N events"},
-    {'G', "max-age", "AGE", "a number and s, m, h, d or w",
+    {OPT_KEEP, 0, "keep", "N", "a number: 1, 2, 3 ...", "keep the newest N events"},
+    {OPT_MAX_AGE, 0, "max-age", "AGE", "a number and s, m, h, d or w",
      "keep the events of the last AGE: 90d, 12h, 2w"},
-    {'z', "max-size", "SIZE", "a number of bytes, or with K, M, G or T",
+    {OPT_MAX_SIZE, 0, "max-size", "SIZE", "a number of bytes, or with K, M, G or T",
      "keep the newest events of about SIZE bytes: 500M, 20G"},
-    {'Q', "force", NULL, NULL,
+    {OPT_FORCE, 0, "force", NULL, NULL,
      "also events that a consumer has not done yet, or that are not sealed"},
-    {'1', "since", "SEQ", "a seq: 1, 2, 3 ...",
+    {OPT_SINCE_SEQ, 0, "since", "SEQ", "a seq: 1, 2, 3 ...",
      "a new copy begins with this event; an earlier one must reach up to it"},
-    {'7', "held-by", "WHICH", "all, none, or names of consumers with commas between them",
+    {OPT_HELD_BY, 0, "held-by", "WHICH",
+     "all, none, or names of consumers with commas between them",
      "the consumers that keep back what they have not done:\nall (default), none, or NAME,NAME..."},
-    {'8', "off", NULL, NULL, "keep all: no policy any more"},
-    {'9', "idle", "AGE", "a number and s, m, h, d or w",
+    {OPT_OFF, 0, "off", NULL, NULL, "keep all: no policy any more"},
+    {OPT_IDLE, 0, "idle", "AGE", "a number and s, m, h, d or w",
      "those that have done nothing for so long: 30d, 12h"},
-    {'2', "preview", NULL, NULL, "only say what would be done"},
-    {'3', "now", NULL, NULL, "then compact the log, which no other process may have open"},
-    {'v', "reason", "TEXT", NULL, "why; it stays in the log, so it must not name the person"},
-    {'4', "expect", "SEQ:CHAIN", NULL,
+    {OPT_PREVIEW, 0, "preview", NULL, NULL, "only say what would be done"},
+    {OPT_NOW, 0, "now", NULL, NULL, "then compact the log, which no other process may have open"},
+    {OPT_REASON, 0, "reason", "TEXT", NULL,
+     "why; it stays in the log, so it must not name the person"},
+    {OPT_EXPECT, 0, "expect", "SEQ:CHAIN", NULL,
      "the head that was noted earlier: what the log held is as it was; with\n"
      "--seal also the file of a checkpoint"},
-    {'5', "key", "FILE", NULL, "the file of the private key"},
-    {'0', "next", "FILE", NULL,
+    {OPT_KEY, 0, "key", "FILE", NULL, "the file of the private key"},
+    {OPT_NEXT, 0, "next", "FILE", NULL,
      "hand over to the key in this file, and sign with both: from then on\n"
      "only that one seals the log"},
-    {'_', "key", "KEY", NULL, "only the value of this key"},
-    {'6', "seal", "PUBKEY", NULL,
+    {OPT_STATE_KEY, 0, "key", "KEY", NULL, "only the value of this key"},
+    {OPT_SEAL, 0, "seal", "PUBKEY", NULL,
      "check the log against its seals; PUBKEY is the public key, or a file of\n"
      "one or more, one a line"},
-    {'V', "size", "N", "a number: 1, 2, 3 ...", "the seal of N events; default: the newest"},
-    {'U', "since-size", "N", "a number: 1, 2, 3 ...",
+    {OPT_SIZE, 0, "size", "N", "a number: 1, 2, 3 ...",
+     "the seal of N events; default: the newest"},
+    {OPT_SINCE_SIZE, 0, "since-size", "N", "a number: 1, 2, 3 ...",
      "that the seal goes on from the first N events"},
-    {'y', "yes", NULL, NULL, "do it; without it, only say what would be done"},
-    {'a', "all", NULL, NULL, "all of them"},
-    {'A', "ack-lines", NULL, NULL, "each line that the command prints acknowledges one event"},
-    {'E', "speed", "FACTOR", "a number above 0",
+    {OPT_YES, 0, "yes", NULL, NULL, "do it; without it, only say what would be done"},
+    {OPT_ALL, 0, "all", NULL, NULL, "all of them"},
+    {OPT_ACK_LINES, 0, "ack-lines", NULL, NULL,
+     "each line that the command prints acknowledges one event"},
+    {OPT_SPEED, 0, "speed", "FACTOR", "a number above 0",
      "with the time between events as it was, 1, or that many times faster"},
-    {'R', "rate", "N", "a number above 0", "at most that many events a second"},
-    {'k', "keep-going", NULL, NULL, "count failures and damaged events, and pass on"},
-    {'b', "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
-    {'<', "lenient", NULL, NULL,
+    {OPT_RATE, 0, "rate", "N", "a number above 0", "at most that many events a second"},
+    {OPT_KEEP_GOING, 0, "keep-going", NULL, NULL,
+     "count failures and damaged events, and pass on"},
+    {OPT_SKIP_BAD, 0, "skip-bad", NULL, NULL, "pass over lines that are wrong, and count them"},
+    {OPT_LENIENT, 0, "lenient", NULL, NULL,
      "take what JSON does not have: half of an emoji (\\ud83d alone) becomes\n"
      "U+FFFD, NaN, Infinity and -Infinity numbers"},
-    {'(', "untyped", NULL, NULL, "do not check a new type of Open edX by its schema"},
-    {')', "sourcehost", "HOST", NULL, "the host that the event comes from; default: this one"},
-    {'I', "skip-known", NULL, NULL,
+    {OPT_UNTYPED, 0, "untyped", NULL, NULL, "do not check a new type of Open edX by its schema"},
+    {OPT_SOURCEHOST, 0, "sourcehost", "HOST", NULL,
+     "the host that the event comes from; default: this one"},
+    {OPT_SKIP_KNOWN, 0, "skip-known", NULL, NULL,
      "pass over events whose ids the log has, and count them; this reads the\n"
      "log for each 65,536 events"},
-    {'X', "redact", NULL, NULL, "mask personal fields, and leave headers out"},
-    {'K', "known", NULL, NULL, "refuse an event type that is not in the log"},
-    {'c', "no-create", NULL, NULL, "refuse to make a new log"},
-    {'C', "no-create", NULL, NULL, "refuse to make a new consumer"},
-    {'d', "durability", "KIND", "durable or fast",
+    {OPT_REDACT, 0, "redact", NULL, NULL, "mask personal fields, and leave headers out"},
+    {OPT_KNOWN, 0, "known", NULL, NULL, "refuse an event type that is not in the log"},
+    {OPT_NO_NEW_LOG, 0, "no-create", NULL, NULL, "refuse to make a new log"},
+    {OPT_NO_NEW_CONSUMER, 0, "no-create", NULL, NULL, "refuse to make a new consumer"},
+    {OPT_DURABILITY, 0, "durability", "KIND", "durable or fast",
      "of a new log: durable (default) survives a power cut, fast\n"
      "does not, but survives the death of the process"},
-    {'+', "group-writable", NULL, NULL,
+    {OPT_GROUP_WRITABLE, 0, "group-writable", NULL, NULL,
      "of a new log: every user of its group can send and read, whatever the\n"
      "umask (directory 2770, files 660)"},
-    {'S', "service", "NAME", NULL, "the source becomes openedx/NAME/web"},
-    {'i', "time", "TIME", "a time, and not 1970-01-01 to the microsecond",
+    {OPT_SERVICE, 0, "service", "NAME", NULL, "the source becomes openedx/NAME/web"},
+    {OPT_TIME, 0, "time", "TIME", "a time, and not 1970-01-01 to the microsecond",
      "when the event happened; default: now"},
-    {'m', "minorversion", "N", "a number: 0, 1, 2 ...",
+    {OPT_MINORVERSION, 0, "minorversion", "N", "a number: 0, 1, 2 ...",
      "the event type's minor version; default: 0"},
-    {'H', "header", "NAME=VALUE", "NAME=VALUE, and no more than 64",
+    {OPT_HEADER, 0, "header", "NAME=VALUE", "NAME=VALUE, and no more than 64",
      "text that goes with the event beside its data; may be repeated"},
-    {'M', "schema", NULL, NULL, "each type's schemas, one a line"},
-    {'O', "force", NULL, NULL, "record the schema although it does not go with earlier ones"},
-    {'D', "form", "FIELD=FORM", "a field's path, = and a form; no more than 256",
+    {OPT_SCHEMA, 0, "schema", NULL, NULL, "each type's schemas, one a line"},
+    {OPT_FORCE_SCHEMA, 0, "force", NULL, NULL,
+     "record the schema although it does not go with earlier ones"},
+    {OPT_FORM, 0, "form", "FIELD=FORM", "a field's path, = and a form; no more than 256",
      "the text in FIELD (order.placed_at, order.items.*.id) is of FORM: time,\n"
      "uuid, course_key, usage_key ...; may be repeated"},
-    {'p', "plugin", "FILE.so", "no more than 64 plugins",
+    {OPT_PLUGIN, 0, "plugin", "FILE.so", "no more than 64 plugins",
      "load a plugin's receivers; may be repeated, in that order"},
-    {'w', "wait", "SECONDS", "a number of seconds above 0",
+    {OPT_WAIT, 0, "wait", "SECONDS", "a number of seconds above 0",
      "the longest to wait for another process that writes to, opens or closes\n"
      "the log, and may be stopped; default: 10"},
-    {'&', "utc", NULL, NULL, "show and read times in UTC, and not in the local zone"},
-    {'h', "help", NULL, NULL, "show this help"},
+    {OPT_UTC, 0, "utc", NULL, NULL, "show and read times in UTC, and not in the local zone"},
+    {OPT_HELP, 'h', "help", NULL, NULL, "show this help"},
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
 
@@ -194,17 +207,10 @@ static const char fields_help[] =
 
 /* ---------------------------------------------------------------------- help ---- */
 
-/* The letter of a short option; 0: it has none. */
-static char short_of(size_t i)
-{
-    char letter = table[i].letter == 'J' || table[i].letter == '}' ? 'o' : table[i].letter;
-    return strchr(SHORT, letter) ? letter : 0;
-}
-
 static void option_help(FILE *out, size_t i)
 {
     char left[40];
-    char letter = short_of(i);
+    char letter = table[i].letter;
     int is_short = letter != 0;
     const char *help = table[i].help;
     snprintf(left, sizeof left, "%c%c%s --%s%s%s", is_short ? '-' : ' ', is_short ? letter : ' ',
@@ -216,14 +222,17 @@ static void option_help(FILE *out, size_t i)
     fprintf(out, "%s\n", help);
 }
 
-static bool takes(const struct verb *verb, int letter)
+bool verb_takes(const struct verb *verb, enum verb_option option)
 {
-    return strchr(EVERY, letter) || strchr(verb->options, letter);
+    const unsigned char *at = verb->options;
+    while (*at != OPT_END && *at != option)
+        at++;
+    return option >= OPT_WAIT || *at == option;
 }
 
 /*
  * The option that a name means to a verb, for options may share one, as --to: the first that the verb takes, where
- * those of EVERY are last in the table; or, to be refused, the first of all.
+ * those of every verb are last in the table; or, to be refused, the first of all.
  */
 static size_t option_named(const struct verb *verb, const char *name)
 {
@@ -231,7 +240,7 @@ static size_t option_named(const struct verb *verb, const char *name)
     for (size_t i = 0; i < TABLE_COUNT; i++) {
         if (strcmp(table[i].name, name) != 0)
             continue;
-        if (takes(verb, table[i].letter))
+        if (verb_takes(verb, table[i].option))
             return i;
         if (first == TABLE_COUNT)
             first = i;
@@ -243,8 +252,8 @@ bool option_at(size_t i, struct option_help *option)
 {
     if (i >= TABLE_COUNT)
         return false;
-    *option = (struct option_help){table[i].name, short_of(i), table[i].argument, table[i].takes,
-                                   table[i].help};
+    *option = (struct option_help){table[i].name, table[i].letter, table[i].argument,
+                                   table[i].takes, table[i].help};
     return true;
 }
 
@@ -252,20 +261,21 @@ bool options_preview(const struct verb *verb, const struct options *options)
 {
     bool shows = verb->run == retain_run && !options->keep_age_us && !options->keep_count &&
                  !options->keep_size && !options->off;
-    return options->preview || (takes(verb, 'y') && !options->yes && !shows);
+    return options->preview || (verb_takes(verb, OPT_YES) && !options->yes && !shows);
 }
 
 bool option_is_of(const struct verb *verb, size_t i)
 {
-    return takes(verb, table[i].letter) && option_named(verb, table[i].name) == i;
+    return verb_takes(verb, table[i].option) && option_named(verb, table[i].name) == i;
 }
 
 void verb_help(FILE *out, const struct verb *verb)
 {
-    int has_times = strpbrk(verb->options, "suiWZB") != NULL;
-    int has_where = strpbrk(verb->options, "WZ") != NULL;
-    int has_filter = strchr(verb->options, '=') != NULL;
-    int has_fields = strchr(verb->options, '{') != NULL;
+    bool has_where = verb_takes(verb, OPT_START) || verb_takes(verb, OPT_TO_WHERE);
+    bool has_times = has_where || verb_takes(verb, OPT_SINCE) || verb_takes(verb, OPT_UNTIL) ||
+                     verb_takes(verb, OPT_TIME) || verb_takes(verb, OPT_BEFORE);
+    bool has_filter = verb_takes(verb, OPT_WHERE);
+    bool has_fields = verb_takes(verb, OPT_FIELDS);
     fprintf(out, "usage: evlog %s [OPTION]... %s\n\n%s: %s.\n\n%s%s", verb->name, verb->arguments,
             verb->name, verb->summary, verb->help, *verb->help ? "\n" : "");
     for (size_t i = 0; i < TABLE_COUNT; i++)
@@ -472,30 +482,30 @@ static int read_worker(char *text, struct options *options)
 }
 
 /* Reads the argument of an option of a range. 0, -1 when it is wrong, 1 when it is another option. */
-static int range_option_read(struct options *options, int letter, char *text)
+static int range_option_read(struct options *options, enum verb_option option, char *text)
 {
     evlog_range *range = &options->range;
-    switch (letter) {
-    case 'F':
+    switch (option) {
+    case OPT_FROM:
         return whole_number(text, 1, UINT64_MAX, &range->first_seq);
-    case 't':
+    case OPT_TO:
         return whole_number(text, 1, UINT64_MAX, &range->last_seq);
-    case 's':
+    case OPT_SINCE:
         return read_bound(text, 0, &range->since_us);
-    case 'u':
+    case OPT_UNTIL:
         return read_bound(text, 1, &range->until_us);
-    case 'T':
+    case OPT_TYPE:
         return add_type(options, text);
-    case 'n':
+    case OPT_COUNT:
         options->has_count = 1;
         return whole_number(text, 0, UINT64_MAX, &range->limit);
-    case 'E':
+    case OPT_SPEED:
         return read_factor(text, &range->speed);
-    case 'R':
+    case OPT_RATE:
         return read_factor(text, &range->per_second);
-    case 'L':
+    case OPT_WORKER:
         return read_worker(text, options);
-    case 'g':
+    case OPT_BY_PATH:
         options->by = text;
         return *text ? 0 : -1;
     default:
@@ -511,21 +521,21 @@ static int read_by(const char *text, int *by_event_time)
 }
 
 /* The same for an option of the filter. */
-static int filter_option_read(struct options *options, int letter, char *text)
+static int filter_option_read(struct options *options, enum verb_option option, char *text)
 {
     struct event_filter *filter = &options->filter;
-    switch (letter) {
-    case '=':
+    switch (option) {
+    case OPT_WHERE:
         return event_filter_where(filter, text);
-    case '~':
+    case OPT_GREP:
         return event_filter_grep(filter, text);
-    case '!':
+    case OPT_NOT_TYPE:
         return event_filter_pattern(&filter->not_types, text);
-    case '@':
+    case OPT_SOURCE:
         return event_filter_pattern(&filter->sources, text);
-    case '#':
+    case OPT_HOST:
         return event_filter_pattern(&filter->hosts, text);
-    case '%':
+    case OPT_BY_TIME:
         return read_by(text, &options->by_event_time);
     default:
         return 1;
@@ -544,25 +554,25 @@ static int read_on_failure(const char *text, evlog_on_failure *on_failure)
 }
 
 /* How events that fail are dealt with. 0, -1 when it is wrong, 1 when it is another option. */
-static int failure_option_read(struct options *options, int letter, char *text)
+static int failure_option_read(struct options *options, enum verb_option option, char *text)
 {
     uint64_t number;
-    switch (letter) {
-    case '`':
+    switch (option) {
+    case OPT_WAIT_FOR_CLAIM:
         options->waits_for_ever = strcmp(text, "forever") == 0;
         return options->waits_for_ever ? 0 : read_wait(text, &options->open.wait_ms);
-    case 'j':
+    case OPT_ATTEMPTS:
         if (whole_number(text, 1, UINT32_MAX, &number))
             return -1;
         options->attempts = (uint32_t)number;
         return 0;
-    case 'q':
+    case OPT_BACKOFF:
         return read_wait(text, &options->backoff_ms);
-    case ';':
+    case OPT_BACKOFF_MAX:
         return read_wait(text, &options->backoff_max_ms);
-    case 'l':
+    case OPT_ON_FAILURE:
         return read_on_failure(text, &options->on_failure);
-    case '^':
+    case OPT_TIMEOUT:
         return read_wait(text, &options->timeout_ms);
     default:
         return 1;
@@ -570,27 +580,27 @@ static int failure_option_read(struct options *options, int letter, char *text)
 }
 
 /* What is to be kept, or copied. 0, -1 when it is wrong, 1 when it is another option. */
-static int keep_option_read(struct options *options, int letter, char *text)
+static int keep_option_read(struct options *options, enum verb_option option, char *text)
 {
-    switch (letter) {
-    case 'B':
+    switch (option) {
+    case OPT_BEFORE:
         return read_before(text, &options->start);
-    case 'N':
+    case OPT_KEEP:
         options->start = (evlog_reset_options){.start = EVLOG_START_LAST};
         if (whole_number(text, 1, INT64_MAX, &options->keep_count))
             return -1;
         options->start.start_count = options->keep_count;
         return 0;
-    case 'G':
+    case OPT_MAX_AGE:
         return read_max_age(text, options);
-    case 'z':
+    case OPT_MAX_SIZE:
         return read_size(text, &options->keep_size);
-    case '7':
+    case OPT_HELD_BY:
         options->held_by = text;
         return *text ? 0 : -1;
-    case '9':
+    case OPT_IDLE:
         return read_age(text, &options->idle_us);
-    case '1':
+    case OPT_SINCE_SEQ:
         return whole_number(text, 1, UINT64_MAX, &options->since_seq);
     default:
         return 1;
@@ -598,25 +608,25 @@ static int keep_option_read(struct options *options, int letter, char *text)
 }
 
 /* What is sent, and to what. 0, -1 when it is wrong, 1 when it is another option. */
-static int send_option_read(struct options *options, int letter, char *text)
+static int send_option_read(struct options *options, enum verb_option option, char *text)
 {
     uint64_t number;
-    switch (letter) {
-    case 'd':
+    switch (option) {
+    case OPT_DURABILITY:
         return read_durability(text, &options->open.durability);
-    case 'i':
+    case OPT_TIME:
         return read_time(text, 0, &options->time_us) || !options->time_us ? -1 : 0;
-    case 'm':
+    case OPT_MINORVERSION:
         if (whole_number(text, 0, INT32_MAX, &number))
             return -1;
         options->minorversion = (int32_t)number;
         return 0;
-    case 'H':
+    case OPT_HEADER:
         return add_header(options, text);
-    case 'S':
+    case OPT_SERVICE:
         options->open.service = text;
         return 0;
-    case ')':
+    case OPT_SOURCEHOST:
         options->open.sourcehost = text;
         return 0;
     default:
@@ -636,18 +646,18 @@ static int read_form(char *text, struct options *options)
 }
 
 /* How results are written. 0, -1 when it is wrong, 1 when it is another option. */
-static int output_option_read(struct options *options, int letter, char *text)
+static int output_option_read(struct options *options, enum verb_option option, char *text)
 {
-    switch (letter) {
-    case 'o':
+    switch (option) {
+    case OPT_OUTPUT:
         return read_output(text, &options->output);
-    case 'J':
+    case OPT_OUTPUT_OF_ROWS:
         return read_form_of_rows(text, &options->output);
-    case '}':
+    case OPT_OUTPUT_OF_NOTES:
         return read_form_of_notes(text, &options->output);
-    case '{':
+    case OPT_FIELDS:
         return fields_read(&options->fields, text);
-    case 'Y':
+    case OPT_COLUMN:
         return add_column(options, text);
     default:
         return 1;
@@ -655,29 +665,29 @@ static int output_option_read(struct options *options, int letter, char *text)
 }
 
 /* What is signed, and compared. 0, -1 when it is wrong, 1 when it is another option. */
-static int seal_option_read(struct options *options, int letter, char *text)
+static int seal_option_read(struct options *options, enum verb_option option, char *text)
 {
-    switch (letter) {
-    case 'v':
+    switch (option) {
+    case OPT_REASON:
         options->reason = text;
         return 0;
-    case 'V':
+    case OPT_SIZE:
         return whole_number(text, 1, INT64_MAX, &options->size);
-    case 'U':
+    case OPT_SINCE_SIZE:
         return whole_number(text, 1, INT64_MAX, &options->old_size);
-    case '4':
+    case OPT_EXPECT:
         options->expect = text;
         return 0;
-    case '5':
+    case OPT_KEY:
         options->key = text;
         return 0;
-    case '0':
+    case OPT_NEXT:
         options->next = text;
         return 0;
-    case '_':
+    case OPT_STATE_KEY:
         options->state_key = text;
         return 0;
-    case '6':
+    case OPT_SEAL:
         options->seal = text;
         return 0;
     default:
@@ -686,29 +696,29 @@ static int seal_option_read(struct options *options, int letter, char *text)
 }
 
 /* Reads one option's argument into its place. 0, or -1 when it is wrong. */
-static int option_read(struct options *options, int letter, char *text)
+static int option_read(struct options *options, enum verb_option option, char *text)
 {
-    static int (*const groups[])(struct options *, int, char *) = {
+    static int (*const groups[])(struct options *, enum verb_option, char *) = {
         range_option_read,  filter_option_read, keep_option_read,   send_option_read,
         output_option_read, seal_option_read,   failure_option_read};
     int result = 1;
     for (size_t i = 0; result > 0 && i < sizeof groups / sizeof *groups; i++)
-        result = groups[i](options, letter, text);
+        result = groups[i](options, option, text);
     if (result <= 0)
         return result;
-    switch (letter) {
-    case 'W':
-    case 'Z':
+    switch (option) {
+    case OPT_START:
+    case OPT_TO_WHERE:
         return read_start(text, &options->start);
-    case 'D':
+    case OPT_FORM:
         return read_form(text, options);
-    case 'w':
-    case '|':
+    case OPT_WAIT:
+    case OPT_WAIT_FOR_LOG:
         return read_wait(text, &options->open.wait_ms);
-    case 'x':
+    case OPT_EXEC:
         options->exec = text;
         return 0;
-    default: /* 'p' */
+    default: /* OPT_PLUGIN */
         if (options->plugin_count == PLUGINS_MAX)
             return -1;
         options->plugins[options->plugin_count++] = text;
@@ -716,62 +726,65 @@ static int option_read(struct options *options, int letter, char *text)
     }
 }
 
-static void option_set(struct options *options, int letter)
+static void option_set(struct options *options, enum verb_option option)
 {
-    options->group_writable |= letter == '+';
-    options->no_pager |= letter == '[';
-    options->open.offline |= letter == ']';
-    options->range.newest_first |= letter == 'r';
-    options->range.keep_going |= letter == 'k';
-    options->skip_bad |= letter == 'b';
-    options->skip_known |= letter == 'I';
-    options->lenient |= letter == '<';
-    options->untyped |= letter == '(';
-    options->redact |= letter == 'X';
-    options->known |= letter == 'K';
-    options->follow |= letter == 'f';
-    options->preview |= letter == '2';
-    options->now |= letter == '3';
-    options->off |= letter == '8';
-    options->yes |= letter == 'y';
-    options->all |= letter == 'a';
-    options->ack_lines |= letter == 'A';
-    options->schema |= letter == 'M';
-    options->force |= letter == 'O' || letter == 'Q';
-    options->open.no_create |= letter == 'c' || letter == 'C' || letter == 'K';
+    options->group_writable |= option == OPT_GROUP_WRITABLE;
+    options->no_pager |= option == OPT_NO_PAGER;
+    options->open.offline |= option == OPT_OFFLINE;
+    options->range.newest_first |= option == OPT_REVERSE;
+    options->range.keep_going |= option == OPT_KEEP_GOING;
+    options->skip_bad |= option == OPT_SKIP_BAD;
+    options->skip_known |= option == OPT_SKIP_KNOWN;
+    options->lenient |= option == OPT_LENIENT;
+    options->untyped |= option == OPT_UNTYPED;
+    options->redact |= option == OPT_REDACT;
+    options->known |= option == OPT_KNOWN;
+    options->follow |= option == OPT_FOLLOW;
+    options->preview |= option == OPT_PREVIEW;
+    options->now |= option == OPT_NOW;
+    options->off |= option == OPT_OFF;
+    options->yes |= option == OPT_YES;
+    options->all |= option == OPT_ALL;
+    options->ack_lines |= option == OPT_ACK_LINES;
+    options->schema |= option == OPT_SCHEMA;
+    options->force |= option == OPT_FORCE_SCHEMA || option == OPT_FORCE;
+    options->open.no_create |=
+        option == OPT_NO_NEW_LOG || option == OPT_NO_NEW_CONSUMER || option == OPT_KNOWN;
 }
 
-static size_t option_index(int letter)
+/* Which option getopt has given: a short one means what its name does. TABLE_COUNT: none of a verb. */
+static size_t option_given(const struct verb *verb, int given)
 {
     size_t i = 0;
-    while (i < TABLE_COUNT && table[i].letter != letter)
+    if (given >= LONG_FIRST)
+        return (size_t)given - LONG_FIRST;
+    while (i < TABLE_COUNT && table[i].letter != given)
         i++;
-    return i;
+    return i < TABLE_COUNT ? option_named(verb, table[i].name) : i;
 }
 
 /* Takes one option as getopt gives it. -1: go on, else the exit status. */
-static int option_take(const struct verb *verb, struct options *options, int letter)
+static int option_take(const struct verb *verb, struct options *options, int given)
 {
-    size_t i = option_index(letter);
-    if (i < TABLE_COUNT) /* a short one means what its name does */
-        letter = table[i = option_named(verb, table[i].name)].letter;
-    if (letter == 'h') {
-        pager_begin();
-        verb_help(stdout, verb);
-        return EXIT_DONE;
-    }
+    size_t i = option_given(verb, given);
     if (i == TABLE_COUNT) {
         fprintf(stderr, "See: evlog help %s\n", verb->name);
         return EXIT_MISUSE; /* getopt has said what */
     }
-    if (!takes(verb, letter))
+    enum verb_option option = table[i].option;
+    if (option == OPT_HELP) {
+        pager_begin();
+        verb_help(stdout, verb);
+        return EXIT_DONE;
+    }
+    if (!verb_takes(verb, option))
         return complain(EXIT_MISUSE, "evlog %s has no option --%s; see: evlog help %s",
                         verb->name, table[i].name, verb->name);
-    if (letter == 'x' && options->exec)
+    if (option == OPT_EXEC && options->exec)
         return complain(EXIT_MISUSE, "--exec is given twice: one command gets the events");
     if (!table[i].argument)
-        option_set(options, letter);
-    else if (option_read(options, letter, optarg))
+        option_set(options, option);
+    else if (option_read(options, option, optarg))
         return complain(EXIT_MISUSE, "--%s takes %s, not '%s'; see: evlog help %s", table[i].name,
                         table[i].takes, optarg, verb->name);
     return -1;
@@ -845,10 +858,10 @@ static int operands_read(const struct verb *verb, int argc, char **argv, struct 
     while (optind < argc)
         options->operands[options->operand_count++] = argv[optind++];
     if (options->output == OUTPUT_AUTO)
-        options->output = strchr(verb->options, '}') ? OUTPUT_SHORT
-                          : !isatty(STDOUT_FILENO)   ? OUTPUT_JSON
-                          : verb->run == get_run     ? OUTPUT_PRETTY
-                                                     : OUTPUT_SHORT;
+        options->output = verb_takes(verb, OPT_OUTPUT_OF_NOTES) ? OUTPUT_SHORT
+                          : !isatty(STDOUT_FILENO)              ? OUTPUT_JSON
+                          : verb->run == get_run                ? OUTPUT_PRETTY
+                                                                : OUTPUT_SHORT;
     return range_complete(verb, options);
 }
 
@@ -856,17 +869,17 @@ int options_read(const struct verb *verb, int argc, char **argv, struct options 
 {
     struct option longs[TABLE_COUNT + 1] = {{0}};
     char command[] = "evlog";
-    int letter, status, count = 0;
+    int given, status, count = 0;
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (option_named(verb, table[i].name) == i)
-            longs[count++] =
-                (struct option){table[i].name, table[i].argument != NULL, NULL, table[i].letter};
+            longs[count++] = (struct option){table[i].name, table[i].argument != NULL, NULL,
+                                             LONG_FIRST + (int)i};
     argv[0] = command; /* getopt puts it before its messages */
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--utc") == 0)
             times_in_utc(); /* wherever it stands, before any time is read */
-    while ((letter = getopt_long(argc, argv, "hn:o:rf", longs, NULL)) != -1)
-        if ((status = option_take(verb, options, letter)) >= 0)
+    while ((given = getopt_long(argc, argv, SHORTS, longs, NULL)) != -1)
+        if ((status = option_take(verb, options, given)) >= 0)
             return status;
     return operands_read(verb, argc, argv, options);
 }

@@ -108,12 +108,99 @@ struct options {
     size_t plugin_count;
 };
 
+/* The options of all verbs, as options.c has them. Two may have one name, which means to a verb the one that it takes. */
+enum verb_option {
+    OPT_END = 0, /* of a list */
+    OPT_FROM,
+    OPT_TO,
+    OPT_SINCE,
+    OPT_UNTIL,
+    OPT_TYPE,
+    OPT_WHERE,
+    OPT_GREP,
+    OPT_NOT_TYPE,
+    OPT_SOURCE,
+    OPT_HOST,
+    OPT_BY_TIME,
+    OPT_COUNT,
+    OPT_REVERSE,
+    OPT_OUTPUT,
+    OPT_FIELDS,
+    OPT_NO_PAGER,
+    OPT_OFFLINE,
+    OPT_OUTPUT_OF_ROWS,
+    OPT_OUTPUT_OF_NOTES,
+    OPT_COLUMN,
+    OPT_EXEC,
+    OPT_FOLLOW,
+    OPT_WAIT_FOR_LOG,
+    OPT_WAIT_FOR_CLAIM,
+    OPT_ATTEMPTS,
+    OPT_BACKOFF,
+    OPT_BACKOFF_MAX,
+    OPT_ON_FAILURE,
+    OPT_TIMEOUT,
+    OPT_START,
+    OPT_WORKER,
+    OPT_BY_PATH,
+    OPT_TO_WHERE,
+    OPT_BEFORE,
+    OPT_KEEP,
+    OPT_MAX_AGE,
+    OPT_MAX_SIZE,
+    OPT_FORCE,
+    OPT_SINCE_SEQ,
+    OPT_HELD_BY,
+    OPT_OFF,
+    OPT_IDLE,
+    OPT_PREVIEW,
+    OPT_NOW,
+    OPT_REASON,
+    OPT_EXPECT,
+    OPT_KEY,
+    OPT_NEXT,
+    OPT_STATE_KEY,
+    OPT_SEAL,
+    OPT_SIZE,
+    OPT_SINCE_SIZE,
+    OPT_YES,
+    OPT_ALL,
+    OPT_ACK_LINES,
+    OPT_SPEED,
+    OPT_RATE,
+    OPT_KEEP_GOING,
+    OPT_SKIP_BAD,
+    OPT_LENIENT,
+    OPT_UNTYPED,
+    OPT_SOURCEHOST,
+    OPT_SKIP_KNOWN,
+    OPT_REDACT,
+    OPT_KNOWN,
+    OPT_NO_NEW_LOG,
+    OPT_NO_NEW_CONSUMER,
+    OPT_DURABILITY,
+    OPT_GROUP_WRITABLE,
+    OPT_SERVICE,
+    OPT_TIME,
+    OPT_MINORVERSION,
+    OPT_HEADER,
+    OPT_SCHEMA,
+    OPT_FORCE_SCHEMA,
+    OPT_FORM,
+    OPT_PLUGIN,
+    OPT_WAIT,
+    OPT_UTC,
+    OPT_HELP,
+};
+
+#define TAKES(...) ((const unsigned char[]){__VA_ARGS__, OPT_END})
+
 struct verb {
     const char *name;      /* one word, or a family's name and one */
     const char *arguments; /* as help shows them */
     const char *summary;
-    const char *options; /* the letters or numbers it takes, of options.c's table */
-    int operand_min;     /* the log included */
+    const unsigned char *options; /* those it takes, as TAKES makes them */
+    int operand_min;              /* the log included */
     int operand_max;
     int (*run)(struct options *options);
     const char *help; /* paragraphs below the summary */
@@ -174,6 +261,9 @@ struct option_help {
 
 /* The i-th option of all; false: there is none. */
 bool option_at(size_t i, struct option_help *option);
+
+/* Whether a verb takes an option. */
+bool verb_takes(const struct verb *verb, enum verb_option option);
 
 /* Whether the i-th is one of a verb. */
 bool option_is_of(const struct verb *verb, size_t i);
