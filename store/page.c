@@ -247,14 +247,11 @@ int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
 
 bool page_snapshot_step_back(struct page_snapshot *snapshot)
 {
-    struct page_snapshot before = {.fd = snapshot->fd,
-                                   .name = snapshot->name,
-                                   .file_size = snapshot->file_size,
-                                   .has_other = true};
+    struct page_snapshot before = {
+        .fd = snapshot->fd, .name = snapshot->name, .file_size = snapshot->file_size};
     if (snapshot->one_meta ||
         meta_parse(snapshot->other_meta, snapshot->txnid % 2 == 0, &before) != SOUND)
         return false;
-    memcpy(before.other_meta, snapshot->meta, sizeof before.other_meta);
     *snapshot = before;
     return true;
 }

@@ -46,8 +46,8 @@ struct page_snapshot {
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
 
 /*
- * The state before a snapshot, of the other meta page, which was read with it. false, and the snapshot as it was: that page
- * is not sound, or not of the commit before.
+ * The state before a snapshot, of the other meta page, which was read with it. It has no other one itself, since that is
+ * later. false, and the snapshot as it was: that page is not sound, or not of the commit before.
  */
 bool page_snapshot_step_back(struct page_snapshot *snapshot);
 

@@ -62,7 +62,7 @@ is "send" "$(cat err)" "evlog: interrupted: 100 events are in the log, of the fi
 # Those that end inside of the library: what they say of what is there is so.
 for verb in "verify log" "copy log copied" "compact log --yes" "salvage log new --yes" "trim log --keep 10 --yes"; do
     tries=0
-    while [ $tries -lt 40 ]; do
+    while [ $tries -lt 150 ]; do
         rm -rf copied new trial && cp -r log trial
         tries=$((tries + 1))
         "$evlog" $(echo "$verb" | sed 's/ log/ trial/') >out 2>err &
