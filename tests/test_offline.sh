@@ -30,6 +30,7 @@ tail log -n 3
 consumer ls log
 consumer info log c
 END
+[ "$("$evlog" sql log 'select 1' 2>/dev/null)" ] && echo 'sql log select/**/seq,type,data/**/from/**/e' >>verbs # it was built with SQLite
 while read -r words; do
     rm -rf log && cp -r bare log
     "$evlog" $words >expected 2>&1

@@ -78,7 +78,7 @@ static const struct verb verbs[] = {
      "has could not be read under it, or programs that have an earlier schema could not read what\n"
      "is written under it, unless --force is given. evlog send then checks data against it.\n"},
     {"sql", "LOG... QUERY", "query logs in SQL: SELECT ... FROM e",
-     TAKES(OPT_OUTPUT_OF_ROWS, OPT_COLUMN), 2, 100, sql_run,
+     TAKES(OPT_OUTPUT_OF_ROWS, OPT_COLUMN, OPT_OFFLINE), 2, 100, sql_run,
      "The first log is the table e, the others are e2, e3 ... Their columns are seq, log_time, time, id,\n"
      "type, source, host, lib, headers, data (these two in JSON), damage, and one for each --column.\n"
      "QUERY is one statement of SQLite's SQL, which can only read these logs. A value in the data is\n"

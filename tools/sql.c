@@ -76,6 +76,8 @@ static int add_log(sqlite3 *db, const struct options *options, const char *path,
         snprintf(name, sizeof name, "e%zu", number);
     sqlite3_str *sql = sqlite3_str_new(db);
     sqlite3_str_appendf(sql, "create virtual table %s using evlog(%Q", name, path);
+    if (options->open.offline)
+        sqlite3_str_appendall(sql, ", offline");
     for (size_t i = 0; i < options->column_count; i++)
         sqlite3_str_appendf(sql, ", %Q", options->columns[i]);
     sqlite3_str_appendchar(sql, 1, ')');

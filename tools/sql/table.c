@@ -117,7 +117,18 @@ static int add_path(struct table *table, const char *argument, char **why)
     return SQLITE_OK;
 }
 
-/* The log, and the columns of paths. */
+/* offline, or a column. */
+static int read_argument(struct table *table, const char *argument, char **why)
+{
+    char *word = unquoted(argument);
+    bool is_offline = word && strcmp(word, "offline") == 0;
+    int result = word ? SQLITE_OK : SQLITE_NOMEM;
+    sqlite3_free(word);
+    table->is_offline |= is_offline;
+    return result || is_offline ? result : add_path(table, argument, why);
+}
+
+/* The log, and how to read it. */
 static int read_arguments(struct table *table, int count, const char *const *arguments,
                           char **why)
 {
@@ -129,7 +140,7 @@ static int read_arguments(struct table *table, int count, const char *const *arg
     if (!table->log || !table->paths)
         return SQLITE_NOMEM;
     for (int i = 1; i < count && result == SQLITE_OK; i++)
-        result = add_path(table, arguments[i], why);
+        result = read_argument(table, arguments[i], why);
     return result;
 }
 
@@ -150,9 +161,10 @@ static int declare(struct table *table)
 }
 
 /* Where this process has the log open for writing, that is shared. */
-static int open_log(const char *path, evlog **log)
+static int open_log(const struct table *table, const char *path, evlog **log)
 {
-    int code = evlog_open(path, &(evlog_options){.read_only = true}, log);
+    const evlog_options options = {.read_only = true, .offline = table->is_offline};
+    int code = evlog_open(path, &options, log);
     return code == EVLOG_CONFLICT ? evlog_open(path, &(evlog_options){.no_create = true}, log)
                                   : code;
 }
@@ -163,7 +175,7 @@ static int try_log(const struct table *table, char **why)
     evlog *log;
     if (!table->log)
         return SQLITE_OK;
-    int code = open_log(table->log, &log);
+    int code = open_log(table, table->log, &log);
     if (code == EVLOG_OK)
         code = evlog_close(log);
     if (code)
@@ -258,7 +270,7 @@ static int scan_open_log(struct scan *scan, const char *path)
     scan->log_path = sqlite3_mprintf("%s", path);
     if (!scan->log_path)
         return SQLITE_NOMEM;
-    int code = open_log(path, &scan->log);
+    int code = open_log(table_of(scan), path, &scan->log);
     if (code == EVLOG_OK)
         return SQLITE_OK;
     scan->log = NULL;

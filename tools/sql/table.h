@@ -38,7 +38,8 @@ struct path_column {
 struct table {
     sqlite3_vtab base;
     sqlite3 *db;
-    char *log; /* its directory; NULL: the table-valued function, which is given it */
+    char *log;       /* its directory; NULL: the table-valued function, which is given it */
+    bool is_offline; /* read without a trace, as evlog_options has it */
     struct path_column *paths;
     size_t path_count;
 };
