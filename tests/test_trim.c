@@ -127,12 +127,15 @@ static void the_newest_event_stays(void **state)
     OK(evlog_trim(log, 1000, NULL, &trimmed)); /* an empty log */
     assert_int_equal(trimmed.first_seq, 0);
     send_many(signal, 3);
-    OK(evlog_trim(log, UINT64_MAX, NULL, &trimmed));
+    OK(evlog_trim(log, 4, NULL, &trimmed));
     assert_int_equal(trimmed.last_seq, 2);
     expect_bounds(log, 3, 4);
     OK(evlog_trim(log, 3, NULL, &trimmed));
     assert_int_equal(trimmed.first_seq, 0);
     expect_bounds(log, 3, 4); /* and nothing was noted */
+    OK(evlog_trim(log, UINT64_MAX, NULL, &trimmed));
+    assert_int_equal(trimmed.last_seq, 3);
+    expect_bounds(log, 4, 5);
     OK(evlog_close(log));
 }
 
