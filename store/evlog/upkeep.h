@@ -81,10 +81,10 @@ typedef enum evlog_held_by {
  * policy, all is kept.
  *
  * Senders apply it, in the background, some thousand events at a time, as evlog_trim would: a send waits for one such
- * batch at most. So a log to which nothing is sent stays as it is, but for evlog_retention_apply. To be worth it, it
- * begins when a limit is exceeded by a tenth (or by 2048 events, 2 MiB, an hour, where that is less), and then
- * goes down to the limit. An event "evlog.trimmed.v1", with "by_policy", says what was dropped: one for 2048 events or for an
- * hour.
+ * batch at most, and does one itself when that thread is far behind. So a log to which nothing is sent stays as it is,
+ * but for evlog_retention_apply. To be worth it, it begins when a limit is exceeded by a tenth (or by 2048 events, 2 MiB,
+ * an hour, where that is less), and then goes down to the limit. An event "evlog.trimmed.v1", with "by_policy", says what
+ * was dropped: one for 2048 events or for an hour.
  *
  * In a log that was sealed what is not sealed yet is kept over all limits, and it is trimmed from seal to seal.
  *
