@@ -289,16 +289,22 @@ static int take_all(struct types *types, enum env_state state)
     return result == EVLOG_DAMAGED && types->is_tolerant ? EVLOG_OK : result;
 }
 
-/* Takes in what is not in memory, if the file has changed since the last time. Locked. */
+static int note_txnid(const struct page_snapshot *snapshot, void *ctx)
+{
+    *(uint64_t *)ctx = snapshot->txnid;
+    return EVLOG_OK;
+}
+
+/*
+ * Takes in what is not in memory, if the file has changed since the last time. Locked. Which state it is comes from where
+ * the types are read, since that is not always the one of the newest meta page.
+ */
 static int catch_up(struct types *types, enum env_state state)
 {
-    struct page_snapshot newest;
-    const struct page_snapshot *base = &newest;
-    int result =
-        state == ENV_BASE ? env_base(types->env, &base) : env_snapshot(types->env, &newest);
+    uint64_t txnid;
+    int result = env_read(types->env, state, note_txnid, &txnid);
     if (result)
         return result;
-    uint64_t txnid = base->txnid;
     if (txnid == types->complete_txnid)
         return EVLOG_OK;
     result = take_all(types, state);
