@@ -3,8 +3,8 @@
  * skipped, and that is said.
  *
  *   SQLite    a table of seq, id, time, type, data; WAL; synchronous=FULL, or NORMAL; a connection a thread
- *   Redis     XADD through a Unix socket; appendfsync always, or everysec; a connection a thread; the events of a call are
- *             pipelined. Its server is started here, and its CPU time is not counted
+ *   Redis     XADD through a Unix socket; appendfsync always, or everysec; a connection a thread; the events of a call
+ *             are pipelined. Its server is started here, and its CPU time is not counted
  *   tephra    an event store in Rust (bench/tephra), loaded when `make bench` has built it
  */
 #include <dlfcn.h>

@@ -3,8 +3,8 @@
  *
  *   LMDB cursor           over all values, as long as evlog's records, one byte of each looked at
  *   LMDB cursor, XXH3     the same, and XXH3-64 over each: as much checking as a raw reader would do
- *   LMDB get and put      what a state costs at the least: for each event the count of one of KEYS keys is read and written, in
- *                         transactions as long as a consumer's (MDB_NOMETASYNC, as evlog's)
+ *   LMDB get and put      what a state costs at the least: for each event the count of one of KEYS keys is read and
+ *                         written, in transactions as long as a consumer's (MDB_NOMETASYNC, as evlog's)
  *   jq                    `jq -c .` of what `evlog show -o json` wrote
  *
  * The log is filled once, by calls of 512; each round reads the same.

@@ -2,8 +2,9 @@
  * What appends, without another package than the library's: evlog, raw LMDB, and what the disk can do.
  *
  *   append + fdatasync   pwrite into a file of zeros, and a flush: F, what one flush of allocated pages costs
- *   LMDB                 unnamed database, MDB_APPEND, one put an event and a commit a call. Flushed as LMDB does by itself,
- *                        or as a fast log is: MDB_WRITEMAP | MDB_NOSYNC. Its values are as long as evlog's records
+ *   LMDB                 unnamed database, MDB_APPEND, one put an event and a commit a call. Flushed as LMDB does by
+ *                        itself, or as a fast log is: MDB_WRITEMAP | MDB_NOSYNC. Its values are as long as evlog's
+ *                        records
  *
  * A thread of raw LMDB waits for a mutex, not for LMDB's own, which hands over more slowly. Where several processes
  * append, the last key is read in each transaction, as anyone must.

@@ -4,9 +4,9 @@
  *   bench-trim [ROUNDS] [DIRECTORY]
  *
  * A log of a million events is trimmed to the last thousand by another process, while this one sends event after event,
- * one a call; the yardstick is the same sender before that, for as many sends. Each row: events trimmed in a second, and
- * the sender's 99th percentile, 99.9th, and longest send, beside the trimming and alone; the medians of ROUNDS. A send
- * waits for one batch of the trimming at most, and for its flush when it is the second commit after it. It takes
+ * one a call; the yardstick is the same sender before that, for as many sends. Each row: events trimmed in a second,
+ * and the sender's 99th percentile, 99.9th, and longest send, beside the trimming and alone; the medians of ROUNDS. A
+ * send waits for one batch of the trimming at most, and for its flush when it is the second commit after it. It takes
  * about a minute.
  */
 #include <sys/wait.h>

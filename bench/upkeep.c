@@ -3,10 +3,11 @@
  *
  *   bench-upkeep [ROUNDS] [DIRECTORY]
  *
- * Copying and compacting a log of EVENTS events beside cp(1) of its events.mdb, which reads and writes as much and checks
- * nothing; both end with the copy flushed. Trimming half of it beside raw LMDB, which deletes as many in transactions
- * of as many and flushes after each. Salvaging a log that is not damaged beside the same cp; and the command that imports
- * lines beside the one that sends their data. Each round begins with a log of its own. Quotients of times: above 1, evlog takes longer.
+ * Copying and compacting a log of EVENTS events beside cp(1) of its events.mdb, which reads and writes as much and
+ * checks nothing; both end with the copy flushed. Trimming half of it beside raw LMDB, which deletes as many in
+ * transactions of as many and flushes after each. Salvaging a log that is not damaged beside the same cp; and the
+ * command that imports lines beside the one that sends their data. Each round begins with a log of its own. Quotients
+ * of times: above 1, evlog takes longer.
  */
 #include <evlog/upkeep.h>
 #include <lmdb.h>

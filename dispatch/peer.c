@@ -3,7 +3,8 @@
  *
  *   evlog.peer.uid      the user who ran it (its real uid), in decimal
  *   evlog.peer.pid      its process number, as it knows it itself
- *   evlog.peer.program  the path of its executable, "" where it is not known, is not a text, or is longer than 255 bytes
+ *   evlog.peer.program  the path of its executable, "" where it is not known, is not a text, or is longer than 255
+ *                       bytes
  *
  * They are erased with the event, and sealed with it. The library in the sending process writes them: they help to find
  * the program that made a mistake, and prove nothing of a process that lies. What is imported is kept as it was.

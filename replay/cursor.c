@@ -22,8 +22,8 @@
  * Where only some types are wanted, blocks that by a summary have none of them are not read. A cursor that reads oldest
  * first makes the summaries of what it reads (store/summary.c).
  *
- * 1. Every seq of the range is given, or passed over for its type or by the range's `wants`, or reported as damaged, in the
- *    log's order or its reverse; damage at its place in that order.
+ * 1. Every seq of the range is given, or passed over for its type or by the range's `wants`, or reported as damaged, in
+ *    the log's order or its reverse; damage at its place in that order.
  * 2. Every call but the last makes progress: after damage the next call goes on behind it.
  * 3. Nothing is held between calls but memory: no transaction, no lock. Where an event was erased since a batch was
  *    read, the rest of it is read again.

@@ -3,7 +3,8 @@
  *
  * A consumer is an entry in state.mdb (store/consumers.c) and, while a process has it, a claim
  * (claim.c). Opening it increases the owner's number in the entry, so that a process that had it before, and does
- * not know that it has lost it, writes no more (consumer.c). An open consumer counts as a call under way: the log is not closed before it.
+ * not know that it has lost it, writes no more (consumer.c). An open consumer counts as a call under way: the log is
+ * not closed before it.
  *
  * What is kept of the event at the checkpoint is its chain. When the log has another event there,
  * or none, it is not the log whose events were dealt with (a power cut took them from an EVLOG_FAST

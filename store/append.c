@@ -31,9 +31,9 @@
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
  * that costs one load when there are none.
  *
- * A thread waits on the state of its own request: WAITING until it is DONE, or until it is NEXT and the thread may try to
- * lead. It takes the lock only to queue up and to lead, so the threads of a large group do not queue for it again when
- * they are woken.
+ * A thread waits on the state of its own request: WAITING until it is DONE, or until it is NEXT and the thread may try
+ * to lead. It takes the lock only to queue up and to lead, so the threads of a large group do not queue for it again
+ * when they are woken.
  *
  * A commit that is not flushed takes less time than putting a thread to sleep and waking it, so in a fast log a
  * waiting thread spins briefly before it sleeps (8 senders: three times the events). A flush takes longer than any

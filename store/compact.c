@@ -13,12 +13,13 @@
  *   6. events.mdb.old is overwritten and removed
  *
  * The names are changed with the log's directory locked, and the directory is flushed after that. A log whose
- * `edge` is empty is one whose newest state is proved in full when it is opened (recover.c); both the old events.mdb and the new
- * one are flushed whole. And each goes with both state.mdb: the new one only lacks names that no record has. So a cut or a
- * death at any point leaves a log that opens, and files that the next compacting removes.
+ * `edge` is empty is one whose newest state is proved in full when it is opened (recover.c); both the old events.mdb
+ * and the new one are flushed whole. And each goes with both state.mdb: the new one only lacks names that no record
+ * has. So a cut or a death at any point leaves a log that opens, and files that the next compacting removes.
  *
  * What was erased is in no record, but the old file has it in free pages and in the slack of others: that is why it is
- * overwritten, and only after that no erased event waits any more (erase.c). On file systems that do not write in place, and on disks that move blocks, this reaches only what they let it.
+ * overwritten, and only after that no erased event waits any more (erase.c). On file systems that do not write in
+ * place, and on disks that move blocks, this reaches only what they let it.
  */
 #include "compact.h"
 

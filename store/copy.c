@@ -1,19 +1,20 @@
 /*
  * Copying a log that is in use; and adding to an earlier copy what came later.
  *
- *   1. the events up to the present end, in batches (rewrite.c); the copy is flushed every FLUSH_SIZE bytes, and after them
+ *   1. the events up to the present end, in batches (rewrite.c); the copy is flushed every FLUSH_SIZE bytes, and after
+ *      them
  *   2. consumers and all else that state.mdb has, in one transaction from one snapshot
  *   3. the events that came meanwhile: so no consumer is ahead of the copy's events
  *
- * Each batch has a snapshot of its own, so senders' files do not grow by it. The copy is open alone meanwhile. What is cut off
- * before 2 is a log of its first events without their consumers; between 2 and 3, one whose consumers may be a few events
- * ahead. Copying again goes on behind the last event that is there.
+ * Each batch has a snapshot of its own, so senders' files do not grow by it. The copy is open alone meanwhile. What is
+ * cut off before 2 is a log of its first events without their consumers; between 2 and 3, one whose consumers may be a
+ * few events ahead. Copying again goes on behind the last event that is there.
  *
  * A copy has the log's origin, by which chain and entries are checked, and a uuid of its own. That it is a copy of this
  * log, and nothing else was appended to it, is shown by its last event: the next one of the log must follow it.
  *
- * What is trimmed in the log stays in an earlier copy. What is erased does not: before the event that says so is added, the
- * copy's is erased, too.
+ * What is trimmed in the log stays in an earlier copy. What is erased does not: before the event that says so is added,
+ * the copy's is erased, too.
  */
 #include "copy.h"
 
@@ -270,8 +271,10 @@ static int add_events(struct copying *copying)
     return result ? result : flushed;
 }
 
-/* All but what the events have brought along, the floor, what unused parts of the log's file have, and summaries, which a
-   reader of the copy makes. */
+/*
+ * All but what the events have brought along, the floor, what unused parts of the log's file have, and summaries, which
+ * a reader of the copy makes.
+ */
 static bool is_copied(const unsigned char *key, size_t key_size)
 {
     return key[0] != ENTRY_TYPE && key[0] != ENTRY_SOURCE && key[0] != ENTRY_ERASED &&

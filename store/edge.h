@@ -70,7 +70,10 @@ int edge_clear(struct edge *edge);
 /* Has the states that are written from now on say that so many pages are lost. */
 void edge_set_lost(struct edge *edge, uint64_t lost_count);
 
-/* Whether a snapshot's pages are those of a state, but for a list that it does not have, and for what is unused. EVLOG_IO, EVLOG_NOMEM. */
+/*
+ * Whether a snapshot's pages are those of a state, but for a list that it does not have, and for what is unused.
+ * EVLOG_IO, EVLOG_NOMEM.
+ */
 int edge_compare(const struct edge_state *state, const struct page_snapshot *snapshot,
                  bool *is_same);
 

@@ -959,10 +959,10 @@ static int read_held(struct env *env, env_reader *read, void *ctx)
 }
 
 /*
- * In the state a meta page that is being flushed can be read already, but nothing of it may be used yet: an event that names
- * a source of it would be on disk before that source. liblmdb shows a commit to others when it has ended, so what is newer
- * than the slot is not looked at, but the one before, which has ended then. (An event is in the journal, flushed, before its
- * commit begins. Without a slot, in a process that can have none, this is not known.)
+ * In the state a meta page that is being flushed can be read already, but nothing of it may be used yet: an event that
+ * names a source of it would be on disk before that source. liblmdb shows a commit to others when it has ended, so what
+ * is newer than the slot is not looked at, but the one before, which has ended then. (An event is in the journal,
+ * flushed, before its commit begins. Without a slot, in a process that can have none, this is not known.)
  */
 static int read_ended(struct env *env, MDB_txn *slot, struct page_snapshot *snapshot)
 {

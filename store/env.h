@@ -55,7 +55,8 @@ struct env_size {
  * Runs `fill` in a write transaction and commits. When the map is full it is grown and `fill` runs
  * again, so it must allow being called more than once. An error of `fill` ends the transaction
  * and is the result. `size_hint`: about how many bytes will be put; 0: by what gives room, or must be
- * done, and may use the reserve of 64 KiB that all others leave, of the disk and of file_size_max. Callers wait for each other.
+ * done, and may use the reserve of 64 KiB that all others leave, of the disk and of file_size_max. Callers wait for
+ * each other.
  *
  * EVLOG_FULL: the disk or file_size_max; nothing has changed, and a later call may succeed.
  * EVLOG_IO: a flush failed; nothing has changed as far as any process can see, and this env

@@ -3,8 +3,8 @@
  *
  *   1. an event, evlog.erased.v1, says which goes and why
  *   2. an entry (erased.c) says that 1 was done, and that the bytes are still in events.mdb
- *   3. the record is overwritten by an erased one, in a commit of its own. From then on it is gone for every reader: what
- *      any process has read before, and not handed out yet, is read again (reader.c)
+ *   3. the record is overwritten by an erased one, in a commit of its own. From then on it is gone for every reader:
+ *      what any process has read before, and not handed out yet, is read again (reader.c)
  *   4. the log is flushed, and nothing of an older state is left in the files beside it: in `edge` both slots have
  *      the new state (edge.c), `journal` is overwritten with zeros (journal.c)
  *

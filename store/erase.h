@@ -12,14 +12,14 @@ int erase_event(struct store *store, uint64_t seq, const unsigned char *digest,
                 const evlog_erase_options *options);
 
 /*
- * When the records were copied into a new events.mdb, and the old one is gone: no erased event waits for that any more. What was
- * begun and not completed stays noted. Errors of env_write and of reading.
+ * When the records were copied into a new events.mdb, and the old one is gone: no erased event waits for that any more.
+ * What was begun and not completed stays noted. Errors of env_write and of reading.
  */
 int erase_end_waiting(struct store *store);
 
 /*
- * Erases an event of a copy, open alone, that was erased in the log: what says so is copied with the other events. Nothing is done
- * where it is erased already, or not there. Errors of evlog_erase.
+ * Erases an event of a copy, open alone, that was erased in the log: what says so is copied with the other events.
+ * Nothing is done where it is erased already, or not there. Errors of evlog_erase.
  */
 int erase_in_copy(struct store *copy, uint64_t seq, const unsigned char *digest);
 

@@ -216,24 +216,26 @@ typedef struct evlog_options {
      */
     uint32_t wait_ms;
     /*
-     * Each event sent here gets headers that say which process sent it: "evlog.peer.uid" (the real one), "evlog.peer.pid" and
-     * "evlog.peer.program" (the path of the executable); headers of these names that are given are replaced. They count to
-     * EVLOG_HEADERS_SIZE_MAX. The process itself writes them: they prove nothing of one that lies. Also by the environment variable
-     * EVLOG_RECORD_PEER, "1". What is imported does not get them.
+     * Each event sent here gets headers that say which process sent it: "evlog.peer.uid" (the real one),
+     * "evlog.peer.pid" and "evlog.peer.program" (the path of the executable); headers of these names that are given are
+     * replaced. They count to EVLOG_HEADERS_SIZE_MAX. The process itself writes them: they prove nothing of one that
+     * lies. Also by the environment variable EVLOG_RECORD_PEER, "1". What is imported does not get them.
      */
     bool record_peer;
     /*
-     * With read_only: nothing is made in the directory, not even liblmdb's lock files, and none of its files is written to. So no process
-     * that writes meanwhile knows of this one: what it reads may be given to other events, and is then reported as damage. For a
-     * copy, evidence, or a directory that nobody may write to; not for a log that is being sent to.
+     * With read_only: nothing is made in the directory, not even liblmdb's lock files, and none of its files is written
+     * to. So no process that writes meanwhile knows of this one: what it reads may be given to other events, and is
+     * then reported as damage. For a copy, evidence, or a directory that nobody may write to; not for a log that is
+     * being sent to.
      */
     bool offline;
 } evlog_options;
 
 /*
  * Opens the log in the directory `path`, and makes it when it does not exist (the parent must;
- * directories 0700, files 0600, less the umask), in a time that does not depend on its length. In an empty directory that is setgid
- * and writable for its group (mode 02770) files are 0660, whatever the umask: each user of the group can then send.
+ * directories 0700, files 0600, less the umask), in a time that does not depend on its length. In an empty directory
+ * that is setgid and writable for its group (mode 02770) files are 0660, whatever the umask: each user of the group can
+ * then send.
  *
  * A log that this process has open already, by whatever path, is returned again and counted: each
  * evlog_open requires its evlog_close. An option that is set must then be as the log is open, or
@@ -501,9 +503,9 @@ typedef struct evlog_send_options {
  *   there: so a send that is repeated is not refused because of itself.
  *
  * Cost: the events after after_seq are read, so note a new one now and then; other senders wait only
- * while those are read that came meanwhile. unless_any reads one. EVLOG_CONFLICT also: the log ends before after_seq. EVLOG_NOTFOUND: events after
- * after_seq were trimmed, so that the answer is not known (with 0, what was trimmed does not count).
- * EVLOG_DAMAGED: one of them cannot be read. EVLOG_INVALID: unless_id without an id, after_seq
+ * while those are read that came meanwhile. unless_any reads one. EVLOG_CONFLICT also: the log ends before after_seq.
+ * EVLOG_NOTFOUND: events after after_seq were trimmed, so that the answer is not known (with 0, what was trimmed does
+ * not count). EVLOG_DAMAGED: one of them cannot be read. EVLOG_INVALID: unless_id without an id, after_seq
  * without a condition, or a bad type. After each of these nothing is appended. Senders in parallel share
  * commits all the same: one that is refused does not fail the others.
  */
@@ -583,9 +585,9 @@ typedef struct evlog_range {
     int64_t since_us;   /* log time, also across its steps; 0: no bound */
     int64_t until_us;   /* likewise */
     /*
-     * Event types, or beginnings of one: "org.openedx.learning.*". Parts of the log that have none of them, by the summaries
-     * that earlier readers have made (of each 65,536 events that were read oldest first, unless the log was read_only), are
-     * not read: so damage there is not reported. evlog_verify reads all.
+     * Event types, or beginnings of one: "org.openedx.learning.*". Parts of the log that have none of them, by the
+     * summaries that earlier readers have made (of each 65,536 events that were read oldest first, unless the log was
+     * read_only), are not read: so damage there is not reported. evlog_verify reads all.
      */
     const char *const *types;
     size_t type_count; /* 0: every type but the log's own, see evlog_define */
@@ -595,8 +597,10 @@ typedef struct evlog_range {
     double speed; /* times that of the log: 1, as it was; 10, ten times; 0: no waiting. A step of
                      the clock is not waited for */
     double per_second; /* the most events a second; 0: no limit */
-    /* Also events whose type or source the log does not know any more: event_type is then "?" and the 16 hex digits by which
-       the record names it, and the source is empty. Else these are EVLOG_DAMAGED. */
+    /*
+     * Also events whose type or source the log does not know any more: event_type is then "?" and the 16 hex digits by
+     * which the record names it, and the source is empty. Else these are EVLOG_DAMAGED.
+     */
     bool with_nameless;
     /*
      * Called for each event that all the above asks for, or NULL: false passes over it, and it doesn't count for
@@ -733,8 +737,10 @@ typedef struct evlog_info {
        one by one. */
     uint64_t erased_waiting_count;
     uint64_t free_size; /* of used_size: in pages that trimming has freed, for events to come */
-    /* The chain of the event last_seq, which covers all events before it: "last_seq:last_chain" names what the log holds
-       (by xxHash: against mistakes, not attackers). 0 when empty or unreadable. */
+    /*
+     * The chain of the event last_seq, which covers all events before it: "last_seq:last_chain" names what the log
+     * holds (by xxHash: against mistakes, not attackers). 0 when empty or unreadable.
+     */
     uint64_t last_chain;
 } evlog_info;
 

@@ -34,7 +34,9 @@ static bool is_of_group(int directory, const char *name)
            (status.st_mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP);
 }
 
-/* One that this user has made is for its group to read and write, where the directory is, whatever the umask. An errno. */
+/*
+ * One that this user has made is for its group to read and write, where the directory is, whatever the umask. An errno.
+ */
 static int share_with_group(int directory, const char *name, int fd, const struct stat *status)
 {
     const mode_t rights = S_IRGRP | S_IWGRP;

@@ -1,11 +1,11 @@
 /*
  * Which of the records that were found are the log's.
  *
- * A file has more records than its log: stale copies in free pages and in the slack of pages; what a commit that was cut
- * off has left, or a fast log's events that a power cut took, whose seqs were given again; pages of another file, by a
- * disk that wrote them to the wrong place; and bytes in an event's data that are a record's. Each is sound by itself.
- * What distinguishes them is what speaks for them (enum find_mark), and the chain: `prev` is the chain of the record
- * before. Records that follow each other so are a row.
+ * A file has more records than its log: stale copies in free pages and in the slack of pages; what a commit that was
+ * cut off has left, or a fast log's events that a power cut took, whose seqs were given again; pages of another file,
+ * by a disk that wrote them to the wrong place; and bytes in an event's data that are a record's. Each is sound by
+ * itself. What distinguishes them is what speaks for them (enum find_mark), and the chain: `prev` is the chain of the
+ * record before. Records that follow each other so are a row.
  *
  *   1. Records of one seq and chain are one: erased, if a copy of it is; and all marks count.
  *   2. After the end of the tree, where that is known, were records of a commit that was cut off: of no event. Only
@@ -17,8 +17,8 @@
  *      of a past that it does not have any more. That with less to speak for it is dropped, as a whole, or that which
  *      has a page with one that was dropped so, or else the shorter one; and 3 is done again without it. Only two rows
  *      that other files know of are both kept: that the chain is broken between them is reported by verify.
- *   5. A row that is not in the tree, not known of, and not framed was perhaps found in data. It is taken only up to the
- *      last seq that the log is known to have had.
+ *   5. A row that is not in the tree, not known of, and not framed was perhaps found in data. It is taken only up to
+ *      the last seq that the log is known to have had.
  *
  * The choice of 3 is the best path through the seqs (Viterbi's algorithm): V(c), the best sum that ends with c, is its
  * weight and the greatest of V(p), for p of the seq before, and something more if c follows p.
@@ -349,7 +349,8 @@ static struct row *worse(const struct finds *finds, enum by by, struct row *befo
 }
 
 /*
- * Drops the worse one of two rows that contradict each other: of all such pairs that whose other row is the longest. Returns whether there was one.
+ * Drops the worse one of two rows that contradict each other: of all such pairs that whose other row is the longest.
+ * Returns whether there was one.
  */
 static bool drop_contradicted(struct finds *finds, enum by by)
 {

@@ -17,8 +17,8 @@
  * back). A fast log is flushed every flush_every_ms when there was a commit; a durable one when its
  * journal has gone on to another part.
  *
- * The thread does other work, too, a piece at a time between its flushes: applying the retention policy (retain.c), which
- * is set before the first commit. After each commit it costs two loads to see whether it is due.
+ * The thread does other work, too, a piece at a time between its flushes: applying the retention policy (retain.c),
+ * which is set before the first commit. After each commit it costs two loads to see whether it is due.
  *
  * A flush that fails is final: the kernel may have dropped what it could not write, and report the next
  * one as good. All processes see it (shared_fail). All signals are blocked in this thread: they are

@@ -27,9 +27,9 @@ struct flusher_parts {
 int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct flusher **flusher);
 
 /*
- * Other work that follows commits, done by the same thread, one piece a call. It returns when to be called again, by the log
- * time of a commit: FLUSHER_WORK_GOES_ON, at once, FLUSHER_WORK_IS_DONE, not before the retention policy is set. So it
- * is at first; flusher_work_is_due: it is due after the first commit.
+ * Other work that follows commits, done by the same thread, one piece a call. It returns when to be called again, by
+ * the log time of a commit: FLUSHER_WORK_GOES_ON, at once, FLUSHER_WORK_IS_DONE, not before the retention policy is
+ * set. So it is at first; flusher_work_is_due: it is due after the first commit.
  */
 #define FLUSHER_WORK_GOES_ON INT64_MIN
 #define FLUSHER_WORK_IS_DONE INT64_MAX

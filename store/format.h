@@ -20,8 +20,8 @@ struct format {
 };
 
 /*
- * Reads it from a directory, whose path is for the sentence. EVLOG_NOTFOUND: there is none. EVLOG_UNSUPPORTED: of a later
- * version, or not of this form. EVLOG_DAMAGED: its checksum does not fit. EVLOG_IO.
+ * Reads it from a directory, whose path is for the sentence. EVLOG_NOTFOUND: there is none. EVLOG_UNSUPPORTED: of a
+ * later version, or not of this form. EVLOG_DAMAGED: its checksum does not fit. EVLOG_IO.
  */
 int format_read(int directory, const char *path, struct format *format);
 
@@ -32,8 +32,8 @@ int format_read(int directory, const char *path, struct format *format);
 int format_write(int directory, const char *path, const struct format *format);
 
 /*
- * Flushes the directory and its parent, for a process that has found the file and is about to promise something: the one
- * that made it may have died before it did. EVLOG_IO.
+ * Flushes the directory and its parent, for a process that has found the file and is about to promise something: the
+ * one that made it may have died before it did. EVLOG_IO.
  */
 int format_settle(int directory, const char *path);
 

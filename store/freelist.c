@@ -15,8 +15,8 @@
  * merged are longer still.) The sum of these is what a transaction can have for certain.
  *
  * Where pages are scattered over entries, runs appear only as these are merged, and one may be taken from the middle
- * of what becomes a longer one: then it leaves two rests. So of the runs of all entries merged, each piece of k pages costs
- * k + (r - 1), and the last one finds a place while one page is left.
+ * of what becomes a longer one: then it leaves two rests. So of the runs of all entries merged, each piece of k pages
+ * costs k + (r - 1), and the last one finds a place while one page is left.
  *
  * A long record needs pages side by side, while single ones are taken before it and between; and what is left of
  * entries that were merged is put back as an entry that may be as long, when all else is done. Hence two sums:

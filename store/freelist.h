@@ -43,7 +43,9 @@ struct freelist_capacity {
 int freelist_capacity(const struct page_snapshot *snapshot, const struct freelist_need *need,
                       struct freelist_capacity *capacity);
 
-/* How many pages were freed by a transaction and later ones; 0: all of the list. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM. */
+/*
+ * How many pages were freed by a transaction and later ones; 0: all of the list. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ */
 int freelist_count(const struct page_snapshot *snapshot, uint64_t since_txnid,
                    uint64_t *page_count);
 

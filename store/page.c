@@ -528,8 +528,8 @@ static unsigned choose_node(const unsigned char *page, bool is_leaf, const void 
 }
 
 /*
- * How many leaves lie side by side in the file from the one on, that the branch above has at `index`: as many as there is
- * room for, and none that begins after what is wanted.
+ * How many leaves lie side by side in the file from the one on, that the branch above has at `index`: as many as there
+ * is room for, and none that begins after what is wanted.
  */
 static unsigned count_adjacent(const struct page_cursor *cursor, const unsigned char *branch,
                                unsigned index)
@@ -607,7 +607,10 @@ int page_seek(struct page_cursor *cursor, const void *key, size_t key_size)
     return descend(cursor, key, key_size);
 }
 
-/* Whether all keys between which the key lies are in this page, or below it: of a branch, not below its first or last node. */
+/*
+ * Whether all keys between which the key lies are in this page, or below it: of a branch, not below its first or last
+ * node.
+ */
 static bool is_inside(const unsigned char *page, bool is_leaf, const void *key, size_t key_size)
 {
     unsigned first = is_leaf ? 0 : 1, count = page_node_count(page);

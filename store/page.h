@@ -46,12 +46,15 @@ struct page_snapshot {
 int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
 
 /*
- * The state before a snapshot, of the other meta page, which was read with it. It has no other one itself, since that is
- * later. false, and the snapshot as it was: that page is not sound, or not of the commit before.
+ * The state before a snapshot, of the other meta page, which was read with it. It has no other one itself, since that
+ * is later. false, and the snapshot as it was: that page is not sound, or not of the commit before.
  */
 bool page_snapshot_step_back(struct page_snapshot *snapshot);
 
-/* page_snapshot_read, with a cache (page_cache.h). A reader's slot must be held, and be as long as the snapshot is used. */
+/*
+ * page_snapshot_read, with a cache (page_cache.h). A reader's slot must be held, and be as long as the snapshot is
+ * used.
+ */
 int page_snapshot_read_cached(int fd, const char *name, struct page_cache *cache,
                               struct page_snapshot *snapshot);
 
@@ -175,8 +178,8 @@ void page_cursor_step(struct page_cursor *cursor);
 int page_check_writable(const struct page_cursor *cursor);
 
 /*
- * Whether the keys of the leaf are those for which the branches above lead to it. Where they are not, page_seek comes to
- * another leaf for some of them.
+ * Whether the keys of the leaf are those for which the branches above lead to it. Where they are not, page_seek comes
+ * to another leaf for some of them.
  */
 bool page_leaf_is_in_place(const struct page_cursor *cursor);
 

@@ -36,8 +36,8 @@ bool presence_is_any(int fd);
 int presence_alone(struct presence *presence);
 
 /*
- * This process reads the log, for as long as `fd`, events.mdb, is open. `shared` may be NULL. EVLOG_BUSY: another process
- * keeps all others out.
+ * This process reads the log, for as long as `fd`, events.mdb, is open. `shared` may be NULL. EVLOG_BUSY: another
+ * process keeps all others out.
  */
 int presence_read(struct shared *shared, int fd);
 

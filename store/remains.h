@@ -47,8 +47,8 @@ int remains_read(struct remains *remains, const struct remain *remain, struct en
 bool remains_has(const struct remains *remains, const void *key, size_t key_size);
 
 /*
- * Calls `visit` for each consumer: with its place, whether taken or not, or NULL when that was not found. What it returns other than
- * 0 ends that and is returned. EVLOG_NOMEM.
+ * Calls `visit` for each consumer: with its place, whether taken or not, or NULL when that was not found. What it
+ * returns other than 0 ends that and is returned. EVLOG_NOMEM.
  */
 int remains_each_consumer(struct remains *remains,
                           int (*visit)(const char *name, const struct consumer_entry *place,

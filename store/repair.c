@@ -1,8 +1,8 @@
 /*
  * Cutting off the damaged end of a log.
  *
- * An append takes seq and chain from the last record. When that is damaged nothing can be appended, and it is not guessed
- * what it was. So the damaged records at the end are taken away, on request:
+ * An append takes seq and chain from the last record. When that is damaged nothing can be appended, and it is not
+ * guessed what it was. So the damaged records at the end are taken away, on request:
  *
  *   1. they are written to a file cut-FIRST-LAST of the log's directory, which is flushed
  *   2. in one commit they are deleted, and an event evlog.repaired.v1 comes with the seq after the last of them; its
@@ -12,9 +12,9 @@
  * The file, numbers big-endian, for each of them: seq 8 | size 8 | the value as it was in events.mdb. Size 0: its pages
  * could not be read. A death after 1 leaves the file, which the next repair writes anew.
  *
- * The seqs that were cut off stay missing, and verify goes on reporting them: they were events, perhaps acknowledged ones, and
- * a log without them is not whole. Only an auditor who reads evlog.repaired.v1 knows the reason; that is no proof of
- * it, since the seqs could have been cut off for another one. So they are not taken for trimmed ones.
+ * The seqs that were cut off stay missing, and verify goes on reporting them: they were events, perhaps acknowledged
+ * ones, and a log without them is not whole. Only an auditor who reads evlog.repaired.v1 knows the reason; that is no
+ * proof of it, since the seqs could have been cut off for another one. So they are not taken for trimmed ones.
  *
  * Like trimming, 2 frees pages of the flushed state (flusher_need).
  */

@@ -9,8 +9,8 @@
  *                 only the other two files have
  *   what is known of: the origin, the floor, the last event that `edge` has flushed: where the chain must go through
  *
- * What was erased does not come back: where an event that was had says so, or an entry of state.mdb, a whole record of that
- * seq, from a stale page, is left out. So is one of which erasing was begun and not completed.
+ * What was erased does not come back: where an event that was had says so, or an entry of state.mdb, a whole record of
+ * that seq, from a stale page, is left out. So is one of which erasing was begun and not completed.
  *
  * Nothing is written, and nothing is locked: a log that can be opened and is in use is copied, not rescued.
  *

@@ -45,8 +45,9 @@ struct rescue {
 };
 
 /*
- * Opens the files of the log, of which nothing is changed. `path` must live as long. EVLOG_NOTFOUND: there is no log. EVLOG_DAMAGED: the file format is
- * gone or damaged. EVLOG_BUSY: a process has the log open for writing. EVLOG_IO, EVLOG_UNSUPPORTED.
+ * Opens the files of the log, of which nothing is changed. `path` must live as long. EVLOG_NOTFOUND: there is no log.
+ * EVLOG_DAMAGED: the file format is gone or damaged. EVLOG_BUSY: a process has the log open for writing. EVLOG_IO,
+ * EVLOG_UNSUPPORTED.
  */
 int rescue_open(struct rescue *rescue, const char *path);
 void rescue_close(struct rescue *rescue);
@@ -64,8 +65,8 @@ int rescue_erased(struct rescue *rescue, uint64_t seq);
 int rescue_find(struct rescue *rescue, const struct floor_place *floor);
 
 /*
- * The next record, in the order of seqs; `*bytes`, into which `record` points, is valid until the next call, and NULL at
- * the end. EVLOG_DAMAGED: it is not there any more. EVLOG_NOMEM.
+ * The next record, in the order of seqs; `*bytes`, into which `record` points, is valid until the next call, and NULL
+ * at the end. EVLOG_DAMAGED: it is not there any more. EVLOG_NOMEM.
  */
 int rescue_next(struct rescue *rescue, struct record *record, const unsigned char **bytes,
                 size_t *size);

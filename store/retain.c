@@ -5,8 +5,8 @@
  *   value  [checksum, age in microseconds, count, size, held by, [names of consumers], first and last seq that were
  *           dropped and are not noted yet (0 and 0: none), time of the last note]
  *
- * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and drops what
- * is beyond it in steps of at most STEP_COUNT events, as trim.c does: floor, deletion, flush. A send waits for
+ * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and drops
+ * what is beyond it in steps of at most STEP_COUNT events, as trim.c does: floor, deletion, flush. A send waits for
  * one such batch at most. One process at a time does it (TRIMMING_AT), and none while one is trimming.
  * Where a send found no room it looks at once. A sender that is faster than this thread would make the log grow
  * without end: when a limit is exceeded by far (is_behind), each send first does a step itself, or waits a moment for
@@ -15,11 +15,11 @@
  * To begin it waits until a limit is exceeded by a slack (slack_of), and then goes down to the limit: each step
  * has some flushes, which dropping one event after each send would cost each time.
  *
- * 1. Never the newest event, nor what a consumer that holds the log has not done or has parked. These are read before each
- *    step; a consumer that is made, or reset to an earlier event, while a step is under way loses what the step drops, and
- *    parks it as lost.
- * 2. What was dropped is noted in the log: but not each step, since a log that keeps few events would consist of notes. A
- *    note is for NOTE_COUNT events or more, or for an hour. What is not noted yet is written down in the entry
+ * 1. Never the newest event, nor what a consumer that holds the log has not done or has parked. These are read before
+ *    each step; a consumer that is made, or reset to an earlier event, while a step is under way loses what the step
+ *    drops, and parks it as lost.
+ * 2. What was dropped is noted in the log: but not each step, since a log that keeps few events would consist of notes.
+ *    A note is for NOTE_COUNT events or more, or for an hour. What is not noted yet is written down in the entry
  *    before it goes, so that it is noted after a death, too. A note says "by_policy".
  *
  * 3. A log that is sealed is cut only at a seal (seals.c), in one step.

@@ -6,8 +6,9 @@
  *   3. the batch is appended to the other events.mdb, in one commit, which is not flushed
  *
  * A record is copied byte for byte, so it keeps its seq, id, times, salt and chain. It is checked on the way: its
- * checksum, its seq, and that it follows the one before it. What is missing in the one log is missing in the other. Types and sources are named by their content, and their
- * entries sealed with the log's origin, which a copy shares: these too are copied as they are.
+ * checksum, its seq, and that it follows the one before it. What is missing in the one log is missing in the other.
+ * Types and sources are named by their content, and their entries sealed with the log's origin, which a copy shares:
+ * these too are copied as they are.
  *
  * What else state.mdb has is of consumers, for the most part, whose entries belong together: so it is read in one
  * snapshot, and replaces in one transaction what was there.

@@ -55,8 +55,9 @@ struct rewrite {
 
 /*
  * Copies the records `first` to `last` with the types and sources that they name; these are durable before. The records
- * are not flushed. What is missing in the one log is missing in the other, and counted. EVLOG_DAMAGED: one is not as it was
- * written, or does not follow the one before it; those before it were copied. EVLOG_FULL, EVLOG_IO, EVLOG_BUSY, EVLOG_NOMEM.
+ * are not flushed. What is missing in the one log is missing in the other, and counted. EVLOG_DAMAGED: one is not as it
+ * was written, or does not follow the one before it; those before it were copied. EVLOG_FULL, EVLOG_IO, EVLOG_BUSY,
+ * EVLOG_NOMEM.
  */
 int rewrite_records(struct rewrite *rewrite, uint64_t first, uint64_t last);
 
@@ -66,8 +67,8 @@ int rewrite_batch(struct rewrite *rewrite, bool must_be_known);
 void rewrite_free(struct rewrite *rewrite);
 
 /*
- * Replaces in to_state what `is_copied` says by what state has: in one transaction, from one snapshot. EVLOG_DAMAGED: an
- * entry is not as it was written.
+ * Replaces in to_state what `is_copied` says by what state has: in one transaction, from one snapshot. EVLOG_DAMAGED:
+ * an entry is not as it was written.
  */
 int rewrite_entries(struct rewrite *rewrite,
                     bool (*is_copied)(const unsigned char *key, size_t key_size));

@@ -17,17 +17,17 @@
  * since liblmdb sets the file's length to it; so it must never be shorter than the file, which another
  * process may have made longer. It doubles, or grows by MAPPED_STRIDE_MAX.
  *
- * Where no room can be had behind the last page in use, since the disk or log_size_max is full, the pages that trimming has
- * freed must do. liblmdb takes them first by itself; here they are counted (freelist.c), so that a commit is begun
+ * Where no room can be had behind the last page in use, since the disk or log_size_max is full, the pages that trimming
+ * has freed must do. liblmdb takes them first by itself; here they are counted (freelist.c), so that a commit is begun
  * only when they are enough with what is left behind, less a reserve for trimming:
  *
- *   pages that may be used   those freed by transactions older than the oldest reader; those that a reader holds at this
- *                            moment are waited for, for a tenth of a second
+ *   pages that may be used   those freed by transactions older than the oldest reader; those that a reader holds at
+ *                            this moment are waited for, for a tenth of a second
  *   side by side             a long record needs a run of pages. Without one, liblmdb goes behind the last page: in an
  *                            ordinary file a write fails there, and the commit with it, whole (env.c). In a mapped
  *                            one it is SIGBUS: so there the runs are counted, too, and rather too few than too many.
- *   blocks                   a page before the last one in use has some in any case: in an ordinary file liblmdb wrote it,
- *                            and a mapped one is first filled up to there
+ *   blocks                   a page before the last one in use has some in any case: in an ordinary file liblmdb wrote
+ *                            it, and a mapped one is first filled up to there
  *   the list itself          is written anew, in pages of its own: they are part of what is needed
  *   log_size_max             the map ends there, or the commit is refused: liblmdb reports that it is full, and
  *                            its transaction is ended

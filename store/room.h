@@ -22,8 +22,8 @@ struct room {
 
 /*
  * Makes room for `size` more bytes in a file whose pages in use end at `used`, and of which liblmdb has a map
- * of map_size. With its writer's lock held. EVLOG_FULL, EVLOG_IO: the file is as long as it was. `is_reserve`: it may use
- * all that there is up to size_max; what others need must be there whole.
+ * of map_size. With its writer's lock held. EVLOG_FULL, EVLOG_IO: the file is as long as it was. `is_reserve`: it may
+ * use all that there is up to size_max; what others need must be there whole.
  */
 int room_make(struct room *room, size_t map_size, uint64_t used, uint64_t size, bool is_reserve);
 

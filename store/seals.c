@@ -1,19 +1,23 @@
 /*
- * Seals in a log: the events evlog.sealed.v1, which `evlog seal` appends (tools/seal.c). Here is what the library has to do with them:
+ * Seals in a log: the events evlog.sealed.v1, which `evlog seal` appends (tools/seal.c). Here is what the library has
+ * to do with them:
  *
  *   {"size": leaves of the tree, which are the events 1 to size
  *    "note": the signed checkpoint
  *    "roots": the roots of the tree's complete subtrees, 32 bytes each, the largest first}
  *
- * From the roots the next seal goes on, and with them what is left of a trimmed log is proved. So in a log that was sealed once,
- * trimming cuts only where a seal has said what went before: the first event that is kept is size + 1 of some seal, whose event comes
- * after it and is kept. What is not sealed yet holds the log as a consumer does, and only `force` takes it.
+ * From the roots the next seal goes on, and with them what is left of a trimmed log is proved. So in a log that was
+ * sealed once, trimming cuts only where a seal has said what went before: the first event that is kept is size + 1 of
+ * some seal, whose event comes after it and is kept. What is not sealed yet holds the log as a consumer does, and only
+ * `force` takes it.
  *
- * 1. Whether a log is sealed is known by its types, whose entries last; which seals there are, by the records: so copies and
- *    salvaged logs need nothing else.
- * 2. Each event is looked at once in a process, when it is to be trimmed. A log that was never sealed is not looked through.
+ * 1. Whether a log is sealed is known by its types, whose entries last; which seals there are, by the records: so
+ *    copies and salvaged logs need nothing else.
+ * 2. Each event is looked at once in a process, when it is to be trimmed. A log that was never sealed is not looked
+ *    through.
  *
- * The library checks no signature: whoever can append a false seal to a log can do worse to it, and `evlog verify --seal` finds both.
+ * The library checks no signature: whoever can append a false seal to a log can do worse to it, and `evlog verify
+ * --seal` finds both.
  */
 #include "seals.h"
 

@@ -21,8 +21,8 @@ int seals_add(struct store *store, uint64_t size, const char *note, const void *
               size_t roots_size);
 
 /*
- * Where a log whose first event is `first` may be trimmed so that a seal has the tree of what goes: `*before_seq`, between
- * first and `wanted`. A log that was never sealed: `wanted`; `*is_sealed` says which. Errors of reading.
+ * Where a log whose first event is `first` may be trimmed so that a seal has the tree of what goes: `*before_seq`,
+ * between first and `wanted`. A log that was never sealed: `wanted`; `*is_sealed` says which. Errors of reading.
  */
 int seals_floor(struct store *store, uint64_t first, uint64_t wanted, uint64_t *before_seq,
                 bool *is_sealed);

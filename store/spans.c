@@ -20,8 +20,9 @@
  * and the rest counts as found. So there are at most as many spans as eras.
  *
  * Cost: the first and the last event are read, and then for each end one snapshot, of which each look reads a leaf and
- * mostly the branch above it: 5 looks where events come evenly, 20 where they come in bursts (10 million, 24 by halving).
- * The end of an era that is the last one is known without a look. What cannot be read is looked for by itself.
+ * mostly the branch above it: 5 looks where events come evenly, 20 where they come in bursts (10 million, 24 by
+ * halving). The end of an era that is the last one is known without a look. What cannot be read is looked for by
+ * itself.
  */
 #include "spans.h"
 
@@ -166,7 +167,8 @@ static int find_end(struct span_walk *walk)
 
 /*
  * Moves `*seq` on to the first one that was logged in this era at this time or later, or in a later era; to one past
- * the last when there is none. `mark` is of the first event from there on that can be read, if it is known, before and after.
+ * the last when there is none. `mark` is of the first event from there on that can be read, if it is known, before and
+ * after.
  */
 static int seek(struct span_walk *walk, uint16_t era, int64_t time_us, uint64_t *seq,
                 struct span_mark *mark)

@@ -82,7 +82,10 @@ int store_bounds(struct store *store, uint64_t *first, uint64_t *last);
 /* The first and last seq there are in the file, trimmed or not. */
 int store_range(struct store *store, uint64_t *first, uint64_t *last);
 
-/* The record of a seq without its headers and data. EVLOG_DAMAGED: it is missing or cannot be read. EVLOG_BUSY, EVLOG_IO, EVLOG_NOMEM. */
+/*
+ * The record of a seq without its headers and data. EVLOG_DAMAGED: it is missing or cannot be read. EVLOG_BUSY,
+ * EVLOG_IO, EVLOG_NOMEM.
+ */
 int store_record(struct store *store, uint64_t seq, struct record *record);
 
 /* For evlog_inspect: fills in what is known here. */

@@ -13,8 +13,8 @@
  * numbers big-endian. It is made by the first reader that reads a whole segment, event by event, and may write
  * (replay/cursor.c); never by a send. A reader that wants few types passes over the blocks that have none of them.
  *
- * 1. A summary counts only while the segment's last event has the chain that it names: the chain covers the type of every
- *    event before, so it is one of this very history. Of another, after files were put back, it does not match.
+ * 1. A summary counts only while the segment's last event has the chain that it names: the chain covers the type of
+ *    every event before, so it is one of this very history. Of another, after files were put back, it does not match.
  * 2. Erasing does not change an event's type, trimming takes whole events away: neither makes a summary wrong. One
  *    whose first event was trimmed goes when another is made.
  * 3. One that is damaged, or has another form, is none: everything is read, and it is made anew.

@@ -23,9 +23,10 @@ struct summary_view {
 typedef bool summary_wants(uint64_t number, void *ctx);
 
 /*
- * Of the seqs from `*first` to `*last`, which the log has: moves `*first` on past blocks that have no event that is wanted, and
- * `*last` back, to where such blocks begin again or more is not known; or, `from_last`, `*last` past such blocks, and
- * `*first` to where they end again. Nothing is left: `*first` is greater than `*last`. A summary that cannot be read is none.
+ * Of the seqs from `*first` to `*last`, which the log has: moves `*first` on past blocks that have no event that is
+ * wanted, and `*last` back, to where such blocks begin again or more is not known; or, `from_last`, `*last` past such
+ * blocks, and `*first` to where they end again. Nothing is left: `*first` is greater than `*last`. A summary that
+ * cannot be read is none.
  */
 void summary_skip(struct summary_view *view, struct store *store, summary_wants *wants, void *ctx,
                   bool from_last, uint64_t *first, uint64_t *last);

@@ -10,12 +10,12 @@
  *
  * Why it is flushed: a power cut takes the log back to its last flushed state, whose pages must not have been
  * overwritten since then. An append frees only pages of which `edge` has images. Deleting frees others, which liblmdb
- * may use again in the commit after the next one. So the number of a deletion's commit is stored in `shared` before it is
- * made, and the process that makes the second commit after it flushes first, if that was not done (flusher_settle): also
- * when this process was killed meanwhile.
+ * may use again in the commit after the next one. So the number of a deletion's commit is stored in `shared` before it
+ * is made, and the process that makes the second commit after it flushes first, if that was not done (flusher_settle):
+ * also when this process was killed meanwhile.
  *
- * A sender waits for a batch, and for its flush if it is the second one after it. A batch has at most BATCH_COUNT events
- * of BATCH_SIZE bytes together, or one.
+ * A sender waits for a batch, and for its flush if it is the second one after it. A batch has at most BATCH_COUNT
+ * events of BATCH_SIZE bytes together, or one.
  *
  * On a full disk, and at log_size_max, there is still room for 2 and 3: all other writes leave a reserve (env.c), and
  * what a batch frees serves the next one. What the last one frees can be used once there was another commit: so

@@ -296,8 +296,8 @@ static int note_txnid(const struct page_snapshot *snapshot, void *ctx)
 }
 
 /*
- * Takes in what is not in memory, if the file has changed since the last time. Locked. Which state it is comes from where
- * the types are read, since that is not always the one of the newest meta page.
+ * Takes in what is not in memory, if the file has changed since the last time. Locked. Which state it is comes from
+ * where the types are read, since that is not always the one of the newest meta page.
  */
 static int catch_up(struct types *types, enum env_state state)
 {

@@ -3,8 +3,8 @@
  *
  * The reader (reader.c) refuses what is damaged, seq by seq; this reads everything and reports
  * what was refused. It also checks what reading a range does not: that log time goes back only where
- * the clock was followed (append.c), which is a remark, as is a log time in the future; that branches lead to the leaves
- * that have what they say; that the file
+ * the clock was followed (append.c), which is a remark, as is a log time in the future; that branches lead to the
+ * leaves that have what they say; that the file
  * has as many entries as seqs, what liblmdb will believe of both files, and every entry of
  * state.mdb: that it is as it was written, that types and sources have the digests of their texts, that
  * what is a consumer's has its consumer, and that a consumer counts what it has; and that the files
@@ -136,7 +136,10 @@ static int check_future(struct verification *verification)
     return remark(verification, verification->seq, text);
 }
 
-/* A leaf that the branches lead past is read here, leaf after leaf, and not by a reader that begins at one of its events. */
+/*
+ * A leaf that the branches lead past is read here, leaf after leaf, and not by a reader that begins at one of its
+ * events.
+ */
 static int check_place(struct verification *verification, const struct reader *reader)
 {
     if (reader->misplaced == 0 || reader->misplaced == verification->misplaced)

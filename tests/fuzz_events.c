@@ -1,8 +1,8 @@
 /*
  * Fuzz target: the file events.mdb, damaged anywhere, is read, opened for writing, and sent to.
  *
- * What must hold: nothing crashes or hangs; each event that is read is as it was sent; a send that succeeds takes away no
- * event that could be read before it; and a log that verify finds sound is sound after it.
+ * What must hold: nothing crashes or hangs; each event that is read is as it was sent; a send that succeeds takes away
+ * no event that could be read before it; and a log that verify finds sound is sound after it.
  */
 #include "fuzz_files.h"
 

@@ -4,7 +4,8 @@
  *   of the first byte also: bit 2: a fast log; bits 3 and 4: which file
  *
  * What must hold: nothing crashes or hangs; each event of the new log is as it was sent; verify finds nothing in it but
- * what is missing, or has no name; salvaging changes nothing of the log; and each event that could be read is in the new one.
+ * what is missing, or has no name; salvaging changes nothing of the log; and each event that could be read is in the
+ * new one.
  */
 #include <evlog/upkeep.h>
 

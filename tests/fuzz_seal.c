@@ -1,14 +1,17 @@
 /*
- * Fuzz target: what verify --seal reads of an attacker's: public keys, signed notes, checkpoints, notes of erasures, seals, and a log with them.
+ * Fuzz target: what verify --seal reads of an attacker's: public keys, signed notes, checkpoints, notes of erasures,
+ * seals, and a log with them.
  *
  *   input: what 1 byte, then a text, or, for a seal, its text, a 0, and the roots
- *   what   0 a public key | 1 a note as it is | 2 a text that the key signs, as a checkpoint and an erasure | 3 the same signed by a
- *          second key, too | 4 data of a seal's event | 5 as 3, in a log, which is audited | 6 as 1, in a log
+ *   what   0 a public key | 1 a note as it is | 2 a text that the key signs, as a checkpoint and an erasure | 3 the
+ *          same signed by a second key, too | 4 data of a seal's event | 5 as 3, in a log, which is audited | 6 as 1,
+ *          in a log
  *   text   in one that is signed, @ is the key's name, $ the root of the log's events, and & the second key
  *
- * What must hold: no byte beyond the input is read (it has its exact size, under AddressSanitizer); a key and a checkpoint that are
- * taken are the same when they are written anew; nothing counts as signed but what was; a tree that is taken makes its signed root; an audit
- * says of no event that it is sealed but of those that were, whatever seals the log has.
+ * What must hold: no byte beyond the input is read (it has its exact size, under AddressSanitizer); a key and a
+ * checkpoint that are taken are the same when they are written anew; nothing counts as signed but what was; a tree that
+ * is taken makes its signed root; an audit says of no event that it is sealed but of those that were, whatever seals
+ * the log has.
  *
  * The keys are always the same, and Ed25519 has no random numbers: so notes in the corpus stay good.
  */

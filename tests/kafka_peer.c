@@ -1,6 +1,6 @@
 /*
- * The other side of the relays to and from Kafka, for the tests: librdkafka's mock brokers, and a program that writes and
- * reads records as they are.
+ * The other side of the relays to and from Kafka, for the tests: librdkafka's mock brokers, and a program that writes
+ * and reads records as they are.
  *
  *   kafka_peer mock COUNT               prints HOST:PORT,...; then a line "ok" for each command on standard input:
  *                                       topic NAME PARTITIONS | down | up | error API CODE COUNT

@@ -50,6 +50,10 @@ for folder in store dispatch/data dispatch replay tools/sql tools; do
     elif [ -z "$circles" ]; then echo "(take $folder from folders_with_circles: it has none)"; fi
 done
 
+# ------------------------------------------------------------ comments ----
+
+bad "Comments of more than 120 columns:" "$(awk '/^[ \t]*\/\*/ { on = 1 } on && length > 120 { print FILENAME ":" FNR } /\*\// { on = 0 }' $code)"
+
 # ------------------------------------------------------------ symbols ----
 
 list=$(mktemp)

@@ -411,8 +411,8 @@ static int count_readers(void)
 }
 
 /*
- * A container is killed while it reads, and another has the log open. The next one has the same pid, and all the same clears the slot, which
- * would keep pages for ever.
+ * A container is killed while it reads, and another has the log open. The next one has the same pid, and all the same
+ * clears the slot, which would keep pages for ever.
  */
 static void a_dead_reader_of_the_same_pid_is_cleared(void **state)
 {

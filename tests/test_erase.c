@@ -489,8 +489,8 @@ static void expect_nowhere(const char *path, const struct secret *secret)
 }
 
 /*
- * Compacted, no file of the log has any of it: not in unused parts of pages, of which there are many, nor in what is beside
- * them. What was begun and is not erased is still known then.
+ * Compacted, no file of the log has any of it: not in unused parts of pages, of which there are many, nor in what is
+ * beside them. What was begun and is not erased is still known then.
  */
 static void compacted_it_is_in_no_file(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * The filter of the command beside a naive twin on msgpack-c's tree: random data, random conditions and texts; each kind
- * with each relation; what is refused.
+ * The filter of the command beside a naive twin on msgpack-c's tree: random data, random conditions and texts; each
+ * kind with each relation; what is refused.
  */
 #include "event_filter.h"
 

@@ -1,5 +1,6 @@
 /*
- * The Merkle tree of seals, beside tests/audit/vectors.txt, which Go's transparency-dev/merkle has made (tests/audit/vectors).
+ * The Merkle tree of seals, beside tests/audit/vectors.txt, which Go's transparency-dev/merkle has made
+ * (tests/audit/vectors).
  */
 #include "merkle.h"
 

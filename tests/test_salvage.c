@@ -1,9 +1,9 @@
 /*
- * Salvaging: logs that are damaged at random, or not readable, against what was intact; stale versions, other logs' pages, and what only
- * one of the files has; and damage to each file by itself.
+ * Salvaging: logs that are damaged at random, or not readable, against what was intact; stale versions, other logs'
+ * pages, and what only one of the files has; and damage to each file by itself.
  *
- * Intact is an event whose record's bytes, where the tree of the log had them, are as they were. `test_salvage long` damages
- * 10,000 logs, without it 200.
+ * Intact is an event whose record's bytes, where the tree of the log had them, are as they were. `test_salvage long`
+ * damages 10,000 logs, without it 200.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -257,8 +257,8 @@ static bool is_record(const unsigned char *found, size_t size, const struct byte
 }
 
 /*
- * Whether an event is the other log's, and so are all beside it, up to a gap or the log's end: then nothing shows that it
- * is not this one's.
+ * Whether an event is the other log's, and so are all beside it, up to a gap or the log's end: then nothing shows that
+ * it is not this one's.
  */
 static bool is_unknowable(struct raw *raw, uint64_t seq, uint64_t noted_seq)
 {
@@ -307,8 +307,8 @@ static void expect_none_behind(struct raw *raw, const struct original *original,
 }
 
 /*
- * Salvages a log and compares with what it was: all that is intact is there, by `file`, the damaged events.mdb (at NULL:
- * not asked), and nothing else. Returns how many of its events were had.
+ * Salvages a log and compares with what it was: all that is intact is there, by `file`, the damaged events.mdb (at
+ * NULL: not asked), and nothing else. Returns how many of its events were had.
  */
 static uint64_t salvage(const struct original *original, const char *new_path,
                         const struct bytes *file, evlog_salvaged *salvaged,
@@ -554,8 +554,8 @@ static void fail_pages(const struct original *original, unsigned i, uint64_t cou
 }
 
 /*
- * Pages that cannot be read cost what is on them: all that is intact elsewhere is had, what is missing is reported as a gap, and
- * how many bytes could not be read is reported, too.
+ * Pages that cannot be read cost what is on them: all that is intact elsewhere is had, what is missing is reported as a
+ * gap, and how many bytes could not be read is reported, too.
  */
 static void what_the_disk_does_not_give_is_passed(void **state)
 {
@@ -690,8 +690,8 @@ static unsigned destroy_erased(const char *file, const unsigned char digest[32])
 }
 
 /*
- * The erased record is lost, and a stale page has the event as it was: it does not come back, whether an event says that it
- * was erased or an entry of state.mdb does.
+ * The erased record is lost, and a stale page has the event as it was: it does not come back, whether an event says
+ * that it was erased or an entry of state.mdb does.
  */
 static void a_stale_record_of_an_erased_event_is_not_taken(void **state)
 {
@@ -724,8 +724,8 @@ static void a_stale_record_of_an_erased_event_is_not_taken(void **state)
 }
 
 /*
- * A commit that was cut off has left records, whole ones, of events that never were: here those whose meta page is put back.
- * With the files of a machine that was started again, they are in the journal, and so they are.
+ * A commit that was cut off has left records, whole ones, of events that never were: here those whose meta page is put
+ * back. With the files of a machine that was started again, they are in the journal, and so they are.
  */
 static void what_was_not_committed_is_not_taken(void **state)
 {

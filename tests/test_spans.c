@@ -319,7 +319,9 @@ static void a_seek_looks_at_few_events_when_they_come_evenly(void **state)
     wall_us = 0;
 }
 
-/* And not many more than by halving when they don't: each comes after twice as long as the one before, or half as long. */
+/*
+ * And not many more than by halving when they don't: each comes after twice as long as the one before, or half as long.
+ */
 static void nor_at_many_when_they_do_not(void **state)
 {
     evlog_signal *signal;

@@ -278,7 +278,10 @@ static uint64_t size_of_a_look(evlog *log, const struct twin *twin, bool newest_
     return read_size;
 }
 
-/* It is made by the first who reads oldest first, by no send and no reader that may not write; then blocks are passed over. */
+/*
+ * It is made by the first who reads oldest first, by no send and no reader that may not write; then blocks are passed
+ * over.
+ */
 static void what_has_none_is_not_read(void **state)
 {
     struct twin *twin = calloc(1, sizeof *twin);

@@ -193,7 +193,10 @@ static void start_other(const char *path)
     _exit(0);
 }
 
-/* Another process, that of a sender with a policy as a rule, may trim further in the middle of it: then there is no more to do. */
+/*
+ * Another process, that of a sender with a policy as a rule, may trim further in the middle of it: then there is no
+ * more to do.
+ */
 static void another_may_trim_further_meanwhile(void **state)
 {
     evlog_signal *signal;

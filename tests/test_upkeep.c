@@ -5,10 +5,11 @@
  * policies, and makes a copy, adds to it and looks at it; one after the other is killed and started anew, in
  * the end all. Then the log is compacted, in half of the rounds by a process that is killed in it first, and looked at:
  *
- * - it verifies; its seqs have no gap; every event that was acknowledged and is not before its first one is there, as it was sent
+ * - it verifies; its seqs have no gap; every event that was acknowledged and is not before its first one is there, as
+ *   it was sent
  * - no consumer needs what was trimmed: none of them is ever told of a lost event
- * - each consumer gets its events in order, whole; its state is the fold of exactly the events up to its checkpoint, and
- *   in the end all eight have had the same events, all that were acknowledged among them
+ * - each consumer gets its events in order, whole; its state is the fold of exactly the events up to its checkpoint,
+ *   and in the end all eight have had the same events, all that were acknowledged among them
  * - each copy that was made verifies, has the events that the log has, and no consumer that is ahead of it
  *
  * usage: test_upkeep [long]     6 rounds of a second, or 100 of 3

@@ -444,7 +444,10 @@ static void change_branch_key(const char *path, uint64_t from, uint64_t to)
     free(file.at);
 }
 
-/* A branch whose key for a leaf is not where that begins: each event is read, leaf by leaf, but not by who begins there. */
+/*
+ * A branch whose key for a leaf is not where that begins: each event is read, leaf by leaf, but not by who begins
+ * there.
+ */
 static void a_branch_that_leads_past_a_leaf_is_told(void **state)
 {
     make_log(*state, 150);

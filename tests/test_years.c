@@ -1,11 +1,11 @@
 /*
- * Years of a log in little time: a policy keeps a window of the newest events, and many times as many are sent through it.
- * The file must not grow once the window is full, and the log verifies.
+ * Years of a log in little time: a policy keeps a window of the newest events, and many times as many are sent through
+ * it. The file must not grow once the window is full, and the log verifies.
  *
  * usage: test_years [long]
  *
- *   long   20 million events through a window of a million, in both classes; then it is also compared how long sends take in
- *          the first tenth after the window is full, and in the last (99 % of them): at most 1.5 times as long
+ *   long   20 million events through a window of a million, in both classes; then it is also compared how long sends
+ *          take in the first tenth after the window is full, and in the last (99 % of them): at most 1.5 times as long
  */
 #include <sys/stat.h>
 #include <time.h>

@@ -11,13 +11,14 @@
  *    root is compared. So a checkpoint proves each event up to its size, by SHA-256, whatever else the log says.
  * 2. Where a root differs, something between it and the one before was changed, added or taken out. From the roots
  *    that are in the seal's event, if they make its root, the tree goes on: so it is found between which two seals.
- * 3. A log that was trimmed begins with such roots, of the seal whose size is the event before the first one; of whatever key, since
- *    roots that are not those of what went make no root that is signed.
+ * 3. A log that was trimmed begins with such roots, of the seal whose size is the event before the first one; of
+ *    whatever key, since roots that are not those of what went make no root that is signed.
  * 4. Only the checkpoint that is expected says that nothing was cut off: inside a log an end leaves no trace, and an
  *    older copy is good. The event of its seal must be there, too: `evlog seal` appends it before it prints it.
  * 5. When a seal was made is signed with it. Events that follow it and say that they were logged before, or the
  *    reverse, are findings.
- * 6. What was erased must have been signed for, or have been erased, on record, before the log was first sealed by these keys.
+ * 6. What was erased must have been signed for, or have been erased, on record, before the log was first sealed by
+ *    these keys.
  * 7. Which keys are believed, and where in the log, keyring.c says.
  *
  * What is not found: what whoever holds the key did before sealing; what was never sealed, which is named as

@@ -7,7 +7,10 @@
 #include "keyring.h"
 #include "tool.h"
 
-/* How far apart a signed time and a log time may be: a seal is appended after it was signed, and two processes have two clocks. */
+/*
+ * How far apart a signed time and a log time may be: a seal is appended after it was signed, and two processes have two
+ * clocks.
+ */
 #define AUDIT_SLACK_S 120
 
 /* What is judged. */
@@ -77,7 +80,10 @@ void audit_free(struct audit *audit);
 int audit_find(struct audit *audit, enum audit_about about, bool is_remark, uint64_t first_seq,
                uint64_t last_seq, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-/* Reads the log's own events, seals, erasures and trims, and adds the checkpoint that is expected. An error of the library, or what `visit` returns. */
+/*
+ * Reads the log's own events, seals, erasures and trims, and adds the checkpoint that is expected. An error of the
+ * library, or what `visit` returns.
+ */
 int audit_read_notes(struct audit *audit);
 
 #endif

@@ -2,7 +2,8 @@
  * What a log says of itself: its seals, erasures and trims, as far as an auditor may believe them. They are read
  * first, by their types, since the tree needs to know at which sizes there is a root to compare with (audit.c).
  *
- * Memory: some 150 bytes a seal and an erasure. Only notes that one of the keys has signed, before it handed over, count as seals.
+ * Memory: some 150 bytes a seal and an erasure. Only notes that one of the keys has signed, before it handed over,
+ * count as seals.
  */
 #include <evlog/value.h>
 #include <stdarg.h>
@@ -82,7 +83,9 @@ static int check_time(struct audit *audit, const struct sealed *sealed)
     return 0;
 }
 
-/* Of another key: an earlier one, or a forger's. It proves nothing, but what it says of what was trimmed can be tried. */
+/*
+ * Of another key: an earlier one, or a forger's. It proves nothing, but what it says of what was trimmed can be tried.
+ */
 static void note_others(struct audit *audit, const evlog_event *event)
 {
     struct sealed said;

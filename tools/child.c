@@ -3,7 +3,8 @@
  *
  * It gets a pipe as its standard input and, where it is to be heard, one as its standard output;
  * all its other descriptors are ours. One that may have to be killed is a process group of its own, so that what
- * it has started goes with it; what is typed at the terminal then does not reach it. SIGPIPE, which our verbs ignore, is as it should be there.
+ * it has started goes with it; what is typed at the terminal then does not reach it. SIGPIPE, which our verbs ignore,
+ * is as it should be there.
  */
 #include "child.h"
 

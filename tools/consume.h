@@ -1,4 +1,6 @@
-/* A consumer at work for evlog consume: what consume.c, which opens it, and runs.c, which runs a command for it, share. */
+/*
+ * A consumer at work for evlog consume: what consume.c, which opens it, and runs.c, which runs a command for it, share.
+ */
 #ifndef CONSUME_H
 #define CONSUME_H
 

@@ -72,7 +72,10 @@ static int next_chain(const struct side *side, uint64_t first, uint64_t last, st
     return code == 1 ? EVLOG_OK : code;
 }
 
-/* Whether the first event from `*seq` to `last` that both have, which becomes `*seq`, has one chain; -1: none, or an error. */
+/*
+ * Whether the first event from `*seq` to `last` that both have, which becomes `*seq`, has one chain; -1: none, or an
+ * error.
+ */
 static int is_same(const struct diff *diff, uint64_t *seq, uint64_t last, int *code)
 {
     struct chain a = {.seq = *seq}, b = {.seq = 0};

@@ -2,8 +2,8 @@
  * Logs and their consumers as Prometheus' text (exposition format 0.0.4).
  *
  * All samples of a metric must stand together, so what is known of all logs is gathered first. A log that cannot be
- * looked at has evlog_up 0 and nothing else. Counters only grow: evlog_events_total is the seq of the newest event, which
- * trimming does not change.
+ * looked at has evlog_up 0 and nothing else. Counters only grow: evlog_events_total is the seq of the newest event,
+ * which trimming does not change.
  *
  * In a label, what text_put escapes is written so, and each backslash and quote with a backslash before it.
  */

@@ -34,7 +34,10 @@ struct feed {
 
 int feed_start(struct feed *feed, const char *command);
 
-/* Feeds an event; `line` ends in a newline. Waits until the command takes it. When that fails, it is fed and unanswered. */
+/*
+ * Feeds an event; `line` ends in a newline. Waits until the command takes it. When that fails, it is fed and
+ * unanswered.
+ */
 int feed_event(struct feed *feed, uint64_t seq, const char *line, size_t size);
 
 /* Whether one that is heard, and has answered all, has ended before its input. */

@@ -22,7 +22,9 @@ struct fields {
 
 enum fields_form { FIELDS_TABBED, FIELDS_LINE, FIELDS_INDENTED };
 
-/* Reads NAME,NAME... into more fields. `text` is cut in parts, and has to stay. 0, or -1: it is wrong, or one too many. */
+/*
+ * Reads NAME,NAME... into more fields. `text` is cut in parts, and has to stay. 0, or -1: it is wrong, or one too many.
+ */
 int fields_read(struct fields *fields, char *text);
 
 /* Writes the fields of an event, and a newline. 0, or -1 with evlog_errmsg: out of memory, as a rule. */

@@ -7,17 +7,17 @@
  *
  * A key hands over by a seal whose fourth line names the next one (signed_note.c), signed by both. So
  *
- * 1. an auditor who has only key A believes B from that seal on, as A's holder has said; and who has only B believes all that
- *    B has signed, of which that seal is the first: it covers all that was sealed by A before.
- * 2. A key that has handed over says nothing any more: what it seals or erases after that event is a finding. So a key that is stolen
- *    after it was replaced is of no use in a log that has the handover.
+ * 1. an auditor who has only key A believes B from that seal on, as A's holder has said; and who has only B believes
+ *    all that B has signed, of which that seal is the first: it covers all that was sealed by A before.
+ * 2. A key that has handed over says nothing any more: what it seals or erases after that event is a finding. So a key
+ *    that is stolen after it was replaced is of no use in a log that has the handover.
  * 3. Where several keys were given, these are all: a handover to another one is a finding. So who knows the new key by
  *    another way than the log gives both, and a thief of A who hands over to a key of his own is found.
- * 4. Only a key that has signed the seal itself is handed over to: a line that was added is covered by A's signature, which then does not
- *    fit, and B's lines cannot be made by who does not have B.
+ * 4. Only a key that has signed the seal itself is handed over to: a line that was added is covered by A's signature,
+ *    which then does not fit, and B's lines cannot be made by who does not have B.
  *
- * Absent: taking a key back. A thief of A who cuts the log before the handover and goes on from there is found by a checkpoint that
- * was kept (--expect), or by giving B.
+ * Absent: taking a key back. A thief of A who cuts the log before the handover and goes on from there is found by a
+ * checkpoint that was kept (--expect), or by giving B.
  */
 #include "keyring.h"
 

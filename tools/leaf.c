@@ -4,7 +4,8 @@
  *   at  bytes
  *    0   82   bytes 19 to 100 of its record (store/README.md), from the seq on, the flag `erased` taken as 0
  *   82   32   SHA-256 of all bytes from 101 on: salt, headers and data; of an erased record the 32 bytes that are there
- *  114   32   SHA-256 of what its type and source are: the value of the entry `t` from byte 15 on, and that of `s` from 10 on
+ *  114   32   SHA-256 of what its type and source are: the value of the entry `t` from byte 15 on, and that of `s` from
+ *             10 on
  *
  * Of a seq that the log does not have (after a repair, or salvaged) the leaf has no bytes.
  *

@@ -9,7 +9,9 @@
 
 #define MERKLE_LEVELS 64
 
-/* A tree, by the roots of its complete subtrees, the largest and leftmost first: as many as `size` has bits that are 1. */
+/*
+ * A tree, by the roots of its complete subtrees, the largest and leftmost first: as many as `size` has bits that are 1.
+ */
 struct merkle {
     uint64_t size; /* in leaves */
     unsigned count;

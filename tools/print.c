@@ -82,8 +82,8 @@ int finding_put(const evlog_finding *finding, enum output output)
 }
 
 /*
- * Writes a line with colours: what is beside the type, `side_size` bytes, and the type, which has no blanks. The line is made
- * safe and cut before.
+ * Writes a line with colours: what is beside the type, `side_size` bytes, and the type, which has no blanks. The line
+ * is made safe and cut before.
  */
 static int put_coloured(FILE *out, const char *line, size_t size, size_t side_size)
 {

@@ -2,10 +2,10 @@
  * evlog prove: that an event is in what was sealed, and that one seal goes on from another, for who does not have the
  * log.
  *
- *   inclusion     C2SP tlog-proof: "c2sp.org/tlog-proof@v1", the leaf's bytes as extra data, its index (seq - 1), the hashes from
- *                 its sibling up (RFC 6962, 2.1.1), an empty line, and the checkpoint as it was signed
- *   consistency   the request that C2SP tlog-witness gives to a witness (add-checkpoint): "old" and the older size, the hashes
- *                 (2.1.2), an empty line, and the checkpoint
+ *   inclusion     C2SP tlog-proof: "c2sp.org/tlog-proof@v1", the leaf's bytes as extra data, its index (seq - 1), the
+ *                 hashes from its sibling up (RFC 6962, 2.1.1), an empty line, and the checkpoint as it was signed
+ *   consistency   the request that C2SP tlog-witness gives to a witness (add-checkpoint): "old" and the older size, the
+ *                 hashes (2.1.2), an empty line, and the checkpoint
  *
  * Each hash of a proof is the root of a range of leaves: so the events are read once, in order, and each range is
  * made into a tree of its own. The leaves that were trimmed are in such a range as the roots that the seal before the
@@ -90,8 +90,8 @@ static int find_by_any(evlog *log, const struct keyring *keys, uint64_t size_min
 }
 
 /*
- * What was trimmed, by the roots of the seal before the first event, which may be of another key: wrong ones make no root that
- * is signed. EXIT_DONE, or the status, reported.
+ * What was trimmed, by the roots of the seal before the first event, which may be of another key: wrong ones make no
+ * root that is signed. EXIT_DONE, or the status, reported.
  */
 static int add_trimmed(struct proving *proving, const struct keyring *keys,
                        const evlog_info *info)
@@ -170,7 +170,9 @@ static void put_inclusion(const struct proving *proving)
 
 /* ---------------------------------------------------------------- verbs ---- */
 
-/* The seal to prove by: the newest one of at least `size_min` events and, where a size is asked for, of just so many. */
+/*
+ * The seal to prove by: the newest one of at least `size_min` events and, where a size is asked for, of just so many.
+ */
 static int find_seal(const struct options *options, evlog *log, const struct keyring *keys,
                      uint64_t size_min, struct sealed *sealed, char **note)
 {

@@ -67,7 +67,9 @@ static enum end is_over(struct consuming *consuming, int status)
     return END_OVER;
 }
 
-/* It failed when it was given this event alone. END_OVER: that was the last time, and it is neither parked nor skipped. */
+/*
+ * It failed when it was given this event alone. END_OVER: that was the last time, and it is neither parked nor skipped.
+ */
 static enum end blame(struct consuming *consuming, uint64_t seq, const char *why)
 {
     uint32_t max = attempt_max(consuming->options);
@@ -161,8 +163,8 @@ static int answered(uint64_t seq, void *ctx)
 }
 
 /*
- * A command that answered all it had may have ended since; then another one gets the event. That the command fails now is
- * no error here: feed->why says so.
+ * A command that answered all it had may have ended since; then another one gets the event. That the command fails now
+ * is no error here: feed->why says so.
  */
 static int give_in_turn(struct consuming *consuming, uint64_t seq, const char *line, size_t size)
 {

@@ -3,14 +3,16 @@
  *
  *   1. the tree (merkle.c) of the newest seal of this key, by the roots that are in its event
  *   2. the events since then are added to it as leaves (leaf.c)
- *   3. its root is signed, with the time, as a checkpoint (signed_note.c), whose origin is evlog/ and the uuid of the log's origin
+ *   3. its root is signed, with the time, as a checkpoint (signed_note.c), whose origin is evlog/ and the uuid of the
+ *      log's origin
  *   4. the note and the roots are appended as an event (store/seals.c), and the note is printed
  *
  * The seal covers the events that were there when it began, and not its own event, which the next one covers. What it
  * proves is proved by who has the public key and a printed note; nothing in the log itself is needed for that, as it
  * may be a forger's. audit.c says what is concluded.
  *
- * With a second key the seal hands over to it: the checkpoint names it, both sign, and the first key is refused from then on (keyring.c).
+ * With a second key the seal hands over to it: the checkpoint names it, both sign, and the first key is refused from
+ * then on (keyring.c).
  *
  * A key belongs to one log: its name is the origin of the log's checkpoints. So a note says which log it is of, and
  * no log can be passed off as another one.
@@ -78,7 +80,9 @@ static int begin(struct sealing *sealing, const struct note_key *key, const char
     return EXIT_DONE;
 }
 
-/* When it is sealed: the clock's, but not before the last seal. 0: the clock is too far behind it, which is reported. */
+/*
+ * When it is sealed: the clock's, but not before the last seal. 0: the clock is too far behind it, which is reported.
+ */
 static int64_t time_of(int64_t last_time_s)
 {
     int64_t now_s = evlog_now_us() / 1000000;

@@ -21,8 +21,9 @@ struct sealed {
 const char *sealed_name(const evlog_info *info, char name[NOTE_NAME_SIZE_MAX + 1]);
 
 /*
- * Reads an event's data. NOTE_MALFORMED: also of a tree that the event itself would be in. `key` NULL: of whatever key, and not
- * checked; then there are only a tree and its size, which prove nothing until they have made a root that is signed.
+ * Reads an event's data. NOTE_MALFORMED: also of a tree that the event itself would be in. `key` NULL: of whatever key,
+ * and not checked; then there are only a tree and its size, which prove nothing until they have made a root that is
+ * signed.
  */
 enum note_verdict sealed_read(const struct note_key *key, const evlog_event *event,
                               struct sealed *sealed);
@@ -35,7 +36,10 @@ enum note_verdict sealed_read(const struct note_key *key, const evlog_event *eve
 int sealed_find(evlog *log, const struct note_key *key, uint64_t size_min, uint64_t size_max,
                 struct sealed *sealed, char **note, bool *is_any);
 
-/* A key whose newest seal this is has handed over to another one: a status, reported. Else EXIT_DONE. `file`: the key's. */
+/*
+ * A key whose newest seal this is has handed over to another one: a status, reported. Else EXIT_DONE. `file`: the
+ * key's.
+ */
 int sealed_check_use(const struct sealed *last, const struct note_key *key, const char *file);
 
 /* Whether the log has the type of seals, which it keeps once it was sealed. An error of the library. */

@@ -8,9 +8,11 @@
  *
  *   key id         SHA-256(NAME | 0a | type | public key)'s first 4 bytes; type 01, and 04 for the line with a time
  *   verifier key   NAME+HEX(key id)+BASE64(01 | public key)
- *   private key    PRIVATE+KEY+NAME+HEX(key id)+BASE64(01 | seed), one line, in a file for its owner alone (Go's sumdb/note has it so)
- *   checkpoint     TEXT is three lines: origin, size, BASE64(root); the origin is the key's name. A fourth one, "next " and a
- *                  verifier key of the same name, hands over to that key, which has signed the note as well (keyring.c)
+ *   private key    PRIVATE+KEY+NAME+HEX(key id)+BASE64(01 | seed), one line, in a file for its owner alone (Go's
+ *                  sumdb/note has it so)
+ *   checkpoint     TEXT is three lines: origin, size, BASE64(root); the origin is the key's name. A fourth one, "next "
+ *                  and a verifier key of the same name, hands over to that key, which has signed the note as well
+ *                  (keyring.c)
  *
  * 1. The line with a time is a cosignature (C2SP tlog-cosignature) by the log's own key: so when a checkpoint was
  *    made is signed, in a form that others' tools read, and no line of the text.

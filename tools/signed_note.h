@@ -46,8 +46,8 @@ int note_secret_read(const char *path, struct note_secret *secret);
 void note_secret_free(struct note_secret *secret);
 
 /*
- * Signs a text, which ends with a newline, also with `next` unless it is NULL. time_s: a second signature line of each key
- * covers text and time; 0: there is none. The note is the caller's to free; NULL: out of memory.
+ * Signs a text, which ends with a newline, also with `next` unless it is NULL. time_s: a second signature line of each
+ * key covers text and time; 0: there is none. The note is the caller's to free; NULL: out of memory.
  */
 char *note_sign(const struct note_secret *secret, const struct note_secret *next,
                 const char *text, int64_t time_s);

@@ -1,13 +1,14 @@
 /*
  * The terminal that output goes to.
  *
- * Colours: only on a terminal or in the pager before one; not with NO_COLOR (any text but "", no-color.org) or a TERM that is not
- * set or is dumb. Their escape sequences are written around text that text_put has made safe, so that none in it is of an event.
+ * Colours: only on a terminal or in the pager before one; not with NO_COLOR (any text but "", no-color.org) or a TERM
+ * that is not set or is dumb. Their escape sequences are written around text that text_put has made safe, so that none
+ * in it is of an event.
  *
- * The pager: EVLOG_PAGER or else PAGER, run by /bin/sh; "" and cat: none. Without both less, which gets LESS=FRX unless LESS is
- * set: it ends by itself when all fits the screen, and shows colours. Where less is not there, there is no pager. It is a child,
- * and this process waits for it at its end, and when a signal ends it: else the shell would read the keys that the pager
- * is to get. When the pager is left early, SIGPIPE ends this process, quietly.
+ * The pager: EVLOG_PAGER or else PAGER, run by /bin/sh; "" and cat: none. Without both less, which gets LESS=FRX unless
+ * LESS is set: it ends by itself when all fits the screen, and shows colours. Where less is not there, there is no
+ * pager. It is a child, and this process waits for it at its end, and when a signal ends it: else the shell would read
+ * the keys that the pager is to get. When the pager is left early, SIGPIPE ends this process, quietly.
  */
 #include "terminal.h"
 

@@ -108,7 +108,9 @@ struct options {
     size_t plugin_count;
 };
 
-/* The options of all verbs, as options.c has them. Two may have one name, which means to a verb the one that it takes. */
+/*
+ * The options of all verbs, as options.c has them. Two may have one name, which means to a verb the one that it takes.
+ */
 enum verb_option {
     OPT_END = 0, /* of a list */
     OPT_FROM,

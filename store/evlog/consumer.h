@@ -108,8 +108,8 @@ typedef struct evlog_consumer_options {
     uint64_t
         last_seq; /* it is given no event after this one, as if the log ended there; 0: all */
     /*
-     * As in a range, or NULL; it is not kept with the consumer. What it does not want is passed over, and not given later.
-     * A parked event is given without it.
+     * As in a range, or NULL; it is not kept with the consumer. What it does not want is passed over, and not given
+     * later. A parked event is given without it.
      */
     bool (*wants)(const evlog_event *event, void *ctx);
     void *wants_ctx;
@@ -126,8 +126,8 @@ typedef struct evlog_consumer_options {
  * group is missing.
  *
  * EVLOG_BUSY: another process has it, named with its pid, or this one has it open; a dead one never
- * has, nor has a child that it forked. EVLOG_CONFLICT: the event at its checkpoint is not in this log as it was (a power cut took
- * events of an EVLOG_FAST log, or the log is another's copy): use evlog_consumer_reset.
+ * has, nor has a child that it forked. EVLOG_CONFLICT: the event at its checkpoint is not in this log as it was (a
+ * power cut took events of an EVLOG_FAST log, or the log is another's copy): use evlog_consumer_reset.
  * EVLOG_READONLY. EVLOG_LIMIT: EVLOG_CONSUMERS_MAX. EVLOG_NOTFOUND: it is new, and no_create.
  * EVLOG_INVALID: a bad name, type or start. EVLOG_FULL.
  */
@@ -170,8 +170,8 @@ EVLOG_API int evlog_consumer_close(evlog_consumer *consumer);
  * EVLOG_BUSY: another thread is in this call, or no reader slot is free; or another process has opened,
  * reset or removed this consumer since (which a claim prevents, unless someone meddles with the
  * files): then nothing more is handed out, and what was not committed is refused, here and in every
- * other call. EVLOG_FULL, EVLOG_IO: the checkpoint could not be written; the next call tries again. EVLOG_RECEIVER: with
- * EVLOG_FAILURE_STOP, an event in which EVLOG_DEATHS_MAX processes died.
+ * other call. EVLOG_FULL, EVLOG_IO: the checkpoint could not be written; the next call tries again. EVLOG_RECEIVER:
+ * with EVLOG_FAILURE_STOP, an event in which EVLOG_DEATHS_MAX processes died.
  */
 EVLOG_API int evlog_consumer_next(evlog_consumer *consumer, int64_t timeout_ms,
                                   const evlog_event **event);
@@ -250,8 +250,8 @@ EVLOG_API int evlog_state_delete(evlog_consumer *consumer, const void *key, size
 
 /*
  * Calls `visit` for each key of a consumer's state as it was written last, in the order of their bytes, until it
- * returns other than 0, and returns that, or EVLOG_OK. For any process, whichever has the consumer: keys that come or go
- * meanwhile may be visited or not. Key and value are valid inside the call. EVLOG_NOTFOUND: no such consumer.
+ * returns other than 0, and returns that, or EVLOG_OK. For any process, whichever has the consumer: keys that come or
+ * go meanwhile may be visited or not. Key and value are valid inside the call. EVLOG_NOTFOUND: no such consumer.
  * EVLOG_DAMAGED: some could not be read; all others were visited.
  */
 EVLOG_API int evlog_each_state(evlog *log, const char *name,

@@ -17,7 +17,8 @@ extern "C" {
 /*
  * The data: {"why": text, "broker": text, "topic": text, "place": text (the broker's id of it),
  * "fields": [[name, value], ...], both bytes, in the message's order; of Kafka the headers, and then "key" and
- * "value", each perhaps nil}. Without `fields` it was larger than EVLOG_DATA_SIZE_MAX allows. Readers pass over keys that they do not know.
+ * "value", each perhaps nil}. Without `fields` it was larger than EVLOG_DATA_SIZE_MAX allows. Readers pass over keys
+ * that they do not know.
  */
 #define EVLOG_REFUSED_TYPE "evlog.refused.v1"
 

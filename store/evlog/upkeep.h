@@ -29,7 +29,9 @@ typedef struct evlog_trimmed {
     /* The first of these events that a consumer has not done, or has parked; 0: none. */
     uint64_t held_seq;
     char held_by[256]; /* that consumer; else empty */
-    /* The first of these events that stays because no seal covers it, in a log that is sealed (evlog/audit.h); 0: none. */
+    /*
+     * The first of these events that stays because no seal covers it, in a log that is sealed (evlog/audit.h); 0: none.
+     */
     uint64_t unsealed_seq;
 } evlog_trimmed;
 
@@ -43,8 +45,8 @@ typedef struct evlog_trimmed {
  * can be interrupted anywhere, and done again. It works on a full disk, and at log_size_max: all that appends leaves
  * 64 KiB for it, and goes on in the space that it gives up.
  *
- * A log that was sealed is cut where a seal has said what goes, at or before before_seq: what is left stays proved. With
- * `force` it is cut at before_seq, and what is left before the next seal cannot be proved any more.
+ * A log that was sealed is cut where a seal has said what goes, at or before before_seq: what is left stays proved.
+ * With `force` it is cut at before_seq, and what is left before the next seal cannot be proved any more.
  *
  * A consumer that loses events by it, with `force`, parks them as lost (EVLOG_NOTICE_LOST) when it gets there.
  *
@@ -76,15 +78,15 @@ typedef enum evlog_held_by {
 #define EVLOG_HOLDERS_MAX 64
 
 /*
- * What a log keeps: a policy that is part of it. Each limit that is set counts, the newest event is kept in any case. What
- * consumers hold is kept over all limits; a consumer that loses events parks them as lost, see evlog_trim. All zero: no
- * policy, all is kept.
+ * What a log keeps: a policy that is part of it. Each limit that is set counts, the newest event is kept in any case.
+ * What consumers hold is kept over all limits; a consumer that loses events parks them as lost, see evlog_trim. All
+ * zero: no policy, all is kept.
  *
  * Senders apply it, in the background, some thousand events at a time, as evlog_trim would: a send waits for one such
  * batch at most, and does one itself when that thread is far behind. So a log to which nothing is sent stays as it is,
- * but for evlog_retention_apply. To be worth it, it begins when a limit is exceeded by a tenth (or by 2048 events, 2 MiB,
- * an hour, where that is less), and then goes down to the limit. An event "evlog.trimmed.v1", with "by_policy", says what
- * was dropped: one for 2048 events or for an hour.
+ * but for evlog_retention_apply. To be worth it, it begins when a limit is exceeded by a tenth (or by 2048 events, 2
+ * MiB, an hour, where that is less), and then goes down to the limit. An event "evlog.trimmed.v1", with "by_policy",
+ * says what was dropped: one for 2048 events or for an hour.
  *
  * In a log that was sealed what is not sealed yet is kept over all limits, and it is trimmed from seal to seal.
  *
@@ -178,10 +180,10 @@ typedef struct evlog_copied {
  * It can be interrupted anywhere, and done again: it goes on where it was. No other process can open the copy
  * meanwhile.
  *
- * EVLOG_CONFLICT: the directory is another log, or something was appended to the copy, or what comes next was trimmed in
- * the log, or since_seq would leave a gap. EVLOG_DAMAGED: an event or entry is not as it was written, see evlog_salvage; what
- * is before it was copied. EVLOG_BUSY: a process has the copy open. EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM, and those of
- * evlog_open.
+ * EVLOG_CONFLICT: the directory is another log, or something was appended to the copy, or what comes next was trimmed
+ * in the log, or since_seq would leave a gap. EVLOG_DAMAGED: an event or entry is not as it was written, see
+ * evlog_salvage; what is before it was copied. EVLOG_BUSY: a process has the copy open. EVLOG_FULL, EVLOG_IO,
+ * EVLOG_NOMEM, and those of evlog_open.
  */
 EVLOG_INLINE int evlog_copy(evlog *log, const char *path, const evlog_copy_options *options,
                             evlog_copied *copied);
@@ -218,12 +220,12 @@ typedef struct evlog_compacted {
  * names go. The old events.mdb is overwritten with zeros before it is removed, so nothing that was erased is left in
  * it. An event "evlog.compacted.v1" says that it was done: {"before_size", "after_size"}. `compacted` may be NULL.
  *
- * No other process can have the log open meanwhile, not even to read. It needs room on the disk for what the log has. Interrupted at
- * any point it has done nothing, or all but the overwriting, which the next call does.
+ * No other process can have the log open meanwhile, not even to read. It needs room on the disk for what the log has.
+ * Interrupted at any point it has done nothing, or all but the overwriting, which the next call does.
  *
- * EVLOG_BUSY: this process or another one, which the sentence names, has the log open. EVLOG_DAMAGED: an event or entry is not as it was
- * written; nothing was changed. EVLOG_FULL: there is no room for the new files; nothing was changed. EVLOG_NOTFOUND: there
- * is no log. EVLOG_IO, EVLOG_NOMEM, and those of evlog_open.
+ * EVLOG_BUSY: this process or another one, which the sentence names, has the log open. EVLOG_DAMAGED: an event or entry
+ * is not as it was written; nothing was changed. EVLOG_FULL: there is no room for the new files; nothing was changed.
+ * EVLOG_NOTFOUND: there is no log. EVLOG_IO, EVLOG_NOMEM, and those of evlog_open.
  */
 EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *options,
                                evlog_compacted *compacted);
@@ -246,10 +248,14 @@ EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *op
 
 typedef struct evlog_erase_options {
     bool preview; /* nothing is changed: whether it can be erased is the result */
-    /* Must be given: why, 1 to EVLOG_ERASE_REASON_SIZE_MAX bytes. It stays on record, so it must not name the person. */
+    /*
+     * Must be given: why, 1 to EVLOG_ERASE_REASON_SIZE_MAX bytes. It stays on record, so it must not name the person.
+     */
     const char *reason;
-    /* Or NULL: a text that goes on record beside the reason, at most EVLOG_ERASE_NOTE_SIZE_MAX bytes. In a log that is sealed
-       (evlog/audit.h) it is a signed note, without which evlog verify --seal reports the erasure. */
+    /*
+     * Or NULL: a text that goes on record beside the reason, at most EVLOG_ERASE_NOTE_SIZE_MAX bytes. In a log that is
+     * sealed (evlog/audit.h) it is a signed note, without which evlog verify --seal reports the erasure.
+     */
     const char *note;
 } evlog_erase_options;
 
@@ -259,25 +265,26 @@ typedef struct evlog_erase_options {
  * the event with `data` and `headers` NULL, also those that had read it before and not handed it out yet, and those
  * that have it parked. (Not a process that has the log open for reading only and cannot write to its directory: it may
  * give what it has read before.) An event "evlog.erased.v1", which is in the log before, says what was erased:
- * {"seq", "id", "type", "reason", and "note" where there is one}. Erasing what is erased is EVLOG_OK and changes nothing.
+ * {"seq", "id", "type", "reason", and "note" where there is one}. Erasing what is erased is EVLOG_OK and changes
+ * nothing.
  *
- * `digest` (or NULL: zeros) is 32 bytes that are kept in place of the data: the SHA-256 of what evlog_erase_contents gives,
- * by which what was sealed stays proved. Since the salt is erased with the data, nobody can confirm a guess at them by any
- * of the digests that are left.
+ * `digest` (or NULL: zeros) is 32 bytes that are kept in place of the data: the SHA-256 of what evlog_erase_contents
+ * gives, by which what was sealed stays proved. Since the salt is erased with the data, nobody can confirm a guess at
+ * them by any of the digests that are left.
  *
  * When it returns, in a log of either durability, a power cut does not bring the data back, and of the log's
  * files only unused parts of events.mdb have their bytes. They leave it when the log is compacted;
  * evlog_info.erased_waiting_count says for how many events that is waited. Out of reach are what receivers have made
- * of the event, copies and snapshots of the files, a program that reads them by liblmdb at the moment, and blocks that the
- * file system or the disk has given up.
+ * of the event, copies and snapshots of the files, a program that reads them by liblmdb at the moment, and blocks that
+ * the file system or the disk has given up.
  *
  * Beside senders, readers and consumers; senders wait for its flushes, some 10 ms. It can be interrupted
  * anywhere, and done again, which completes it; evlog_verify remarks on what was begun and not completed. Its event
  * may then be there twice.
  *
  * EVLOG_NOTFOUND: no such event, or it was trimmed. EVLOG_INVALID: it is of one of the log's own types, or `reason` is
- * missing, or it or `note` is not UTF-8. EVLOG_LIMIT: one of them is too long. EVLOG_DAMAGED: it cannot be read. EVLOG_FULL: there is no room for
- * the event that says so. EVLOG_READONLY, EVLOG_BUSY.
+ * missing, or it or `note` is not UTF-8. EVLOG_LIMIT: one of them is too long. EVLOG_DAMAGED: it cannot be read.
+ * EVLOG_FULL: there is no room for the event that says so. EVLOG_READONLY, EVLOG_BUSY.
  */
 EVLOG_INLINE int evlog_erase(evlog *log, uint64_t seq, const unsigned char digest[32],
                              const evlog_erase_options *options);
@@ -325,23 +332,23 @@ typedef struct evlog_salvaged {
 } evlog_salvaged;
 
 /*
- * Makes a new log of all that can be had of the log at `path`, however damaged its files are; of them nothing is changed.
- * The new log has the same origin, and a uuid of its own. All that is had is as it was written: events with their seq, id
- * and chain. What is missing is reported, and stays missing: verify reports it in the new log, too, and its seqs are not
- * used again. If something is missing, an event "evlog.salvaged.v1" comes after it. Of a log that is not damaged the new
- * one has the same events and consumers, and no others.
+ * Makes a new log of all that can be had of the log at `path`, however damaged its files are; of them nothing is
+ * changed. The new log has the same origin, and a uuid of its own. All that is had is as it was written: events with
+ * their seq, id and chain. What is missing is reported, and stays missing: verify reports it in the new log, too, and
+ * its seqs are not used again. If something is missing, an event "evlog.salvaged.v1" comes after it. Of a log that is
+ * not damaged the new one has the same events and consumers, and no others.
  *
- * Each record is found by its bytes, in events.mdb and in the files beside it, also where no tree leads to it. Of several
- * that claim one seq the one is taken that the tree, the chain and the other files speak for; one that was erased stays
- * so, as far as that can be had. A consumer is taken only with all of its state. Types and sources that could not be had
- * leave their events without names: `evlog show` shows them by their numbers.
+ * Each record is found by its bytes, in events.mdb and in the files beside it, also where no tree leads to it. Of
+ * several that claim one seq the one is taken that the tree, the chain and the other files speak for; one that was
+ * erased stays so, as far as that can be had. A consumer is taken only with all of its state. Types and sources that
+ * could not be had leave their events without names: `evlog show` shows them by their numbers.
  *
  * `new_path` must not exist, or be an empty directory. It is made under the name new_path.unfinished, which an
  * interrupted call leaves behind, and the next one removes. `salvaged` may be NULL.
  *
- * EVLOG_NOTFOUND: there is no log. EVLOG_DAMAGED: its file `format` is gone or damaged: put back one of the same log, or of a
- * copy. EVLOG_CONFLICT: new_path is something else. EVLOG_BUSY: a process has the log open for writing: copy it.
- * EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM.
+ * EVLOG_NOTFOUND: there is no log. EVLOG_DAMAGED: its file `format` is gone or damaged: put back one of the same log,
+ * or of a copy. EVLOG_CONFLICT: new_path is something else. EVLOG_BUSY: a process has the log open for writing: copy
+ * it. EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM.
  */
 EVLOG_INLINE int evlog_salvage(const char *path, const char *new_path,
                                const evlog_salvage_options *options, evlog_salvaged *salvaged);
@@ -372,16 +379,16 @@ typedef struct evlog_repaired {
 } evlog_repaired;
 
 /*
- * Makes a log whose newest events are damaged one that can be written to again: what comes after the last sound event is
- * cut off, and kept aside in a file of the log's directory (cut-FIRST-LAST, see store/README.md). An event
+ * Makes a log whose newest events are damaged one that can be written to again: what comes after the last sound event
+ * is cut off, and kept aside in a file of the log's directory (cut-FIRST-LAST, see store/README.md). An event
  * "evlog.repaired.v1" comes after it, so that no seq is used again. The events that are cut off stay missing, and are
  * reported as missing by verify, cursors and consumers, as before: only they are not in the way any more.
  * `repaired` may be NULL.
  *
- * By a process that has the log alone. Before it, evlog_salvage with `preview` says whether one of them can still be had
- * from another file. EVLOG_DAMAGED: the file cannot be written to (its meta pages, its list of free pages, or the pages
- * themselves are not sound), or no event is sound: salvage it; nothing was changed. EVLOG_BUSY: a process has the log
- * open. EVLOG_NOTFOUND, EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM.
+ * By a process that has the log alone. Before it, evlog_salvage with `preview` says whether one of them can still be
+ * had from another file. EVLOG_DAMAGED: the file cannot be written to (its meta pages, its list of free pages, or the
+ * pages themselves are not sound), or no event is sound: salvage it; nothing was changed. EVLOG_BUSY: a process has the
+ * log open. EVLOG_NOTFOUND, EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM.
  */
 EVLOG_INLINE int evlog_repair(const char *path, const evlog_repair_options *options,
                               evlog_repaired *repaired);
@@ -404,8 +411,8 @@ EVLOG_INLINE int evlog_repair(const char *path, const evlog_repair_options *opti
 /*
  * Appends events that were elsewhere, in batches. Each batch ends with an event of EVLOG_IMPORTED_TYPE, in the
  * same commit, which records how far the import has come: {"input": bytes, "position", "digest", "events"}. So
- * an import that ended at any point, by kill -9 too, continues exactly after what is in the log: evlog_import_find gives
- * the position up to which it has the input; the caller passes over that much, and calls evlog_import_events for
+ * an import that ended at any point, by kill -9 too, continues exactly after what is in the log: evlog_import_find
+ * gives the position up to which it has the input; the caller passes over that much, and calls evlog_import_events for
  * each batch, with the position behind it in `position`.
  */
 typedef struct evlog_import {

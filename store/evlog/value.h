@@ -182,7 +182,8 @@ EVLOG_API int evlog_data_json(const void *data, size_t data_size, evlog_json_for
  * The JSON of an event, as `evlog show -o json` prints it: an object of seq, log_time, id, type,
  * minorversion, time, source, sourcehost, sourcelib (a list of numbers), from_event_bus, headers
  * (an object of strings; left out when there are none) and data (null when it was erased), and for
- * an event of a consumer attempt and is_replay. Others may be added. Errors of evlog_data_json. EVLOG_INVALID also: a text of the event is not UTF-8.
+ * an event of a consumer attempt and is_replay. Others may be added. Errors of evlog_data_json. EVLOG_INVALID also: a
+ * text of the event is not UTF-8.
  */
 EVLOG_API int evlog_event_json_sized(const evlog_event *event, size_t event_size,
                                      evlog_json_form form, evlog_buffer *json);

@@ -39,7 +39,10 @@ enum outcome kafka_fail(const char *doing, rd_kafka_resp_err_t error, const char
                        doing, text ? text : rd_kafka_err2str(error));
 }
 
-/* A certificate that does not fit will not fit the next time. Other failures of TLS may be a broker that is being restarted. */
+/*
+ * A certificate that does not fit will not fit the next time. Other failures of TLS may be a broker that is being
+ * restarted.
+ */
 static bool is_about_certificate(const char *reason)
 {
     return strstr(reason, "certificate verify failed") != NULL;

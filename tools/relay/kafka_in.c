@@ -1,8 +1,8 @@
 /*
  * Kafka as a source: a member of a consumer group.
  *
- * A group begins with the first records; nothing is committed but by `taken`, when a batch is in the log and flushed. The
- * member is a static one (group.instance.id), so a relay that was killed has its partitions back at once.
+ * A group begins with the first records; nothing is committed but by `taken`, when a batch is in the log and flushed.
+ * The member is a static one (group.instance.id), so a relay that was killed has its partitions back at once.
  * Only one relay of a group puts a topic into a log (take_place): two could put a record there one
  * after the other, each with a note of its own.
  *

@@ -2,8 +2,8 @@
  * Kafka as a sink.
  *
  * An event is a record: ten headers, a key if the route has one, and the value; key and value are 00, the
- * schema's id in the registry in 4 bytes, big endian, and Avro. The partition is librdkafka's choice by the key, as it is
- * the real producers'. Ids are asked for once for each schema, topic and key.
+ * schema's id in the registry in 4 bytes, big endian, and Avro. The partition is librdkafka's choice by the key, as it
+ * is the real producers'. Ids are asked for once for each schema, topic and key.
  *
  * All of a put is handed to librdkafka, which has up to five requests in flight for each partition and keeps
  * their order (idempotence, acks=all); then the reports are waited for. Each item has a slot:

@@ -1,8 +1,8 @@
 /*
  * The schemas of a registry by their ids, as Kafka's values name them: for the source, and for `evlog relay retry`.
  *
- * An id is asked for once. What the registry does not have, or evlog cannot read, is remembered for UNKNOWN_WAIT_MS: then it
- * is asked for again, as a schema may come after its first record.
+ * An id is asked for once. What the registry does not have, or evlog cannot read, is remembered for UNKNOWN_WAIT_MS:
+ * then it is asked for again, as a schema may come after its first record.
  */
 #include "kafka_schemas.h"
 

@@ -9,11 +9,11 @@
  * header FILLED_HEADER names it. Type, id and data must be there.
  *
  * The schema of a message is the one it was written under, where the broker says which: the event is stored with
- * it. A process has a type under one schema, so after another one the log is opened again. Redis carries none: it is the
- * log's newest of its type, else the catalogue's of Open edX. All data are checked in full before anything is sent.
+ * it. A process has a type under one schema, so after another one the log is opened again. Redis carries none: it is
+ * the log's newest of its type, else the catalogue's of Open edX. All data are checked in full before anything is sent.
  *
- * Kafka: metadata are the headers ce_... and sourcehost, sourcelib; a known header that is there twice or is null is refused, as the
- * real readers do. The value is 00, the schema's id in 4 bytes, big endian, and Avro.
+ * Kafka: metadata are the headers ce_... and sourcehost, sourcelib; a known header that is there twice or is null is
+ * refused, as the real readers do. The value is 00, the schema's id in 4 bytes, big endian, and Avro.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -338,7 +338,10 @@ static bool is_catalogues(const evlog_definition *definition, const evlog_schema
     return same;
 }
 
-/* Defines a type that this process does not have: with what the log or the catalogue knows of the same schema, else anew. */
+/*
+ * Defines a type that this process does not have: with what the log or the catalogue knows of the same schema, else
+ * anew.
+ */
 static int define_written(evlog *log, const char *type, const evlog_schema *schema,
                           evlog_signal **signal)
 {

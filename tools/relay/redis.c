@@ -191,7 +191,9 @@ static char *put_number(char *at, char kind, size_t number)
     return at + 2;
 }
 
-/* As the protocol has it: *COUNT, then $SIZE and the bytes of each word. hiredis's own way takes three times as long. */
+/*
+ * As the protocol has it: *COUNT, then $SIZE and the bytes of each word. hiredis's own way takes three times as long.
+ */
 enum outcome redis_command(struct redis *redis, int argc, const char **argv, const size_t *sizes)
 {
     size_t size = NUMBER_SIZE_MAX;

@@ -22,7 +22,9 @@ struct redis {
 enum outcome redis_open(struct redis *redis);
 void redis_close(struct redis *redis);
 
-/* Appends a command to those that are sent with the next redis_send or redis_reply, or before. Memory is BROKER_AWAY. */
+/*
+ * Appends a command to those that are sent with the next redis_send or redis_reply, or before. Memory is BROKER_AWAY.
+ */
 enum outcome redis_command(struct redis *redis, int argc, const char **argv, const size_t *sizes);
 
 /* The same for words that end in NUL, the last of them NULL. */

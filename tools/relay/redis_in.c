@@ -17,8 +17,8 @@
  *    MULTI with the deletion of its notes). So the message is after the note that is found when the connection is
  *    made, and not after the log's head then; and it is before the stream's end then. Until it has passed that end the
  *    relay leaves the note as it is, and each message is looked for between the note and the head (known.c);
- * 3. or its sender saw that Redis went back, and put it again (evlog relay out does): so the last million events of these are
- *    looked for as long as the connection is.
+ * 3. or its sender saw that Redis went back, and put it again (evlog relay out does): so the last million events of
+ *    these are looked for as long as the connection is.
  *
  * Absent: what is put again after this relay, too, was started anew; and several relays of one group on one
  * log, of which one holds a batch while Redis goes back, and appends it after another one has connected.

@@ -5,8 +5,9 @@
  * delivered again is refused once, and the event that it may become later can have the message's own id.
  * What was retried with success is known by that id: there is no other record of it.
  *
- * A message of Kafka is read by the schema that it was written under, whose number it has: retry asks the registry, and guesses nothing.
- * Where this process has the type under another schema, the log is opened anew, and the walk goes on at that event.
+ * A message of Kafka is read by the schema that it was written under, whose number it has: retry asks the registry, and
+ * guesses nothing. Where this process has the type under another schema, the log is opened anew, and the walk goes on
+ * at that event.
  */
 #include "tool.h"
 

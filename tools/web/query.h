@@ -35,8 +35,8 @@ bool query_matches(const struct query *query, const evlog_event *event);
 void query_link(const struct request *request, const char *name, const char *value);
 
 /*
- * A page with the filter: the form, which leads to this page, and what `put` writes of the events that match, or what is
- * wrong. The status.
+ * A page with the filter: the form, which leads to this page, and what `put` writes of the events that match, or what
+ * is wrong. The status.
  */
 int query_page(struct request *request, const char *title, const char *section,
                int put(struct request *request, const struct query *query));

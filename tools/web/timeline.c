@@ -7,7 +7,8 @@
  *
  * Which types they are is counted up to READ_MAX events. Beyond that it is estimated: from each bar PASSES times
  * BLOCK events are read, at equal distances, one pass over all bars after the other. Both end when the time is up, but
- * for one event of each bar, and what was not read is estimated, too. The page says which it is. When a filter asks for types, the bars are estimated likewise, and say so.
+ * for one event of each bar, and what was not read is estimated, too. The page says which it is. When a filter asks for
+ * types, the bars are estimated likewise, and say so.
  *
  * The picture is an SVG without text; its numbers are also a table, for those who cannot see it.
  */
