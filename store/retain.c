@@ -59,9 +59,9 @@ static const char key[] = {ENTRY_LOG, 'r', 'e', 't', 'e', 'n', 't', 'i', 'o', 'n
 #define SECOND_US INT64_C(1000000)
 #define HOUR_US (3600 * SECOND_US)
 #define LOOK_EVERY_US SECOND_US
-#define BEHIND_STEPS 8 /* that are due, and a part of what is kept */
-#define BEHIND_PART 16
-#define HELP_WAIT_US 1000
+#define BEHIND_STEPS 8    /* what is due is more than so many steps, */
+#define BEHIND_PART 16    /* and more than this part of what is kept */
+#define HELP_WAIT_US 1000 /* where another process is at a step */
 #define SLACK_SIZE_MAX ((uint64_t)2 << 20)
 
 /* The entry. */
@@ -474,6 +474,7 @@ static bool is_note_due(const struct policy *policy)
     return policy->pending_first && (count >= NOTE_COUNT || since_us >= HOUR_US || since_us < 0);
 }
 
+/* Whether far more is due than the flusher's thread drops in a moment. */
 static bool is_behind(const struct due *due)
 {
     uint64_t count = due->free_seq - due->first, kept = due->last - due->free_seq;
@@ -486,7 +487,8 @@ static int step(struct store *store, struct policy *policy, bool with_slack, boo
     struct due due;
     int result = find_due(store, policy->retention, with_slack, &due);
     *is_more = false;
-    atomic_store(&store->is_behind, result == EVLOG_OK && is_behind(&due));
+    if (result == EVLOG_OK)
+        atomic_store(&store->is_behind, is_behind(&due));
     if (result || due.free_seq == due.first)
         return result;
     uint64_t before_seq = due.free_seq;
@@ -514,6 +516,7 @@ static int step_alone(struct store *store, bool with_slack, bool *is_work_left, 
     int result = read_policy(store, ENV_NEWEST, &policy);
     *is_more = false;
     *is_work_left = result || is_work(&policy);
+    atomic_store(&store->is_behind, false); /* until a step of a policy says so again */
     if (result == EVLOG_OK && *is_work_left)
         result = is_any(policy.retention) ? step(store, &policy, with_slack, is_more)
                                           : note(store, &policy);

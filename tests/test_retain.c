@@ -8,6 +8,7 @@
 #include "evlog/upkeep.h"
 
 #include "damage.h"
+#include "flusher.h"
 #include "log.h"
 #include "processes.h"
 
@@ -38,6 +39,20 @@ static evlog *open_with(const char *path, evlog_durability durability, evlog_sig
 static evlog *open_log(const void *home, evlog_signal **signal)
 {
     return open_with(in(home, "log"), EVLOG_DURABLE, signal);
+}
+
+static int64_t do_nothing(void *ctx)
+{
+    (void)ctx;
+    return FLUSHER_WORK_IS_DONE;
+}
+
+/* One whose flusher's thread does not apply the policy: the test does. */
+static evlog *open_without_thread(const void *home, evlog_signal **signal)
+{
+    evlog *log = open_log(home, signal);
+    flusher_set_work(log->store->flusher, do_nothing, NULL);
+    return log;
 }
 
 static void send_many(evlog_signal *signal, size_t count)
@@ -314,6 +329,27 @@ static void senders_apply_it(void **state)
 }
 
 /* A process that is there for one event drops some, too. */
+/* Where the flusher's thread is far behind, each send does a step; and none any more once it is not, or there is no policy. */
+static void senders_that_are_faster_do_steps(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_without_thread(*state, &signal);
+    send_many(signal, 30000);
+    OK(evlog_retain(log, &(evlog_retention){.count = 1000}));
+    atomic_store(&log->store->is_behind, true);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    assert_int_equal(look(log).first_seq, 2049);
+    for (unsigned i = 0; i < 20; i++)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    assert_false(log->store->is_behind);
+    assert_int_equal(look(log).first_seq, 8 * 2048 + 1); /* the rest is left to the thread */
+    OK(evlog_retain(log, &(evlog_retention){.count = 0}));
+    atomic_store(&log->store->is_behind, true);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    assert_false(log->store->is_behind);
+    OK(evlog_close(log));
+}
+
 static void a_sender_of_one_event_applies_it(void **state)
 {
     evlog_signal *signal;
@@ -337,7 +373,7 @@ static void a_sender_of_one_event_applies_it(void **state)
 static void notes_are_few(void **state)
 {
     evlog_signal *signal;
-    evlog *log = open_log(*state, &signal);
+    evlog *log = open_without_thread(*state, &signal);
     send_many(signal, 100);
     OK(evlog_retain(log, &(evlog_retention){.count = 90}));
     OK(evlog_retention_apply(log));
@@ -349,7 +385,7 @@ static void notes_are_few(void **state)
     }
     assert_int_equal(read_notes(log, 1).count, 1);
     OK(evlog_close(log));
-    log = open_log(*state, &signal);
+    log = open_without_thread(*state, &signal);
     ahead_s += 3601;
     send_many(signal, 100);
     OK(evlog_retention_apply(log)); /* the first note itself has gone by now */
@@ -572,6 +608,7 @@ int main(void)
         TEST_AT_HOME(an_age_is_kept),
         TEST_AT_HOME(consumers_hold_what_they_need),
         TEST_AT_HOME(senders_apply_it),
+        TEST_AT_HOME(senders_that_are_faster_do_steps),
         TEST_AT_HOME(a_sender_of_one_event_applies_it),
         TEST_AT_HOME(notes_are_few),
         TEST_AT_HOME(what_is_trimmed_by_hand_is_not_noted_as_policy),
