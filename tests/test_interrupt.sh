@@ -7,7 +7,7 @@ seq -f '{"n": %.0f, "text": "0123456789012345678901234567890123456789"}' 30000 |
 mkfifo pipe
 signal_name() { [ "$1" = 130 ] || [ "$1" = 143 ] || bad "$2: exit status $1, and not by the signal"; cases=$((cases + 1)); }
 
-# Interrupted while it waits for who reads it, which goes on to read: what is printed and what it says to go on with fit.
+# Interrupted while its reader is slow: what was printed, and the place it names to go on from, fit.
 while IFS='|' read -r signal how arguments; do
     "$evlog" $arguments >pipe 2>err &
     running=$!

@@ -82,7 +82,7 @@ try 0 "" verify log --seal pub -o short; has "completeness  unproved: whether ev
 
 # ------------------------------------------------------- wrong keys and checkpoints ----
 try 2 "not a public key, nor a file with one: nopub" verify log --seal nopub
-try 2 "key: is the private key, which stays with who seals" verify log --seal key
+try 2 "key: is the private key, which only the sealing machine needs" verify log --seal key
 try 2 "(a private key): is the private key" verify log --seal "$(cat key)"
 try 2 "not a public key" verify log --seal "$(sed 's/+[0-9a-f]*+/+00000000+/' pub)"
 try 2 "or, with --seal PUBKEY, the file of a checkpoint" verify log --expect first

@@ -39,7 +39,7 @@ cp out late
 is "an ordinary checkpoint's lines" "$(wc -l <late)" 6
 try 0 "" erase log 3 --reason 'ticket 2' --key new --yes # 11
 
-# --------------------------------------------- who knows the old key, the new one, both ----
+# --------------------------------------------- with the old key, the new one, both ----
 try 0 "" verify log --seal old.pub --expect early; verdicts proved proved proved
 has "event 8: it hands over to the key $(cat new.pub), which alone is believed from there on\", \"remark\": true"
 has '"sealed_to": 9'; has "\"keys\": [\"$(cat old.pub)\", \"$(cat new.pub)\"]"
@@ -58,7 +58,7 @@ try 2 "not a public key, nor a file with one: wrong" verify log --seal wrong
 (cat old.pub; "$evlog" seal keygen other --key others2) >wrong
 try 2 "wrong: has keys of two logs" verify log --seal wrong
 (cat old.pub; cat new) >wrong
-try 2 "wrong: is the private key, which stays with who seals" verify log --seal wrong
+try 2 "wrong: is the private key, which only the sealing machine needs" verify log --seal wrong
 
 # Proofs by either key, and from a checkpoint of the old one to one of the new.
 try 0 "" prove log 1 --seal old.pub; cp out proof; is "the newest of the old key" "$(tail -n 9 proof)" "$(cat handover)"

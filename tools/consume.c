@@ -4,8 +4,8 @@
  * With --exec a command gets the events, in runs (runs.c). With --plugin there is no command: the consumer hands its
  * events to the receivers that are connected, and each is done when they have returned.
  *
- * A consumer that exists goes on as it was made: --type and --start of other events are refused, for what they say
- * would else be kept, or passed over, without a word.
+ * A consumer that exists goes on as it was made. --type of other events is refused, since it would change the consumer
+ * for good, and so is --start, which would be ignored.
  *
  * SIGINT and SIGTERM end the giving out; the command's input then ends, and what it has done
  * is acknowledged as always. A second one ends the process at once (stop.c).
@@ -20,7 +20,7 @@
 #include "progress.h"
 #include "stop.h"
 
-/* Events that are not done and do not come again: it was not for nothing that they are reported. */
+/* Reports events that are not done and do not come again; the exit status is to say so, too. */
 static void report_notice(struct consuming *consuming, const evlog_notice *notice,
                           const char *what)
 {

@@ -1,5 +1,5 @@
 /*
- * A signed erasure: in a sealed log an event is erased by who has the key. The note is in the event evlog.erased.v1,
+ * A signed erasure: in a sealed log the holder of the key erases an event. The note is in the event evlog.erased.v1,
  * and its text is
  *
  *   evlog/UUID/erasure           the key's name, and that word

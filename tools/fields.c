@@ -2,11 +2,11 @@
  * --fields seq,time,enrollment.user.id: parts of events, in the order they were asked for.
  *
  * 1. A field is a key of the event's JSON (print.c), headers.NAME, or a path in the data (evlog/value.h); data.PATH
- *    is always in the data, for where a path begins with a word of the first kind. A comma in a path is written \,.
+ *    is always in the data, also where PATH begins with one of those keys. A comma in a path is written \,.
  * 2. Tabbed, an event is a line with a tab between its fields: texts as they are, with control characters, so also tabs
  *    and newlines, escaped; other values as JSON; nothing where there is none. In JSON it is an object of these
- *    keys and no others, in this order; null where there is none. So a null and nothing are told apart when tabbed
- *    only.
+ *    keys and no others, in this order; null where there is none. A null and
+ *    nothing differ only in a tabbed line.
  *
  * Each value is made MessagePack or found in the event's, and printed as evlog_data_json does: a field has the same
  * JSON as in the whole event, which is not made. Cost: the fields, and for each path what precedes its value.

@@ -5,19 +5,19 @@
  *   key A          A, and B          key B
  *                  "next B"
  *
- * A key hands over by a seal whose fourth line names the next one (signed_note.c), signed by both. So
+ * A key hands over by a seal whose fourth line names the next one (signed_note.c), signed by both.
  *
- * 1. an auditor who has only key A believes B from that seal on, as A's holder has said; and who has only B believes
- *    all that B has signed, of which that seal is the first: it covers all that was sealed by A before.
- * 2. A key that has handed over says nothing any more: what it seals or erases after that event is a finding. So a key
- *    that is stolen after it was replaced is of no use in a log that has the handover.
- * 3. Where several keys were given, these are all: a handover to another one is a finding. So who knows the new key by
- *    another way than the log gives both, and a thief of A who hands over to a key of his own is found.
- * 4. Only a key that has signed the seal itself is handed over to: a line that was added is covered by A's signature,
- *    which then does not fit, and B's lines cannot be made by who does not have B.
+ * 1. An auditor with key A alone believes B from that seal on, as A's holder has said. An auditor with key B alone
+ *    believes all that B has signed; that seal is the first, and covers all that A had sealed.
+ * 2. A key that has handed over signs nothing any more: a seal or an erasure by it after that event is a finding. So a
+ *    key that is stolen after it was replaced is of no use in a log that has the handover.
+ * 3. Where several keys were given, no others are believed: a handover to another key is a finding. An auditor who knows
+ *    the new key from elsewhere gives both, and so finds a thief of A who hands over to another key.
+ * 4. The next key has signed the seal itself. A "next" line that was added does not fit A's signature, and B's cannot be
+ *    made without B's private key.
  *
- * Absent: taking a key back. A thief of A who cuts the log before the handover and goes on from there is found by a
- * checkpoint that was kept (--expect), or by giving B.
+ * Absent: revoking a key. A thief of A can cut the log before the handover and go on from there; a checkpoint that was
+ * kept (--expect), or key B, shows that.
  */
 #include "keyring.h"
 
@@ -59,10 +59,11 @@ static int add_line(struct keyring *ring, const char *line, const char *from)
 {
     struct note_key key;
     if (strncmp(line, NOTE_PRIVATE, strlen(NOTE_PRIVATE)) == 0)
-        return complain(EXIT_MISUSE,
-                        "%s: is the private key, which stays with who seals; the public "
-                        "one is what evlog seal keygen printed",
-                        from);
+        return complain(
+            EXIT_MISUSE,
+            "%s: is the private key, which only the sealing machine needs; the public "
+            "one is what evlog seal keygen printed",
+            from);
     if (!note_key_parse(line, &key))
         return complain(EXIT_MISUSE,
                         "not a public key, nor a file with one: %s; it is what evlog seal keygen "

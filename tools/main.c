@@ -202,7 +202,7 @@ static const struct verb verbs[] = {
      "cut off since. Whoever has the private key can seal anything: keep it elsewhere than the log.\n"
      "Only events since the last seal are read. A sealed log is trimmed only up to a seal.\n"
      "With --next FILE the checkpoint names a new key, which signs it, too, and replaces the first one:\n"
-     "that seals nothing any more. Who has the first public key can follow to the new one.\n"},
+     "that seals nothing any more. The first public key leads an auditor to the new one.\n"},
     {"prove", "LOG SEQ | LOG --since-size N",
      "print a proof that an event was sealed, or that seals agree",
      TAKES(OPT_SEAL, OPT_SIZE, OPT_SINCE_SIZE, OPT_OUTPUT_OF_NOTES, OPT_OFFLINE), 1, 2, prove_run,

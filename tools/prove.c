@@ -1,6 +1,6 @@
 /*
- * evlog prove: that an event is in what was sealed, and that one seal goes on from another, for who does not have the
- * log.
+ * evlog prove: that an event is in what was sealed, and that one seal goes on from another, for somebody who does
+ * not have the log.
  *
  *   inclusion     C2SP tlog-proof: "c2sp.org/tlog-proof@v1", the leaf's bytes as extra data, its index (seq - 1), the
  *                 hashes from its sibling up (RFC 6962, 2.1.1), an empty line, and the checkpoint as it was signed

@@ -7,9 +7,9 @@
  *      log's origin
  *   4. the note and the roots are appended as an event (store/seals.c), and the note is printed
  *
- * The seal covers the events that were there when it began, and not its own event, which the next one covers. What it
- * proves is proved by who has the public key and a printed note; nothing in the log itself is needed for that, as it
- * may be a forger's. audit.c says what is concluded.
+ * The seal covers the events that were there when it began, and not its own event, which the next one covers. To
+ * check what it proves takes the public key and a printed note; nothing in the log is trusted for that, as it may be a
+ * forger's. audit.c says what is concluded.
  *
  * With a second key the seal hands over to it: the checkpoint names it, both sign, and the first key is refused from
  * then on (keyring.c).

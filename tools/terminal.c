@@ -113,7 +113,7 @@ static void attach(int read_fd, int write_fd)
     close(write_fd);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_DFL); /* also where it was ignored by who started this */
+    signal(SIGPIPE, SIG_DFL); /* also where the starting process ignored it */
     atexit(end_pager);
 }
 
