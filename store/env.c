@@ -70,7 +70,7 @@
 
 /*
  * Three things here hold for 0.9 and not by its documentation: a snapshot's pages are reused as
- * is_whole says; the map is changed while read transactions of this process are open, which
+ * look_whether_whole says; the map is changed while read transactions of this process are open, which
  * lmdb.h forbids: ours are only slots, and never look through the map; and page.c reads the file.
  */
 _Static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9, "liblmdb is 0.9");
@@ -926,15 +926,18 @@ static int take_slot(struct env *env, MDB_txn **txn)
 /*
  * Whether the pages of a snapshot that no slot keeps are still its own: transaction T takes only
  * pages that were freed by T - 2 or before, so those of snapshot S are whole until S + 2 is
- * committed and S + 3 begins.
+ * committed and S + 3 begins. Errors of reading the file.
  */
-static bool is_whole(struct env *env, const struct page_snapshot *snapshot)
+static int look_whether_whole(struct env *env, const struct page_snapshot *snapshot,
+                              bool *is_whole)
 {
     struct page_snapshot now;
-    if (*env->gone)
-        return true;
-    return page_snapshot_read(env->fd, env->path, &now) == EVLOG_OK &&
-           now.txnid <= snapshot->txnid + 1;
+    *is_whole = *env->gone != '\0';
+    if (*is_whole)
+        return EVLOG_OK;
+    int result = page_snapshot_read(env->fd, env->path, &now);
+    *is_whole = result == EVLOG_OK && now.txnid <= snapshot->txnid + 1;
+    return result == EVLOG_DAMAGED ? EVLOG_OK : result; /* while it is being written */
 }
 
 /* The newest state; or, where the log waits to be recovered, its last sound one. */
@@ -1000,9 +1003,13 @@ static int read_unheld(struct env *env, bool is_checked, env_reader *read, void 
     struct page_snapshot snapshot;
     int result, tries = can_lock_to_read(env) ? UNHELD_TRIES : UNHELD_TRIES_MAX;
     while (tries-- > 0) {
+        bool is_whole;
         result = read_once(env, NULL, read, ctx, &snapshot);
-        if ((is_checked && result == EVLOG_OK) || env->options.images || is_whole(env, &snapshot))
+        if ((is_checked && result == EVLOG_OK) || env->options.images)
             return result;
+        int looked = look_whether_whole(env, &snapshot, &is_whole);
+        if (looked || is_whole)
+            return looked ? looked : result;
     }
     if (!can_lock_to_read(env))
         return error_set(
