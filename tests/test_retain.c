@@ -329,7 +329,10 @@ static void senders_apply_it(void **state)
 }
 
 /* A process that is there for one event drops some, too. */
-/* Where the flusher's thread is far behind, each send does a step; and none any more once it is not, or there is no policy. */
+/*
+ * Where the flusher's thread is far behind, each send does a step; and none any more once it is not, or there is no
+ * policy.
+ */
 static void senders_that_are_faster_do_steps(void **state)
 {
     evlog_signal *signal;

@@ -11,10 +11,10 @@
  *    believes all that B has signed; that seal is the first, and covers all that A had sealed.
  * 2. A key that has handed over signs nothing any more: a seal or an erasure by it after that event is a finding. So a
  *    key that is stolen after it was replaced is of no use in a log that has the handover.
- * 3. Where several keys were given, no others are believed: a handover to another key is a finding. An auditor who knows
- *    the new key from elsewhere gives both, and so finds a thief of A who hands over to another key.
- * 4. The next key has signed the seal itself. A "next" line that was added does not fit A's signature, and B's cannot be
- *    made without B's private key.
+ * 3. Where several keys were given, no others are believed: a handover to another key is a finding. An auditor who
+ *    knows the new key from elsewhere gives both, and so finds a thief of A who hands over to another key.
+ * 4. The next key has signed the seal itself. A "next" line that was added does not fit A's signature, and B's cannot
+ *    be made without B's private key.
  *
  * Absent: revoking a key. A thief of A can cut the log before the handover and go on from there; a checkpoint that was
  * kept (--expect), or key B, shows that.
