@@ -5,7 +5,9 @@
  * and committed by env_write. Reading goes through page.c with a descriptor of its own; what a
  * reader uses of liblmdb is its slot in the lock file (a read transaction that touches no page),
  * held for one call of env_read. A process that can have none reads without: what it reads is checked
- * afterwards, and read again under the writer's lock where that fails too often.
+ * afterwards, and read again under the writer's lock where that fails too often. The events are read as the newest
+ * meta page has them, the state as of the last commit that has ended (read_ended). An offline reader has neither
+ * liblmdb nor its lock file.
  *
  * The map. liblmdb maps the file; only the writer reads through it. How long the map is, and which room the
  * file has, is said in room.c. The map grows when a commit finds it full; when another process has grown
