@@ -478,10 +478,10 @@ static int commit(struct group *group)
         note_end(group);
     env_unlock(parts->events);
     if (result == EVLOG_FULL)
-        flusher_committed(parts->flusher, INT64_MAX);
+        flusher_has_no_room(parts->flusher);
     if (result || group->count == 0)
         return result;
-    flusher_committed(parts->flusher, group->last.log_time_us);
+    flusher_committed(parts->flusher, group->last.log_time_us, group->last.seq);
     shared_wake(parts->shared);
     if (parts->journal)
         flush_as_needed(group);

@@ -1093,6 +1093,11 @@ int env_each_reader(struct env *env,
     return list.result;
 }
 
+void env_will_reuse(struct env *env)
+{
+    atomic_store_explicit(&env->room.is_reused, true, memory_order_relaxed);
+}
+
 const char *env_gone(const struct env *env)
 {
     return *env->gone ? env->gone : NULL;

@@ -107,6 +107,9 @@ void env_note_time(struct env *env, int64_t now_us);
 /* Flushes all that was written to the file, by other processes too. EVLOG_IO: as for env_write. */
 int env_flush(struct env *env);
 
+/* Pages in the middle of the file will be written to again and again, since events are deleted: see room.c. */
+void env_will_reuse(struct env *env);
+
 /* Which state of the file to read. */
 enum env_state {
     ENV_NEWEST,
