@@ -967,13 +967,24 @@ static int read_held(struct env *env, env_reader *read, void *ctx)
  * In the state a meta page that is being flushed can be read already, but nothing of it may be used yet: an event that
  * names a source of it would be on disk before that source. liblmdb shows a commit to others when it has ended, so what
  * is newer than the slot is not looked at, but the one before, which has ended then. (An event is in the journal,
- * flushed, before its commit begins. Without a slot, in a process that can have none, this is not known.)
+ * flushed, before its commit begins.) Without a slot it is asked which commit was noted last, a moment later.
  */
+static uint64_t ended_txnid(const struct env *env, MDB_txn *slot)
+{
+    const struct env_options *options = &env->options;
+    uint64_t noted = 0;
+    if (slot)
+        return mdb_txn_id(slot);
+    if (options->presence)
+        noted = shared_committed(options->presence->shared, options->lock, env->inode);
+    return noted ? noted : UINT64_MAX; /* none was made since the machine was started */
+}
+
 static int read_ended(struct env *env, MDB_txn *slot, struct page_snapshot *snapshot)
 {
     int result = read_snapshot(env, snapshot);
     bool is_state = env->options.lock == SHARED_LOCK_STATE && !env->options.images && !*env->gone;
-    if (result == EVLOG_OK && is_state && slot && snapshot->txnid > mdb_txn_id(slot))
+    if (result == EVLOG_OK && is_state && snapshot->txnid > ended_txnid(env, slot))
         page_snapshot_step_back(snapshot);
     return result;
 }

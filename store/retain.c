@@ -5,9 +5,10 @@
  *   value  [checksum, age in microseconds, count, size, held by, [names of consumers], first and last seq that were
  *           dropped and are not noted yet (0 and 0: none), time of the last note]
  *
- * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and when many
- * events have come since (next_look). It drops what is beyond the limit in steps, as trim.c does: a step deletes a batch
- * of what is below the floor and flushes it; when nothing is, it first raises the floor, by RAISE_COUNT events at most.
+ * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and when
+ * many events have come since (next_look). It drops what is beyond the limit in steps, as trim.c does: a step deletes
+ * a batch of what is below the floor and flushes it; when nothing is, it first raises the floor, by RAISE_COUNT events
+ * at most.
  * A send waits for one step at most. One process at a time does it (TRIMMING_AT), and none while one is trimming.
  * Where a send found no room it looks at once. A sender that is faster than this thread would make the log grow
  * without end: when a limit is exceeded by far (is_behind), each send first does a step itself, or waits a moment for

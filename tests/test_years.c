@@ -5,8 +5,8 @@
  * usage: test_years [long]
  *
  *   long   20 million events through a window of a million, in both classes; then it is also compared how long sends
- *          take in the first tenth after the window is full, and in the last (99 % of them), and how much is written:
- *          at most 1.5 times as much
+ *          take in the first tenth after the window is full, and in the last (99 % of them), and, of a fast log, how
+ *          much is written: at most 1.5 times as much
  */
 #include <sys/stat.h>
 #include <time.h>
@@ -38,7 +38,10 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Bytes that this process has given to disks to write, by whole pieces of the page cache; 0: it is not known. */
+/*
+ * Bytes that this process has given to disks to write; 0: it is not known. The kernel counts whole pieces of the page
+ * cache, of which a mapped file is written in whole, and another in part.
+ */
 static uint64_t written_size(void)
 {
     char text[512] = "";
@@ -93,7 +96,7 @@ static double nearly_all(double *took, size_t count)
     return took[count - count / 100 - 1];
 }
 
-static void compare(const struct years *years)
+static void compare(const struct years *years, bool is_fast)
 {
     size_t full = years->call_count * 2 * years->window / years->total;
     size_t tenth = (years->call_count - full) / 10;
@@ -107,7 +110,7 @@ static void compare(const struct years *years)
         first * 1e3, last * 1e3, wrote_part);
     if (last > 1.5 * first)
         fail_msg("sends take %.2f times as long", last / first);
-    if (wrote_part > 1.5)
+    if (is_fast && wrote_part > 1.5)
         fail_msg("%.2f times as much is written", wrote_part);
 }
 
@@ -146,7 +149,7 @@ static void live(const char *path, evlog_durability durability)
     OK(evlog_verify(years.log, NULL, NULL, NULL));
     OK(evlog_close(years.log));
     if (is_long)
-        compare(&years);
+        compare(&years, durability == EVLOG_FAST);
     free(years.took);
     free(years.wrote);
 }
