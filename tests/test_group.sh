@@ -16,6 +16,13 @@ echo '{"type": "record", "name": "N", "fields": [{"name": "n", "type": "long"}]}
 try 0 "" import imported lines --group-writable; is "import" "$(modes imported)" "2770 660 "
 try 0 "" schema add typed $T schema --group-writable; is "schema add" "$(modes typed)" "2770 660 "
 try 0 "" copy shared copied --group-writable; is "copy" "$(modes copied)" "2770 660 "
+try 5 "" salvage shared salvaged --group-writable; is "a preview" "$(ls -d salvaged 2>/dev/null)" ""
+try 0 "" salvage shared salvaged --group-writable --yes; is "salvage" "$(modes salvaged)" "2770 660 "
+try 0 "" salvage shared own --yes; is "salvage without it" "$(modes own)" "600 700 "
+mkdir hand && chmod 2750 hand
+try 0 "" salvage shared hand --yes; is "an empty directory keeps its rights" "$(modes hand)" "2750 600 "
+try 1 "none: opening: No such file" salvage none lost --group-writable --yes; is "nothing is left" "$(ls -d lost* 2>/dev/null)" ""
+try 3 "making the directory lost/shared: No such file or directory" copy shared lost/shared --group-writable
 try 3 "none: no log there" send none $T '{}' --no-create --group-writable
 try 2 "the sourcehost must be" send none $T '{}' --group-writable --sourcehost "$(printf 'a\377')"
 is "nothing is left of what failed" "$(ls -d none 2>/dev/null)" ""

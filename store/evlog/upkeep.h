@@ -347,8 +347,9 @@ typedef struct evlog_salvaged {
  * erased stays so, as far as that can be had. A consumer is taken only with all of its state. Types and sources that
  * could not be had leave their events without names: `evlog show` shows them by their numbers.
  *
- * `new_path` must not exist, or be an empty directory. It is made under the name new_path.unfinished, which an
- * interrupted call leaves behind, and the next one removes. `salvaged` may be NULL.
+ * `new_path` must not exist, or be an empty directory, whose rights and group the new one then gets. It is made under
+ * the name new_path.unfinished, which an interrupted call leaves behind, and the next one removes. `salvaged` may be
+ * NULL.
  *
  * EVLOG_NOTFOUND: there is no log. EVLOG_DAMAGED: its file `format` is gone or damaged: put back one of the same log,
  * or of a copy. EVLOG_CONFLICT: new_path is something else. EVLOG_BUSY: a process has the log open for writing: copy
