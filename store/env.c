@@ -25,7 +25,7 @@
  *
  * Failures. A page that could not be written fails the commit before the meta page is written:
  * nothing has changed, and a full disk or a lack of memory may pass. A meta page that could not
- * be written is taken back (page.c), and liblmdb begins no more transactions: so this does not
+ * be written is taken back (meta.c), and liblmdb begins no more transactions: so this does not
  * either. After a failed flush the kernel may have dropped what it could not write and report the
  * next flush as good (fsync(2)), so `failed` is set for good; reopening reads the file anew.
  *
@@ -53,6 +53,7 @@
 #include "file.h"
 #include "freelist.h"
 #include "lmdb_lock.h"
+#include "meta.h"
 #include "older.h"
 #include "page_cache.h"
 #include "room.h"
@@ -343,7 +344,7 @@ static int check_file(struct env *env, bool *for_liblmdb)
     uint64_t damaged_txnid = UINT64_MAX;
     for (;;) {
         snapshot.txnid = 0;
-        int result = page_snapshot_read(env->fd, env->path, &snapshot);
+        int result = meta_read(env->fd, env->path, &snapshot);
         *for_liblmdb = result == EVLOG_OK && !snapshot.one_meta && !is_cut_short(&snapshot);
         if (result == EVLOG_OK && !env->options.read_only)
             result = check_right_edge(&snapshot);
@@ -788,7 +789,7 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
 int env_base(struct env *env, const struct page_snapshot **snapshot)
 {
     if (!env->has_base) {
-        int result = page_snapshot_read(env->fd, env->path, &env->base);
+        int result = meta_read(env->fd, env->path, &env->base);
         if (result == EVLOG_OK)
             result = check_whole(&env->base);
         if (result)
@@ -937,7 +938,7 @@ static int look_whether_whole(struct env *env, const struct page_snapshot *snaps
     *is_whole = *env->gone != '\0';
     if (*is_whole)
         return EVLOG_OK;
-    int result = page_snapshot_read(env->fd, env->path, &now);
+    int result = meta_read(env->fd, env->path, &now);
     *is_whole = result == EVLOG_OK && now.txnid <= snapshot->txnid + 1;
     return result == EVLOG_DAMAGED ? EVLOG_OK : result; /* while it is being written */
 }
@@ -951,15 +952,15 @@ static int read_snapshot(struct env *env, struct page_snapshot *snapshot)
             .fd = env->fd, .name = env->path, .page_size = 4096, .one_meta = true};
         return EVLOG_OK;
     }
-    return images ? page_snapshot_of_images(env->fd, env->path, images, snapshot)
-                  : page_snapshot_read(env->fd, env->path, snapshot);
+    return images ? meta_of_images(env->fd, env->path, images, snapshot)
+                  : meta_read(env->fd, env->path, snapshot);
 }
 
 /* Of what is proved by checksums, with a slot: the newest state, as far as possible from memory. */
 static int read_held(struct env *env, env_reader *read, void *ctx)
 {
     struct page_snapshot snapshot;
-    int result = page_snapshot_read_cached(env->fd, env->path, env->cache, &snapshot);
+    int result = meta_read_cached(env->fd, env->path, env->cache, &snapshot);
     return result ? result : read(&snapshot, ctx);
 }
 
@@ -985,7 +986,7 @@ static int read_ended(struct env *env, MDB_txn *slot, struct page_snapshot *snap
     int result = read_snapshot(env, snapshot);
     bool is_state = env->options.lock == SHARED_LOCK_STATE && !env->options.images && !*env->gone;
     if (result == EVLOG_OK && is_state && snapshot->txnid > ended_txnid(env, slot))
-        page_snapshot_step_back(snapshot);
+        meta_step_back(snapshot);
     return result;
 }
 
@@ -1096,7 +1097,7 @@ int env_each_reader(struct env *env,
     if (!env->lmdb)
         return EVLOG_OK;
     mdb_reader_check(env->lmdb, &dead);
-    int result = page_snapshot_read(env->fd, env->path, &newest);
+    int result = meta_read(env->fd, env->path, &newest);
     if (result)
         return result;
     struct reader_list list = {.visit = visit, .ctx = ctx, .newest = &newest};

@@ -44,6 +44,7 @@
 #include "flusher.h"
 #include "held.h"
 #include "making.h"
+#include "meta.h"
 #include "note.h"
 #include "proof.h"
 #include "retain.h"
@@ -285,7 +286,7 @@ static int prove_state(const struct store *store)
         return result;
     bool is_proved = false;
     uint64_t committed_txnid = last_of_state(store, fd);
-    result = page_snapshot_read(fd, STATE_FILE, &newest);
+    result = meta_read(fd, STATE_FILE, &newest);
     if (result == EVLOG_OK)
         result = proof_succession(&newest, committed_txnid);
     if (result == EVLOG_OK)
