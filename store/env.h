@@ -77,6 +77,10 @@ int env_write_if_free(struct env *env, enum env_flush flush, size_t size_hint,
  */
 int env_lock(struct env *env);
 void env_unlock(struct env *env);
+
+/* Whether another thread or process had the lock when its holder asked for it. */
+bool env_has_waited(const struct env *env);
+
 int env_write_locked(struct env *env, enum env_flush flush, struct env_size size,
                      int (*fill)(struct env *env, void *ctx), void *ctx);
 
