@@ -114,8 +114,8 @@ typedef struct evlog_consumer_options {
     bool (*wants)(const evlog_event *event, void *ctx);
     void *wants_ctx;
     /*
-     * As in a range: while the start is looked for, and while the next event is. It may call what `notice` may. The call
-     * that it ends has handed out nothing, and the next one goes on.
+     * As in a range: while the start is looked for, and while the next event is. It may call what `notice` may. The
+     * call that it ends has handed out nothing, and the next one goes on.
      */
     int (*visit)(uint64_t seq, void *ctx);
     void *visit_ctx;
