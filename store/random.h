@@ -20,14 +20,13 @@ int random_bytes(void *bytes, size_t size);
 unsigned random_forks(void);
 
 #define RANDOM_KEY_SIZE 32
-#define RANDOM_BLOCKS_SIZE 256 /* four blocks of ChaCha20 */
-#define RANDOM_BATCH_SIZE (4 * RANDOM_BLOCKS_SIZE)
+#define RANDOM_BATCH_SIZE 1024
 
 /*
- * The first sixteen blocks of ChaCha20 with this key and the nonce 0. In each group of four the
- * first words of its blocks come first, then the second words, and so on. (For tests.)
+ * The first sixteen blocks of ChaCha20 with this key and the nonce 0: the first words of all of them, then the second
+ * words, and so on. By vectors of at most so many bytes. (For tests.)
  */
-void random_expand(const unsigned char key[RANDOM_KEY_SIZE],
+void random_expand(const unsigned char key[RANDOM_KEY_SIZE], size_t vector_size_max,
                    unsigned char out[RANDOM_BATCH_SIZE]);
 
 #endif

@@ -55,7 +55,7 @@ static void assert_distinct(struct taken *taken, size_t count)
                                 SIZE);
 }
 
-/* The keystream of RFC 8439, appendix A.1, vectors 1 to 3, from the words of four blocks at once. */
+/* The keystream of RFC 8439, appendix A.1, vectors 1 to 3; and all blocks are the same by vectors of any size. */
 static void keys_are_made_more_by_chacha20(void **state)
 {
     (void)state;
@@ -83,12 +83,17 @@ static void keys_are_made_more_by_chacha20(void **state)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         unsigned char key[RANDOM_KEY_SIZE] = {0}, out[RANDOM_BATCH_SIZE], block[64];
         key[RANDOM_KEY_SIZE - 1] = table[i].last_byte_of_key;
-        random_expand(key, out);
+        random_expand(key, 16, out);
         for (size_t word = 0; word < 16; word++)
-            memcpy(block + 4 * word, out + 16 * word + 4 * table[i].block, 4);
+            memcpy(block + 4 * word, out + 64 * word + 4 * table[i].block, 4);
         assert_memory_equal(block, table[i].stream, 64);
-        for (size_t at = RANDOM_BLOCKS_SIZE; at < sizeof out; at += 64)
-            assert_memory_not_equal(out + at - RANDOM_BLOCKS_SIZE, out + at, 64);
+        for (size_t at = 4; at < 64; at += 4)
+            assert_memory_not_equal(out + at - 4, out + at, 4);
+        for (size_t size = 32; size <= 64; size *= 2) {
+            unsigned char other[RANDOM_BATCH_SIZE];
+            random_expand(key, size, other);
+            assert_memory_equal(out, other, sizeof out);
+        }
     }
 }
 
