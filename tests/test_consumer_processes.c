@@ -491,6 +491,32 @@ static void history_and_live_have_no_seam(void **state)
     free(path);
 }
 
+/* Who waits for the next event without a limit is woken by the process that sends it. */
+static void a_send_wakes_who_waits(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    atomic_int *waiting = map_shared(sizeof *waiting);
+    OK(evlog_open(in(*state, "log"), NULL, &log));
+    OK(evlog_define(log, "org.evlog.test.v1", 0, NULL, &signal));
+    pid_t waiter = start_process();
+    if (waiter == 0) {
+        uint64_t last;
+        evlog *own;
+        OK(evlog_open(in(*state, "log"), &(evlog_options){.read_only = true}, &own));
+        *waiting = 1;
+        alarm(60); /* else it would sleep for ever */
+        OK(evlog_wait(own, 0, -1, &last));
+        _exit(last == 1 ? 0 : 1);
+    }
+    wait_for_child(waiter, waiting, 1);
+    usleep(200000); /* it is asleep by now */
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    expect_end(&waiter, 1);
+    OK(evlog_close(log));
+    munmap(waiting, sizeof *waiting);
+}
+
 /* ----------------------------------------------------- held for long ---- */
 
 #define HELD_EVENTS 3000
@@ -760,6 +786,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(eight_consumers_have_their_events_from_eight_senders),
         TEST_AT_HOME(history_and_live_have_no_seam),
+        TEST_AT_HOME(a_send_wakes_who_waits),
         TEST_AT_HOME(a_held_consumer_does_not_make_the_file_grow),
         TEST_AT_HOME(the_second_is_told_who_has_it),
         TEST_AT_HOME(threads_exclude_each_other),
