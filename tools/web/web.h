@@ -95,9 +95,6 @@ int verify_init(struct web_log *log);
 /* Ends the verifications: waits for them at most so long. Whether all have ended. */
 bool verify_end_all(struct site *site, int64_t ms);
 
-/* Opens a log for reading. The library's code. */
-int web_log_open(const struct web_log *log, evlog **opened);
-
 /* MHD's callbacks. */
 enum MHD_Result request_answer(void *site, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *data,
@@ -105,6 +102,11 @@ enum MHD_Result request_answer(void *site, struct MHD_Connection *connection, co
 void *request_begin(void *site, const char *uri, struct MHD_Connection *connection);
 void request_end(void *site, struct MHD_Connection *connection, void **context,
                  enum MHD_RequestTerminationCode why);
+
+/* --------------------------------------------------- for pages, reply.c ---- */
+
+/* Opens a log for reading. The library's code. */
+int web_log_open(const struct web_log *log, evlog **opened);
 
 /* A parameter of the URL's query; NULL: there is none, or it is empty. Text without NUL. */
 const char *parameter(const struct request *request, const char *name);
