@@ -3,7 +3,7 @@
  *
  * A request is answered by a thread of its own. request.c checks it (Host, token, method), opens the log it is about,
  * for reading only and only for that long, and calls a page's function, which writes HTML to request->out. What
- * comes from outside (a log, the request) reaches the page only through html_text(), html_url() and html_json().
+ * comes from outside (a log, the request) reaches the page only through html_text() and html_url().
  *
  * The URL is the state: a filter in one is all there is, so a view can be sent to somebody else.
  *
