@@ -279,13 +279,25 @@ static int replay_journal(struct recovery *recovery, struct env *env, struct jou
     return env_write(env, ENV_FLUSH_ALL, 0, fill, &replay); /* these had room once */
 }
 
+/*
+ * Flushes the state that the log begins with. What is known of an earlier one, which had a greater number, is of
+ * another events.mdb (compact.c), or of commits that a power cut has taken.
+ */
+static int flush_anew(struct flusher *flusher, struct shared *shared)
+{
+    int result = flusher_restart(flusher);
+    if (result == EVLOG_OK)
+        atomic_store(&shared_flushed(shared)->needed_txnid, 0);
+    return result;
+}
+
 int recover_finish(struct recovery *recovery, int events, struct env *env,
                    struct journal *journal, struct flusher *flusher, struct shared *shared,
                    uint64_t origin)
 {
     int result = EVLOG_OK;
     if (recovery->is_stateless) {
-        result = flusher_restart(flusher);
+        result = flush_anew(flusher, shared);
         return result == EVLOG_DAMAGED ? EVLOG_OK
                                        : result; /* the newest event: sends are refused */
     }
@@ -294,7 +306,7 @@ int recover_finish(struct recovery *recovery, int events, struct env *env,
     if (journal)
         result = replay_journal(recovery, env, journal, origin);
     if (result == EVLOG_OK)
-        result = flusher_restart(flusher);
+        result = flush_anew(flusher, shared);
     if (result == EVLOG_OK)
         shared_set_boot(shared, events);
     return result;

@@ -431,6 +431,8 @@ static int open_parts(struct store *store)
         result = sources_open(store->state, &store->sources);
     if (result == EVLOG_OK)
         result = floor_open(store->state, origin, store->read_only, &store->floor);
+    if (result == EVLOG_OK && floor_get(store->floor).first_seq > 1)
+        env_will_reuse(store->events);
     if (result == EVLOG_OK && !store->read_only)
         result = belongs_check_events(store);
     if (result == EVLOG_OK && !store->read_only)

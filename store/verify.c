@@ -154,10 +154,27 @@ static int check_place(struct verification *verification, const struct reader *r
                                    reader->misplaced));
 }
 
+/* Whether what could not be read was trimmed since: then `reader` goes on with what is kept; else the error stays. */
+static bool were_trimmed(const struct verification *verification, struct reader *reader,
+                         uint64_t seq)
+{
+    char why[ERROR_SIZE];
+    uint64_t first, last;
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    if (store_bounds(verification->store, &first, &last) == EVLOG_OK && first > seq) {
+        reader->next = first;
+        return true;
+    }
+    error_set(EVLOG_DAMAGED, "%s", why);
+    return false;
+}
+
 static int check_batch(struct verification *verification, struct reader *reader, uint64_t first,
                        uint64_t last)
 {
     int result = reader_read(reader, verification->store, first, last, BATCH);
+    if (result == EVLOG_DAMAGED && were_trimmed(verification, reader, first))
+        return EVLOG_OK;
     if (result == EVLOG_DAMAGED)
         result = report(verification, first, reader->next - 1);
     if (result == EVLOG_OK)
@@ -183,11 +200,11 @@ static int check_events(struct verification *verification, uint64_t first, uint6
 
 /*
  * Seqs are dense: as many entries as there are seqs. Not asked where some could not be read, for
- * they may be missing, nor when others append meanwhile.
+ * they may be missing, nor when others append or trim meanwhile.
  */
 static int check_count(struct verification *verification, uint64_t first, uint64_t last)
 {
-    struct page_snapshot snapshot;
+    struct page_snapshot snapshot, later;
     uint64_t first_now, last_now, expected = last ? last - first + 1 : 0;
     if (verification->checked_count != expected)
         return EVLOG_OK;
@@ -195,7 +212,9 @@ static int check_count(struct verification *verification, uint64_t first, uint64
     if (result)
         return result;
     result = store_range(verification->store, &first_now, &last_now);
-    if (result || first_now > first || last_now != last)
+    if (result == EVLOG_OK)
+        result = env_snapshot(verification->store->events, &later);
+    if (result || first_now > first || last_now != last || later.txnid != snapshot.txnid)
         return result;
     expected += first - first_now; /* trimmed, but not deleted yet */
     if (snapshot.entries != expected)

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 
+#include "evlog/upkeep.h"
+#include "processes.h"
 #include "test.h"
 
 #define TYPE "org.evlog.test.v1"
@@ -18,6 +20,7 @@
 
 static _Atomic unsigned event_flushes, state_flushes, journal_flushes;
 static atomic_int failing; /* with this errno */
+static bool is_dying;      /* in the next flush of events.mdb */
 
 /* The library's, and liblmdb's: found here before libc's. */
 EVLOG_API int fdatasync(int fd)
@@ -28,6 +31,8 @@ EVLOG_API int fdatasync(int fd)
     path[size > 0 ? size : 0] = '\0';
     if (strstr(path, "events.mdb"))
         event_flushes++;
+    if (is_dying && strstr(path, "events.mdb"))
+        kill(getpid(), SIGKILL);
     if (strstr(path, "state.mdb"))
         state_flushes++;
     if (strstr(path, "/journal"))
@@ -226,6 +231,52 @@ static void no_thread_is_left(void **state)
     OK(evlog_close(log));
 }
 
+/* ----------------------------------------------- pages that trimming frees ---- */
+
+/* In a process of its own, which is killed before what it has deleted is flushed. */
+static void trim_and_die(const void *home, const atomic_int *is_open)
+{
+    evlog *log;
+    while (!*is_open)
+        usleep(1000);
+    if (evlog_open(in(home, "log"), NULL, &log))
+        die("opening", 0);
+    is_dying = true;
+    evlog_trim(log, 200, NULL, NULL);
+}
+
+/*
+ * Then the second send after that flushes, as in any log: also in one that was compacted, whose commits are counted
+ * anew, and which had more when it was trimmed before.
+ */
+static void another_process_flushes_before_they_are_used(void **state)
+{
+    evlog_signal *signal;
+    atomic_int *is_open = map_shared(sizeof *is_open);
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    for (int i = 0; i < 300; i++)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_trim(log, 100, NULL, NULL));
+    OK(evlog_close(log));
+    OK(evlog_compact(in(*state, "log"), NULL, NULL));
+    pid_t pid = start_process();
+    if (pid == 0)
+        trim_and_die(*state, is_open);
+    log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    *is_open = 1;
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    unsigned before = event_flushes;
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    assert_int_equal(event_flushes, before);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    assert_int_equal(event_flushes, before + 1);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+    munmap(is_open, sizeof *is_open);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +288,7 @@ int main(void)
         TEST_AT_HOME(a_failed_background_flush_is_told),
         TEST_AT_HOME(close_tells_of_its_flush),
         TEST_AT_HOME(no_thread_is_left),
+        TEST_AT_HOME(another_process_flushes_before_they_are_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
