@@ -40,13 +40,13 @@
  *   function marked EVLOG_INLINE passes on the sizes of the caller's structs (evlog/sized.h).
  *
  * The library prints nothing, never exits, installs no signal handler and starts no thread, except
- * one that flushes a log in the background: an EVLOG_FAST one from the beginning, an EVLOG_DURABLE
- * one after some megabytes.
+ * one for each log that is sent to, which flushes it in the background and drops what its retention policy does not
+ * keep: of an EVLOG_FAST log from the beginning, of an EVLOG_DURABLE one once there is something to do.
  *
  * Consumers, which outlive the process, are in evlog/consumer.h, which this header includes. The
  * others: evlog/class.h (data as C structs), evlog/schema.h (Avro), evlog/openedx.h (the Open
  * edX types), evlog/value.h (data without a class, JSON), evlog/plugin.h, evlog/testing.h; keeping a
- * log for years: evlog/upkeep.h; sealing it: evlog/audit.h.
+ * log for years: evlog/upkeep.h; sealing it: evlog/audit.h; relays to an event bus: evlog/relay.h.
  */
 #ifndef EVLOG_H
 #define EVLOG_H
@@ -799,7 +799,7 @@ typedef struct evlog_type {
 EVLOG_API int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx),
                               void *ctx);
 
-/* What evlog_verify found wrong, or remarks. Numbers as in store/README.md, "What must hold". */
+/* What evlog_verify found wrong, or a remark: see store/README.md, "What must hold". */
 typedef struct evlog_finding {
     uint64_t first_seq; /* the events concerned; 0: not about single events */
     uint64_t last_seq;

@@ -3,7 +3,7 @@
  *
  * A group's records are written here and flushed, by one write and one flush, before liblmdb
  * commits them without a flush. So what any process can see in the log survives a power cut, and a
- * send costs one flush. Only recovery reads the file.
+ * send costs one flush. Recovery reads the file, and salvaging (scan.c).
  *
  *   part 0     from 0                           JOURNAL_HALF_SIZE
  *   part 1     from JOURNAL_HALF_SIZE           JOURNAL_HALF_SIZE
@@ -35,7 +35,7 @@
  * Erasing an event overwrites all of the file with zeros (erase.c), once nothing in it is needed. What was behind the
  * halves and was cut off is not in the file any more, and so not overwritten.
  *
- * Cost: a copy of the record, a hash of 16 bytes. Absent: any reading beside recovery.
+ * Cost: a copy of the record, a hash of 16 bytes. Absent: any reading beside these.
  */
 #include "journal.h"
 

@@ -44,7 +44,7 @@ for folder in tools/sql tools bench; do
 done
 bad "tools links more than the public headers declare:" "$(sh tests/links.sh private "$build/obj")"
 bad "lmdb.h outside store/env.c:" "$(grep -ln '<lmdb.h>' $library tools/*.[ch] | grep -v '^store/env\.c$')"
-for folder in store dispatch/data dispatch replay tools/sql tools; do
+for folder in store dispatch/data dispatch replay tools/sql tools tools/relay tools/web; do
     circles=$(sh tests/links.sh circles "$build/obj" $folder)
     if ! known "$folders_with_circles" $folder; then bad "Files of $folder/ that need each other in a circle:" "$circles"
     elif [ -z "$circles" ]; then echo "(take $folder from folders_with_circles: it has none)"; fi

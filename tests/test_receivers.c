@@ -506,7 +506,7 @@ static int read_inside(const evlog_event *event, void *ctx)
     return 0;
 }
 
-/* 1 of design.md: the event is in the log when its first receiver runs. */
+/* Guarantee 1 of the README: the event is in the log when its first receiver runs. */
 static void event_is_in_the_log_before_receivers(void **state)
 {
     struct fixture fixture;

@@ -152,7 +152,9 @@ static const struct verb verbs[] = {
      "The log's files are written anew and then replace the old ones; events, seqs and consumers stay as\n"
      "they are. No other process may have the log open meanwhile, not even to read, and the disk must\n"
      "have room for a second copy of the log's contents. When it is interrupted, either nothing was\n"
-     "done, or the next evlog compact finishes it. Without --yes it only reports what would be done.\n"},
+     "done, or the next evlog compact finishes it. Only the owner of the files and root can do it, and\n"
+     "each user of the group if the log was made with --group-writable. Without --yes it only reports\n"
+     "what would be done.\n"},
     {"export", "LOG", "write events, and the types they were sent under, for evlog import",
      TAKES(RANGE, OPT_REDACT, OPT_OFFLINE), 1, 1, export_run,
      "One JSON object a line: first one for each event type and schema of the log, then the events, as\n"

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "evlog/schema.h"
 #include "intake.h"
 #include "json.h"
 #include "print.h"

@@ -3,8 +3,8 @@
  *
  * It is RFC 8259, strictly: UTF-8, no comments, nothing after the value, surrogates in pairs only.
  * The library has its own parser because it links no JSON library (jansson is the command's) and
- * because the text in a log may come from anywhere: 200 lines with a fuzz target are less to
- * maintain than a dependency.
+ * because the text in a log may come from anywhere: some hundred lines with a fuzz target are less
+ * to maintain than a dependency.
  *
  * It makes a tree, not a stream of tokens, because the attributes of an Avro record come in any
  * order: sorted keys put "fields" before "type".

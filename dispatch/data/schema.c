@@ -14,7 +14,7 @@
  *
  * libavro is not used because it has a data model of its own, with an object for each value, needs
  * jansson, and refuses a namespace with a dash, which one of Open edX's types has. What is needed of
- * Avro is this tree and 300 lines in avro.c.
+ * Avro is this tree and avro.c.
  *
  * 1. A schema never changes once it is made; everything that it points to is in its arena.
  * 2. No class contains itself, so every walk ends. Each class is in the tree once, so a walk over

@@ -228,8 +228,8 @@ typedef struct evlog_compacted {
  *
  * EVLOG_BUSY: this process or another one, which the sentence names, has the log open. EVLOG_DAMAGED: an event or entry
  * is not as it was written; nothing was changed. EVLOG_FULL: there is no room for the new files; nothing was changed.
- * EVLOG_NOTFOUND: there is no log. EVLOG_IO: also when the files are another user's, who may alone replace them;
- * nothing was changed then. EVLOG_NOMEM, and those of evlog_open.
+ * EVLOG_NOTFOUND: there is no log. EVLOG_IO: also when only another user may replace the files; nothing was changed
+ * then. EVLOG_NOMEM, and those of evlog_open.
  */
 EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *options,
                                evlog_compacted *compacted);

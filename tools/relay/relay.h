@@ -115,7 +115,7 @@ int retry_run(const struct relay_options *options);
 
 /* ------------------------------------------------------------- messages ---- */
 
-/* The fields of a message but its data, in the order of Redis (bus.md section 2). */
+/* The fields of a message but its data, in the order of Redis. */
 enum field { TYPE, ID, SOURCE, TIME, MINORVERSION, SOURCEHOST, SOURCELIB, FIELD_COUNT };
 
 extern const char *const field_names[FIELD_COUNT]; /* "type" ... */

@@ -3,7 +3,7 @@
  *
  * A request is answered by a thread of its own. request.c checks it (Host, token, method), opens the log it is about,
  * for reading only and only for that long, and calls a page's function, which writes HTML to request->out. What
- * comes from outside (a log, the request) reaches the page only through html_text(), html_url() and html_json().
+ * comes from outside (a log, the request) reaches the page only through html_text() and html_url().
  *
  * The URL is the state: a filter in one is all there is, so a view can be sent to somebody else.
  *
@@ -95,9 +95,6 @@ int verify_init(struct web_log *log);
 /* Ends the verifications: waits for them at most so long. Whether all have ended. */
 bool verify_end_all(struct site *site, int64_t ms);
 
-/* Opens a log for reading. The library's code. */
-int web_log_open(const struct web_log *log, evlog **opened);
-
 /* MHD's callbacks. */
 enum MHD_Result request_answer(void *site, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *data,
@@ -105,6 +102,11 @@ enum MHD_Result request_answer(void *site, struct MHD_Connection *connection, co
 void *request_begin(void *site, const char *uri, struct MHD_Connection *connection);
 void request_end(void *site, struct MHD_Connection *connection, void **context,
                  enum MHD_RequestTerminationCode why);
+
+/* --------------------------------------------------- for pages, reply.c ---- */
+
+/* Opens a log for reading. The library's code. */
+int web_log_open(const struct web_log *log, evlog **opened);
 
 /* A parameter of the URL's query; NULL: there is none, or it is empty. Text without NUL. */
 const char *parameter(const struct request *request, const char *name);
