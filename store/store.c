@@ -436,10 +436,10 @@ static int open_parts(struct store *store)
         result = open_appender(store);
     if (result == EVLOG_OK && !store->read_only && !store->use.copied)
         retain_begin(store);
-    if (result == EVLOG_OK && !store->read_only)
-        result = note_recovery(store);
     if (result == EVLOG_OK && store->flusher && (result = flusher_start(store->flusher)))
         result = error_prefix(result, "%s", store->path);
+    if (result == EVLOG_OK && !store->read_only) /* a commit, which would start the thread */
+        result = note_recovery(store);
     return result;
 }
 

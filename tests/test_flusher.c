@@ -231,6 +231,31 @@ static void no_thread_is_left(void **state)
     OK(evlog_close(log));
 }
 
+/* Opening a log with a policy that has to be recovered, which is put on record, starts one thread, which closing ends. */
+static void a_recovery_starts_one_thread(void **state)
+{
+    evlog_signal *signal;
+    unsigned threads = thread_count();
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    OK(evlog_retain(log, &(evlog_retention){.count = 1000}));
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_sync(log));
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    failing = EIO;
+    FAILS(EVLOG_IO, "", evlog_sync(log));
+    failing = 0;
+    assert_int_equal(evlog_close(log), EVLOG_IO);
+    wait_for_threads(threads);
+    log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    assert_int_equal(thread_count(), threads + 1);
+    evlog_event *event;
+    OK(evlog_read(log, 2, &event));
+    assert_string_equal(event->event_type, "evlog.recovered.v1");
+    evlog_event_free(event);
+    OK(evlog_close(log));
+    wait_for_threads(threads);
+}
+
 /* ----------------------------------------------- pages that trimming frees ---- */
 
 /* In a process of its own, which is killed before what it has deleted is flushed. */
@@ -288,6 +313,7 @@ int main(void)
         TEST_AT_HOME(a_failed_background_flush_is_told),
         TEST_AT_HOME(close_tells_of_its_flush),
         TEST_AT_HOME(no_thread_is_left),
+        TEST_AT_HOME(a_recovery_starts_one_thread),
         TEST_AT_HOME(another_process_flushes_before_they_are_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
