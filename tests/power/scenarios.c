@@ -787,6 +787,22 @@ static bool copy_log(struct run *run)
     return true;
 }
 
+/* The copy begins later than the log did. */
+static void play_copy(struct run *run)
+{
+    uint64_t firsts[30];
+    open_log(run);
+    for (unsigned i = 0; i < 30; i++) {
+        send_many(run, i % 3 ? EVENT_SMALL : EVENT_LARGE, 4);
+        firsts[i] = run->seq - 3;
+        if (i % 5 == 4 && i > KEPT_SENDS && !copy_log(run))
+            must(EVLOG_CONFLICT, "copying");
+        if (i == KEPT_SENDS)
+            trim_before(run, firsts[i / 2]);
+    }
+    close_log(run);
+}
+
 static void keep_up(struct run *run)
 {
     bool is_copied = true;
@@ -852,6 +868,7 @@ static void play_again(struct run *run)
 
 #define EVENTS_FILE SCENARIO_LOG "/events.mdb"
 #define JOURNAL_FILE SCENARIO_LOG "/journal"
+#define COPY_STATE_FILE SCENARIO_COPY "/state.mdb"
 
 const struct scenario scenarios[] = {
     BOTH(one, play_one, 0, 100, NULL),
@@ -877,6 +894,8 @@ const struct scenario scenarios[] = {
     BOTH(erase, play_erase, 200, 100, NULL),
     {"erase-now", EVLOG_DURABLE, play_erase_now, 0, 100, NULL, NULL, 0, 0},
     {"fast-erase-now", EVLOG_FAST, play_erase_now, 0, 100, NULL, NULL, 0, 0},
+    {"copy", EVLOG_DURABLE, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0},
+    {"fast-copy", EVLOG_FAST, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0},
     {"upkeep", EVLOG_DURABLE, play_upkeep, 200, 200, NULL, NULL, 0, HALF_SIZE},
     {"fast-upkeep", EVLOG_FAST, play_upkeep, 200, 200, NULL, NULL, 0, 0},
     {"erase-beside", EVLOG_DURABLE, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
