@@ -423,13 +423,14 @@ static int open_appender(struct store *store)
 static int open_parts(struct store *store)
 {
     uint64_t origin = record_origin(store->format.origin);
+    struct flusher *flusher = store->format.durability == EVLOG_FAST ? store->flusher : NULL;
     int result = store->read_only ? EVLOG_OK : belongs_check_state(store);
     if (result == EVLOG_OK)
         result = types_open(store->state, store->read_only, &store->types);
     if (result == EVLOG_OK)
         result = sources_open(store->state, &store->sources);
     if (result == EVLOG_OK)
-        result = floor_open(store->state, origin, store->read_only, &store->floor);
+        result = floor_open(store->state, flusher, origin, store->read_only, &store->floor);
     if (result == EVLOG_OK && !store->read_only)
         result = belongs_check_events(store);
     if (result == EVLOG_OK && !store->read_only)

@@ -608,6 +608,8 @@ static void play_trim(struct run *run)
         sync_sometimes(run);
         if (i % 10 == 9)
             trim(run, firsts, i + 1);
+        if (i % 30 == 29)
+            trim_before(run, run->seq); /* what is not flushed perhaps */
     }
     close_log(run);
 }
