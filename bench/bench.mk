@@ -38,4 +38,8 @@ bench-check: deps
 	@$(MAKE) --no-print-directory -s $(B)/bench-paths
 	@sh bench/instructions.sh check $(B)
 
-.PHONY: bench bench-upkeep bench-check
+# The relays out beside redis-benchmark and a bare producer of librdkafka: two minutes.
+bench-relay: all $(KAFKA_PEER)
+	@sh bench/relay.sh $(B) $(BENCH_ROUNDS)
+
+.PHONY: bench bench-relay bench-upkeep bench-check

@@ -31,7 +31,9 @@ static int hand_out(evlog *log, const struct connection *connection, uint64_t fi
     const evlog_range range = {.first_seq = first,
                                .last_seq = last,
                                .types = types,
-                               .type_count = connection->signal ? 1 : 0};
+                               .type_count = connection->signal ? 1 : 0,
+                               .visit = options->visit,
+                               .visit_ctx = options->visit_ctx};
     evlog_cursor *cursor;
     int result = cursor_open(log, &range, &cursor);
     if (result)

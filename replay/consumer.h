@@ -10,6 +10,7 @@
 #include "pace.h"
 #include "pending.h"
 #include "reader.h"
+#include "visit.h"
 
 /* An event is out from being handed out until it is done or has failed. */
 enum turn_state {
@@ -65,6 +66,7 @@ struct evlog_consumer {
     bool may_retry;       /* a parked event may be due to be retried */
     uint64_t retry_place; /* ... after this one, or else from the first one on */
     struct pace pace;
+    struct visit visit;
 
     /* What waits for a commit. */
     struct pending pending;

@@ -48,6 +48,7 @@
 #include "sized.h"
 #include "spans.h"
 #include "summary.h"
+#include "visit.h"
 
 #define WINDOW_MAX 1024 /* events in a batch */
 
@@ -56,6 +57,7 @@ struct evlog_cursor {
     evlog_range range; /* its types are the filter's */
     struct filter filter;
     struct pace pace;
+    struct visit visit;
     struct reader reader;
     struct span *spans; /* not taken yet: [span_first, span_end) */
     size_t span_first, span_end;
@@ -169,6 +171,8 @@ int cursor_open(evlog *log, const evlog_range *range, evlog_cursor **opened)
     if (range)
         cursor->range = *range;
     cursor->reader.with_nameless = cursor->range.with_nameless;
+    cursor->visit =
+        (struct visit){.function = cursor->range.visit, .ctx = cursor->range.visit_ctx};
     int result = begin(cursor);
     if (result) {
         cursor_free(cursor);
@@ -328,6 +332,17 @@ static int read_backwards(evlog_cursor *cursor)
     }
 }
 
+/* Reads the next batch, unless the range's visit ends the call. */
+static int read_more(evlog_cursor *cursor)
+{
+    bool newest_first = cursor->range.newest_first;
+    int result =
+        visit_when_due(&cursor->visit, newest_first ? cursor->last + 1 : cursor->first - 1);
+    if (result)
+        return result;
+    return newest_first ? read_backwards(cursor) : read_forwards(cursor);
+}
+
 /* The next event of the batch; NULL: all of it was looked at. */
 static const struct reader_event *next_of_batch(evlog_cursor *cursor)
 {
@@ -430,7 +445,7 @@ int cursor_next(evlog_cursor *cursor, const evlog_event **event)
             continue;
         if (cursor->first > cursor->last && !take_span(cursor))
             break;
-        int result = range->newest_first ? read_backwards(cursor) : read_forwards(cursor);
+        int result = read_more(cursor);
         if (result)
             return result;
     }

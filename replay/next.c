@@ -438,6 +438,10 @@ int consumer_next(evlog_consumer *consumer, int64_t deadline_us, const evlog_eve
             return error_set(EVLOG_STOPPED, "consumer %s: it was stopped", consumer->claim.name);
         if (consumer->is_lost)
             return consumer_lost(consumer);
+        if (consumer->at >= consumer->reader.count)
+            result = visit_when_due(&consumer->visit, consumer->place);
+        if (result)
+            return result;
         result = take_step(consumer, &step);
         if (result == EVLOG_OK && step == STEP_HANDED) {
             *event = &consumer->event;

@@ -185,6 +185,8 @@ static int begin(evlog_consumer *consumer, bool is_new)
     consumer->now_us = consumer->committed_us = clock_monotonic_us();
     consumer->pace.speed = consumer->options.speed;
     consumer->pace.per_second = consumer->options.per_second;
+    consumer->visit =
+        (struct visit){.function = consumer->options.visit, .ctx = consumer->options.visit_ctx};
     return EVLOG_OK;
 }
 

@@ -53,7 +53,9 @@ static int find_last(evlog *log, const struct start *start, const char *const *t
                                .types = types,
                                .type_count = type_count,
                                .limit = start->count,
-                               .newest_first = true};
+                               .newest_first = true,
+                               .visit = start->visit,
+                               .visit_ctx = start->visit_ctx};
     evlog_cursor *cursor;
     const evlog_event *event = NULL;
     *checkpoint = head;

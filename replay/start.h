@@ -15,12 +15,14 @@ struct start {
     uint64_t seq;
     int64_t time_us;
     uint64_t count;
+    int (*visit)(uint64_t seq, void *ctx);
+    void *visit_ctx;
 };
 
 /* The fields of options that say where to begin, whichever options they are. */
 #define START_OF(options)                                                             \
     ((struct start){(options)->start, (options)->start_seq, (options)->start_time_us, \
-                    (options)->start_count})
+                    (options)->start_count, (options)->visit, (options)->visit_ctx})
 
 /*
  * Finds the seq before the first event that `start` asks for, and the last seq of the log. `from`

@@ -35,7 +35,8 @@ void appender_close(struct appender *appender);
 /*
  * Appends the records of one send side by side, all or none, and returns when they are in the log
  * with its durability. Sets their seq, prev, chain, salt, digest, log time and era, and the flag
- * RECORD_MORE; the rest is the caller's, and checked by it. Any thread. EVLOG_FULL, EVLOG_BUSY,
+ * RECORD_MORE; the rest is the caller's, and checked by it. The log time of a record that is alone may be the time of
+ * day, when the caller has just read it; else it is 0. Any thread. EVLOG_FULL, EVLOG_BUSY,
  * EVLOG_DAMAGED, EVLOG_NOMEM, EVLOG_INVALID (the clock): nothing was appended. EVLOG_IO: likewise, or the
  * sentence says that this is open.
  *

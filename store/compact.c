@@ -91,6 +91,24 @@ static int remove_new(const struct store *store)
     return result;
 }
 
+/*
+ * Whether this user can replace a file: it is this user's, or its group's, in a directory where each may remove the
+ * files of others.
+ */
+static int check_owner(const struct store *store, const char *name)
+{
+    struct stat file, directory;
+    uid_t user = geteuid();
+    if (fstat(store->directory, &directory) || fstatat(store->directory, name, &file, 0))
+        return fail(store, errno, "looking at a data file");
+    bool is_kept = (directory.st_mode & S_ISVTX) && directory.st_uid != user;
+    bool is_shared = (file.st_mode & (S_IRGRP | S_IWGRP)) == (S_IRGRP | S_IWGRP);
+    if (user == 0 || file.st_uid == user || (is_shared && !is_kept))
+        return EVLOG_OK;
+    return error_set(EVLOG_IO, "%s: %s belongs to user %u, who can compact the log, as root can",
+                     store->path, name, (unsigned)file.st_uid);
+}
+
 /* What a file takes on the disk. */
 static int add_size(const struct store *store, const char *name, uint64_t *size)
 {
@@ -125,14 +143,18 @@ static int make_env(const struct store *store, const char *name, struct env **en
     return env_open(path, &options, env);
 }
 
-/* It belongs to whom the old one does, with the same rights. */
+/*
+ * The new one gets the owner, group and rights of the old one. A user who may not give files away stays the owner of
+ * what this user made: check_owner has found that the group may write it.
+ */
 static int give_owner(const struct store *store, const char *old, int fd)
 {
     struct stat ours, theirs;
     if (fstatat(store->directory, old, &theirs, 0) || fstat(fd, &ours))
         return errno;
-    bool is_same = ours.st_uid == theirs.st_uid && ours.st_gid == theirs.st_gid;
-    if (!is_same && fchown(fd, theirs.st_uid, theirs.st_gid))
+    if (ours.st_gid != theirs.st_gid && fchown(fd, (uid_t)-1, theirs.st_gid))
+        return errno;
+    if (ours.st_uid != theirs.st_uid && fchown(fd, theirs.st_uid, (gid_t)-1) && errno != EPERM)
         return errno;
     return fchmod(fd, theirs.st_mode & 07777) ? errno : 0;
 }
@@ -246,7 +268,11 @@ int compact_files(struct store *store, const evlog_compact_options *options,
 {
     struct compacting compacting = {.store = store, .options = options};
     char why[ERROR_SIZE];
-    int result = env_each_reader(store->events, check_reader, store);
+    int result = check_owner(store, EVENTS_FILE);
+    if (result == EVLOG_OK)
+        result = check_owner(store, STATE_FILE);
+    if (result == EVLOG_OK)
+        result = env_each_reader(store->events, check_reader, store);
     if (result == EVLOG_OK)
         result = flusher_restart(store->flusher);
     if (result == EVLOG_OK && store->journal)

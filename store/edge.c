@@ -51,12 +51,12 @@
 #include "be64.h"
 #include "error.h"
 #include "file.h"
+#include "meta.h"
 #include "record.h"
 
 #define HEAD_SIZE 4096
 #define FREE_PAGES_MAX 64
 #define IMAGES_MAX (1 + PAGE_DEPTH_MAX + FREE_PAGES_MAX)
-#define PAGE_SIZE_MAX 65536
 #define ROOM_SIZE ((uint64_t)64 << 10) /* of each slot, kept from the beginning */
 #define SLOT_SIZE(page_size) (HEAD_SIZE + (uint64_t)IMAGES_MAX * (page_size))
 
@@ -134,7 +134,7 @@ static int add_right_edge(const struct page_snapshot *snapshot, struct page_imag
 static int add_images(const struct page_snapshot *snapshot, struct page_images *images,
                       bool *has_list)
 {
-    struct page_snapshot tree = page_free_tree(snapshot);
+    struct page_snapshot tree = meta_free_tree(snapshot);
     int result = *has_list ? page_each(&tree, true, add_free_page, images) : 1;
     *has_list = result != 1;
     if (!*has_list) {
@@ -143,7 +143,7 @@ static int add_images(const struct page_snapshot *snapshot, struct page_images *
     }
     if (result == EVLOG_OK)
         result = add_right_edge(snapshot, images);
-    page_make_meta(snapshot, *has_list, images->bytes + images->count * images->page_size);
+    meta_make(snapshot, *has_list, images->bytes + images->count * images->page_size);
     images->pgnos[images->count++] = snapshot->txnid % 2;
     return result;
 }
@@ -257,8 +257,8 @@ static void write_head(const struct edge_state *state, unsigned char head[HEAD_S
 static int read_head(const unsigned char head[HEAD_SIZE], struct edge_state *state)
 {
     uint32_t page_size = be32_load(head + AT_PAGE_SIZE), count = be32_load(head + AT_COUNT);
-    if (memcmp(head, magic, sizeof magic) != 0 || page_size < 512 || page_size > PAGE_SIZE_MAX ||
-        count < 1 || count > IMAGES_MAX)
+    if (memcmp(head, magic, sizeof magic) != 0 || page_size < PAGE_SIZE_MIN ||
+        page_size > PAGE_SIZE_MAX || count < 1 || count > IMAGES_MAX)
         return EVLOG_NOTFOUND;
     int result = images_new(page_size, &state->images);
     if (result)
@@ -451,7 +451,7 @@ int edge_restore(const struct edge_state *state, int fd, const char *name)
     if (!errnum)
         errnum = file_flush(fd);
     memcpy(older, image(state, meta), state->images.page_size);
-    page_make_older_meta(older);
+    meta_make_older(older);
     if (!errnum)
         errnum = write_page(state, fd, !state->images.pgnos[meta], older);
     if (!errnum)

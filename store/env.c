@@ -25,7 +25,7 @@
  *
  * Failures. A page that could not be written fails the commit before the meta page is written:
  * nothing has changed, and a full disk or a lack of memory may pass. A meta page that could not
- * be written is taken back (page.c), and liblmdb begins no more transactions: so this does not
+ * be written is taken back (meta.c), and liblmdb begins no more transactions: so this does not
  * either. After a failed flush the kernel may have dropped what it could not write and report the
  * next flush as good (fsync(2)), so `failed` is set for good; reopening reads the file anew.
  *
@@ -53,6 +53,7 @@
 #include "file.h"
 #include "freelist.h"
 #include "lmdb_lock.h"
+#include "meta.h"
 #include "older.h"
 #include "page_cache.h"
 #include "room.h"
@@ -92,6 +93,7 @@ struct env {
     atomic_int failed;
     bool unmapped;    /* liblmdb must not be called any more; under map_lock */
     bool is_slotless; /* this process reads without a slot; under map_lock */
+    bool has_waited;  /* see env_has_waited */
     uint64_t commit_count;
     uint64_t inode;
     struct room room;
@@ -101,9 +103,13 @@ struct env {
 
     /* The write transaction of env_write. */
     MDB_txn *txn;
-    MDB_cursor *cursor;
-    int rc;         /* what liblmdb returned last in it */
-    int64_t now_us; /* the time of day, if `fill` has noted it */
+    uint64_t txnid;
+    MDB_dbi dbi; /* 0: no transaction that opened it has been committed */
+    uint32_t page_size;
+    MDB_cursor *cursor; /* NULL: not needed yet */
+    bool is_changed;    /* something was put or deleted */
+    int rc;             /* what liblmdb returned last in it */
+    int64_t now_us;     /* the time of day, if `fill` has noted it */
     bool has_base;
     struct page_snapshot base; /* the state it began with, once that is asked for */
     struct page_cursor path_to_key;
@@ -343,7 +349,7 @@ static int check_file(struct env *env, bool *for_liblmdb)
     uint64_t damaged_txnid = UINT64_MAX;
     for (;;) {
         snapshot.txnid = 0;
-        int result = page_snapshot_read(env->fd, env->path, &snapshot);
+        int result = meta_read(env->fd, env->path, &snapshot);
         *for_liblmdb = result == EVLOG_OK && !snapshot.one_meta && !is_cut_short(&snapshot);
         if (result == EVLOG_OK && !env->options.read_only)
             result = check_right_edge(&snapshot);
@@ -499,7 +505,7 @@ static void take_counted(struct counted *counted, const struct need *need)
 static bool has_counted(struct env *env, const struct need *need)
 {
     struct counted *counted = &env->counted;
-    bool is_known = counted->txnid == env_txnid(env) && counted->run_max >= need->run_max;
+    bool is_known = counted->txnid == env->txnid && counted->run_max >= need->run_max;
     if (!is_known || !is_enough(&counted->capacity, 0, need))
         return false;
     take_counted(counted, need);
@@ -511,7 +517,7 @@ static int count_free_pages(struct env *env, const struct need *need, uint64_t *
                             struct freelist_capacity *capacity)
 {
     const struct page_snapshot *base;
-    *oldest_txnid = env_txnid(env) - 1;
+    *oldest_txnid = env->txnid - 1;
     mdb_reader_list(env->lmdb, look_for_oldest, oldest_txnid);
     struct freelist_need wanted = {.oldest_txnid = *oldest_txnid,
                                    .page_count = COUNTED_MAX * need->pages,
@@ -529,7 +535,7 @@ static int count_free_pages(struct env *env, const struct need *need, uint64_t *
 static int use_free_pages(struct env *env, const struct need *need, int full)
 {
     uint64_t behind, oldest_txnid;
-    struct counted counted = {.txnid = env_txnid(env), .run_max = need->run_max};
+    struct counted counted = {.txnid = env->txnid, .run_max = need->run_max};
     int64_t until_us = clock_monotonic_us() + READERS_WAIT_US;
     char why[ERROR_SIZE];
     snprintf(why, sizeof why, "%s", evlog_errmsg());
@@ -543,7 +549,7 @@ static int use_free_pages(struct env *env, const struct need *need, int full)
             return result;
         if (is_enough(&counted.capacity, behind, need))
             break;
-        if (oldest_txnid + 1 == env_txnid(env) || clock_monotonic_us() >= until_us)
+        if (oldest_txnid + 1 == env->txnid || clock_monotonic_us() >= until_us)
             return error_set(full, "%s", why);
         nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
@@ -556,11 +562,9 @@ static int use_free_pages(struct env *env, const struct need *need, int full)
 static int make_room(struct env *env, struct env_size size)
 {
     MDB_envinfo info;
-    MDB_stat stat;
     mdb_env_info(env->lmdb, &info);
-    mdb_env_stat(env->lmdb, &stat);
     struct need need =
-        need_of((info.me_last_pgno + 1) * stat.ms_psize, stat.ms_psize, size, is_mapped(env));
+        need_of((info.me_last_pgno + 1) * env->page_size, env->page_size, size, is_mapped(env));
     if (has_counted(env, &need))
         return EVLOG_OK;
     int result = room_make(&env->room, info.me_mapsize, need.used,
@@ -598,6 +602,20 @@ static int resize_map(struct env *env, bool grow)
     return EVLOG_OK;
 }
 
+/* What all transactions use: it is there from the first one on that is committed. */
+static int open_database(struct env *env)
+{
+    MDB_stat stat;
+    if (env->dbi)
+        return MDB_SUCCESS;
+    mdb_env_stat(env->lmdb, &stat);
+    env->page_size = stat.ms_psize;
+    int rc = mdb_dbi_open(env->txn, NULL, 0, &env->dbi);
+    if (rc != MDB_SUCCESS)
+        mdb_txn_abort(env->txn);
+    return rc;
+}
+
 static int begin(struct env *env, enum env_flush flush)
 {
     int rc;
@@ -607,16 +625,19 @@ static int begin(struct env *env, enum env_flush flush)
         if (result)
             return result;
     }
+    if (rc == MDB_SUCCESS)
+        rc = open_database(env);
     if (rc != MDB_SUCCESS)
         return fail(env, rc, "beginning to write");
-    MDB_dbi dbi;
-    rc = mdb_dbi_open(env->txn, NULL, 0, &dbi);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_cursor_open(env->txn, dbi, &env->cursor);
-    if (rc == MDB_SUCCESS)
-        return EVLOG_OK;
-    mdb_txn_abort(env->txn);
-    return fail(env, rc, "beginning to write");
+    env->txnid = mdb_txn_id(env->txn);
+    return EVLOG_OK;
+}
+
+/* A transaction that only appends one value needs none, which saves the memory. */
+static int open_cursor(struct env *env)
+{
+    int rc = env->cursor ? MDB_SUCCESS : mdb_cursor_open(env->txn, env->dbi, &env->cursor);
+    return rc == MDB_SUCCESS ? EVLOG_OK : fail(env, rc, "beginning to write");
 }
 
 /* Whether what was committed may be reported as done. */
@@ -628,15 +649,25 @@ static int check_files(struct env *env)
     return result;
 }
 
-/* By what the file has: liblmdb writes nothing for a transaction that has changed nothing. */
+/* liblmdb writes nothing for a transaction that has changed nothing: then the last one is that before it. */
 static void note_commit(struct env *env)
 {
     const struct env_options *options = &env->options;
-    MDB_envinfo info;
-    mdb_env_info(env->lmdb, &info);
     if (options->presence)
         shared_set_committed(options->presence->shared, options->lock, env->inode,
-                             info.me_last_txnid);
+                             env->is_changed ? env->txnid : env->txnid - 1);
+}
+
+/* What was kept for the transaction. */
+static void end(struct env *env)
+{
+    if (env->cursor)
+        mdb_cursor_close(env->cursor);
+    if (env->has_base)
+        page_cursor_free(&env->path_to_key);
+    env->cursor = NULL;
+    env->has_base = false;
+    env->deletable_leaf = 0;
 }
 
 /* One attempt. `env->rc` is MDB_MAP_FULL when the map must grow first. */
@@ -645,19 +676,17 @@ static int write_once(struct env *env, enum env_flush flush, struct env_size siz
 {
     env->rc = MDB_SUCCESS;
     env->now_us = 0;
+    env->is_changed = false;
     int result = begin(env, flush);
     if (result)
         return result;
     result = make_room(env, size);
     if (result == EVLOG_OK)
         result = fill(env, ctx);
-    mdb_cursor_close(env->cursor);
-    if (env->has_base)
-        page_cursor_free(&env->path_to_key);
-    env->has_base = false;
-    env->deletable_leaf = 0;
+    end(env);
     if (result) {
         mdb_txn_abort(env->txn);
+        env->dbi = 0; /* which it may have opened */
         return result;
     }
     env->rc = mdb_txn_commit(env->txn); /* frees it also when it fails */
@@ -677,15 +706,35 @@ static int check_shared(struct env *env)
     return shared_check(env->options.presence->shared, is_rare);
 }
 
+static bool try_lock(struct env *env)
+{
+    const struct env_options *options = &env->options;
+    if (pthread_mutex_trylock(&env->write_lock))
+        return false;
+    env->has_waited = false;
+    if (!options->presence || presence_try_lock(options->presence, options->lock))
+        return true;
+    pthread_mutex_unlock(&env->write_lock);
+    return false;
+}
+
 static int take_lock(struct env *env)
 {
     int result = EVLOG_OK;
+    if (try_lock(env))
+        return EVLOG_OK;
     pthread_mutex_lock(&env->write_lock);
+    env->has_waited = true;
     if (env->options.presence)
         result = presence_lock(env->options.presence, env->options.lock, env->path);
     if (result)
         pthread_mutex_unlock(&env->write_lock);
     return result;
+}
+
+bool env_has_waited(const struct env *env)
+{
+    return env->has_waited;
 }
 
 int env_lock(struct env *env)
@@ -735,17 +784,6 @@ int env_write(struct env *env, enum env_flush flush, size_t size_hint,
     return result;
 }
 
-static bool try_lock(struct env *env)
-{
-    const struct env_options *options = &env->options;
-    if (pthread_mutex_trylock(&env->write_lock))
-        return false;
-    if (!options->presence || presence_try_lock(options->presence, options->lock))
-        return true;
-    pthread_mutex_unlock(&env->write_lock);
-    return false;
-}
-
 int env_write_if_free(struct env *env, enum env_flush flush, size_t size_hint,
                       int (*fill)(struct env *, void *), void *ctx)
 {
@@ -763,10 +801,17 @@ int env_write_if_free(struct env *env, enum env_flush flush, size_t size_hint,
     return result;
 }
 
+/* The first append goes without a cursor. */
 static int put(struct env *env, const void *key, size_t key_size, MDB_val *data, unsigned flags)
 {
     MDB_val name = {.mv_size = key_size, .mv_data = (void *)key};
-    env->rc = mdb_cursor_put(env->cursor, &name, data, flags);
+    bool is_first = !env->is_changed && !env->cursor;
+    int result = is_first ? EVLOG_OK : open_cursor(env);
+    if (result)
+        return result;
+    env->rc = is_first ? mdb_put(env->txn, env->dbi, &name, data, flags)
+                       : mdb_cursor_put(env->cursor, &name, data, flags);
+    env->is_changed = true;
     if (env->rc == MDB_SUCCESS)
         return EVLOG_OK;
     if (env->rc == MDB_MAP_FULL)
@@ -788,7 +833,7 @@ int env_append(struct env *env, const void *key, size_t key_size, size_t size, v
 int env_base(struct env *env, const struct page_snapshot **snapshot)
 {
     if (!env->has_base) {
-        int result = page_snapshot_read(env->fd, env->path, &env->base);
+        int result = meta_read(env->fd, env->path, &env->base);
         if (result == EVLOG_OK)
             result = check_whole(&env->base);
         if (result)
@@ -823,6 +868,8 @@ static int find(struct env *env, const void *key, size_t key_size,
 {
     MDB_val name = {.mv_size = key_size, .mv_data = (void *)key}, old;
     int result = check_path(env, key, key_size, check);
+    if (result == EVLOG_OK)
+        result = open_cursor(env);
     if (result)
         return result;
     env->rc = mdb_cursor_get(env->cursor, &name, &old, MDB_SET);
@@ -869,6 +916,7 @@ int env_delete(struct env *env, const void *key, size_t key_size)
         env->rc = MDB_SUCCESS;
         return error_set(EVLOG_NOTFOUND, "%s: no such key", env->path);
     }
+    env->is_changed = true;
     env->rc = mdb_cursor_del(env->cursor, 0);
     if (env->rc == MDB_SUCCESS)
         return EVLOG_OK;
@@ -882,7 +930,7 @@ void env_note_time(struct env *env, int64_t now_us)
 
 uint64_t env_txnid(struct env *env)
 {
-    return mdb_txn_id(env->txn);
+    return env->txnid;
 }
 
 int env_flush(struct env *env)
@@ -937,7 +985,7 @@ static int look_whether_whole(struct env *env, const struct page_snapshot *snaps
     *is_whole = *env->gone != '\0';
     if (*is_whole)
         return EVLOG_OK;
-    int result = page_snapshot_read(env->fd, env->path, &now);
+    int result = meta_read(env->fd, env->path, &now);
     *is_whole = result == EVLOG_OK && now.txnid <= snapshot->txnid + 1;
     return result == EVLOG_DAMAGED ? EVLOG_OK : result; /* while it is being written */
 }
@@ -951,15 +999,15 @@ static int read_snapshot(struct env *env, struct page_snapshot *snapshot)
             .fd = env->fd, .name = env->path, .page_size = 4096, .one_meta = true};
         return EVLOG_OK;
     }
-    return images ? page_snapshot_of_images(env->fd, env->path, images, snapshot)
-                  : page_snapshot_read(env->fd, env->path, snapshot);
+    return images ? meta_of_images(env->fd, env->path, images, snapshot)
+                  : meta_read(env->fd, env->path, snapshot);
 }
 
 /* Of what is proved by checksums, with a slot: the newest state, as far as possible from memory. */
 static int read_held(struct env *env, env_reader *read, void *ctx)
 {
     struct page_snapshot snapshot;
-    int result = page_snapshot_read_cached(env->fd, env->path, env->cache, &snapshot);
+    int result = meta_read_cached(env->fd, env->path, env->cache, &snapshot);
     return result ? result : read(&snapshot, ctx);
 }
 
@@ -967,14 +1015,25 @@ static int read_held(struct env *env, env_reader *read, void *ctx)
  * In the state a meta page that is being flushed can be read already, but nothing of it may be used yet: an event that
  * names a source of it would be on disk before that source. liblmdb shows a commit to others when it has ended, so what
  * is newer than the slot is not looked at, but the one before, which has ended then. (An event is in the journal,
- * flushed, before its commit begins. Without a slot, in a process that can have none, this is not known.)
+ * flushed, before its commit begins.) Without a slot it is asked which commit was noted last, a moment later.
  */
+static uint64_t ended_txnid(const struct env *env, MDB_txn *slot)
+{
+    const struct env_options *options = &env->options;
+    uint64_t noted = 0;
+    if (slot)
+        return mdb_txn_id(slot);
+    if (options->presence)
+        noted = shared_committed(options->presence->shared, options->lock, env->inode);
+    return noted ? noted : UINT64_MAX; /* none was made since the machine was started */
+}
+
 static int read_ended(struct env *env, MDB_txn *slot, struct page_snapshot *snapshot)
 {
     int result = read_snapshot(env, snapshot);
     bool is_state = env->options.lock == SHARED_LOCK_STATE && !env->options.images && !*env->gone;
-    if (result == EVLOG_OK && is_state && slot && snapshot->txnid > mdb_txn_id(slot))
-        page_snapshot_step_back(snapshot);
+    if (result == EVLOG_OK && is_state && snapshot->txnid > ended_txnid(env, slot))
+        meta_step_back(snapshot);
     return result;
 }
 
@@ -1085,12 +1144,17 @@ int env_each_reader(struct env *env,
     if (!env->lmdb)
         return EVLOG_OK;
     mdb_reader_check(env->lmdb, &dead);
-    int result = page_snapshot_read(env->fd, env->path, &newest);
+    int result = meta_read(env->fd, env->path, &newest);
     if (result)
         return result;
     struct reader_list list = {.visit = visit, .ctx = ctx, .newest = &newest};
     mdb_reader_list(env->lmdb, visit_reader, &list);
     return list.result;
+}
+
+void env_will_reuse(struct env *env)
+{
+    atomic_store_explicit(&env->room.is_reused, true, memory_order_relaxed);
 }
 
 const char *env_gone(const struct env *env)

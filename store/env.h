@@ -77,6 +77,10 @@ int env_write_if_free(struct env *env, enum env_flush flush, size_t size_hint,
  */
 int env_lock(struct env *env);
 void env_unlock(struct env *env);
+
+/* Whether another thread or process had the lock when its holder asked for it. */
+bool env_has_waited(const struct env *env);
+
 int env_write_locked(struct env *env, enum env_flush flush, struct env_size size,
                      int (*fill)(struct env *env, void *ctx), void *ctx);
 
@@ -106,6 +110,9 @@ void env_note_time(struct env *env, int64_t now_us);
 
 /* Flushes all that was written to the file, by other processes too. EVLOG_IO: as for env_write. */
 int env_flush(struct env *env);
+
+/* Pages in the middle of the file will be written to again and again, since events are deleted: see room.c. */
+void env_will_reuse(struct env *env);
 
 /* Which state of the file to read. */
 enum env_state {

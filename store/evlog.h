@@ -416,6 +416,9 @@ typedef struct evlog_connect_options {
     evlog_replays replay;
     bool keep_going;        /* a failure in the history is counted, and does not end it */
     evlog_outcome *outcome; /* or NULL: how far the history came */
+    /* As in a range, for the history: other than 0 ends it and disconnects. */
+    int (*visit)(uint64_t seq, void *ctx);
+    void *visit_ctx;
 } evlog_connect_options;
 
 /*
@@ -609,6 +612,13 @@ typedef struct evlog_range {
      */
     bool (*wants)(const evlog_event *event, void *ctx);
     void *wants_ctx;
+    /*
+     * Called now and then, ten times a second at most, before more of the log is read, with about the seq that was come
+     * to; or NULL. Other than 0 ends the call, which returns it; a cursor's next call goes on there. Nothing is held
+     * meanwhile, and it may use nothing of what reads the range.
+     */
+    int (*visit)(uint64_t seq, void *ctx);
+    void *visit_ctx;
 } evlog_range;
 
 /*

@@ -1,5 +1,5 @@
 /*
- * Opening and writing the files of a log.
+ * Opening, reading and writing the files of a log.
  *
  * Where a file should be there may be something else: a FIFO, whose opening waits for ever, or a
  * device. So what is opened is opened without waiting, and must be a regular file. A write that is
@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -163,6 +164,17 @@ int file_read(int fd, void *bytes, size_t size, uint64_t at, size_t *count)
         *count += (size_t)more;
     }
     return 0;
+}
+
+int file_read_all(int fd, const char *name, void *bytes, size_t size, uint64_t at)
+{
+    size_t count;
+    int errnum = file_read(fd, bytes, size, at, &count);
+    if (errnum)
+        return error_errno(errnum, "reading it", name);
+    if (count < size)
+        return error_set(EVLOG_DAMAGED, "%s: ends before byte %" PRIu64, name, at + size);
+    return EVLOG_OK;
 }
 
 /* Returns an errno. */

@@ -1,4 +1,4 @@
-/* Opening and writing the files of a log, see file.c. */
+/* Opening, reading and writing the files of a log, see file.c. */
 #ifndef STORE_FILE_H
 #define STORE_FILE_H
 
@@ -32,6 +32,9 @@ int file_flush(int fd);
 
 /* Reads up to `size` bytes; `*count` is less than that where the file ends. */
 int file_read(int fd, void *bytes, size_t size, uint64_t at, size_t *count);
+
+/* Reads `size` bytes. EVLOG_DAMAGED: the file, of that name, ends before them. EVLOG_IO. */
+int file_read_all(int fd, const char *name, void *bytes, size_t size, uint64_t at);
 
 /* Has the file system keep blocks for [from, to); its size stays. EOPNOTSUPP: it cannot. */
 int file_allocate(int fd, uint64_t from, uint64_t to);

@@ -60,7 +60,9 @@ struct flusher {
 
     flusher_work *work; /* or NULL */
     void *work_ctx;
-    _Atomic int64_t work_at_us;      /* the log time of the commit after which it is due */
+    _Atomic int64_t
+        work_at_us; /* the log time, or the seq, of the commit after which it is due */
+    _Atomic uint64_t work_at_seq;
     _Atomic uint32_t work_retention; /* the policy's number when it was last done */
 };
 
@@ -284,16 +286,22 @@ static uint32_t retention_of(const struct flusher *flusher)
     return atomic_load(&shared_flushed(flusher->parts.presence->shared)->retention);
 }
 
+static void set_due(struct flusher *flusher, struct flusher_due due)
+{
+    atomic_store(&flusher->work_at_seq, due.seq);
+    atomic_store(&flusher->work_at_us, due.log_time_us);
+}
+
 /* A piece of the other work; with the lock held, except during it. */
 static void do_work(struct flusher *flusher)
 {
     flusher->is_work_wanted = false;
     pthread_mutex_unlock(&flusher->lock);
     atomic_store(&flusher->work_retention, retention_of(flusher));
-    int64_t at_us = flusher->work(flusher->work_ctx);
-    atomic_store(&flusher->work_at_us, at_us);
+    struct flusher_due due = flusher->work(flusher->work_ctx);
+    set_due(flusher, due);
     pthread_mutex_lock(&flusher->lock);
-    if (at_us == FLUSHER_WORK_GOES_ON)
+    if (due.log_time_us == FLUSHER_WORK_GOES_ON.log_time_us)
         flusher->is_wanted = flusher->is_work_wanted = true;
 }
 
@@ -349,33 +357,38 @@ void flusher_set_work(struct flusher *flusher, flusher_work *work, void *ctx)
 {
     flusher->work = work;
     flusher->work_ctx = ctx;
-    atomic_store(&flusher->work_at_us, FLUSHER_WORK_IS_DONE);
+    set_due(flusher, FLUSHER_WORK_IS_DONE);
     atomic_store(&flusher->work_retention, retention_of(flusher));
 }
 
 void flusher_work_is_due(struct flusher *flusher)
 {
-    atomic_store(&flusher->work_at_us, FLUSHER_WORK_GOES_ON);
+    set_due(flusher, FLUSHER_WORK_GOES_ON);
 }
 
 /* A commit whose log time has stepped back far is not waited for. */
-static bool is_due(const struct flusher *flusher, int64_t log_time_us)
+static bool is_due(const struct flusher *flusher, int64_t log_time_us, uint64_t seq)
 {
     int64_t at_us = atomic_load(&flusher->work_at_us);
     if (atomic_load(&flusher->work_retention) != retention_of(flusher))
         return true;
-    return at_us != FLUSHER_WORK_IS_DONE &&
-           (log_time_us >= at_us || log_time_us < at_us - CLOCK_STEP_US);
+    return at_us != FLUSHER_WORK_IS_DONE.log_time_us &&
+           (log_time_us >= at_us || log_time_us < at_us - CLOCK_STEP_US ||
+            seq >= atomic_load(&flusher->work_at_seq));
 }
 
-void flusher_committed(struct flusher *flusher, int64_t log_time_us)
+void flusher_committed(struct flusher *flusher, int64_t log_time_us, uint64_t seq)
 {
-    if (flusher->work && is_due(flusher, log_time_us)) {
-        atomic_store(&flusher->work_at_us,
-                     FLUSHER_WORK_IS_DONE); /* until the thread has set it */
+    if (flusher->work && is_due(flusher, log_time_us, seq)) {
+        set_due(flusher, FLUSHER_WORK_IS_DONE); /* until the thread has set it */
         atomic_store(&flusher->work_retention, retention_of(flusher));
         wake(flusher, true);
     }
+}
+
+void flusher_has_no_room(struct flusher *flusher)
+{
+    flusher_committed(flusher, INT64_MAX, UINT64_MAX);
 }
 
 int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct flusher **opened)

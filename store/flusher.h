@@ -27,18 +27,26 @@ struct flusher_parts {
 int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct flusher **flusher);
 
 /*
- * Other work that follows commits, done by the same thread, one piece a call. It returns when to be called again, by
- * the log time of a commit: FLUSHER_WORK_GOES_ON, at once, FLUSHER_WORK_IS_DONE, not before the retention policy is
- * set. So it is at first; flusher_work_is_due: it is due after the first commit.
+ * Other work that follows commits, done by the same thread, one piece a call. It returns after which commit to be
+ * called again: one at a log time, or of a seq, whichever comes first. FLUSHER_WORK_GOES_ON: at once;
+ * FLUSHER_WORK_IS_DONE: not before the retention policy is set. So it is at first; flusher_work_is_due: it is due after
+ * the first commit.
  */
-#define FLUSHER_WORK_GOES_ON INT64_MIN
-#define FLUSHER_WORK_IS_DONE INT64_MAX
-typedef int64_t flusher_work(void *ctx);
+struct flusher_due {
+    int64_t log_time_us;
+    uint64_t seq;
+};
+#define FLUSHER_WORK_GOES_ON ((struct flusher_due){INT64_MIN, 0})
+#define FLUSHER_WORK_IS_DONE ((struct flusher_due){INT64_MAX, UINT64_MAX})
+typedef struct flusher_due flusher_work(void *ctx);
 void flusher_set_work(struct flusher *flusher, flusher_work *work, void *ctx);
 void flusher_work_is_due(struct flusher *flusher);
 
-/* After a commit at a log time; INT64_MAX: there was no room for it. Has the work done that is due. */
-void flusher_committed(struct flusher *flusher, int64_t log_time_us);
+/* After a commit of an event. Has the work done that is due. */
+void flusher_committed(struct flusher *flusher, int64_t log_time_us, uint64_t seq);
+
+/* After there was no room for one: the same. */
+void flusher_has_no_room(struct flusher *flusher);
 
 /* Starts the thread of an interval. EVLOG_IO. */
 int flusher_start(struct flusher *flusher);

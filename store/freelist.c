@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "meta.h"
 
 #define ENTRIES_FOR_PAGE 60 /* that liblmdb merges for each page of a run before it gives up */
 #define NODE_SIZE 26        /* of an entry in a leaf, beside its numbers */
@@ -75,7 +76,7 @@ static int read_value(const struct page_snapshot *snapshot, const unsigned char 
 int freelist_each(const struct page_snapshot *snapshot,
                   int (*visit)(const struct freelist_entry *entry, void *ctx), void *ctx)
 {
-    struct page_snapshot list = page_free_tree(snapshot);
+    struct page_snapshot list = meta_free_tree(snapshot);
     struct page_cursor cursor = {.snapshot = &list};
     struct freelist_entry entry = {.txnid = 0};
     struct page_node node;

@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "error.h"
 #include "file.h"
-#include "page.h"
+#include "meta.h"
 #include "store.h"
 #include "uuid.h"
 
@@ -102,7 +102,7 @@ static int check_begun(const struct store *store, const char *name)
     bool is_begun = head == 0;
     if (result == EVLOG_OK && is_begun &&
         !is_empty_after(fd, metas_size, (uint64_t)status.st_size)) {
-        result = page_snapshot_read(fd, name, &snapshot);
+        result = meta_read(fd, name, &snapshot);
         is_begun = result == EVLOG_OK && !snapshot.one_meta && snapshot.entries == 0;
     }
     close(fd);

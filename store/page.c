@@ -13,10 +13,7 @@
  *
  *   page      0 pgno 8 | 8 pad 2 | 10 flags 2 | 12 lower 2 | 14 upper 2 | 16 ...
  *             overflow pages have their count in 12 to 15
- *   meta      pages 0 and 1; at 16: magic 4 | version 4 | address 8 | mapsize 8 |
- *             two tables of 48: free pages, main | last page 8 | txnid 8
- *   table     page size 4 (the first) | flags 2 | depth 2 | branch, leaf, overflow pages,
- *             entries, root: 8 each; root ~0: empty
+ *   meta      pages 0 and 1, which give a state and its root (meta.c)
  *   branch    at 16: offsets of nodes, 2 each, up to lower; nodes from upper on:
  *   and leaf  low 2 | high 2 | flags 2 | key size 2 | key | data
  *             branch: child = flags << 32 | high << 16 | low; the first key is empty
@@ -37,38 +34,19 @@
  */
 #include "page.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "error.h"
+#include "file.h"
 #include "page_cache.h"
 
 _Static_assert(sizeof(size_t) == 8,
                "LMDB's file format depends on the word size: evlog is 64-bit");
 
-enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8 };
-enum {
-    TABLE_KIND = 0xff,
-    INTEGER_KEY = 8
-}; /* flags of the table of free pages, and of the file */
+enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4 };
 enum { NODE_BIG = 1, NODE_HEADER_SIZE = 8 };
-enum { META_MAGIC = 16, META_VERSION = 20, META_FREE = 40, META_MAIN = 88, META_LAST_PAGE = 136 };
-enum { META_TXNID = 144, META_END = PAGE_META_SIZE };
-enum {
-    TABLE_FLAGS = 4,
-    TABLE_DEPTH = 6,
-    TABLE_BRANCH = 8,
-    TABLE_LEAF = 16,
-    TABLE_OVERFLOW = 24,
-    TABLE_ENTRIES = 32,
-    TABLE_ROOT = 40
-};
-#define MAGIC 0xBEEFC0DEu
-#define NO_PAGE UINT64_MAX
 
 static uint16_t get16(const unsigned char *at)
 {
@@ -91,247 +69,6 @@ static uint64_t get64(const unsigned char *at)
     return value;
 }
 
-/* Reads `size` bytes: EVLOG_DAMAGED when the file ends before them. */
-static int read_at(int fd, const char *name, void *bytes, size_t size, uint64_t offset)
-{
-    char *at = bytes;
-    while (size > 0) {
-        ssize_t count = pread(fd, at, size, (off_t)offset);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return error_errno(errno, "reading a page", name);
-        if (count == 0)
-            return error_set(EVLOG_DAMAGED, "%s: ends before byte %" PRIu64, name, offset + size);
-        at += count;
-        offset += (uint64_t)count;
-        size -= (size_t)count;
-    }
-    return EVLOG_OK;
-}
-
-/* ---------------------------------------------------------- meta pages ---- */
-
-/*
- * When a meta page could not be written, liblmdb takes it back: txnid and last page are then the
- * old ones again, the tables are not. It is the older of the two and in use by no transaction,
- * until the next commit overwrites it. Commit T writes meta page T % 2; both begin with txnid 0, so
- * when the first commit was taken back, both have it again, and liblmdb uses page 0.
- */
-enum meta { UNSOUND, TAKEN_BACK, SOUND };
-
-static enum meta meta_parse(const unsigned char *page, uint64_t pgno,
-                            struct page_snapshot *snapshot)
-{
-    const unsigned char *main = page + META_MAIN;
-    uint32_t page_size = get32(page + META_FREE);
-    uint64_t last_page = get64(page + META_LAST_PAGE);
-    uint64_t root = get64(main + TABLE_ROOT);
-    unsigned depth = get16(main + TABLE_DEPTH);
-    if (get64(page) != pgno || get16(page + 10) != META || get32(page + META_MAGIC) != MAGIC ||
-        get32(page + META_VERSION) != 1)
-        return UNSOUND;
-    if (page_size < 512 || page_size > 65536 || (page_size & (page_size - 1)))
-        return UNSOUND;
-    if (get16(main + TABLE_FLAGS) != 0 ||
-        (get16(page + META_FREE + TABLE_FLAGS) & TABLE_KIND) != INTEGER_KEY || last_page < 1 ||
-        last_page > INT64_MAX / page_size)
-        return UNSOUND;
-    if (root == NO_PAGE ? depth != 0 : depth < 1 || depth > PAGE_DEPTH_MAX)
-        return UNSOUND;
-    snapshot->page_size = page_size;
-    snapshot->depth = depth;
-    snapshot->root = root;
-    snapshot->free_depth = get16(page + META_FREE + TABLE_DEPTH);
-    snapshot->free_root = get64(page + META_FREE + TABLE_ROOT);
-    snapshot->last_page = last_page;
-    snapshot->entries = get64(main + TABLE_ENTRIES);
-    snapshot->overflow_count = get64(main + TABLE_OVERFLOW);
-    snapshot->tree_page_count =
-        get64(main + TABLE_BRANCH) + get64(main + TABLE_LEAF) + snapshot->overflow_count;
-    snapshot->txnid = get64(page + META_TXNID);
-    memcpy(snapshot->meta, page, sizeof snapshot->meta);
-    return root == NO_PAGE || root <= last_page ? SOUND : TAKEN_BACK;
-}
-
-/*
- * Reads a meta page until two reads are the same: a writer may be writing it. It is always the
- * older of the two that is written, so this ends. One past the file's end is unsound.
- */
-static int meta_read(const struct page_snapshot *file, uint64_t pgno, uint32_t page_size,
-                     struct page_snapshot *snapshot, enum meta *meta)
-{
-    unsigned char first[META_END], second[META_END];
-    int result;
-    *meta = UNSOUND;
-    do {
-        result = read_at(file->fd, file->name, first, sizeof first, pgno * page_size);
-        if (result == EVLOG_OK)
-            result = read_at(file->fd, file->name, second, sizeof second, pgno * page_size);
-        if (result)
-            return result == EVLOG_DAMAGED ? EVLOG_OK : result;
-    } while (memcmp(first, second, sizeof first) != 0);
-    *meta = meta_parse(first, pgno, snapshot);
-    return EVLOG_OK;
-}
-
-/* Page 0 has the page size, and so where page 1 is; else each possible size is tried. */
-static int meta_read_one(const struct page_snapshot *file, uint32_t page_size,
-                         struct page_snapshot *one, enum meta *meta)
-{
-    uint32_t size = page_size ? page_size : 512, size_max = page_size ? page_size : 65536;
-    int result = EVLOG_OK;
-    for (*meta = UNSOUND; result == EVLOG_OK && *meta == UNSOUND && size <= size_max; size *= 2) {
-        result = meta_read(file, 1, size, one, meta);
-        if (*meta != UNSOUND && one->page_size != size)
-            *meta = UNSOUND;
-    }
-    return result;
-}
-
-/* Whether a meta page is of the commit before the newest one, which is page `pgno`; or taken back. */
-static bool is_companion(const struct page_snapshot *newest, uint64_t pgno,
-                         const struct page_snapshot *other, enum meta meta)
-{
-    uint64_t before = newest->txnid ? newest->txnid - 1 : 0;
-    if (meta == UNSOUND || other->txnid != before || newest->txnid % 2 != pgno)
-        return false;
-    return meta == SOUND || other->root < newest->file_size / newest->page_size;
-}
-
-/* Reads both meta pages, and compares them. */
-static int read_metas(int fd, const char *name, struct page_snapshot *snapshot)
-{
-    struct page_snapshot zero = {.page_size = 0}, one = {.page_size = 0};
-    struct page_snapshot file = {.fd = fd, .name = name};
-    enum meta meta_zero, meta_one;
-    struct stat status;
-    int result = meta_read(&file, 0, 0, &zero, &meta_zero);
-    if (result == EVLOG_OK)
-        result = meta_read_one(&file, zero.page_size, &one, &meta_one);
-    if (result)
-        return result;
-    if (fstat(fd, &status)) /* after the meta pages: it grows before they are written */
-        return error_errno(errno, "looking at its size", name);
-    if (meta_zero != SOUND && meta_one != SOUND)
-        return error_set(EVLOG_DAMAGED, "%s: neither of its two meta pages is sound", name);
-    bool is_zero = meta_zero == SOUND && (meta_one != SOUND || zero.txnid >= one.txnid);
-    const struct page_snapshot *other = is_zero ? &one : &zero;
-    enum meta other_meta = is_zero ? meta_one : meta_zero;
-    *snapshot = is_zero ? zero : one;
-    snapshot->fd = fd;
-    snapshot->name = name;
-    snapshot->file_size = (uint64_t)status.st_size;
-    snapshot->has_other = other_meta == SOUND;
-    memcpy(snapshot->other_meta, other->meta, sizeof snapshot->other_meta);
-    snapshot->one_meta = !is_companion(snapshot, !is_zero, other, other_meta);
-    return EVLOG_OK;
-}
-
-/*
- * While others write, the two pages that were read may be of commits further apart: they do not
- * fit each other when the same are found twice.
- */
-int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot)
-{
-    uint64_t txnid;
-    int result = read_metas(fd, name, snapshot);
-    do {
-        txnid = snapshot->txnid;
-        if (result || !snapshot->one_meta)
-            return result;
-        result = read_metas(fd, name, snapshot);
-    } while (result == EVLOG_OK && snapshot->txnid != txnid);
-    return result;
-}
-
-bool page_snapshot_step_back(struct page_snapshot *snapshot)
-{
-    struct page_snapshot before = {
-        .fd = snapshot->fd, .name = snapshot->name, .file_size = snapshot->file_size};
-    if (snapshot->one_meta ||
-        meta_parse(snapshot->other_meta, snapshot->txnid % 2 == 0, &before) != SOUND)
-        return false;
-    *snapshot = before;
-    return true;
-}
-
-int page_snapshot_read_cached(int fd, const char *name, struct page_cache *cache,
-                              struct page_snapshot *snapshot)
-{
-    unsigned char metas[PAGE_CACHE_PAGE_SIZE + PAGE_META_SIZE];
-    if (read_at(fd, name, metas, sizeof metas, 0) == EVLOG_OK &&
-        page_cache_find(cache, metas, metas + PAGE_CACHE_PAGE_SIZE, snapshot))
-        return EVLOG_OK;
-    int result = page_snapshot_read(fd, name, snapshot);
-    if (result || snapshot->one_meta || !snapshot->has_other ||
-        snapshot->page_size != PAGE_CACHE_PAGE_SIZE)
-        return result;
-    snapshot->cache = cache;
-    page_cache_renew(cache, snapshot);
-    return EVLOG_OK;
-}
-
-int page_snapshot_of_images(int fd, const char *name, const struct page_images *images,
-                            struct page_snapshot *snapshot)
-{
-    struct stat status;
-    enum meta meta = UNSOUND;
-    for (size_t i = 0; i < images->count && meta != SOUND; i++)
-        if (images->pgnos[i] < 2)
-            meta = meta_parse(images->bytes + i * images->page_size, images->pgnos[i], snapshot);
-    if (meta != SOUND || snapshot->page_size != images->page_size)
-        return error_set(EVLOG_DAMAGED, "%s: the image of its meta page is not sound", name);
-    if (fstat(fd, &status))
-        return error_errno(errno, "looking at its size", name);
-    snapshot->fd = fd;
-    snapshot->name = name;
-    snapshot->images = images;
-    snapshot->cache = NULL;
-    snapshot->file_size = (uint64_t)status.st_size;
-    snapshot->one_meta = false;
-    snapshot->has_other = false;
-    return EVLOG_OK;
-}
-
-void page_make_meta(const struct page_snapshot *snapshot, bool with_list, unsigned char *page)
-{
-    static const uint64_t none = NO_PAGE;
-    unsigned char *table = page + META_FREE;
-    memset(page, 0, snapshot->page_size);
-    memcpy(page, snapshot->meta, sizeof snapshot->meta);
-    if (with_list)
-        return;
-    memset(table + TABLE_DEPTH, 0, TABLE_ROOT - TABLE_DEPTH);
-    memcpy(table + TABLE_ROOT, &none, sizeof none);
-}
-
-void page_make_older_meta(unsigned char *page)
-{
-    uint64_t pgno = !get64(page), txnid = get64(page + META_TXNID);
-    txnid -= txnid > 0;
-    memcpy(page, &pgno, sizeof pgno);
-    memcpy(page + META_TXNID, &txnid, sizeof txnid);
-}
-
-bool page_other(const struct page_snapshot *snapshot, struct page_snapshot *other)
-{
-    *other = *snapshot;
-    if (!snapshot->has_other)
-        return false;
-    return meta_parse(snapshot->other_meta, get64(snapshot->other_meta), other) == SOUND;
-}
-
-struct page_snapshot page_free_tree(const struct page_snapshot *snapshot)
-{
-    struct page_snapshot tree = *snapshot;
-    tree.root = snapshot->free_root;
-    tree.depth = snapshot->free_root == NO_PAGE ? 0 : snapshot->free_depth;
-    tree.entries = get64(snapshot->meta + META_FREE + TABLE_ENTRIES);
-    tree.overflow_count = get64(snapshot->meta + META_FREE + TABLE_OVERFLOW);
-    return tree;
-}
-
 /* --------------------------------------------------------------- pages ---- */
 
 /* Reads pages that lie side by side, or the first `size` bytes of them. */
@@ -339,7 +76,8 @@ static int read_pages(const struct page_snapshot *snapshot, uint64_t pgno, void 
                       size_t size)
 {
     const struct page_images *images = snapshot->images;
-    int result = read_at(snapshot->fd, snapshot->name, bytes, size, pgno * snapshot->page_size);
+    int result =
+        file_read_all(snapshot->fd, snapshot->name, bytes, size, pgno * snapshot->page_size);
     for (size_t i = 0; images && i < images->count; i++) {
         size_t at = (size_t)(images->pgnos[i] - pgno) * snapshot->page_size;
         if (images->pgnos[i] < pgno || at >= size)

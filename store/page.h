@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PAGE_SIZE_MIN 512
+#define PAGE_SIZE_MAX 65536
 #define PAGE_DEPTH_MAX 32
 #define PAGE_META_SIZE 152 /* of a meta page, the rest is zeros */
 
@@ -17,7 +19,7 @@ struct page_images {
     unsigned char *bytes; /* of all, side by side */
 };
 
-/* One committed state of the tree, as its meta page gives it. */
+/* One committed state of the tree, as its meta page gives it (meta.h). */
 struct page_snapshot {
     int fd;
     uint32_t page_size;
@@ -38,47 +40,6 @@ struct page_snapshot {
     struct page_cache
         *cache; /* NULL, or of this state or another; nothing overwrites its pages meanwhile */
 };
-
-/*
- * Reads the newest sound meta page. EVLOG_DAMAGED: there is none. EVLOG_IO. `name` must live as
- * long as the snapshot.
- */
-int page_snapshot_read(int fd, const char *name, struct page_snapshot *snapshot);
-
-/*
- * The state before a snapshot, of the other meta page, which was read with it. It has no other one itself, since that
- * is later. false, and the snapshot as it was: that page is not sound, or not of the commit before.
- */
-bool page_snapshot_step_back(struct page_snapshot *snapshot);
-
-/*
- * page_snapshot_read, with a cache (page_cache.h). A reader's slot must be held, and be as long as the snapshot is
- * used.
- */
-int page_snapshot_read_cached(int fd, const char *name, struct page_cache *cache,
-                              struct page_snapshot *snapshot);
-
-/*
- * The snapshot of a meta page among images, whose number is 0 or 1, and which are read before the
- * file. EVLOG_DAMAGED, EVLOG_IO.
- */
-int page_snapshot_of_images(int fd, const char *name, const struct page_images *images,
-                            struct page_snapshot *snapshot);
-
-/*
- * The snapshot's own meta page, of page_size bytes, whatever became of it in the file; without
- * `with_list`, with an empty list of free pages in it.
- */
-void page_make_meta(const struct page_snapshot *snapshot, bool with_list, unsigned char *page);
-
-/* Makes a meta page the other one, which is older by one. */
-void page_make_older_meta(unsigned char *page);
-
-/* The state of the other meta page, the commit before. false: that is not sound. */
-bool page_other(const struct page_snapshot *snapshot, struct page_snapshot *other);
-
-/* The tree of free pages of the same state: its keys are numbers of transactions. */
-struct page_snapshot page_free_tree(const struct page_snapshot *snapshot);
 
 /*
  * Calls `visit` with each page of a tree, in no order: branches, leaves, and overflow pages one by

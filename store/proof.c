@@ -19,7 +19,7 @@
  * under its own number, where the next commit takes nothing from. So the newest is not the last when
  * the other one counts more pages, or has freed the root of the newest. A bit that takes two from the
  * number of the last one leaves a list with a later key, as does a commit whose meta page could not be
- * written (page.c): the last commit's number in `shared` distinguishes them. A process that was killed
+ * written (meta.c): the last commit's number in `shared` distinguishes them. A process that was killed
  * while it stored into a mapped meta page leaves more pages under the older number, too.
  *
  * When a log is closed, a checksum over all that liblmdb will believe is noted in `shared`: as long as it
@@ -37,6 +37,7 @@
 #include "edge.h"
 #include "error.h"
 #include "freelist.h"
+#include "meta.h"
 
 struct proof {
     const struct page_snapshot *snapshot;
@@ -87,7 +88,7 @@ static int meet_entry(const struct freelist_entry *entry, void *ctx)
 int proof_count_lost(const struct page_snapshot *snapshot, uint64_t *lost_count)
 {
     struct proof proof = {.snapshot = snapshot};
-    struct page_snapshot list = page_free_tree(snapshot);
+    struct page_snapshot list = meta_free_tree(snapshot);
     if ((snapshot->last_page + 1) * snapshot->page_size > snapshot->file_size)
         return error_set(EVLOG_DAMAGED, "%s: was cut short", snapshot->name);
     proof.met = calloc(1, snapshot->last_page / 8 + 1);
@@ -142,7 +143,7 @@ static int look_for_page(const struct page_snapshot *list, const struct page_nod
 static int look_at_last(const struct page_snapshot *state, uint64_t pgno, uint64_t *key,
                         bool *has)
 {
-    struct page_snapshot list = page_free_tree(state);
+    struct page_snapshot list = meta_free_tree(state);
     struct page_cursor cursor = {.snapshot = &list};
     struct page_node node;
     *key = 0;
@@ -175,7 +176,7 @@ int proof_succession(const struct page_snapshot *newest, uint64_t committed_txni
             EVLOG_DAMAGED,
             "%s: one of its two meta pages is not sound, or is not of the commit before",
             newest->name);
-    if (!page_other(newest, &other))
+    if (!meta_other(newest, &other))
         return EVLOG_OK;
     int result = look_at_last(&other, newest->root, &key, &is_freed);
     bool is_later = key > newest->txnid && key <= committed_txnid;

@@ -128,8 +128,8 @@ static void put_bin(unsigned char *at, const void *bytes, unsigned char size)
         memset(at + 2, 0, size);
 }
 
-/* Salt, headers and data, and their digest. */
-static void put_contents(struct record *record, unsigned char *out)
+/* Salt, headers and data. */
+static void put_contents(const struct record *record, unsigned char *out)
 {
     size_t headers_size = record->headers ? record->headers_size : 1;
     put_bin(out + AT_SALT, record->salt, sizeof record->salt);
@@ -138,8 +138,6 @@ static void put_contents(struct record *record, unsigned char *out)
     else
         out[RECORD_HEAD_SIZE] = HEADERS_NONE;
     memcpy(out + RECORD_HEAD_SIZE + headers_size, record->data, record->data_size);
-    record->digest =
-        digest_of(out + AT_SALT, RECORD_HEAD_SIZE - AT_SALT + headers_size + record->data_size);
 }
 
 static void put_erasure(const struct record *record, unsigned char *out)
@@ -148,6 +146,7 @@ static void put_erasure(const struct record *record, unsigned char *out)
     out[AT_NILS] = out[AT_NILS + 1] = 0xc0;
 }
 
+/* The checksums come last: reading what has just been written in other pieces takes long. */
 void record_encode(struct record *record, unsigned char *out)
 {
     if (record->flags & RECORD_ERASED)
@@ -168,6 +167,8 @@ void record_encode(struct record *record, unsigned char *out)
     out[AT_FLAGS + 1] = (unsigned char)record->flags;
     out[AT_ERA] = 0xcd;
     be16_store(out + AT_ERA + 1, record->era);
+    if (!(record->flags & RECORD_ERASED))
+        record->digest = digest_of(out + AT_SALT, record_size(record) - AT_SALT);
     put64(out + AT_DIGEST, 0xcf, record->digest);
     record->chain = chain_of(out);
     put64(out + AT_CHAIN, 0xcf, record->chain);
@@ -203,23 +204,28 @@ static bool has_date(int64_t time_us)
     return time_us >= EVLOG_TIME_US_MIN && time_us <= EVLOG_TIME_US_MAX;
 }
 
-/* The fields at fixed places. */
+/*
+ * The fields at fixed places, and none of the contents. One by one: to set all to zero first, gcc uses `rep stos`,
+ * which takes some 10 ns.
+ */
 static void read_head(const unsigned char *value, struct record *record)
 {
-    *record = (struct record){
-        .seq = be64_load(value + AT_SEQ + 1),
-        .chain = be64_load(value + AT_CHAIN + 1),
-        .prev = be64_load(value + AT_PREV + 1),
-        .log_time_us = (int64_t)be64_load(value + AT_LOG_TIME + 1),
-        .time_us = (int64_t)be64_load(value + AT_TIME + 1),
-        .type = be64_load(value + AT_TYPE + 1),
-        .source = be64_load(value + AT_SOURCE + 1),
-        .minorversion = (int32_t)be32_load(value + AT_MINOR + 1),
-        .flags = value[AT_FLAGS + 1],
-        .era = be16_load(value + AT_ERA + 1),
-        .digest = be64_load(value + AT_DIGEST + 1),
-    };
+    record->seq = be64_load(value + AT_SEQ + 1);
+    record->chain = be64_load(value + AT_CHAIN + 1);
+    record->prev = be64_load(value + AT_PREV + 1);
+    record->log_time_us = (int64_t)be64_load(value + AT_LOG_TIME + 1);
     memcpy(record->id, value + AT_ID + 2, sizeof record->id);
+    record->time_us = (int64_t)be64_load(value + AT_TIME + 1);
+    record->type = be64_load(value + AT_TYPE + 1);
+    record->source = be64_load(value + AT_SOURCE + 1);
+    record->minorversion = (int32_t)be32_load(value + AT_MINOR + 1);
+    record->flags = value[AT_FLAGS + 1];
+    record->era = be16_load(value + AT_ERA + 1);
+    record->digest = be64_load(value + AT_DIGEST + 1);
+    memset(record->salt, 0, sizeof record->salt);
+    record->headers = record->data = record->erasure = NULL;
+    record->headers_size = record->data_size = 0;
+    record->was_there = false;
 }
 
 /* Whether a record whose checksum fits has what no evlog writes. */

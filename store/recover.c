@@ -43,6 +43,7 @@
 #include "env.h"
 #include "error.h"
 #include "flusher.h"
+#include "meta.h"
 #include "proof.h"
 #include "record.h"
 #include "shared.h"
@@ -65,7 +66,7 @@ static int check_base(const struct edge_state *base, int events, bool is_mending
 {
     struct page_snapshot snapshot;
     struct record last;
-    int result = page_snapshot_of_images(events, EVENTS_NAME, &base->images, &snapshot);
+    int result = meta_of_images(events, EVENTS_NAME, &base->images, &snapshot);
     if (result)
         return result;
     if ((snapshot.last_page + 1) * snapshot.page_size > snapshot.file_size)
@@ -82,7 +83,7 @@ static int note_lost(struct edge *edge, int events)
 {
     struct page_snapshot restored;
     uint64_t lost_count;
-    int result = page_snapshot_read(events, EVENTS_NAME, &restored);
+    int result = meta_read(events, EVENTS_NAME, &restored);
     if (result == EVLOG_OK)
         result = proof_count_lost(&restored, &lost_count);
     if (result == EVLOG_OK)
@@ -99,7 +100,7 @@ static int restore(struct recovery *recovery, int events, struct shared *shared,
     int result = check_base(base, events, recovery->is_mending);
     if (result)
         return result;
-    result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    result = meta_read(events, EVENTS_NAME, &newest);
     if (result && result != EVLOG_DAMAGED)
         return result;
     bool is_sound = result == EVLOG_OK && !newest.one_meta;
@@ -129,7 +130,7 @@ static int prove(int events, const struct shared *shared, const struct edge_stat
 {
     struct page_snapshot newest;
     bool is_proved;
-    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    int result = meta_read(events, EVENTS_NAME, &newest);
     if (result)
         return result;
     result =
@@ -376,7 +377,7 @@ static int check_newer(const struct page_snapshot *newest, const struct edge_sta
                        struct tail *tail)
 {
     struct page_snapshot base;
-    int result = page_snapshot_of_images(newest->fd, EVENTS_NAME, &flushed->images, &base);
+    int result = meta_of_images(newest->fd, EVENTS_NAME, &flushed->images, &base);
     if (result == EVLOG_OK)
         result = proof_pages(newest, flushed->lost_count); /* all branches, too */
     if (result == EVLOG_OK)
@@ -396,7 +397,7 @@ static int check_newest(int events, const struct edge_state *flushed, struct tai
 {
     struct page_snapshot newest;
     bool is_same;
-    int result = page_snapshot_read(events, EVENTS_NAME, &newest);
+    int result = meta_read(events, EVENTS_NAME, &newest);
     if (result)
         return result;
     if (newest.one_meta || newest.txnid < flushed->txnid)

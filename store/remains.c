@@ -29,13 +29,13 @@
 #include "be64.h"
 #include "erased.h"
 #include "error.h"
+#include "meta.h"
 #include "page.h"
 #include "scan.h"
 #include "sources.h"
 #include "types.h"
 
 #define WINDOW_SIZE ((size_t)1 << 20)
-#define PAGE_SIZE_MAX 65536
 #define NODE_HEAD_SIZE 8
 #define KEY_SIZE_MIN 2
 #define FILE_NAME "state.mdb"
@@ -386,7 +386,7 @@ int remains_find(struct remains *remains, int fd, uint64_t seed)
     *remains = (struct remains){.fd = fd, .seed = seed};
     if (fd < 0)
         return EVLOG_OK;
-    int result = page_snapshot_read(fd, FILE_NAME, &tree);
+    int result = meta_read(fd, FILE_NAME, &tree);
     if (result == EVLOG_OK) {
         page_size = tree.page_size;
         result = add_tree(remains, &tree, &remains->is_whole);

@@ -35,6 +35,7 @@
 #include "file.h"
 #include "journal.h"
 #include "making.h"
+#include "meta.h"
 #include "presence.h"
 #include "proof.h"
 #include "record.h"
@@ -228,7 +229,7 @@ static int find_in_tree(struct rescue *rescue)
     int result = read_flushed(rescue, &flushed);
     rescue->file = RESCUE_EVENTS;
     if (result == EVLOG_OK && rescue->fds[RESCUE_EVENTS] >= 0 &&
-        page_snapshot_read(rescue->fds[RESCUE_EVENTS], EVENTS_FILE, &tree) == EVLOG_OK) {
+        meta_read(rescue->fds[RESCUE_EVENTS], EVENTS_FILE, &tree) == EVLOG_OK) {
         result = note_end(rescue, &tree, &flushed);
         if (result == EVLOG_OK)
             result = add_tree(rescue, &tree);

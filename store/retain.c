@@ -5,24 +5,26 @@
  *   value  [checksum, age in microseconds, count, size, held by, [names of consumers], first and last seq that were
  *           dropped and are not noted yet (0 and 0: none), time of the last note]
  *
- * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and drops
- * what is beyond it in steps of at most STEP_COUNT events, as trim.c does: floor, deletion, flush. A send waits for
- * one such batch at most. One process at a time does it (TRIMMING_AT), and none while one is trimming.
+ * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and when
+ * many events have come since (next_look). It drops what is beyond the limit in steps, as trim.c does: a step deletes
+ * a batch of what is below the floor and flushes it; when nothing is, it first raises the floor, by RAISE_COUNT events
+ * at most.
+ * A send waits for one step at most. One process at a time does it (TRIMMING_AT), and none while one is trimming.
  * Where a send found no room it looks at once. A sender that is faster than this thread would make the log grow
  * without end: when a limit is exceeded by far (is_behind), each send first does a step itself, or waits a moment for
  * the process that is at one.
  *
- * To begin it waits until a limit is exceeded by a slack (slack_of), and then goes down to the limit: each step
+ * To begin it waits until a limit is exceeded by a slack (slack_of), and then goes down to the limit: raising the floor
  * has some flushes, which dropping one event after each send would cost each time.
  *
  * 1. Never the newest event, nor what a consumer that holds the log has not done or has parked. These are read before
- *    each step; a consumer that is made, or reset to an earlier event, while a step is under way loses what the step
- *    drops, and parks it as lost.
+ *    the floor is raised; a consumer that is made, or reset to an earlier event, meanwhile loses what is below it, and
+ *    parks it as lost.
  * 2. What was dropped is noted in the log: but not each step, since a log that keeps few events would consist of notes.
  *    A note is for NOTE_COUNT events or more, or for an hour. What is not noted yet is written down in the entry
  *    before it goes, so that it is noted after a death, too. A note says "by_policy".
  *
- * 3. A log that is sealed is cut only at a seal (seals.c), in one step.
+ * 3. A log that is sealed is cut only at a seal (seals.c): the floor is raised to one at once.
  *
  * The size is of the pages of the tree of events, as the meta page counts them: O(1), where adding up records
  * would read them all. How many events are to go for so many bytes is estimated from their mean, a step at a time.
@@ -54,13 +56,14 @@ static const char key[] = {ENTRY_LOG, 'r', 'e', 't', 'e', 'n', 't', 'i', 'o', 'n
 
 #define ELEMENT_COUNT 9
 #define FIXED_SIZE_MAX (ENTRY_HEAD_SIZE + 8 * PACK_INTEGER_SIZE_MAX + PACK_LENGTH_SIZE_MAX)
-#define STEP_COUNT 2048
+#define SLACK_COUNT_MAX 2048
+#define RAISE_COUNT 16384
 #define NOTE_COUNT 2048
 #define SECOND_US INT64_C(1000000)
 #define HOUR_US (3600 * SECOND_US)
 #define LOOK_EVERY_US SECOND_US
-#define BEHIND_STEPS 8    /* what is due is more than so many steps, */
-#define BEHIND_PART 16    /* and more than this part of what is kept */
+#define BEHIND_PART \
+    16 /* what is due is more than this part of what is kept, and than RAISE_COUNT */
 #define HELP_WAIT_US 1000 /* where another process is at a step */
 #define SLACK_SIZE_MAX ((uint64_t)2 << 20)
 
@@ -305,7 +308,7 @@ struct looking {
 static uint64_t before_by_count(const struct looking *looking)
 {
     uint64_t limit = looking->retention->count, count = looking->last - looking->first + 1;
-    uint64_t slack = looking->with_slack ? slack_of(limit, STEP_COUNT) : 0;
+    uint64_t slack = looking->with_slack ? slack_of(limit, SLACK_COUNT_MAX) : 0;
     if (!limit || count <= limit + slack)
         return looking->first;
     return looking->last - limit + 1;
@@ -478,29 +481,46 @@ static bool is_note_due(const struct policy *policy)
 static bool is_behind(const struct due *due)
 {
     uint64_t count = due->free_seq - due->first, kept = due->last - due->free_seq;
-    return count > BEHIND_STEPS * STEP_COUNT && count > kept / BEHIND_PART;
+    return count > RAISE_COUNT && count > kept / BEHIND_PART;
 }
 
-/* One step; `*is_more`: another one is due. */
-static int step(struct store *store, struct policy *policy, bool with_slack, bool *is_more)
+/* Deletes a batch of what is below the floor. */
+static int delete_some(struct store *store)
+{
+    uint64_t count;
+    int result = trim_some(store, &count);
+    if (result == EVLOG_OK)
+        store->is_deleting = count > 0;
+    return result;
+}
+
+/* Raises the floor. */
+static int raise_floor(struct store *store, struct policy *policy, const struct due *due)
+{
+    uint64_t before_seq = due->free_seq;
+    if (!due->is_sealed && before_seq > due->first + RAISE_COUNT)
+        before_seq = due->first + RAISE_COUNT;
+    int result = note_begin(store, policy, due->first, before_seq - 1);
+    if (result == EVLOG_OK)
+        result = trim_raise(store, before_seq);
+    if (result)
+        return result;
+    store->is_deleting = true;
+    return due->is_sealed || is_note_due(policy) ? note(store, policy) : EVLOG_OK;
+}
+
+/* One step, when something is due. */
+static int step(struct store *store, struct policy *policy, bool with_slack)
 {
     struct due due;
     int result = find_due(store, policy->retention, with_slack, &due);
-    *is_more = false;
-    if (result == EVLOG_OK)
-        atomic_store(&store->is_behind, is_behind(&due));
-    if (result || due.free_seq == due.first)
+    atomic_store(&store->is_behind, result == EVLOG_OK && is_behind(&due));
+    if (result == EVLOG_OK && store->is_deleting)
+        result = delete_some(store);
+    if (result || store->is_deleting || due.free_seq == due.first)
         return result;
-    uint64_t before_seq = due.free_seq;
-    if (!due.is_sealed && before_seq > due.first + STEP_COUNT)
-        before_seq = due.first + STEP_COUNT;
-    result = note_begin(store, policy, due.first, before_seq - 1);
-    if (result == EVLOG_OK)
-        result = trim_step(store, before_seq);
-    if (result == EVLOG_OK && (due.is_sealed || is_note_due(policy)))
-        result = note(store, policy);
-    *is_more = result == EVLOG_OK && before_seq < due.free_seq;
-    return result;
+    result = raise_floor(store, policy, &due);
+    return result ? result : delete_some(store);
 }
 
 /* Whether there is something to drop, or, after a policy that is none any more, to note. */
@@ -509,18 +529,26 @@ static bool is_work(const struct policy *policy)
     return policy->retention && (is_any(policy->retention) || policy->pending_first);
 }
 
-/* One step of the log's policy; `*is_work_left`: it is to be looked at again. */
+/* One step of the log's policy; `*is_work_left`: it is to be looked at again; `*is_more`: at once. */
 static int step_alone(struct store *store, bool with_slack, bool *is_work_left, bool *is_more)
 {
     struct policy policy;
     int result = read_policy(store, ENV_NEWEST, &policy);
-    *is_more = false;
-    *is_work_left = result || is_work(&policy);
-    atomic_store(&store->is_behind, false); /* until a step of a policy says so again */
-    if (result == EVLOG_OK && *is_work_left)
-        result = is_any(policy.retention) ? step(store, &policy, with_slack, is_more)
-                                          : note(store, &policy);
+    bool is_limited = policy.retention && is_any(policy.retention);
+    bool was_deleting = store->is_deleting; /* then more may be due */
+    *is_work_left = result || is_work(&policy) || was_deleting;
+    if (*is_work_left)
+        env_will_reuse(store->events);
+    if (!is_limited)
+        atomic_store(&store->is_behind, false);
+    if (result == EVLOG_OK && is_limited)
+        result = step(store, &policy, with_slack);
+    else if (result == EVLOG_OK && was_deleting)
+        result = delete_some(store);
+    else if (result == EVLOG_OK && *is_work_left)
+        result = note(store, &policy);
     free(policy.retention);
+    *is_more = result == EVLOG_OK && (was_deleting || store->is_deleting);
     return result;
 }
 
@@ -552,7 +580,19 @@ static int step_locked(struct store *store, bool with_slack, bool *is_work_left,
     return result;
 }
 
-static int64_t retain_some(void *ctx)
+/* In a second, or when a part of what is kept has come again. */
+static struct flusher_due next_look(struct store *store)
+{
+    uint64_t first, last;
+    struct flusher_due due = {clock_wall_us() + LOOK_EVERY_US, UINT64_MAX};
+    if (store_bounds(store, &first, &last) == EVLOG_OK) {
+        uint64_t part = (last - first) / BEHIND_PART;
+        due.seq = last + (part < SLACK_COUNT_MAX ? SLACK_COUNT_MAX : part);
+    }
+    return due;
+}
+
+static struct flusher_due retain_some(void *ctx)
 {
     struct store *store = ctx;
     bool is_work_left, is_more;
@@ -561,7 +601,7 @@ static int64_t retain_some(void *ctx)
     store->is_retaining = is_more;
     if (is_more)
         return FLUSHER_WORK_GOES_ON;
-    return is_work_left ? clock_wall_us() + LOOK_EVERY_US : FLUSHER_WORK_IS_DONE;
+    return is_work_left ? next_look(store) : FLUSHER_WORK_IS_DONE;
 }
 
 void retain_help(struct store *store)
@@ -583,7 +623,8 @@ void retain_begin(struct store *store)
     struct policy policy;
     flusher_set_work(store->flusher, retain_some, store); /* first: it may be set meanwhile */
     int result = read_policy(store, ENV_NEWEST, &policy);
-    if (result || is_work(&policy))
+    store->is_deleting = result || is_work(&policy); /* a process that died may have left some */
+    if (store->is_deleting)
         flusher_work_is_due(store->flusher);
     free(policy.retention);
 }

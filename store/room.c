@@ -17,6 +17,13 @@
  * since liblmdb sets the file's length to it; so it must never be shorter than the file, which another
  * process may have made longer. It doubles, or grows by MAPPED_STRIDE_MAX.
  *
+ * Pages in the middle. Where a mapped file is read ahead, the kernel (Linux 6.16 and later, ext4) keeps it in memory
+ * in pieces of up to 2 MiB, and one page stored into makes it write the whole piece: a log that is trimmed, whose free
+ * pages lie anywhere, was written to fifteen times over here after some minutes. Room that is asked for by
+ * POSIX_FADV_WILLNEED comes in single pages. It costs a third of a bulk send's CPU time, so only a log from which
+ * events are deleted does it (is_reused); what it has in memory from before, or from another's reading, stays in
+ * large pieces.
+ *
  * Where no room can be had behind the last page in use, since the disk or log_size_max is full, the pages that trimming
  * has freed must do. liblmdb takes them first by itself; here they are counted (freelist.c), so that a commit is begun
  * only when they are enough with what is left behind, less a reserve for trimming:
@@ -41,6 +48,7 @@
 #include "room.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -105,9 +113,13 @@ static int make_mapped(struct room *room, uint64_t used, uint64_t needed, uint64
         to = needed;
         errnum = fill_holes(room, used, to);
     }
-    if (!errnum)
-        room->end = to;
-    return errnum;
+    if (errnum)
+        return errnum;
+    uint64_t from = room->end > used ? room->end : used;
+    if (atomic_load_explicit(&room->is_reused, memory_order_relaxed) && to > from)
+        posix_fadvise(room->fd, (off_t)from, (off_t)(to - from), POSIX_FADV_WILLNEED);
+    room->end = to;
+    return 0;
 }
 
 static int make_unmapped(struct room *room, uint64_t needed, uint64_t size, uint64_t end)

@@ -2,6 +2,7 @@
 #ifndef STORE_ROOM_H
 #define STORE_ROOM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,8 +17,9 @@ struct room {
     const char *name; /* for messages */
     int fd;           /* of the file; liblmdb's own, once it is open */
     enum room_kind kind;
-    uint64_t size_max; /* of the file; 0: no limit */
-    uint64_t end;      /* there is room up to here */
+    uint64_t size_max;     /* of the file; 0: no limit */
+    uint64_t end;          /* there is room up to here */
+    atomic_bool is_reused; /* see room.c: "Pages in the middle" */
 };
 
 /*

@@ -440,6 +440,21 @@ static int rename_durably(const char *from, const char *to)
     return failed ? error_errno(errnum, "flushing the directory of", to) : EVLOG_OK;
 }
 
+/*
+ * Makes the directory `path` when the one that it is to replace is there, empty: it gets the rights and the group of
+ * that one, by which files are made for a group (file.c). Otherwise store_open makes it.
+ */
+static int make_alike(const char *path, const char *replaced)
+{
+    struct stat there;
+    if (stat(replaced, &there))
+        return EVLOG_OK;
+    if (mkdir(path, 0700) || chown(path, (uid_t)-1, there.st_gid) ||
+        chmod(path, there.st_mode & 07777))
+        return error_errno(errno, "making the directory", path);
+    return EVLOG_OK;
+}
+
 /* Closes the log; the result, and its sentence, is the first failure. */
 static int close_new(struct store *store, int result)
 {
@@ -462,6 +477,8 @@ static int make_new(struct salvage *salvage)
         (int)sizeof path)
         return error_set(EVLOG_INVALID, "%s: the path is too long", salvage->new_path);
     int result = remove_unfinished(path);
+    if (result == EVLOG_OK)
+        result = make_alike(path, salvage->new_path);
     if (result == EVLOG_OK)
         result = store_open(path, &options, &use, &salvage->to);
     if (result)

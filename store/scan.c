@@ -33,11 +33,10 @@
 #include "error.h"
 #include "file.h"
 #include "journal.h"
+#include "page.h"
 
 #define WINDOW_SIZE ((size_t)1 << 20)
-#define BLOCK_SIZE 4096 /* what is given up when the disk fails to give it */
-#define PAGE_SIZE_MIN 512
-#define PAGE_SIZE_MAX 65536
+#define BLOCK_SIZE 4096   /* what is given up when the disk fails to give it */
 #define NODE_HEAD_SIZE 16 /* with a key of 8 bytes */
 #define BEFORE_SIZE 16    /* the longest frame */
 #define FIRST_BYTE 0x9f

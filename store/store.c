@@ -44,6 +44,7 @@
 #include "flusher.h"
 #include "held.h"
 #include "making.h"
+#include "meta.h"
 #include "note.h"
 #include "proof.h"
 #include "retain.h"
@@ -285,7 +286,7 @@ static int prove_state(const struct store *store)
         return result;
     bool is_proved = false;
     uint64_t committed_txnid = last_of_state(store, fd);
-    result = page_snapshot_read(fd, STATE_FILE, &newest);
+    result = meta_read(fd, STATE_FILE, &newest);
     if (result == EVLOG_OK)
         result = proof_succession(&newest, committed_txnid);
     if (result == EVLOG_OK)
@@ -431,6 +432,8 @@ static int open_parts(struct store *store)
         result = sources_open(store->state, &store->sources);
     if (result == EVLOG_OK)
         result = floor_open(store->state, flusher, origin, store->read_only, &store->floor);
+    if (result == EVLOG_OK && floor_get(store->floor).first_seq > 1)
+        env_will_reuse(store->events);
     if (result == EVLOG_OK && !store->read_only)
         result = belongs_check_events(store);
     if (result == EVLOG_OK && !store->read_only)

@@ -51,6 +51,7 @@ struct store {
     struct appender *appender; /* NULL: read only */
     pthread_mutex_t retaining; /* one thread applies the policy, see retain.c */
     bool is_retaining;         /* that of the flusher is at it */
+    bool is_deleting;          /* the floor was raised, and what is below it is not all deleted */
     atomic_bool is_behind;     /* so senders do it, too */
     struct seals seals;        /* which this process has seen */
     struct recovery recovery;  /* what opening has found */

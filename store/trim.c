@@ -167,7 +167,6 @@ static int delete_batch(struct env *events, void *ctx)
     int result = env_base(events, &base);
     if (result)
         return result;
-    flusher_need(trimming->store->flusher, env_txnid(events));
     struct page_cursor cursor = {.snapshot = base};
     result = page_seek(&cursor, key, sizeof key);
     while (result == EVLOG_OK && trimming->batch_count < BATCH_COUNT && size < BATCH_SIZE) {
@@ -177,6 +176,8 @@ static int delete_batch(struct env *events, void *ctx)
         if (result || node.key_size != sizeof key || be64_load(node.key) >= end)
             break;
         memcpy(key, node.key, sizeof key);
+        if (trimming->batch_count == 0)
+            flusher_need(trimming->store->flusher, env_txnid(events));
         result = env_delete(events, key, sizeof key);
         trimming->batch_count += result == EVLOG_OK;
         size += node.data_size;
@@ -186,7 +187,7 @@ static int delete_batch(struct env *events, void *ctx)
     return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
 }
 
-/* One batch, flushed. */
+/* One batch, flushed; nothing, when there is nothing left. */
 static int trim_batch(struct trimming *trimming)
 {
     struct store *store = trimming->store;
@@ -198,7 +199,9 @@ static int trim_batch(struct trimming *trimming)
         result = env_write_locked(store->events, ENV_FLUSH_ALL, (struct env_size){0, 0},
                                   delete_batch, trimming);
     env_unlock(store->events);
-    return result ? result : flusher_flush(store->flusher);
+    if (result || trimming->batch_count == 0)
+        return result;
+    return flusher_flush(store->flusher);
 }
 
 static int trim_batches(struct trimming *trimming)
@@ -235,6 +238,7 @@ static int raise_floor(struct trimming *trimming)
     uint64_t seq = trimming->before_seq;
     int result = reader_read(&reader, store, seq, seq, 1);
     struct floor_place place = {.first_seq = seq};
+    env_will_reuse(store->events);
     if (result == EVLOG_OK)
         place.chain = reader.events[0].record.prev;
     reader_free(&reader);
@@ -278,15 +282,22 @@ static int prepare(struct trimming *trimming)
     return check_consumers(trimming);
 }
 
-int trim_step(struct store *store, uint64_t before_seq)
+int trim_raise(struct store *store, uint64_t before_seq)
 {
-    evlog_trimmed trimmed = {.first_seq = 0};
-    struct trimming trimming = {.store = store,
-                                .options = &(evlog_trim_options){.preview = false},
-                                .trimmed = &trimmed,
-                                .before_seq = before_seq};
-    int result = raise_floor(&trimming);
-    return result ? result : trim_batches(&trimming);
+    struct trimming trimming = {.store = store, .before_seq = before_seq};
+    return raise_floor(&trimming);
+}
+
+int trim_some(struct store *store, uint64_t *count)
+{
+    struct trimming trimming = {.store = store};
+    uint64_t last;
+    *count = 0;
+    int result = store_bounds(store, &trimming.before_seq, &last);
+    if (result == EVLOG_OK)
+        result = trim_batch(&trimming);
+    *count = trimming.batch_count;
+    return result;
 }
 
 static int trim_all(struct store *store, uint64_t before_seq, const evlog_trim_options *options,

@@ -30,10 +30,11 @@ int trim_find_hold(struct store *store, const struct trim_holders *holders, uint
                    uint64_t *seq, char held_by[256]);
 
 /*
- * What trim_events does when nothing is in its way, without its event: raises the floor to before_seq, an event of the
- * log, and deletes what is below. For what is done little by little, where one event is for many such steps.
+ * What trim_events does when nothing is in its way, without its event, little by little: raises the floor to
+ * before_seq, an event of the log; and deletes a batch of what is below it, until `*count` is 0.
  */
-int trim_step(struct store *store, uint64_t before_seq);
+int trim_raise(struct store *store, uint64_t before_seq);
+int trim_some(struct store *store, uint64_t *count);
 
 /* Appends evlog.trimmed.v1. */
 struct trim_note {

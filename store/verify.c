@@ -154,7 +154,7 @@ static int check_place(struct verification *verification, const struct reader *r
                                    reader->misplaced));
 }
 
-/* Whether what could not be read was trimmed since: `reader` goes on with what is kept. Else the sentence stays. */
+/* Whether what could not be read was trimmed since: then `reader` goes on with what is kept; else the error stays. */
 static bool were_trimmed(const struct verification *verification, struct reader *reader,
                          uint64_t seq)
 {

@@ -6,6 +6,7 @@
  *                                       topic NAME PARTITIONS | down | up | error API CODE COUNT
  *   kafka_peer read BROKERS TOPIC       all records: PARTITION OFFSET KEY VALUE NAME=VALUE...; committed ones only
  *   kafka_peer write BROKERS TOPIC      records from standard input, without the offset; PARTITION -1: by the key
+ *   kafka_peer produce BROKERS TOPIC COUNT SIZE HEADERS   so many records of zeros, as fast as librdkafka takes them
  *   kafka_peer group BROKERS GROUP TOPIC          its offset in each partition, and the metadata
  *   kafka_peer reset BROKERS GROUP TOPIC OFFSET   sets them, without metadata
  *
@@ -216,7 +217,7 @@ static void write_record(rd_kafka_t *client, const char *topic, char *line)
     rd_kafka_poll(client, 0);
 }
 
-static void write_all(const char *brokers, const char *topic)
+static rd_kafka_t *make_producer(const char *brokers)
 {
     const char *const settings[] = {"bootstrap.servers", brokers, "enable.idempotence", "true",
                                     NULL};
@@ -225,15 +226,48 @@ static void write_all(const char *brokers, const char *topic)
     for (size_t i = 0; settings[i]; i += 2)
         rd_kafka_conf_set(conf, settings[i], settings[i + 1], why, sizeof why);
     rd_kafka_conf_set_dr_msg_cb(conf, hear);
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    return rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+}
+
+static void end_producing(rd_kafka_t *client)
+{
+    if (rd_kafka_flush(client, WAIT_MS))
+        die("not written in time");
+    rd_kafka_destroy(client);
+}
+
+static void write_all(const char *brokers, const char *topic)
+{
+    rd_kafka_t *client = make_producer(brokers);
     char *line = NULL;
     size_t room = 0;
     while (getline(&line, &room, stdin) > 0)
         write_record(client, topic, line);
-    if (rd_kafka_flush(client, WAIT_MS))
-        die("not written in time");
+    end_producing(client);
     free(line);
-    rd_kafka_destroy(client);
+}
+
+/* What librdkafka's rdkafka_performance -P does. */
+static void produce(const char *brokers, const char *topic, long count, size_t size, int headers)
+{
+    rd_kafka_t *client = make_producer(brokers);
+    void *value = calloc(1, size);
+    while (count > 0) {
+        rd_kafka_headers_t *list = rd_kafka_headers_new(16);
+        for (int i = 0; i < headers; i++)
+            rd_kafka_header_add(list, "ce_header", -1, "01234567890123456789", -1);
+        rd_kafka_resp_err_t error = rd_kafka_producev(
+            client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_VALUE(value, size),
+            RD_KAFKA_V_HEADERS(list), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        if (error)
+            rd_kafka_headers_destroy(list);
+        if (error && error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            die("%s", rd_kafka_err2str(error));
+        count -= !error;
+        rd_kafka_poll(client, error ? 10 : 0);
+    }
+    end_producing(client);
+    free(value);
 }
 
 static void group(const char *brokers, const char *name, const char *topic, const char *offset)
@@ -264,11 +298,13 @@ int main(int argc, char **argv)
         read_all(argv[2], argv[3]);
     else if (strcmp(what, "write") == 0 && argc == 4)
         write_all(argv[2], argv[3]);
+    else if (strcmp(what, "produce") == 0 && argc == 7)
+        produce(argv[2], argv[3], atol(argv[4]), strtoul(argv[5], NULL, 10), atoi(argv[6]));
     else if (strcmp(what, "group") == 0 && argc == 5)
         group(argv[2], argv[3], argv[4], NULL);
     else if (strcmp(what, "reset") == 0 && argc == 6)
         group(argv[2], argv[3], argv[4], argv[5]);
     else
-        die("usage: kafka_peer mock | read | write | group | reset");
+        die("usage: kafka_peer mock | read | write | produce | group | reset");
     return 0;
 }

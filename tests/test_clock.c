@@ -1,18 +1,27 @@
 /* Log time by a clock that is set: back a little, back a lot, ahead, and outside the calendar. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "env.h"
+#include "log.h"
 #include "test.h"
 
-static int64_t clock_us; /* the time of day; 0: as it is */
+static _Atomic int64_t clock_us; /* the time of day; 0: as it is */
+static atomic_uint reading_count;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
-    if (clock != CLOCK_REALTIME || !clock_us)
-        return __real_clock_gettime(clock, now);
-    *now = (struct timespec){.tv_sec = clock_us / 1000000};
+    int64_t us = clock_us;
+    if (clock == CLOCK_REALTIME && us)
+        *now = (struct timespec){.tv_sec = us / 1000000};
+    else if (__real_clock_gettime(clock, now))
+        return -1;
+    reading_count += clock == CLOCK_REALTIME; /* when it has been read */
     return 0;
 }
 
@@ -111,12 +120,48 @@ static void a_clock_out_of_range_sends_nothing(void **state)
     OK(evlog_close(log));
 }
 
+static void *send_one(void *ctx)
+{
+    OK(evlog_send_event(ctx, "\x80", 1, NULL, NULL));
+    return NULL;
+}
+
+/* Time and log time of one event are of one reading of the clock; but log time is read again by who had to wait. */
+static void who_waits_for_another_reads_the_clock_again(void **state)
+{
+    evlog *log;
+    evlog_signal *signal;
+    evlog_event *event;
+    pthread_t sender;
+    OK(evlog_open(in(*state, "log"), &(evlog_options){.durability = EVLOG_FAST}, &log));
+    OK(evlog_define(log, "a.v1", 0, NULL, &signal));
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    reading_count = 0;
+    assert_logged(log, signal, NOW, NOW);
+    assert_int_equal(reading_count, 1);
+    OK(env_lock(log->store->events));
+    assert_int_equal(pthread_create(&sender, NULL, send_one, signal), 0);
+    while (reading_count == 1)
+        usleep(1000);
+    usleep(20000); /* it has read the clock, and gets to the lock */
+    clock_us = NOW + 5 * SECOND;
+    env_unlock(log->store->events);
+    pthread_join(sender, NULL);
+    OK(evlog_read(log, 3, &event));
+    assert_int_equal(event->time_us, NOW);
+    assert_int_equal(event->log_time_us, NOW + 5 * SECOND);
+    evlog_event_free(event);
+    OK(evlog_close(log));
+    clock_us = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(a_step_back_is_followed),
         TEST_AT_HOME(steps_beyond_the_last_era_are_not_followed),
         TEST_AT_HOME(a_clock_out_of_range_sends_nothing),
+        TEST_AT_HOME(who_waits_for_another_reads_the_clock_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 
 #include "damage.h"
-#include "page.h"
+#include "meta.h"
 
 #define TYPE "org.evlog.copied.v1"
 #define COPIES 30
@@ -118,7 +118,7 @@ static void cut_short(const char *home, const char *file, evlog_durability durab
     make_log(in(home, "log"), durability);
     copy(home, "log", "kept");
     int fd = open(in(home, file), O_RDONLY);
-    OK(page_snapshot_read(fd, file, &snapshot));
+    OK(meta_read(fd, file, &snapshot));
     close(fd);
     for (uint64_t pages = snapshot.last_page + 2; pages-- > 0;) {
         if (is_copied)
@@ -163,7 +163,7 @@ static void a_changed_copy(const char *home, evlog_durability durability)
     evlog_info info;
     make_log(in(home, "log"), durability);
     int fd = open(in(home, "log/events.mdb"), O_RDONLY);
-    OK(page_snapshot_read(fd, "events.mdb", &snapshot));
+    OK(meta_read(fd, "events.mdb", &snapshot));
     close(fd);
     copy(home, "log", "copy");
     struct bytes file = file_read(in(home, "copy/events.mdb"));

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <msgpack.h>
+#include <time.h>
 
 #include "load.h"
 
@@ -398,6 +399,66 @@ static void regular_expressions(void **state)
                       5, "n~^(1|3)$"));
 }
 
+/* "n": a text of a few pieces. Its size. */
+static size_t make_text(uint64_t *random, char data[32])
+{
+    static const char *const pieces[] = {"a", "b", "^",       "\n",
+                                         "",  ".", "\xc3\xa9"}; /* "": a NUL */
+    size_t size = 0;
+    for (uint64_t left = load_random(random, 6); left > 0; left--) {
+        const char *piece = PICK(random, pieces);
+        strcpy(data + 4 + size, piece);
+        size += *piece ? strlen(piece) : 1;
+    }
+    memcpy(data, "\x81\xa1n", 3);
+    data[3] = (char)(0xa0 | size);
+    return size;
+}
+
+/* How it is compiled does not change what it finds. */
+static void regular_expressions_are_those_of_regexec(void **state)
+{
+    static const char *const expressions[] = {
+        "",    "a",      "^",        "$",      "^$",  "a|b",     "^a|b$", "(a)(b)", "ab*a",
+        "a.b", "(a|b)*", "^(a|b)*$", "[^a]b+", "\\.", "a{2,3}$", "b\na",  "\xc3.",  "^[^b]*$"};
+    uint64_t random = 7;
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        char data[32], condition[64];
+        size_t size = make_text(&random, data);
+        const char *expression = PICK(&random, expressions);
+        regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)size};
+        regex_t regex;
+        assert_int_equal(regcomp(&regex, expression, REG_EXTENDED), 0);
+        bool is_found = regexec(&regex, data + 4, 1, &range, REG_STARTEND) == 0;
+        regfree(&regex);
+        snprintf(condition, sizeof condition, "n~%s", expression);
+        if (where(data, 4 + size, condition) != is_found)
+            fail_msg("round %d: %s", round, condition);
+    }
+}
+
+/* Each would take minutes if it were looked for from each byte on. */
+static void regular_expressions_take_no_longer_than_the_text(void **state)
+{
+    static const char *const expressions[] = {"n~[ab]*ax", "n~[ab]*x|q", "n~(ab)*x",
+                                              "n~(a*)*(b|a)*c$"};
+    const size_t size = 200000;
+    char *data = malloc(8 + size + 1);
+    (void)state;
+    assert_non_null(data);
+    memcpy(data, "\x81\xa1n\xdb\0\3\x0d\x40", 8); /* 200000 */
+    for (size_t i = 0; i < size; i++)
+        data[8 + i] = "ab"[i % 2];
+    data[8 + size] = '\0'; /* to which the sanitizer's regexec reads */
+    for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
+        clock_t before = clock();
+        assert_false(where(data, 8 + size, expressions[i]));
+        assert_true(clock() - before < 5 * CLOCKS_PER_SEC);
+    }
+    free(data);
+}
+
 /* Of an erased event everything is null. */
 static void what_is_erased_is_null(void **state)
 {
@@ -410,8 +471,9 @@ static void what_is_erased_is_null(void **state)
 
 static void what_is_wrong_is_refused(void **state)
 {
-    static const char *const wrong[] = {"",    "n",    "n!7",   "a\\",  "a\\n=1",
-                                        "n~(", "n~[a", "n=\"a", "n=\"", "n=\"a\"b"};
+    static const char *const wrong[] = {"",      "n",    "n!7",     "a\\",      "a\\n=1",
+                                        "n~(",   "n~[a", "n~a)(b",  "n~(a)\\1", "n~\\\\\\1",
+                                        "n=\"a", "n=\"", "n=\"a\"b"};
     static struct event_filter filter;
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -435,6 +497,8 @@ int main(void)
         cmocka_unit_test(numbers_are_compared_exactly),
         cmocka_unit_test(quotes_and_texts),
         cmocka_unit_test(regular_expressions),
+        cmocka_unit_test(regular_expressions_are_those_of_regexec),
+        cmocka_unit_test(regular_expressions_take_no_longer_than_the_text),
         cmocka_unit_test(what_is_erased_is_null),
         cmocka_unit_test(what_is_wrong_is_refused),
     };

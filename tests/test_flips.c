@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "page.h"
+#include "meta.h"
 
 #define WORKERS 2
 #define SECONDS 20 /* for one flip */
@@ -288,8 +288,8 @@ static void find_sites(struct sites *sites, const char *directory, unsigned file
     struct page_snapshot snapshot;
     name_file(directory, file_names[file], path);
     int fd = open(path, O_RDONLY);
-    CHECK(fd >= 0 && page_snapshot_read(fd, file_names[file], &snapshot) == EVLOG_OK);
-    struct page_snapshot list = page_free_tree(&snapshot);
+    CHECK(fd >= 0 && meta_read(fd, file_names[file], &snapshot) == EVLOG_OK);
+    struct page_snapshot list = meta_free_tree(&snapshot);
     find_edge(sites, &snapshot);
     sites->page_size = snapshot.page_size;
     sites->next = (struct site){.file = (unsigned char)file, .place = META};

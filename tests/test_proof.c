@@ -7,7 +7,7 @@
 
 #include "damage.h"
 #include "env.h"
-#include "page.h"
+#include "meta.h"
 #include "proof.h"
 
 #define PAGE 4096
@@ -45,7 +45,7 @@ static struct page_snapshot open_file(const void *home)
     struct page_snapshot snapshot;
     int fd = open(in(home, "file"), O_RDONLY);
     assert_true(fd >= 0);
-    OK(page_snapshot_read(fd, "file", &snapshot));
+    OK(meta_read(fd, "file", &snapshot));
     return snapshot;
 }
 
@@ -81,7 +81,7 @@ struct entry {
 /* The entry `index` of the list. false: it has fewer. */
 static bool read_entry(const void *home, unsigned index, struct entry *entry)
 {
-    struct page_snapshot snapshot = open_file(home), list = page_free_tree(&snapshot);
+    struct page_snapshot snapshot = open_file(home), list = meta_free_tree(&snapshot);
     struct page_cursor cursor = {.snapshot = &list};
     struct page_node node;
     OK(page_seek(&cursor, "", 0));
@@ -141,7 +141,7 @@ static void overflow_pages_in_the_tree_and_in_the_list_are_proved(void **state)
     change(*state, 0, 200, 20000);
     assert_proved(*state);
     change(*state, 20, 160, 0);
-    struct page_snapshot snapshot = open_file(*state), list = page_free_tree(&snapshot);
+    struct page_snapshot snapshot = open_file(*state), list = meta_free_tree(&snapshot);
     assert_true(snapshot.overflow_count > 0 && list.overflow_count > 0);
     close(snapshot.fd);
     assert_proved(*state);
@@ -312,7 +312,7 @@ static void no_flip_of_a_txnid_hides_the_last_commit(void **state)
         for (unsigned bit = 0; bit < 128; bit++) {
             uint64_t at = bit / 64 * PAGE + META_TXNID + bit % 64 / 8;
             flip_bit(*state, at, bit % 8);
-            OK(page_snapshot_read(newest.fd, "file", &flipped));
+            OK(meta_read(newest.fd, "file", &flipped));
             successive_count += !flipped.one_meta;
             assert_int_equal(proof_succession(&flipped, newest.txnid), EVLOG_DAMAGED);
             flip_bit(*state, at, bit % 8);
@@ -332,7 +332,7 @@ static void a_meta_page_that_was_half_stored_is_not_the_last(void **state)
     change(*state, 300, 200, 1000);
     struct page_snapshot newest = open_file(*state), before;
     set64(*state, newest.txnid % 2 * PAGE + META_TXNID, newest.txnid - 2);
-    OK(page_snapshot_read(newest.fd, "file", &before));
+    OK(meta_read(newest.fd, "file", &before));
     assert_int_equal(before.txnid, newest.txnid - 1);
     assert_true(before.last_page < newest.last_page);
     OK(proof_whole(&before, before.txnid, 0));
@@ -358,8 +358,7 @@ static void a_list_of_another_kind_is_not_sound(void **state)
         flip_bit(*state, PAGE + META_FLAGS, bit);
         struct page_snapshot snapshot;
         int fd = open(in(*state, "file"), O_RDONLY);
-        FAILS(EVLOG_DAMAGED, "neither of its two meta pages",
-              page_snapshot_read(fd, "file", &snapshot));
+        FAILS(EVLOG_DAMAGED, "neither of its two meta pages", meta_read(fd, "file", &snapshot));
         close(fd);
         flip_bit(*state, META_FLAGS, bit);
         flip_bit(*state, PAGE + META_FLAGS, bit);

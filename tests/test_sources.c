@@ -2,6 +2,7 @@
  * Sources: the bytes of an entry, numbers that are digests of their texts, any number of them in
  * bounded memory, and what becomes of an entry that is not as it was written.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #include "damage.h"
 #include "env.h"
 #include "load.h"
+#include "log.h"
+#include "processes.h"
 #include "sources.h"
 
 #define SEED 0x0123456789abcdefu
@@ -47,10 +50,11 @@ struct table {
     struct sources *sources;
 };
 
-static struct table open_table(const void *home, bool read_only)
+static struct table open_with(const void *home, bool read_only, struct presence *presence)
 {
     struct table table;
-    struct env_options options = {.create = access(in(home, "state.mdb"), F_OK) != 0,
+    struct env_options options = {.presence = presence,
+                                  .create = access(in(home, "state.mdb"), F_OK) != 0,
                                   .read_only = read_only,
                                   .readers_max = 64,
                                   .is_unflushed = true,
@@ -59,6 +63,11 @@ static struct table open_table(const void *home, bool read_only)
     OK(env_open(in(home, "state.mdb"), &options, &table.env));
     OK(sources_open(table.env, &table.sources));
     return table;
+}
+
+static struct table open_table(const void *home, bool read_only)
+{
+    return open_with(home, read_only, NULL);
 }
 
 static void close_table(struct table *table)
@@ -351,10 +360,10 @@ static void *define_one(void *ctx)
     return NULL;
 }
 
-/* What another thread is about to define can be read in the file before it is on disk: it is waited for. */
-static void one_that_is_not_on_disk_yet_is_waited_for(void **state)
+static void define_at_once(const void *home, struct presence *presence)
 {
-    struct table first = open_table(*state, false), second = open_table(*state, false);
+    struct table first = open_with(home, false, presence);
+    struct table second = open_with(home, false, presence);
     struct definer definers[2] = {{.table = &first}, {.table = &second}};
     is_to_hold = true;
     assert_int_equal(pthread_create(&definers[0].thread, NULL, define_one, &definers[0]), 0);
@@ -370,6 +379,47 @@ static void one_that_is_not_on_disk_yet_is_waited_for(void **state)
     assert_int_equal(count_of(&second), 1);
     close_table(&first);
     close_table(&second);
+}
+
+/* What another thread is about to define can be read in the file before it is on disk: it is waited for. */
+static void one_that_is_not_on_disk_yet_is_waited_for(void **state)
+{
+    define_at_once(*state, NULL);
+}
+
+/* As a process of the same pid in another pid namespace would: liblmdb gives this process no slots then. */
+static pid_t take_pid(const char *lock_file)
+{
+    int ready[2];
+    char byte;
+    struct flock lock = {.l_type = F_WRLCK, .l_start = getpid(), .l_len = 1};
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = start_process();
+    if (child == 0) {
+        int fd = open(lock_file, O_RDWR);
+        if (fd < 0 || fcntl(fd, F_SETLK, &lock) || write(ready[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+static void it_is_waited_for_without_a_slot(void **state)
+{
+    evlog *log;
+    OK(evlog_open(in(*state, "."), NULL, &log));
+    OK(evlog_close(log));
+    pid_t child = take_pid(in(*state, "state.mdb-lock"));
+    OK(evlog_open(in(*state, "."), NULL, &log));
+    OK(evlog_define(log, "org.evlog.test.v1", 0, NULL,
+                    &(evlog_signal *){NULL})); /* a commit is noted */
+    define_at_once(*state, &log->store->presence);
+    OK(evlog_close(log));
+    kill_process(child);
 }
 
 /* ---------------------------------------------------------------- damage ---- */
@@ -467,6 +517,7 @@ int main(void)
         TEST_AT_HOME(an_entry_is_the_golden_bytes),
         TEST_AT_HOME(any_number_of_them_fits),
         TEST_AT_HOME(one_that_is_not_on_disk_yet_is_waited_for),
+        TEST_AT_HOME(it_is_waited_for_without_a_slot),
         TEST_AT_HOME(a_flipped_bit_is_found_and_mended),
         TEST_AT_HOME(a_forged_entry_is_found_and_mended),
     };

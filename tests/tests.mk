@@ -179,9 +179,9 @@ prove:
 	@$(MAKE) --no-print-directory -s $(B)/tests/power/prove $(B)/tests/power/recorder.so
 	@$(B)/tests/power/prove $(PROVE_FLAGS)
 
-# Without the sanitizers: ten thousand processes, each of which opens a log four times; and limits to
-# the address space, which the sanitizers want all of.
-$(B)/tests/test_flips $(B)/tests/test_limits: $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libevlog.a
+# Without the sanitizers: ten thousand processes, each of which opens a log four times; limits to
+# the address space, which the sanitizers want all of; and how long sends take.
+$(B)/tests/test_flips $(B)/tests/test_limits $(B)/tests/test_years: $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@

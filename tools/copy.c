@@ -36,17 +36,20 @@ int copy_run(struct options *options)
         .since_seq = options->since_seq, .preview = options->preview, .visit = progress_visit};
     if (open_to_read(options, &log))
         return EXIT_LOG;
-    if (!options->preview && make_for_group(options, options->operands[0])) {
+    int status = options->preview ? EXIT_DONE : make_for_group(options, options->operands[0]);
+    if (status) {
         evlog_close(log);
-        return EXIT_MISUSE;
+        return status;
     }
     progress_begin("copied up to event", evlog_inspect(log, &info) ? 0 : info.last_seq);
     progress_stops("the same command goes on; it was at event #");
     int code = evlog_copy(log, options->operands[0], &how, &copied);
     progress_end();
+    if (code)
+        unmake_for_group(options, options->operands[0]);
     if (code > 0)
         stop_by_signal();
-    int status = code ? library_status(code) : EXIT_DONE;
+    status = code ? library_status(code) : EXIT_DONE;
     evlog_close(log);
     if (code)
         return status;

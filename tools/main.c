@@ -212,13 +212,13 @@ static const struct verb verbs[] = {
      "an earlier one of N events, as a C2SP witness wants it. A log whose events are not what was\n"
      "sealed proves nothing. All events up to the checkpoint are read.\n"},
     {"salvage", "LOG NEW", "make a new log of all that can be read of a damaged one",
-     TAKES(OPT_YES, OPT_OUTPUT), 2, 2, salvage_run,
+     TAKES(OPT_YES, OPT_OUTPUT, OPT_GROUP_WRITABLE), 2, 2, salvage_run,
      "NEW gets every event whose checksum holds, in order, also those that the index of the file no\n"
      "longer leads to; and types, sources and consumers, each consumer only with all of its state. LOG\n"
      "is not changed, and may be too damaged to be opened. Missing events are reported, with exit status\n"
      "4; they stay missing in NEW, where an event evlog.salvaged.v1 records them. Of an undamaged log\n"
-     "NEW has the same events and consumers. NEW must not exist. Without --yes it only reports what\n"
-     "would be done.\n"},
+     "NEW has the same events and consumers. NEW must not exist, or be an empty directory. Without\n"
+     "--yes it only reports what would be done.\n"},
     {"repair", "LOG", "cut off what is damaged at the end of a log", TAKES(OPT_YES, OPT_OUTPUT),
      1, 1, repair_run,
      "A log whose newest event is damaged cannot be written to. Everything after its last undamaged\n"

@@ -197,7 +197,8 @@ static const char filter_help[] =
     "--where is one word: enrollment.user.id=7. The path's parts have dots between; items of lists\n"
     "count from 0. Numbers compare as numbers, texts as texts, true, false and null as such; \"7\" in\n"
     "quotes is only the text. What is not there is null: it matches x!=7 and x=null. ~ is a POSIX\n"
-    "extended regular expression, found anywhere in a text. All options have to fit the event.\n";
+    "extended regular expression (so without \\1), found anywhere in a text. All options have to fit the\n"
+    "event.\n";
 
 static const char fields_help[] =
     "--fields takes the keys that evlog show -o json prints (data for all of it), headers.NAME, and paths\n"

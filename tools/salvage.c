@@ -66,17 +66,21 @@ int salvage_run(struct options *options)
     evlog_salvage_options how = {
         .preview = !options->yes, .report = report, .visit = visit, .ctx = &salvage};
     evlog_salvaged salvaged;
+    int status = options->yes ? make_for_group(options, options->operands[0]) : EXIT_DONE;
+    if (status)
+        return status;
     progress_begin("percent", 100);
     progress_stops("nothing was made");
     int code = evlog_salvage(options->path, options->operands[0], &how, &salvaged);
     progress_end();
+    if (code)
+        unmake_for_group(options, options->operands[0]);
     if (code > 0 && !salvage.is_out_of_memory)
         stop_by_signal();
     if (salvage.is_out_of_memory)
         return complain(EXIT_LOG, "out of memory, or a finding is not UTF-8");
     if (code)
         return library_status(code);
-    int status = EXIT_DONE;
     if (options->output == OUTPUT_SHORT)
         put_short(&salvaged, options);
     else

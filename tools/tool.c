@@ -107,6 +107,12 @@ int make_for_group(const struct options *options, const char *path)
     return EXIT_DONE;
 }
 
+void unmake_for_group(const struct options *options, const char *path)
+{
+    if (options->group_writable)
+        rmdir(path); /* if it is empty */
+}
+
 int open_to_append(struct options *options, evlog **log)
 {
     int status = make_for_group(options, options->path);
@@ -114,11 +120,11 @@ int open_to_append(struct options *options, evlog **log)
         return status;
     options->open.data_size_max = EVLOG_DATA_SIZE_MAX;
     int code = evlog_open(options->path, &options->open, log);
-    if (code && options->group_writable)
-        rmdir(options->path); /* if it is empty */
-    if (code)
+    if (code) {
+        unmake_for_group(options, options->path);
         return complain(code == EVLOG_INVALID || code == EVLOG_CONFLICT ? EXIT_MISUSE : EXIT_LOG,
                         "%s", evlog_errmsg());
+    }
     return EXIT_DONE;
 }
 

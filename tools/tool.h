@@ -297,11 +297,11 @@ int open_as_it_is(const struct options *options, evlog **log);
 /* Opens the log to change it; it is not made. A failure is reported. */
 int open_to_write(const struct options *options, evlog **log);
 
-/*
- * With --group-writable: makes the directory of a new log for it. EXIT_DONE, or the exit status, reported. What is made
- * stays empty where no log is made in it then: rmdir.
- */
+/* With --group-writable: makes the directory of a new log for it. EXIT_DONE, or the exit status, reported. */
 int make_for_group(const struct options *options, const char *path);
+
+/* Removes it again, where no log was made in it. */
+void unmake_for_group(const struct options *options, const char *path);
 
 /* Opens the log to append to it, with options->open. EXIT_DONE, or the exit status, reported. */
 int open_to_append(struct options *options, evlog **log);

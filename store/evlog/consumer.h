@@ -113,6 +113,12 @@ typedef struct evlog_consumer_options {
      */
     bool (*wants)(const evlog_event *event, void *ctx);
     void *wants_ctx;
+    /*
+     * As in a range: while the start is looked for, and while the next event is. It may call what `notice` may. The
+     * call that it ends has handed out nothing, and the next one goes on.
+     */
+    int (*visit)(uint64_t seq, void *ctx);
+    void *visit_ctx;
 } evlog_consumer_options;
 
 /*
@@ -314,7 +320,9 @@ typedef struct evlog_reset_options {
     uint64_t start_seq;
     int64_t start_time_us;
     uint64_t start_count;
-    bool dry_run; /* change nothing, only report what would be done */
+    bool dry_run;                          /* change nothing, only report what would be done */
+    int (*visit)(uint64_t seq, void *ctx); /* as in a range, while the start is looked for */
+    void *visit_ctx;
 } evlog_reset_options;
 
 /* What evlog_consumer_reset did. */

@@ -223,9 +223,13 @@ typedef struct evlog_compacted {
  * No other process can have the log open meanwhile, not even to read. It needs room on the disk for what the log has.
  * Interrupted at any point it has done nothing, or all but the overwriting, which the next call does.
  *
+ * The new files have the rights, the group and, if root compacts, the owner of the old ones. A user who is not their
+ * owner can compact a log of the user's group (evlog_open), and owns the new ones then.
+ *
  * EVLOG_BUSY: this process or another one, which the sentence names, has the log open. EVLOG_DAMAGED: an event or entry
  * is not as it was written; nothing was changed. EVLOG_FULL: there is no room for the new files; nothing was changed.
- * EVLOG_NOTFOUND: there is no log. EVLOG_IO, EVLOG_NOMEM, and those of evlog_open.
+ * EVLOG_NOTFOUND: there is no log. EVLOG_IO: also when the files are another user's, who may alone replace them;
+ * nothing was changed then. EVLOG_NOMEM, and those of evlog_open.
  */
 EVLOG_INLINE int evlog_compact(const char *path, const evlog_compact_options *options,
                                evlog_compacted *compacted);
@@ -343,8 +347,9 @@ typedef struct evlog_salvaged {
  * erased stays so, as far as that can be had. A consumer is taken only with all of its state. Types and sources that
  * could not be had leave their events without names: `evlog show` shows them by their numbers.
  *
- * `new_path` must not exist, or be an empty directory. It is made under the name new_path.unfinished, which an
- * interrupted call leaves behind, and the next one removes. `salvaged` may be NULL.
+ * `new_path` must not exist, or be an empty directory, whose rights and group the new one then gets. It is made under
+ * the name new_path.unfinished, which an interrupted call leaves behind, and the next one removes. `salvaged` may be
+ * NULL.
  *
  * EVLOG_NOTFOUND: there is no log. EVLOG_DAMAGED: its file `format` is gone or damaged: put back one of the same log,
  * or of a copy. EVLOG_CONFLICT: new_path is something else. EVLOG_BUSY: a process has the log open for writing: copy

@@ -43,6 +43,8 @@
 #define STEPS_BITS 16
 #define OTHERS_SENDS 5 /* after the death */
 #define OTHERS_REST_US 10000
+/* Promises; then a log that is kept begins anew: judging looks at all of them for each event. */
+#define KEPT_MAX 20000
 #define CHILD_SECONDS 60
 
 enum process { PROCESS_VICTIM = 1, PROCESS_SECOND, PROCESS_OTHER };
@@ -332,7 +334,6 @@ static bool judge(struct known *play, const struct scenario *scenario, const cha
         die("memory");
     snprintf(path, sizeof path, "%s/" SCENARIO_LOG, root);
     outcome->verdict = VERDICT_LOST;
-    strcpy(outcome->why, "the process that opened it died");
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0)
@@ -343,9 +344,12 @@ static bool judge(struct known *play, const struct scenario *scenario, const cha
             verdict_of(path, scenario->durability, LOSS_PROCESS, &play->promises, outcome->why);
         _exit(0);
     }
-    wait_for(pid);
+    int status = wait_for(pid);
     bool is_good = outcome->verdict == VERDICT_SURVIVED;
     memcpy(play->why, outcome->why, WHY_SIZE);
+    if (WIFSIGNALED(status))
+        snprintf(play->why, WHY_SIZE, "the process that judges it was ended by signal %d",
+                 WTERMSIG(status));
     munmap(outcome, sizeof *outcome);
     return is_good;
 }
@@ -412,7 +416,7 @@ static void prepare(const struct play *what, struct known *play, char root[PATH_
     struct stat status;
     bool is_fast = strncmp(what->name, "fast-", 5) == 0;
     snprintf(root, PATH_MAX, "%.3000s/%s", options.work, what->name);
-    if (what->log_kind == LOG_KEPT && stat(root, &status) == 0)
+    if (what->log_kind == LOG_KEPT && play->promises.count < KEPT_MAX && stat(root, &status) == 0)
         return;
     play->promises.count = 0;
     shell("rm -rf '%s' && mkdir '%s'", root, root);
