@@ -136,7 +136,10 @@ static int plan(struct copying *copying)
 
 /* ------------------------------------------------------------- copying ---- */
 
-/* A copy whose first event is not the log's begins there, as if the log had been trimmed. */
+/*
+ * A copy whose first event is not the log's begins there, as if the log had been trimmed. The floor is flushed: so is
+ * that event, before, for a floor behind the last event is that of another events.mdb (belongs.c).
+ */
 static int set_floor(struct store *to)
 {
     uint64_t first, last;
@@ -145,6 +148,8 @@ static int set_floor(struct store *to)
     if (result || first <= floor_get(to->floor).first_seq)
         return result;
     result = store_record(to, first, &record);
+    if (result == EVLOG_OK)
+        result = flusher_restart(to->flusher);
     return result ? result : floor_set(to->floor, &(struct floor_place){first, record.prev});
 }
 

@@ -9,6 +9,9 @@
  * first event kept still proves what came before it, by its `prev`. Events below the floor, which a
  * crash has kept from being deleted, count as trimmed.
  *
+ * The first event kept is flushed before: a floor behind the last event, which a power cut would leave else, is that
+ * of another events.mdb (belongs.c).
+ *
  * It only rises. It is read when the log is opened, and again when the first event in the file
  * turns out to be above it (store.c).
  */
@@ -22,6 +25,7 @@
 #include "entry_pack.h"
 #include "env.h"
 #include "error.h"
+#include "flusher.h"
 #include "pack.h"
 
 static const char key[] = {ENTRY_LOG, 'f', 'l', 'o', 'o', 'r'};
@@ -31,6 +35,7 @@ static const char key[] = {ENTRY_LOG, 'f', 'l', 'o', 'o', 'r'};
 
 struct floor {
     struct env *env;
+    struct flusher *flusher; /* or NULL: what can be read survives */
     bool is_tolerant;
     pthread_mutex_t lock;
     struct floor_place place;
@@ -107,12 +112,14 @@ int floor_refresh(struct floor *floor)
     return result;
 }
 
-int floor_open(struct env *env, uint64_t origin, bool is_tolerant, struct floor **opened)
+int floor_open(struct env *env, struct flusher *flusher, uint64_t origin, bool is_tolerant,
+               struct floor **opened)
 {
     struct floor *floor = calloc(1, sizeof *floor);
     if (!floor)
         return error_nomem();
     floor->env = env;
+    floor->flusher = flusher;
     floor->is_tolerant = is_tolerant;
     floor->place = (struct floor_place){1, origin};
     pthread_mutex_init(&floor->lock, NULL);
@@ -162,6 +169,8 @@ static int fill(struct env *env, void *ctx)
 int floor_set(struct floor *floor, const struct floor_place *place)
 {
     struct floor_place wanted = *place;
-    int result = env_write(floor->env, ENV_FLUSH_ALL, 0, fill, &wanted); /* of the reserve */
+    int result = floor->flusher ? flusher_flush_upto(floor->flusher, place->first_seq) : EVLOG_OK;
+    if (result == EVLOG_OK)
+        result = env_write(floor->env, ENV_FLUSH_ALL, 0, fill, &wanted); /* of the reserve */
     return result ? result : floor_refresh(floor);
 }

@@ -7,6 +7,7 @@
 #include "entries.h"
 
 struct floor;
+struct flusher;
 
 struct floor_place {
     uint64_t first_seq; /* of the events that are kept; 1: none was trimmed */
@@ -14,10 +15,11 @@ struct floor_place {
 };
 
 /*
- * Reads it from state.mdb. `origin`: record_origin of the log. With `is_tolerant` a damaged entry is
- * taken for none. EVLOG_DAMAGED, EVLOG_IO, EVLOG_BUSY, EVLOG_NOMEM.
+ * Reads it from state.mdb. `flusher`: of a fast log; else NULL. `origin`: record_origin of the log. With `is_tolerant`
+ * a damaged entry is taken for none. EVLOG_DAMAGED, EVLOG_IO, EVLOG_BUSY, EVLOG_NOMEM.
  */
-int floor_open(struct env *env, uint64_t origin, bool is_tolerant, struct floor **floor);
+int floor_open(struct env *env, struct flusher *flusher, uint64_t origin, bool is_tolerant,
+               struct floor **floor);
 void floor_close(struct floor *floor);
 
 /* As it was last read or set. Any thread. */
@@ -28,7 +30,7 @@ int floor_refresh(struct floor *floor);
 
 /*
  * Raises it, durably: before the events below it are deleted. Where it is as high or higher
- * already nothing changes. Errors of env_write.
+ * already nothing changes. A fast log is flushed up to it. Errors of env_write and flusher_flush_upto.
  */
 int floor_set(struct floor *floor, const struct floor_place *place);
 

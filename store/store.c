@@ -424,13 +424,14 @@ static int open_appender(struct store *store)
 static int open_parts(struct store *store)
 {
     uint64_t origin = record_origin(store->format.origin);
+    struct flusher *flusher = store->format.durability == EVLOG_FAST ? store->flusher : NULL;
     int result = store->read_only ? EVLOG_OK : belongs_check_state(store);
     if (result == EVLOG_OK)
         result = types_open(store->state, store->read_only, &store->types);
     if (result == EVLOG_OK)
         result = sources_open(store->state, &store->sources);
     if (result == EVLOG_OK)
-        result = floor_open(store->state, origin, store->read_only, &store->floor);
+        result = floor_open(store->state, flusher, origin, store->read_only, &store->floor);
     if (result == EVLOG_OK && floor_get(store->floor).first_seq > 1)
         env_will_reuse(store->events);
     if (result == EVLOG_OK && !store->read_only)
@@ -439,10 +440,10 @@ static int open_parts(struct store *store)
         result = open_appender(store);
     if (result == EVLOG_OK && !store->read_only && !store->use.copied)
         retain_begin(store);
-    if (result == EVLOG_OK && !store->read_only)
-        result = note_recovery(store);
     if (result == EVLOG_OK && store->flusher && (result = flusher_start(store->flusher)))
         result = error_prefix(result, "%s", store->path);
+    if (result == EVLOG_OK && !store->read_only) /* a commit, which would start the thread */
+        result = note_recovery(store);
     return result;
 }
 

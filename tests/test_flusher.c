@@ -21,6 +21,7 @@
 static _Atomic unsigned event_flushes, state_flushes, journal_flushes;
 static atomic_int failing; /* with this errno */
 static bool is_dying;      /* in the next flush of events.mdb */
+static bool is_failing;    /* only those of events.mdb */
 
 /* The library's, and liblmdb's: found here before libc's. */
 EVLOG_API int fdatasync(int fd)
@@ -37,8 +38,8 @@ EVLOG_API int fdatasync(int fd)
         state_flushes++;
     if (strstr(path, "/journal"))
         journal_flushes++;
-    if (failing) {
-        errno = failing;
+    if (failing || (is_failing && strstr(path, "events.mdb"))) {
+        errno = failing ? failing : EIO;
         return -1;
     }
     return fsync(fd);
@@ -231,6 +232,31 @@ static void no_thread_is_left(void **state)
     OK(evlog_close(log));
 }
 
+/* Opening a log with a policy that has to be recovered, which is put on record, starts one thread; closing ends it. */
+static void a_recovery_starts_one_thread(void **state)
+{
+    evlog_signal *signal;
+    unsigned threads = thread_count();
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    OK(evlog_retain(log, &(evlog_retention){.count = 1000}));
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_sync(log));
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    failing = EIO;
+    FAILS(EVLOG_IO, "", evlog_sync(log));
+    failing = 0;
+    assert_int_equal(evlog_close(log), EVLOG_IO);
+    wait_for_threads(threads);
+    log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    assert_int_equal(thread_count(), threads + 1);
+    evlog_event *event;
+    OK(evlog_read(log, 2, &event));
+    assert_string_equal(event->event_type, "evlog.recovered.v1");
+    evlog_event_free(event);
+    OK(evlog_close(log));
+    wait_for_threads(threads);
+}
+
 /* ----------------------------------------------- pages that trimming frees ---- */
 
 /* In a process of its own, which is killed before what it has deleted is flushed. */
@@ -277,6 +303,28 @@ static void another_process_flushes_before_they_are_used(void **state)
     munmap(is_open, sizeof *is_open);
 }
 
+/* What was not flushed and is to be kept is flushed before it is written down, durably, that the log begins there. */
+static void a_fast_log_goes_back_to_what_is_kept(void **state)
+{
+    evlog_signal *signal;
+    evlog_info info;
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    for (int i = 0; i < 10; i++)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    OK(evlog_sync(log));
+    for (int i = 0; i < 10; i++)
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    is_failing = true;
+    FAILS(EVLOG_IO, "", evlog_trim(log, 15, NULL, NULL));
+    is_failing = false;
+    assert_int_equal(evlog_close(log), EVLOG_IO);
+    log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    OK(evlog_inspect(log, &info));
+    assert_true(info.first_seq == 1 && info.last_seq == 11);
+    OK(evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,7 +336,9 @@ int main(void)
         TEST_AT_HOME(a_failed_background_flush_is_told),
         TEST_AT_HOME(close_tells_of_its_flush),
         TEST_AT_HOME(no_thread_is_left),
+        TEST_AT_HOME(a_recovery_starts_one_thread),
         TEST_AT_HOME(another_process_flushes_before_they_are_used),
+        TEST_AT_HOME(a_fast_log_goes_back_to_what_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,10 +15,14 @@ enum promise_kind {
     PROMISE_CHECKPOINT,   /* of `consumer`, at seq, is committed */
     PROMISE_TRIMMING,     /* the events before seq are about to be trimmed */
     PROMISE_TRIMMED,      /* they are */
-    PROMISE_ERASING,   /* event seq, which is one of the send `number`, is about to be erased */
-    PROMISE_ERASED,    /* it is */
-    PROMISE_COMPACTED, /* the log is */
-    PROMISE_SYNCED,    /* evlog_sync has returned; seq was acknowledged before it was called */
+    PROMISE_POLICY,       /* one that keeps `count` events is about to be set */
+    PROMISE_COPYING,      /* the log is about to be copied, or to be added to its copy */
+    PROMISE_COPIED,       /* it is, up to seq; 0: nothing was to be added */
+    PROMISE_ERASING,    /* event seq, which is one of the send `number`, is about to be erased */
+    PROMISE_ERASED,     /* it is */
+    PROMISE_COMPACTING, /* the log is about to be compacted */
+    PROMISE_COMPACTED,  /* it is */
+    PROMISE_SYNCED,     /* evlog_sync has returned; seq was acknowledged before it was called */
 };
 
 struct promise {

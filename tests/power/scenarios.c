@@ -193,10 +193,17 @@ static int take(const evlog_event *event, void *ctx)
     return 0;
 }
 
+static void lose_nothing(const evlog_notice *notice, void *ctx)
+{
+    (void)ctx;
+    if (notice->kind == EVLOG_NOTICE_LOST || notice->kind == EVLOG_NOTICE_PARKED)
+        must(EVLOG_DAMAGED, notice->text);
+}
+
 static void open_consumer(struct run *run, struct consuming *consuming, uint32_t number)
 {
     char name[32];
-    evlog_consumer_options options = {.commit_every = 1 + number * 3};
+    evlog_consumer_options options = {.notice = lose_nothing, .commit_every = 1 + number * 3};
     snprintf(name, sizeof name, "consumer-%u", number);
     *consuming = (struct consuming){.number = number};
     must(evlog_consumer_open(run->log, name, &options, &consuming->consumer), "a consumer");
@@ -467,15 +474,15 @@ static void play_short(struct run *run)
 /* In the process of the sender: nothing is seen before its send has returned. */
 static void play_consumer(struct run *run)
 {
-    struct consuming consuming[SCENARIO_CONSUMERS];
+    struct consuming consuming[2];
     open_log(run);
-    for (uint32_t i = 0; i < SCENARIO_CONSUMERS; i++)
+    for (uint32_t i = 0; i < 2; i++)
         open_consumer(run, &consuming[i], i);
     for (int i = 0; i < 24; i++) {
         send_many(run, EVENT_SMALL, 1 + (uint32_t)event_random(&run->random, 4));
-        consume(&consuming[i % SCENARIO_CONSUMERS], 0, 0);
+        consume(&consuming[i % 2], 0, 0);
     }
-    for (uint32_t i = 0; i < SCENARIO_CONSUMERS; i++)
+    for (uint32_t i = 0; i < 2; i++)
         must(evlog_consumer_close(consuming[i].consumer), "closing a consumer");
     close_log(run);
 }
@@ -575,16 +582,18 @@ static void play_others(struct run *run)
 
 #define KEPT_SENDS 12
 
+static void trim_before(struct run *run, uint64_t seq)
+{
+    promise_give((struct promise){.kind = PROMISE_TRIMMING, .seq = seq});
+    must(evlog_trim(run->log, seq, NULL, NULL), "trimming");
+    promise_give((struct promise){.kind = PROMISE_TRIMMED, .seq = seq});
+}
+
 /* Trims before the send KEPT_SENDS ago; `firsts` are the first events of the sends until now. */
 static void trim(struct run *run, const uint64_t *firsts, unsigned count)
 {
-    evlog_trimmed trimmed;
-    if (count <= KEPT_SENDS)
-        return;
-    uint64_t before = firsts[count - 1 - KEPT_SENDS];
-    promise_give((struct promise){.kind = PROMISE_TRIMMING, .seq = before});
-    must(evlog_trim(run->log, before, NULL, &trimmed), "trimming");
-    promise_give((struct promise){.kind = PROMISE_TRIMMED, .seq = before});
+    if (count > KEPT_SENDS)
+        trim_before(run, firsts[count - 1 - KEPT_SENDS]);
 }
 
 /* What trimming has freed is used by the sends after it, while events.mdb is not flushed. */
@@ -599,8 +608,21 @@ static void play_trim(struct run *run)
         sync_sometimes(run);
         if (i % 10 == 9)
             trim(run, firsts, i + 1);
+        if (i % 30 == 29)
+            trim_before(run, run->seq); /* what is not flushed perhaps */
     }
     close_log(run);
+}
+
+/* Also where others have it open: then nothing is done. */
+static void compact(struct run *run)
+{
+    promise_give((struct promise){.kind = PROMISE_COMPACTING});
+    int result = evlog_compact(run->path, &(evlog_compact_options){.wait_ms = 1}, NULL);
+    if (result == EVLOG_BUSY)
+        return;
+    must(result, "compacting");
+    promise_give((struct promise){.kind = PROMISE_COMPACTED});
 }
 
 /* The files are written anew and change their names, with events before and after. */
@@ -613,11 +635,12 @@ static void play_compact(struct run *run)
         send_many(run, i % 3 ? EVENT_SMALL : EVENT_LARGE, 4);
         firsts[i] = run->seq - 3;
         sync_sometimes(run);
+        if (i % 5 == 4)
+            trim(run, firsts, i + 1);
         if (i % 10 != 9)
             continue;
-        trim(run, firsts, i + 1);
         close_log(run);
-        must(evlog_compact(run->path, NULL, NULL), "compacting");
+        compact(run);
     }
 }
 
@@ -675,8 +698,7 @@ static void play_erase_now(struct run *run)
 {
     for (unsigned i = 0; i < 3; i++) {
         send_and_erase(run, 16);
-        must(evlog_compact(run->path, NULL, NULL), "compacting");
-        promise_give((struct promise){.kind = PROMISE_COMPACTED});
+        compact(run);
     }
 }
 
@@ -686,6 +708,143 @@ static void play_erase_beside(struct run *run)
     start_process(run, 1, play_erase);
     start_process(run, 2, send_some);
     wait_for_processes(2);
+}
+
+/* ------------------------------------------------------------- upkeep ---- */
+
+#define ROUNDS 2
+#define SENDERS 8
+#define POLICY_COUNT_MIN 40
+
+/* Processes in a round. Their numbers are ROLES apart from one round to the next. */
+enum role { ROLE_UPKEEP, ROLE_SENDER, ROLE_CONSUMER = ROLE_SENDER + SENDERS, ROLES = 32 };
+
+static void rest(struct run *run, uint64_t most_us)
+{
+    usleep((useconds_t)event_random(&run->random, most_us));
+}
+
+static void send_beside(struct run *run)
+{
+    open_log(run);
+    for (int i = 0; i < 8; i++) {
+        enum event_class class = event_random(&run->random, 4) ? EVENT_SMALL : EVENT_LARGE;
+        send_many(run, class, 1 + (uint32_t)event_random(&run->random, 3));
+        sync_sometimes(run);
+        rest(run, 20000);
+    }
+    close_log(run);
+}
+
+static void consume_beside(struct run *run)
+{
+    struct consuming consuming;
+    open_log(run);
+    open_consumer(run, &consuming, (uint32_t)(run->process % ROLES - ROLE_CONSUMER));
+    for (int i = 0; i < 12; i++)
+        consume(&consuming, 8, 20);
+    must(evlog_consumer_close(consuming.consumer), "closing a consumer");
+    close_log(run);
+}
+
+/* Somewhere, as far as consumers let it. */
+static void trim_somewhere(struct run *run)
+{
+    evlog_info info;
+    evlog_trimmed trimmed = {.held_seq = 0};
+    must(evlog_inspect(run->log, &info), "inspecting");
+    uint64_t before =
+        info.first_seq + event_random(&run->random, info.last_seq - info.first_seq + 1);
+    int result = evlog_trim(run->log, before, &(evlog_trim_options){.preview = true}, &trimmed);
+    if (result != EVLOG_CONFLICT)
+        must(result, "looking what can be trimmed");
+    trim_before(run, trimmed.held_seq ? trimmed.held_seq : before);
+}
+
+/* Other processes go by it, too. */
+static void apply_policy(struct run *run)
+{
+    evlog_info info;
+    evlog_retention policy = {.count = POLICY_COUNT_MIN + event_random(&run->random, 40)};
+    promise_give((struct promise){.kind = PROMISE_POLICY, .count = (uint32_t)policy.count});
+    must(evlog_retain(run->log, &policy), "setting a policy");
+    must(evlog_retention_apply(run->log), "applying a policy");
+    must(evlog_inspect(run->log, &info), "inspecting");
+    promise_give((struct promise){.kind = PROMISE_TRIMMED, .seq = info.first_seq});
+}
+
+/* Begins the copy, or adds to it. false: the log was trimmed beyond its end. */
+static bool copy_log(struct run *run)
+{
+    char path[sizeof run->path + sizeof SCENARIO_COPY];
+    evlog_copied copied;
+    snprintf(path, sizeof path, "%.*s" SCENARIO_COPY,
+             (int)(strrchr(run->path, '/') + 1 - run->path), run->path);
+    promise_give((struct promise){.kind = PROMISE_COPYING});
+    int result = evlog_copy(run->log, path, NULL, &copied);
+    if (result == EVLOG_CONFLICT)
+        return false;
+    must(result, "copying");
+    promise_give((struct promise){.kind = PROMISE_COPIED, .seq = copied.last_seq});
+    return true;
+}
+
+/* The copy begins later than the log did. */
+static void play_copy(struct run *run)
+{
+    uint64_t firsts[30];
+    open_log(run);
+    for (unsigned i = 0; i < 30; i++) {
+        send_many(run, i % 3 ? EVENT_SMALL : EVENT_LARGE, 4);
+        firsts[i] = run->seq - 3;
+        if (i % 5 == 4 && i > KEPT_SENDS && !copy_log(run))
+            must(EVLOG_CONFLICT, "copying");
+        if (i == KEPT_SENDS)
+            trim_before(run, firsts[i / 2]);
+    }
+    close_log(run);
+}
+
+static void keep_up(struct run *run)
+{
+    bool is_copied = true;
+    open_log(run);
+    for (int i = 0; i < 12; i++) {
+        switch (event_random(&run->random, 4)) {
+        case 0:
+            trim_somewhere(run);
+            break;
+        case 1:
+            apply_policy(run);
+            break;
+        default:
+            is_copied = is_copied && copy_log(run);
+        }
+        rest(run, 20000);
+    }
+    close_log(run);
+    compact(run);
+}
+
+/* All of it goes on beside senders and consumers, who are there before anything is trimmed. */
+static void play_upkeep(struct run *run)
+{
+    open_log(run);
+    for (uint32_t i = 0; i < SCENARIO_CONSUMERS; i++) {
+        struct consuming consuming;
+        open_consumer(run, &consuming, i);
+        must(evlog_consumer_close(consuming.consumer), "closing a consumer");
+    }
+    close_log(run);
+    for (uint64_t first = ROLES; first <= ROUNDS * ROLES; first += ROLES) {
+        start_process(run, first + ROLE_UPKEEP, keep_up);
+        for (uint64_t i = 0; i < SENDERS; i++)
+            start_process(run, first + ROLE_SENDER + i, send_beside);
+        for (uint64_t i = 0; i < SCENARIO_CONSUMERS; i++)
+            start_process(run, first + ROLE_CONSUMER + i, consume_beside);
+        wait_for_processes(1 + SENDERS + SCENARIO_CONSUMERS);
+        compact(run);
+    }
 }
 
 /* In a directory that a cut has left: what begins again, and goes on. */
@@ -711,6 +870,7 @@ static void play_again(struct run *run)
 
 #define EVENTS_FILE SCENARIO_LOG "/events.mdb"
 #define JOURNAL_FILE SCENARIO_LOG "/journal"
+#define COPY_STATE_FILE SCENARIO_COPY "/state.mdb"
 
 const struct scenario scenarios[] = {
     BOTH(one, play_one, 0, 100, NULL),
@@ -736,6 +896,10 @@ const struct scenario scenarios[] = {
     BOTH(erase, play_erase, 200, 100, NULL),
     {"erase-now", EVLOG_DURABLE, play_erase_now, 0, 100, NULL, NULL, 0, 0},
     {"fast-erase-now", EVLOG_FAST, play_erase_now, 0, 100, NULL, NULL, 0, 0},
+    {"copy", EVLOG_DURABLE, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0},
+    {"fast-copy", EVLOG_FAST, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0},
+    {"upkeep", EVLOG_DURABLE, play_upkeep, 200, 200, NULL, NULL, 0, HALF_SIZE},
+    {"fast-upkeep", EVLOG_FAST, play_upkeep, 200, 200, NULL, NULL, 0, 0},
     {"erase-beside", EVLOG_DURABLE, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
     {"fast-erase-beside", EVLOG_FAST, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
     BOTH(recovery, play_batches, 0, 100, "again"),

@@ -30,7 +30,8 @@ const struct scenario *scenario_find(const char *name);
 
 /* The name that its log has in the recorded directory. */
 #define SCENARIO_LOG "log"
-#define SCENARIO_CONSUMERS 2 /* "consumer-0" ... */
+#define SCENARIO_COPY "copy" /* and the one of its copy, beside it, if it is copied */
+#define SCENARIO_CONSUMERS 8 /* at most: "consumer-0" ... */
 
 /* Sets what concerns the library in this process. Before anything is played, or a log is judged. */
 void scenario_begin(const struct scenario *scenario);

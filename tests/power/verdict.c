@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <evlog/upkeep.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "events.h"
 
 #define NEW_PROCESS 0xfff /* sends after the cut */
@@ -20,15 +24,20 @@ const char *const verdict_names[VERDICT_COUNT] = {"survived", "lost", "not measu
                                                   "harness broken"};
 
 struct look {
+    evlog_durability durability;
     enum loss loss;
-    bool is_durable; /* all that was promised is there */
-    bool is_reading; /* before recovery: nothing that was promised needs to be there */
+    bool is_durable;     /* all that was promised is there */
+    bool is_reading;     /* before recovery: nothing that was promised needs to be there */
+    bool is_copy;        /* of the log that the promises are about: nor here */
+    size_t copied_count; /* but that consumers are as by the first so many promises, or later */
     const struct promises *promises;
     char *why;
     evlog *log;
     struct event_name *events; /* by seq - 1 */
     size_t event_count, event_room;
-    size_t trimmed_count; /* of these, at the beginning, which are all zero */
+    size_t trimmed_count; /* of these, at the beginning: as they were promised, or all zero */
+    int64_t begun_us;     /* after the cut */
+    uint64_t new_seq;     /* the first event that was appended after a cut; 0: none */
 };
 
 /* Notes what is wrong; false. */
@@ -60,14 +69,14 @@ void promises_add(struct promises *promises, const struct promise *promise)
     promises->list[promises->count++] = *promise;
 }
 
-/* The last seq that must have survived also in a fast log: erasing flushes. */
+/* The last seq that must have survived also in a fast log: erasing flushes, and a copy has only what is flushed. */
 static uint64_t covered_seq(const struct promises *promises)
 {
     uint64_t seq = 0;
     for (size_t i = 0; i < promises->count; i++) {
         const struct promise *promise = &promises->list[i];
         bool covers = promise->kind == PROMISE_SYNCED || promise->kind == PROMISE_CHECKPOINT ||
-                      promise->kind == PROMISE_ERASED;
+                      promise->kind == PROMISE_COPIED || promise->kind == PROMISE_ERASED;
         if (covers && promise->seq > seq)
             seq = promise->seq;
     }
@@ -152,6 +161,9 @@ static int take(const evlog_event *event, void *ctx)
             abort();
     }
     struct event_name *name = &look->events[look->event_count];
+    bool is_recovered = strcmp(event->event_type, "evlog.recovered.v1") == 0;
+    if (!look->new_seq && (is_recovered || event->log_time_us >= look->begun_us))
+        look->new_seq = event->seq;
     if (strncmp(event->event_type, "evlog.", 6) == 0)
         *name = (struct event_name){.number = OWN - event->seq, .count = 1};
     else if (know(look, event, name))
@@ -160,26 +172,57 @@ static int take(const evlog_event *event, void *ctx)
     return 0;
 }
 
-/* The log may begin later: but not before what was trimmed, nor after what was about to be. */
-static bool begin_reading(struct look *look)
+/*
+ * The log may begin later: but not before what was trimmed, nor after what was about to be, or, with a policy, after
+ * what that keeps. (A fast log may have lost events at its end after the policy was applied.)
+ */
+static bool check_first(struct look *look, const evlog_info *info)
 {
-    evlog_info info;
-    uint64_t least = 0, most = 0;
-    if (!well(look, evlog_inspect(look->log, &info), "inspecting"))
-        return false;
-    for (size_t i = 0; !look->is_reading && i < look->promises->count; i++) {
+    uint64_t least = 0, most = 1, kept = info->last_seq - info->first_seq + 1;
+    for (size_t i = 0; i < look->promises->count; i++) {
         const struct promise *promise = &look->promises->list[i];
-        bool is_done = promise->kind == PROMISE_TRIMMED;
+        bool is_done = promise->kind == PROMISE_TRIMMED && promise->seq > 1;
         if (is_done && promise->seq > least)
             least = promise->seq;
         if ((is_done || promise->kind == PROMISE_TRIMMING) && promise->seq > most)
             most = promise->seq;
+        bool is_by_policy =
+            promise->kind == PROMISE_POLICY && (kept >= promise->count || !look->is_durable);
+        if (is_by_policy && info->first_seq > most)
+            most = info->first_seq;
     }
-    if (!look->is_reading && info.first_seq > 1 && info.first_seq > most)
-        return wrong(look, "it begins with event %" PRIu64, info.first_seq);
-    if (info.first_seq < least)
-        return wrong(look, "it begins with event %" PRIu64 ", and was trimmed before %" PRIu64,
-                     info.first_seq, least);
+    if (!look->is_reading && info->first_seq > most)
+        return wrong(look, "it begins with event %" PRIu64, info->first_seq);
+    return info->first_seq >= least ||
+           wrong(look, "it begins with event %" PRIu64 ", and was trimmed before %" PRIu64,
+                 info->first_seq, least);
+}
+
+/* What was promised of those that were trimmed: each consumer has had them, before. */
+static void know_trimmed(struct look *look)
+{
+    for (size_t i = 0; i < look->promises->count; i++) {
+        const struct promise *promise = &look->promises->list[i];
+        bool is_seen = promise->kind == PROMISE_SEEN;
+        if (!is_seen && promise->kind != PROMISE_ACKNOWLEDGED)
+            continue;
+        uint32_t first = is_seen ? promise->index : 0;
+        uint32_t count = is_seen ? 1 : promise->count;
+        for (uint32_t j = 0; j < count && promise->seq + j <= look->trimmed_count; j++)
+            look->events[promise->seq + j - 1] =
+                (struct event_name){promise->number, first + j, promise->count};
+    }
+}
+
+static bool begin_reading(struct look *look)
+{
+    evlog_info info;
+    if (has_promise(look, PROMISE_POLICY) && !look->is_reading &&
+        !well(look, evlog_retention_apply(look->log), "applying the policy"))
+        return false; /* so that it does not go on while the events are read */
+    if (!well(look, evlog_inspect(look->log, &info), "inspecting") ||
+        (!look->is_copy && !check_first(look, &info)))
+        return false;
     if (look->event_count || info.first_seq <= 1)
         return true;
     look->trimmed_count = look->event_count = info.first_seq - 1;
@@ -187,6 +230,7 @@ static bool begin_reading(struct look *look)
     look->events = calloc(look->event_room, sizeof *look->events);
     if (!look->events)
         abort();
+    know_trimmed(look);
     return true;
 }
 
@@ -221,25 +265,28 @@ static int by_number(const void *a, const void *b)
     return one->index < other->index ? -1 : one->index > other->index;
 }
 
-/* Each send is there whole, side by side, and once. */
+/* Each send is there whole, but for what was trimmed of the first one, side by side, and once. */
 static bool check_sends(struct look *look)
 {
-    for (size_t i = look->trimmed_count; i < look->event_count; i += look->events[i].count) {
+    for (size_t i = look->trimmed_count, rest; i < look->event_count; i += rest) {
         const struct event_name *head = &look->events[i];
-        if (head->count == 0 || i + head->count > look->event_count)
+        uint32_t first = i == look->trimmed_count && i > 0 ? head->index : 0;
+        rest = first < head->count ? head->count - first : 0;
+        if (rest == 0 || i + rest > look->event_count)
             return wrong(look, "the send at event %zu is not there in full", i + 1);
-        for (uint32_t j = 0; j < head->count; j++)
-            if (head[j].number != head->number || head[j].index != j)
+        for (uint32_t j = 0; j < rest; j++)
+            if (head[j].number != head->number || head[j].index != first + j)
                 return wrong(look, "event %zu is not the next of its send", i + j + 1);
     }
-    struct event_name *sorted = malloc((look->event_count + 1) * sizeof *sorted);
+    size_t count = look->event_count - look->trimmed_count;
+    struct event_name *sorted = malloc((count + 1) * sizeof *sorted);
     if (!sorted)
         abort();
-    if (look->event_count)
-        memcpy(sorted, look->events, look->event_count * sizeof *sorted);
-    qsort(sorted, look->event_count, sizeof *sorted, by_number);
+    if (count)
+        memcpy(sorted, look->events + look->trimmed_count, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_number);
     bool is_once = true;
-    for (size_t i = look->trimmed_count + 1; i < look->event_count; i++)
+    for (size_t i = 1; i < count; i++)
         if (by_number(&sorted[i - 1], &sorted[i]) == 0)
             is_once = wrong(look, "send %" PRIx64 " is there twice", sorted[i].number);
     free(sorted);
@@ -247,15 +294,6 @@ static bool check_sends(struct look *look)
 }
 
 /* ------------------------------------------------------- the promises ---- */
-
-/* The seq of the first event of the log's own. */
-static uint64_t first_own(const struct look *look)
-{
-    for (size_t i = look->trimmed_count; i < look->event_count; i++)
-        if (is_own(look->events[i]))
-            return i + 1;
-    return UINT64_MAX;
-}
 
 static bool check_event(struct look *look, const struct promise *promise, uint64_t covered)
 {
@@ -272,7 +310,8 @@ static bool check_event(struct look *look, const struct promise *promise, uint64
             return wrong(look, "event %" PRIu64 " was %s, and the log ends at %zu", seq,
                          is_seen ? "seen" : "acknowledged", look->event_count);
         const struct event_name *name = &look->events[seq - 1];
-        if (!is_lasting && first_own(look) <= seq) /* it was lost, and others came after it */
+        if (!is_lasting && look->new_seq && look->new_seq <= seq)
+            /* it was lost, and others came after it */
             return true;
         if (name->number != promise->number || name->index != index)
             return wrong(look, "event %" PRIu64 " was %s, and is another now", seq,
@@ -300,13 +339,15 @@ static bool check_promises(struct look *look)
 
 /*
  * The checkpoint that a consumer must have at least, if it must exist: the newest, but the last commit of
- * state.mdb may be undone by a power cut, and then it is the newest that a later one has followed.
+ * state.mdb may be undone by a power cut, and then it is the newest that a later one has followed. A copy is flushed.
  */
 static bool was_promised(const struct look *look, uint32_t number, uint64_t *checkpoint)
 {
     uint64_t newest = 0, before = 0;
-    bool is_made = false, is_followed = false;
-    for (size_t i = 0; i < look->promises->count; i++) {
+    bool is_made = false, is_followed = false,
+         is_undone = look->loss == LOSS_POWER && !look->is_copy;
+    size_t count = look->is_copy ? look->copied_count : look->promises->count;
+    for (size_t i = 0; i < count; i++) {
         const struct promise *promise = &look->promises->list[i];
         if (promise->kind != PROMISE_CHECKPOINT || promise->consumer != number)
             continue;
@@ -317,15 +358,15 @@ static bool was_promised(const struct look *look, uint32_t number, uint64_t *che
         before = newest;
         newest = promise->seq;
     }
-    *checkpoint = look->loss == LOSS_POWER ? before : newest;
-    return look->loss == LOSS_POWER ? is_followed : is_made;
+    *checkpoint = is_undone ? before : newest;
+    return is_undone ? is_followed : is_made;
 }
 
 static bool check_state(struct look *look, evlog_consumer *consumer, uint64_t checkpoint)
 {
     uint64_t sum, expected = 0;
     for (uint64_t i = 0; i < checkpoint; i++)
-        if (!is_own(look->events[i]))
+        if (look->events[i].count && !is_own(look->events[i]))
             expected = event_fold(expected, look->events[i]);
     return well(look, event_state(consumer, &sum), "reading state") &&
            (sum == expected ||
@@ -338,27 +379,41 @@ static int consume(const evlog_event *event, void *ctx)
     return event_known(event, &name) ? event_consume(ctx, name) : evlog_fail("is not known");
 }
 
-static bool check_consumer(struct look *look, uint32_t number)
+/* Where a consumer is: not ahead of the log, nor before what is left of it, and nothing was lost to it. */
+static bool check_place(struct look *look, const char *name, const evlog_consumer_info *info)
 {
-    char name[32];
-    uint64_t promised;
-    evlog_consumer *consumer;
+    evlog_info log;
+    if (!well(look, evlog_inspect(look->log, &log), "inspecting"))
+        return false;
+    if (info->checkpoint > log.last_seq)
+        return wrong(look, "%s is at %" PRIu64 ", and the log ends at %" PRIu64, name,
+                     info->checkpoint, log.last_seq);
+    if (info->checkpoint < look->trimmed_count)
+        return wrong(look, "%s is at %" PRIu64 ", and what is up to %zu was trimmed", name,
+                     info->checkpoint, look->trimmed_count);
+    return !info->parked_count || wrong(look, "%s has lost events", name);
+}
+
+/* `*checkpoint` is UINT64_MAX when there is none. */
+static bool inspect_consumer(struct look *look, const char *name, uint64_t *checkpoint)
+{
     evlog_consumer_info *info;
-    snprintf(name, sizeof name, "consumer-%u", number);
-    bool is_promised = was_promised(look, number, &promised);
     int result = evlog_consumer_inspect(look->log, name, &info);
-    if (result == EVLOG_NOTFOUND && !is_promised)
+    *checkpoint = UINT64_MAX;
+    if (result == EVLOG_NOTFOUND)
         return true;
     if (!well(look, result, name))
         return false;
-    uint64_t checkpoint = info->checkpoint;
+    *checkpoint = info->checkpoint;
+    bool is_good = check_place(look, name, info);
     evlog_consumer_info_free(info);
-    if (checkpoint < promised)
-        return wrong(look, "%s was at %" PRIu64 ", and is at %" PRIu64, name, promised,
-                     checkpoint);
-    if (checkpoint > look->event_count)
-        return wrong(look, "%s is at %" PRIu64 ", and the log ends at %zu", name, checkpoint,
-                     look->event_count);
+    return is_good;
+}
+
+/* Takes all that it has not had. */
+static bool let_consume(struct look *look, const char *name, uint64_t checkpoint)
+{
+    evlog_consumer *consumer;
     if (!well(look, evlog_consumer_open(look->log, name, NULL, &consumer), name))
         return false;
     bool is_good =
@@ -366,6 +421,27 @@ static bool check_consumer(struct look *look, uint32_t number)
         well(look, evlog_consumer_poll(consumer, 0, 0, consume, consumer, NULL), "consuming") &&
         check_state(look, consumer, look->event_count);
     return well(look, evlog_consumer_close(consumer), "closing a consumer") && is_good;
+}
+
+static bool check_consumer(struct look *look, uint32_t number)
+{
+    char name[32];
+    uint64_t promised, checkpoint;
+    snprintf(name, sizeof name, "consumer-%u", number);
+    bool is_promised = was_promised(look, number, &promised);
+    if (!inspect_consumer(look, name, &checkpoint))
+        return false;
+    if (checkpoint == UINT64_MAX)
+        return !is_promised || wrong(look, "%s is gone", name);
+    if (checkpoint < promised)
+        return wrong(look, "%s was at %" PRIu64 ", and is at %" PRIu64, name, promised,
+                     checkpoint);
+    if (checkpoint > look->event_count)
+        return wrong(look, "%s is at %" PRIu64 ", and events were read up to %zu", name,
+                     checkpoint, look->event_count);
+    if (look->is_reading)
+        return true;
+    return let_consume(look, name, checkpoint) && inspect_consumer(look, name, &checkpoint);
 }
 
 static bool check_consumers(struct look *look)
@@ -395,7 +471,7 @@ static bool send_more(struct look *look, const char *type, uint64_t n, uint32_t 
 
 static bool judge_open(struct look *look)
 {
-    if (!read_events(look) || !check_sends(look) || !check_promises(look) ||
+    if (!read_events(look) || !check_sends(look) || (!look->is_copy && !check_promises(look)) ||
         !check_consumers(look))
         return false;
     uint64_t n = look->event_count; /* another one for each judgement */
@@ -461,30 +537,163 @@ static bool check_files(struct look *look, const char *log)
     return is_clean;
 }
 
+/* -------------------------------------------------------- the copy ---- */
+
+/* Each event that it has is the log's, also of those that were trimmed there, but for its own ones. */
+static bool check_same(const struct look *log, struct look *copy)
+{
+    if (copy->event_count > log->event_count)
+        return wrong(copy, "it has event %zu, and the log ends at %zu", copy->event_count,
+                     log->event_count);
+    for (size_t i = copy->trimmed_count; i < copy->event_count; i++)
+        if (log->events[i].count && by_number(&copy->events[i], &log->events[i]))
+            return wrong(copy, "event %zu is another one in the log", i + 1);
+    return true;
+}
+
+static bool judge_read_copy(const struct look *log, struct look *copy, uint64_t least_count)
+{
+    if (!read_events(copy) || !check_sends(copy) || !check_same(log, copy) ||
+        !check_consumers(copy))
+        return false;
+    return copy->event_count >= least_count ||
+           wrong(copy, "it ends with event %zu, and had %" PRIu64, copy->event_count,
+                 least_count);
+}
+
+/* Opens the copy and judges it: as it is, or, to be used as a log from then on, by sending and consuming. */
+static bool judge_copy_opened(const struct look *log, const char *path, bool is_reading,
+                              uint64_t least_count)
+{
+    char why[WHY_SIZE];
+    struct look copy = *log;
+    evlog_options options = {.read_only = is_reading, .no_create = true};
+    copy.events = NULL;
+    copy.event_count = copy.event_room = copy.trimmed_count = 0;
+    copy.is_reading = is_reading;
+    copy.is_copy = true;
+    if (!well(&copy, evlog_open(path, &options, &copy.log), "opening the copy"))
+        return false;
+    bool is_good = is_reading ? judge_read_copy(log, &copy, least_count) : judge_open(&copy);
+    free(copy.events);
+    int result = evlog_close(copy.log);
+    if (is_good)
+        return well(&copy, result, "closing the copy");
+    snprintf(why, sizeof why, "%.*s", WHY_SIZE - 16, copy.why);
+    return wrong(&copy, "the copy: %s", why);
+}
+
+/* Adds to it what it lacks. `*is_behind`: what would come next was trimmed. */
+static bool copy_again(struct look *look, const char *path, bool *is_behind)
+{
+    evlog_copied copied;
+    int result = evlog_copy(look->log, path, NULL, &copied);
+    *is_behind = result == EVLOG_CONFLICT && strstr(evlog_errmsg(), "was trimmed");
+    return *is_behind || well(look, result, "copying again");
+}
+
+/* What was promised of the copy. */
+struct copy_promise {
+    bool is_whole;       /* it was made, or added to, and nothing was begun since */
+    size_t before_count; /* promises before that was begun */
+    uint64_t last_seq;
+};
+
+static struct copy_promise find_copy(const struct look *look)
+{
+    struct copy_promise found = {.is_whole = false};
+    size_t begun = 0;
+    for (size_t i = 0; i < look->promises->count; i++) {
+        const struct promise *promise = &look->promises->list[i];
+        if (promise->kind == PROMISE_COPYING)
+            begun = i;
+        if (promise->kind == PROMISE_COPYING || promise->kind == PROMISE_COPIED)
+            found.is_whole = promise->kind == PROMISE_COPIED;
+        if (promise->kind == PROMISE_COPIED && promise->seq > found.last_seq)
+            found.last_seq = promise->seq;
+    }
+    found.before_count = found.is_whole ? begun : 0;
+    return found;
+}
+
+/* A copy that was made is a log. So is one that was being made, once that is done again. */
+static bool judge_copy(struct look *look, const char *log)
+{
+    char path[4352];
+    bool is_behind;
+    struct copy_promise found = find_copy(look);
+    look->copied_count = found.before_count;
+    snprintf(path, sizeof path, "%.*s" SCENARIO_COPY, (int)(strrchr(log, '/') + 1 - log), log);
+    if (found.is_whole && !judge_copy_opened(look, path, true, found.last_seq))
+        return false;
+    if (!copy_again(look, path, &is_behind))
+        return false;
+    if (is_behind && !found.is_whole)
+        return true;
+    return judge_copy_opened(look, path, true, is_behind ? found.last_seq : look->event_count) &&
+           judge_copy_opened(look, path, false, 0);
+}
+
+/* ------------------------------------------------------- the whole ---- */
+
+/* Opens the log, judges it, and its copy, if it has one, and closes it; then both have some more events. */
+static bool judge(struct look *look, const char *path, bool has_copy)
+{
+    evlog_options options = {.durability = look->durability,
+                             .no_create = has_promise(look, PROMISE_OPENED)};
+    if (!well(look, evlog_open(path, &options, &look->log), "opening"))
+        return false;
+    bool is_good = judge_open(look) && (!has_copy || judge_copy(look, path));
+    free(look->events);
+    look->events = NULL;
+    look->event_count = look->event_room = look->trimmed_count = look->new_seq = 0;
+    int result = evlog_close(look->log);
+    return is_good && well(look, result, "closing");
+}
+
+/* What was cut off is done, or not, and can be done again, which leaves no other files. */
+static bool judge_compacted(struct look *look, const char *path)
+{
+    static const char *const names[] = {"events.mdb.old", "events.mdb.new", "state.mdb.new"};
+    char file[4352];
+    if (!well(look, evlog_compact(path, NULL, NULL), "compacting"))
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, names[i]);
+        if (access(file, F_OK) == 0)
+            return wrong(look, "%s is there after compacting", names[i]);
+    }
+    return judge(look, path, false);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 enum verdict verdict_of(const char *path, evlog_durability durability, enum loss loss,
                         const struct promises *promises, char why[WHY_SIZE])
 {
-    struct look look = {.loss = loss,
+    struct look look = {.durability = durability,
+                        .loss = loss,
                         .is_durable = durability == EVLOG_DURABLE || loss == LOSS_PROCESS,
                         .promises = promises,
-                        .why = why};
-    evlog_options options = {.durability = durability,
-                             .no_create = has_promise(&look, PROMISE_OPENED)};
-    if ((has_promise(&look, PROMISE_ERASED) && !check_files(&look, path)) ||
-        !well(&look, evlog_open(path, &options, &look.log), "opening"))
-        return VERDICT_LOST;
-    bool is_good = judge_open(&look);
-    free(look.events);
-    int result = evlog_close(look.log);
-    if (is_good)
-        is_good = well(&look, result, "closing");
+                        .why = why,
+                        .begun_us = now_us()};
+    bool is_good = !has_promise(&look, PROMISE_ERASED) || check_files(&look, path);
+    is_good = is_good && judge(&look, path, has_promise(&look, PROMISE_COPYING));
+    if (is_good && has_promise(&look, PROMISE_COMPACTING))
+        is_good = judge_compacted(&look, path);
     return is_good ? VERDICT_SURVIVED : VERDICT_LOST;
 }
 
 enum verdict verdict_of_reading(const char *path, const struct promises *promises,
                                 char why[WHY_SIZE])
 {
-    struct look look = {.why = why, .is_reading = true, .promises = promises};
+    struct look look = {
+        .why = why, .is_reading = true, .promises = promises, .begun_us = INT64_MAX};
     evlog_options options = {.read_only = true};
     int result = evlog_open(path, &options, &look.log);
     if (result == EVLOG_NOTFOUND && promises->count == 0)
