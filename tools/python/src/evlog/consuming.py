@@ -239,20 +239,21 @@ class Consumer(Iterator[ConsumedEvent]):
 
     def _live(self) -> Any:
         """The library's handle, for one of the `_uses`."""
-        return self._checked(self._pointer)
-
-    def _checked(self, pointer: Any) -> Any:
-        if pointer is None:
-            raise InvalidError(f"the consumer {self.name} is closed")
-        if self._handle.is_forked:
-            raise ForkedError(f"the consumer {self.name} was opened before fork(): open it here")
+        pointer = self._pointer
+        if pointer is None or self._handle.is_forked:
+            raise self._gone(pointer)
         return pointer
+
+    def _gone(self, pointer: Any) -> Error:
+        if pointer is None:
+            return InvalidError(f"the consumer {self.name} is closed")
+        return ForkedError(f"the consumer {self.name} was opened before fork(): open it here")
 
     def _run(self, function: Any, *arguments: Any) -> Any:
         return self._uses.run(self._live, function, *arguments)
 
     def _call(self, function: Any, *arguments: Any) -> None:
-        patiently(self._handle.wait_s, self._run, function, *arguments)
+        patiently(self._handle.wait_s, self._uses.run, self._live, function, *arguments)
 
     # ------------------------------------------------------------ events ----
 
@@ -282,7 +283,8 @@ class Consumer(Iterator[ConsumedEvent]):
         return event
 
     def _enter_next(self) -> None:
-        self._checked(self._pointer)
+        if self._pointer is None or self._handle.is_forked:
+            raise self._gone(self._pointer)
         if not self._in_next.acquire(blocking=False):
             raise BusyError(f"the consumer {self.name} is waiting for an event, or takes one")
 

@@ -18,7 +18,7 @@ from typing import Any, Optional
 
 from evlog import convert
 from evlog._evlog import ffi, lib
-from evlog.errors import BusyError, ForkedError, InvalidError, check
+from evlog.errors import BusyError, ForkedError, InvalidError, check, error
 from evlog.receivers import reraise
 
 SLICE_MS = 400
@@ -46,11 +46,11 @@ def patiently(wait_s: float, function: Any, *arguments: Any) -> None:
     end = began + wait_s
     while True:
         code = function(*arguments)
-        if code != lib.EVLOG_BUSY:
-            return check(code)
+        if not code:
+            return
         now = monotonic()
-        if now >= end or now - began < SLICE_MS / 2000:
-            check(code)
+        if code != lib.EVLOG_BUSY or now >= end or now - began < SLICE_MS / 2000:
+            raise error(code)
         began = now
 
 
@@ -69,7 +69,8 @@ class Uses(set[object]):
             result = function(pointer(), *arguments)
         finally:
             self.discard(use)
-        reraise()
+        if result == 1:  # python_visit has ended the call
+            reraise()
         return result
 
 
@@ -119,7 +120,7 @@ class Handle:
 
     def call(self, function: Any, *arguments: Any) -> None:
         """Calls a function of the library whose first argument is the log, patiently."""
-        patiently(self.wait_s, self.run, function, *arguments)
+        patiently(self.wait_s, self.uses.run, self.pointer, function, *arguments)
 
     def check_unused(self) -> None:
         """Raises BusyError while a call uses it."""
