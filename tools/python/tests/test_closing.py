@@ -9,6 +9,7 @@ import pytest
 from conftest import TYPE
 
 import evlog
+from evlog._evlog import lib
 from evlog.consuming import Consumer
 from evlog.handle import Handle
 
@@ -80,9 +81,15 @@ def test_a_log_is_not_closed_between_taking_its_pointer_and_the_call(log, monkey
     log.connect(TYPE, lambda event: None, uid="known")
     log.consumer("c").close()
     refusals = []
+
+    def close():
+        with pytest.raises(evlog.BusyError):
+            log._handle.close()  # without the look that comes before all others
+        log.close()
+
     with monkeypatch.context() as patch:
-        closing_at(patch, Handle, "pointer", log.close, refusals)
-        closing_at(patch, Handle, "signal", log.close, refusals)
+        closing_at(patch, Handle, "pointer", close, refusals)
+        closing_at(patch, Handle, "signal", close, refusals)
         USES[name](log)
     assert refusals
     assert log.send(TYPE, {}).seq, "it is open"
@@ -166,3 +173,27 @@ def test_a_log_that_cannot_be_closed_keeps_its_receivers(log):
     log.connect(OTHER, close)
     log.send(OTHER, {})
     assert seen == [2]
+
+
+def test_a_call_during_a_close_that_is_refused_is_not_told_that_the_log_is_closed(log, monkeypatch):
+    seqs = []
+    sending = threading.Thread(target=lambda: seqs.append(log.send(TYPE, {}).seq))
+
+    def refused(handle):
+        sending.start()
+        sending.join(0.1)  # it waits for what becomes of the close
+        raise evlog.BusyError
+
+    with monkeypatch.context() as patch, pytest.raises(evlog.BusyError):
+        patch.setattr(Handle, "check_unused", refused)
+        log._handle.close()
+    sending.join()
+    assert seqs == [1]
+
+
+def test_closing_disconnects_where_another_log_of_the_process_goes_on(path):
+    with evlog.open(path) as other:
+        with evlog.open(path) as log:
+            log.connect(TYPE, print)
+            assert lib.evlog_has_receivers(other._live().signal(TYPE))
+        assert not lib.evlog_has_receivers(other._live().signal(TYPE))
