@@ -114,8 +114,8 @@ typedef struct evlog_consumer_options {
     bool (*wants)(const evlog_event *event, void *ctx);
     void *wants_ctx;
     /*
-     * As in a range: while the start is looked for, and while the next event is. It may call what `notice` may. The call
-     * that it ends has handed out nothing, and the next one goes on.
+     * As in a range: while the start is looked for, and while the next event is. It may call what `notice` may. The
+     * call that it ends has handed out nothing, and the next one goes on.
      */
     int (*visit)(uint64_t seq, void *ctx);
     void *visit_ctx;
@@ -256,9 +256,9 @@ EVLOG_API int evlog_state_delete(evlog_consumer *consumer, const void *key, size
 
 /*
  * Calls `visit` for each key of the state as evlog_state_get sees it, until it returns other than 0, and returns that,
- * or EVLOG_OK: first, in the order of their bytes, what is lasting, and then what was put since. Key and value are valid
- * inside the call, which of this consumer's functions may call evlog_consumer_stop and evlog_state_get. EVLOG_DAMAGED:
- * some could not be read; all others were visited.
+ * or EVLOG_OK: first, in the order of their bytes, what is lasting, and then what was put since. Key and value are
+ * valid inside the call, which of this consumer's functions may call evlog_consumer_stop and evlog_state_get.
+ * EVLOG_DAMAGED: some could not be read; all others were visited.
  */
 EVLOG_API int evlog_state_each(evlog_consumer *consumer,
                                int (*visit)(const void *key, size_t key_size, const void *value,
