@@ -197,3 +197,24 @@ def test_closing_disconnects_where_another_log_of_the_process_goes_on(path):
             log.connect(TYPE, print)
             assert lib.evlog_has_receivers(other._live().signal(TYPE))
         assert not lib.evlog_has_receivers(other._live().signal(TYPE))
+
+
+def refuse():
+    raise evlog.BusyError
+
+
+def test_a_range_does_not_seem_to_end_where_its_log_was_closed(path, monkeypatch):
+    with evlog.open(path, durable=False) as log:
+        log.send_many([(TYPE, {"i": i}) for i in range(10_000)])
+    log = evlog.open(path)
+    whole, ended, limited = log.events(), log.events(), log.events(limit=5000)
+    assert [next(events).seq for events in (whole, ended, limited)] == [1, 1, 1]
+    ended.close()
+    with monkeypatch.context() as patch, pytest.raises(evlog.BusyError):
+        patch.setattr(log._handle, "close", refuse)
+        log.close()
+    assert [event.seq for event in limited] == list(range(2, 5001)), "a close that was refused"
+    log.close()
+    assert list(ended) == list(limited) == []
+    with pytest.raises(evlog.InvalidError, match="closed"):
+        list(whole)

@@ -222,6 +222,7 @@ def test_state_is_a_mapping_beside_a_dict(log):
     assert log.consumer_state("c") == twin
     with pytest.raises(evlog.InvalidError, match="closed"):
         list(consumer.state)
+    assert repr(consumer.state) == "<evlog.State of c>"
 
 
 def test_administration_by_name(log):

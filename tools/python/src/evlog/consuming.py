@@ -107,6 +107,9 @@ class State(MutableMapping[Union[str, bytes], Any]):
     def __len__(self) -> int:
         return len(self._keys())
 
+    def __repr__(self) -> str:
+        return f"<evlog.State of {self._consumer.name}>"
+
     def clear(self) -> None:
         """Deletes every key."""
         for key in self._keys():

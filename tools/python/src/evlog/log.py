@@ -172,6 +172,7 @@ class Log:
     def close(self) -> None:
         """Closes it, with its consumers, and ranges that were not read to their ends. Again does nothing.
 
+        Who reads on in such a range is told so, by InvalidError.
         Raises BusyError inside a receiver, or while another thread uses it; then it stays open.
         """
         with handle.lock:
@@ -179,7 +180,7 @@ class Log:
                 return
             self._handle.check_unused()
             for cursor in _listed(self._cursors):
-                cursor.close()
+                cursor._release(False)
             for consumer in _listed(self._consumers):
                 consumer.close()
             self._connections.suspend(self._handle)

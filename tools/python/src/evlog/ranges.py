@@ -130,11 +130,16 @@ class Events(Iterator[Event]):
 
     def close(self) -> None:
         """Ends it, and frees what it holds. Raises BusyError while another thread reads it."""
+        self._release(True)
+
+    def _release(self, is_over: bool) -> None:
+        """Frees what it holds. Where it is not over, reading on needs the log to be open."""
         if not self._filling.acquire(blocking=False):
             raise BusyError("another thread reads a range")
         try:
-            self._first, self._last = 1, 0
-            self._spans = iter(())
+            if is_over:
+                self._first, self._last = 1, 0
+                self._spans = iter(())
             self._close_batch()
         finally:
             self._filling.release()
