@@ -9,6 +9,7 @@
  * some microseconds.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "consumer.h"
 #include "error.h"
@@ -116,6 +117,71 @@ int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_siz
         result = look_up(consumer, &full, &value, &value_size);
         if (result == EVLOG_OK)
             result = add(consumer, change_delete_state(&full));
+    }
+    consumer_leave(consumer);
+    return result;
+}
+
+/* ------------------------------------------------------------- listing ---- */
+
+struct listing {
+    evlog_consumer *consumer;
+    int (*visit)(const void *, size_t, const void *, size_t, void *);
+    void *ctx;
+};
+
+static const struct change *change_of(const struct listing *listing, const void *key,
+                                      size_t key_size)
+{
+    struct entry_key full;
+    consumer_state_key(listing->consumer->claim.name, key, key_size, &full);
+    return pending_find(&listing->consumer->pending, &full);
+}
+
+static int list_lasting(const void *key, size_t key_size, const void *value, size_t value_size,
+                        void *ctx)
+{
+    const struct listing *listing = ctx;
+    if (change_of(listing, key, key_size))
+        return 0;
+    return listing->visit(key, key_size, value, value_size, listing->ctx);
+}
+
+/* Of the changes of a key the newest counts. */
+static int list_pending(const struct listing *listing)
+{
+    const evlog_consumer *consumer = listing->consumer;
+    struct entry_key prefix = consumer_key(ENTRY_STATE, consumer->claim.name);
+    int result = EVLOG_OK;
+    for (const struct change *change = consumer->pending.first; change && result == EVLOG_OK;
+         change = change->next) {
+        const unsigned char *key = change->key + prefix.size;
+        size_t key_size = change->key_size - prefix.size;
+        if (change->key_size <= prefix.size ||
+            memcmp(change->key, prefix.bytes, prefix.size) != 0 || !change->value ||
+            change_of(listing, key, key_size) != change)
+            continue;
+        result =
+            listing->visit(key, key_size, change->value + change->value_size - change->state_size,
+                           change->state_size, listing->ctx);
+    }
+    return result;
+}
+
+int evlog_state_each(evlog_consumer *consumer,
+                     int (*visit)(const void *, size_t, const void *, size_t, void *), void *ctx)
+{
+    struct listing listing = {.consumer = consumer, .visit = visit, .ctx = ctx};
+    if (!visit)
+        return error_set(EVLOG_INVALID, "no function to visit the state is given");
+    int result = consumer_enter(consumer);
+    if (result)
+        return result;
+    result =
+        consumers_each_state(consumer->log->store, consumer->claim.name, list_lasting, &listing);
+    if (result == EVLOG_OK || result == EVLOG_DAMAGED) {
+        int listed = list_pending(&listing);
+        result = listed ? listed : result;
     }
     consumer_leave(consumer);
     return result;

@@ -275,6 +275,51 @@ static void the_state_is_listed(void **state)
     OK(evlog_close(place.log));
 }
 
+static void own_state_is(evlog_consumer *consumer, const char *expected)
+{
+    struct visited visited = {.stop = 0};
+    OK(evlog_state_each(consumer, note_state, &visited));
+    assert_string_equal(visited.text, expected);
+}
+
+/* Its owner lists it as it gets it: with what is not written yet, and without what was dropped with its event. */
+static void the_owner_lists_what_is_not_written_too(void **state)
+{
+    struct opened place = open_log(*state);
+    struct visited visited = {.stop = 7};
+    evlog_consumer *other = open_consumer(place.log, "cc", (evlog_consumer_options){.replay = 0});
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.attempt_max = 1});
+    const evlog_event *event;
+    FAILS(EVLOG_INVALID, "no function", evlog_state_each(consumer, NULL, NULL));
+    put(other, "a", "not this one's");
+    put(consumer, "b", "");
+    put(consumer, "a", "1");
+    put(consumer, "aa", "2");
+    OK(evlog_consumer_commit(consumer));
+    own_state_is(consumer, "a=1 aa=2 b= ");
+    put(consumer, "c", "3");
+    put(consumer, "a", "4");
+    put(consumer, "c", "5");
+    OK(evlog_state_delete(consumer, "aa", 2));
+    own_state_is(consumer, "b= a=4 c=5 ");
+    assert_int_equal(evlog_state_each(consumer, note_state, &visited), 7);
+    visited = (struct visited){.stop = 7};
+    OK(evlog_state_delete(consumer, "b", 1));
+    assert_int_equal(evlog_state_each(consumer, note_state, &visited), 7);
+    assert_string_equal(visited.text, "a=4 ");
+    send_some(place.a, 1);
+    OK(evlog_consumer_next(consumer, 0, &event));
+    put(consumer, "d", "6");
+    OK(evlog_state_delete(consumer, "c", 1));
+    own_state_is(consumer, "a=4 d=6 ");
+    OK(evlog_consumer_fail(consumer, 1, "why"));
+    own_state_is(consumer, "a=4 c=5 ");
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_consumer_close(other));
+    OK(evlog_close(place.log));
+}
+
 /* Each consumer has a state of its own, also where one's name is the beginning of another's. */
 static void consumers_do_not_share_it(void **state)
 {
@@ -655,6 +700,7 @@ int main(void)
         TEST_AT_HOME(the_last_put_is_seen),
         TEST_AT_HOME(many_keys_are_told_apart),
         TEST_AT_HOME(the_state_is_listed),
+        TEST_AT_HOME(the_owner_lists_what_is_not_written_too),
         TEST_AT_HOME(consumers_do_not_share_it),
         TEST_AT_HOME(a_failing_receiver_has_put_nothing),
         TEST_AT_HOME(what_is_put_between_polls_waits_for_the_ack),

@@ -255,6 +255,17 @@ EVLOG_API int evlog_state_put(evlog_consumer *consumer, const void *key, size_t 
 EVLOG_API int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_size);
 
 /*
+ * Calls `visit` for each key of the state as evlog_state_get sees it, until it returns other than 0, and returns that,
+ * or EVLOG_OK: first, in the order of their bytes, what is lasting, and then what was put since. Key and value are
+ * valid inside the call, which of this consumer's functions may call evlog_consumer_stop and evlog_state_get.
+ * EVLOG_DAMAGED: some could not be read; all others were visited.
+ */
+EVLOG_API int evlog_state_each(evlog_consumer *consumer,
+                               int (*visit)(const void *key, size_t key_size, const void *value,
+                                            size_t value_size, void *ctx),
+                               void *ctx);
+
+/*
  * Calls `visit` for each key of a consumer's state as it was written last, in the order of their bytes, until it
  * returns other than 0, and returns that, or EVLOG_OK. For any process, whichever has the consumer: keys that come or
  * go meanwhile may be visited or not. Key and value are valid inside the call. EVLOG_NOTFOUND: no such consumer.

@@ -129,6 +129,7 @@ typedef struct {
     evlog_replays replay;
     bool keep_going;
     evlog_outcome *outcome;
+    int (*visit)(uint64_t seq, void *ctx);
     ...;
 } evlog_connect_options;
 int evlog_connect(evlog *log, evlog_signal *signal, const char *dispatch_uid, evlog_receiver *receiver,
@@ -144,6 +145,7 @@ typedef struct {
     uint64_t limit;
     bool newest_first, keep_going;
     double speed, per_second;
+    int (*visit)(uint64_t seq, void *ctx);
     ...;
 } evlog_range;
 bool evlog_type_matches(const char *const *types, size_t type_count, const char *event_type);
@@ -198,7 +200,6 @@ int evlog_verify(evlog *log, int (*visit)(const evlog_finding *finding, uint64_t
 typedef struct {
     bool preview, force;
     int (*visit)(uint64_t deleted_count, void *ctx);
-    void *ctx;
     ...;
 } evlog_trim_options;
 typedef struct {
@@ -231,6 +232,7 @@ typedef struct {
     uint64_t behind_count;
     void (*notice)(const evlog_notice *notice, void *ctx);
     void *notice_ctx;
+    int (*visit)(uint64_t seq, void *ctx);
     ...;
 } evlog_consumer_options;
 int evlog_consumer_open(evlog *log, const char *name, const evlog_consumer_options *options,
@@ -246,6 +248,10 @@ int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size, 
 int evlog_state_put(evlog_consumer *consumer, const void *key, size_t key_size, const void *value,
                     size_t value_size);
 int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_size);
+int evlog_state_each(evlog_consumer *consumer,
+                     int (*visit)(const void *key, size_t key_size, const void *value,
+                                  size_t value_size, void *ctx),
+                     void *ctx);
 typedef struct {
     const char *name;
     uint64_t checkpoint, lag_count;
@@ -269,6 +275,7 @@ typedef struct {
     int64_t start_time_us;
     uint64_t start_count;
     bool dry_run;
+    int (*visit)(uint64_t seq, void *ctx);
     ...;
 } evlog_reset_options;
 typedef struct { uint64_t old_checkpoint, checkpoint, state_count, parked_count; ...; } evlog_reset;
@@ -319,7 +326,7 @@ int flat_send_many(const evlog_sending *sends, size_t count, const evlog_send_op
 extern "Python" int python_receive(const evlog_event *event, void *ctx);
 extern "Python" int python_type(const evlog_type *type, void *ctx);
 extern "Python" int python_finding(const evlog_finding *finding, uint64_t seq, void *ctx);
-extern "Python" int python_trimming(uint64_t deleted_count, void *ctx);
+extern "Python" int python_visit(uint64_t seq, void *ctx);
 extern "Python" int python_consumer(const evlog_consumer_info *info, void *ctx);
 extern "Python" int python_state(const void *key, size_t key_size, const void *value, size_t value_size, void *ctx);
 extern "Python" int python_parked(const evlog_parked *parked, void *ctx);

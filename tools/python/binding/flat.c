@@ -206,7 +206,8 @@ static void flat_batch_fill(flat_batch *batch)
             int result = evlog_cursor_next(batch->cursor, &batch->waiting);
             if (result) {
                 batch->waiting = NULL;
-                set_failure(batch, result);
+                if (result < 0) /* else python_visit has ended the call, and Python knows why */
+                    set_failure(batch, result);
                 return;
             }
             if (!batch->waiting) {

@@ -1,12 +1,14 @@
 """Consumers: what is done, what comes again, what is parked; state; claims over processes."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from collections.abc import MutableMapping
 
 import pytest
 from conftest import TYPE
@@ -156,7 +158,7 @@ def test_state_is_lasting_with_the_checkpoint(log):
     with log.consumer("c", timeout=0) as consumer:
         assert consumer.state["sum"] == 3
         assert consumer.state[b"last"] == {"seq": 2}
-        assert log.consumer_state("c") == {b"last": {"seq": 2}, b"sum": 3}
+        assert log.consumer_state("c") == {"last": {"seq": 2}, "sum": 3}
         for event in consumer:
             with event:
                 consumer.state["sum"] += event.data["i"]
@@ -170,7 +172,7 @@ def test_state_is_lasting_with_the_checkpoint(log):
         assert "sum" not in consumer.state
         with pytest.raises(evlog.LimitError):
             consumer.state["large"] = "x" * 100_000
-    assert log.consumer_state("c") == {b"last": {"seq": 2}}
+    assert log.consumer_state("c") == {"last": {"seq": 2}}
     with pytest.raises(evlog.NotFoundError):
         log.consumer_state("none")
 
@@ -181,8 +183,46 @@ def test_state_of_a_failed_event_is_dropped(log):
         for event in consumer:
             with event:
                 consumer.state["x"] = 1
+                assert list(consumer.state) == ["x"]
                 raise ValueError
         assert "x" not in consumer.state
+        assert consumer.state == {}
+
+
+def test_state_is_a_mapping_beside_a_dict(log):
+    """Whatever is written already, and whatever waits for its event."""
+    fill(log, 200)
+    twin, dice = {}, random.Random(1)
+    keys = ["a", "b", "c\xe9", b"\xff", "d" * 200]
+    with log.consumer("c", timeout=0) as consumer:
+        state = consumer.state
+        for event in consumer:
+            key = dice.choice(keys)
+            action = dice.choice(["set", "set", "pop", "clear", "update", "default", "commit"])
+            if action == "set":
+                state[key] = twin[key] = event.seq
+            elif action == "pop":
+                assert state.pop(key, None) == twin.pop(key, None)
+            elif action == "clear":
+                state.clear()
+                twin.clear()
+            elif action == "update":
+                state.update({key: 1}, a=[2])
+                twin.update({key: 1}, a=[2])
+            elif action == "default":
+                assert state.setdefault(key, 3) == twin.setdefault(key, 3)
+            else:
+                consumer.commit()
+            assert state == twin
+            assert len(state) == len(twin)
+            assert set(state) == state.keys() == twin.keys()
+            assert sorted(map(str, state.items())) == sorted(map(str, twin.items()))
+        assert isinstance(state, MutableMapping)
+        assert ("a" in state) == (b"a" in state), "a str is the key that its UTF-8 is"
+    assert log.consumer_state("c") == twin
+    with pytest.raises(evlog.InvalidError, match="closed"):
+        list(consumer.state)
+    assert repr(consumer.state) == "<evlog.State of c>"
 
 
 def test_administration_by_name(log):

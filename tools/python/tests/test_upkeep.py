@@ -1,7 +1,5 @@
 """Trimming, and what is known of space."""
 
-import signal
-
 import pytest
 from conftest import TYPE
 
@@ -42,21 +40,6 @@ def test_what_a_consumer_needs_is_kept(log):
         assert [event.seq for event in consumer] == [6, 7, 8, 9, 10]
         [lost] = consumer.parked()
     assert (lost.seq, lost.last_seq, lost.is_lost) == (4, 5, True)
-
-
-def test_an_interrupt_ends_a_trimming(log, monkeypatch):
-    fill(log, 10_000)
-
-    def interrupt(visit, deleted_count):
-        signal.raise_signal(signal.SIGINT)
-        return 0
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(evlog.inspecting.Visit, "call", interrupt)
-        log.trim(9000)
-    assert [event.seq for event in log.events(limit=1)] == [9000]
-    assert log.trim(9000).deleted_count > 0
-    assert log.verify().is_whole
 
 
 def test_info_says_what_waits_for_compacting(log, path, command):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic
@@ -14,9 +14,9 @@ from evlog import convert
 from evlog._evlog import ffi, lib
 from evlog.delivering import replays_code, set_start
 from evlog.errors import BusyError, Error, ForkedError, InvalidError, ReceiverError, check, text
-from evlog.event import UNREAD, Event, flat
-from evlog.handle import SLICE_MS, patiently
-from evlog.inspecting import Visit, keep_interrupt
+from evlog.event import Event, flat
+from evlog.handle import SLICE_MS, Uses, patiently
+from evlog.inspecting import Visit, keep_interrupt, visit
 from evlog.receivers import sentence
 
 if TYPE_CHECKING:
@@ -71,45 +71,67 @@ class ConsumedEvent(Event):
         return True
 
 
-class State:
+class State(MutableMapping[Union[str, bytes], Any]):
     """A consumer's own small values by key; keys are str or bytes, values what MessagePack has.
 
     What is set while an event is handled becomes lasting in one transaction with the checkpoint that
-    passes it, and is dropped when that event fails. All that is lasting: `Log.consumer_state`.
+    passes it, and is dropped when that event fails. What is lasting, for any process:
+    `Log.consumer_state`. A str is the same key as its UTF-8, and iterating gives the str; a value that
+    was read is a copy, so set it again when you have changed it. `len` and iterating read all keys.
     """
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
 
-    def get(self, key: Union[str, bytes], default: Any = None) -> Any:
-        """The value, or `default`."""
-        try:
-            return self[key]
-        except KeyError:
-            return default
-
-    def __contains__(self, key: Union[str, bytes]) -> bool:
-        return self.get(key, UNREAD) is not UNREAD
-
     def __getitem__(self, key: Union[str, bytes]) -> Any:
         raw = _key(key)
-        value, size = ffi.new("const void **"), ffi.new("size_t *")
-        code = lib.evlog_state_get(self._consumer._live(), raw, len(raw), value, size)
-        if code == lib.EVLOG_NOTFOUND:
-            raise KeyError(key)
-        check(code)
-        return convert.unpack(ffi.buffer(value[0], size[0])[:])
+
+        def get(consumer: Any) -> bytes:
+            value, size = ffi.new("const void **"), ffi.new("size_t *")
+            _check(key, lib.evlog_state_get(consumer, raw, len(raw), value, size))
+            return ffi.buffer(value[0], size[0])[:]  # type: ignore[no-any-return]
+
+        return convert.unpack(self._consumer._run(get))
 
     def __setitem__(self, key: Union[str, bytes], value: Any) -> None:
         raw, packed = _key(key), convert.pack_any(value)
-        check(lib.evlog_state_put(self._consumer._live(), raw, len(raw), packed, len(packed)))
+        check(self._consumer._run(lib.evlog_state_put, raw, len(raw), packed, len(packed)))
 
     def __delitem__(self, key: Union[str, bytes]) -> None:
         raw = _key(key)
-        code = lib.evlog_state_delete(self._consumer._live(), raw, len(raw))
-        if code == lib.EVLOG_NOTFOUND:
-            raise KeyError(key)
-        check(code)
+        _check(key, self._consumer._run(lib.evlog_state_delete, raw, len(raw)))
+
+    def __iter__(self) -> Iterator[Union[str, bytes]]:
+        return iter(self._keys())
+
+    def __len__(self) -> int:
+        return len(self._keys())
+
+    def __repr__(self) -> str:
+        return f"<evlog.State of {self._consumer.name}>"
+
+    def clear(self) -> None:
+        """Deletes every key."""
+        for key in self._keys():
+            del self[key]
+
+    def _keys(self) -> list[Union[str, bytes]]:
+        keys: list[Union[str, bytes]] = []
+
+        def add(pair: tuple[bytes, bytes]) -> None:
+            keys.append(convert.text_or_bytes(pair[0]))
+
+        def each(consumer: Any) -> Any:
+            return visit(lib.evlog_state_each, lib.python_state, add, consumer)
+
+        check(self._consumer._run(each))
+        return keys
+
+
+def _check(key: Union[str, bytes], code: int) -> None:
+    if code == lib.EVLOG_NOTFOUND:
+        raise KeyError(key)
+    check(code)
 
 
 def _key(key: Union[str, bytes]) -> bytes:
@@ -188,6 +210,7 @@ class Consumer(Iterator[ConsumedEvent]):
         self._out: Optional[ConsumedEvent] = None
         self._held: Optional[ConsumedEvent] = None  # handed out, but an exception came first
         self._pointer: Any = None
+        self._uses = Uses()
         self._found = ffi.new("const evlog_event **")
         self._in_next = threading.Lock()  # until the event is copied
         self._stopping = threading.RLock()  # while `stop` or `close` uses the pointer
@@ -204,8 +227,8 @@ class Consumer(Iterator[ConsumedEvent]):
             try:
                 patiently(
                     0 if slice_ms else self._handle.wait_s,
+                    self._handle.run,
                     lib.evlog_consumer_open,
-                    self._handle.pointer(),
                     convert.c_text(self.name),
                     self._options.pointer,
                     made,
@@ -218,15 +241,22 @@ class Consumer(Iterator[ConsumedEvent]):
                 return
 
     def _live(self) -> Any:
-        """The library's handle, which this process can use."""
-        if self._pointer is None:
-            raise InvalidError(f"the consumer {self.name} is closed")
-        if self._handle.is_forked:
-            raise ForkedError(f"the consumer {self.name} was opened before fork(): open it here")
-        return self._pointer
+        """The library's handle, for one of the `_uses`."""
+        pointer = self._pointer
+        if pointer is None or self._handle.is_forked:
+            raise self._gone(pointer)
+        return pointer
+
+    def _gone(self, pointer: Any) -> Error:
+        if pointer is None:
+            return InvalidError(f"the consumer {self.name} is closed")
+        return ForkedError(f"the consumer {self.name} was opened before fork(): open it here")
+
+    def _run(self, function: Any, *arguments: Any) -> Any:
+        return self._uses.run(self._live, function, *arguments)
 
     def _call(self, function: Any, *arguments: Any) -> None:
-        patiently(self._handle.wait_s, function, self._live(), *arguments)
+        patiently(self._handle.wait_s, self._uses.run, self._live, function, *arguments)
 
     # ------------------------------------------------------------ events ----
 
@@ -256,7 +286,8 @@ class Consumer(Iterator[ConsumedEvent]):
         return event
 
     def _enter_next(self) -> None:
-        self._live()
+        if self._pointer is None or self._handle.is_forked:
+            raise self._gone(self._pointer)
         if not self._in_next.acquire(blocking=False):
             raise BusyError(f"the consumer {self.name} is waiting for an event, or takes one")
 
@@ -355,6 +386,8 @@ class Consumer(Iterator[ConsumedEvent]):
             self._enter_next()
             try:
                 pointer, self._pointer = self._pointer, None
+                if self._uses:
+                    raise BusyError(f"the consumer {self.name} is in use")
                 check(lib.evlog_consumer_close(pointer))
             except BusyError:
                 self._pointer = pointer

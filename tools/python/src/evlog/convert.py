@@ -92,6 +92,14 @@ def utf8(value: str) -> bytes:
         raise InvalidError(f"{value!r} is not text: {exception}") from exception
 
 
+def text_or_bytes(value: bytes) -> Union[str, bytes]:
+    """The str of UTF-8, and other bytes as they are."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
 def c_text(value: str) -> bytes:
     """A str for a C function that takes text."""
     return _without_nul(utf8(value), value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from evlog import convert
 from evlog._evlog import ffi, lib
 from evlog.errors import Error, InvalidError, ReceiverError, check, error
-from evlog.ranges import SEQ_MAX, WINDOW, CRange, Range
+from evlog.ranges import SEQ_MAX, CRange, Range
 from evlog.receivers import Dispatch, Receiver, Registered, replaying
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ _REPLAYS = {
 
 
 def set_start(options: Any, start: Start) -> None:
-    """Fills in the start of an options struct."""
+    """Fills in the start of an options struct, and the visit of the search for it."""
+    options.visit = lib.python_visit
     if start == "first":
         options.start = lib.EVLOG_START_FIRST
     elif start == "new":
@@ -78,17 +79,6 @@ class Outcome:
     first_failed_seq: int = 0
     """The first that failed or was damaged; 0: none."""
 
-    def __add__(self, later: Outcome) -> Outcome:
-        return Outcome(
-            self.delivered + later.delivered,
-            self.failed + later.failed,
-            self.skipped + later.skipped,
-            self.refused + later.refused,
-            self.damaged + later.damaged,
-            later.last_seq or self.last_seq,
-            self.first_failed_seq or later.first_failed_seq,
-        )
-
 
 def _outcome(c: Any) -> Outcome:
     return Outcome(*(getattr(c, field.name) for field in fields(Outcome)))
@@ -122,6 +112,11 @@ class _Connection:
     type: Optional[str]
     uid: bytes
     replays: int
+
+    def c_arguments(self, handle: Handle) -> tuple[Any, ...]:
+        """What the library knows it by, for one of the handle's `uses`."""
+        signal = ffi.NULL if self.type is None else handle.signal(self.type)
+        return signal, self.uid, lib.python_receive, self.registered.context
 
 
 class Connections:
@@ -198,34 +193,28 @@ class Connections:
 
 
 def _connect(handle: Handle, connection: _Connection, options: Any) -> int:
-    signal = ffi.NULL if connection.type is None else handle.signal(connection.type)
-    return lib.evlog_connect(  # type: ignore[no-any-return]
-        handle.pointer(),
-        signal,
-        connection.uid,
-        lib.python_receive,
-        connection.registered.context,
-        options,
-    )
+    def connect(log: Any) -> int:
+        return lib.evlog_connect(  # type: ignore[no-any-return]
+            log, *connection.c_arguments(handle), options
+        )
+
+    return handle.run(connect)  # type: ignore[no-any-return]
 
 
 def _disconnect(handle: Handle, connection: _Connection) -> int:
-    signal = ffi.NULL if connection.type is None else handle.signal(connection.type)
-    return lib.evlog_disconnect(  # type: ignore[no-any-return]
-        handle.pointer(),
-        signal,
-        connection.uid,
-        lib.python_receive,
-        connection.registered.context,
-    )
+    def disconnect(log: Any) -> int:
+        return lib.evlog_disconnect(  # type: ignore[no-any-return]
+            log, *connection.c_arguments(handle)
+        )
+
+    return handle.run(disconnect)  # type: ignore[no-any-return]
 
 
 def replay(log: Log, receiver: Optional[Receiver], range: Range) -> Outcome:
     """See `Log.replay`."""
-    handle = log._live()
     if receiver is None:
-        return _replay_windows(log, range, lib.evlog_replay_to_receivers)
-    registered = Registered(receiver, handle)
+        return _replay(log, range, lib.evlog_replay_to_receivers)
+    registered = Registered(receiver, log._live())
 
     def call(pointer: Any, c_range: Any, outcome: Any) -> int:
         return lib.evlog_replay(  # type: ignore[no-any-return]
@@ -233,38 +222,19 @@ def replay(log: Log, receiver: Optional[Receiver], range: Range) -> Outcome:
         )
 
     try:
-        return _replay_windows(log, range, call)
+        return _replay(log, range, call)
     finally:
         registered.forget()
 
 
-def _replay_windows(log: Log, range: Range, call: Callable[[Any, Any, Any], int]) -> Outcome:
-    """Replays a range, in parts where it is a search, so that it can be interrupted."""
-    total = Outcome()
-    first, end = range.within(log)
-    if first > end:  # none: the library checks the rest of the range all the same
-        return _replay_part(log, range, SEQ_MAX, SEQ_MAX, total, call)
-    if range.types is None or range.limit is not None or range.reverse:
-        return _replay_part(log, range, first, end, total, call)
-    while first <= end:
-        last = min(end, first + WINDOW - 1)
-        total = _replay_part(log, range, first, last, total, call)
-        first = last + 1
-    return total
-
-
-def _replay_part(
-    log: Log,
-    range: Range,
-    first: int,
-    last: int,
-    total: Outcome,
-    call: Callable[[Any, Any, Any], int],
-) -> Outcome:
+def _replay(log: Log, range: Range, call: Callable[[Any, Any, Any], int]) -> Outcome:
+    first, last = range.within(log)
+    if first > last:  # none: the library checks the rest of the range all the same
+        first = last = SEQ_MAX
     c_range = CRange(range, first, last, range.limit)
     c_outcome = ffi.new("evlog_outcome *")
     with replaying() as dispatch:
-        code = call(log._live().pointer(), c_range.pointer, c_outcome)
-        total = total + _outcome(c_outcome)
-        _raise(code, total, dispatch)
-    return total
+        code = log._live().run(call, c_range.pointer, c_outcome)
+        outcome = _outcome(c_outcome)
+        _raise(code, outcome, dispatch)
+    return outcome

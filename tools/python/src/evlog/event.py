@@ -162,14 +162,17 @@ class Event:
     def schema(self) -> Optional[str]:
         """The Avro schema it was written under, as JSON; None: untyped. The log must be open."""
         schema = self._schema()
-        return None if schema == ffi.NULL else text(lib.evlog_schema_text(schema))
+
+        def read(log: Any) -> Optional[str]:
+            return None if schema == ffi.NULL else text(lib.evlog_schema_text(schema))
+
+        return self._handle.run(read)  # type: ignore[no-any-return]
 
     def avro(self) -> bytes:
         """The data in Avro's binary encoding under the event's own schema. The log must be open."""
         return self._handle.avro_encode(self._schema(), self.packed)
 
     def _schema(self) -> Any:
-        self._handle.pointer()
         return ffi.cast("evlog_schema *", self._fields()[_SCHEMA])
 
     def __repr__(self) -> str:

@@ -3,18 +3,23 @@
 A Handle belongs to the process that made it. After fork() it is dead in the child, where nothing of
 it may be touched; log.py then makes another one. A call that waits for another process is made in
 slices of SLICE_MS, between which Python's signal handlers run.
+
+The library frees a log that is closed. So whoever takes its pointer, or that of a signal, is one of its
+`Uses` from before it takes it until its call has returned, and what is in use is not closed.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Optional
 
 from evlog import convert
 from evlog._evlog import ffi, lib
-from evlog.errors import BusyError, ForkedError, InvalidError, check
+from evlog.errors import BusyError, ForkedError, InvalidError, check, error
+from evlog.receivers import reraise
 
 SLICE_MS = 400
 
@@ -41,12 +46,32 @@ def patiently(wait_s: float, function: Any, *arguments: Any) -> None:
     end = began + wait_s
     while True:
         code = function(*arguments)
-        if code != lib.EVLOG_BUSY:
-            return check(code)
+        if not code:
+            return
         now = monotonic()
-        if now >= end or now - began < SLICE_MS / 2000:
-            check(code)
+        if code != lib.EVLOG_BUSY or now >= end or now - began < SLICE_MS / 2000:
+            raise error(code)
         began = now
+
+
+class Uses(set[object]):
+    """The calls under way that use a pointer of the library, each by an object of its own.
+
+    A call adds its object before it takes the pointer; closing takes the pointer away before it looks
+    here. So a call finds no pointer, or is found. Adding and discarding are one step each.
+    """
+
+    def run(self, pointer: Callable[[], Any], function: Any, *arguments: Any) -> Any:
+        """Calls a function with the pointer, and returns what it does, unless it was interrupted."""
+        use = object()
+        try:
+            self.add(use)
+            result = function(pointer(), *arguments)
+        finally:
+            self.discard(use)
+        if result == 1:  # python_visit has ended the call
+            reraise()
+        return result
 
 
 class Handle:
@@ -57,6 +82,7 @@ class Handle:
         self.forks = forks_now
         self._pointer: Any = None
         self._signals: dict[str, Any] = {}
+        self.uses = Uses()
         log = ffi.new("evlog **")
         patiently(wait_s, lib.evlog_open, path, options, log)
         self._pointer = log[0]
@@ -77,16 +103,31 @@ class Handle:
         return self._pointer is None
 
     def pointer(self) -> Any:
-        """The library's handle."""
-        if self._pointer is None:
+        """The library's handle, for one of its `uses`."""
+        pointer = self._pointer
+        if pointer is None:
+            with lock:  # when it cannot be closed, it is there again
+                pointer = self._pointer
+        if pointer is None:
             raise InvalidError("the log is closed")
         if self.forks != forks_now:
             raise ForkedError("the log was opened before fork()")
-        return self._pointer
+        return pointer
+
+    def run(self, function: Any, *arguments: Any) -> Any:
+        """Calls a function whose first argument is the library's handle, and returns what it does."""
+        return self.uses.run(self.pointer, function, *arguments)
 
     def call(self, function: Any, *arguments: Any) -> None:
-        """Calls a function of the library whose first argument is the log."""
-        patiently(self.wait_s, function, self.pointer(), *arguments)
+        """Calls a function of the library whose first argument is the log, patiently."""
+        patiently(self.wait_s, self.uses.run, self.pointer, function, *arguments)
+
+    def check_unused(self) -> None:
+        """Raises BusyError while a call uses it."""
+        if self.uses:
+            raise BusyError(
+                "the log is in use, by another thread or by what calls this: close it later"
+            )
 
     def close(self) -> None:
         """Closes it once; in a forked child there is nothing to close.
@@ -99,6 +140,7 @@ class Handle:
             pointer, self._pointer = self._pointer, None
             signals, self._signals = self._signals, {}
             try:
+                self.check_unused()
                 patiently(self.wait_s, lib.evlog_close, pointer)
             except BusyError:
                 self._pointer, self._signals = pointer, signals
@@ -107,45 +149,55 @@ class Handle:
     def define(self, type: str, schema: Optional[bytes], minor_version: int) -> Any:
         """Defines a signal, and keeps it by its type."""
         signal = ffi.new("evlog_signal **")
-        self.call(
-            lib.evlog_define,
-            convert.c_text(type),
-            minor_version,
-            ffi.NULL if schema is None else schema,
-            signal,
-        )
-        self._signals[type] = signal[0]
+
+        def define(log: Any) -> int:
+            text = ffi.NULL if schema is None else schema
+            code: int = lib.evlog_define(log, convert.c_text(type), minor_version, text, signal)
+            if code == 0:
+                self._signals[type] = signal[0]
+            return code
+
+        self.call(define)
         return signal[0]
 
     def signal(self, type: str) -> Any:
-        """The signal of a type, which is defined as the log knows it when it is not defined yet."""
+        """The signal of a type, for one of the `uses`.
+
+        It is defined as the log knows it when it is not defined yet.
+        """
         signal = self._signals.get(type)
         if signal is not None and self.forks == forks_now:
             return signal
-        self.pointer()
         found = ffi.new("evlog_signal **")
-        if lib.evlog_signal_by_type(self._pointer, convert.c_text(type), found):
+        if lib.evlog_signal_by_type(self.pointer(), convert.c_text(type), found):
             return self.define(type, None, 0)
         self._signals[type] = found[0]
         return found[0]
 
     def avro_encode(self, schema: Any, packed: Any) -> bytes:
         """MessagePack as Avro's bytes under a schema of this log."""
-        self.pointer()
-        if schema == ffi.NULL or packed is None:
-            raise InvalidError("it has no schema" if packed is not None else "it was erased")
-        buffer = ffi.new("evlog_buffer *")
-        check(lib.evlog_avro_encode(schema, ffi.from_buffer(packed), len(packed), buffer))
-        return _taken(buffer)
+
+        def encode(log: Any) -> bytes:
+            if schema == ffi.NULL or packed is None:
+                raise InvalidError("it has no schema" if packed is not None else "it was erased")
+            buffer = ffi.new("evlog_buffer *")
+            check(lib.evlog_avro_encode(schema, ffi.from_buffer(packed), len(packed), buffer))
+            return _taken(buffer)
+
+        return self.run(encode)  # type: ignore[no-any-return]
 
     def avro_decode(self, type: str, avro: bytes) -> bytes:
         """Avro's bytes as MessagePack, under the schema that the type is sent under here."""
-        schema = lib.evlog_signal_schema(self.signal(type))
-        if schema == ffi.NULL:
-            raise InvalidError(f"{type} has no schema")
-        buffer = ffi.new("evlog_buffer *")
-        check(lib.evlog_avro_decode(schema, avro, len(avro), buffer))
-        return _taken(buffer)
+
+        def decode(log: Any) -> bytes:
+            schema = lib.evlog_signal_schema(self.signal(type))
+            if schema == ffi.NULL:
+                raise InvalidError(f"{type} has no schema")
+            buffer = ffi.new("evlog_buffer *")
+            check(lib.evlog_avro_decode(schema, avro, len(avro), buffer))
+            return _taken(buffer)
+
+        return self.run(decode)  # type: ignore[no-any-return]
 
 
 def _taken(buffer: Any) -> bytes:

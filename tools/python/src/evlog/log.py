@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from time import monotonic
 from types import TracebackType
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 from weakref import WeakSet
 
 from evlog import convert, delivering, handle, inspecting, parking, sending, upkeep
@@ -22,6 +22,8 @@ from evlog.handle import SLICE_MS, Handle
 from evlog.ranges import SEQ_MAX, Events, Follow, Range, find
 from evlog.receivers import Receiver
 from evlog.sending import DISPATCH, Conditions, Sending, Sent
+
+_T = TypeVar("_T")
 
 _DURABILITY = {
     None: lib.EVLOG_DURABILITY_DEFAULT,
@@ -75,6 +77,13 @@ def open(
         readers_max=readers_max,
         flush_every_ms=flush_every_ms,
     )
+
+
+def _listed(items: WeakSet[_T]) -> list[_T]:
+    """What is in a set that another thread may add to."""
+    while True:
+        with contextlib.suppress(RuntimeError):
+            return list(items)
 
 
 class _Options:
@@ -155,7 +164,7 @@ class Log:
         for type, (schema, minor_version) in self._definitions.items():
             fresh.define(type, schema, minor_version)
         for type in self._disabled:
-            lib.evlog_signal_disable(fresh.signal(type))
+            self._switch(fresh, lib.evlog_signal_disable, type)
         self._connections.connect_again(fresh)
 
     # ----------------------------------------------------------- closing ----
@@ -163,21 +172,24 @@ class Log:
     def close(self) -> None:
         """Closes it, with its consumers, and ranges that were not read to their ends. Again does nothing.
 
+        Who reads on in such a range is told so, by InvalidError.
         Raises BusyError inside a receiver, or while another thread uses it; then it stays open.
         """
-        if not self._handle.is_open:
-            return
-        for cursor in list(self._cursors):
-            cursor.close()
-        for consumer in list(self._consumers):
-            consumer.close()
-        self._connections.suspend(self._handle)
-        try:
-            self._handle.close()
-        except BusyError:
-            self._connections.connect_again(self._handle)
-            raise
-        self._connections.forget()
+        with handle.lock:
+            if not self._handle.is_open:
+                return
+            self._handle.check_unused()
+            for cursor in _listed(self._cursors):
+                cursor._release(False)
+            for consumer in _listed(self._consumers):
+                consumer.close()
+            self._connections.suspend(self._handle)
+            try:
+                self._handle.close()
+            except BusyError:
+                self._connections.connect_again(self._handle)
+                raise
+            self._connections.forget()
 
     def __enter__(self) -> Log:
         return self
@@ -314,13 +326,16 @@ class Log:
 
     def enable(self, type: str) -> None:
         """Takes back `disable`."""
-        lib.evlog_signal_enable(self._live().signal(type))
+        self._switch(self._live(), lib.evlog_signal_enable, type)
         self._disabled.discard(type)
 
     def disable(self, type: str) -> None:
         """From now on a send of this type does nothing in this process, and returns seq 0."""
-        lib.evlog_signal_disable(self._live().signal(type))
+        self._switch(self._live(), lib.evlog_signal_disable, type)
         self._disabled.add(type)
+
+    def _switch(self, owner: Handle, function: Any, type: str) -> None:
+        owner.run(lambda log: function(owner.signal(type)))
 
     # ----------------------------------------------------------- reading ----
 
@@ -368,7 +383,7 @@ class Log:
         while True:
             left = SLICE_MS / 1000 if end is None else end - monotonic()
             slice_ms = max(0, min(SLICE_MS, int(left * 1000)))
-            check(lib.evlog_wait(self._live().pointer(), seq, slice_ms, last))
+            check(self._live().run(lib.evlog_wait, seq, slice_ms, last))
             if last[0] > seq or (end is not None and monotonic() >= end):
                 return last[0]  # type: ignore[no-any-return]
 
@@ -552,7 +567,7 @@ class Log:
         """A paused consumer hands out nothing; whoever has it notices within a moment."""
         self._live().call(lib.evlog_consumer_set_paused, convert.c_text(name), paused)
 
-    def consumer_state(self, name: str) -> dict[bytes, Any]:
+    def consumer_state(self, name: str) -> dict[Union[str, bytes], Any]:
         """A consumer's state as it was written last, with its checkpoint; for any process."""
         return parking.state(self._live(), name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from evlog import convert
 from evlog._evlog import ffi, lib
@@ -166,12 +166,12 @@ def parked(handle: Handle, name: str) -> list[Parked]:
     )
 
 
-def state(handle: Handle, name: str) -> dict[bytes, Any]:
+def state(handle: Handle, name: str) -> dict[Union[str, bytes], Any]:
     """See `Log.consumer_state`."""
     c_name = convert.c_text(name)
     pairs = _each(
         handle,
-        lambda pair: (pair[0], convert.unpack(pair[1])),
+        lambda pair: (convert.text_or_bytes(pair[0]), convert.unpack(pair[1])),
         lambda log, context: lib.evlog_each_state(log, c_name, lib.python_state, context),
     )
     return dict(pairs)

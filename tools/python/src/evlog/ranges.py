@@ -17,19 +17,17 @@ from evlog.errors import (
     DamagedError,
     Error,
     InvalidError,
-    NotFoundError,
     check,
     error,
     text,
 )
 from evlog.event import UNREAD, Event, flat
 from evlog.handle import SLICE_MS
+from evlog.receivers import reraise
 
 if TYPE_CHECKING:
     from evlog.log import Log
 
-# Events that are passed over in one call of the library, at most: a search can be interrupted.
-WINDOW = 500_000
 SEQ_MAX = (1 << 64) - 1
 # Seqs that are followed at once, at most: then the event loop has its turn.
 PART = 4096
@@ -85,6 +83,7 @@ class CRange:
         c.limit = limit or 0
         c.newest_first = range.reverse
         c.keep_going = range.keep_going
+        c.visit = lib.python_visit
 
 
 class Events(Iterator[Event]):
@@ -103,8 +102,8 @@ class Events(Iterator[Event]):
         self._spans: Iterator[tuple[int, int]] = iter(())  # of the events in `_raw`
         self._failure: Optional[Error] = None
         self._filling = threading.Lock()  # while the batch is used, which another thread may close
-        self._batch: Any = None  # a flat_batch, a cursor on `_first` to `_last` or the next window
-        self._window_end = 0
+        self._filler = 0  # the thread that has the lock
+        self._batch: Any = None  # a flat_batch, with a cursor on `_first` to `_last`
         self._handle: Any = None
         log._cursors.add(self)
         if not self._is_over():
@@ -131,11 +130,16 @@ class Events(Iterator[Event]):
 
     def close(self) -> None:
         """Ends it, and frees what it holds. Raises BusyError while another thread reads it."""
+        self._release(True)
+
+    def _release(self, is_over: bool) -> None:
+        """Frees what it holds. Where it is not over, reading on needs the log to be open."""
         if not self._filling.acquire(blocking=False):
             raise BusyError("another thread reads a range")
         try:
-            self._first, self._last = 1, 0
-            self._spans = iter(())
+            if is_over:
+                self._first, self._last = 1, 0
+                self._spans = iter(())
             self._close_batch()
         finally:
             self._filling.release()
@@ -153,18 +157,11 @@ class Events(Iterator[Event]):
         return self._first > self._last or self._left == 0
 
     def _open_batch(self) -> None:
-        first, last = self._first, self._last
-        is_search = self._range.types is not None
-        if is_search and self._range.reverse:
-            first = max(first, last - WINDOW + 1)
-        elif is_search:
-            last = min(last, first + WINDOW - 1)
         self._handle = self._log._live()
         batch = ffi.new("flat_batch **")
-        range = CRange(self._range, first, last, self._left)
-        check(lib.flat_batch_open(self._handle.pointer(), range.pointer, batch))
+        range = CRange(self._range, self._first, self._last, self._left)
+        check(self._handle.run(lib.flat_batch_open, range.pointer, batch))
         self._batch = batch[0]
-        self._window_end = first if self._range.reverse else last
 
     def _move_past(self, seq: int) -> None:
         if self._range.reverse:
@@ -174,8 +171,14 @@ class Events(Iterator[Event]):
 
     def _fill(self) -> bool:
         """Reads more events into `_raw`; False: there are no more."""
+        if self._filler == threading.get_ident():
+            raise BusyError("a signal handler uses a range that it has interrupted")
         with self._filling:
-            return self._fill_alone()
+            try:
+                self._filler = threading.get_ident()
+                return self._fill_alone()
+            finally:
+                self._filler = 0
 
     def _fill_alone(self) -> bool:
         while True:
@@ -189,6 +192,7 @@ class Events(Iterator[Event]):
                     return False
                 self._open_batch()
             lib.flat_batch_fill(self._batch)
+            reraise()
             if self._take():
                 return True
 
@@ -210,8 +214,8 @@ class Events(Iterator[Event]):
             self._left -= count
         batch.is_untaken = False
         if batch.at_end:
+            self._first, self._last = 1, 0
             self._close_batch()
-            self._move_past(self._window_end)
         return count > 0
 
     def _failed(self, batch: Any) -> Optional[Error]:
@@ -266,23 +270,11 @@ class Follow(Iterator[Event], AsyncIterator[Event]):
 
 
 def find(log: Log, id: bytes) -> Event:
-    """The newest event with an id, in windows, so that the search can be interrupted."""
-    first, last = log.bounds()
+    """The newest event with an id."""
+    handle = log._live()
     found = ffi.new("evlog_event **")
-    damage: Optional[Error] = None
-    while last >= max(first, 1):
-        start = max(first, last - WINDOW + 1, 1)
-        handle = log._live()
-        window = CRange(Range(), start, last, None)
-        code = lib.evlog_find(handle.pointer(), id, window.pointer, found)
-        if code == 0:
-            try:
-                return Event(flat(found[0]), handle)
-            finally:
-                lib.evlog_event_free(found[0])
-        if code == lib.EVLOG_DAMAGED:
-            damage = damage or error(code)
-        elif code != lib.EVLOG_NOTFOUND:
-            check(code)
-        last = start - 1
-    raise damage or NotFoundError("no event has this id")
+    check(handle.run(lib.evlog_find, id, CRange(Range(), 0, 0, None).pointer, found))
+    try:
+        return Event(flat(found[0]), handle)
+    finally:
+        lib.evlog_event_free(found[0])

@@ -4,6 +4,8 @@ The library knows a receiver by a number, which it hands back as the context of 
 registry here finds the function. So a call for one that has gone finds nothing, and never memory
 that was freed. No exception leaves through C: one is kept in the Dispatch of the call under way,
 and reported to the library as a failure with its text.
+
+What may read much of the log calls `python_visit` now and then, so that it can be interrupted.
 """
 
 from __future__ import annotations
@@ -86,6 +88,7 @@ class Dispatch:
 class _Thread(threading.local):
     def __init__(self) -> None:
         self.dispatches: list[Dispatch] = []
+        self.interrupt: Optional[BaseException] = None
 
 
 _thread = _Thread()
@@ -143,6 +146,27 @@ def python_receive(c_event: Any, context: Any) -> int:
         return 1
     dispatch.add(registered.function, event.seq, response)
     return 0
+
+
+def _keep_interrupt(kind: Any, exception: Any, traceback: Any) -> None:
+    _thread.interrupt = exception
+
+
+@ffi.def_extern(error=1, onerror=_keep_interrupt)  # type: ignore[untyped-decorator]
+def python_visit(seq: int, context: Any) -> int:
+    """A `visit` of the library's options: Python's signal handlers run as this begins.
+
+    It also ends a replay with keep_going, in which a receiver was interrupted.
+    """
+    dispatches = _thread.dispatches
+    return 1 if dispatches and dispatches[-1].fatal is not None else 0
+
+
+def reraise() -> None:
+    """After a call with `python_visit`: raises what has interrupted it."""
+    interrupt, _thread.interrupt = _thread.interrupt, None
+    if interrupt is not None:
+        raise interrupt
 
 
 def sentence(exception: BaseException) -> bytes:

@@ -139,17 +139,19 @@ def options_of(robust: Optional[bool], conditions: Optional[Conditions]) -> tupl
 def send(handle: Handle, type: str, data: convert.Data, options: Any) -> Sent:
     """Sends one event; `options` is an evlog_send_options or NULL."""
     packed = convert.pack(data)
-    signal = handle.signal(type)
     flat = ffi.new(_FLAT_SENT)
     dispatch = receivers.begin()
     message = None
     try:
+        handle.uses.add(dispatch)
+        signal = handle.signal(type)
         code = lib.flat_send(signal, packed, len(packed), options, flat)
         if code:
             if code == lib.EVLOG_BUSY:
                 code = _again(handle, lib.flat_send, signal, packed, len(packed), options, flat)
             message = text(lib.evlog_errmsg())
     finally:
+        handle.uses.discard(dispatch)
         receivers.end(dispatch)
     made = Sent(flat, dispatch.responses)
     if code:
@@ -186,14 +188,16 @@ def send_many(
     sendings = [event if isinstance(event, Sending) else Sending(*event) for event in events]
     if not sendings:
         return []
-    array, kept = _sendings(handle, sendings)
     options, kept_too = options_of(robust, conditions)
     flat = ffi.new("flat_sent[]", len(sendings))
     dispatch = receivers.begin()
     try:
+        handle.uses.add(dispatch)
+        array, kept = _sendings(handle, sendings)
         code = _again(handle, lib.flat_send_many, array, len(sendings), options, flat)
         message = None if code == 0 else text(lib.evlog_errmsg())
     finally:
+        handle.uses.discard(dispatch)
         receivers.end(dispatch)
     del kept, kept_too
     answers = dispatch.by_seq()
