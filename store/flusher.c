@@ -140,7 +140,8 @@ static int copy_state(const struct page_snapshot *snapshot, void *ctx)
 
 /*
  * Step 1. With nothing excluded: the reading may take the writer's lock (env_read), whose holder may be
- * about to flush. `*has_end` is false when the journal's end is not known.
+ * about to flush. `*has_end` is false when the journal's end is not known. A fast log, which is flushed at an interval,
+ * has no journal, and does not ask.
  */
 static int capture(struct flusher *flusher, enum kind kind, struct edge_state *state,
                    bool *has_end)
@@ -148,7 +149,8 @@ static int capture(struct flusher *flusher, enum kind kind, struct edge_state *s
     struct shared *shared = flusher->parts.presence->shared;
     struct capture captured = {.origin = flusher->parts.origin};
     struct shared_end journal = {.place = 0};
-    *has_end = kind != FLUSH || shared_end_get(shared, &journal);
+    bool is_known = kind != FLUSH || shared_end_get(shared, &journal);
+    *has_end = is_known || flusher->every_ms;
     if (!*has_end)
         return EVLOG_OK; /* its writer died: the next one finds the end and sets it */
     int result = env_read(flusher->parts.events, kind == FLUSH ? ENV_NEWEST : ENV_LOCKED,
@@ -412,7 +414,7 @@ int flusher_open(const struct flusher_parts *parts, uint32_t every_ms, struct fl
 /* The thread of an interval; at the end of opening. */
 int flusher_start(struct flusher *flusher)
 {
-    int errnum = flusher->every_ms ? start(flusher) : 0;
+    int errnum = flusher->every_ms && !flusher->has_thread ? start(flusher) : 0;
     return errnum ? error_errno(errnum, "starting a thread", "EVLOG_FAST") : EVLOG_OK;
 }
 

@@ -12,6 +12,7 @@
 
 #include "evlog/upkeep.h"
 #include "processes.h"
+#include "shared.h"
 #include "test.h"
 
 #define TYPE "org.evlog.test.v1"
@@ -22,6 +23,17 @@ static _Atomic unsigned event_flushes, state_flushes, journal_flushes;
 static atomic_int failing; /* with this errno */
 static bool is_dying;      /* in the next flush of events.mdb */
 static bool is_failing;    /* only those of events.mdb */
+
+/* As after a process that was killed while it set where the journal ends. */
+static bool is_end_unknown;
+
+bool __real_shared_end_get(struct shared *shared, struct shared_end *end);
+bool __wrap_shared_end_get(struct shared *shared, struct shared_end *end);
+
+bool __wrap_shared_end_get(struct shared *shared, struct shared_end *end)
+{
+    return !is_end_unknown && __real_shared_end_get(shared, end);
+}
 
 /* The library's, and liblmdb's: found here before libc's. */
 EVLOG_API int fdatasync(int fd)
@@ -232,6 +244,20 @@ static void no_thread_is_left(void **state)
     OK(evlog_close(log));
 }
 
+/* A fast log has no journal, so it is flushed whatever is known of one. */
+static void a_fast_log_is_flushed_without_a_journals_end(void **state)
+{
+    evlog_signal *signal;
+    evlog *log = open_log(*state, EVLOG_FAST, NEVER, &signal);
+    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+    is_end_unknown = true;
+    unsigned before = event_flushes;
+    OK(evlog_sync(log));
+    assert_int_equal(event_flushes, before + 1);
+    is_end_unknown = false;
+    OK(evlog_close(log));
+}
+
 /* Opening a log with a policy that has to be recovered, which is put on record, starts one thread; closing ends it. */
 static void a_recovery_starts_one_thread(void **state)
 {
@@ -336,6 +362,7 @@ int main(void)
         TEST_AT_HOME(a_failed_background_flush_is_told),
         TEST_AT_HOME(close_tells_of_its_flush),
         TEST_AT_HOME(no_thread_is_left),
+        TEST_AT_HOME(a_fast_log_is_flushed_without_a_journals_end),
         TEST_AT_HOME(a_recovery_starts_one_thread),
         TEST_AT_HOME(another_process_flushes_before_they_are_used),
         TEST_AT_HOME(a_fast_log_goes_back_to_what_is_kept),
