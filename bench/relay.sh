@@ -4,7 +4,7 @@
 # Redis: `evlog relay out` into a stream, beside `redis-benchmark -c 1`, which pipelines an XADD of eight fields of the same sizes, with
 # 64 and with 512 at once. Kafka: beside a bare producer of librdkafka, of values of the same size, as its own
 # rdkafka_performance is, with the same settings, with ten headers of some 30 bytes and without; all to librdkafka's
-# mock broker, which is not one of Kafka.
+# mock broker, which is not one of Kafka, or to KAFKA_BROKERS=HOST:PORT with KAFKA_REGISTRY=URL (tests/bus/start_kafka.sh).
 #
 # All take turns. The ratio is the median of the rounds', above 1 where evlog is ahead; 0.7 is asked for.
 set -eu
@@ -70,8 +70,21 @@ redis_rows() {
 
 # ----------------------------------------------------------------- Kafka ----
 
+kafka_rounds() { # kafka_rounds BROKERS REGISTRY WHAT
+    for round in $(seq "$rounds"); do
+        ours=$(seconds "$evlog" relay out log "kafka://$1?registry=$2" "ours$round" --type $TYPE --name "kafka$round")
+        size=$("$peer" read "$1" "ours$round" 2>err | head -n 1 | awk '{ print length($4) / 2 }')
+        for headers in 10 0; do
+            theirs=$(seconds "$peer" produce "$1" "theirs$headers.$round" "$events" "$size" $headers)
+            echo "$ours $theirs" >>kafka.$headers
+        done
+    done
+    for headers in 10 0; do row "$3, beside a producer, $headers headers" kafka.$headers; done
+}
+
 kafka_rows() {
     [ -x "$peer" ] || { echo "(librdkafka-dev or libcurl4-openssl-dev is not installed)"; return 0; }
+    if [ "${KAFKA_BROKERS:-}" ]; then kafka_rounds "$KAFKA_BROKERS" "$KAFKA_REGISTRY" "Kafka"; return; fi
     python3 "$tests/kafka_registry.py" 0 "$home/schemas" >registry.out 2>registry.log &
     registry=$!
     mkfifo commands
@@ -79,18 +92,10 @@ kafka_rows() {
     mock=$!
     exec 3>commands
     until [ -s registry.out ] && [ -s mock.out ]; do sleep 0.1; done
-    brokers=$(head -n 1 mock.out)
     for round in $(seq "$rounds"); do
-        echo "topic ours$round 1" >&3
-        ours=$(seconds "$evlog" relay out log "kafka://$brokers?registry=http://127.0.0.1:$(head -n 1 registry.out)" "ours$round" --type $TYPE --name "kafka$round")
-        size=$("$peer" read "$brokers" "ours$round" | head -n 1 | awk '{ print length($4) / 2 }' 2>err)
-        for headers in 10 0; do
-            echo "topic theirs$headers.$round 1" >&3
-            theirs=$(seconds "$peer" produce "$brokers" "theirs$headers.$round" "$events" "$size" $headers)
-            echo "$ours $theirs" >>kafka.$headers
-        done
+        for topic in ours theirs10. theirs0.; do echo "topic $topic$round 1" >&3; done
     done
-    for headers in 10 0; do row "Kafka (mock), beside a producer, $headers headers" kafka.$headers; done
+    kafka_rounds "$(head -n 1 mock.out)" "http://127.0.0.1:$(head -n 1 registry.out)" "Kafka (mock)"
 }
 
 make_log

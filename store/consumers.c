@@ -422,6 +422,13 @@ static int make_change(struct env *env, struct writing *writing, const struct ch
     return result;
 }
 
+/* Entries of a consumer that was lost, and then made anew, are not counted. */
+static bool has_uncounted(const struct consumer_entry *entry)
+{
+    return (int64_t)entry->parked_count < 0 || (int64_t)entry->retry_count < 0 ||
+           (int64_t)entry->state_count < 0;
+}
+
 static int make_changes(struct env *env, struct writing *writing)
 {
     struct consumer_entry before = writing->entry;
@@ -433,6 +440,12 @@ static int make_changes(struct env *env, struct writing *writing)
             result = make_change(env, writing, change);
     if (result)
         return result;
+    if (has_uncounted(after))
+        return error_set(
+            EVLOG_DAMAGED,
+            "state.mdb: consumer %s has entries that it does not count: evlog verify "
+            "tells them, and removing the consumer removes them",
+            writing->name);
     if (after->parked_count > EVLOG_PARKED_MAX && after->parked_count > before.parked_count)
         return error_set(EVLOG_LIMIT, "consumer %s: %d events are parked, the most there can be",
                          writing->name, EVLOG_PARKED_MAX);
