@@ -389,15 +389,22 @@ static int fill(struct env *env, void *ctx)
     return result ? result : put_entry(env, writing);
 }
 
+/* Not below 0: one that was lost and is made anew has entries that it does not count, which verify tells. */
+static void add(uint64_t *count, int more)
+{
+    if (more > 0 || *count > 0)
+        *count += (uint64_t)(int64_t)more;
+}
+
 /* One more entry of a kind, or, with -1, one less. */
 static void count(struct consumer_entry *entry, int kind, int more)
 {
     if (kind == ENTRY_PARKED || kind == ENTRY_RETRY)
-        entry->parked_count += (uint64_t)(int64_t)more;
+        add(&entry->parked_count, more);
     if (kind == ENTRY_RETRY)
-        entry->retry_count += (uint64_t)(int64_t)more;
+        add(&entry->retry_count, more);
     if (kind == ENTRY_STATE)
-        entry->state_count += (uint64_t)(int64_t)more;
+        add(&entry->state_count, more);
 }
 
 /* Removes an entry, if it is there. */
@@ -422,13 +429,6 @@ static int make_change(struct env *env, struct writing *writing, const struct ch
     return result;
 }
 
-/* Entries of a consumer that was lost, and then made anew, are not counted. */
-static bool has_uncounted(const struct consumer_entry *entry)
-{
-    return (int64_t)entry->parked_count < 0 || (int64_t)entry->retry_count < 0 ||
-           (int64_t)entry->state_count < 0;
-}
-
 static int make_changes(struct env *env, struct writing *writing)
 {
     struct consumer_entry before = writing->entry;
@@ -440,12 +440,6 @@ static int make_changes(struct env *env, struct writing *writing)
             result = make_change(env, writing, change);
     if (result)
         return result;
-    if (has_uncounted(after))
-        return error_set(
-            EVLOG_DAMAGED,
-            "state.mdb: consumer %s has entries that it does not count: evlog verify "
-            "tells them, and removing the consumer removes them",
-            writing->name);
     if (after->parked_count > EVLOG_PARKED_MAX && after->parked_count > before.parked_count)
         return error_set(EVLOG_LIMIT, "consumer %s: %d events are parked, the most there can be",
                          writing->name, EVLOG_PARKED_MAX);

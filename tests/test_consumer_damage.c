@@ -247,9 +247,11 @@ static void a_damaged_consumer_is_named_and_can_be_removed(void **state)
     OK(evlog_close(log));
 }
 
-/* One that was lost and is made anew counts none of its entries: it does not take them for a limit. */
-static void what_a_lost_consumer_has_left_is_damage(void **state)
+/* One that was lost and is made anew counts none of its entries; it does not take them for too many, and a reset ends it. */
+static void what_a_lost_consumer_has_left_goes_with_a_reset(void **state)
 {
+    static const evlog_consumer_options options = {.attempt_max = 1};
+    static const evlog_reset_options from_first = {.start = EVLOG_START_FIRST};
     evlog *log;
     evlog_consumer *consumer;
     park(in(*state, "log"));
@@ -257,12 +259,12 @@ static void what_a_lost_consumer_has_left_is_damage(void **state)
     raw_del(&raw, ENTRY, sizeof ENTRY - 1);
     raw_close(&raw);
     OK(evlog_open(in(*state, "log"), NULL, &log));
-    OK(evlog_consumer_open(log, "one", NULL, &consumer));
-    FAILS(EVLOG_DAMAGED, "consumer one has entries that it does not count",
-          evlog_consumer_poll(consumer, 0, 0, refuse, NULL, NULL));
-    evlog_consumer_close(consumer);
-    OK(evlog_consumer_remove(log, "one"));
-    OK(evlog_consumer_open(log, "one", NULL, &consumer));
+    FAILS(EVLOG_DAMAGED, "", evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_consumer_open(log, "one", &options, &consumer));
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_consumer_reset(log, "one", &from_first, NULL));
+    OK(evlog_consumer_open(log, "one", &options, &consumer));
+    OK(evlog_consumer_poll(consumer, 0, 0, refuse, NULL, NULL));
     OK(evlog_consumer_close(consumer));
     OK(evlog_verify(log, NULL, NULL, NULL));
     OK(evlog_close(log));
@@ -277,7 +279,7 @@ int main(void)
         TEST_AT_HOME(a_node_of_a_wrong_size_is_not_taken_out),
         TEST_AT_HOME(a_node_of_a_wrong_size_on_the_right_edge_is_not_opened),
         TEST_AT_HOME(a_damaged_consumer_is_named_and_can_be_removed),
-        TEST_AT_HOME(what_a_lost_consumer_has_left_is_damage),
+        TEST_AT_HOME(what_a_lost_consumer_has_left_goes_with_a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
