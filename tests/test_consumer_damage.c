@@ -247,7 +247,7 @@ static void a_damaged_consumer_is_named_and_can_be_removed(void **state)
     OK(evlog_close(log));
 }
 
-/* One that was lost and is made anew counts none of its entries; it does not take them for too many, and a reset ends it. */
+/* One that was lost and is made anew counts none of its entries; it takes them for no limit, and a reset ends them. */
 static void what_a_lost_consumer_has_left_goes_with_a_reset(void **state)
 {
     static const evlog_consumer_options options = {.attempt_max = 1};
