@@ -300,7 +300,8 @@ is "nor by another group" "$(last_seq t)" '"last_seq": 9040'
 
 # ------------------------------------------------------- away and back ----
 
-lines_of() { grep -c 'is away\|is back' "$1"; }
+# A line when they go and one when they are back; on a busy machine librdkafka may find them away once more on the way.
+lines_of() { grep -o 'is away\|is back' "$1" | paste -sd ' ' | sed 's/^is away is back\( is away is back\)\{0,2\}$/well/'; }
 : >err
 "$evlog" relay out -f k "$url" kills --key $KEY >out 2>err & out_pid=$!
 "$evlog" relay in -f l "$url" kills --group g $fast >in.out 2>in.err & in_pid=$!
@@ -313,8 +314,8 @@ until_true grep -q "is back" err
 until_true grep -q "is back" in.err
 here() { [ "$(ids_in_log l | wc -l)" = "$(ids_in_log k | wc -l)" ]; }
 until_true here
-is "lines about brokers that were away (out)" "$(lines_of err)" 2
-is "lines about brokers that were away (in)" "$(lines_of in.err)" 2
+is "lines about brokers that were away (out)" "$(lines_of err)" well
+is "lines about brokers that were away (in)" "$(lines_of in.err)" well
 kill -TERM $out_pid $in_pid
 wait $out_pid; is "status after SIGTERM (out)" $? 0
 wait $in_pid; is "status after SIGTERM (in)" $? 0
