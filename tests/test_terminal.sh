@@ -121,7 +121,7 @@ fresh() { rm -rf trial new && cp -r long trial; }
 while IFS='|' read -r shown arguments; do
     fresh
     LD_PRELOAD="$home/clock.so" "$build/evlog" $arguments </dev/null >piped 2>err
-    is "evlog $arguments: nothing in a pipe" "$? $(cat err)" "0 "
+    is "evlog $arguments: nothing in a pipe" "$? $(head -c 80 err)" "0 "
     fresh
     terminal '' env LD_PRELOAD="$home/clock.so" "$build/evlog" $arguments
     is "evlog $arguments: how far it is" "$(cat ended) $(grep -c "$(printf '\r')$shown$(printf '\033')" out)" "0 1"
