@@ -21,10 +21,10 @@
 #include <string.h>
 
 #include "be64.h"
+#include "entry_fields.h"
 #include "entry_pack.h"
 #include "error.h"
 #include "name.h"
-#include "pack.h"
 #include "record.h"
 #include "shared.h"
 
@@ -236,43 +236,6 @@ size_t changes_size(const struct change *changes)
 
 /* ------------------------------------------------------------- reading ---- */
 
-/* A value's elements in turn. Once one is not of the kind expected, no more is read. */
-struct fields {
-    const unsigned char *at;
-    bool is_bad;
-};
-
-/* The next element, of one of the kinds, whose bits are set. */
-static struct pack_item field(struct fields *fields, unsigned kinds)
-{
-    struct pack_item item = {.kind = PACK_NIL};
-    if (!fields->is_bad)
-        pack_next(&fields->at, &item);
-    if (!(kinds >> item.kind & 1))
-        fields->is_bad = true;
-    return item;
-}
-
-static uint64_t field_integer(struct fields *fields)
-{
-    return (uint64_t)field(fields, 1u << PACK_INT | 1u << PACK_UINT).as_int;
-}
-
-static void field_array(struct fields *fields, size_t count)
-{
-    if (field(fields, 1u << PACK_ARRAY).size != count)
-        fields->is_bad = true;
-}
-
-/* The elements of an array of `count`, after its checksum. */
-static struct fields fields_of(const struct entry *entry, size_t count)
-{
-    struct fields fields = {.at = entry->value, .is_bad = !entry->is_sound};
-    field_array(&fields, count);
-    field_integer(&fields);
-    return fields;
-}
-
 static int damaged(const char *name, int kind)
 {
     const char *what = kind == ENTRY_CONSUMER ? "its place"
@@ -284,25 +247,25 @@ static int damaged(const char *name, int kind)
 
 int consumer_unpack(const char *name, const struct entry *packed, struct consumer_entry *entry)
 {
-    struct fields fields = fields_of(packed, 11);
+    struct entry_fields fields = entry_fields_of(packed, 11);
     struct consumer_entry read = {.slot = 0};
-    uint64_t slot = field_integer(&fields);
+    uint64_t slot = entry_field_integer(&fields);
     read.slot = (uint32_t)slot;
-    read.is_paused = field_integer(&fields) != 0;
-    read.created_us = (int64_t)field_integer(&fields);
-    read.updated_us = (int64_t)field_integer(&fields);
-    read.checkpoint = field_integer(&fields);
-    read.chain = field_integer(&fields);
-    read.replay_last_seq = field_integer(&fields);
-    field_array(&fields, 3);
-    read.done_count = field_integer(&fields);
-    read.refused_count = field_integer(&fields);
-    read.skipped_count = field_integer(&fields);
-    field_array(&fields, 3);
-    read.parked_count = field_integer(&fields);
-    read.retry_count = field_integer(&fields);
-    read.state_count = field_integer(&fields);
-    read.owner = field_integer(&fields);
+    read.is_paused = entry_field_integer(&fields) != 0;
+    read.created_us = (int64_t)entry_field_integer(&fields);
+    read.updated_us = (int64_t)entry_field_integer(&fields);
+    read.checkpoint = entry_field_integer(&fields);
+    read.chain = entry_field_integer(&fields);
+    read.replay_last_seq = entry_field_integer(&fields);
+    entry_field_array(&fields, 3);
+    read.done_count = entry_field_integer(&fields);
+    read.refused_count = entry_field_integer(&fields);
+    read.skipped_count = entry_field_integer(&fields);
+    entry_field_array(&fields, 3);
+    read.parked_count = entry_field_integer(&fields);
+    read.retry_count = entry_field_integer(&fields);
+    read.state_count = entry_field_integer(&fields);
+    read.owner = entry_field_integer(&fields);
     if (fields.is_bad || slot >= SHARED_SLOTS)
         return damaged(name, ENTRY_CONSUMER);
     *entry = read;
@@ -312,12 +275,12 @@ int consumer_unpack(const char *name, const struct entry *packed, struct consume
 int consumer_unpack_filter(const char *name, const struct entry *entry, char ***types,
                            size_t *count)
 {
-    struct fields fields = fields_of(entry, 2), again;
-    size_t type_count = field(&fields, 1u << PACK_ARRAY).size;
+    struct entry_fields fields = entry_fields_of(entry, 2), again;
+    size_t type_count = entry_field(&fields, 1u << PACK_ARRAY).size;
     again = fields;
     size_t size = (type_count + 1) * sizeof(char *);
     for (size_t i = 0; !fields.is_bad && i < type_count; i++)
-        size += field(&fields, 1u << PACK_STR).size + 1;
+        size += entry_field(&fields, 1u << PACK_STR).size + 1;
     if (fields.is_bad || type_count > EVLOG_PATTERNS_MAX)
         return damaged(name, ENTRY_FILTER);
     char **list = calloc(1, size);
@@ -325,7 +288,7 @@ int consumer_unpack_filter(const char *name, const struct entry *entry, char ***
         return error_nomem();
     char *text = (char *)(list + type_count + 1);
     for (size_t i = 0; i < type_count; i++) {
-        struct pack_item item = field(&again, 1u << PACK_STR);
+        struct pack_item item = entry_field(&again, 1u << PACK_STR);
         list[i] = memcpy(text, item.bytes, item.size);
         text += item.size + 1;
     }
@@ -338,14 +301,14 @@ int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_pa
                            char error[EVLOG_PARKED_ERROR_SIZE_MAX + 1])
 {
     uint64_t seq = consumer_key_seq(entry);
-    struct fields fields = fields_of(entry, 6);
+    struct entry_fields fields = entry_fields_of(entry, 6);
     evlog_parked read = {.seq = seq, .error = error};
-    read.attempt_count = (uint32_t)field_integer(&fields);
-    read.time_us = (int64_t)field_integer(&fields);
-    read.last_seq = field_integer(&fields);
-    read.is_lost = field_integer(&fields) != 0;
+    read.attempt_count = (uint32_t)entry_field_integer(&fields);
+    read.time_us = (int64_t)entry_field_integer(&fields);
+    read.last_seq = entry_field_integer(&fields);
+    read.is_lost = entry_field_integer(&fields) != 0;
     read.is_retry = entry->key[0] == ENTRY_RETRY;
-    struct pack_item text = field(&fields, 1u << PACK_BIN);
+    struct pack_item text = entry_field(&fields, 1u << PACK_BIN);
     if (fields.is_bad || seq == 0 || read.last_seq < seq ||
         text.size > EVLOG_PARKED_ERROR_SIZE_MAX)
         return error_set(EVLOG_DAMAGED,
@@ -360,8 +323,8 @@ int consumer_unpack_parked(const char *name, const struct entry *entry, evlog_pa
 
 int consumer_unpack_state(const struct entry *entry, const void **value, size_t *size)
 {
-    struct fields fields = fields_of(entry, 2);
-    struct pack_item item = field(&fields, 1u << PACK_BIN);
+    struct entry_fields fields = entry_fields_of(entry, 2);
+    struct pack_item item = entry_field(&fields, 1u << PACK_BIN);
     if (fields.is_bad)
         return error_set(EVLOG_DAMAGED, "state.mdb: a value is not as it was written");
     *value = item.bytes;

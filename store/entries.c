@@ -22,9 +22,9 @@
 #include <xxhash.h>
 
 #include "be64.h"
+#include "entry_fields.h"
 #include "entry_pack.h"
 #include "error.h"
-#include "pack.h"
 
 static uint64_t checksum(uint64_t seed, const void *key, size_t key_size, const void *value,
                          size_t size)
@@ -79,6 +79,38 @@ void entry_pack_begin(struct entry_packing *packing, unsigned char *value, size_
 size_t entry_pack_end(const struct entry_packing *packing)
 {
     return (size_t)(packing->at - packing->value);
+}
+
+/* ------------------------------------------------------------- its fields ---- */
+
+struct pack_item entry_field(struct entry_fields *fields, unsigned kinds)
+{
+    struct pack_item item = {.kind = PACK_NIL};
+    if (!fields->is_bad)
+        pack_next(&fields->at, &item);
+    if (kinds >> item.kind & 1)
+        return item;
+    fields->is_bad = true;
+    return (struct pack_item){.kind = PACK_NIL};
+}
+
+uint64_t entry_field_integer(struct entry_fields *fields)
+{
+    return (uint64_t)entry_field(fields, 1u << PACK_INT | 1u << PACK_UINT).as_int;
+}
+
+void entry_field_array(struct entry_fields *fields, size_t count)
+{
+    if (entry_field(fields, 1u << PACK_ARRAY).size != count)
+        fields->is_bad = true;
+}
+
+struct entry_fields entry_fields_of(const struct entry *entry, size_t count)
+{
+    struct entry_fields fields = {.at = entry->value, .is_bad = !entry->is_sound};
+    entry_field_array(&fields, count);
+    entry_field_integer(&fields); /* the checksum */
+    return fields;
 }
 
 /* --------------------------------------------------------------- a walk ---- */

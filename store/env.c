@@ -131,6 +131,37 @@ static void note_failure(struct env *env)
         shared_fail(env->options.presence->shared);
 }
 
+/* ------------------------------------------------------------ readers ---- */
+
+/* The reader with the oldest snapshot. */
+struct oldest {
+    uint64_t txnid;
+    int32_t pid; /* 0: none is older than `txnid` was at first */
+};
+
+/* A line of mdb_reader_list: pid, thread, and transaction, which is - when it reads nothing now. */
+static int look_for_oldest(const char *line, void *ctx)
+{
+    struct oldest *oldest = ctx, reader;
+    if (sscanf(line, "%" SCNd32 " %*x %" SCNu64, &reader.pid, &reader.txnid) == 2 &&
+        reader.txnid < oldest->txnid)
+        *oldest = reader;
+    return 0;
+}
+
+static int fail_slots(struct env *env)
+{
+    char who[64] = "";
+    unsigned count = 0; /* the first opener has said it */
+    struct oldest oldest = {.txnid = UINT64_MAX};
+    mdb_env_get_maxreaders(env->lmdb, &count);
+    mdb_reader_list(env->lmdb, look_for_oldest, &oldest);
+    if (oldest.pid) /* else some are free again */
+        snprintf(who, sizeof who, ", the oldest by process %" PRId32, oldest.pid);
+    return error_set(EVLOG_BUSY, "%s: all %u reader slots are taken%s; end some readers",
+                     env->path, count, who);
+}
+
 /* ------------------------------------------------------ codes of LMDB ---- */
 
 static int fail(struct env *env, int rc, const char *what)
@@ -145,8 +176,7 @@ static int fail(struct env *env, int rc, const char *what)
     case MDB_VERSION_MISMATCH:
         return error_set(EVLOG_UNSUPPORTED, "%s: %s: another LMDB's file", env->path, what);
     case MDB_READERS_FULL:
-        return error_set(EVLOG_BUSY, "%s: all %u reader slots are taken; end some readers",
-                         env->path, env->options.readers_max);
+        return fail_slots(env);
     case MDB_PANIC:
         note_failure(env);
         return error_set(EVLOG_IO, "%s: %s: an earlier write failed; close the log and open it",
@@ -471,15 +501,6 @@ static struct need need_of(uint64_t used, uint32_t page_size, struct env_size si
     return need;
 }
 
-/* A line of mdb_reader_list: pid, thread, and transaction, which is - when it reads nothing now. */
-static int look_for_oldest(const char *line, void *ctx)
-{
-    uint64_t *oldest = ctx, txnid;
-    if (sscanf(line, "%*d %*x %" SCNu64, &txnid) == 1 && txnid < *oldest)
-        *oldest = txnid;
-    return 0;
-}
-
 static uint64_t less_by(uint64_t count, uint64_t less)
 {
     return count > less ? count - less : 0;
@@ -517,8 +538,9 @@ static int count_free_pages(struct env *env, const struct need *need, uint64_t *
                             struct freelist_capacity *capacity)
 {
     const struct page_snapshot *base;
-    *oldest_txnid = env->txnid - 1;
-    mdb_reader_list(env->lmdb, look_for_oldest, oldest_txnid);
+    struct oldest oldest = {.txnid = env->txnid - 1};
+    mdb_reader_list(env->lmdb, look_for_oldest, &oldest);
+    *oldest_txnid = oldest.txnid;
     struct freelist_need wanted = {.oldest_txnid = *oldest_txnid,
                                    .page_count = COUNTED_MAX * need->pages,
                                    .run_max = need->run_max,

@@ -128,8 +128,9 @@ typedef int env_reader(const struct page_snapshot *snapshot, void *ctx);
  * Calls `read` with a snapshot, whose pages stay as they are meanwhile, and returns what it
  * returned. A process that can have no reader's slot, since another one of its pid has it or no lock
  * file can be written, calls it again when the pages may have changed; but not when it is EVLOG_OK
- * of ENV_CHECKED. In the end it does so with the writer's lock. EVLOG_BUSY: all reader slots are taken, or a
- * process has that lock for too long, or this one cannot take it. EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
+ * of ENV_CHECKED. In the end it does so with the writer's lock. EVLOG_BUSY: all reader slots are taken (the sentence
+ * names the process of the oldest reader), or a process has that lock for too long, or this one cannot take it.
+ * EVLOG_DAMAGED, EVLOG_IO, EVLOG_NOMEM.
  */
 int env_read(struct env *env, enum env_state state, env_reader *read, void *ctx);
 

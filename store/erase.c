@@ -158,10 +158,7 @@ static int overwrite_and_scrub(struct erasing *erasing)
     int result = env_lock(store->events);
     if (result)
         return result;
-    result = flusher_settle(store->flusher);
-    if (result == EVLOG_OK)
-        result = env_write_locked(store->events, ENV_FLUSH_ALL, (struct env_size){0, 0},
-                                  overwrite, erasing);
+    result = flusher_write(store->flusher, overwrite, erasing);
     if (result == EVLOG_OK) {
         atomic_fetch_add(&shared_flushed(store->shared)->erasure_count, 1);
         result = scrub(erasing);

@@ -15,9 +15,9 @@
 
 #include "be64.h"
 #include "clock.h"
+#include "entry_fields.h"
 #include "entry_pack.h"
 #include "error.h"
-#include "pack.h"
 
 #define ELEMENT_COUNT 2
 #define VALUE_SIZE_MAX (ENTRY_HEAD_SIZE + PACK_INTEGER_SIZE_MAX)
@@ -119,16 +119,9 @@ int erased_clear(struct env *env, int (*is_gone)(uint64_t seq, bool *is_gone, vo
 
 int erased_check(const struct entry *entry, uint64_t *seq)
 {
-    struct pack_item head, item = {.kind = PACK_NIL};
-    const unsigned char *at = entry->value;
-    bool is_sound = entry->is_sound && entry->key_size == 1 + sizeof *seq;
-    if (is_sound)
-        pack_next(&at, &head);
-    if (is_sound && head.size == ELEMENT_COUNT) {
-        pack_next(&at, &item); /* the checksum */
-        pack_next(&at, &item);
-    }
-    if (item.kind != PACK_INT)
+    struct entry_fields fields = entry_fields_of(entry, ELEMENT_COUNT);
+    entry_field(&fields, 1u << PACK_INT);
+    if (fields.is_bad || entry->key_size != 1 + sizeof *seq)
         return error_set(EVLOG_DAMAGED,
                          "state.mdb: an entry of an erased event is not as it was written");
     *seq = be64_load((const unsigned char *)entry->key + 1);

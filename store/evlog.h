@@ -28,7 +28,7 @@
  *   that its parent opened (EVLOG_FORKED, nothing is touched), but may open it itself. They may be in
  *   different pid namespaces (containers). A process that is killed holds nothing from then on; for one
  *   that is stopped while it writes, flushes, opens or closes the log, no call of the others waits
- *   longer than wait_ms. It is then EVLOG_BUSY, and has done nothing: it may be tried again, and
+ *   longer than wait_ms. It is then EVLOG_BUSY, names that process, and has done nothing: it may be tried again, and
  *   succeeds once that process goes on or is gone. Reading waits for no other process, but where a process can have
  *   no reader's slot of LMDB (another process of the same pid, in another namespace, has it): then it may
  *   wait for a writer, and one that has the log open for reading only may be EVLOG_BUSY. Two waits are

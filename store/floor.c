@@ -22,11 +22,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "entry_fields.h"
 #include "entry_pack.h"
 #include "env.h"
 #include "error.h"
 #include "flusher.h"
-#include "pack.h"
 
 static const char key[] = {ENTRY_LOG, 'f', 'l', 'o', 'o', 'r'};
 
@@ -49,19 +49,11 @@ static int damaged(void)
 
 static int unpack(const struct entry *entry, struct floor_place *place)
 {
-    struct pack_item items[ELEMENT_COUNT], head;
-    const unsigned char *at = entry->value;
-    if (!entry->is_sound)
+    struct entry_fields fields = entry_fields_of(entry, ELEMENT_COUNT);
+    uint64_t first_seq = entry_field_integer(&fields), chain = entry_field_integer(&fields);
+    if (fields.is_bad || first_seq == 0 || first_seq > INT64_MAX)
         return damaged();
-    pack_next(&at, &head);
-    for (size_t i = 0; i < head.size && head.size == ELEMENT_COUNT; i++) {
-        pack_next(&at, &items[i]);
-        if (items[i].kind != PACK_INT && items[i].kind != PACK_UINT)
-            return damaged();
-    }
-    if (head.size != ELEMENT_COUNT || items[1].kind != PACK_INT || items[1].as_int < 1)
-        return damaged();
-    *place = (struct floor_place){(uint64_t)items[1].as_int, (uint64_t)items[2].as_int};
+    *place = (struct floor_place){first_seq, chain};
     return EVLOG_OK;
 }
 

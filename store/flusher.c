@@ -251,6 +251,14 @@ int flusher_settle(struct flusher *flusher)
     return flusher_restart(flusher);
 }
 
+int flusher_write(struct flusher *flusher, int (*fill)(struct env *events, void *ctx), void *ctx)
+{
+    int result = flusher_settle(flusher);
+    return result ? result
+                  : env_write_locked(flusher->parts.events, ENV_FLUSH_ALL,
+                                     (struct env_size){0, 0}, fill, ctx);
+}
+
 int flusher_flush_upto(struct flusher *flusher, uint64_t seq)
 {
     const struct shared_flushed *flushed = shared_flushed(flusher->parts.presence->shared);

@@ -82,4 +82,7 @@ int flusher_scrub(struct flusher *flusher, bool is_again);
 void flusher_need(struct flusher *flusher, uint64_t txnid);
 int flusher_settle(struct flusher *flusher);
 
+/* Such a commit, by the holder of the lock: settles, then env_write_locked of what gives room. Errors of both. */
+int flusher_write(struct flusher *flusher, int (*fill)(struct env *events, void *ctx), void *ctx);
+
 #endif

@@ -14,7 +14,8 @@
  * A cut at any point leaves `edge` and the journal as they were, or a newer state in `edge`: so it is
  * done again. After 1, the state is one that was flushed, so every page of it is there.
  *
- * A fast log has no journal: it loses the events since its last flush.
+ * A fast log has no journal: it loses the events since its last flush. Where step 1 changes nothing, nobody can know
+ * whether there were any, and no event says so (store.c).
  *
  * Where `edge` has no sound state, the log is flushed also when nothing else is to do: the next power cut finds one.
  *

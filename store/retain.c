@@ -42,11 +42,11 @@
 
 #include "clock.h"
 #include "consumer_entries.h"
+#include "entry_fields.h"
 #include "entry_pack.h"
 #include "error.h"
 #include "flusher.h"
 #include "held.h"
-#include "pack.h"
 #include "page.h"
 #include "spans.h"
 #include "store.h"
@@ -81,37 +81,17 @@ static int damaged(void)
     return error_set(EVLOG_DAMAGED, "state.mdb: the retention policy is not as it was written");
 }
 
-/* Reads the elements of a value. Once one is not of the kind expected, `is_bad`. */
-struct fields {
-    const unsigned char *at;
-    bool is_bad;
-};
-
-static struct pack_item field(struct fields *fields, unsigned kinds)
-{
-    struct pack_item item = {.kind = PACK_NIL};
-    if (!fields->is_bad)
-        pack_next(&fields->at, &item);
-    if (!(kinds >> item.kind & 1))
-        fields->is_bad = true;
-    return item;
-}
-
-static uint64_t integer(struct fields *fields)
-{
-    return (uint64_t)field(fields, 1u << PACK_INT | 1u << PACK_UINT).as_int;
-}
-
 /* The names of an array, in one block with the struct before them. */
-static int unpack_names(struct fields *fields, const evlog_retention *read, struct policy *policy)
+static int unpack_names(struct entry_fields *fields, const evlog_retention *read,
+                        struct policy *policy)
 {
-    size_t count = field(fields, 1u << PACK_ARRAY).size;
+    size_t count = entry_field(fields, 1u << PACK_ARRAY).size;
     if (fields->is_bad || count > EVLOG_HOLDERS_MAX)
         return damaged();
-    struct fields again = *fields;
+    struct entry_fields again = *fields;
     size_t size = sizeof *read + count * sizeof(char *);
     for (size_t i = 0; i < count; i++)
-        size += field(fields, 1u << PACK_STR).size + 1;
+        size += entry_field(fields, 1u << PACK_STR).size + 1;
     if (fields->is_bad)
         return damaged();
     evlog_retention *retention = calloc(1, size);
@@ -120,7 +100,7 @@ static int unpack_names(struct fields *fields, const evlog_retention *read, stru
     const char **names = (const char **)(retention + 1);
     char *text = (char *)(names + count);
     for (size_t i = 0; i < count; i++) {
-        struct pack_item name = field(&again, 1u << PACK_STR);
+        struct pack_item name = entry_field(&again, 1u << PACK_STR);
         names[i] = memcpy(text, name.bytes, name.size);
         text += name.size + 1;
     }
@@ -138,25 +118,22 @@ static bool is_any(const evlog_retention *retention)
 
 static int unpack(const struct entry *entry, struct policy *policy)
 {
-    struct fields fields = {.at = entry->value, .is_bad = !entry->is_sound};
+    struct entry_fields fields = entry_fields_of(entry, ELEMENT_COUNT);
     evlog_retention read = {.age_us = 0};
     *policy = (struct policy){.retention = NULL};
-    if (field(&fields, 1u << PACK_ARRAY).size != ELEMENT_COUNT)
-        fields.is_bad = true;
-    integer(&fields); /* the checksum */
-    read.age_us = (int64_t)integer(&fields);
-    read.count = integer(&fields);
-    read.size = integer(&fields);
-    uint64_t held_by = integer(&fields);
+    read.age_us = (int64_t)entry_field_integer(&fields);
+    read.count = entry_field_integer(&fields);
+    read.size = entry_field_integer(&fields);
+    uint64_t held_by = entry_field_integer(&fields);
     read.held_by = (evlog_held_by)held_by;
     if (read.age_us < 0 || held_by > EVLOG_HELD_BY_NAMED)
         fields.is_bad = true;
     int result = unpack_names(&fields, &read, policy);
     if (result)
         return result;
-    policy->pending_first = integer(&fields);
-    policy->pending_last = integer(&fields);
-    policy->noted_us = (int64_t)integer(&fields);
+    policy->pending_first = entry_field_integer(&fields);
+    policy->pending_last = entry_field_integer(&fields);
+    policy->noted_us = (int64_t)entry_field_integer(&fields);
     if (!fields.is_bad)
         return EVLOG_OK;
     free(policy->retention);

@@ -34,9 +34,9 @@
 #include <string.h>
 
 #include "be64.h"
+#include "entry_fields.h"
 #include "entry_pack.h"
 #include "error.h"
-#include "pack.h"
 #include "store.h"
 
 #define ELEMENT_COUNT 4
@@ -81,36 +81,22 @@ static bool has_blocks(const struct contents *contents)
     return at == end;
 }
 
-static bool read_bin(const unsigned char **at, const unsigned char **bytes, size_t *size)
-{
-    struct pack_item item;
-    pack_next(at, &item);
-    *bytes = (const unsigned char *)item.bytes;
-    *size = item.size;
-    return item.kind == PACK_BIN;
-}
-
 static bool unpack(const struct entry *entry, struct contents *contents)
 {
-    const unsigned char *at = entry->value;
-    struct pack_item item;
-    size_t types_size;
-    if (!entry->is_sound || entry->key_size != 1 + sizeof(uint64_t) ||
+    struct entry_fields fields = entry_fields_of(entry, ELEMENT_COUNT);
+    uint64_t chain = entry_field_integer(&fields);
+    struct pack_item types = entry_field(&fields, 1u << PACK_BIN);
+    struct pack_item blocks = entry_field(&fields, 1u << PACK_BIN);
+    if (fields.is_bad || types.size % sizeof(uint64_t) != 0 ||
+        entry->key_size != 1 + sizeof(uint64_t) ||
         segment_of(be64_load(entry->key + 1)) != be64_load(entry->key + 1))
         return false;
-    pack_next(&at, &item);
-    if (item.size != ELEMENT_COUNT)
-        return false;
-    pack_skip(&at); /* the checksum */
-    if (*at != 0xcf)
-        return false;
-    contents->chain = be64_load(at + 1);
-    pack_skip(&at);
-    if (!read_bin(&at, &contents->types, &types_size) ||
-        !read_bin(&at, &contents->blocks, &contents->blocks_size))
-        return false;
-    contents->type_count = types_size / sizeof(uint64_t);
-    return types_size % sizeof(uint64_t) == 0 && has_blocks(contents);
+    *contents = (struct contents){.chain = chain,
+                                  .types = (const unsigned char *)types.bytes,
+                                  .type_count = types.size / sizeof(uint64_t),
+                                  .blocks = (const unsigned char *)blocks.bytes,
+                                  .blocks_size = blocks.size};
+    return has_blocks(contents);
 }
 
 int summary_check(const struct entry *entry)

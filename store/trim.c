@@ -194,10 +194,7 @@ static int trim_batch(struct trimming *trimming)
     int result = env_lock(store->events);
     if (result)
         return result;
-    result = flusher_settle(store->flusher);
-    if (result == EVLOG_OK)
-        result = env_write_locked(store->events, ENV_FLUSH_ALL, (struct env_size){0, 0},
-                                  delete_batch, trimming);
+    result = flusher_write(store->flusher, delete_batch, trimming);
     env_unlock(store->events);
     if (result || trimming->batch_count == 0)
         return result;

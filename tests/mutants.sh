@@ -88,7 +88,9 @@ run() {
     header "$patch"
     rm -rf "$tree" && mkdir -p "$tree/$build"
     git ls-files -z | xargs -0 cp -Pp --parents -t "$tree"
-    cp -a "$build/include" "$build/obj" "$build/asan" "$build/plugins" "$tree/$build"
+    for made in include obj asan plugins; do # what there is: the rest is built there
+        [ ! -d "$build/$made" ] || cp -a "$build/$made" "$tree/$build"
+    done
     judge "$tree"
     printf '%-10s %3s  %-26s %-52s %4d s  %s\n' "$verdict" "$row" "$1" "$test${case:+: $case}" \
         $(($(date +%s) - began)) "$what" | tee "$tree.result"

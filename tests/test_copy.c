@@ -190,6 +190,48 @@ static void an_empty_log_is_copied(void **state)
     expect_bounds(copy, 0, 0);
 }
 
+struct looking {
+    evlog *log;
+    unsigned visit_count, reader_count;
+};
+
+static int count_reader(const evlog_reader *reader, void *ctx)
+{
+    (void)reader;
+    ((struct looking *)ctx)->reader_count++;
+    return 0;
+}
+
+/* After a batch: what it was read with is not held. */
+static int look_for_readers(uint64_t seq, void *ctx)
+{
+    struct looking *looking = ctx;
+    (void)seq;
+    looking->visit_count++;
+    OK(evlog_each_reader(looking->log, count_reader, looking));
+    return 0;
+}
+
+/* However many events are copied, no reader of the log is held from one batch to the next. */
+static void no_reader_is_held_between_batches(void **state)
+{
+    static char large[0x8000 + 6] = "\x81\xa1n\xc5\x80";
+    char path[4200];
+    evlog_signal *signal;
+    strcpy(path, in(*state, "log"));
+    evlog *log = open_with(path, EVLOG_DURABLE, &signal);
+    for (unsigned i = 0; i < 160; i++) /* five batches */
+        OK(evlog_send_event(signal, large, sizeof large, NULL, NULL));
+    OK(evlog_close(log));
+    OK(evlog_open(path, NULL, &log));
+    struct looking looking = {.log = log};
+    evlog_copy_options options = {.visit = look_for_readers, .ctx = &looking};
+    OK(evlog_copy(log, in(*state, "copy"), &options, NULL));
+    OK(evlog_close(log));
+    assert_in_range(looking.visit_count, 5, 160);
+    assert_int_equal(looking.reader_count, 0);
+}
+
 /* -------------------------------------------------------- adding to a copy ---- */
 
 static void what_came_later_is_added(void **state)
@@ -686,6 +728,7 @@ int main(void)
         TEST_AT_HOME(a_copy_has_everything),
         TEST_AT_HOME(a_copy_can_be_written_to),
         TEST_AT_HOME(an_empty_log_is_copied),
+        TEST_AT_HOME(no_reader_is_held_between_batches),
         TEST_AT_HOME(what_came_later_is_added),
         TEST_AT_HOME(a_copy_may_begin_later),
         TEST_AT_HOME(what_was_erased_goes_from_the_copy),

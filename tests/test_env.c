@@ -209,9 +209,10 @@ static evlog *open_with_few_slots(const void *home, evlog_signal **signal)
     return log;
 }
 
-/* All slots taken: readers get EVLOG_BUSY, senders are not held up; later all is well. */
+/* All slots taken: readers get EVLOG_BUSY and a name, senders are not held up; later all is well. */
 static void no_slot_is_busy(void **state)
 {
+    char words[80];
     struct hoarder hoarder = {.wanted = 0};
     evlog_signal *signal;
     evlog_event *event = NULL;
@@ -219,10 +220,12 @@ static void no_slot_is_busy(void **state)
     unsigned heard = 0;
     evlog *log = open_with_few_slots(*state, &signal);
     pid_t pid = start_hoarder(&hoarder, *state);
-    FAILS(EVLOG_BUSY, "reader slots", evlog_read(log, 1, &event));
-    FAILS(EVLOG_BUSY, "reader slots", evlog_replay(log, NULL, hear, &heard, NULL));
-    FAILS(EVLOG_BUSY, "reader slots", evlog_inspect(log, &info));
-    FAILS(EVLOG_BUSY, "reader slots", evlog_verify(log, NULL, NULL, NULL));
+    snprintf(words, sizeof words, "all %d reader slots are taken, the oldest by process %d;",
+             SLOTS, (int)pid);
+    FAILS(EVLOG_BUSY, words, evlog_read(log, 1, &event));
+    FAILS(EVLOG_BUSY, words, evlog_replay(log, NULL, hear, &heard, NULL));
+    FAILS(EVLOG_BUSY, words, evlog_inspect(log, &info));
+    FAILS(EVLOG_BUSY, words, evlog_verify(log, NULL, NULL, NULL));
     assert_true(!event && heard == 0);
     for (uint64_t i = 2; i <= 50; i++)
         OK(send_number(signal, i));

@@ -97,4 +97,44 @@ PAGER='sed s/^/paged:/' "$evlog" show log >out
 is "none in a pipe" "$(grep -c paged out)" 0
 terminal '\x03' env PAGER='sed s/^/paged:/' "$evlog" show log -n 2 -f
 is "none with -f" "$(cat ended)$(grep -c paged out)$(grep -c a.b.v1 out)" -202
+
+# Progress of long work. Each look at the clock is a second after the one before, so all work is long; without the sanitizers, since the
+# clock is preloaded.
+cat >clock.c <<'C'
+#define _GNU_SOURCE
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    static atomic_int looks;
+    int result = (int)syscall(SYS_clock_gettime, clock, now);
+    if (clock == CLOCK_MONOTONIC)
+        now->tv_sec += ++looks;
+    return result;
+}
+C
+cc -shared -fPIC clock.c -o clock.so
+"$evlog" export long >exported
+fresh() { rm -rf trial new && cp -r long trial; }
+while IFS='|' read -r shown arguments; do
+    fresh
+    LD_PRELOAD="$home/clock.so" "$build/evlog" $arguments </dev/null >piped 2>err
+    is "evlog $arguments: nothing in a pipe" "$? $(head -c 80 err)" "0 "
+    fresh
+    terminal '' env LD_PRELOAD="$home/clock.so" "$build/evlog" $arguments
+    is "evlog $arguments: how far it is" "$(cat ended) $(grep -c "$(printf '\r')$shown$(printf '\033')" out)" "0 1"
+    is "evlog $arguments: and its line goes" "$(tr '\r' '\n' <out | grep -A 1 "^$shown" | tail -n 1 | cut -c 1-3)" "$(printf '\033[K')"
+    fresh
+    terminal '' sh -c "LD_PRELOAD='$home/clock.so' exec '$build/evlog' $arguments >printed"
+    is "evlog $arguments: on standard error" "$(cat ended) $(grep -c "$(printf '\r')$shown" out)$(grep -c "$shown" printed)" "0 10"
+done <<'END'
+events trimmed: [1-9][0-9]*|trim trial --keep 10 --yes
+copied up to event: 5000 of 5000 (100 %)|copy trial new
+rewritten up to event: [1-9][0-9]*|compact trial --yes
+percent: [0-9]* of 100 ([0-9]* %)|salvage trial new --yes
+events imported: [1-9][0-9]*|import new exported
+events verified: [0-9]* of 5000 ([0-9]* %)|verify trial
+END
 end_cases

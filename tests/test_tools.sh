@@ -440,4 +440,24 @@ try 4 "1 event is missing in kept-less, and in the copy" copy kept-less kept-les
 try 4 "1 event is missing in kept-less" copy kept-less kept-less-copy2 -o short
 try 5 "" repair kept -o short; has "the newest event is sound: there is nothing to repair"
 
+# The newest event is damaged in events.mdb, and nothing else has it: so it is cut off, when that is asked for.
+seq -f '{"n": %.0f}' 7 | "$evlog" send ends t.v1 - >/dev/null
+rm ends/edge
+for at in $(LC_ALL=C grep -obaP '\xa1n\x07' ends/events.mdb | cut -d : -f 1); do
+    printf x | dd of=ends/events.mdb bs=1 seek=$((at + 2)) conv=notrunc 2>/dev/null
+done
+files() { (cd ends && ls && cksum events.mdb state.mdb journal); }
+try 4 "event 7: its checksum does not fit" send ends t.v1
+before=$(files)
+try 5 "" repair ends -o short; is "what would be done" "$(cat out)" "event 7 would be cut off, and kept in ends/cut-7-7; do it with --yes"
+try 5 "" repair ends; has '{"first_seq": 7, "last_seq": 7, "noted_seq": 0, "file": "cut-7-7", "done": false}'
+is "a preview of a repair" "$(files)" "$before"
+try 4 "event 7: its checksum does not fit" send ends t.v1
+try 0 "" repair ends --yes -o short; is "what was done" "$(cat out)" "event 7 is cut off, and kept in ends/cut-7-7"
+is "it is kept" "$(LC_ALL=C grep -caP '\xa1nx' ends/cut-7-7)" 1
+try 0 "" get ends 8; has '"type": "evlog.repaired.v1"'
+try 0 "" send ends t.v1 -o short; has "event 9 is in the log"
+try 4 "event 7: missing" get ends 7
+try 5 "" repair ends -o short; has "nothing to repair"
+
 end_cases

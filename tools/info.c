@@ -78,13 +78,19 @@ static int put_kept(evlog *log)
     return 0;
 }
 
+/* The room behind what is in use, which the file has already. */
+static uint64_t ahead_size(const evlog_info *info)
+{
+    return info->file_size > info->used_size ? info->file_size - info->used_size : 0;
+}
+
 static int put_json(evlog *log, const evlog_info *info, const struct options *options)
 {
     json_t *readers = json_array();
     int code = readers ? evlog_each_reader(log, add_reader, readers) : -1;
     char uuid[EVLOG_UUID_TEXT_SIZE], origin[EVLOG_UUID_TEXT_SIZE], head[HEAD_TEXT_SIZE];
     json_t *json = json_pack(
-        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:o, s:b, s:I, s:I, s:o, s:s}", /**/
+        "{s:s, s:s, s:s*, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:o, s:b, s:I, s:I, s:o, s:s}", /**/
         "path", options->path, "uuid", evlog_uuid_text(info->uuid, uuid), "origin",
         is_copy(info) ? evlog_uuid_text(info->origin, origin) : NULL, "format", (int)info->format,
         "durability", durability(info), "created", json_of_time(info->created_us), "events",
@@ -95,11 +101,11 @@ static int put_json(evlog *log, const evlog_info *info, const struct options *op
         "is_ahead", (int)info->is_ahead, "types", (int)info->type_count, "sources",
         (json_int_t)info->source_count, "unknown_entries", (json_int_t)info->unknown_entry_count,
         "file_size", (json_int_t)info->file_size, "used_size", (json_int_t)info->used_size,
-        "free_size", (json_int_t)info->free_size, "page_size", (int)info->page_size, "page_count",
-        (json_int_t)info->page_count, "readers", readers, "is_unrecovered",
-        (int)info->is_unrecovered, "waiting", (json_int_t)info->waiting_count, "erased_waiting",
-        (json_int_t)info->erased_waiting_count, "retention", kept_json(log), "head",
-        head_text(info, head));
+        "free_size", (json_int_t)info->free_size, "ahead_size", (json_int_t)ahead_size(info),
+        "page_size", (int)info->page_size, "page_count", (json_int_t)info->page_count, "readers",
+        readers, "is_unrecovered", (int)info->is_unrecovered, "waiting",
+        (json_int_t)info->waiting_count, "erased_waiting", (json_int_t)info->erased_waiting_count,
+        "retention", kept_json(log), "head", head_text(info, head));
     if (code) {
         json_decref(json);
         return code;
@@ -160,6 +166,7 @@ static void put_short(const evlog_info *info, const struct options *options)
     printf("size        %s in use, ", size_text(info->used_size - info->free_size, text));
     if (info->free_size)
         printf("%s free for events to come, ", size_text(info->free_size, text));
+    printf("%s kept ahead, ", size_text(ahead_size(info), text));
     printf("%s on disk\n", size_text(info->file_size, text));
     printf("format      %" PRIu32 "\n", info->format);
 }
