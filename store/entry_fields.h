@@ -15,7 +15,7 @@ struct entry_fields {
     bool is_bad;
 };
 
-/* Begins behind the checksum of an array of `count`, that included; bad: the entry is not sound, or its count another. */
+/* Begins behind the checksum of an array of `count`, that included; bad: it is not sound, or has another count. */
 struct entry_fields entry_fields_of(const struct entry *entry, size_t count);
 
 /* The next element, of one of the kinds, whose bits are set; nil when it is bad. Of an array its head only. */
