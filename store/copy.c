@@ -204,13 +204,12 @@ static int check_in_batch(const struct copying *copying, const struct raw_batch 
 static int before_batch(const struct raw_batch *batch, void *ctx)
 {
     const struct copying *copying = ctx;
+    uint64_t erased_type = types_number(ERASED_TYPE);
     struct record record;
     int result = EVLOG_OK;
     for (size_t i = 0; result == EVLOG_OK && i < batch->count; i++) {
         const struct raw_record *raw = &batch->records[i];
-        const struct type *type;
-        if (types_find(copying->from->types, raw->type, &type) ||
-            strcmp(type->text.name, ERASED_TYPE) != 0)
+        if (raw->type != erased_type)
             continue;
         result = record_decode(raw->seq, batch->bytes + raw->at, raw->size, &record);
         uint64_t seq = result == EVLOG_OK ? erase_noted_seq(&record) : 0;

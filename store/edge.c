@@ -359,6 +359,15 @@ void edge_set_lost(struct edge *edge, uint64_t lost_count)
     edge->lost_count = lost_count;
 }
 
+/*
+ * EVLOG_NOMEM is only what had no memory before anything was written: where the kernel had none, what it was to write
+ * may be lost.
+ */
+static int end_writing(const struct edge *edge, int errnum, const char *what)
+{
+    return errnum ? error_errno(errnum == ENOMEM ? EIO : errnum, what, edge->path) : EVLOG_OK;
+}
+
 int edge_write(struct edge *edge, const struct edge_state *state)
 {
     unsigned char head[HEAD_SIZE];
@@ -379,7 +388,7 @@ int edge_write(struct edge *edge, const struct edge_state *state)
         errnum = file_write(edge->fd, head, sizeof head, at);
     if (!errnum)
         errnum = file_flush(edge->fd);
-    return errnum ? error_errno(errnum, "writing", edge->path) : EVLOG_OK;
+    return end_writing(edge, errnum, "writing");
 }
 
 /* Clears what is behind the images of a slot, as many as the state has. */
@@ -402,7 +411,7 @@ int edge_scrub(struct edge *edge, const struct edge_state *state, bool is_again)
         errnum = clear_rest(edge, 1, state, is_again);
     if (!errnum)
         errnum = file_flush(edge->fd);
-    return errnum ? error_errno(errnum, "clearing", edge->path) : EVLOG_OK;
+    return end_writing(edge, errnum, "clearing");
 }
 
 /* ------------------------------------------------------------- recovery ---- */

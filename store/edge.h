@@ -48,7 +48,7 @@ int edge_checksum(const struct page_snapshot *snapshot, uint64_t *checksum);
 
 /*
  * Writes a state over the older of the two, and flushes. One at a time over all processes. EVLOG_IO,
- * EVLOG_FULL.
+ * EVLOG_FULL. EVLOG_NOMEM: nothing was written, or, by edge_scrub, one of the two.
  */
 int edge_write(struct edge *edge, const struct edge_state *state);
 

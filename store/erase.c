@@ -55,12 +55,15 @@ struct erasing {
 
 /* ------------------------------------------------------------- the note ---- */
 
-static void pack_text(msgpack_packer *packer, const char *text)
+static int pack_text(msgpack_packer *packer, const char *text)
 {
-    msgpack_pack_str_with_body(packer, text, strlen(text));
+    return msgpack_pack_str_with_body(packer, text, strlen(text));
 }
 
-/* What the event was remains known when it is trimmed: its id and type are not personal. */
+/*
+ * What the event was remains known when it is trimmed: its id and type are not personal. A part for which there is no
+ * memory is left out, and the next one may find some: so each counts.
+ */
 static int add_note(const struct erasing *erasing, const struct reader_event *event)
 {
     msgpack_sbuffer data;
@@ -68,18 +71,18 @@ static int add_note(const struct erasing *erasing, const struct reader_event *ev
     char id[EVLOG_UUID_TEXT_SIZE];
     msgpack_sbuffer_init(&data);
     msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, erasing->note ? 5 : 4);
-    pack_text(&packer, "seq");
-    msgpack_pack_uint64(&packer, erasing->seq);
-    pack_text(&packer, "id");
-    pack_text(&packer, evlog_uuid_text(event->record.id, id));
-    pack_text(&packer, "type");
-    pack_text(&packer, event->type->text.name);
-    pack_text(&packer, "reason");
-    int failed = msgpack_pack_str_with_body(&packer, erasing->reason, strlen(erasing->reason));
+    int failed = msgpack_pack_map(&packer, erasing->note ? 5 : 4);
+    failed |= pack_text(&packer, "seq");
+    failed |= msgpack_pack_uint64(&packer, erasing->seq);
+    failed |= pack_text(&packer, "id");
+    failed |= pack_text(&packer, evlog_uuid_text(event->record.id, id));
+    failed |= pack_text(&packer, "type");
+    failed |= pack_text(&packer, event->type->text.name);
+    failed |= pack_text(&packer, "reason");
+    failed |= pack_text(&packer, erasing->reason);
     if (erasing->note) {
-        pack_text(&packer, "note");
-        failed |= msgpack_pack_str_with_body(&packer, erasing->note, strlen(erasing->note));
+        failed |= pack_text(&packer, "note");
+        failed |= pack_text(&packer, erasing->note);
     }
     int result =
         failed ? error_nomem() : note_append(erasing->store, ERASED_TYPE, data.data, data.size);

@@ -175,7 +175,7 @@ static int write_state(struct flusher *flusher, const struct edge_state *state, 
         return result;
     result = kind == FLUSH || kind == RESTART ? edge_write(edge, state)
                                               : edge_scrub(edge, state, kind == SCRUB_AGAIN);
-    if (result && result != EVLOG_FULL)
+    if (result && result != EVLOG_FULL && result != EVLOG_NOMEM) /* then nothing was written */
         shared_fail(shared);
     if (result)
         return result;

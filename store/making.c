@@ -53,6 +53,8 @@ int making_check(const struct store *store)
     const char *path = store->path;
     if (making_is_made(store))
         return EVLOG_OK;
+    if (errno != ENOENT)
+        return error_errno(errno, "looking for its file " FORMAT_FILE, path);
     DIR *directory = opendir(path);
     if (!directory)
         return error_errno(errno, "reading the directory", path);

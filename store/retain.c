@@ -34,6 +34,7 @@
  */
 #include "retain.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,7 @@ static int unpack(const struct entry *entry, struct policy *policy)
     if (!fields.is_bad)
         return EVLOG_OK;
     free(policy->retention);
+    policy->retention = NULL;
     return damaged();
 }
 
@@ -529,14 +531,14 @@ static int step_alone(struct store *store, bool with_slack, bool *is_work_left, 
     return result;
 }
 
-/* One thread of one process at a time. false: another process is at it. */
-static bool begin_alone(struct store *store)
+/* One thread of one process at a time. An errno; EAGAIN: another process is at it. */
+static int begin_alone(struct store *store)
 {
     pthread_mutex_lock(&store->retaining);
-    if (held_lock(store->events_fd, TRIMMING_AT, HELD_ALONE) == 0)
-        return true;
-    pthread_mutex_unlock(&store->retaining);
-    return false;
+    int errnum = held_lock(store->events_fd, TRIMMING_AT, HELD_ALONE);
+    if (errnum)
+        pthread_mutex_unlock(&store->retaining);
+    return errnum;
 }
 
 static void end_alone(struct store *store)
@@ -550,8 +552,10 @@ static int step_locked(struct store *store, bool with_slack, bool *is_work_left,
 {
     *is_work_left = true;
     *is_more = false;
-    if (!begin_alone(store))
-        return EVLOG_OK;
+    int errnum = begin_alone(store);
+    if (errnum)
+        return errnum == EAGAIN ? EVLOG_OK
+                                : error_errno(errnum, "locking a byte of it", "events.mdb");
     int result = step_alone(store, with_slack, is_work_left, is_more);
     end_alone(store);
     return result;
@@ -586,7 +590,7 @@ void retain_help(struct store *store)
     bool is_work_left, is_more;
     if (!atomic_load_explicit(&store->is_behind, memory_order_relaxed))
         return;
-    if (!begin_alone(store)) {
+    if (begin_alone(store)) {
         usleep(HELP_WAIT_US);
         return;
     }

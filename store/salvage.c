@@ -407,9 +407,13 @@ static int check_new(const char *path)
         return error_set(EVLOG_CONFLICT, "%s: is there already", path);
     if (!directory)
         return error_errno(errno, "looking at the directory", path);
+    errno = 0; /* by which readdir reports that it has failed */
     while ((entry = readdir(directory)))
         count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    int errnum = errno;
     closedir(directory);
+    if (errnum)
+        return error_errno(errnum, "looking at the directory", path);
     return count ? error_set(EVLOG_CONFLICT, "%s: is there already", path) : EVLOG_OK;
 }
 
@@ -448,7 +452,7 @@ static int make_alike(const char *path, const char *replaced)
 {
     struct stat there;
     if (stat(replaced, &there))
-        return EVLOG_OK;
+        return errno == ENOENT ? EVLOG_OK : error_errno(errno, "looking at", replaced);
     if (mkdir(path, 0700) || chown(path, (uid_t)-1, there.st_gid) ||
         chmod(path, there.st_mode & 07777))
         return error_errno(errno, "making the directory", path);

@@ -34,22 +34,23 @@
 #define BATCH 1024
 #define ROOT_SIZE 32
 
-static void pack_key(msgpack_packer *packer, const char *key)
+static int pack_text(msgpack_packer *packer, const char *text)
 {
-    msgpack_pack_str_with_body(packer, key, strlen(key));
+    return msgpack_pack_str_with_body(packer, text, strlen(text));
 }
 
+/* A part for which there is no memory is left out, and the next one may find some: so each counts. */
 static int pack(msgpack_sbuffer *data, uint64_t size, const char *note, const void *roots,
                 size_t roots_size)
 {
     msgpack_packer packer;
     msgpack_packer_init(&packer, data, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 3);
-    pack_key(&packer, "size");
-    msgpack_pack_uint64(&packer, size);
-    pack_key(&packer, "note");
-    int failed = msgpack_pack_str_with_body(&packer, note, strlen(note));
-    pack_key(&packer, "roots");
+    int failed = msgpack_pack_map(&packer, 3);
+    failed |= pack_text(&packer, "size");
+    failed |= msgpack_pack_uint64(&packer, size);
+    failed |= pack_text(&packer, "note");
+    failed |= pack_text(&packer, note);
+    failed |= pack_text(&packer, "roots");
     failed |= msgpack_pack_bin_with_body(&packer, roots, roots_size);
     return failed ? error_nomem() : EVLOG_OK;
 }

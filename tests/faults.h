@@ -130,6 +130,49 @@ static inline bool fault_is_named(const char *path, int result)
     return false;
 }
 
+/* As fault_begin; fault_is_right looks at what the operation says. */
+static inline void fault_arm(const struct fault *what, unsigned at)
+{
+    evlog_fail("nothing was said");
+    fault_begin(what, at);
+}
+
+/*
+ * After an operation: one that failed has met the fault (`fault_hits`), and its code and its sentence say so; what
+ * they are about is in the directory `path`.
+ */
+static inline bool fault_is_right(const struct fault *what, int result, const char *path)
+{
+    bool is_hit = fault_end() > 0;
+    bool is_silent = strcmp(evlog_errmsg(), "nothing was said") == 0;
+    return !result ||
+           (is_hit && !is_silent && fault_explains(what, result) && fault_is_named(path, result));
+}
+
+/*
+ * Runs each operation with each of the faults `first` to `last`; `run` returns how many of its calls have failed,
+ * each by itself, and gets a number that tells the tries apart. Each fault was met by some.
+ */
+static inline void fault_run_all(void *home, size_t first, size_t last, size_t operation_count,
+                                 unsigned (*run)(void *home, size_t operation,
+                                                 const struct fault *what, unsigned number))
+{
+    for (size_t i = first; i <= last; i++) {
+        unsigned count = 0;
+        for (size_t j = 0; j < operation_count; j++)
+            count += run(home, j, &faults[i], (unsigned)(i + j));
+        printf("%s: %u times\n", faults[i].name, count);
+        assert_true(count > 0);
+    }
+}
+
+/* No flush is real here: where the tests run need not be a disk. */
+static inline void fault_choose_directory(void)
+{
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 0);
+}
+
 /* 1 when this call fails now; errno is set. */
 static int fails(unsigned kind)
 {
@@ -348,6 +391,37 @@ EVLOG_API int unlinkat(int directory, const char *path, int flags)
 {
     NEXT(unlinkat);
     PLAIN(NAMES, next(directory, path, flags));
+}
+
+EVLOG_API int linkat(int from_directory, const char *from, int to_directory, const char *to,
+                     int flags)
+{
+    NEXT(linkat);
+    PLAIN(NAMES, next(from_directory, from, to_directory, to, flags));
+}
+
+EVLOG_API int fchmod(int fd, mode_t mode)
+{
+    NEXT(fchmod);
+    PLAIN(NAMES, next(fd, mode));
+}
+
+EVLOG_API int chown(const char *path, uid_t user, gid_t group)
+{
+    NEXT(chown);
+    PLAIN(NAMES, next(path, user, group));
+}
+
+EVLOG_API int chmod(const char *path, mode_t mode)
+{
+    NEXT(chmod);
+    PLAIN(NAMES, next(path, mode));
+}
+
+EVLOG_API int rmdir(const char *path)
+{
+    NEXT(rmdir);
+    PLAIN(NAMES, next(path));
 }
 
 EVLOG_API int fstatat(int directory, const char *path, struct stat *status, int flags)

@@ -473,10 +473,23 @@ static void what_is_trimmed_by_hand_is_not_noted_as_policy(void **state)
     ahead_s = 0;
 }
 
+/* The policy's checksum does not fit; or it does, and its last field is not a number. */
+static void damage_policy(const void *home, bool is_forged)
+{
+    static const char key[] = "lretention";
+    struct raw raw = raw_open(in(home, "log/state.mdb"));
+    struct bytes value = raw_get(&raw, key, sizeof key - 1);
+    value.at[value.size - 1] ^= is_forged ? 0xc0 : 1;
+    if (is_forged)
+        entry_refit(log_seed(in(home, "log/format")), key, sizeof key - 1, value.at, value.size);
+    raw_put(&raw, key, sizeof key - 1, value);
+    free(value.at);
+    raw_close(&raw);
+}
+
 /* A policy that is not as it was written drops nothing, and verify reports it; it can be set again. */
 static void a_damaged_policy_drops_nothing(void **state)
 {
-    static const char key[] = "lretention";
     evlog_signal *signal;
     evlog_retention *read;
     evlog *log = open_log(*state, &signal);
@@ -484,23 +497,20 @@ static void a_damaged_policy_drops_nothing(void **state)
     OK(evlog_retain(log, &(evlog_retention){.count = 10}));
     OK(evlog_retain(log, &(evlog_retention){.count = 5000}));
     OK(evlog_close(log));
-    struct raw raw = raw_open(in(*state, "log/state.mdb"));
-    struct bytes value = raw_get(&raw, key, sizeof key - 1);
-    value.at[value.size - 1] ^= 1;
-    raw_put(&raw, key, sizeof key - 1, value);
-    free(value.at);
-    raw_close(&raw);
-    log = open_log(*state, &signal);
-    OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
-    FAILS(EVLOG_DAMAGED, "retention policy", evlog_retention_get(log, &read));
-    FAILS(EVLOG_DAMAGED, "retention policy", evlog_retention_apply(log));
-    assert_int_equal(evlog_verify(log, NULL, NULL, NULL), EVLOG_DAMAGED);
-    OK(evlog_close(log));
-    log = open_log(*state, &signal);
-    assert_int_equal(look(log).first_seq, 1);
-    OK(evlog_retain(log, &(evlog_retention){.count = 5000}));
-    OK(evlog_verify(log, NULL, NULL, NULL));
-    OK(evlog_close(log));
+    for (int i = 0; i < 2; i++) {
+        damage_policy(*state, i);
+        log = open_log(*state, &signal);
+        OK(evlog_send_event(signal, "\x80", 1, NULL, NULL));
+        FAILS(EVLOG_DAMAGED, "retention policy", evlog_retention_get(log, &read));
+        FAILS(EVLOG_DAMAGED, "retention policy", evlog_retention_apply(log));
+        assert_int_equal(evlog_verify(log, NULL, NULL, NULL), EVLOG_DAMAGED);
+        OK(evlog_close(log));
+        log = open_log(*state, &signal);
+        assert_int_equal(look(log).first_seq, 1);
+        OK(evlog_retain(log, &(evlog_retention){.count = 5000}));
+        OK(evlog_verify(log, NULL, NULL, NULL));
+        OK(evlog_close(log));
+    }
 }
 
 /* -------------------------------------------------- beside others, and kills ---- */

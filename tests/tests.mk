@@ -190,7 +190,7 @@ $(B)/tests/test_flips $(B)/tests/test_limits $(B)/tests/test_years: $(B)/tests/%
 # ------------------------------------------------------------- running ----
 
 # In this order, the longest first, so that with -j2 both processors are busy to the end.
-LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_consumer_faults test_state
+LONG_RUNS = test_flips test_power.sh test_tools.sh test_consumer_tool.sh test_kill.sh test_reader test_faults test_consumer_faults test_upkeep_faults test_state
 RUNS     := $(LONG_RUNS) $(filter-out $(LONG_RUNS),$(TESTS) $(FUZZERS) $(notdir $(wildcard tests/test_*.sh)))
 RESULTS   = $(B)/results
 RUN       = sh tests/run.sh $(RESULTS) $(TEST_SECONDS)
@@ -228,7 +228,7 @@ check: deps
 
 # Power cuts, kills, flipped bits and failing calls in numbers that take minutes, and a newcomer's first ones; SEED=N
 # repeats a run.
-check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/tests/test_upkeep $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults
+check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/tests/test_upkeep $(B)/tests/test_flips $(B)/tests/test_faults $(B)/tests/test_consumer_faults $(B)/tests/test_upkeep_faults
 	@sh tests/test_power.sh $(B) long
 	@sh tests/test_kill.sh $(B) long
 	@$(B)/tests/test_flips long
@@ -237,6 +237,7 @@ check-long: all $(POWER) $(B)/tests/test_salvage $(B)/tests/test_years $(B)/test
 	@$(B)/tests/test_upkeep long
 	@FAULTS=all $(B)/tests/test_faults
 	@FAULTS=all $(B)/tests/test_consumer_faults
+	@FAULTS=all $(B)/tests/test_upkeep_faults
 	@sh tests/newcomer.sh
 
 # The relays with the real producers and consumers, Kafka and Redis; fetches what it needs. Minutes.
