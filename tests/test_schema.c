@@ -568,6 +568,33 @@ static void avro_comes_back(void **state)
     evlog_schema_free(read);
 }
 
+/* Fields come in any order, and after a record in any order its surroundings are read from the right place. */
+static void avro_has_the_order_of_the_schema(void **state)
+{
+    static const char avro[] = "\x04\x02\x04\x06\x08\x00\x0a";
+    static const struct {
+        const char *data;
+        size_t size;
+    } table[] = {
+        {DATA("\x82\xa1l\x92\x82\xa1x\x01\xa1y\x02\x82\xa1x\x03\xa1y\x04\xa1z\x05")},
+        {DATA("\x82\xa1l\x92\x82\xa1y\x02\xa1x\x01\x82\xa1x\x03\xa1y\x04\xa1z\x05")},
+        {DATA("\x82\xa1z\x05\xa1l\x92\x82\xa1y\x02\xa1x\x01\x82\xa1y\x04\xa1x\x03")},
+    };
+    evlog_schema *schema = parsed(RECORD(FIELD(
+        "l",
+        "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"I\",\"fields\":[" FIELD(
+            "x", "\"long\"") "," FIELD("y", "\"long\"") "]}}") "," FIELD("z", "\"long\"")));
+    (void)state;
+    for (size_t i = 0; i < COUNT(table); i++) {
+        evlog_buffer out;
+        OK(evlog_avro_encode(schema, table[i].data, table[i].size, &out));
+        assert_int_equal(out.size, sizeof avro - 1);
+        assert_memory_equal(out.data, avro, out.size);
+        evlog_buffer_free(&out);
+    }
+    evlog_schema_free(schema);
+}
+
 /* Blocks, also with sizes, are read; what is cut, left over or too large is refused. */
 static void avro_is_not_trusted(void **state)
 {
@@ -631,6 +658,7 @@ int main(void)
         cmocka_unit_test(writes_every_kind),
         cmocka_unit_test(refuses_classes),
         cmocka_unit_test(avro_comes_back),
+        cmocka_unit_test(avro_has_the_order_of_the_schema),
         cmocka_unit_test(avro_is_not_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

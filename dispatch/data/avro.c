@@ -68,17 +68,25 @@ static void put_number(struct bytes *bytes, int kind, const struct pack_item *it
     bytes_put(bytes, out, size);
 }
 
+/* A record's pairs: where the first is, how many, and which one the encoder is at. */
+struct pairs {
+    const unsigned char *first;
+    size_t count, at;
+};
+
 /*
- * Moves to a field's value in a map of `count` pairs, from `first` to `end`; 0: it has none. It goes
- * round from where it is: fields are usually in order, and then it is the first that is looked at.
+ * Moves to a field's value; 0: the record has none. It goes round from where it is: fields are usually in order, and
+ * then it is the first that is looked at.
  */
-static int seek_field(struct encoder *encoder, const unsigned char *first,
-                      const unsigned char *end, size_t count, const evlog_field *field)
+static int seek_field(struct encoder *encoder, struct pairs *pairs, const evlog_field *field)
 {
-    for (; count > 0; count--) {
+    for (size_t i = 0; i < pairs->count; i++) {
         struct pack_item key;
-        if (encoder->at == end)
-            encoder->at = first;
+        if (pairs->at == pairs->count) {
+            encoder->at = pairs->first;
+            pairs->at = 0;
+        }
+        pairs->at++;
         pack_next(&encoder->at, &key);
         if (key.size == field->name_size && memcmp(key.bytes, field->name, key.size) == 0)
             return 1;
@@ -101,20 +109,24 @@ static void encode_default(struct encoder *encoder, const evlog_field *field)
     bytes_free(&packed);
 }
 
+static void skip_pairs(struct encoder *encoder, size_t count)
+{
+    for (size_t i = 0; i < 2 * count; i++)
+        pack_skip(&encoder->at);
+}
+
 static void encode_record(struct encoder *encoder, const evlog_class *of, size_t pair_count)
 {
     struct fields fields = class_fields(of);
-    const unsigned char *first = encoder->at, *end = first;
-    for (size_t i = 0; i < 2 * pair_count; i++)
-        pack_skip(&end);
+    struct pairs pairs = {encoder->at, pair_count, 0};
     for (size_t i = 0; i < fields.count; i++) {
         const evlog_field *field = field_at(&fields, i);
-        if (seek_field(encoder, first, end, pair_count, field))
+        if (seek_field(encoder, &pairs, field))
             encode(encoder, field->shape, field->of);
         else
             encode_default(encoder, field);
     }
-    encoder->at = end;
+    skip_pairs(encoder, pairs.count - pairs.at);
 }
 
 static void encode_list(struct encoder *encoder, uint64_t shape, const evlog_class *of,
@@ -138,6 +150,7 @@ static void encode_map(struct encoder *encoder, uint64_t shape, const evlog_clas
     struct entry *entries = calloc(count + 1, sizeof *entries);
     if (!entries) {
         encoder->bytes->is_full = 1;
+        skip_pairs(encoder, count);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -215,7 +228,7 @@ int evlog_avro_encode(const evlog_schema *schema, const void *data, size_t data_
         result = match_check(&schema->root, data, MATCH_ANY_FORM);
     if (result)
         return result;
-    bytes_begin(&bytes);
+    bytes_begin_sized(&bytes, data_size); /* it has no names, so it is seldom more */
     encode(&(struct encoder){.at = data, .bytes = &bytes}, EVLOG_KIND_CLASS, &schema->root);
     return bytes_end(&bytes, EVLOG_OK, avro);
 }

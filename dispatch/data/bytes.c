@@ -27,6 +27,14 @@ void bytes_begin(struct bytes *bytes)
     bytes->is_full = 0;
 }
 
+void bytes_begin_sized(struct bytes *bytes, size_t size)
+{
+    bytes_begin(bytes);
+    bytes->buffer.data = malloc(size);
+    bytes->buffer.alloc = bytes->buffer.data ? size : 0;
+    bytes->is_full = !bytes->buffer.data;
+}
+
 char *bytes_grow(struct bytes *bytes, size_t size)
 {
     msgpack_sbuffer *buffer = &bytes->buffer;

@@ -16,6 +16,9 @@ struct bytes {
 
 void bytes_begin(struct bytes *bytes);
 
+/* With room for `size` bytes, for many buffers that are kept: what an event needs, but not more. */
+void bytes_begin_sized(struct bytes *bytes, size_t size);
+
 /* bytes_reserve for where the buffer has to grow. Sets is_full, and returns NULL: no memory. */
 char *bytes_grow(struct bytes *bytes, size_t size);
 
