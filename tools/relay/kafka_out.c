@@ -78,7 +78,6 @@ struct kafka_sink {
     bool is_ended;      /* the put, with `ended` */
     enum outcome ended;
     char why[512];
-    int64_t heard_ms; /* of the last report */
     struct ids *ids;
     size_t ids_count;
     uint8_t *frame;
@@ -163,7 +162,6 @@ static void hear_report(rd_kafka_t *client, const rd_kafka_message_t *message, v
     slot->state = message->err ? SLOT_FAILED : is_exact ? SLOT_HEARD : SLOT_DONE;
     slot->error = message->err;
     slot->sink->left_count--;
-    slot->sink->heard_ms = now_ms();
 }
 
 /* Whether the broker refuses the record as it is. */
@@ -200,10 +198,12 @@ static void give_up(struct kafka_sink *self)
 /* Waits until nothing is queued any more. */
 static enum outcome wait_for_reports(struct kafka_sink *self)
 {
-    int64_t stop_ms = 0;
-    self->heard_ms = now_ms();
+    int64_t stop_ms = 0, heard_ms = now_ms();
     while (self->left_count) {
+        size_t before = self->left_count;
         rd_kafka_flush(self->kafka.client, 50); /* at once, without waiting for more to send */
+        if (self->left_count < before)
+            heard_ms = now_ms();
         enum outcome outcome = self->left_count ? kafka_state(&self->kafka) : BROKER_OK;
         if (outcome && rd_kafka_fatal_error(self->kafka.client, NULL, 0))
             give_up(self);
@@ -213,7 +213,7 @@ static enum outcome wait_for_reports(struct kafka_sink *self)
             stop_ms = now_ms();
         if (stop_ms && now_ms() - stop_ms > STOP_WAIT_MS && self->left_count)
             return BROKER_STOPPED;
-        if (self->left_count && now_ms() - self->heard_ms > ANSWER_WAIT_MS)
+        if (self->left_count && now_ms() - heard_ms > ANSWER_WAIT_MS)
             return broker_fail(BROKER_AWAY, "it does not answer");
     }
     return BROKER_OK;
@@ -221,23 +221,38 @@ static enum outcome wait_for_reports(struct kafka_sink *self)
 
 /* --------------------------------------------------------------- records ---- */
 
+#define TEXT(text) text, sizeof text - 1
+
+/* A header: a value that is always the same, or (NULL) the text of a field. */
+struct header {
+    const char *name;
+    ssize_t name_size;
+    evlog_string value;
+    enum field field;
+};
+
 static rd_kafka_headers_t *make_headers(const struct message *message)
 {
-    static const char *const avro = "application/avro";
-    const char *const headers[][2] = {{"ce_specversion", "1.0"},
-                                      {"content-type", avro},
-                                      {"ce_datacontenttype", avro},
-                                      {"ce_type", message->texts[TYPE]},
-                                      {"ce_id", message->texts[ID]},
-                                      {"ce_source", message->texts[SOURCE]},
-                                      {"ce_time", message->texts[TIME]},
-                                      {"ce_minorversion", message->texts[MINORVERSION]},
-                                      {"sourcehost", message->texts[SOURCEHOST]},
-                                      {"sourcelib", message->texts[SOURCELIB]}};
+    static const struct header headers[] = {
+        {TEXT("ce_specversion"), {TEXT("1.0")}, FIELD_COUNT},
+        {TEXT("content-type"), {TEXT("application/avro")}, FIELD_COUNT},
+        {TEXT("ce_datacontenttype"), {TEXT("application/avro")}, FIELD_COUNT},
+        {TEXT("ce_type"), {NULL, 0}, TYPE},
+        {TEXT("ce_id"), {NULL, 0}, ID},
+        {TEXT("ce_source"), {NULL, 0}, SOURCE},
+        {TEXT("ce_time"), {NULL, 0}, TIME},
+        {TEXT("ce_minorversion"), {NULL, 0}, MINORVERSION},
+        {TEXT("sourcehost"), {NULL, 0}, SOURCEHOST},
+        {TEXT("sourcelib"), {NULL, 0}, SOURCELIB}};
     enum { COUNT = sizeof headers / sizeof *headers };
     rd_kafka_headers_t *list = rd_kafka_headers_new(COUNT);
-    for (size_t i = 0; list && i < COUNT; i++)
-        rd_kafka_header_add(list, headers[i][0], -1, headers[i][1], -1);
+    for (size_t i = 0; list && i < COUNT; i++) {
+        const struct header *header = &headers[i];
+        const evlog_string *value =
+            header->value.text ? &header->value : &message->texts[header->field];
+        rd_kafka_header_add(list, header->name, header->name_size, value->text,
+                            (ssize_t)value->size);
+    }
     return list;
 }
 

@@ -1,11 +1,16 @@
 /* evlog-relay: found and run by `evlog relay`. Its verbs and its help. */
 #include "tool.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "relay.h"
+
+/* What the C library takes from the system at a time, and keeps: a put is made of what the one before was made of. */
+#define MEMORY_STEP (1 << 20)
+#define MEMORY_KEPT (64 << 20)
 
 static const char help[] =
     "usage: evlog relay out LOG URL TOPIC [OPTION]...\n"
@@ -51,6 +56,15 @@ static const char help[] =
     "Exit status: 0 caught up, or stopped by SIGTERM or SIGINT; 1 something was parked, or is refused still, or\n"
     "a receiver failed; 2 wrong arguments; 3 the log, or what the broker refuses: a supervisor should restart it.\n";
 
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_TOP_PAD, MEMORY_STEP);
+    mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+    mallopt(M_MMAP_THRESHOLD, 4 * MEMORY_STEP); /* it does not grow by itself any more */
+#endif
+}
+
 int main(int argc, char **argv)
 {
     struct relay_options *options = calloc(1, sizeof *options);
@@ -61,6 +75,7 @@ int main(int argc, char **argv)
         fputs(help, stdout);
         return output_flushed(RELAY_STATUS_DONE);
     }
+    keep_memory();
     stop_watch();
     signal(SIGPIPE, SIG_IGN);
     int status;

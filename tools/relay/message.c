@@ -37,25 +37,27 @@ static int invalid(const char *why)
 
 /* ----------------------------------------------------------------- out ---- */
 
-static void put_time(int64_t time_us, char *text)
+static void put_text(struct message *message, enum field field, char *room, const char *text)
 {
-    char full[EVLOG_TIME_TEXT_SIZE];
-    evlog_time_text(time_us, full);
-    char *dot = strchr(full, '.');
+    size_t size = strnlen(text, EVLOG_NAME_SIZE_MAX);
+    char *to = memcpy(room + message->texts_size, text, size);
+    message->texts[field] = (evlog_string){to, size};
+    message->texts_size += size;
+}
+
+static void put_time(struct message *message, char *room, int64_t time_us)
+{
+    char text[EVLOG_TIME_TEXT_SIZE];
+    evlog_time_text(time_us, text);
+    char *dot = strchr(text, '.');
     if (time_us % 1000000 == 0 && dot)
         memmove(dot, dot + 7, strlen(dot + 7) + 1);
-    strcpy(text, full);
+    put_text(message, TIME, room, text);
 }
 
-static void put_text(const char *from, char text[EVLOG_NAME_SIZE_MAX + 1])
+int message_make(const evlog_event *event, char *room, struct message *message)
 {
-    size_t size = strnlen(from, EVLOG_NAME_SIZE_MAX);
-    memcpy(text, from, size);
-    text[size] = '\0';
-}
-
-int message_make(const evlog_event *event, struct message *message)
-{
+    char text[EVLOG_UUID_TEXT_SIZE];
     *message = (struct message){.seq = event->seq, .schema = event->schema};
     if (!event->data)
         return invalid("its data were erased");
@@ -65,14 +67,14 @@ int message_make(const evlog_event *event, struct message *message)
     int result = evlog_avro_encode(event->schema, event->data, event->data_size, &message->data);
     if (result)
         return result;
-    put_text(event->event_type, message->texts[TYPE]);
-    evlog_uuid_text(event->id, message->texts[ID]);
-    put_text(event->source, message->texts[SOURCE]);
-    put_time(event->time_us, message->texts[TIME]);
-    snprintf(message->texts[MINORVERSION], sizeof message->texts[MINORVERSION], "%" PRId32,
-             event->minorversion);
-    put_text(event->sourcehost, message->texts[SOURCEHOST]);
-    put_text(event->sourcelib, message->texts[SOURCELIB]);
+    put_text(message, TYPE, room, event->event_type);
+    put_text(message, ID, room, evlog_uuid_text(event->id, text));
+    put_text(message, SOURCE, room, event->source);
+    put_time(message, room, event->time_us);
+    snprintf(text, sizeof text, "%" PRId32, event->minorversion);
+    put_text(message, MINORVERSION, room, text);
+    put_text(message, SOURCEHOST, room, event->sourcehost);
+    put_text(message, SOURCELIB, room, event->sourcelib);
     return EVLOG_OK;
 }
 

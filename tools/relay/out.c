@@ -37,7 +37,8 @@
 struct put {
     struct message *messages; /* PUT_COUNT_MAX */
     struct outgoing *items;   /* of each message and topic */
-    size_t message_count, item_count, size;
+    char *texts; /* of the messages, one after the other: the pages behind are not touched */
+    size_t message_count, item_count, size, texts_size;
     uint64_t last_seq;  /* of the events handed out in turn; 0: none */
     uint64_t retry_seq; /* a parked one that is retried; 0: none */
     uint64_t bad_seq;   /* it cannot be a message; 0: none */
@@ -78,7 +79,7 @@ static void put_clear(struct put *put)
         evlog_buffer_free(&put->items[i].key);
     for (size_t i = 0; i < put->message_count; i++)
         message_free(&put->messages[i]);
-    put->message_count = put->item_count = put->size = 0;
+    put->message_count = put->item_count = put->size = put->texts_size = 0;
     put->last_seq = put->retry_seq = put->bad_seq = 0;
 }
 
@@ -86,8 +87,9 @@ static void put_clear(struct put *put)
 static int put_open(struct put *put)
 {
     *put = (struct put){.messages = calloc(PUT_COUNT_MAX, sizeof *put->messages),
-                        .items = calloc(PUT_COUNT_MAX * TOPICS_MAX, sizeof *put->items)};
-    return put->messages && put->items ? 0 : -1;
+                        .items = calloc(PUT_COUNT_MAX * TOPICS_MAX, sizeof *put->items),
+                        .texts = malloc(PUT_COUNT_MAX * MESSAGE_TEXTS_MAX)};
+    return put->messages && put->items && put->texts ? 0 : -1;
 }
 
 static void put_close(struct put *put)
@@ -95,6 +97,7 @@ static void put_close(struct put *put)
     put_clear(put);
     free(put->messages);
     free(put->items);
+    free(put->texts);
 }
 
 static bool put_is_full(const struct out *out)
@@ -160,13 +163,14 @@ static int put_add(struct out *out, const evlog_event *event)
     if (result == EVLOG_OK && put->item_count == first)
         return EVLOG_OK;
     if (result == EVLOG_OK)
-        result = message_make(event, message);
+        result = message_make(event, put->texts + put->texts_size, message);
     if (result) {
         cut_items(put, first);
         return result;
     }
     message->before_seq = put->last_seq;
     put->message_count++;
+    put->texts_size += message->texts_size;
     put->size += message->data.size + 256;
     return EVLOG_OK;
 }

@@ -119,7 +119,7 @@ static enum outcome add_message(struct redis_sink *self, const struct message *m
     add_text(&words, "*");
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         add_text(&words, field_names[i]);
-        add_text(&words, message->texts[i]);
+        add(&words, message->texts[i].text, message->texts[i].size);
     }
     add_text(&words, DATA_FIELD);
     add(&words, message->data.data ? message->data.data : "", message->data.size);

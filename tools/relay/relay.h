@@ -125,14 +125,20 @@ extern const char *const field_names[FIELD_COUNT]; /* "type" ... */
 /* An event as a message. Freed with message_free. */
 struct message {
     uint64_t seq;
-    uint64_t before_seq;        /* of the event that was handed out before it; 0: none */
-    const evlog_schema *schema; /* as long as the log */
-    char texts[FIELD_COUNT][EVLOG_NAME_SIZE_MAX + 1];
+    uint64_t before_seq;             /* of the event that was handed out before it; 0: none */
+    const evlog_schema *schema;      /* as long as the log */
+    evlog_string texts[FIELD_COUNT]; /* one after the other, without NUL */
+    size_t texts_size;
     evlog_buffer data; /* Avro */
 };
 
-/* EVLOG_INVALID: it cannot be one; evlog_errmsg says why. EVLOG_NOMEM. */
-int message_make(const evlog_event *event, struct message *message);
+#define MESSAGE_TEXTS_MAX (FIELD_COUNT * EVLOG_NAME_SIZE_MAX)
+
+/*
+ * Its texts are put at `room`, of MESSAGE_TEXTS_MAX bytes. EVLOG_INVALID: it cannot be one; evlog_errmsg says why.
+ * EVLOG_NOMEM.
+ */
+int message_make(const evlog_event *event, char *room, struct message *message);
 void message_free(struct message *message);
 
 /* A message as it came. */
