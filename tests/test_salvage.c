@@ -313,7 +313,7 @@ static uint64_t count_trimmed(struct raw *raw, const struct original *original,
     uint64_t count = 0;
     for (uint64_t seq = 1; seq < original->first; seq++) {
         size_t size = 0;
-        count += find_record(raw, seq, &size) != NULL;
+        count += find_record(raw, seq, &size) != NULL && seq != salvaged->noted_seq;
     }
     assert_true(count == 0 || salvaged->is_floor_unknown);
     return count;
