@@ -20,12 +20,12 @@
 /* ------------------------------------------------------ wrapped calls ---- */
 
 static _Atomic unsigned event_flushes, state_flushes, journal_flushes;
-static atomic_int failing; /* with this errno */
-static bool is_dying;      /* in the next flush of events.mdb */
-static bool is_failing;    /* only those of events.mdb */
+static atomic_int failing;     /* with this errno */
+static atomic_bool is_dying;   /* in the next flush of events.mdb */
+static atomic_bool is_failing; /* only those of events.mdb */
 
 /* As after a process that was killed while it set where the journal ends. */
-static bool is_end_unknown;
+static atomic_bool is_end_unknown;
 
 bool __real_shared_end_get(struct shared *shared, struct shared_end *end);
 bool __wrap_shared_end_get(struct shared *shared, struct shared_end *end);

@@ -84,7 +84,7 @@ $(B)/tests/test_watch: LDEXTRA = -Wl,--wrap=fstat
 $(B)/tests/test_uuid: LDEXTRA = -Wl,--wrap=clock_gettime
 $(B)/tests/test_random: LDEXTRA = -Wl,--wrap=getrandom
 $(B)/tests/test_salvage: LDEXTRA = -Wl,--wrap=pread
-$(B)/tests/test_flusher: LDEXTRA = -Wl,--wrap=shared_end_get
+$(B)/tests/test_flusher $(B)/tests-tsan/test_flusher: LDEXTRA = -Wl,--wrap=shared_end_get
 $(B)/tests/test_trim: LDEXTRA = -Wl,--wrap=note_append,--wrap=store_range
 $(B)/tests/test_pace: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep
 $(B)/tests/test_spans: LDEXTRA = -Wl,--wrap=clock_gettime,--wrap=nanosleep,--wrap=record_load_near
