@@ -145,7 +145,7 @@ static int fill(struct env *env, void *ctx)
 {
     const struct floor_place *place = ctx;
     unsigned char value[VALUE_SIZE_MAX];
-    struct floor_place now;
+    struct floor_place now = {.first_seq = 0};
     struct entry_packing packing;
     int result = read_place(env, ENV_BASE, &now);
     if (result && result != EVLOG_NOTFOUND)
