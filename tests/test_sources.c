@@ -365,6 +365,7 @@ static void define_at_once(const void *home, struct presence *presence)
     struct table first = open_with(home, false, presence);
     struct table second = open_with(home, false, presence);
     struct definer definers[2] = {{.table = &first}, {.table = &second}};
+    is_held = false;
     is_to_hold = true;
     assert_int_equal(pthread_create(&definers[0].thread, NULL, define_one, &definers[0]), 0);
     while (!is_held)
