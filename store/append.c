@@ -27,8 +27,9 @@
  *    not fail with it; when the commit fails, that is its result, too, since what was in its way may have
  *    been in the group. Of a group of which nothing is left an empty transaction is committed, which writes
  *    nothing: what is reported as there is in the files that are the log's (env.c).
- * 8. There is one leader. Who queues up says so before it looks for one; a leader stops before it looks whether
- *    anyone is queued: so one of the two sees the other. Where nobody is queued, a thread becomes it without queueing.
+ * 8. There is one leader. A thread that queues a request sets is_queued before it looks at is_led, and a leader clears
+ *    is_led before it looks at is_queued: so one of the two sees the other. Where nothing is queued, a thread becomes
+ *    the leader without queueing.
  *
  * After each commit the leader wakes the readers that wait for events, in any process (shared.c);
  * that costs one load when there are none.
@@ -657,7 +658,7 @@ static void wait_until_done(struct appender *appender, struct request *request)
     }
 }
 
-/* Commits a request that nothing is in the way of, without queueing: of it no other thread knows. */
+/* Commits a request without queueing it, if there is neither a leader nor a queue. false: it was not done. */
 static bool do_at_once(struct appender *appender, struct request *request)
 {
     if (atomic_load(&appender->is_queued) || !become_leader(appender))

@@ -389,7 +389,7 @@ static int fill(struct env *env, void *ctx)
     return result ? result : put_entry(env, writing);
 }
 
-/* Not below 0: one that was lost and is made anew has entries that it does not count, which verify tells. */
+/* Not below 0: a consumer that was lost and made anew has entries that it does not count; verify reports them. */
 static void add(uint64_t *count, int more)
 {
     if (more > 0 || *count > 0)

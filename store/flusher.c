@@ -60,8 +60,8 @@ struct flusher {
 
     flusher_work *work; /* or NULL */
     void *work_ctx;
-    _Atomic int64_t
-        work_at_us; /* the log time, or the seq, of the commit after which it is due */
+    /* Of the commit after which it is due: the log time, or the seq, whichever comes first. */
+    _Atomic int64_t work_at_us;
     _Atomic uint64_t work_at_seq;
     _Atomic uint32_t work_retention; /* the policy's number when it was last done */
 };
@@ -151,6 +151,8 @@ static int capture(struct flusher *flusher, enum kind kind, struct edge_state *s
     struct shared_end journal = {.place = 0};
     bool is_known = kind != FLUSH || shared_end_get(shared, &journal);
     *has_end = is_known || flusher->every_ms;
+    if (!is_known)
+        journal = (struct shared_end){.place = 0}; /* it may be half of one and half of another */
     if (!*has_end)
         return EVLOG_OK; /* its writer died: the next one finds the end and sets it */
     int result = env_read(flusher->parts.events, kind == FLUSH ? ENV_NEWEST : ENV_LOCKED,

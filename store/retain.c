@@ -7,10 +7,11 @@
  *
  * Senders apply it. After a commit the flusher's thread looks whether a limit is exceeded, once a second, and when
  * many events have come since (next_look). It drops what is beyond the limit in steps, as trim.c does: a step deletes
- * a batch of what is below the floor and flushes it; when nothing is, it first raises the floor, by RAISE_COUNT events
- * at most.
- * A send waits for one step at most. One process at a time does it (TRIMMING_AT), and none while one is trimming.
- * Where a send found no room it looks at once. A sender that is faster than this thread would make the log grow
+ * a batch of the events below the floor and flushes that; when there are none, it first raises the floor, by
+ * RAISE_COUNT events at most. A send waits for one step at most. One process at a time does it (TRIMMING_AT), and none
+ * while one is trimming.
+ *
+ * After a send that found no room it looks at once. A sender that is faster than this thread would make the log grow
  * without end: when a limit is exceeded by far (is_behind), each send first does a step itself, or waits a moment for
  * the process that is at one.
  *
@@ -63,8 +64,7 @@ static const char key[] = {ENTRY_LOG, 'r', 'e', 't', 'e', 'n', 't', 'i', 'o', 'n
 #define SECOND_US INT64_C(1000000)
 #define HOUR_US (3600 * SECOND_US)
 #define LOOK_EVERY_US SECOND_US
-#define BEHIND_PART \
-    16 /* what is due is more than this part of what is kept, and than RAISE_COUNT */
+#define BEHIND_PART 16    /* is_behind: more is due than this part of what is kept */
 #define HELP_WAIT_US 1000 /* where another process is at a step */
 #define SLACK_SIZE_MAX ((uint64_t)2 << 20)
 
@@ -561,7 +561,7 @@ static int step_locked(struct store *store, bool with_slack, bool *is_work_left,
     return result;
 }
 
-/* In a second, or when a part of what is kept has come again. */
+/* In a second, or after as many more events as a part of those that are kept. */
 static struct flusher_due next_look(struct store *store)
 {
     uint64_t first, last;

@@ -20,9 +20,9 @@
  * Pages in the middle. Where a mapped file is read ahead, the kernel (Linux 6.16 and later, ext4) keeps it in memory
  * in pieces of up to 2 MiB, and one page stored into makes it write the whole piece: a log that is trimmed, whose free
  * pages lie anywhere, was written to fifteen times over here after some minutes. Room that is asked for by
- * POSIX_FADV_WILLNEED comes in single pages. It costs a third of a bulk send's CPU time, so only a log from which
- * events are deleted does it (is_reused); what it has in memory from before, or from another's reading, stays in
- * large pieces.
+ * POSIX_FADV_WILLNEED comes in single pages. This costs a third of a bulk send's CPU time, so it is done only for a log
+ * from which events are deleted (is_reused). Pages that were in memory before, or that a reader has brought there, stay
+ * in large pieces.
  *
  * Where no room can be had behind the last page in use, since the disk or log_size_max is full, the pages that trimming
  * has freed must do. liblmdb takes them first by itself; here they are counted (freelist.c), so that a commit is begun
