@@ -23,8 +23,8 @@
  * holder writes its word there, and a process that finds the byte locked looks up the pid there. A log that
  * a process has open twice is one descriptor, so its claims do not exclude each other.
  *
- * Who only reads locks a byte of the readers, together with all others. A process that is to be alone (compact.c,
- * copy.c) locks both, alone.
+ * A process that only reads locks a byte of the readers, together with all others. A process that is to be alone
+ * (compact.c, copy.c) locks both, alone.
  *
  * The bytes, from ANY_AT on: 1 that all lock, 1,024 of processes, 1,024 of consumers' slots.
  *

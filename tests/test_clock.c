@@ -126,7 +126,7 @@ static void *send_one(void *ctx)
     return NULL;
 }
 
-/* Time and log time of one event are of one reading of the clock; but log time is read again by who had to wait. */
+/* Time and log time of an event come from one reading of the clock; a sender that had to wait reads log time again. */
 static void who_waits_for_another_reads_the_clock_again(void **state)
 {
     evlog *log;

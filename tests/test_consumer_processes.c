@@ -491,7 +491,7 @@ static void history_and_live_have_no_seam(void **state)
     free(path);
 }
 
-/* Who waits for the next event without a limit is woken by the process that sends it. */
+/* A process that waits for the next event without a limit is woken by the one that sends it. */
 static void a_send_wakes_who_waits(void **state)
 {
     evlog *log;

@@ -384,7 +384,7 @@ static struct flusher_due look_at_5000(void *ctx)
     return (struct flusher_due){((int64_t)stopped_s + 1) * 1000000, 5000};
 }
 
-/* Who sends much in a second does not wait for the next one. */
+/* Where many events are sent in a second, the next look is not put off until it is over. */
 static void it_is_looked_again_after_many_events(void **state)
 {
     evlog_signal *signal;
