@@ -7,7 +7,12 @@
  *
  *   0                           free
  *   slot + 1 | generation << 16 the process of that slot has it
+ *   bit 15                      when it is released it is kept for those that have slept
  *   bit 31                      a process waits, in futex(2)
+ *
+ * A process that releases the lock and wants it again is faster than one that has to be woken: that is well for the
+ * rate, since the lock is not idle meanwhile, and would let the other one wait for ever. So one that has waited for
+ * PATIENCE_US has the lock kept for it, or for another that has slept, by bit 15; and who comes anew sleeps first.
  *
  * Each process keeps a slot of the table in `shared` alive by a lock on a byte of events.mdb far past
  * its end (held.c), for as long as it has the log open. Which process has the word is so known in
@@ -28,7 +33,8 @@
  *
  * The bytes, from ANY_AT on: 1 that all lock, 1,024 of processes, 1,024 of consumers' slots.
  *
- * 1. A waiter sleeps for CHECK_EVERY_US at most before it asks whether the holder lives.
+ * 1. A waiter sleeps for CHECK_EVERY_US at most before it asks whether the holder lives. So it does not matter when the
+ *    one that a lock is kept for has died.
  * 2. Generations have 15 bits. A word would be taken for a living process's when its slot had been
  *    used 32,768 times since its holder died and no process had wanted the lock meanwhile; it would then
  *    be waited for until that process closes the log.
@@ -58,8 +64,11 @@
 #define SLOTS_AT (ANY_AT + 1)
 #define CLAIMS_AT (SLOTS_AT + SHARED_PROCESSES)
 #define WAITING 0x80000000u
+#define KEPT 0x8000u
+#define SLOT_MASK 0x7fffu
 #define GENERATION_MAX 0x7fffu
 #define CHECK_EVERY_US 10000
+#define PATIENCE_US 1000
 
 /* ------------------------------------------------------------- coming ---- */
 
@@ -175,7 +184,7 @@ void presence_end(struct presence *presence)
 struct presence_process presence_process(struct shared *shared, uint32_t word)
 {
     struct presence_process found = {.is_there = true};
-    unsigned slot = (word & 0xffff) - 1;
+    unsigned slot = (word & SLOT_MASK) - 1;
     if (!shared || slot >= SHARED_PROCESSES)
         return found;
     struct shared_process *process = shared_process(shared, slot);
@@ -224,7 +233,7 @@ static void wait_for_change(_Atomic uint32_t *word, uint32_t seen)
 /* Whether the process that a word names has ended. Its own word is one it did not release. */
 static bool is_dead(const struct presence *presence, uint32_t word)
 {
-    unsigned slot = (word & 0xffff) - 1;
+    unsigned slot = (word & SLOT_MASK) - 1;
     if (slot >= SHARED_PROCESSES || slot == presence->slot)
         return true;
     uint32_t generation = atomic_load(&shared_process(presence->shared, slot)->generation);
@@ -242,19 +251,22 @@ static int fail_busy(const struct presence *presence, uint32_t word, const char 
 /* The lock is not free. */
 static int wait_for(struct presence *presence, _Atomic uint32_t *word, const char *path)
 {
-    int64_t until_us = clock_monotonic_us() + (int64_t)presence->wait_ms * 1000;
+    int64_t began_us = clock_monotonic_us();
     for (bool has_slept = false;; has_slept = true) {
         uint32_t seen = atomic_load(word);
-        uint32_t holder = seen & ~WAITING;
-        bool is_free = holder == 0 || (has_slept && is_dead(presence, holder));
+        uint32_t holder = seen & ~(WAITING | KEPT);
+        bool is_free =
+            holder == 0 ? has_slept || !(seen & KEPT) : has_slept && is_dead(presence, holder);
         if (is_free && atomic_compare_exchange_strong(word, &seen, presence->word | WAITING))
             return EVLOG_OK;
         if (is_free)
             continue;
-        if (has_slept && clock_monotonic_us() >= until_us)
+        int64_t waited_us = clock_monotonic_us() - began_us;
+        if (has_slept && waited_us >= (int64_t)presence->wait_ms * 1000)
             return fail_busy(presence, holder, path);
-        if ((seen & WAITING) || atomic_compare_exchange_strong(word, &seen, seen | WAITING))
-            wait_for_change(word, seen | WAITING);
+        uint32_t marked = seen | WAITING | (waited_us >= PATIENCE_US ? KEPT : 0);
+        if (seen == marked || atomic_compare_exchange_strong(word, &seen, marked))
+            wait_for_change(word, marked);
     }
 }
 
@@ -275,7 +287,10 @@ int presence_lock(struct presence *presence, enum shared_lock which, const char 
 void presence_unlock(struct presence *presence, enum shared_lock which)
 {
     _Atomic uint32_t *word = shared_lock_word(presence->shared, which);
-    if (atomic_exchange(word, 0) & WAITING)
+    uint32_t seen = presence->word;
+    while (!atomic_compare_exchange_weak(word, &seen, seen & KEPT))
+        ;
+    if (seen & WAITING)
         syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 
 #include "child.h"
+#include "clock.h"
 #include "held.h"
 #include "presence.h"
 #include "processes.h"
@@ -295,6 +296,59 @@ static void a_forked_child_holds_nothing_of_its_parents(void **state)
     leave(&place);
 }
 
+/* ---------------------------------------------------------------- locks ---- */
+
+static void wait_for_the_lock(void *ctx)
+{
+    struct place place;
+    (void)ctx;
+    CHECK(enter(&place, PATIENT_MS) == EVLOG_OK);
+    common->step = 1;
+    CHECK(presence_lock(&place.presence, SHARED_LOCK_EVENTS, "events.mdb") == EVLOG_OK);
+    common->step = 2;
+    presence_unlock(&place.presence, SHARED_LOCK_EVENTS);
+    leave(&place);
+    _exit(0);
+}
+
+/* Releases the lock, which the waiting process, which is stopped, can't take. Whether it can be had at once again. */
+static bool can_retake(struct presence *presence, pid_t waiting)
+{
+    usleep(20000);
+    assert_int_equal(kill(waiting, SIGSTOP), 0);
+    presence_unlock(presence, SHARED_LOCK_EVENTS);
+    bool can = presence_try_lock(presence, SHARED_LOCK_EVENTS);
+    if (can)
+        assert_int_equal(kill(waiting, SIGCONT), 0);
+    return can;
+}
+
+/* One that releases the lock and wants it again does not have it before another that has waited for long. */
+static void a_lock_is_kept_for_who_has_waited_for_long(void **state)
+{
+    struct place place;
+    int tries = 0, status;
+    (void)state;
+    OK(enter(&place, PATIENT_MS));
+    OK(presence_lock(&place.presence, SHARED_LOCK_EVENTS, "events.mdb"));
+    pid_t waiting = child_start(wait_for_the_lock, NULL);
+    wait_for_child(waiting, &common->step, 1);
+    while (can_retake(&place.presence, waiting))
+        assert_true(++tries < 500);
+    int64_t began_us = clock_monotonic_us();
+    OK(presence_lock(&place.presence, SHARED_LOCK_EVENTS,
+                     "events.mdb"));                     /* that one may have died */
+    assert_true(clock_monotonic_us() - began_us > 5000); /* it has slept */
+    presence_unlock(&place.presence, SHARED_LOCK_EVENTS);
+    assert_int_equal(kill(waiting, SIGCONT), 0);
+    assert_int_equal(waitpid(waiting, &status, 0), waiting);
+    assert_int_equal(status, 0);
+    assert_int_equal(common->step, 2);
+    OK(presence_lock(&place.presence, SHARED_LOCK_EVENTS, "events.mdb"));
+    presence_unlock(&place.presence, SHARED_LOCK_EVENTS);
+    leave(&place);
+}
+
 #define TEST_IN_PLACE(name) cmocka_unit_test_setup_teardown(name, make_place, remove_place)
 
 int main(void)
@@ -306,6 +360,7 @@ int main(void)
         TEST_IN_PLACE(a_claim_holds_over_pid_namespaces),
         TEST_IN_PLACE(a_claim_that_cannot_be_locked_fails),
         TEST_IN_PLACE(a_forked_child_holds_nothing_of_its_parents),
+        TEST_IN_PLACE(a_lock_is_kept_for_who_has_waited_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
