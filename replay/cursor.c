@@ -19,8 +19,9 @@
  * and walks it backwards. So a window must be read whole: when its events do not fit the
  * reader's buffer, or some are damaged, a smaller window is tried.
  *
- * Where only some types are wanted, blocks that by a summary have none of them are not read. A cursor that reads oldest
- * first makes the summaries of what it reads (store/summary.c).
+ * Where only some types are wanted, blocks that by a summary have none of them are not read; where events are only
+ * counted (count.c), none that a summary counts. A cursor that reads oldest first makes the summaries of what it reads
+ * (store/summary.c).
  *
  * 1. Every seq of the range is given, or passed over for its type or by the range's `wants`, or reported as damaged, in
  *    the log's order or its reverse; damage at its place in that order.
@@ -67,6 +68,10 @@ struct evlog_cursor {
     struct summary_maker *maker; /* NULL: not needed yet */
     size_t used_count;           /* events of the batch that were given or passed over */
     uint64_t given_count;        /* events, for the limit */
+    const struct type *given;    /* the type of `event` */
+    summary_counted *counted;    /* or NULL: see cursor_count */
+    void *counted_ctx;
+    uint64_t counted_segment; /* whose summary was looked at last */
     uint64_t damaged_first, damaged_last;
     evlog_event event;
 
@@ -193,6 +198,17 @@ void cursor_free(evlog_cursor *cursor)
     free(cursor);
 }
 
+void cursor_count(evlog_cursor *cursor, summary_counted *counted, void *ctx)
+{
+    cursor->counted = counted;
+    cursor->counted_ctx = ctx;
+}
+
+const struct type *cursor_type(const evlog_cursor *cursor)
+{
+    return cursor->given;
+}
+
 /* ------------------------------------------------------------- batches ---- */
 
 /* Reads the seqs from `first` to `last`; EVLOG_DAMAGED when the first cannot be read. */
@@ -261,10 +277,35 @@ static void note_batch(evlog_cursor *cursor)
         summary_note(cursor->maker, store, reader->events, reader->count);
 }
 
+static uint64_t segment_after(uint64_t first)
+{
+    return (first - 1) / SUMMARY_SEGMENT + 1;
+}
+
+/*
+ * Passes over whole blocks that a summary counts: each segment's is looked at once, at the first block that is to be
+ * read whole. What is left is read up to there, or to the end of the segment.
+ */
+static void pass_counted(evlog_cursor *cursor, uint64_t *last)
+{
+    uint64_t *first = &cursor->first;
+    while (*first <= *last && (*first - 1) % SUMMARY_BLOCK == 0 &&
+           segment_after(*first) != cursor->counted_segment) {
+        cursor->counted_segment = segment_after(*first);
+        summary_count(cursor->log->store, cursor->counted, cursor->counted_ctx, first, *last);
+    }
+    uint64_t end = segment_after(*first) * SUMMARY_SEGMENT;
+    if (segment_after(*first) != cursor->counted_segment)
+        end = *first - 1 - (*first - 1) % SUMMARY_BLOCK + SUMMARY_BLOCK;
+    *last = *last < end ? *last : end;
+}
+
 static int read_forwards(evlog_cursor *cursor)
 {
     uint64_t last = cursor->last;
-    if (cursor->filter.types)
+    if (cursor->counted)
+        pass_counted(cursor, &last);
+    else if (cursor->filter.types)
         summary_skip(&cursor->view, cursor->log->store, wants_number, cursor, false,
                      &cursor->first, &last);
     uint64_t first = cursor->first;
@@ -413,7 +454,7 @@ static bool is_asked_for(evlog_cursor *cursor, const struct reader_event *read)
     const evlog_range *range = &cursor->range;
     if (!wants(cursor, read->type))
         return false;
-    const struct type *type = type_of(cursor, read);
+    const struct type *type = cursor->given = type_of(cursor, read);
     event_fill(&cursor->event, &read->record, type, read->source ? read->source : &no_source,
                signal_of(cursor->log, type), true);
     return !range->wants || range->wants(&cursor->event, range->wants_ctx);

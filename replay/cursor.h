@@ -3,6 +3,9 @@
 #define REPLAY_CURSOR_H
 
 #include "evlog.h"
+#include "summary.h"
+
+struct type;
 
 /*
  * evlog_cursor_open for a range of this library's own size (NULL: everything) and a log that the
@@ -10,6 +13,15 @@
  */
 int cursor_open(evlog *log, const evlog_range *range, evlog_cursor **cursor);
 void cursor_free(evlog_cursor *cursor);
+
+/*
+ * From now on whole blocks that a summary counts are not read, but `counted` is told of them (store/summary.c): with
+ * each reading step, before the events behind them are given. For a cursor that reads oldest first, before its first event.
+ */
+void cursor_count(evlog_cursor *cursor, summary_counted *counted, void *ctx);
+
+/* The type of the event that was given last. */
+const struct type *cursor_type(const evlog_cursor *cursor);
 
 /* evlog_cursor_next without its checks. */
 int cursor_next(evlog_cursor *cursor, const evlog_event **event);

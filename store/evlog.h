@@ -799,6 +799,28 @@ typedef struct evlog_type {
 EVLOG_API int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, void *ctx),
                               void *ctx);
 
+/* How often an event type occurs in a range. */
+typedef struct evlog_type_count {
+    const char *event_type; /* valid until `visit` returns */
+    uint64_t event_count;
+    uint64_t first_seq, last_seq; /* 0: it was trimmed, or damaged, since it was counted */
+    int64_t first_log_time_us, last_log_time_us;
+} evlog_type_count;
+
+/*
+ * Counts the events of a range (NULL: everything) by their types, and calls `visit` for each type that occurs, in the
+ * order of their names, until it returns other than 0, and returns that, or EVLOG_OK. Of the range its seqs, times,
+ * types, keep_going and visit can be set. `outcome` (or NULL) is as a replay's. Where earlier readers have made
+ * summaries (see evlog_range), events are not read but for the first and the last of each type: so damage there is not
+ * reported, and counting ten million takes milliseconds.
+ *
+ * EVLOG_INVALID: something else of the range is set. EVLOG_DAMAGED: without keep_going. Else as evlog_cursor_open and
+ * evlog_cursor_next.
+ */
+EVLOG_INLINE int evlog_count_types(evlog *log, const evlog_range *range,
+                                   int (*visit)(const evlog_type_count *count, void *ctx),
+                                   void *ctx, evlog_outcome *outcome);
+
 /* What evlog_verify found wrong, or a remark: see store/README.md, "What must hold". */
 typedef struct evlog_finding {
     uint64_t first_seq; /* the events concerned; 0: not about single events */

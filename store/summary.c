@@ -223,6 +223,70 @@ void summary_skip(struct summary_view *view, struct store *store, summary_wants 
     error_set(EVLOG_OK, "%s", why);
 }
 
+/* ------------------------------------------------------------- counting ---- */
+
+static bool knows_all(const struct contents *contents, summary_counted *counted, void *ctx,
+                      uint64_t first_seq)
+{
+    size_t i = 0;
+    while (i < contents->type_count && counted(be64_load(contents->types + i * sizeof(uint64_t)),
+                                               0, first_seq, first_seq, ctx))
+        i++;
+    return i == contents->type_count;
+}
+
+/* Counts in the blocks from `begin` to before `end`, by the place in `types`. */
+static void add_blocks(const struct contents *contents, unsigned begin, unsigned end,
+                       uint32_t *sums)
+{
+    const unsigned char *at = contents->blocks;
+    for (unsigned block = 0; block < end; block++) {
+        size_t count = be16_load(at);
+        for (at += sizeof(uint16_t); count > 0; count--, at += PAIR_SIZE)
+            if (block >= begin)
+                sums[be16_load(at)] += be16_load(at + 2);
+    }
+}
+
+/* Counts the blocks from `begin` to before `end` of the segment. Whether it could. */
+static bool count_blocks(const struct contents *contents, uint64_t first_seq, unsigned begin,
+                         unsigned end, summary_counted *counted, void *ctx)
+{
+    uint64_t first = first_seq + (uint64_t)begin * SUMMARY_BLOCK;
+    uint64_t last = first_seq + (uint64_t)end * SUMMARY_BLOCK - 1;
+    uint32_t *sums = calloc(contents->type_count + 1, sizeof *sums);
+    bool can = sums && knows_all(contents, counted, ctx, first_seq);
+    if (can)
+        add_blocks(contents, begin, end, sums);
+    for (size_t i = 0; can && i < contents->type_count; i++)
+        if (sums[i])
+            counted(be64_load(contents->types + i * sizeof(uint64_t)), sums[i], first, last, ctx);
+    free(sums);
+    return can;
+}
+
+void summary_count(struct store *store, summary_counted *counted, void *ctx, uint64_t *first,
+                   uint64_t last)
+{
+    struct entry entry;
+    struct contents contents;
+    char why[ERROR_SIZE];
+    uint64_t segment = segment_of(*first), behind = segment + SUMMARY_SEGMENT;
+    unsigned begin = (unsigned)((*first - segment) / SUMMARY_BLOCK);
+    unsigned end = last >= behind - 1 ? SUMMARY_BLOCKS
+                   : last < segment   ? 0
+                                      : (unsigned)((last + 1 - segment) / SUMMARY_BLOCK);
+    if (begin >= end)
+        return;
+    snprintf(why, sizeof why, "%s", evlog_errmsg());
+    if (find(store, segment, &entry, &contents)) {
+        if (count_blocks(&contents, segment, begin, end, counted, ctx))
+            *first = segment + (uint64_t)end * SUMMARY_BLOCK;
+        free(entry.value);
+    }
+    error_set(EVLOG_OK, "%s", why);
+}
+
 /* --------------------------------------------------------------- making ---- */
 
 /* Large, and mostly never touched. */

@@ -31,6 +31,20 @@ typedef bool summary_wants(uint64_t number, void *ctx);
 void summary_skip(struct summary_view *view, struct store *store, summary_wants *wants, void *ctx,
                   bool from_last, uint64_t *first, uint64_t *last);
 
+/*
+ * Is told of a type by its number, and how often it occurs from the seq `first` to `last`. False: it is not known; asked
+ * with a count of 0, before it is told of any of a segment.
+ */
+typedef bool summary_counted(uint64_t number, uint64_t count, uint64_t first, uint64_t last,
+                             void *ctx);
+
+/*
+ * Counts whole blocks from `*first`, which begins one, up to `last` or the end of the segment, and moves `*first` behind
+ * them. Not where there is no summary, or it has a type that is not known.
+ */
+void summary_count(struct store *store, summary_counted *counted, void *ctx, uint64_t *first,
+                   uint64_t last);
+
 /* A reader's way through the log, to make summaries of the segments that it has read in full. */
 struct summary_maker;
 

@@ -244,6 +244,21 @@ static int connect_late(struct world *world)
     return result;
 }
 
+static int add_count(const evlog_type_count *count, void *ctx)
+{
+    *(uint64_t *)ctx += count->event_count;
+    return 0;
+}
+
+static int count_types(struct world *world)
+{
+    uint64_t count = 0;
+    int result = evlog_count_types(world->log, NULL, add_count, &count, NULL);
+    if (result == EVLOG_OK)
+        assert_int_equal(count, world->count);
+    return result;
+}
+
 static int replay_to_receivers(struct world *world)
 {
     evlog_outcome outcome;
@@ -392,6 +407,7 @@ static const struct operation operations[] = {
     {"walking", walk, READS, EVLOG_DURABLE},
     {"finding", find, READS, EVLOG_DURABLE},
     {"listing", list, READS, EVLOG_DURABLE},
+    {"counting", count_types, READS, EVLOG_DURABLE},
     {"waiting", wait_for_more, READS, EVLOG_DURABLE},
     {"connecting", connect_more, READS, EVLOG_FAST},
     {"replaying", replay, READS, EVLOG_DURABLE},

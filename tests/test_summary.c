@@ -1,5 +1,5 @@
 /*
- * Summaries of event types: a reader that wants few types gets exactly those events, beside a naive twin, whatever was
+ * Summaries of event types: a reader that wants few types gets exactly those events, and a count is exact, beside a naive twin, whatever was
  * trimmed, erased, copied and compacted; it does not read the rest; and a summary that is damaged, or is of another
  * history, is none.
  */
@@ -131,11 +131,58 @@ static void check_one_way(evlog *log, const struct twin *twin, unsigned wanted, 
         fail_msg("event %" PRIu64 " was not given", expected.next);
 }
 
+struct counted {
+    const struct twin *twin;
+    uint64_t first, last; /* of the range */
+    unsigned seen;
+};
+
+/* A count is exactly what the twin has. */
+static int is_counted(const evlog_type_count *count, void *ctx)
+{
+    struct counted *counted = ctx;
+    const struct twin *twin = counted->twin;
+    uint64_t event_count = 0, first = 0, last = 0;
+    unsigned type = (unsigned)(count->event_type[2] - 'a');
+    if (type >= TYPES || strcmp(count->event_type, names[type]) != 0 || counted->seen >> type)
+        return evlog_fail("a type is of no name, or not in order");
+    counted->seen |= 1u << type;
+    for (uint64_t seq = counted->first; seq <= counted->last; seq++)
+        if (twin->types[seq] == type) {
+            event_count++;
+            first = first ? first : seq;
+            last = seq;
+        }
+    if (count->event_count != event_count || count->first_seq != first || count->last_seq != last)
+        return evlog_fail("a count is wrong");
+    return count->first_log_time_us > 0 && count->first_log_time_us <= count->last_log_time_us
+               ? 0
+               : evlog_fail("its log times are wrong");
+}
+
+static void check_counts(evlog *log, const struct twin *twin, uint64_t first, uint64_t last)
+{
+    struct counted counted = {twin, first > twin->first ? first : twin->first, last, 0};
+    evlog_outcome outcome;
+    unsigned there = 0;
+    uint64_t count = 0;
+    OK(evlog_count_types(log, &(evlog_range){.first_seq = first, .last_seq = last}, is_counted,
+                         &counted, &outcome));
+    for (uint64_t seq = counted.first; seq <= last; seq++) {
+        there |= 1u << twin->types[seq];
+        count += twin->types[seq] != OWN;
+    }
+    assert_int_equal(counted.seen, there & ~(1u << OWN));
+    assert_int_equal(outcome.delivered, count);
+    assert_int_equal(outcome.damaged, 0);
+}
+
 static void check(evlog *log, const struct twin *twin, unsigned wanted, uint64_t first,
                   uint64_t last)
 {
     check_one_way(log, twin, wanted, first, last, true);
     check_one_way(log, twin, wanted, first, last, false);
+    check_counts(log, twin, first, last);
 }
 
 static void check_some(evlog *log, const struct twin *twin, uint64_t *seed)
@@ -278,6 +325,13 @@ static uint64_t size_of_a_look(evlog *log, const struct twin *twin, bool newest_
     return read_size;
 }
 
+static uint64_t size_of_a_count(evlog *log, const struct twin *twin)
+{
+    read_size = 0;
+    check_counts(log, twin, twin->first, twin->last);
+    return read_size;
+}
+
 /*
  * It is made by the first who reads oldest first, by no send and no reader that may not write; then blocks are passed
  * over.
@@ -303,6 +357,7 @@ static void what_has_none_is_not_read(void **state)
         if (few * 20 > all)
             fail_msg("%" PRIu64 " bytes were read, and %" PRIu64 " without a summary", few, all);
     }
+    assert_true(size_of_a_count(log, twin) * 20 <= all);
     OK(evlog_trim(log, SUMMARY_SEGMENT / 2, NULL, NULL));
     catch_up(log, twin);
     assert_true(size_of_a_look(log, twin, false) * 20 <= all);
@@ -327,6 +382,35 @@ static void verify_reads_what_a_filter_passes_over(void **state)
     check(log, twin, 1u << (TYPES - 1), 1, twin->last);
     FAILS(EVLOG_DAMAGED, "event 1000", evlog_replay(log, NULL, pass, NULL, NULL));
     FAILS(EVLOG_DAMAGED, "1 finding", evlog_verify(log, NULL, NULL, NULL));
+    OK(evlog_close(log));
+    free(twin);
+}
+
+/* Damage that is met is counted, or ends the count; what cannot be counted is refused. */
+static void damage_is_not_counted(void **state)
+{
+    struct twin *twin = calloc(1, sizeof *twin);
+    const char *path = in(*state, "log");
+    struct counted counted = {.twin = twin, .first = 1};
+    evlog_outcome outcome;
+    evlog *log = make_log(path, twin);
+    counted.last = twin->last;
+    OK(evlog_close(log));
+    char file[4300];
+    snprintf(file, sizeof file, "%s/events.mdb", path);
+    struct damage_place place = damage_place_of(file, 1000);
+    file_patch(file, "x", 1, place.value + 120);
+    twin->types[1000] = OWN;
+    log = open_log(path);
+    FAILS(EVLOG_DAMAGED, "event 1000", evlog_count_types(log, NULL, is_counted, &counted, NULL));
+    OK(evlog_count_types(log, &(evlog_range){.keep_going = true}, is_counted, &counted,
+                         &outcome));
+    assert_int_equal(outcome.damaged, 1);
+    assert_int_equal(outcome.first_failed_seq, 1000);
+    assert_int_equal(outcome.delivered, twin->last - 1);
+    FAILS(EVLOG_INVALID, "seqs, times and types",
+          evlog_count_types(log, &(evlog_range){.limit = 1}, is_counted, &counted, NULL));
+    FAILS(EVLOG_INVALID, "visit", evlog_count_types(log, NULL, NULL, NULL, NULL));
     OK(evlog_close(log));
     free(twin);
 }
@@ -428,6 +512,7 @@ int main(void)
         TEST_AT_HOME(a_filter_gives_exactly_its_events),
         TEST_AT_HOME(what_has_none_is_not_read),
         TEST_AT_HOME(verify_reads_what_a_filter_passes_over),
+        TEST_AT_HOME(damage_is_not_counted),
         TEST_AT_HOME(a_segment_with_damage_has_none),
         TEST_AT_HOME(a_damaged_summary_is_made_anew),
         TEST_AT_HOME(one_of_another_history_is_none),

@@ -67,20 +67,18 @@ static int by_order(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static int count_one(const evlog_event *event, void *ctx)
+static int take_count(const evlog_type_count *count, void *ctx)
 {
     struct counts *counts = ctx;
-    struct count key = {.name = (char *)event->event_type};
+    struct count key = {.name = (char *)count->event_type};
     struct count *found = bsearch(&key, counts->items, counts->count, sizeof key, by_name);
-    progress_at(event->seq);
     if (!found)
         return 0; /* defined since the types were listed: another process goes on sending */
-    if (!found->count++) {
-        found->first_seq = event->seq;
-        found->first_us = event->log_time_us;
-    }
-    found->last_seq = event->seq;
-    found->last_us = event->log_time_us;
+    found->count = count->event_count;
+    found->first_seq = count->first_seq;
+    found->last_seq = count->last_seq;
+    found->first_us = count->first_log_time_us;
+    found->last_us = count->last_log_time_us;
     return 0;
 }
 
@@ -155,12 +153,13 @@ static int count_all(evlog *log, struct options *options, struct counts *counts)
     evlog_range range = options->range;
     static const char *const all[] = {"*", "evlog.*"};
     range.keep_going = 1;
+    range.visit = progress_visit;
     if (options->all && !range.type_count) {
         range.types = all;
         range.type_count = 2;
     }
     progress_begin("events counted", info.last_seq);
-    code = evlog_replay(log, &range, count_one, counts, &outcome);
+    code = evlog_count_types(log, &range, take_count, counts, &outcome);
     progress_end();
     if (code)
         return complain_library(code);

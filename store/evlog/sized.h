@@ -105,6 +105,18 @@ EVLOG_INLINE int evlog_replay_to_receivers(evlog *log, const evlog_range *range,
                                            sizeof(evlog_outcome));
 }
 
+EVLOG_API int evlog_count_types_sized(evlog *log, const evlog_range *range, size_t range_size,
+                                      int (*visit)(const evlog_type_count *count, void *ctx),
+                                      void *ctx, evlog_outcome *outcome, size_t outcome_size);
+
+EVLOG_INLINE int evlog_count_types(evlog *log, const evlog_range *range,
+                                   int (*visit)(const evlog_type_count *count, void *ctx),
+                                   void *ctx, evlog_outcome *outcome)
+{
+    return evlog_count_types_sized(log, range, sizeof(evlog_range), visit, ctx, outcome,
+                                   sizeof(evlog_outcome));
+}
+
 EVLOG_API int evlog_find_sized(evlog *log, const uint8_t id[16], const evlog_range *range,
                                size_t range_size, evlog_event **event);
 
