@@ -16,7 +16,8 @@ void cursor_free(evlog_cursor *cursor);
 
 /*
  * From now on whole blocks that a summary counts are not read, but `counted` is told of them (store/summary.c): with
- * each reading step, before the events behind them are given. For a cursor that reads oldest first, before its first event.
+ * each reading step, before the events behind them are given. For a cursor that reads oldest first, before its first
+ * event.
  */
 void cursor_count(evlog_cursor *cursor, summary_counted *counted, void *ctx);
 

@@ -32,15 +32,15 @@ void summary_skip(struct summary_view *view, struct store *store, summary_wants 
                   bool from_last, uint64_t *first, uint64_t *last);
 
 /*
- * Is told of a type by its number, and how often it occurs from the seq `first` to `last`. False: it is not known; asked
- * with a count of 0, before it is told of any of a segment.
+ * Is told of a type by its number, and how often it occurs from the seq `first` to `last`. False: it is not known;
+ * asked with a count of 0, before it is told of any of a segment.
  */
 typedef bool summary_counted(uint64_t number, uint64_t count, uint64_t first, uint64_t last,
                              void *ctx);
 
 /*
- * Counts whole blocks from `*first`, which begins one, up to `last` or the end of the segment, and moves `*first` behind
- * them. Not where there is no summary, or it has a type that is not known.
+ * Counts whole blocks from `*first`, which begins one, up to `last` or the end of the segment, and moves `*first`
+ * behind them. Not where there is no summary, or it has a type that is not known.
  */
 void summary_count(struct store *store, summary_counted *counted, void *ctx, uint64_t *first,
                    uint64_t last);

@@ -1,7 +1,7 @@
 /*
- * Summaries of event types: a reader that wants few types gets exactly those events, and a count is exact, beside a naive twin, whatever was
- * trimmed, erased, copied and compacted; it does not read the rest; and a summary that is damaged, or is of another
- * history, is none.
+ * Summaries of event types: a reader that wants few types gets exactly those events, and a count is exact, beside a
+ * naive twin, whatever was trimmed, erased, copied and compacted; the rest is not read; and a summary that is
+ * damaged, or is of another history, is none.
  */
 #include "summary.h"
 
