@@ -51,16 +51,9 @@
 #define PASS_COUNT 16384       /* seqs passed over before that is written */
 #define PENDING_SIZE ((size_t)1 << 20)
 
-int consumer_enter(evlog_consumer *consumer)
+int consumer_check(const evlog_consumer *consumer)
 {
-    if (!consumer)
-        return error_set(EVLOG_INVALID, "no consumer is given");
-    return log_enter(consumer->log);
-}
-
-void consumer_leave(evlog_consumer *consumer)
-{
-    log_leave(consumer->log);
+    return consumer ? log_check(consumer->log) : error_set(EVLOG_INVALID, "no consumer is given");
 }
 
 void consumer_notify(const evlog_consumer *consumer, evlog_notice_kind kind, uint64_t first,
@@ -140,7 +133,7 @@ int consumer_commit(evlog_consumer *consumer)
         consumer->must_commit = true;
         return result;
     }
-    changes_free(changes);
+    pending_written(&consumer->pending, changes);
     consumer->done_count = consumer->refused_count = consumer->skipped_count = 0;
     consumer->uncommitted_count = 0;
     consumer->committed_us = consumer->now_us;

@@ -77,15 +77,18 @@ struct evlog_consumer {
     int64_t checked_us; /* `now_us` when `shared` was looked at last */
     int64_t now_us;     /* monotonic: when this call began, or the last receiver returned */
 
-    void *value; /* the last one that evlog_state_get read from the file */
+    struct entry_key state_key; /* of the state's entry that was asked for last */
+    size_t state_prefix_size;   /* what all of them begin with */
     atomic_bool is_polling;
     _Atomic uint32_t stop;     /* a futex of this process */
     atomic_uint stopper_count; /* calls of evlog_consumer_stop under way */
 };
 
-/* Between these two is every call but open and close. EVLOG_FORKED, EVLOG_INVALID. */
-int consumer_enter(evlog_consumer *consumer);
-void consumer_leave(evlog_consumer *consumer);
+/*
+ * Every call but open begins with it. EVLOG_FORKED, EVLOG_INVALID. An open consumer counts as a call of its log that is
+ * under way; one that other threads may close it after, before it returns, is counted besides.
+ */
+int consumer_check(const evlog_consumer *consumer);
 
 void consumer_notify(const evlog_consumer *consumer, evlog_notice_kind kind, uint64_t first,
                      uint64_t last, const char *text);

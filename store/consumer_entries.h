@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "entries.h"
 #include "evlog.h"
@@ -29,9 +30,15 @@ int consumer_name_check(const char *name);
 /* The key of `c` and `f`, and the prefix of the keys of a consumer's `p`, `r` or `v` entries. */
 struct entry_key consumer_key(enum entry_kind kind, const char *name);
 
-/* The keys of `p` or `r`, and of `v`, of which many are made: so that one is not copied. */
+/* The key of `p` or `r`. */
 struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq);
-void consumer_state_key(const char *name, const void *bytes, size_t size, struct entry_key *key);
+
+/* Makes the prefix of the keys of `v` one of them. */
+static inline void consumer_state_key(struct entry_key *prefix, const void *bytes, size_t size)
+{
+    memcpy(prefix->bytes + prefix->size, bytes, size);
+    prefix->size += size;
+}
 
 /* The seq at the end of the key of a `p` or `r` entry; 0: the key does not end in one. */
 uint64_t consumer_key_seq(const struct entry *entry);
@@ -45,10 +52,12 @@ struct change {
     size_t key_size, value_size;
     unsigned char *key, *value;
     size_t state_size; /* of `v`: so many bytes at the end of `value` are the consumer's */
+    size_t block_size; /* of all of it */
 
-    /* For replay/pending.c, which keeps a list of them. */
-    struct change *before, *older;
-    uint64_t turn;
+    /* For replay/pending.c, which keeps them in lists. */
+    struct change *before, *older, *beside;
+    uint64_t turn, hash;
+    bool is_written; /* as the file has it */
 };
 
 /* Each makes a change. NULL: out of memory. A parked event's error is cut. */
@@ -57,6 +66,10 @@ struct change *change_park(const char *name, enum entry_kind kind, const evlog_p
 struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t seq);
 struct change *change_put_state(const struct entry_key *key, const void *value, size_t size);
 struct change *change_delete_state(const struct entry_key *key);
+
+/* The block of a change that puts so many bytes; and such a value in one that has the room, of the same key. */
+size_t change_state_size(size_t key_size, size_t size);
+void change_set_state(struct change *change, const void *value, size_t size);
 
 void changes_free(struct change *changes);
 
