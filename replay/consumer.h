@@ -22,13 +22,13 @@ enum turn_state {
 /* An event that was handed out and that the checkpoint may not pass yet. */
 struct turn {
     enum turn_state state;
-    bool is_retry; /* a parked event, handed out again */
+    uint32_t attempt;
     uint64_t seq;
     uint64_t before, before_chain; /* the place, and its chain, when it was handed out */
     uint64_t chain;
-    uint64_t last_seq; /* of a range of lost events, whose first one is retried: its end */
-    uint32_t attempt;
+    uint64_t last_seq;      /* of a range of lost events, whose first one is retried: its end */
     uint32_t failure_count; /* in this process */
+    bool is_retry;          /* a parked event, handed out again */
 };
 
 /* The event that is to be handed out next, while it waits for its pace or its next attempt. */
@@ -77,8 +77,6 @@ struct evlog_consumer {
     int64_t checked_us; /* `now_us` when `shared` was looked at last */
     int64_t now_us;     /* monotonic: when this call began, or the last receiver returned */
 
-    struct entry_key state_key; /* of the state's entry that was asked for last */
-    size_t state_prefix_size;   /* what all of them begin with */
     atomic_bool is_polling;
     _Atomic uint32_t stop;     /* a futex of this process */
     atomic_uint stopper_count; /* calls of evlog_consumer_stop under way */

@@ -178,8 +178,7 @@ static int begin(evlog_consumer *consumer, bool is_new)
         return result;
     if (!member_parse(consumer->claim.name, &consumer->member))
         consumer->member.workers = 0;
-    consumer->state_key = consumer_key(ENTRY_STATE, consumer->claim.name);
-    consumer->state_prefix_size = consumer->state_key.size;
+    pending_begin(&consumer->pending, consumer->claim.name);
     begin_mark(consumer);
     consumer->place = consumer->entry.checkpoint;
     consumer->chain = consumer->entry.chain;
@@ -259,7 +258,6 @@ static int make_handle(evlog *log, const char *given, const evlog_consumer_optio
     consumer->log = log;
     consumer->options = *options;
     fill_in_defaults(&consumer->options);
-    pending_begin(&consumer->pending);
     result = open_consumer(consumer, name);
     if (result)
         destroy(consumer);

@@ -35,31 +35,39 @@
 
 /* ------------------------------------------------------------ by key ---- */
 
-/* Where the newest of a key is, or would be. */
-static struct change **look_for(struct change **at, uint64_t hash, const void *key,
-                                size_t key_size)
+static uint64_t hash_of(const void *end, size_t end_size)
 {
-    while (*at && ((*at)->hash != hash || (*at)->key_size != key_size ||
-                   memcmp((*at)->key, key, key_size) != 0))
+    return XXH3_64bits(end, end_size);
+}
+
+/* Where the newest of a key is, or would be. */
+static struct change **look_for(struct pending *pending, uint64_t hash, int kind, const void *end,
+                                size_t end_size)
+{
+    struct change **at = &pending->buckets[hash % PENDING_BUCKETS];
+    size_t prefix_size = pending->prefix_size;
+    while (*at && ((*at)->hash != hash || (*at)->key_size != prefix_size + end_size ||
+                   (*at)->key[0] != kind || memcmp((*at)->key + prefix_size, end, end_size) != 0))
         at = &(*at)->beside;
     return at;
 }
 
-static struct change **place_of_key(struct pending *pending, const struct entry_key *key)
-{
-    uint64_t hash = XXH3_64bits(key->bytes, key->size);
-    return look_for(&pending->buckets[hash % PENDING_BUCKETS], hash, key->bytes, key->size);
-}
-
 static struct change **place_of(struct pending *pending, const struct change *change)
 {
-    return look_for(&pending->buckets[change->hash % PENDING_BUCKETS], change->hash, change->key,
-                    change->key_size);
+    return look_for(pending, change->hash, change->key[0], change->key + pending->prefix_size,
+                    change->key_size - pending->prefix_size);
 }
 
-const struct change *pending_find(struct pending *pending, const struct entry_key *key)
+static void hash(const struct pending *pending, struct change *change)
 {
-    return *place_of_key(pending, key);
+    change->hash =
+        hash_of(change->key + pending->prefix_size, change->key_size - pending->prefix_size);
+}
+
+const struct change *pending_find(struct pending *pending, enum entry_kind kind, const void *end,
+                                  size_t end_size)
+{
+    return *look_for(pending, hash_of(end, end_size), kind, end, end_size);
 }
 
 /* Makes a change the newest of its key. */
@@ -133,14 +141,15 @@ static void drop_older(struct pending *pending, struct change *change)
     }
 }
 
-void pending_begin(struct pending *pending)
+void pending_begin(struct pending *pending, const char *consumer)
 {
-    *pending = (struct pending){.first = NULL};
+    memset(pending, 0, sizeof *pending);
+    pending->prefix_size = 1 + strlen(consumer) + 1;
 }
 
 void pending_add(struct pending *pending, struct change *change, uint64_t turn, uint64_t passed)
 {
-    change->hash = XXH3_64bits(change->key, change->key_size);
+    hash(pending, change);
     struct change **at = place_of(pending, change);
     if (*at && (*at)->turn == turn)
         drop_newest(pending, at);
@@ -150,12 +159,14 @@ void pending_add(struct pending *pending, struct change *change, uint64_t turn, 
     append(pending, change, turn);
 }
 
-struct change *pending_reuse(struct pending *pending, const struct entry_key *key,
-                             size_t block_size, uint64_t turn, uint64_t passed)
+struct change *pending_reuse(struct pending *pending, const void *end, size_t end_size,
+                             size_t value_size, uint64_t turn, uint64_t passed)
 {
-    struct change **at = place_of_key(pending, key), *newest = *at;
+    struct change **at = look_for(pending, hash_of(end, end_size), ENTRY_STATE, end, end_size);
+    struct change *newest = *at;
     struct change *old = newest && newest->turn <= passed ? newest->older : NULL;
-    if (!old || old->block_size < block_size || old->block_size / 2 > block_size)
+    size_t size = old ? change_state_size(old->key_size, value_size) : 0;
+    if (!old || old->block_size < size || old->block_size / 2 > size)
         return NULL;
     newest->older = old->older;
     drop_older(pending, newest);
@@ -211,7 +222,7 @@ void pending_add_written(struct pending *pending, struct change *change)
 {
     if (pending->written_size > WRITTEN_SIZE_MAX)
         forget_all_written(pending);
-    change->hash = XXH3_64bits(change->key, change->key_size);
+    hash(pending, change);
     keep_written(pending, change);
     put_in_front(place_of(pending, change), change);
 }

@@ -10,15 +10,20 @@ struct pending {
     struct change *first, *last; /* what waits, in the order in which it was made */
     size_t size;                 /* its bytes */
     size_t written_size;         /* and those of the values that are written */
+    size_t prefix_size; /* what all keys begin with: a letter, the consumer's name, NUL */
     struct change
         *buckets[PENDING_BUCKETS]; /* the newest of each key, which has the older ones */
 };
 
-void pending_begin(struct pending *pending);
+void pending_begin(struct pending *pending, const char *consumer);
 void pending_free(struct pending *pending);
 
-/* The newest change of a key; one without a value: it is deleted; NULL: the file has to be asked. */
-const struct change *pending_find(struct pending *pending, const struct entry_key *key);
+/*
+ * The newest change of a key, of which `end` is what follows its prefix; one without a value: it is deleted; NULL: the
+ * file has to be asked.
+ */
+const struct change *pending_find(struct pending *pending, enum entry_kind kind, const void *end,
+                                  size_t end_size);
 
 /*
  * Appends a change that goes with turn `turn`, not less than the last one's. Owns it now. Turns up to `passed` will
@@ -27,11 +32,11 @@ const struct change *pending_find(struct pending *pending, const struct entry_ke
 void pending_add(struct pending *pending, struct change *change, uint64_t turn, uint64_t passed);
 
 /*
- * The same of a change of the key that is not needed any more: its value is to be set by the caller, who may have it
- * from the newest one. NULL: there is none whose block is about of that size.
+ * The same of a change of a key of the state that is not needed any more: its value is to be set by the caller, who may
+ * have it from the newest one. NULL: there is none whose block is about as large as its.
  */
-struct change *pending_reuse(struct pending *pending, const struct entry_key *key,
-                             size_t block_size, uint64_t turn, uint64_t passed);
+struct change *pending_reuse(struct pending *pending, const void *end, size_t end_size,
+                             size_t value_size, uint64_t turn, uint64_t passed);
 
 /* Keeps a value that was read in the file, of a key of which there was none. Owns it now. */
 void pending_add_written(struct pending *pending, struct change *change);

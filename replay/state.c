@@ -28,28 +28,22 @@ static int check(const evlog_consumer *consumer, const void *key, size_t key_siz
     return EVLOG_OK;
 }
 
-/* The key of an entry, until it is asked for the next one. */
-static const struct entry_key *entry_of(evlog_consumer *consumer, const void *key,
-                                        size_t key_size)
-{
-    consumer->state_key.size = consumer->state_prefix_size;
-    consumer_state_key(&consumer->state_key, key, key_size);
-    return &consumer->state_key;
-}
-
 /* Finds a value among the changes or in the file; EVLOG_NOTFOUND. */
-static int look_up(evlog_consumer *consumer, const struct entry_key *key,
+static int look_up(evlog_consumer *consumer, const void *key, size_t key_size,
                    const struct change **found)
 {
-    const struct change *change = pending_find(&consumer->pending, key);
+    const struct change *change = pending_find(&consumer->pending, ENTRY_STATE, key, key_size);
     struct change *read;
     int result = EVLOG_NOTFOUND;
     if (change && change->value) {
         *found = change;
         return EVLOG_OK;
     }
-    if (!change)
-        result = consumers_read_state(consumer->log->store, key, &read);
+    if (!change) {
+        struct entry_key full;
+        consumer_state_key(consumer->claim.name, key, key_size, &full);
+        result = consumers_read_state(consumer->log->store, &full, &read);
+    }
     if (result == EVLOG_NOTFOUND)
         return error_set(EVLOG_NOTFOUND, "consumer %s: no such key in its state",
                          consumer->claim.name);
@@ -74,16 +68,18 @@ static int add(evlog_consumer *consumer, struct change *change)
     return EVLOG_OK;
 }
 
-static int put(evlog_consumer *consumer, const struct entry_key *key, const void *value,
-               size_t size)
+static int put(evlog_consumer *consumer, const void *key, size_t key_size, const void *value,
+               size_t value_size)
 {
-    struct change *old =
-        pending_reuse(&consumer->pending, key, change_state_size(key->size, size),
-                      turn_number_now(consumer), consumer->passed_count);
-    if (!old)
-        return add(consumer, change_put_state(key, value, size));
-    change_set_state(old, value, size);
-    return EVLOG_OK;
+    struct change *old = pending_reuse(&consumer->pending, key, key_size, value_size,
+                                       turn_number_now(consumer), consumer->passed_count);
+    if (old) {
+        change_set_state(old, value, value_size);
+        return EVLOG_OK;
+    }
+    struct entry_key full;
+    consumer_state_key(consumer->claim.name, key, key_size, &full);
+    return add(consumer, change_put_state(&full, value, value_size));
 }
 
 static const unsigned char *value_of(const struct change *change)
@@ -100,7 +96,7 @@ int evlog_state_get(evlog_consumer *consumer, const void *key, size_t key_size,
         return result;
     if (!value || !value_size)
         return error_set(EVLOG_INVALID, "no place for the value is given");
-    result = look_up(consumer, entry_of(consumer, key, key_size), &found);
+    result = look_up(consumer, key, key_size, &found);
     if (result)
         return result;
     *value = value_of(found);
@@ -119,7 +115,7 @@ int evlog_state_put(evlog_consumer *consumer, const void *key, size_t key_size, 
                          EVLOG_STATE_VALUE_SIZE_MAX, value_size);
     if (!value && value_size)
         return error_set(EVLOG_INVALID, "no value is given");
-    return put(consumer, entry_of(consumer, key, key_size), value_size ? value : "", value_size);
+    return put(consumer, key, key_size, value_size ? value : "", value_size);
 }
 
 int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_size)
@@ -128,9 +124,12 @@ int evlog_state_delete(evlog_consumer *consumer, const void *key, size_t key_siz
     int result = check(consumer, key, key_size);
     if (result)
         return result;
-    const struct entry_key *entry = entry_of(consumer, key, key_size);
-    result = look_up(consumer, entry, &found);
-    return result ? result : add(consumer, change_delete_state(entry));
+    result = look_up(consumer, key, key_size, &found);
+    if (result)
+        return result;
+    struct entry_key full;
+    consumer_state_key(consumer->claim.name, key, key_size, &full);
+    return add(consumer, change_delete_state(&full));
 }
 
 /* ------------------------------------------------------------- listing ---- */
@@ -145,9 +144,8 @@ struct listing {
 static const struct change *change_of(const struct listing *listing, const void *key,
                                       size_t key_size)
 {
-    evlog_consumer *consumer = listing->consumer;
     const struct change *change =
-        pending_find(&consumer->pending, entry_of(consumer, key, key_size));
+        pending_find(&listing->consumer->pending, ENTRY_STATE, key, key_size);
     return change && change->is_written ? NULL : change;
 }
 
@@ -163,15 +161,13 @@ static int list_lasting(const void *key, size_t key_size, const void *value, siz
 /* Of the changes of a key the newest counts. */
 static int list_pending(const struct listing *listing)
 {
-    const evlog_consumer *consumer = listing->consumer;
-    struct entry_key prefix = consumer_key(ENTRY_STATE, consumer->claim.name);
+    const struct pending *pending = &listing->consumer->pending;
     int result = EVLOG_OK;
-    for (const struct change *change = consumer->pending.first; change && result == EVLOG_OK;
+    for (const struct change *change = pending->first; change && result == EVLOG_OK;
          change = change->next) {
-        const unsigned char *key = change->key + prefix.size;
-        size_t key_size = change->key_size - prefix.size;
-        if (change->key_size <= prefix.size ||
-            memcmp(change->key, prefix.bytes, prefix.size) != 0 || !change->value ||
+        const unsigned char *key = change->key + pending->prefix_size;
+        size_t key_size = change->key_size - pending->prefix_size;
+        if (change->key[0] != ENTRY_STATE || !change->value ||
             change_of(listing, key, key_size) != change)
             continue;
         result =

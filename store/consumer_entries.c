@@ -44,24 +44,37 @@ int consumer_name_check(const char *name)
 
 /* ---------------------------------------------------------------- keys ---- */
 
-struct entry_key consumer_key(enum entry_kind kind, const char *name)
+static void begin_key(struct entry_key *key, enum entry_kind kind, const char *name)
 {
     size_t name_size = strlen(name);
-    struct entry_key key;
-    key.bytes[0] = (unsigned char)kind;
-    memcpy(key.bytes + 1, name, name_size);
-    key.size = 1 + name_size;
+    key->bytes[0] = (unsigned char)kind;
+    memcpy(key->bytes + 1, name, name_size);
+    key->size = 1 + name_size;
     if (kind != ENTRY_CONSUMER)
-        key.bytes[key.size++] = '\0';
+        key->bytes[key->size++] = '\0';
+}
+
+struct entry_key consumer_key(enum entry_kind kind, const char *name)
+{
+    struct entry_key key;
+    begin_key(&key, kind, name);
     return key;
 }
 
 struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq)
 {
-    struct entry_key key = consumer_key(kind, name);
+    struct entry_key key;
+    begin_key(&key, kind, name);
     be64_store(key.bytes + key.size, seq);
     key.size += sizeof seq;
     return key;
+}
+
+void consumer_state_key(const char *name, const void *bytes, size_t size, struct entry_key *key)
+{
+    begin_key(key, ENTRY_STATE, name);
+    memcpy(key->bytes + key->size, bytes, size);
+    key->size += size;
 }
 
 uint64_t consumer_key_seq(const struct entry *entry)

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "entries.h"
 #include "evlog.h"
@@ -30,15 +29,9 @@ int consumer_name_check(const char *name);
 /* The key of `c` and `f`, and the prefix of the keys of a consumer's `p`, `r` or `v` entries. */
 struct entry_key consumer_key(enum entry_kind kind, const char *name);
 
-/* The key of `p` or `r`. */
+/* The keys of `p` or `r`, and of `v`, of which many are made: so that one is not copied. */
 struct entry_key consumer_seq_key(enum entry_kind kind, const char *name, uint64_t seq);
-
-/* Makes the prefix of the keys of `v` one of them. */
-static inline void consumer_state_key(struct entry_key *prefix, const void *bytes, size_t size)
-{
-    memcpy(prefix->bytes + prefix->size, bytes, size);
-    prefix->size += size;
-}
+void consumer_state_key(const char *name, const void *bytes, size_t size, struct entry_key *key);
 
 /* The seq at the end of the key of a `p` or `r` entry; 0: the key does not end in one. */
 uint64_t consumer_key_seq(const struct entry *entry);

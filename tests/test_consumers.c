@@ -66,8 +66,8 @@ static struct change *unpark(enum entry_kind kind, uint64_t seq)
 /* A state key made of `number` gets the value "value", or is deleted. */
 static struct change *state(uint64_t number, bool is_put)
 {
-    struct entry_key key = consumer_key(ENTRY_STATE, NAME);
-    consumer_state_key(&key, &number, sizeof number);
+    struct entry_key key;
+    consumer_state_key(NAME, &number, sizeof number, &key);
     struct change *change =
         is_put ? change_put_state(&key, "value", 5) : change_delete_state(&key);
     assert_non_null(change);
@@ -114,8 +114,7 @@ static void keys_are_those_of_the_format(void **state)
     key = consumer_seq_key(ENTRY_PARKED, "ab", 0x0102030405060708);
     assert_int_equal(key.size, 12);
     assert_memory_equal(key.bytes, "pab\0\x01\x02\x03\x04\x05\x06\x07\x08", 12);
-    key = consumer_key(ENTRY_STATE, "ab");
-    consumer_state_key(&key, "x\0y", 3);
+    consumer_state_key("ab", "x\0y", 3, &key);
     assert_int_equal(key.size, 7);
     assert_memory_equal(key.bytes, "vab\0x\0y", 7);
 }
@@ -161,8 +160,8 @@ static void the_other_entries_are_those_of_the_format(void **state_)
                                  "\xa1"
                                  "b";
     static const char parked[] = "\x03\xd2\xff\xff\x00\x00\x09\x01\xc4\x03why";
-    struct entry_key key = consumer_key(ENTRY_STATE, NAME);
-    consumer_state_key(&key, "k", 1);
+    struct entry_key key;
+    consumer_state_key(NAME, "k", 1, &key);
     evlog_parked event = {.seq = 7,
                           .last_seq = 9,
                           .attempt_count = 3,

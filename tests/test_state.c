@@ -156,6 +156,37 @@ static void what_is_put_over_and_over_does_not_add_up(void **state)
     OK(evlog_close(place.log));
 }
 
+/* What was written or read is kept, but not more than some MiB; what is not is read in the file. */
+static void what_is_written_is_kept_within_bounds(void **state)
+{
+    static unsigned char bytes[60000];
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
+    const struct pending *pending = &consumer->pending;
+    const size_t bound = (4 << 20) + sizeof bytes + 200;
+    size_t most = 0, size;
+    const void *value;
+    for (int round = 0; round < 2; round++)
+        for (unsigned char key = 0; key < 200; key++) {
+            if (round > 0) {
+                OK(evlog_state_get(consumer, &key, 1, &value, &size));
+                assert_memory_equal(value, (memset(bytes, key, sizeof bytes)), sizeof bytes);
+            }
+            memset(bytes, key + round, sizeof bytes);
+            OK(evlog_state_put(consumer, &key, 1, bytes, sizeof bytes));
+            assert_in_range(pending->size, sizeof bytes, sizeof bytes + 200);
+            OK(evlog_consumer_commit(consumer));
+            assert_int_equal(pending->size, 0);
+            assert_in_range(pending->written_size, 0, bound);
+            most = pending->written_size > most ? pending->written_size : most;
+        }
+    assert_in_range(most, 3 << 20, bound);
+    OK(evlog_consumer_close(consumer));
+    assert_int_equal(info_of(place.log, "c").state_count, 200);
+    OK(evlog_close(place.log));
+}
+
 /* ------------------------------------------------------------- what is seen ---- */
 
 /* What was put is seen at once, the last of several; a value may be put under another key. */
@@ -696,6 +727,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(keys_and_values_have_limits),
         TEST_AT_HOME(what_is_pending_has_a_limit),
+        TEST_AT_HOME(what_is_written_is_kept_within_bounds),
         TEST_AT_HOME(what_is_put_over_and_over_does_not_add_up),
         TEST_AT_HOME(the_last_put_is_seen),
         TEST_AT_HOME(many_keys_are_told_apart),

@@ -552,8 +552,8 @@ static void make_consumers(const void *home)
         bool is_new;
         OK(consumers_create(log->store, names[i], NULL, &entry, &is_new));
     }
-    struct entry_key key = consumer_key(ENTRY_STATE, "billing");
-    consumer_state_key(&key, "key", 3);
+    struct entry_key key;
+    consumer_state_key("billing", "key", 3, &key);
     evlog_parked parked = {.seq = 1, .last_seq = 1, .error = "why"};
     struct change *changes = change_filter("billing", types, 1);
     changes->next = change_park("billing", ENTRY_PARKED, &parked);
