@@ -3,6 +3,7 @@
  * acknowledged and whenever it is opened again, it is the fold of the events that are done. A naive
  * twin, an array in memory, says what that is.
  */
+#include "be64.h"
 #include "consume.h"
 #include "consumer.h"
 #include "damage.h"
@@ -408,6 +409,34 @@ static void a_failing_receiver_has_put_nothing(void **state)
     OK(evlog_close(place.log));
 }
 
+/* Puts a value under the bytes of the event's seq, as they are in the key of a parked event. Fails at first. */
+static int put_by_seq(const evlog_event *event, void *ctx)
+{
+    evlog_consumer *consumer = *(evlog_consumer **)ctx;
+    unsigned char key[sizeof event->seq];
+    be64_store(key, event->seq);
+    OK(evlog_state_put(consumer, key, sizeof key, "x", 1));
+    return event->is_retry ? 0 : evlog_fail("no");
+}
+
+/* The changes of a consumer's other entries are told from those of its state, whatever its keys are. */
+static void a_key_may_be_as_that_of_a_parked_event(void **state)
+{
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.attempt_max = 1});
+    send_some(place.a, 1);
+    OK(evlog_consumer_poll(consumer, 0, 0, put_by_seq, &consumer, NULL));
+    assert_int_equal(info_of(place.log, "c").parked_count, 1);
+    assert_int_equal(info_of(place.log, "c").state_count, 0);
+    OK(evlog_parked_retry(place.log, "c", 1, NULL));
+    OK(evlog_consumer_poll(consumer, 0, 0, put_by_seq, &consumer, NULL));
+    assert_int_equal(info_of(place.log, "c").parked_count, 0);
+    assert_int_equal(info_of(place.log, "c").state_count, 1);
+    OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
 /* By hand: what was put between polls is of the last event handed out, and goes with its ack. */
 static void what_is_put_between_polls_waits_for_the_ack(void **state)
 {
@@ -735,6 +764,7 @@ int main(void)
         TEST_AT_HOME(the_owner_lists_what_is_not_written_too),
         TEST_AT_HOME(consumers_do_not_share_it),
         TEST_AT_HOME(a_failing_receiver_has_put_nothing),
+        TEST_AT_HOME(a_key_may_be_as_that_of_a_parked_event),
         TEST_AT_HOME(what_is_put_between_polls_waits_for_the_ack),
         TEST_AT_HOME(it_is_the_fold_of_what_is_done),
         TEST_AT_HOME(a_damaged_value_is_told),
