@@ -93,9 +93,9 @@ static bool is_deadly(evlog_consumer *consumer)
 {
     const struct turn *turn = turn_at(consumer, consumer->turn_count - 1);
     struct shared_mark *mark = &consumer->mark;
-    bool is_too_many = turn->is_retry ? mark->inside && turn->attempt == mark->attempt
-                                      : mark->inside >= EVLOG_DEATHS_MAX;
-    if (turn->seq != mark->seq || !is_too_many)
+    if (mark->inside == 0 || turn->seq != mark->seq)
+        return false;
+    if (turn->is_retry ? turn->attempt != mark->attempt : mark->inside < EVLOG_DEATHS_MAX)
         return false;
     mark->inside = 0;
     return true;
