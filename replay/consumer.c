@@ -51,16 +51,9 @@
 #define PASS_COUNT 16384       /* seqs passed over before that is written */
 #define PENDING_SIZE ((size_t)1 << 20)
 
-int consumer_enter(evlog_consumer *consumer)
+int consumer_check(const evlog_consumer *consumer)
 {
-    if (!consumer)
-        return error_set(EVLOG_INVALID, "no consumer is given");
-    return log_enter(consumer->log);
-}
-
-void consumer_leave(evlog_consumer *consumer)
-{
-    log_leave(consumer->log);
+    return consumer ? log_check(consumer->log) : error_set(EVLOG_INVALID, "no consumer is given");
 }
 
 void consumer_notify(const evlog_consumer *consumer, evlog_notice_kind kind, uint64_t first,
@@ -140,7 +133,7 @@ int consumer_commit(evlog_consumer *consumer)
         consumer->must_commit = true;
         return result;
     }
-    changes_free(changes);
+    pending_written(&consumer->pending, changes);
     consumer->done_count = consumer->refused_count = consumer->skipped_count = 0;
     consumer->uncommitted_count = 0;
     consumer->committed_us = consumer->now_us;
@@ -211,27 +204,21 @@ static void move_on(evlog_consumer *consumer, uint64_t seq, uint64_t chain)
         consumer->at++;
 }
 
-static int begin(evlog_consumer *consumer, struct turn turn)
-{
-    int result = make_room(consumer);
-    if (result)
-        return result;
-    turn.before = consumer->place;
-    turn.before_chain = consumer->chain;
-    *turn_at(consumer, consumer->turn_count++) = turn;
-    return EVLOG_OK;
-}
-
 int turn_begin(evlog_consumer *consumer, const struct record *record)
 {
     const struct upcoming *upcoming = &consumer->upcoming;
-    int result = begin(consumer, (struct turn){.seq = record->seq,
-                                               .chain = record->chain,
-                                               .attempt = upcoming->attempt,
-                                               .failure_count = upcoming->failure_count});
-    if (result == EVLOG_OK)
-        move_on(consumer, record->seq, record->chain);
-    return result;
+    int result = make_room(consumer);
+    if (result)
+        return result;
+    *turn_at(consumer, consumer->turn_count++) =
+        (struct turn){.seq = record->seq,
+                      .chain = record->chain,
+                      .before = consumer->place,
+                      .before_chain = consumer->chain,
+                      .attempt = upcoming->attempt,
+                      .failure_count = upcoming->failure_count};
+    move_on(consumer, record->seq, record->chain);
+    return EVLOG_OK;
 }
 
 static void count_passed(evlog_consumer *consumer)
@@ -351,15 +338,19 @@ int turn_begin_retry(evlog_consumer *consumer, const evlog_parked *parked)
         result = rest ? EVLOG_OK : error_nomem();
     }
     if (result == EVLOG_OK)
-        result = begin(consumer, (struct turn){.is_retry = true,
-                                               .seq = parked->seq,
-                                               .last_seq = parked->last_seq,
-                                               .attempt = parked->attempt_count + 1});
+        result = make_room(consumer);
     if (result) {
         free(off);
         free(rest);
         return result;
     }
+    *turn_at(consumer, consumer->turn_count++) =
+        (struct turn){.is_retry = true,
+                      .seq = parked->seq,
+                      .last_seq = parked->last_seq,
+                      .before = consumer->place,
+                      .before_chain = consumer->chain,
+                      .attempt = parked->attempt_count + 1};
     pending_add(&consumer->pending, off, turn_number_now(consumer), consumer->passed_count);
     if (rest)
         pending_add(&consumer->pending, rest, turn_number_now(consumer), consumer->passed_count);

@@ -22,13 +22,13 @@ enum turn_state {
 /* An event that was handed out and that the checkpoint may not pass yet. */
 struct turn {
     enum turn_state state;
-    bool is_retry; /* a parked event, handed out again */
+    uint32_t attempt;
     uint64_t seq;
     uint64_t before, before_chain; /* the place, and its chain, when it was handed out */
     uint64_t chain;
-    uint64_t last_seq; /* of a range of lost events, whose first one is retried: its end */
-    uint32_t attempt;
+    uint64_t last_seq;      /* of a range of lost events, whose first one is retried: its end */
     uint32_t failure_count; /* in this process */
+    bool is_retry;          /* a parked event, handed out again */
 };
 
 /* The event that is to be handed out next, while it waits for its pace or its next attempt. */
@@ -77,15 +77,16 @@ struct evlog_consumer {
     int64_t checked_us; /* `now_us` when `shared` was looked at last */
     int64_t now_us;     /* monotonic: when this call began, or the last receiver returned */
 
-    void *value; /* the last one that evlog_state_get read from the file */
     atomic_bool is_polling;
     _Atomic uint32_t stop;     /* a futex of this process */
     atomic_uint stopper_count; /* calls of evlog_consumer_stop under way */
 };
 
-/* Between these two is every call but open and close. EVLOG_FORKED, EVLOG_INVALID. */
-int consumer_enter(evlog_consumer *consumer);
-void consumer_leave(evlog_consumer *consumer);
+/*
+ * Every call but open begins with it. EVLOG_FORKED, EVLOG_INVALID. An open consumer counts as a call of its log that is
+ * under way; one that other threads may close it after, before it returns, is counted besides.
+ */
+int consumer_check(const evlog_consumer *consumer);
 
 void consumer_notify(const evlog_consumer *consumer, evlog_notice_kind kind, uint64_t first,
                      uint64_t last, const char *text);

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "be64.h"
 #include "clock.h"
 #include "consumer.h"
 #include "error.h"
@@ -69,9 +70,9 @@ static void hand_out(evlog_consumer *consumer, const struct reader_event *read)
     if (record->seq > consumer->mark.most)
         consumer->mark.most = record->seq;
     uint32_t deaths = record->seq == consumer->mark.seq ? consumer->mark.inside : 0;
-    shared_mark_enter(
-        consumer->log->store->shared, consumer->claim.slot,
-        (struct shared_mark){.seq = record->seq, .attempt = turn->attempt, .inside = deaths + 1});
+    shared_mark_enter(consumer->log->store->shared, consumer->claim.slot,
+                      &(struct shared_mark){
+                          .seq = record->seq, .attempt = turn->attempt, .inside = deaths + 1});
     consumer->is_inside = true;
     pace_handed(&consumer->pace);
 }
@@ -92,9 +93,9 @@ static bool is_deadly(evlog_consumer *consumer)
 {
     const struct turn *turn = turn_at(consumer, consumer->turn_count - 1);
     struct shared_mark *mark = &consumer->mark;
-    bool is_too_many = turn->is_retry ? mark->inside && turn->attempt == mark->attempt
-                                      : mark->inside >= EVLOG_DEATHS_MAX;
-    if (turn->seq != mark->seq || !is_too_many)
+    if (mark->inside == 0 || turn->seq != mark->seq)
+        return false;
+    if (turn->is_retry ? turn->attempt != mark->attempt : mark->inside < EVLOG_DEATHS_MAX)
         return false;
     mark->inside = 0;
     return true;
@@ -237,8 +238,9 @@ static int read_more(evlog_consumer *consumer, enum step *step)
 /* Whether a parked event's retry has a turn: it is on record until that is committed. */
 static bool is_retrying(evlog_consumer *consumer, uint64_t seq)
 {
-    struct entry_key key = consumer_seq_key(ENTRY_RETRY, consumer->claim.name, seq);
-    return pending_find(&consumer->pending, &key) != NULL;
+    unsigned char end[sizeof seq];
+    be64_store(end, seq);
+    return pending_find(&consumer->pending, ENTRY_RETRY, end, sizeof end) != NULL;
 }
 
 /*

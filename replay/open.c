@@ -178,6 +178,7 @@ static int begin(evlog_consumer *consumer, bool is_new)
         return result;
     if (!member_parse(consumer->claim.name, &consumer->member))
         consumer->member.workers = 0;
+    pending_begin(&consumer->pending, consumer->claim.name);
     begin_mark(consumer);
     consumer->place = consumer->entry.checkpoint;
     consumer->chain = consumer->entry.chain;
@@ -209,7 +210,6 @@ static void destroy(evlog_consumer *consumer)
     reader_free(&consumer->reader);
     reader_free(&consumer->retry_reader);
     free(consumer->turns);
-    free(consumer->value);
     free(consumer);
 }
 
@@ -258,7 +258,6 @@ static int make_handle(evlog *log, const char *given, const evlog_consumer_optio
     consumer->log = log;
     consumer->options = *options;
     fill_in_defaults(&consumer->options);
-    pending_begin(&consumer->pending);
     result = open_consumer(consumer, name);
     if (result)
         destroy(consumer);
@@ -291,21 +290,18 @@ int evlog_consumer_close(evlog_consumer *consumer)
 {
     if (!consumer)
         return EVLOG_OK;
-    int result = consumer_enter(consumer);
+    int result = consumer_check(consumer);
     if (result)
         return result;
     evlog *log = consumer->log;
-    if (atomic_load(&consumer->is_polling)) {
-        log_leave(log);
+    if (atomic_load(&consumer->is_polling))
         return error_set(EVLOG_BUSY, "consumer %s: it is being polled", consumer->claim.name);
-    }
     consumer_leave_event(consumer);
     result = consumer_commit(consumer);
     claim_release(&consumer->claim);
     while (atomic_load(&consumer->stopper_count))
         sched_yield(); /* another thread has woken this one, and is on its way out */
     destroy(consumer);
-    log_leave(log);
     log_leave(log);
     return result;
 }

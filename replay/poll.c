@@ -30,10 +30,12 @@ static int64_t deadline(int64_t timeout_ms)
 /* Between these two one thread asks for events. EVLOG_BUSY: one does already. */
 static int begin_polling(evlog_consumer *consumer)
 {
-    int result = consumer_enter(consumer);
+    int result = consumer_check(consumer);
+    if (result == EVLOG_OK)
+        result = log_enter(consumer->log); /* until end_polling */
     if (result || !atomic_exchange(&consumer->is_polling, true))
         return result;
-    consumer_leave(consumer);
+    log_leave(consumer->log);
     return error_set(EVLOG_BUSY, "consumer %s: it is polled already", consumer->claim.name);
 }
 
@@ -108,13 +110,11 @@ static int acknowledge(evlog_consumer *consumer, uint64_t seq)
 
 int evlog_consumer_done(evlog_consumer *consumer, uint64_t seq)
 {
-    int result = consumer_enter(consumer);
+    int result = consumer_check(consumer);
     if (result)
         return result;
     consumer_leave_event(consumer);
-    result = acknowledge(consumer, seq);
-    consumer_leave(consumer);
-    return result;
+    return acknowledge(consumer, seq);
 }
 
 /* The turn of an event that is out; -1: there is none. */
@@ -129,19 +129,15 @@ static ptrdiff_t find_out(const evlog_consumer *consumer, uint64_t seq)
 /* Event `seq`, which is out, has failed; with `why` NULL it is given back. */
 static int take_back(evlog_consumer *consumer, uint64_t seq, const char *why)
 {
-    int result = consumer_enter(consumer);
+    int result = consumer_check(consumer);
     if (result)
         return result;
     consumer_leave_event(consumer);
     ptrdiff_t i = find_out(consumer, seq);
     if (i < 0)
-        result = error_set(EVLOG_INVALID, "consumer %s: event %" PRIu64 " is not handed out",
-                           consumer->claim.name, seq);
-    else
-        result =
-            why ? turn_failed(consumer, (size_t)i, why) : turn_given_back(consumer, (size_t)i);
-    consumer_leave(consumer);
-    return result;
+        return error_set(EVLOG_INVALID, "consumer %s: event %" PRIu64 " is not handed out",
+                         consumer->claim.name, seq);
+    return why ? turn_failed(consumer, (size_t)i, why) : turn_given_back(consumer, (size_t)i);
 }
 
 int evlog_consumer_fail(evlog_consumer *consumer, uint64_t seq, const char *why)
@@ -158,12 +154,10 @@ int evlog_consumer_give_back(evlog_consumer *consumer, uint64_t seq)
 
 int evlog_consumer_commit(evlog_consumer *consumer)
 {
-    int result = consumer_enter(consumer);
+    int result = consumer_check(consumer);
     if (result)
         return result;
-    result = consumer_commit(consumer);
-    consumer_leave(consumer);
-    return result;
+    return consumer_commit(consumer);
 }
 
 /* ----------------------------------------------------------- by a receiver ---- */

@@ -114,10 +114,11 @@ size_t consumer_pack(const struct consumer_entry *entry, unsigned char *value)
 /* A change with room for a value of up to `size_max` bytes; 0: without a value. */
 static struct change *change_new(const struct entry_key *key, size_t size_max)
 {
-    struct change *change = malloc(sizeof *change + key->size + size_max);
+    size_t block_size = sizeof(struct change) + key->size + size_max;
+    struct change *change = malloc(block_size);
     if (!change)
         return NULL;
-    *change = (struct change){.key_size = key->size};
+    *change = (struct change){.key_size = key->size, .block_size = block_size};
     change->key = memcpy(change + 1, key->bytes, key->size);
     change->value = size_max ? change->key + key->size : NULL;
     return change;
@@ -195,13 +196,15 @@ static unsigned char *put_bin_head(unsigned char *at, size_t size)
     return at;
 }
 
-/* Packed by hand: a consumer may put state for each event, and msgpack_packer calls back for each piece. */
-struct change *change_put_state(const struct entry_key *key, const void *value, size_t size)
+size_t change_state_size(size_t key_size, size_t size)
 {
-    struct change *change = change_new(key, ENTRY_HEAD_SIZE + PACK_LENGTH_SIZE_MAX + size);
-    if (!change)
-        return NULL;
-    unsigned char *at = change->value;
+    return sizeof(struct change) + key_size + ENTRY_HEAD_SIZE + PACK_LENGTH_SIZE_MAX + size;
+}
+
+/* Packed by hand: a consumer may put state for each event, and msgpack_packer calls back for each piece. */
+void change_set_state(struct change *change, const void *value, size_t size)
+{
+    unsigned char *at = change->value = change->key + change->key_size;
     *at++ = 0x92; /* an array of the checksum, which entry_put sets, and the bytes */
     *at++ = 0xcf;
     be64_store(at, 0);
@@ -209,6 +212,13 @@ struct change *change_put_state(const struct entry_key *key, const void *value, 
     memcpy(at, value, size);
     change->state_size = size;
     change->value_size = (size_t)(at - change->value) + size;
+}
+
+struct change *change_put_state(const struct entry_key *key, const void *value, size_t size)
+{
+    struct change *change = change_new(key, ENTRY_HEAD_SIZE + PACK_LENGTH_SIZE_MAX + size);
+    if (change)
+        change_set_state(change, value, size);
     return change;
 }
 

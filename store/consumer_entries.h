@@ -45,10 +45,12 @@ struct change {
     size_t key_size, value_size;
     unsigned char *key, *value;
     size_t state_size; /* of `v`: so many bytes at the end of `value` are the consumer's */
+    size_t block_size; /* of all of it */
 
-    /* For replay/pending.c, which keeps a list of them. */
-    struct change *before, *older;
-    uint64_t turn;
+    /* For replay/pending.c, which keeps them in lists. */
+    struct change *before, *older, *beside;
+    uint64_t turn, hash;
+    bool is_written; /* as the file has it */
 };
 
 /* Each makes a change. NULL: out of memory. A parked event's error is cut. */
@@ -57,6 +59,10 @@ struct change *change_park(const char *name, enum entry_kind kind, const evlog_p
 struct change *change_unpark(const char *name, enum entry_kind kind, uint64_t seq);
 struct change *change_put_state(const struct entry_key *key, const void *value, size_t size);
 struct change *change_delete_state(const struct entry_key *key);
+
+/* The block of a change that puts so many bytes; and such a value in one that has the room, of the same key. */
+size_t change_state_size(size_t key_size, size_t size);
+void change_set_state(struct change *change, const void *value, size_t size);
 
 void changes_free(struct change *changes);
 

@@ -88,19 +88,21 @@ int consumers_read_types(struct store *store, const char *name, char ***types, s
     return result;
 }
 
-int consumers_read_state(struct store *store, const struct entry_key *key, void **block,
-                         const void **value, size_t *size)
+int consumers_read_state(struct store *store, const struct entry_key *key, struct change **put)
 {
     struct entry entry;
+    const void *value;
+    size_t size;
     int result = entry_read(store->state, ENV_NEWEST, key->bytes, key->size, &entry);
     if (result)
         return result;
-    result = consumer_unpack_state(&entry, value, size);
-    if (result)
-        free(entry.value);
-    else
-        *block = entry.value;
-    return result;
+    result = consumer_unpack_state(&entry, &value, &size);
+    struct change *change = result ? NULL : change_put_state(key, value, size);
+    free(entry.value);
+    if (!change)
+        return result ? result : error_nomem();
+    *put = change;
+    return EVLOG_OK;
 }
 
 /* The first entry of a kind after `after_seq`; NULL: none. It lives until entry_walk_end. */

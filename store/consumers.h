@@ -26,9 +26,8 @@ int consumers_each_state(struct store *store, const char *name,
                                       size_t value_size, void *ctx),
                          void *ctx);
 
-/* A value of its state, in `*block`, to be freed. EVLOG_NOTFOUND: there is no such key. */
-int consumers_read_state(struct store *store, const struct entry_key *key, void **block,
-                         const void **value, size_t *size);
+/* A value of its state, as the change that would put it. EVLOG_NOTFOUND: there is no such key. */
+int consumers_read_state(struct store *store, const struct entry_key *key, struct change **put);
 
 /*
  * The first parked event after `after_seq` that is to be retried, without its error.

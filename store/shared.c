@@ -444,14 +444,14 @@ struct shared_mark shared_mark_get(const struct shared *shared, unsigned slot)
                                 .most = atomic_load(&at->most)};
 }
 
-void shared_mark_enter(struct shared *shared, unsigned slot, struct shared_mark mark)
+void shared_mark_enter(struct shared *shared, unsigned slot, const struct shared_mark *mark)
 {
     struct slot *at = &shared->page->slots[slot];
-    uint64_t attempt = mark.attempt < ATTEMPT_MAX ? mark.attempt : ATTEMPT_MAX;
-    if (mark.seq > atomic_load_explicit(&at->most, memory_order_relaxed))
-        atomic_store_explicit(&at->most, mark.seq, memory_order_release);
-    atomic_store_explicit(&at->place, mark.seq << ATTEMPT_BITS | attempt, memory_order_release);
-    atomic_store_explicit(&at->inside, mark.inside, memory_order_release);
+    uint64_t attempt = mark->attempt < ATTEMPT_MAX ? mark->attempt : ATTEMPT_MAX;
+    if (mark->seq > atomic_load_explicit(&at->most, memory_order_relaxed))
+        atomic_store_explicit(&at->most, mark->seq, memory_order_release);
+    atomic_store_explicit(&at->place, mark->seq << ATTEMPT_BITS | attempt, memory_order_release);
+    atomic_store_explicit(&at->inside, mark->inside, memory_order_release);
 }
 
 void shared_mark_leave(struct shared *shared, unsigned slot)

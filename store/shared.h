@@ -147,7 +147,7 @@ struct shared_mark {
 /* For the holder. `tag` is the consumer's: a mark with another tag is erased. 0: no consumer's. */
 void shared_mark_begin(struct shared *shared, unsigned slot, uint64_t tag);
 struct shared_mark shared_mark_get(const struct shared *shared, unsigned slot);
-void shared_mark_enter(struct shared *shared, unsigned slot, struct shared_mark mark);
+void shared_mark_enter(struct shared *shared, unsigned slot, const struct shared_mark *mark);
 void shared_mark_leave(struct shared *shared, unsigned slot);
 
 #endif

@@ -95,7 +95,7 @@ static void works(struct shared *shared)
     shared_mark_begin(shared, SHARED_SLOTS - 1, 77);
     assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).seq, 0);
     assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).most, 0);
-    shared_mark_enter(shared, SHARED_SLOTS - 1, (struct shared_mark){.seq = 5, .attempt = 2});
+    shared_mark_enter(shared, SHARED_SLOTS - 1, &(struct shared_mark){.seq = 5, .attempt = 2});
     assert_int_equal(shared_mark_get(shared, SHARED_SLOTS - 1).seq, 5);
 }
 
@@ -364,8 +364,8 @@ static void mark_and_die(void *ctx)
 {
     struct shared *shared = child_open(ctx);
     shared_mark_begin(shared, 3, 1234);
-    shared_mark_enter(shared, 3, (struct shared_mark){.seq = 900, .attempt = 1, .inside = 1});
-    shared_mark_enter(shared, 3, (struct shared_mark){.seq = 800, .attempt = 7, .inside = 4});
+    shared_mark_enter(shared, 3, &(struct shared_mark){.seq = 900, .attempt = 1, .inside = 1});
+    shared_mark_enter(shared, 3, &(struct shared_mark){.seq = 800, .attempt = 7, .inside = 4});
     kill(getpid(), SIGKILL);
 }
 
@@ -398,10 +398,10 @@ static void marks_have_their_limits(void **state)
     struct shared *shared = open_shared(*state);
     uint64_t seq = (UINT64_C(1) << 48) - 1;
     shared_mark_begin(shared, 0, 1);
-    shared_mark_enter(shared, 0, (struct shared_mark){.seq = seq, .attempt = 65535});
+    shared_mark_enter(shared, 0, &(struct shared_mark){.seq = seq, .attempt = 65535});
     assert_int_equal(shared_mark_get(shared, 0).seq, seq);
     assert_int_equal(shared_mark_get(shared, 0).attempt, 65535);
-    shared_mark_enter(shared, 0, (struct shared_mark){.seq = seq, .attempt = 65536});
+    shared_mark_enter(shared, 0, &(struct shared_mark){.seq = seq, .attempt = 65536});
     assert_int_equal(shared_mark_get(shared, 0).seq, seq);
     assert_int_equal(shared_mark_get(shared, 0).attempt, 65535);
     shared_close(shared);

@@ -3,6 +3,7 @@
  * acknowledged and whenever it is opened again, it is the fold of the events that are done. A naive
  * twin, an array in memory, says what that is.
  */
+#include "be64.h"
 #include "consume.h"
 #include "consumer.h"
 #include "damage.h"
@@ -153,6 +154,37 @@ static void what_is_put_over_and_over_does_not_add_up(void **state)
     OK(evlog_consumer_poll(consumer, 0, 0, put_over_and_over, &consumer, NULL));
     assert_int_equal(info_of(place.log, "c").checkpoint, 100);
     OK(evlog_consumer_close(consumer));
+    OK(evlog_close(place.log));
+}
+
+/* What was written or read is kept, but not more than some MiB; what is not is read in the file. */
+static void what_is_written_is_kept_within_bounds(void **state)
+{
+    static unsigned char bytes[60000];
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.replay = 0});
+    const struct pending *pending = &consumer->pending;
+    const size_t bound = (4 << 20) + sizeof bytes + 200;
+    size_t most = 0, size;
+    const void *value;
+    for (int round = 0; round < 2; round++)
+        for (unsigned char key = 0; key < 200; key++) {
+            if (round > 0) {
+                OK(evlog_state_get(consumer, &key, 1, &value, &size));
+                assert_memory_equal(value, (memset(bytes, key, sizeof bytes)), sizeof bytes);
+            }
+            memset(bytes, key + round, sizeof bytes);
+            OK(evlog_state_put(consumer, &key, 1, bytes, sizeof bytes));
+            assert_in_range(pending->size, sizeof bytes, sizeof bytes + 200);
+            OK(evlog_consumer_commit(consumer));
+            assert_int_equal(pending->size, 0);
+            assert_in_range(pending->written_size, 0, bound);
+            most = pending->written_size > most ? pending->written_size : most;
+        }
+    assert_in_range(most, 3 << 20, bound);
+    OK(evlog_consumer_close(consumer));
+    assert_int_equal(info_of(place.log, "c").state_count, 200);
     OK(evlog_close(place.log));
 }
 
@@ -374,6 +406,34 @@ static void a_failing_receiver_has_put_nothing(void **state)
     assert_value(failing.consumer, "kept", NULL);
     assert_value(failing.consumer, "new", "x");
     OK(evlog_consumer_close(failing.consumer));
+    OK(evlog_close(place.log));
+}
+
+/* Puts a value under the bytes of the event's seq, as they are in the key of a parked event. Fails at first. */
+static int put_by_seq(const evlog_event *event, void *ctx)
+{
+    evlog_consumer *consumer = *(evlog_consumer **)ctx;
+    unsigned char key[sizeof event->seq];
+    be64_store(key, event->seq);
+    OK(evlog_state_put(consumer, key, sizeof key, "x", 1));
+    return event->is_retry ? 0 : evlog_fail("no");
+}
+
+/* The changes of a consumer's other entries are told from those of its state, whatever its keys are. */
+static void a_key_may_be_as_that_of_a_parked_event(void **state)
+{
+    struct opened place = open_log(*state);
+    evlog_consumer *consumer =
+        open_consumer(place.log, "c", (evlog_consumer_options){.attempt_max = 1});
+    send_some(place.a, 1);
+    OK(evlog_consumer_poll(consumer, 0, 0, put_by_seq, &consumer, NULL));
+    assert_int_equal(info_of(place.log, "c").parked_count, 1);
+    assert_int_equal(info_of(place.log, "c").state_count, 0);
+    OK(evlog_parked_retry(place.log, "c", 1, NULL));
+    OK(evlog_consumer_poll(consumer, 0, 0, put_by_seq, &consumer, NULL));
+    assert_int_equal(info_of(place.log, "c").parked_count, 0);
+    assert_int_equal(info_of(place.log, "c").state_count, 1);
+    OK(evlog_consumer_close(consumer));
     OK(evlog_close(place.log));
 }
 
@@ -696,6 +756,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(keys_and_values_have_limits),
         TEST_AT_HOME(what_is_pending_has_a_limit),
+        TEST_AT_HOME(what_is_written_is_kept_within_bounds),
         TEST_AT_HOME(what_is_put_over_and_over_does_not_add_up),
         TEST_AT_HOME(the_last_put_is_seen),
         TEST_AT_HOME(many_keys_are_told_apart),
@@ -703,6 +764,7 @@ int main(void)
         TEST_AT_HOME(the_owner_lists_what_is_not_written_too),
         TEST_AT_HOME(consumers_do_not_share_it),
         TEST_AT_HOME(a_failing_receiver_has_put_nothing),
+        TEST_AT_HOME(a_key_may_be_as_that_of_a_parked_event),
         TEST_AT_HOME(what_is_put_between_polls_waits_for_the_ack),
         TEST_AT_HOME(it_is_the_fold_of_what_is_done),
         TEST_AT_HOME(a_damaged_value_is_told),
