@@ -150,13 +150,13 @@ INC_tests_power = -Istore -Itests/power
 $(B)/tests/test_rebuild: $(B)/asan/tests/power/rebuild.o
 POWER = $(B)/tests/power/power $(B)/tests/power/recorder.so $(B)/tests/power/kill
 
-$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power halves harness rebuild scenarios session verdict) $(B)/libevlog.a
+$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power deaths halves harness rebuild scenarios session traced verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 # It gives the scenarios a function that they look for.
-$(B)/tests/power/kill: $(patsubst %,$(B)/obj/tests/power/%.o,kill halves scenarios verdict) $(B)/libevlog.a
+$(B)/tests/power/kill: $(patsubst %,$(B)/obj/tests/power/%.o,kill halves scenarios traced verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIB_LIBS) -o $@
