@@ -143,7 +143,8 @@ static void a_fast_log_without_a_flushed_state_is_repaired(void **state)
     for (int i = 0; i < 2; i++) { /* each opening anew */
         OK(evlog_open(path, NULL, &log));
         FAILS(EVLOG_DAMAGED, "its checksum does not fit", send_one(log));
-        FAILS(EVLOG_DAMAGED, "its checksum does not fit", evlog_close(log)); /* it is not flushed */
+        FAILS(EVLOG_DAMAGED, "its checksum does not fit",
+              evlog_close(log)); /* it is not flushed */
     }
     OK(evlog_repair(path, &(evlog_repair_options){.preview = true}, &repaired));
     assert_int_equal(repaired.first_seq, EVENTS);
