@@ -435,10 +435,12 @@ int recover_view(int directory, int events, struct edge *edge, struct journal *j
                  struct recovery_view *view)
 {
     struct edge_state flushed;
+    bool is_any;
     *view = (struct recovery_view){.waiting_count = 0};
-    if (!edge || presence_is_any(events) || shared_is_same_boot(directory, SHARED_FILE, events))
-        return EVLOG_OK;
-    int result = edge_read(edge, &flushed);
+    int result = edge ? presence_is_any(events, &is_any) : EVLOG_OK;
+    if (result || !edge || is_any || shared_is_same_boot(directory, SHARED_FILE, events))
+        return result;
+    result = edge_read(edge, &flushed);
     view->has_no_base = result == EVLOG_NOTFOUND;
     if (result)
         return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
