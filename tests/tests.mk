@@ -26,7 +26,7 @@ $(B)/tests/test_open_while_sent: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_store: LDEXTRA = -Wl,--wrap=statfs,--wrap=pread
 $(B)/tests/test_faults: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 $(B)/tests/test_failed_flush: LDEXTRA = -Wl,--wrap=fdatasync
-$(B)/tests/test_erase: LDEXTRA = -Wl,--wrap=fdatasync,--wrap=pwrite
+$(B)/tests/test_erase: LDEXTRA = -Wl,--wrap=fdatasync,--wrap=pwrite,--wrap=fcntl
 $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall
 $(B)/tests/test_presence: LDEXTRA = -Wl,--wrap=fcntl
 $(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit,--wrap=mdb_txn_begin
