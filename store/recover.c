@@ -19,8 +19,8 @@
  *
  * Where `edge` has no sound state, the log is flushed also when nothing else is to do: the next power cut finds one.
  * If the newest event is damaged there, it cannot be: a fast log is opened all the same, and refuses sends until
- * that event is cut off (repair.c). A durable one is not opened for writing after a power cut: its journal may have that
- * event, and later ones, which only salvage.c finds.
+ * that event is cut off (repair.c). A durable one is not opened for writing after a power cut: its journal may have
+ * that event, and later ones, which only salvage.c finds.
  *
  * So what was damaged on the way, by a flipped bit of the list of free pages, say, is mended; a durable
  * log loses nothing by it. Without a sound `edge` the file is taken as it is, if that is proved.

@@ -103,7 +103,7 @@ static int send(struct world *world, size_t size, unsigned count)
     return result;
 }
 
-/* Every page in use is before the first hole, and had blocks before anything was stored into it, which gives it some. */
+/* Every page in use is before the first hole, and had blocks before something was stored there, which makes some. */
 static void assert_no_hole(const struct world *world)
 {
     evlog_info info;

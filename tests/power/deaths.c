@@ -83,7 +83,7 @@ static bool run_one(const struct opening *opening, uint64_t call_count, uint64_t
     return true;
 }
 
-/* Whether it was killed, or has opened the log. A byte is written to `ready` when it stands, and then it stands a while. */
+/* Whether it was killed, or has opened the log. When it stands a byte is written to `ready`, and it stands a while. */
 static bool kill_one(const struct opening *opening, uint64_t call_count, uint64_t *random,
                      int ready)
 {

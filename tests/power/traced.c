@@ -1,8 +1,8 @@
 /*
  * Running a process to a random one of its system calls or instructions, by ptrace(2).
  *
- * Its first thread stops when a system call begins and when it ends; from one of these stops on it is run instruction by
- * instruction. The threads beside it run freely, also while it stands. It ends when who traces it does.
+ * Its first thread stops when a system call begins and when it ends; from one of these stops on it is run instruction
+ * by instruction. The threads beside it run freely, also while it stands. It ends when who traces it does.
  */
 #include "traced.h"
 

@@ -11,7 +11,7 @@ struct traced_point {
     uint64_t calls, steps;
 };
 
-/* One of `call_count` stops, each as often; in half of the cases with 1 to 65,536 instructions, small numbers as often as large. */
+/* One of `call_count` stops; in half of the cases 1 to 65,536 instructions more, small numbers as often as large. */
 struct traced_point traced_draw(uint64_t call_count, uint64_t *random);
 
 /* In a child: waits for the parent, who traces it from here on. Ends it with status 77 where that is not permitted. */
