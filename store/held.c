@@ -115,8 +115,18 @@ void held_unlock(int fd, int64_t at)
     fcntl(fd, F_OFD_SETLK, &range);
 }
 
-bool held_by_other(int fd, int64_t at)
+int held_find(int fd, int64_t at, bool *is_held)
 {
     struct flock range = byte_at(at, F_WRLCK);
-    return fcntl(fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+    if (fcntl(fd, F_OFD_GETLK, &range))
+        return errno;
+    *is_held = range.l_type != F_UNLCK;
+    return 0;
+}
+
+bool held_by_other(int fd, int64_t at)
+{
+    bool is_held = true;
+    held_find(fd, at, &is_held);
+    return is_held;
 }

@@ -20,7 +20,10 @@ enum held_kind { HELD_SHARED, HELD_ALONE };
 int held_lock(int fd, int64_t at, enum held_kind kind);
 void held_unlock(int fd, int64_t at);
 
-/* Whether another open description has a lock on the byte. */
+/* Whether another open description has a lock on the byte. Returns an errno. */
+int held_find(int fd, int64_t at, bool *is_held);
+
+/* The same; where it cannot be known, one has. */
 bool held_by_other(int fd, int64_t at);
 
 #endif

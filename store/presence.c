@@ -159,9 +159,10 @@ int presence_alone(struct presence *presence)
     return errnum ? error_errno(errnum, "locking a byte of it", "events.mdb") : EVLOG_OK;
 }
 
-bool presence_is_any(int fd)
+int presence_is_any(int fd, bool *is_any)
 {
-    return held_by_other(fd, ANY_AT);
+    int errnum = held_find(fd, ANY_AT, is_any);
+    return errnum ? error_errno(errnum, "looking at its locks", "events.mdb") : EVLOG_OK;
 }
 
 void presence_share(struct presence *presence)

@@ -26,8 +26,8 @@ struct presence {
 int presence_begin(struct presence *presence, struct shared *shared, int fd, uint32_t wait_ms,
                    bool *is_first);
 
-/* Whether a process has the log open for writing; `fd` is events.mdb, opened by the caller. */
-bool presence_is_any(int fd);
+/* Whether a process has the log open for writing; `fd` is events.mdb, opened by the caller. EVLOG_IO. */
+int presence_is_any(int fd, bool *is_any);
 
 /*
  * Keeps all others out, also those that only read, until presence_end. EVLOG_BUSY: one has the log open; the

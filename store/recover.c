@@ -18,6 +18,9 @@
  * whether there were any, and no event says so (store.c).
  *
  * Where `edge` has no sound state, the log is flushed also when nothing else is to do: the next power cut finds one.
+ * If the newest event is damaged there, it cannot be: a fast log is opened all the same, and refuses sends until
+ * that event is cut off (repair.c). A durable one is not opened for writing after a power cut: its journal may have
+ * that event, and later ones, which only salvage.c finds.
  *
  * So what was damaged on the way, by a flipped bit of the list of free pages, say, is mended; a durable
  * log loses nothing by it. Without a sound `edge` the file is taken as it is, if that is proved.
@@ -308,6 +311,8 @@ int recover_finish(struct recovery *recovery, int events, struct env *env,
         result = replay_journal(recovery, env, journal, origin);
     if (result == EVLOG_OK)
         result = flush_anew(flusher, shared);
+    if (result == EVLOG_DAMAGED && !journal && !recovery->has_base)
+        return EVLOG_OK; /* the newest event, as above: it can be cut off. The next opening does it again */
     if (result == EVLOG_OK)
         shared_set_boot(shared, events);
     return result;
@@ -430,10 +435,13 @@ int recover_view(int directory, int events, struct edge *edge, struct journal *j
                  struct recovery_view *view)
 {
     struct edge_state flushed;
+    bool is_any;
     *view = (struct recovery_view){.waiting_count = 0};
-    if (!edge || presence_is_any(events) || shared_is_same_boot(directory, SHARED_FILE, events))
-        return EVLOG_OK;
-    int result = edge_read(edge, &flushed);
+    int result = edge ? presence_is_any(events, &is_any) : EVLOG_OK;
+    if (result || !edge || is_any || shared_is_same_boot(directory, SHARED_FILE, events))
+        return result;
+    result = edge_read(edge, &flushed);
+    view->has_no_base = result == EVLOG_NOTFOUND;
     if (result)
         return result == EVLOG_NOTFOUND ? EVLOG_OK : result;
     struct tail tail = {flushed.seq, flushed.chain};

@@ -379,21 +379,30 @@ static int choose(struct remains *remains)
     return result;
 }
 
-int remains_find(struct remains *remains, int fd, uint64_t seed)
+/* What the newest state has. `*page_size` stays as it is where there is none. */
+static int find_in_tree(struct remains *remains, uint32_t *page_size)
 {
     struct page_snapshot tree;
+    remains->count = remains->lost_count = 0;
+    remains->is_whole = false;
+    int result = meta_read(remains->fd, FILE_NAME, &tree);
+    if (result)
+        return EVLOG_OK;
+    *page_size = tree.page_size;
+    result = add_tree(remains, &tree, &remains->is_whole);
+    remains->is_whole &= !tree.one_meta && remains->lost_count == 0;
+    return result;
+}
+
+int remains_find(struct remains *remains, int fd, uint64_t seed)
+{
     uint32_t page_size = (uint32_t)sysconf(_SC_PAGESIZE);
     *remains = (struct remains){.fd = fd, .seed = seed};
     if (fd < 0)
         return EVLOG_OK;
-    int result = meta_read(fd, FILE_NAME, &tree);
-    if (result == EVLOG_OK) {
-        page_size = tree.page_size;
-        result = add_tree(remains, &tree, &remains->is_whole);
-        remains->is_whole &= !tree.one_meta && remains->lost_count == 0;
-    } else {
-        result = EVLOG_OK;
-    }
+    int result = find_in_tree(remains, &page_size);
+    if (result == EVLOG_OK && !remains->is_whole) /* again: a disk may fail once */
+        result = find_in_tree(remains, &page_size);
     if (result == EVLOG_OK && !remains->is_whole)
         result = add_bytes(remains, page_size);
     return result ? result : choose(remains);

@@ -197,8 +197,12 @@ int repair_end(struct store *store, bool is_preview, evlog_repaired *repaired)
     repaired->last_seq = repair.last_seq;
     snprintf(repaired->file, sizeof repaired->file, "cut-%" PRIu64 "-%" PRIu64,
              repaired->first_seq, repaired->last_seq);
+    if (is_preview && store->journal && store->view.has_no_base)
+        result =
+            error_set(EVLOG_DAMAGED, "event %" PRIu64 " is damaged, and its journal may have it",
+                      repaired->first_seq);
     if (is_preview)
-        return EVLOG_OK;
+        return result;
     result = keep_aside(&repair, repaired->file);
     return result ? result : cut_off(&repair, repaired);
 }

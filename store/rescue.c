@@ -76,7 +76,10 @@ int rescue_open(struct rescue *rescue, const char *path)
     if (result)
         return result;
     int events = rescue->fds[RESCUE_EVENTS];
-    if (events >= 0 && presence_is_any(events))
+    bool is_any = false;
+    if (events >= 0 && (result = presence_is_any(events, &is_any)))
+        return result;
+    if (is_any)
         return error_set(EVLOG_BUSY, "%s: a process has the log open for writing", path);
     rescue->is_same_boot =
         events >= 0 && shared_is_same_boot(rescue->directory, SHARED_FILE, events);

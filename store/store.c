@@ -251,8 +251,10 @@ static int open_beside(struct store *store, bool is_new)
 static int check_not_fresh(const struct store *store)
 {
     static const char *const names[] = {SHARED_FILE, EVENTS_FILE "-lock", STATE_FILE "-lock"};
-    if (!presence_is_any(store->events_fd))
-        return EVLOG_OK;
+    bool is_any;
+    int result = presence_is_any(store->events_fd, &is_any);
+    if (result || !is_any)
+        return result;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (i == 0 ? !shared_is_whole(store->directory, SHARED_FILE)
                    : faccessat(store->directory, names[i], F_OK, 0) != 0)

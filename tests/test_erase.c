@@ -896,6 +896,58 @@ static void no_flush_of_others_brings_it_back(void **state)
     }
 }
 
+static atomic_int *
+    flushing; /* of a child that stands before it locks to flush: 1; it may go on: 2. NULL: it does not */
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list list;
+    va_start(list, command);
+    struct flock *range = va_arg(list, void *);
+    va_end(list);
+    if (flushing && command == F_OFD_SETLK && range->l_start == FLUSHING_AT &&
+        range->l_type == F_WRLCK && *flushing == 0) {
+        *flushing = 1;
+        while (*flushing == 1)
+            usleep(100);
+    }
+    return __real_fcntl(fd, command, range);
+}
+
+/* One that flushes a state which it has copied before something was erased there comes too late, and writes nothing. */
+static void a_state_from_before_is_not_flushed_after(void **state)
+{
+    char path[2048];
+    evlog *log;
+    evlog_signal *signal;
+    evlog_options options = {.durability = EVLOG_FAST, .flush_every_ms = 3600000};
+    atomic_int *step = map_shared(sizeof *step);
+    struct secret secret = secret_new(7, 400);
+    snprintf(path, sizeof path, "%s", in(*state, "log"));
+    OK(evlog_open(path, &options, &log));
+    OK(evlog_define(log, TYPE, 0, NULL, &signal));
+    uint64_t seq = send_secret(signal, &secret);
+    pid_t pid = start_process();
+    if (pid == 0) {
+        evlog *other;
+        bool is_open = evlog_open(path, &options, &other) == EVLOG_OK;
+        flushing = step;
+        _exit(!is_open || evlog_sync(other));
+    }
+    wait_for_child(pid, step, 1);
+    OK(evlog_erase(log, seq, NULL, &because));
+    expect_nowhere_beside(path, secret.data, secret.size);
+    *step = 2;
+    expect_end(&pid, 1);
+    expect_nowhere_beside(path, secret.data, secret.size);
+    OK(evlog_close(log));
+    free(secret.data);
+    munmap(step, sizeof *step);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -917,6 +969,7 @@ int main(void)
         TEST_AT_HOME(each_failing_call_leaves_it_to_be_done_again),
         TEST_AT_HOME(senders_and_readers_go_on),
         TEST_AT_HOME(no_flush_of_others_brings_it_back),
+        TEST_AT_HOME(a_state_from_before_is_not_flushed_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

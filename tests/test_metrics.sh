@@ -52,6 +52,7 @@ is "a strange log" "$(value 'evlog_events_total{log="an\\u001bodd \"\\ \\u000alo
 info() { "$evlog" info log -o json | sed "s/.*\"$1\": \([0-9]*\).*/\1/"; }
 is "file size" "$(value 'evlog_file_size_bytes{log="log"}')" "$(info file_size)"
 is free "$(value 'evlog_free_bytes{log="log"}')" "$(info free_size)"
+is "kept ahead" "$(value 'evlog_ahead_bytes{log="log"}')" "$(info ahead_size)"
 is used "$(value 'evlog_used_bytes{log="log"}')" $(($(info used_size) - $(info free_size)))
 now=$(date +%s)
 head=$(value 'evlog_head_time_seconds{log="log"}')

@@ -21,6 +21,7 @@
 /* ------------------------------------------------- the calls it makes ---- */
 
 static bool is_refusing; /* locks */
+static bool is_blind;    /* they cannot be looked at */
 
 int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...);
@@ -32,6 +33,10 @@ int __wrap_fcntl(int fd, int command, ...)
     void *argument = va_arg(list, void *);
     va_end(list);
     if (is_refusing && command == F_OFD_SETLK) {
+        errno = ENOLCK;
+        return -1;
+    }
+    if (is_blind && command == F_OFD_GETLK) {
         errno = ENOLCK;
         return -1;
     }
@@ -239,6 +244,32 @@ static void a_claim_that_cannot_be_locked_fails(void **state)
     leave(&place);
 }
 
+/* What holds a lock may be there where that cannot be looked at: nobody is taken for dead, and no log for unused. */
+static void a_lock_that_cannot_be_looked_at_is_held(void **state)
+{
+    struct place place;
+    evlog *log;
+    bool is_any;
+    (void)state;
+    OK(evlog_open(in(home, "log"), NULL, &log));
+    OK(evlog_close(log));
+    OK(enter(&place, WAIT_MS));
+    assert_false(holder_of(&place, 3).is_there);
+    OK(presence_is_any(place.fd, &is_any));
+    assert_false(is_any);
+    is_blind = true;
+    bool is_there = holder_of(&place, 3).is_there;
+    int result = presence_is_any(place.fd, &is_any);
+    int opened = evlog_open(in(home, "log"), NULL, &log);
+    int read = evlog_open(in(home, "log"), &(evlog_options){.read_only = true}, &log);
+    is_blind = false;
+    assert_true(is_there);
+    assert_int_equal(result, EVLOG_IO);
+    assert_int_equal(opened, EVLOG_IO);
+    assert_int_equal(read, EVLOG_IO);
+    leave(&place);
+}
+
 /* -------------------------------------------------------- forked children ---- */
 
 static void wait_in_a_child(void)
@@ -359,6 +390,7 @@ int main(void)
         TEST_IN_PLACE(a_claim_can_be_released),
         TEST_IN_PLACE(a_claim_holds_over_pid_namespaces),
         TEST_IN_PLACE(a_claim_that_cannot_be_locked_fails),
+        TEST_IN_PLACE(a_lock_that_cannot_be_looked_at_is_held),
         TEST_IN_PLACE(a_forked_child_holds_nothing_of_its_parents),
         TEST_IN_PLACE(a_lock_is_kept_for_who_has_waited_for_long),
     };

@@ -129,6 +129,50 @@ static void what_was_cut_off_is_reported_as_missing(void **state)
     }
 }
 
+/* After a power cut, without `edge`: a fast log is repaired all the same. */
+static void a_fast_log_without_a_flushed_state_is_repaired(void **state)
+{
+    char path[4096];
+    evlog_repaired repaired;
+    evlog *log;
+    snprintf(path, sizeof path, "%s", in(*state, "log"));
+    make_log(path, EVLOG_FAST);
+    damage_event(path, EVENTS);
+    file_write(in(path, "edge"), "", 0);
+    unlink(in(path, "shared"));
+    for (int i = 0; i < 2; i++) { /* each opening anew */
+        OK(evlog_open(path, NULL, &log));
+        FAILS(EVLOG_DAMAGED, "its checksum does not fit", send_one(log));
+        FAILS(EVLOG_DAMAGED, "its checksum does not fit",
+              evlog_close(log)); /* it is not flushed */
+    }
+    OK(evlog_repair(path, &(evlog_repair_options){.preview = true}, &repaired));
+    assert_int_equal(repaired.first_seq, EVENTS);
+    OK(evlog_repair(path, NULL, &repaired));
+    assert_int_equal(repaired.first_seq, EVENTS);
+    OK(evlog_open(path, NULL, &log));
+    OK(send_one(log));
+    expect_missing(log, EVENTS, EVENTS);
+    OK(evlog_close(log));
+}
+
+/* A durable one is not: its journal has the event. Neither the preview nor the repair changes it, and both say so. */
+static void a_durable_log_without_a_flushed_state_is_salvaged(void **state)
+{
+    char path[4096];
+    evlog_salvaged salvaged;
+    snprintf(path, sizeof path, "%s", in(*state, "log"));
+    make_log(path, EVLOG_DURABLE);
+    damage_event(path, EVENTS);
+    file_write(in(path, "edge"), "", 0);
+    unlink(in(path, "shared"));
+    FAILS(EVLOG_DAMAGED, "salvage it",
+          evlog_repair(path, &(evlog_repair_options){.preview = true}, NULL));
+    FAILS(EVLOG_DAMAGED, "salvage it", evlog_repair(path, NULL, NULL));
+    OK(evlog_salvage(path, in(*state, "new"), NULL, &salvaged));
+    assert_int_equal(salvaged.event_count, EVENTS);
+}
+
 static void what_liblmdb_must_not_write_to_is_refused(void **state)
 {
     char path[4096];
@@ -154,6 +198,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_AT_HOME(a_damaged_end_is_cut_off),
         TEST_AT_HOME(what_was_cut_off_is_reported_as_missing),
+        TEST_AT_HOME(a_fast_log_without_a_flushed_state_is_repaired),
+        TEST_AT_HOME(a_durable_log_without_a_flushed_state_is_salvaged),
         TEST_AT_HOME(what_liblmdb_must_not_write_to_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

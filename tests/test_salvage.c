@@ -521,7 +521,8 @@ static struct {
     struct stat file; /* of this one; st_ino 0: of none */
     uint64_t pages[UNREADABLE_MAX];
     size_t count;
-    uint64_t failed_count; /* reads */
+    uint64_t failed_count;         /* reads */
+    uint64_t read_count, fails_at; /* any file's read of this number fails, once; 0: none */
 } unreadable;
 
 ssize_t __real_pread(int fd, void *bytes, size_t size, off_t at);
@@ -531,6 +532,10 @@ ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at);
 ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at)
 {
     struct stat file;
+    if (++unreadable.read_count == unreadable.fails_at) {
+        errno = EIO;
+        return -1;
+    }
     bool is_it = unreadable.file.st_ino && fstat(fd, &file) == 0 &&
                  file.st_ino == unreadable.file.st_ino && file.st_dev == unreadable.file.st_dev;
     for (size_t i = 0; is_it && i < unreadable.count; i++) {
@@ -605,6 +610,35 @@ static void what_the_disk_does_not_give_is_passed(void **state)
     assert_true(had > 10 * lost && lost > 0);
     for (int i = 0; i < 2; i++)
         forget(&originals[i]);
+}
+
+/* A read that fails once, whichever it is, costs nothing: all is had, and nothing else is said, or the call says so. */
+static void a_read_that_fails_once_costs_nothing(void **state)
+{
+    struct original original;
+    evlog_salvaged salvaged;
+    bool has_failed = true;
+    unsigned had_count = 0;
+    make_log(in(*state, "log"), EVLOG_DURABLE, 0);
+    keep(in(*state, "log"), &original);
+    for (uint64_t n = 1; has_failed; n++) {
+        remove_log(in(*state, "new"));
+        unreadable.read_count = 0;
+        unreadable.fails_at = n;
+        int result = evlog_salvage(original.path, in(*state, "new"), NULL, &salvaged);
+        has_failed = unreadable.read_count >= n;
+        unreadable.fails_at = 0;
+        had_count += result == EVLOG_OK;
+        if (result) {
+            FAILS(EVLOG_IO, "Input/output error", result);
+            continue;
+        }
+        assert_int_equal(salvaged.event_count, original.last - original.first + 1);
+        assert_int_equal(salvaged.noted_seq, 0); /* it is whole */
+        assert_int_equal(salvaged.missing_consumer_count + salvaged.unreadable_size, 0);
+    }
+    assert_true(had_count > 20);
+    forget(&original);
 }
 
 /* --------------------------------------------------- which of several ---- */
@@ -911,6 +945,7 @@ int main(int argc, char **argv)
         TEST_AT_HOME(an_interrupted_call_has_done_nothing),
         TEST_AT_HOME(what_cannot_be_salvaged_is_refused),
         TEST_AT_HOME(what_the_disk_does_not_give_is_passed),
+        TEST_AT_HOME(a_read_that_fails_once_costs_nothing),
         TEST_AT_HOME(what_is_intact_is_found),
     };
     is_long = argc > 1 && strcmp(argv[1], "long") == 0;

@@ -133,7 +133,7 @@ done <<'END'
 events trimmed: [1-9][0-9]*|trim trial --keep 10 --yes
 copied up to event: 5000 of 5000 (100 %)|copy trial new
 rewritten up to event: [1-9][0-9]*|compact trial --yes
-percent: [0-9]* of 100 ([0-9]* %)|salvage trial new --yes
+bytes searched: [0-9]* of [0-9]* ([0-9]* %)|salvage trial new --yes
 events imported: [1-9][0-9]*|import new exported
 events verified: [0-9]* of 5000 ([0-9]* %)|verify trial
 END

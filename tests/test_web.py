@@ -486,6 +486,20 @@ def test_metrics_are_those_of_the_command():
         assert answer.status == 200 and 'evlog_up{log="measured"} 0\n' in answer.text and 'evlog_up{log="evil"} 1\n' in answer.text
 
 
+def test_the_size_is_that_of_info():
+    def shown(size):
+        for unit in ("B", "kB", "MB"):
+            if size < 999.95:
+                return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+            size /= 1000
+    info = json.loads(evlog("info", "large", "-o", "json").stdout)
+    assert info["ahead_size"] > 0, info
+    words = (f"{shown(info['used_size'] - info['free_size'])} in use, {shown(info['free_size'])} free for events to come, "
+             f"{shown(info['ahead_size'])} kept ahead, {shown(info['file_size'])} on disk")
+    with Server("large") as server:
+        assert words in page(server, "/log/large/about").text, words
+
+
 def events_of(connection, count, until=30):
     """Events of a stream, as (kind, id, data)."""
     text, found, connection_ends = b"", [], time.monotonic() + until

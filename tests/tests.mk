@@ -26,7 +26,7 @@ $(B)/tests/test_open_while_sent: LDEXTRA = -Wl,--wrap=pread
 $(B)/tests/test_store: LDEXTRA = -Wl,--wrap=statfs,--wrap=pread
 $(B)/tests/test_faults: LDEXTRA = -Wl,--wrap=mdb_env_set_mapsize
 $(B)/tests/test_failed_flush: LDEXTRA = -Wl,--wrap=fdatasync
-$(B)/tests/test_erase: LDEXTRA = -Wl,--wrap=fdatasync,--wrap=pwrite
+$(B)/tests/test_erase: LDEXTRA = -Wl,--wrap=fdatasync,--wrap=pwrite,--wrap=fcntl
 $(B)/tests/test_shared: LDEXTRA = -Wl,--wrap=syscall
 $(B)/tests/test_presence: LDEXTRA = -Wl,--wrap=fcntl
 $(B)/tests/test_append $(B)/tests-tsan/test_append: LDEXTRA = -Wl,--wrap=mdb_txn_commit,--wrap=mdb_txn_begin
@@ -150,13 +150,13 @@ INC_tests_power = -Istore -Itests/power
 $(B)/tests/test_rebuild: $(B)/asan/tests/power/rebuild.o
 POWER = $(B)/tests/power/power $(B)/tests/power/recorder.so $(B)/tests/power/kill
 
-$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power halves harness rebuild scenarios session verdict) $(B)/libevlog.a
+$(B)/tests/power/power: $(patsubst %,$(B)/obj/tests/power/%.o,power deaths halves harness rebuild scenarios session traced verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 # It gives the scenarios a function that they look for.
-$(B)/tests/power/kill: $(patsubst %,$(B)/obj/tests/power/%.o,kill halves scenarios verdict) $(B)/libevlog.a
+$(B)/tests/power/kill: $(patsubst %,$(B)/obj/tests/power/%.o,kill halves scenarios traced verdict) $(B)/libevlog.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIB_LIBS) -o $@

@@ -129,6 +129,11 @@ static double used_size(const struct exposition_log *log)
     return (double)(log->info.used_size - log->info.free_size);
 }
 
+static double kept_ahead(const struct exposition_log *log)
+{
+    return (double)ahead_size(&log->info);
+}
+
 static double free_size(const struct exposition_log *log)
 {
     return (double)log->info.free_size;
@@ -217,6 +222,8 @@ static const struct metric {
     {"used_bytes", "gauge", "What events take of the file.", used_size, NULL},
     {"free_bytes", "gauge", "Pages of the file that trimming has freed, for events to come.",
      free_size, NULL},
+    {"ahead_bytes", "gauge", "Room that the file has behind what is in use, for events to come.",
+     kept_ahead, NULL},
     {"readers", "gauge", "Processes and threads that read the log at this moment.", readers,
      NULL},
     {"reader_held_bytes", "gauge",

@@ -78,12 +78,6 @@ static int put_kept(evlog *log)
     return 0;
 }
 
-/* The room behind what is in use, which the file has already. */
-static uint64_t ahead_size(const evlog_info *info)
-{
-    return info->file_size > info->used_size ? info->file_size - info->used_size : 0;
-}
-
 static int put_json(evlog *log, const evlog_info *info, const struct options *options)
 {
     json_t *readers = json_array();

@@ -7,7 +7,7 @@
 
 struct salvage {
     const struct options *options;
-    bool is_out_of_memory;
+    bool is_out_of_memory, has_begun;
 };
 
 static int report(const evlog_finding *finding, void *ctx)
@@ -20,7 +20,11 @@ static int report(const evlog_finding *finding, void *ctx)
 
 static int visit(uint64_t done, uint64_t total, void *ctx)
 {
-    return progress_visit(total ? done * 100 / total : 0, ctx);
+    struct salvage *salvage = ctx;
+    if (!salvage->has_begun)
+        progress_begin("bytes searched", total);
+    salvage->has_begun = true;
+    return progress_visit(done, ctx);
 }
 
 static int put_json(const evlog_salvaged *salvaged, const struct options *options)
@@ -69,7 +73,6 @@ int salvage_run(struct options *options)
     int status = options->yes ? make_for_group(options, options->operands[0]) : EXIT_DONE;
     if (status)
         return status;
-    progress_begin("percent", 100);
     progress_stops("nothing was made");
     int code = evlog_salvage(options->path, options->operands[0], &how, &salvaged);
     progress_end();

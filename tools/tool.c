@@ -134,6 +134,11 @@ int close_appended(evlog *log, int status)
     return code && status == EXIT_DONE ? complain_library(code) : status;
 }
 
+uint64_t ahead_size(const evlog_info *info)
+{
+    return info->file_size > info->used_size ? info->file_size - info->used_size : 0;
+}
+
 bool seq_read(const char *text, uint64_t *seq)
 {
     *seq = strtoull(text, NULL, 10);

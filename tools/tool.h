@@ -309,6 +309,9 @@ int open_to_append(struct options *options, evlog **log);
 /* Closes a log that was appended to. `status`; where that is EXIT_DONE, a failure's, reported. */
 int close_appended(evlog *log, int status);
 
+/* The room behind what is in use, which the file of events has already. */
+uint64_t ahead_size(const evlog_info *info);
+
 /* Whether an argument is a seq, and not an ID. One past the largest becomes UINT64_MAX, which no event has. */
 bool seq_read(const char *text, uint64_t *seq);
 

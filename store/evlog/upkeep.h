@@ -392,8 +392,9 @@ typedef struct evlog_repaired {
  *
  * By a process that has the log alone. Before it, evlog_salvage with `preview` says whether one of them can still be
  * had from another file. EVLOG_DAMAGED: the file cannot be written to (its meta pages, its list of free pages, or the
- * pages themselves are not sound), or no event is sound: salvage it; nothing was changed. EVLOG_BUSY: a process has the
- * log open. EVLOG_NOTFOUND, EVLOG_FULL, EVLOG_IO, EVLOG_NOMEM.
+ * pages themselves are not sound), or no event is sound, or, of a durable log after a power cut, the file `edge`
+ * is not sound: salvage it; nothing was changed. EVLOG_BUSY: a process has the log open. EVLOG_NOTFOUND, EVLOG_FULL,
+ * EVLOG_IO, EVLOG_NOMEM.
  */
 EVLOG_INLINE int evlog_repair(const char *path, const evlog_repair_options *options,
                               evlog_repaired *repaired);

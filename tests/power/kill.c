@@ -29,19 +29,18 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "events.h"
+#include "traced.h"
 #include "verdict.h"
 
 #define ROUNDS_DEFAULT 60
 #define PROMISES_MAX 200000 /* in one round */
-#define STEPS_BITS 16
-#define OTHERS_SENDS 5 /* after the death */
+#define OTHERS_SENDS 5      /* after the death */
 #define OTHERS_REST_US 10000
 /* Promises; then a log that is kept begins anew: judging looks at all of them for each event. */
 #define KEPT_MAX 20000
@@ -186,45 +185,10 @@ static pid_t start(const char *name, const char *root, uint64_t round, enum proc
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(CHILD_SECONDS);
-    if (is_traced) {
-        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-            _exit(77);
-        raise(SIGSTOP);
-    }
+    if (is_traced)
+        traced_begin();
     scenario_play(scenario_find(name), root, options.seed + round, process, round);
     exit(0);
-}
-
-static int wait_for(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, __WALL) < 0)
-        if (errno != EINTR)
-            die("waitpid");
-    return status;
-}
-
-static void kill_now(pid_t pid)
-{
-    kill(pid, SIGKILL);
-    for (int status = wait_for(pid); WIFSTOPPED(status);)
-        status = wait_for(pid);
-}
-
-/* Lets it run to its next stop; false: it has ended. A signal is passed on. */
-static bool go_on(pid_t pid, enum __ptrace_request how, int *status)
-{
-    int signal = 0;
-    *status = 1;
-    do {
-        if (ptrace(how, pid, NULL, (void *)(intptr_t)signal))
-            return false;
-        *status = wait_for(pid);
-        if (!WIFSTOPPED(*status))
-            return false;
-        signal = WSTOPSIG(*status) & 0x7f;
-    } while (signal != SIGTRAP);
-    return true;
 }
 
 /* Whether a play ended well by itself. */
@@ -233,66 +197,34 @@ static bool ended_well(int status)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/*
- * Runs it to its stop number `calls` and then `steps` instructions, and kills it: true. False: it
- * has ended before, with `*status`, after `*count` stops.
- */
-static bool kill_at(pid_t pid, uint64_t calls, uint64_t steps, uint64_t *count, int *status)
-{
-    for (*count = 0; *count < calls; ++*count)
-        if (!go_on(pid, PTRACE_SYSCALL, status))
-            return false;
-    for (uint64_t i = 0; i < steps; i++)
-        if (!go_on(pid, PTRACE_SINGLESTEP, status))
-            return false;
-    kill_now(pid);
-    return true;
-}
-
-/* Has a traced process stop at its system calls, and end with this one. */
-static void set_tracing(pid_t pid)
-{
-    ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
-}
-
 /* Plays to the end, traced and counted, or timed. */
 static bool play_to_the_end(struct known *play, const char *name, const char *root,
                             uint64_t round, bool is_traced)
 {
     uint64_t began_us = now_us();
     pid_t pid = start(name, root, round, PROCESS_VICTIM, is_traced);
-    int status = wait_for(pid);
+    int status;
     if (!is_traced) {
+        status = traced_wait(pid);
         play->life_us = now_us() - began_us;
         return ended_well(status);
     }
-    if (!WIFSTOPPED(status)) {
-        printf("(no ptrace: all are killed after a random time)\n");
-        has_ptrace = false;
-        return true;
-    }
-    set_tracing(pid);
-    while (go_on(pid, PTRACE_SYSCALL, &status))
-        play->call_count++;
-    return ended_well(status);
-}
-
-/* One instruction or many. */
-static uint64_t draw_steps(uint64_t *random)
-{
-    uint64_t bits = event_random(random, STEPS_BITS + 1);
-    return 1 + event_random(random, UINT64_C(1) << bits);
+    if (traced_is_begun(pid, &status))
+        return ended_well(traced_count(pid, &play->call_count));
+    printf("(no ptrace: all are killed after a random time)\n");
+    has_ptrace = false;
+    return true;
 }
 
 /* Plays and is killed at a system call or some instructions after it. false: it failed. */
 static bool play_traced(struct known *play, pid_t pid, uint64_t *random)
 {
     int status;
-    uint64_t steps = event_random(random, 2) ? draw_steps(random) : 0, count;
-    wait_for(pid);
-    set_tracing(pid);
-    if (kill_at(pid, event_random(random, play->call_count + 1), steps, &count, &status)) {
-        *(steps ? &counts.in_steps : &counts.in_calls) += 1;
+    struct traced_point point = traced_draw(play->call_count, random);
+    uint64_t count = 0;
+    if (traced_is_begun(pid, &status) && traced_run(pid, point, &count, &status)) {
+        traced_kill(pid);
+        *(point.steps ? &counts.in_steps : &counts.in_calls) += 1;
         return true;
     }
     counts.ended++;
@@ -305,7 +237,7 @@ static bool play_timed(const struct known *play, pid_t pid, uint64_t *random)
 {
     usleep((useconds_t)event_random(random, play->life_us + 1));
     kill(pid, SIGKILL);
-    int status = wait_for(pid);
+    int status = traced_wait(pid);
     bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     *(is_killed ? &counts.by_time : &counts.ended) += 1;
     return is_killed || ended_well(status);
@@ -344,7 +276,7 @@ static bool judge(struct known *play, const struct scenario *scenario, const cha
             verdict_of(path, scenario->durability, LOSS_PROCESS, &play->promises, outcome->why);
         _exit(0);
     }
-    int status = wait_for(pid);
+    int status = traced_wait(pid);
     bool is_good = outcome->verdict == VERDICT_SURVIVED;
     memcpy(play->why, outcome->why, WHY_SIZE);
     if (WIFSIGNALED(status))
@@ -377,7 +309,7 @@ static bool stop_others(pid_t pid, char *why)
     bool is_there = wait_for_others(pid, &status);
     shared->stop = true;
     if (is_there)
-        status = wait_for(pid);
+        status = traced_wait(pid);
     if (is_there && ended_well(status))
         return true;
     if (WIFSIGNALED(status))
@@ -427,7 +359,7 @@ static void prepare(const struct play *what, struct known *play, char root[PATH_
     if (stat(grown, &status)) {
         shell("mkdir '%s'%s", grown, "");
         pid_t pid = start(is_fast ? "fast-filled" : "filled", grown, 0, 0, false);
-        if (!ended_well(wait_for(pid)))
+        if (!ended_well(traced_wait(pid)))
             die("a large log could not be made");
         take_promises(&play->promises);
     }

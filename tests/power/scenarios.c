@@ -860,12 +860,38 @@ static void play_again(struct run *run)
     close_log(run);
 }
 
+/* One that dies at some operation of opening the log, or when it is open. */
+static void open_and_die(struct run *run)
+{
+    die_after_entries(1 + event_random(&run->random, 40));
+    open_log(run);
+    _exit(0);
+}
+
+/* The same after two that have died in making the log whole. */
+static void play_again_deaths(struct run *run)
+{
+    for (uint64_t i = 0; i < 2; i++) {
+        start_process(run, run->process + 1 + i, open_and_die);
+        wait_for_processes(1);
+    }
+    play_again(run);
+}
+
 /* Short delays let flushes of one thread or process overlap with what others do. */
 #define BOTH(name, play, delay_us, percent, second)                                         \
-    {#name, EVLOG_DURABLE, play, delay_us, percent, second, NULL, 0, 0},                    \
+    {#name, EVLOG_DURABLE, play, delay_us, percent, second, NULL, 0, 0, 0},                 \
     {                                                                                       \
         "fast-" #name, EVLOG_FAST, play, delay_us, percent, (second) ? "fast-again" : NULL, \
-            NULL, 0, 0                                                                      \
+            NULL, 0, 0, 0                                                                   \
+    }
+
+/* Of what a cut leaves, processes that make it whole are killed in that. */
+#define DEATHS 3
+#define KILLED(name, play, delay_us)                                                    \
+    {"killed-" #name, EVLOG_DURABLE, play, delay_us, 100, NULL, NULL, 0, 0, DEATHS},    \
+    {                                                                                   \
+        "fast-killed-" #name, EVLOG_FAST, play, delay_us, 100, NULL, NULL, 0, 0, DEATHS \
     }
 
 #define EVENTS_FILE SCENARIO_LOG "/events.mdb"
@@ -875,13 +901,13 @@ static void play_again(struct run *run)
 const struct scenario scenarios[] = {
     BOTH(one, play_one, 0, 100, NULL),
     BOTH(threads, play_threads, 200, 100, NULL),
-    {"batches", EVLOG_DURABLE, play_batches, 0, 200, NULL, JOURNAL_FILE, 0, 0},
-    {"fast-batches", EVLOG_FAST, play_batches, 0, 100, NULL, NULL, 0, 0},
+    {"batches", EVLOG_DURABLE, play_batches, 0, 200, NULL, JOURNAL_FILE, 0, 0, 0},
+    {"fast-batches", EVLOG_FAST, play_batches, 0, 100, NULL, NULL, 0, 0, 0},
     BOTH(processes, play_processes, 200, 100, NULL),
-    {"halves", EVLOG_DURABLE, play_halves, 200, 100, NULL, EVENTS_FILE, 10000, HALF_SIZE},
-    {"behind", EVLOG_DURABLE, play_behind, 200, 150, NULL, EVENTS_FILE, 10000, HALF_SIZE},
+    {"halves", EVLOG_DURABLE, play_halves, 200, 100, NULL, EVENTS_FILE, 10000, HALF_SIZE, 0},
+    {"behind", EVLOG_DURABLE, play_behind, 200, 150, NULL, EVENTS_FILE, 10000, HALF_SIZE, 0},
     {"half-deaths", EVLOG_DURABLE, play_half_deaths, 200, 150, NULL, EVENTS_FILE, 10000,
-     HALF_SIZE},
+     HALF_SIZE, 0},
     BOTH(deaths, play_deaths, 200, 100, NULL),
     BOTH(types, play_types, 0, 100, NULL),
     BOTH(creation, play_creation, 0, 100, NULL),
@@ -894,16 +920,27 @@ const struct scenario scenarios[] = {
     BOTH(trim, play_trim, 0, 100, NULL),
     BOTH(compact, play_compact, 0, 100, NULL),
     BOTH(erase, play_erase, 200, 100, NULL),
-    {"erase-now", EVLOG_DURABLE, play_erase_now, 0, 100, NULL, NULL, 0, 0},
-    {"fast-erase-now", EVLOG_FAST, play_erase_now, 0, 100, NULL, NULL, 0, 0},
-    {"copy", EVLOG_DURABLE, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0},
-    {"fast-copy", EVLOG_FAST, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0},
-    {"upkeep", EVLOG_DURABLE, play_upkeep, 200, 200, NULL, NULL, 0, HALF_SIZE},
-    {"fast-upkeep", EVLOG_FAST, play_upkeep, 200, 200, NULL, NULL, 0, 0},
-    {"erase-beside", EVLOG_DURABLE, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
-    {"fast-erase-beside", EVLOG_FAST, play_erase_beside, 200, 100, NULL, NULL, 0, 0},
+    {"erase-now", EVLOG_DURABLE, play_erase_now, 0, 100, NULL, NULL, 0, 0, 0},
+    {"fast-erase-now", EVLOG_FAST, play_erase_now, 0, 100, NULL, NULL, 0, 0, 0},
+    {"copy", EVLOG_DURABLE, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0, 0},
+    {"fast-copy", EVLOG_FAST, play_copy, 200, 100, NULL, COPY_STATE_FILE, 0, 0, 0},
+    {"upkeep", EVLOG_DURABLE, play_upkeep, 200, 200, NULL, NULL, 0, HALF_SIZE, 0},
+    {"fast-upkeep", EVLOG_FAST, play_upkeep, 200, 200, NULL, NULL, 0, 0, 0},
+    {"erase-beside", EVLOG_DURABLE, play_erase_beside, 200, 100, NULL, NULL, 0, 0, 0},
+    {"fast-erase-beside", EVLOG_FAST, play_erase_beside, 200, 100, NULL, NULL, 0, 0, 0},
     BOTH(recovery, play_batches, 0, 100, "again"),
+    {"recovery-deaths", EVLOG_DURABLE, play_batches, 0, 100, "again-deaths", NULL, 0, 0, 0},
+    {"fast-recovery-deaths", EVLOG_FAST, play_batches, 0, 100, "fast-again-deaths", NULL, 0, 0,
+     0},
+    KILLED(recovery, play_batches, 0),
+    KILLED(types, play_types, 0),
+    KILLED(trim, play_trim, 0),
+    KILLED(compact, play_compact, 0),
+    KILLED(erase, play_erase, 0),
+    {"killed-halves", EVLOG_DURABLE, play_halves, 200, 100, NULL, NULL, 0, HALF_SIZE, DEATHS},
     BOTH(again, play_again, 0, 0, NULL),
+    {"again-deaths", EVLOG_DURABLE, play_again_deaths, 0, 0, NULL, NULL, 0, 0, 0},
+    {"fast-again-deaths", EVLOG_FAST, play_again_deaths, 0, 0, NULL, NULL, 0, 0, 0},
     BOTH(filled, play_filled, 0, 0, NULL),
     BOTH(grown, play_grown, 0, 0, NULL),
     BOTH(others, play_others, 0, 0, NULL),

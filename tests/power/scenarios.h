@@ -20,6 +20,7 @@ struct scenario {
     const char *near;     /* a file: two in three cuts are inside a flush of it; or NULL */
     unsigned slow_us;     /* how long those flushes take at most; 0: as others */
     uint64_t half_size;   /* of the journal; 0: the library's */
+    unsigned death_count; /* after a cut so many processes are killed in making the log whole */
 };
 
 /* All of them. */

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "deaths.h"
 #include "events.h"
 #include "session.h"
 
@@ -277,6 +278,15 @@ void session_draw(const struct session *session, uint64_t *random, struct cut *c
 
 /* ----------------------------------------------------------------- cutting ---- */
 
+/* Opens it for writing; but in some scenarios others have begun to, and were killed. */
+static enum verdict judge_opened(const struct scenario *scenario, const char *log, uint64_t seed,
+                                 const struct promises *promises, char why[WHY_SIZE])
+{
+    if (scenario->death_count && !deaths_in_recovery(log, scenario, &seed, why))
+        return VERDICT_LOST;
+    return verdict_of(log, scenario->durability, LOSS_POWER, promises, why);
+}
+
 /* In a child: makes the directory `path` and judges it. */
 void session_judge(const struct session *session, struct disk *disk, const struct cut *cut,
                    const char *path, struct outcome *outcome)
@@ -298,8 +308,7 @@ void session_judge(const struct session *session, struct disk *disk, const struc
     if (cut->seed % READ_FIRST_EVERY == 0)
         verdict = verdict_of_reading(log, &promises, outcome->why);
     if (verdict == VERDICT_SURVIVED)
-        verdict =
-            verdict_of(log, session->scenario->durability, LOSS_POWER, &promises, outcome->why);
+        verdict = judge_opened(session->scenario, log, cut->seed, &promises, outcome->why);
     bool is_nothing = verdict == VERDICT_SURVIVED && !is_measured;
     outcome->verdict = is_nothing ? VERDICT_NOT_MEASURED : verdict;
 }

@@ -7,6 +7,7 @@
 #include "exposition.h"
 #include "list.h"
 #include "scan.h"
+#include "tool.h"
 
 #define OWN_SHOWN_MAX 10
 
@@ -116,6 +117,8 @@ static void put_facts(struct request *request)
     fputs(" in use, ", out);
     put_size(out, info->free_size);
     fputs(" free for events to come, ", out);
+    put_size(out, ahead_size(info));
+    fputs(" kept ahead, ", out);
     put_size(out, info->file_size);
     fputs(" on disk</dd>\n<dt>Made</dt><dd>", out);
     html_time(out, info->created_us, 1000000);
