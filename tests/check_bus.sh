@@ -9,28 +9,19 @@ set -u
 tests=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 dir=${BUS_DIR:-$build/bus}
-rounds=${BUS_ROUNDS:-25}
+rounds=${BUS_ROUNDS:-25} redis_rounds=${BUS_ROUNDS:-100}
 mkdir -p "$dir" && dir=$(cd "$dir" && pwd)
 . "$tests/tool.sh"
+. "$tests/relay_cases.sh"
 evlog=$build/evlog # with all speed
 peer=$build/tests/kafka_peer
-TYPE=org.openedx.learning.course.enrollment.created.v1
 KEY=enrollment.user.pii.username
 pids=
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
-trap 'kill -9 $pids $(cat "$dir"/run/*.pid 2>/dev/null) 2>/dev/null; chmod -R u+rwx "$home"; rm -rf "$home" "$dir/run"' EXIT
+trap 'kill -9 $pids $server $(cat "$dir"/run/*.pid 2>/dev/null) 2>/dev/null; chmod -R u+rwx "$home"; rm -rf "$home" "$dir/run"' EXIT
 
 trap 'exit 1' INT TERM
 skip() { echo "SKIPPING: $*"; skipped=1; }
-send() { # send LOG FIRST LAST: events whose users have these ids
-    seq "$2" "$3" | sed 's/.*/{"enrollment": {"user": {"id": &, "is_active": true, "pii": {"username": "u&", "email": "e", "name": "Grüße"}}, "course": {"course_key": "course-v1:edX+D+2026", "display_name": "D", "start": null, "end": null}, "mode": "audit", "is_active": true, "creation_date": "2026-01-02T03:04:05+00:00", "created_by": null}}/' |
-        "$evlog" send "$1" $TYPE - >/dev/null 2>&1 || bad "send $1 $2 $3"
-}
-make_log() { # with the schema, and one event that cannot go on a bus
-    "$evlog" send "$1" org.evlog.nothing.v1 '{}' >/dev/null
-    "$evlog" schema add "$1" $TYPE >out 2>err || bad "schema add"
-}
-ids_in_log() { "$evlog" show "$1" --type 'org.openedx.*' -o json | sed 's/.*"id": "\([-0-9a-f]\{36\}\)", "type".*/\1/'; }
 
 # ------------------------------------------------------- what is needed ----
 
@@ -180,21 +171,24 @@ fi
 
 # ------------------------------------------------------- Redis ----
 
-redis_server=$(command -v redis-server || command -v redis-check-rdb) # the same program, which goes by the name it is called by
-if [ -z "$python" ]; then :
-elif [ -z "$redis_server" ]; then skip "redis-server is not installed (apt-get install redis-tools)"
-else
-    ln -s "$redis_server" redis-server
-    ./redis-server --port 0 --unixsocket "$home/socket" --save "" >redis.out 2>&1 & pids="$pids $!"
-    until_true redis-cli -s socket ping
-    export BUS_REDIS="unix://$home/socket"
+redis_types() {
     real produce redis there sent 2 || bad "the real producer"
     try 0 "" relay in redis-types "$BUS_REDIS" there --group g
     try 0 "" relay out redis-types "$BUS_REDIS" back --all
-    bytes() { redis-cli -s socket --raw xrange "$1" - + | grep -av '^[0-9]*-[0-9]*$' | cksum; }
+    bytes() { redis --raw xrange "$1" - + | grep -av '^[0-9]*-[0-9]*$' | cksum; }
     is "Redis: all types there and back, byte for byte" "$(bytes back)" "$(bytes there)"
     real consume redis back readers "$(all_types sent)" seen || bad "the real consumer"
     check_seen Redis sent seen
+}
+
+if [ -z "$redis_server" ]; then skip "redis-server is not installed (apt-get install redis-tools)"
+else
+    start_redis
+    export BUS_REDIS="$url_redis"
+    [ -z "$python" ] || redis_types
+    rm -rf k l
+    redis_kills "$redis_rounds"
+    stop_redis KILL
 fi
 [ -z "${skipped:-}" ] || echo "(some of it was skipped, see above)"
 end_cases

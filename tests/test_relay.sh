@@ -3,44 +3,20 @@
 #
 # What is in the stream is compared with what the real producer of Open edX writes, and relays and Redis are killed
 # in the middle: each event arrives, none twice.
-. "$(dirname "$0")/tool.sh"
+tests=$(cd "$(dirname "$0")" && pwd)
+. "$tests/tool.sh"
+. "$tests/relay_cases.sh"
 
 skip() { echo "SKIPPING: $*"; exit 0; }
-redis_server=$(command -v redis-server || command -v redis-check-rdb) # the same program, which goes by the name it is called by
 [ "$redis_server" ] || skip "redis-server is not installed (apt-get install redis-tools)"
-ln -s "$redis_server" redis-server
 "$evlog" relay out log redis://localhost topic 2>&1 | grep -q "built without Redis" && skip "evlog-relay was built without Redis"
 
-TYPE=org.openedx.learning.course.enrollment.created.v1
 rounds=${RELAY_ROUNDS:-15}
-server=
 
-start_redis() { # with what it had: everything is in the append-only file
-    ./redis-server --port 0 --unixsocket "$home/socket" --save "" --appendonly yes --appendfsync no --dir "$home" >redis.out 2>&1 &
-    server=$!
-    until redis-cli -s socket ping 2>/dev/null | grep -q PONG; do kill -0 $server || { cat redis.out; exit 1; }; done
-}
-stop_redis() { # stop_redis SIGNAL
-    kill "-$1" $server
-    wait $server 2>/dev/null
-}
 trap 'kill -9 $server 2>/dev/null; chmod -R u+rwx "$home"; rm -rf "$home"' EXIT
-redis() { redis-cli -s socket "$@"; }
-url=unix://$home/socket
+url=$url_redis
 
-# send LOG FIRST LAST: events whose users have these ids
-send() {
-    seq "$2" "$3" | sed 's/.*/{"enrollment": {"user": {"id": &, "is_active": true, "pii": {"username": "u&", "email": "e", "name": "Grüße"}}, "course": {"course_key": "course-v1:edX+D+2026", "display_name": "D", "start": null, "end": null}, "mode": "audit", "is_active": true, "creation_date": "2026-01-02T03:04:05+00:00", "created_by": null}}/' |
-        "$evlog" send "$1" $TYPE - >/dev/null 2>&1 || bad "send $1 $2 $3"
-}
-ids_in_stream() { redis --raw xrange "$1" - + | grep -a -A1 '^id$' | grep -av -e '^id$' -e '^--$'; }
-ids_in_log() { "$evlog" show "$1" --type 'org.openedx.*' -o json | sed 's/.*"id": "\([-0-9a-f]\{36\}\)", "type".*/\1/'; }
 last_seq() { "$evlog" info "$1" -o json | grep -o '"last_seq": [0-9]*' | grep -o '[0-9]*$'; }
-make_log() { # with the schema
-    "$evlog" send "$1" org.evlog.nothing.v1 '{}' >/dev/null
-    "$evlog" schema add "$1" $TYPE >out 2>err || bad "schema add"
-}
-
 start_redis
 
 # ------------------------------------------------------- options ----
@@ -257,30 +233,7 @@ fi
 
 # ------------------------------------------------------- kills ----
 
-make_log k
-has_more() { [ "$(redis xlen kills)" -gt "$at" ]; }
-"$evlog" send l org.evlog.nothing.v1 '{}' >/dev/null
-i=1
-while [ $i -le $rounds ]; do
-    send k $((i * 300 + 1)) $((i * 300 + 300))
-    at=$(redis xlen kills)
-    "$evlog" relay out -f k $url kills --metrics metrics >/dev/null 2>&1 & out_pid=$!
-    "$evlog" relay in -f l $url kills --group g >/dev/null 2>&1 & in_pid=$!
-    until_true has_more # in the middle
-    case $((i % 3)) in
-    0) stop_redis KILL; start_redis ;; # what it had written is there: it was not the machine that died
-    1) kill -STOP $server; kill -9 $out_pid; kill -CONT $server ;;
-    esac
-    kill -9 $out_pid $in_pid 2>/dev/null
-    wait $out_pid $in_pid 2>/dev/null
-    i=$((i + 1))
-done
-"$evlog" relay out k $url kills >/dev/null 2>&1
-"$evlog" relay in l $url kills --group g >/dev/null 2>&1
-is "kills: each event is in the stream once, in order" "$(ids_in_stream kills | cksum)" "$(ids_in_log k | cksum)"
-ids_in_log k | sort >wanted
-is "kills: each event is in the other log once" "$(ids_in_log l | sort | cmp - wanted 2>&1)" ""
-try 0 "" verify l
+redis_kills "$rounds"
 
 # ------------------------------------------------------- waiting, stopping ----
 

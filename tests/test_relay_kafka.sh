@@ -7,13 +7,13 @@
 # check_bus.sh, with a real broker.
 tests=$(cd "$(dirname "$0")" && pwd)
 . "$tests/tool.sh"
+. "$tests/relay_cases.sh"
 skip() { echo "SKIPPING: $*"; exit 0; }
 peer=$build/tests/kafka_peer
 [ -x "$peer" ] || skip "evlog-relay was built without Kafka: librdkafka-dev and libcurl4-openssl-dev are not installed"
 command -v python3 >/dev/null || skip "python3, which runs the tests' registry, is not installed"
 
 trap 'exit 1' INT TERM
-TYPE=org.openedx.learning.course.enrollment.created.v1
 KEY=enrollment.user.pii.username
 rounds=${RELAY_ROUNDS:-6}
 registry= mock= tls=
@@ -48,22 +48,12 @@ start_mock
 url="kafka://$brokers?registry=http://127.0.0.1:$port"
 fast="-X session.timeout.ms=4000 -X heartbeat.interval.ms=300" # the mock brokers have no static members
 
-# send LOG FIRST LAST: events whose users have these ids
-send() {
-    seq "$2" "$3" | sed 's/.*/{"enrollment": {"user": {"id": &, "is_active": true, "pii": {"username": "u&", "email": "e", "name": "Grüße"}}, "course": {"course_key": "course-v1:edX+D+2026", "display_name": "D", "start": null, "end": null}, "mode": "audit", "is_active": true, "creation_date": "2026-01-02T03:04:05+00:00", "created_by": null}}/' |
-        "$evlog" send "$1" $TYPE - >/dev/null 2>&1 || bad "send $1 $2 $3"
-}
 records() { "$peer" read "$brokers" "$1" || bad "read $1"; }
 count() { records "$1" | wc -l; }
 hex_to_text() { python3 -c 'import sys
 for line in sys.stdin: print(bytes.fromhex(line.strip()).decode())'; }
 ids_in_topic() { records "$1" | sed 's/.* ce_id=\([0-9a-f]*\).*/\1/' | hex_to_text; }
-ids_in_log() { "$evlog" show "$1" --type 'org.openedx.*' -o json | sed 's/.*"id": "\([-0-9a-f]\{36\}\)", "type".*/\1/'; }
 last_seq() { "$evlog" info "$1" -o json | grep -o '"last_seq": [0-9]*'; }
-make_log() { # with the schema
-    "$evlog" send "$1" org.evlog.nothing.v1 '{}' >/dev/null
-    "$evlog" schema add "$1" $TYPE >out 2>err || bad "schema add"
-}
 hex() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n'; }
 
 # ------------------------------------------------------- options ----

@@ -7,11 +7,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t asked_signal; /* 0: none */
+static atomic_int asked_signal; /* 0: none. Other threads look at it, too */
 static evlog_consumer *volatile consumer_to_stop;
 static int pipe_fds[2] = {-1, -1};
 

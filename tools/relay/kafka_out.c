@@ -5,8 +5,9 @@
  * schema's id in the registry in 4 bytes, big endian, and Avro. The partition is librdkafka's choice by the key, as it
  * is the real producers'. Ids are asked for once for each schema, topic and key.
  *
- * All of a put is handed to librdkafka, which has up to five requests in flight for each partition and keeps
- * their order (idempotence, acks=all); then the reports are waited for. Each item has a slot:
+ * A put is made by a thread of its own (worker.c), so that the relay's gathers and encodes the next one meanwhile. It
+ * hands all items to librdkafka, which has up to five requests in flight for each partition and keeps
+ * their order (idempotence, acks=all); then it waits for the reports. Each item has a slot:
  *
  *   NEW -> QUEUED -> HEARD -> DONE     HEARD: in a transaction that is not committed yet
  *     ^       |        |
@@ -22,6 +23,9 @@
  *    partition 0 of that topic by the group evlog-relay-UUID-NAME; its metadata are the epoch. A failure
  *    closes the client; opening it ends what was open (the transactional id is the same), and reads the
  *    positions. They expire (offsets.retention.minutes), so one before the checkpoint does not count.
+ * 4. From sink_put to sink_put_ends the whole sink, with its client and registry, is the worker's, and the items are
+ *    read only; else all is the relay's thread's. So reports come to the thread that works, which polls.
+ *    The worker ends by itself STOP_WAIT_MS after a signal, as every wait in it looks at stop_is_asked.
  *
  * Without --exactly-once there are no positions: what was acknowledged by the broker and not yet in the checkpoint
  * when the relay was killed comes again, at most one put.
@@ -34,9 +38,11 @@
 #include "evlog/schema.h"
 #include "key.h"
 #include "registry.h"
+#include "worker.h"
 
-#define PUT_MAX 4096
-#define STOP_WAIT_MS 400 /* after a signal: for what is on its way */
+#define PUT_MAX 1024       /* the memory of more records does not stay in the processor's cache */
+#define EXACT_PUT_MAX 4096 /* of a transaction, whose commit takes longer than that */
+#define STOP_WAIT_MS 400   /* after a signal: for what is on its way */
 #define FRAME_SIZE 5
 #define IDS_MAX 4096
 
@@ -62,22 +68,23 @@ struct ids {
 struct kafka_sink {
     struct sink sink;
     struct kafka kafka;
+    rd_kafka_topic_t *topics[TOPICS_MAX]; /* of the client */
     const struct relay_options *options;
     struct registry *registry;
     char group[256];
     char epoch[64];
     uint64_t
         positions[TOPICS_MAX]; /* with exactly_once: what is committed; NO_POSITION: nothing */
+    struct worker *worker;     /* puts what is between sink_put and sink_put_ends */
+    const struct outgoing *items;
     struct slot *slots;
     size_t slot_count; /* of the put that has not ended well; 0: none */
     size_t left_count; /* QUEUED */
     uint64_t last_seq;
     size_t first, end;  /* of the items that are on their way */
+    bool is_last;       /* they are the last of the put */
     bool is_unfit;      /* the item at `end` is */
     uint64_t single_to; /* items up to this seq are put one by one */
-    bool is_ended;      /* the put, with `ended` */
-    enum outcome ended;
-    char why[512];
     struct ids *ids;
     size_t ids_count;
     uint8_t *frame;
@@ -287,12 +294,12 @@ static enum outcome produce(struct kafka_sink *self, const struct outgoing *item
     uint8_t *key = key_size ? self->frame : NULL, *value = self->frame + key_size;
     rd_kafka_headers_t *headers = make_headers(item->message);
     while (headers && error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        error = rd_kafka_producev(
-            self->kafka.client, RD_KAFKA_V_TOPIC(self->options->topics[item->topic]),
-            RD_KAFKA_V_KEY(key, key_size),
-            RD_KAFKA_V_VALUE(value, FRAME_SIZE + item->message->data.size),
-            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_OPAQUE(slot), RD_KAFKA_V_END);
+        error = rd_kafka_producev(self->kafka.client, RD_KAFKA_V_RKT(self->topics[item->topic]),
+                                  RD_KAFKA_V_KEY(key, key_size),
+                                  RD_KAFKA_V_VALUE(value, FRAME_SIZE + item->message->data.size),
+                                  RD_KAFKA_V_HEADERS(headers),
+                                  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                  RD_KAFKA_V_OPAQUE(slot), RD_KAFKA_V_END);
         if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
             rd_kafka_poll(self->kafka.client, 50) == 0 && stop_is_asked())
             break;
@@ -314,19 +321,18 @@ static enum outcome produce(struct kafka_sink *self, const struct outgoing *item
     return outcome ? outcome : kafka_fail("it cannot be sent", error, NULL);
 }
 
-/* Queues the items from `first` to before `*end` that are new; BROKER_UNFIT: `*end` is that of the item. */
-static enum outcome queue_items(struct kafka_sink *self, const struct outgoing *items,
-                                size_t first, size_t *end)
+/* Queues the items from `first` to before `end` that are new; BROKER_UNFIT: `end` is that of the item. */
+static enum outcome queue_items(struct kafka_sink *self)
 {
     const struct ids *ids = NULL;
-    for (size_t i = first; i < *end; i++) {
+    for (size_t i = self->first; i < self->end; i++) {
         if (self->slots[i].state != SLOT_NEW)
             continue;
-        enum outcome outcome = find_ids(self, &items[i], &ids);
+        enum outcome outcome = find_ids(self, &self->items[i], &ids);
         if (outcome == BROKER_OK)
-            outcome = produce(self, &items[i], ids, &self->slots[i]);
+            outcome = produce(self, &self->items[i], ids, &self->slots[i]);
         if (outcome == BROKER_UNFIT)
-            *end = i;
+            self->end = i;
         if (outcome)
             return outcome;
         if (i % 64 == 63)
@@ -418,6 +424,19 @@ static enum outcome commit(struct kafka_sink *self, size_t first, size_t end)
 
 /* -------------------------------------------------------------- opening ---- */
 
+/* So kafka_find asks for these topics only, and a topic that the broker makes when it is asked for is made early. */
+static enum outcome make_topics(struct kafka_sink *self)
+{
+    for (size_t i = 0; i < self->options->topic_count; i++) {
+        const char *name = self->options->topics[i];
+        self->topics[i] = rd_kafka_topic_new(self->kafka.client, name, NULL);
+        if (!self->topics[i])
+            return broker_fail(BROKER_REFUSES, "the topic %s: %s", name,
+                               rd_kafka_err2str(rd_kafka_last_error()));
+    }
+    return BROKER_OK;
+}
+
 static enum outcome make_client(struct kafka_sink *self)
 {
     static const char *const settings[][2] = {{"enable.idempotence", "true"},
@@ -440,12 +459,17 @@ static enum outcome make_client(struct kafka_sink *self)
         return outcome;
     }
     self->left_count = 0;
-    return kafka_make(&self->kafka, RD_KAFKA_PRODUCER, conf);
+    outcome = kafka_make(&self->kafka, RD_KAFKA_PRODUCER, conf);
+    return outcome ? outcome : make_topics(self);
 }
 
 /* What is not done is new again. */
 static void close_client(struct kafka_sink *self)
 {
+    for (size_t i = 0; i < self->options->topic_count; i++)
+        if (self->topics[i])
+            rd_kafka_topic_destroy(self->topics[i]);
+    memset(self->topics, 0, sizeof self->topics);
     kafka_close(&self->kafka);
     for (size_t i = 0; i < self->slot_count; i++)
         if (self->slots[i].state != SLOT_DONE)
@@ -562,27 +586,13 @@ static void begin_slots(struct kafka_sink *self, const struct outgoing *items, s
     self->slot_count = count;
 }
 
-/* Queues the items from `first` to before `end`, or to before one that is unfit. */
-static enum outcome begin_some(struct kafka_sink *self, const struct outgoing *items,
-                               size_t first, size_t end)
-{
-    enum outcome outcome = self->options->exactly_once ? begin(self) : BROKER_OK;
-    self->first = first;
-    self->end = end;
-    if (outcome == BROKER_OK)
-        outcome = queue_items(self, items, first, &self->end);
-    self->is_unfit = outcome == BROKER_UNFIT;
-    snprintf(self->why, sizeof self->why, "%s", broker_why());
-    return self->is_unfit ? BROKER_OK : outcome;
-}
-
 /* The position of all topics, or that of the topic of the only item. */
-static enum outcome end_transaction(struct kafka_sink *self, bool is_last)
+static enum outcome end_transaction(struct kafka_sink *self)
 {
     const struct slot *unfit = &self->slots[self->end], *only = &self->slots[self->first];
-    size_t topic = is_last ? 0 : only->topic;
-    size_t last_topic = is_last ? self->options->topic_count - 1 : topic;
-    uint64_t seq = is_last ? self->last_seq : only->seq;
+    size_t topic = self->is_last ? 0 : only->topic;
+    size_t last_topic = self->is_last ? self->options->topic_count - 1 : topic;
+    uint64_t seq = self->is_last ? self->last_seq : only->seq;
     if (self->is_unfit && !unfit->is_retry)
         seq = unfit->seq - 1;
     enum outcome outcome = send_positions(self, topic, last_topic, seq);
@@ -590,7 +600,7 @@ static enum outcome end_transaction(struct kafka_sink *self, bool is_last)
 }
 
 /* What was queued is there. BROKER_UNFIT: up to before `end`, which is that of an item that is refused. */
-static enum outcome end_some(struct kafka_sink *self, bool is_last)
+static enum outcome end_some(struct kafka_sink *self)
 {
     enum outcome outcome = wait_for_reports(self);
     const struct slot *failed = find_failed(self, self->end);
@@ -603,52 +613,58 @@ static enum outcome end_some(struct kafka_sink *self, bool is_last)
         return is_alone ? BROKER_UNFIT : BROKER_AGAIN;
     }
     if (outcome == BROKER_OK && self->options->exactly_once)
-        outcome = end_transaction(self, is_last);
-    if (outcome == BROKER_OK && self->is_unfit)
-        outcome = broker_fail(BROKER_UNFIT, "%s", self->why);
+        outcome = end_transaction(self);
     return outcome;
 }
 
-/* Those up to single_to one by one, since one of them was refused. */
-static enum outcome put_singly(struct kafka_sink *self, const struct outgoing *items,
-                               size_t count)
+/* Puts the items from `first` to before `end`, or to before one that is unfit. */
+static enum outcome put_some(struct kafka_sink *self, size_t first, size_t end)
 {
+    char why[512];
+    enum outcome outcome = self->options->exactly_once ? begin(self) : BROKER_OK;
+    self->first = first;
+    self->end = end;
+    self->is_last = end == self->slot_count;
+    if (outcome == BROKER_OK)
+        outcome = queue_items(self);
+    self->is_unfit = outcome == BROKER_UNFIT;
+    if (outcome && !self->is_unfit)
+        return outcome;
+    snprintf(why, sizeof why, "%s", broker_why());
+    outcome = end_some(self);
+    return outcome == BROKER_OK && self->is_unfit ? broker_fail(BROKER_UNFIT, "%s", why)
+                                                  : outcome;
+}
+
+/* All of a put, by the worker; those up to single_to one by one, since one of them was refused. */
+static enum outcome put_all(void *ctx)
+{
+    struct kafka_sink *self = ctx;
     enum outcome outcome = BROKER_OK;
-    for (size_t first = 0; outcome == BROKER_OK && first < count;) {
+    for (size_t first = 0; outcome == BROKER_OK && first < self->slot_count;) {
         bool is_single = self->slots[first].seq <= self->single_to;
-        size_t end = is_single ? first + 1 : count;
-        if (self->slots[first].state != SLOT_DONE) {
-            outcome = begin_some(self, items, first, end);
-            if (outcome == BROKER_OK)
-                outcome = end_some(self, end == count);
-        }
+        size_t end = is_single ? first + 1 : self->slot_count;
+        outcome = put_some(self, first, end);
         first = end;
     }
-    return outcome;
+    return outcome; /* of no items the position is not put: the checkpoint, which is later, counts */
 }
 
 static enum outcome sink_put(void *ctx, const struct outgoing *items, size_t count,
                              uint64_t last_seq)
 {
     struct kafka_sink *self = ctx;
+    self->items = items;
     self->last_seq = last_seq;
-    self->is_ended = true;
-    self->ended = BROKER_OK;
     begin_slots(self, items, count);
-    if (count == 0)
-        return BROKER_OK; /* the checkpoint, which is later than the position, counts */
-    if (items[0].message->seq <= self->single_to) {
-        self->ended = put_singly(self, items, count);
-        return BROKER_OK;
-    }
-    self->is_ended = false;
-    return begin_some(self, items, 0, count);
+    worker_begin(self->worker);
+    return BROKER_OK;
 }
 
 static enum outcome sink_put_ends(void *ctx, uint64_t *unfit_seq)
 {
     struct kafka_sink *self = ctx;
-    enum outcome outcome = self->is_ended ? self->ended : end_some(self, true);
+    enum outcome outcome = worker_end(self->worker);
     if (outcome == BROKER_UNFIT)
         *unfit_seq = self->slots[self->end].seq;
     if (outcome == BROKER_OK || outcome == BROKER_UNFIT) {
@@ -663,6 +679,7 @@ static enum outcome sink_put_ends(void *ctx, uint64_t *unfit_seq)
 static void sink_close(void *ctx)
 {
     struct kafka_sink *self = ctx;
+    worker_free(self->worker);
     close_client(self);
     registry_free(self->registry);
     free(self->slots);
@@ -676,14 +693,16 @@ struct sink *kafka_sink(const struct relay_options *options, const char *uuid)
     struct kafka_sink *self = calloc(1, sizeof *self);
     if (!self)
         return NULL;
+    size_t put_max = options->exactly_once ? EXACT_PUT_MAX : PUT_MAX;
     self->options = options;
     self->sink =
-        (struct sink){self, PUT_MAX, false, sink_open, sink_put, sink_put_ends, sink_close};
+        (struct sink){self, put_max, false, sink_open, sink_put, sink_put_ends, sink_close};
     self->registry = registry_new(&options->url);
-    self->slots = calloc((size_t)PUT_MAX * options->topic_count, sizeof *self->slots);
+    self->slots = calloc(put_max * options->topic_count, sizeof *self->slots);
     self->ids = calloc(IDS_MAX, sizeof *self->ids);
+    self->worker = worker_new(put_all, self);
     kafka_id("evlog-relay", uuid, options->name, self->group);
-    if (!self->registry || !self->slots || !self->ids) {
+    if (!self->registry || !self->slots || !self->ids || !self->worker) {
         sink_close(self);
         return NULL;
     }

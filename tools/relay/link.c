@@ -8,7 +8,7 @@
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
 
-static char why[512];
+static _Thread_local char why[512];
 
 const char *broker_why(void)
 {

@@ -8,7 +8,10 @@
 
 #include "relay.h"
 
-/* What the C library takes from the system at a time, and keeps: a put is made of what the one before was made of. */
+/*
+ * What the C library takes from the system at a time, and keeps: a put is made of what the one before was made of. What
+ * is freed joins what lies beside it (no fast bins), so that the next put has it in order again and not scattered.
+ */
 #define MEMORY_STEP (1 << 20)
 #define MEMORY_KEPT (64 << 20)
 
@@ -61,6 +64,7 @@ static void keep_memory(void)
 #ifdef __GLIBC__
     mallopt(M_TOP_PAD, MEMORY_STEP);
     mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+    mallopt(M_MXFAST, 0);
     mallopt(M_MMAP_THRESHOLD, 4 * MEMORY_STEP); /* it does not grow by itself any more */
 #endif
 }

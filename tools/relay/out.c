@@ -691,10 +691,10 @@ static int run(struct out *out)
     int result = prepare(out);
     int status = result ? log_failed(result) : relay(out);
     stop_consumer(NULL);
-    put_close(&out->put);
-    put_close(&out->sent);
     if (out->sink)
         out->sink->close(out->sink->self);
+    put_close(&out->put);
+    put_close(&out->sent);
     if (out->consumer && evlog_consumer_close(out->consumer) && status == RELAY_STATUS_DONE)
         status = complain(RELAY_STATUS_LOG, "%s", evlog_errmsg());
     is_paused(out); /* the lag */

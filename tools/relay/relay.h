@@ -10,6 +10,7 @@
  *   in.c         messages into the log; refused.c: those that cannot be used; known.c: those it may have
  *   redis.c      a connection, redis_tls.c its TLS; redis_out.c, redis_in.c: Redis Streams as a sink and as a source
  *   kafka.c      librdkafka; kafka_out.c, kafka_in.c: Kafka as a sink and as a source
+ *   worker.c     a thread of a sink's own
  *   registry.c   the schema registry, kafka_schemas.c what it has; key.c: Kafka's key of an event
  *   metrics.c    --metrics FILE
  *
@@ -214,7 +215,7 @@ enum outcome {
     BROKER_AGAIN,   /* it has to be asked once more, from `open` on */
 };
 
-/* The sentence of the last outcome but BROKER_OK and BROKER_STOPPED. */
+/* The sentence of this thread's last outcome but BROKER_OK and BROKER_STOPPED. */
 const char *broker_why(void);
 
 /* Sets it, and returns `outcome`. */
@@ -242,8 +243,8 @@ struct sink {
     /*
      * Puts messages, in order, and makes last_seq the position of all topics that have not a later one; all or none
      * of a topic. They are on their way when it returns, and on the broker when put_ends does; then the next put may
-     * begin. What the items point to is not used after `put`. After BROKER_AWAY and BROKER_AGAIN it is called again,
-     * after `open`, with the same messages, less those up to the positions.
+     * begin. The items do not change before put_ends, or close, returns. After BROKER_AWAY and BROKER_AGAIN it is
+     * called again, after `open`, with the same messages, less those up to the positions.
      */
     enum outcome (*put)(void *self, const struct outgoing *items, size_t count,
                         uint64_t last_seq);
