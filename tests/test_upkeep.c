@@ -22,7 +22,7 @@
 #define SENDERS 8
 #define CONSUMERS 8
 #define ROLES (SENDERS + CONSUMERS + 1) /* the last one: upkeep */
-#define SEQ_MAX 400000
+#define SEQ_MAX 2000000
 #define KILLS_A_ROUND 12
 
 static bool is_long;
@@ -61,6 +61,8 @@ static void send_events(const char *path, unsigned sender)
     evlog_sent sent = {.seq = 0};
     if (evlog_define(log, LOAD_TYPE, 0, NULL, &signal))
         die("defining", 0);
+    if (evlog_wait(log, 0, 0, &sent.seq)) /* the head */
+        die("waiting", 0);
     while (sent.seq + 100 < SEQ_MAX) {
         uint64_t number = (uint64_t)sender << 40 | known->next[sender]++;
         size_t size = load_make((struct load){.number = number, .count = 1}, data);
