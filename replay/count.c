@@ -43,20 +43,21 @@ struct counting {
 
 /* ------------------------------------------------------------- counting ---- */
 
-static int find_item(struct counting *counting, const struct type *type, struct item **item)
+/* NULL: no memory. */
+static struct item *item_of(struct counting *counting, const struct type *type)
 {
     if (type->index >= counting->item_max) {
         size_t max = 2 * (size_t)type->index + 64;
         struct item *items = realloc(counting->items, max * sizeof *items);
         if (!items)
-            return error_nomem();
+            return NULL;
         memset(items + counting->item_max, 0, (max - counting->item_max) * sizeof *items);
         counting->items = items;
         counting->item_max = max;
     }
-    *item = &counting->items[type->index];
-    (*item)->type = type;
-    return EVLOG_OK;
+    struct item *item = &counting->items[type->index];
+    item->type = type;
+    return item;
 }
 
 static void add(struct counting *counting, struct item *item, uint64_t count, struct place place)
@@ -72,11 +73,11 @@ static void add(struct counting *counting, struct item *item, uint64_t count, st
 static int count_event(struct counting *counting, const evlog_event *event,
                        const struct type *type)
 {
-    struct item *item;
-    int result = find_item(counting, type, &item);
-    if (result == EVLOG_OK)
-        add(counting, item, 1, (struct place){event->seq, event->seq, event->log_time_us});
-    return result;
+    struct item *item = item_of(counting, type);
+    if (!item)
+        return error_nomem();
+    add(counting, item, 1, (struct place){event->seq, event->seq, event->log_time_us});
+    return EVLOG_OK;
 }
 
 /* Of a block; what cannot be kept is read event by event, and said there. */
@@ -84,12 +85,12 @@ static bool count_block(uint64_t number, uint64_t count, uint64_t first, uint64_
 {
     struct counting *counting = ctx;
     const struct type *type;
-    struct item *item;
     if (types_find(counting->log->store->types, number, &type))
         return false;
     if (!filter_wants(&counting->filter, type))
         return true;
-    if (find_item(counting, type, &item))
+    struct item *item = item_of(counting, type);
+    if (!item)
         return false;
     if (count > 0)
         add(counting, item, count, (struct place){.from = first, .to = last});
