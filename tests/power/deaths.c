@@ -37,16 +37,9 @@ static pid_t start(const struct opening *opening, bool is_traced)
 {
     evlog *log;
     evlog_options options = {.durability = opening->scenario->durability};
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid < 0)
-        die("fork");
+    pid_t pid = traced_fork(DEATH_SECONDS, is_traced);
     if (pid)
         return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    alarm(DEATH_SECONDS);
-    if (is_traced)
-        traced_begin();
     int result = evlog_open(opening->path, &options, &log);
     if (result)
         fprintf(stderr, "opening: %s\n", evlog_errmsg());
@@ -68,9 +61,7 @@ static uint64_t count_calls(const struct opening *opening)
     return count;
 }
 
-/*
- * Starts one and has it stand, or run, somewhere: true. False: it has ended before, with `*status`.
- */
+/* Starts one and has it stand, or run, somewhere: true. False: it has ended before, with `*status`. */
 static bool run_one(const struct opening *opening, uint64_t call_count, uint64_t *random,
                     pid_t *pid, int *status)
 {
@@ -97,7 +88,7 @@ static bool kill_one(const struct opening *opening, uint64_t call_count, uint64_
     return is_there || status == 0;
 }
 
-/* In a child of its own, since whoever traces it must be there. Returns the child's pid when the opening stands. */
+/* In a child of its own, since only its parent can trace a process. Returns the child's pid when the opening stands. */
 static pid_t start_last(const struct opening *opening, uint64_t call_count, uint64_t *random)
 {
     int ready[2];

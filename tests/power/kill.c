@@ -177,16 +177,9 @@ static void take_promises(struct promises *promises)
 static pid_t start(const char *name, const char *root, uint64_t round, enum process process,
                    bool is_traced)
 {
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid < 0)
-        die("fork");
+    pid_t pid = traced_fork(CHILD_SECONDS, is_traced);
     if (pid)
         return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    alarm(CHILD_SECONDS);
-    if (is_traced)
-        traced_begin();
     scenario_play(scenario_find(name), root, options.seed + round, process, round);
     exit(0);
 }

@@ -2,7 +2,7 @@
  * Running a process to a random one of its system calls or instructions, by ptrace(2).
  *
  * Its first thread stops when a system call begins and when it ends; from one of these stops on it is run instruction
- * by instruction. The threads beside it run freely, also while it stands. It ends when who traces it does.
+ * by instruction. The threads beside it run freely, also while it stands. It is killed when its tracer ends.
  */
 #include "traced.h"
 
@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,11 +38,28 @@ void traced_kill(pid_t pid)
         status = traced_wait(pid);
 }
 
-void traced_begin(void)
+static void be_traced(void)
 {
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
         _exit(STATUS_NO_PTRACE);
     raise(SIGSTOP);
+}
+
+pid_t traced_fork(unsigned seconds, bool is_traced)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0) {
+        perror("fork");
+        exit(2);
+    }
+    if (pid)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm(seconds);
+    if (is_traced)
+        be_traced();
+    return 0;
 }
 
 bool traced_is_begun(pid_t pid, int *status)

@@ -14,8 +14,11 @@ struct traced_point {
 /* One of `call_count` stops; in half of the cases 1 to 65,536 instructions more, small numbers as often as large. */
 struct traced_point traced_draw(uint64_t call_count, uint64_t *random);
 
-/* In a child: waits for the parent, who traces it from here on. Ends it with status 77 where that is not permitted. */
-void traced_begin(void);
+/*
+ * fork(2); the child is killed after so many seconds, and with its parent. `is_traced`: it waits, to be traced by its
+ * parent, and ends with status 77 where that is not permitted.
+ */
+pid_t traced_fork(unsigned seconds, bool is_traced);
 
 /* In the parent: whether it waits so. Else it has ended. */
 bool traced_is_begun(pid_t pid, int *status);
