@@ -803,7 +803,7 @@ EVLOG_API int evlog_each_type(evlog *log, int (*visit)(const evlog_type *type, v
 typedef struct evlog_type_count {
     const char *event_type; /* valid until `visit` returns */
     uint64_t event_count;
-    uint64_t first_seq, last_seq; /* 0: it was trimmed, or damaged, since it was counted */
+    uint64_t first_seq, last_seq; /* 0: the event is damaged, or was trimmed meanwhile */
     int64_t first_log_time_us, last_log_time_us;
 } evlog_type_count;
 

@@ -415,6 +415,34 @@ static void damage_is_not_counted(void **state)
     free(twin);
 }
 
+static int is_lost(const evlog_type_count *count, void *ctx)
+{
+    if (strcmp(count->event_type, names[TYPES - 1]) != 0)
+        return 0;
+    ++*(unsigned *)ctx;
+    return count->event_count == 1 && count->first_seq == 0 && count->last_seq == 0 ? 0 : 1;
+}
+
+/* An event that is damaged since a summary counted it is counted; where it is is not known. */
+static void what_is_damaged_since_has_no_place(void **state)
+{
+    struct twin *twin = calloc(1, sizeof *twin);
+    const char *path = in(*state, "log");
+    char file[4300];
+    unsigned calls = 0;
+    evlog *log = make_log(path, twin);
+    read_all(log);
+    OK(evlog_close(log));
+    snprintf(file, sizeof file, "%s/events.mdb", path);
+    struct damage_place place = damage_place_of(file, SUMMARY_SEGMENT + 12345);
+    file_patch(file, "x", 1, place.value + 120);
+    log = open_log(path);
+    OK(evlog_count_types(log, NULL, is_lost, &calls, NULL));
+    assert_int_equal(calls, 1);
+    OK(evlog_close(log));
+    free(twin);
+}
+
 /* Of a segment that could not be read whole, none is made. */
 static void a_segment_with_damage_has_none(void **state)
 {
@@ -513,6 +541,7 @@ int main(void)
         TEST_AT_HOME(what_has_none_is_not_read),
         TEST_AT_HOME(verify_reads_what_a_filter_passes_over),
         TEST_AT_HOME(damage_is_not_counted),
+        TEST_AT_HOME(what_is_damaged_since_has_no_place),
         TEST_AT_HOME(a_segment_with_damage_has_none),
         TEST_AT_HOME(a_damaged_summary_is_made_anew),
         TEST_AT_HOME(one_of_another_history_is_none),

@@ -82,34 +82,39 @@ static int take_count(const evlog_type_count *count, void *ctx)
     return 0;
 }
 
+/* "-": the event is not known, see evlog_type_count. */
+static const char *time_or_dash(uint64_t seq, int64_t time_us, char text[TIME_TEXT_SIZE])
+{
+    return seq ? time_second_text(time_us, text) : "-";
+}
+
 static int put_short(const struct count *item)
 {
     char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
-    printf("%10" PRIu64 "  ", item->count);
-    if (item->count)
-        printf("%-23s  %-23s  ", time_second_text(item->first_us, first),
-               time_second_text(item->last_us, last));
-    else
-        printf("%-23s  %-23s  ", "-", "-");
+    printf("%10" PRIu64 "  %-23s  %-23s  ", item->count,
+           time_or_dash(item->first_seq, item->first_us, first),
+           time_or_dash(item->last_seq, item->last_us, last));
     text_put(stdout, item->name, strlen(item->name), 0, 0);
     putchar('\n');
     return 0;
 }
 
+static int add_event(json_t *json, const char *seq_name, const char *time_name, uint64_t seq,
+                     int64_t time_us)
+{
+    char text[TIME_TEXT_SIZE];
+    if (!seq)
+        return 0;
+    return json_object_set_new(json, seq_name, json_integer((json_int_t)seq)) ||
+           json_object_set_new(json, time_name, json_string(evlog_time_text(time_us, text)));
+}
+
 static int put_json(const struct count *item, enum output output)
 {
-    char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
     json_t *json = json_pack("{s:s, s:I}", "type", item->name, "count", (json_int_t)item->count);
-    int failed = !json;
-    if (json && item->count)
-        failed =
-            json_object_set_new(json, "first_seq", json_integer((json_int_t)item->first_seq)) ||
-            json_object_set_new(json, "last_seq", json_integer((json_int_t)item->last_seq)) ||
-            json_object_set_new(json, "first_log_time",
-                                json_string(evlog_time_text(item->first_us, first))) ||
-            json_object_set_new(json, "last_log_time",
-                                json_string(evlog_time_text(item->last_us, last)));
-    if (failed) {
+    if (!json ||
+        add_event(json, "first_seq", "first_log_time", item->first_seq, item->first_us) ||
+        add_event(json, "last_seq", "last_log_time", item->last_seq, item->last_us)) {
         json_decref(json);
         return -1;
     }
