@@ -83,8 +83,8 @@ struct evlog_consumer {
 };
 
 /*
- * Every call but open begins with it. EVLOG_FORKED, EVLOG_INVALID. An open consumer counts as a call of its log that is
- * under way; one that other threads may close it after, before it returns, is counted besides.
+ * Every call but open begins with it. EVLOG_FORKED, EVLOG_INVALID. An open consumer keeps its log from being closed, so
+ * its calls need not enter the log; only those that wait do (poll.c), since another thread may close the consumer then.
  */
 int consumer_check(const evlog_consumer *consumer);
 

@@ -2,13 +2,13 @@
  * Counting the event types of a range: how often each occurs, and where first and last.
  *
  * A cursor reads the range oldest first, but for whole blocks that a summary counts (cursor_count). Of those only the
- * segment is known in which a type occurs first or last; so these places are looked up afterwards: one block each is
- * read. What was trimmed or damaged meanwhile is not found then, and its seq stays 0.
+ * segment is known in which a type occurs first or last, so these places are looked up afterwards: one block each is
+ * read. An event that has been trimmed since, or is damaged, is not found then; its seq is reported as 0.
  *
- * A type is counted by its number, one for each schema that it has had, and told of by its name.
+ * A type is counted by its number, of which it has one for each schema, and reported by its name.
  *
- * Cost: some 20 us for each 65,536 events that have a summary, and at most two looks for each type; the
- * reading of all others. What is passed over is not looked at, so its damage is not found.
+ * Cost: some 20 us for each 65,536 events that have a summary, the reading of all others, and at most two looks for
+ * each number. What is passed over is not read, so damage there is not found.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,9 @@ static int count_event(struct counting *counting, const evlog_event *event,
     return EVLOG_OK;
 }
 
-/* Of a block; what cannot be kept is read event by event, and said there. */
+/*
+ * Of counted blocks. Without memory for the type they are read event by event, which then reports that (count_event).
+ */
 static bool count_block(uint64_t number, uint64_t count, uint64_t first, uint64_t last, void *ctx)
 {
     struct counting *counting = ctx;
@@ -179,8 +181,8 @@ static void merge(struct item *item, const struct item *other)
     item->count += other->count;
 }
 
-static int tell(struct counting *counting, int (*visit)(const evlog_type_count *, void *),
-                void *ctx)
+static int visit_all(struct counting *counting, int (*visit)(const evlog_type_count *, void *),
+                     void *ctx)
 {
     struct item *items = counting->items;
     int result = 0;
@@ -242,7 +244,7 @@ int evlog_count_types_sized(evlog *log, const evlog_range *given, size_t range_s
         if (result == EVLOG_OK)
             result = find_places(&counting);
         if (result == EVLOG_OK)
-            result = tell(&counting, visit, ctx);
+            result = visit_all(&counting, visit, ctx);
         log_leave(log);
     }
     sized_out(outcome, outcome_size, &counting.outcome, sizeof counting.outcome);

@@ -15,9 +15,8 @@ int cursor_open(evlog *log, const evlog_range *range, evlog_cursor **cursor);
 void cursor_free(evlog_cursor *cursor);
 
 /*
- * From now on whole blocks that a summary counts are not read, but `counted` is told of them (store/summary.c): with
- * each reading step, before the events behind them are given. For a cursor that reads oldest first, before its first
- * event.
+ * From now on whole blocks that a summary counts are not read; `counted` is called for them instead (store/summary.c),
+ * before the events behind them are given. For a cursor that reads oldest first and has given no event yet.
  */
 void cursor_count(evlog_cursor *cursor, summary_counted *counted, void *ctx);
 

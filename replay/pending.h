@@ -32,8 +32,9 @@ const struct change *pending_find(struct pending *pending, enum entry_kind kind,
 void pending_add(struct pending *pending, struct change *change, uint64_t turn, uint64_t passed);
 
 /*
- * The same of a change of a key of the state that is not needed any more: its value is to be set by the caller, who may
- * have it from the newest one. NULL: there is none whose block is about as large as its.
+ * The same without an allocation: makes an older change of a key of the state, which is not needed any more, the
+ * newest. The caller then sets its value, which may be a copy of the one before. NULL: there is no such change, or its
+ * block is too small for the value, or much too large.
  */
 struct change *pending_reuse(struct pending *pending, const void *end, size_t end_size,
                              size_t value_size, uint64_t turn, uint64_t passed);
@@ -46,8 +47,8 @@ void pending_cut(struct pending *pending, uint64_t turn);
 
 /*
  * Takes the changes that go with turns before `turn` off the list, to write them; of one key all but the last are
- * marked as superseded. They can be found still. One of the other two calls follows before anything else is called:
- * they were written, or not.
+ * marked as superseded. They can still be found. Before anything else is called one of the next two is:
+ * pending_written, or, when the commit failed, pending_put_back.
  */
 struct change *pending_take(struct pending *pending, uint64_t turn);
 void pending_written(struct pending *pending, struct change *taken);

@@ -10,9 +10,9 @@
  *   bit 15                      when it is released it is kept for those that have slept
  *   bit 31                      a process waits, in futex(2)
  *
- * A process that releases the lock and wants it again is faster than one that has to be woken: that is well for the
- * rate, since the lock is not idle meanwhile, and would let the other one wait for ever. So one that has waited for
- * PATIENCE_US has the lock kept for it, or for another that has slept, by bit 15; and who comes anew sleeps first.
+ * A process that releases the lock and wants it again is faster than one that has to be woken. That keeps the lock
+ * busy, and could let the other one wait for ever. So a process that has waited for PATIENCE_US sets bit 15: then the
+ * lock, once released, is taken only by a process that has slept, and one that has just come sleeps first.
  *
  * Each process keeps a slot of the table in `shared` alive by a lock on a byte of events.mdb far past
  * its end (held.c), for as long as it has the log open. Which process has the word is so known in

@@ -47,7 +47,7 @@ struct recovery_view {
     /* If it has images, it is read in place of the newest state in the file, which is not whole. */
     struct edge_state base;
     uint64_t waiting_count; /* events that only the journal has */
-    bool has_no_base;       /* `edge` has no state: who recovers it must know the newest event */
+    bool has_no_base;       /* `edge` has no sound state */
     char damage[256];       /* why the newest state is not whole; empty: it is */
 };
 

@@ -273,9 +273,8 @@ void summary_count(struct store *store, summary_counted *counted, void *ctx, uin
     char why[ERROR_SIZE];
     uint64_t segment = segment_of(*first), behind = segment + SUMMARY_SEGMENT;
     unsigned begin = (unsigned)((*first - segment) / SUMMARY_BLOCK);
-    unsigned end = last >= behind - 1 ? SUMMARY_BLOCKS
-                   : last < segment   ? 0
-                                      : (unsigned)((last + 1 - segment) / SUMMARY_BLOCK);
+    unsigned end =
+        last >= behind ? SUMMARY_BLOCKS : (unsigned)((last + 1 - segment) / SUMMARY_BLOCK);
     if (begin >= end)
         return;
     snprintf(why, sizeof why, "%s", evlog_errmsg());

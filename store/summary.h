@@ -32,15 +32,15 @@ void summary_skip(struct summary_view *view, struct store *store, summary_wants 
                   bool from_last, uint64_t *first, uint64_t *last);
 
 /*
- * Is told of a type by its number, and how often it occurs from the seq `first` to `last`. False: it is not known;
- * asked with a count of 0, before it is told of any of a segment.
+ * Called for each type of a segment, by its number: first with a count of 0, and false says that the type is not known
+ * here, so that the segment is to be read; then with the number of its events from the seq `first` to `last`.
  */
 typedef bool summary_counted(uint64_t number, uint64_t count, uint64_t first, uint64_t last,
                              void *ctx);
 
 /*
  * Counts whole blocks from `*first`, which begins one, up to `last` or the end of the segment, and moves `*first`
- * behind them. Not where there is no summary, or it has a type that is not known.
+ * behind them. Not where there is no summary, or one with a type that is not known. `last` is not before `*first`.
  */
 void summary_count(struct store *store, summary_counted *counted, void *ctx, uint64_t *first,
                    uint64_t last);

@@ -244,7 +244,7 @@ static void a_claim_that_cannot_be_locked_fails(void **state)
     leave(&place);
 }
 
-/* What holds a lock may be there where that cannot be looked at: nobody is taken for dead, and no log for unused. */
+/* Where a lock cannot be looked at, it counts as held: no process is taken for dead, and no log for unused. */
 static void a_lock_that_cannot_be_looked_at_is_held(void **state)
 {
     struct place place;

@@ -419,7 +419,7 @@ static int put_by_seq(const evlog_event *event, void *ctx)
     return event->is_retry ? 0 : evlog_fail("no");
 }
 
-/* The changes of a consumer's other entries are told from those of its state, whatever its keys are. */
+/* A key of state may have the very bytes of another of the consumer's keys: they are different entries. */
 static void a_key_may_be_as_that_of_a_parked_event(void **state)
 {
     struct opened place = open_log(*state);

@@ -62,8 +62,8 @@ static const struct verb verbs[] = {
      TAKES(OPT_FROM, OPT_TO, OPT_SINCE, OPT_UNTIL, OPT_TYPE, OPT_OUTPUT, OPT_SCHEMA, OPT_ALL,
            OPT_NO_PAGER, OPT_OFFLINE),
      1, 1, types_run,
-     "Reads through the range, but for parts that a summary counts, which a reader has made that may\n"
-     "write to the log: what is damaged there is not found. With --schema it reads no events.\n"
+     "Reads through the range, except where the log has summaries, which replays and consumers that\n"
+     "may write to it make: damage there is not found. With --schema it reads no events.\n"
      "The log's own types, evlog.*, are listed with --all or when they are asked for.\n"},
     {"schema check", "LOG [TYPE FILE|-]",
      "check the events, or a new schema, against the log's schemas",
